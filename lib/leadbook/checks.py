@@ -1,0 +1,273 @@
+"""Checks: what was measured, against which target, with what evidence and remedy; and the gate over them.
+
+A check's definition (its stable id, the steps of the task book it answers, its target) is data: `catalogue/*.yaml`.
+"Could not measure" is never a pass: None and NaN become `not measured`, an exception becomes `error`.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leadbook.errors import LeadbookError, did_you_mean
+
+__all__ = [
+    "BLOCKING",
+    "Check",
+    "Definition",
+    "Verdict",
+    "blockers",
+    "catalogue",
+    "definition",
+    "errored",
+    "judge",
+    "load_attestations",
+    "manual",
+    "not_applicable",
+    "not_measured",
+    "plain",
+    "tally",
+    "warned",
+]
+
+
+class Verdict(StrEnum):
+    """What a check found."""
+
+    PASS = "pass"  # noqa: S105
+    WARN = "warn"
+    FAIL = "fail"
+    ERROR = "error"
+    NOT_MEASURED = "not measured"
+    MANUAL = "manual"
+    NOT_APPLICABLE = "not applicable"
+
+
+BLOCKING = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL})
+"""Verdicts that forbid GO. `manual` means: a person must attest it and has not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """One entry of the catalogue.
+
+    id: stable, `AREA-TOPIC-NNN`.  phase: `01` to `09`.  steps: numbers of the task book's steps it answers.
+    compare: `>=`, `>`, `<=`, `<`, `==` or `true`.  target: a literal, or the name of a settings key (`target_…`).
+    kind: `measured` or `attestation`.  production_only: `not applicable` on rehearsal and ci.
+    source: where the rule or threshold comes from.  remedy: what to do when it fails.
+    """
+
+    id: str
+    title: str
+    phase: str
+    steps: tuple[str, ...]
+    compare: str = "true"
+    target: Any = True
+    unit: str = ""
+    kind: str = "measured"
+    production_only: bool = False
+    source: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One finding. `measured` is a plain number, text, bool or None; `target` is text for people."""
+
+    id: str
+    title: str
+    phase: str
+    steps: tuple[str, ...]
+    verdict: Verdict
+    target: str
+    measured: Any
+    unit: str
+    evidence: str
+    remedy: str
+    source: str = ""
+    kind: str = "measured"
+    taken_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready mapping; `from_dict` is its inverse."""
+        return {**asdict(self), "verdict": self.verdict.value, "steps": list(self.steps)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Check:
+        """The check that `as_dict` wrote."""
+        return cls(**{**values, "verdict": Verdict(values["verdict"]), "steps": tuple(values["steps"])})
+
+
+@cache
+def catalogue() -> dict[str, Definition]:
+    """All definitions by id, in the order of the files. Raises LeadbookError for a doubled id or an unknown key."""
+    definitions: dict[str, Definition] = {}
+    for path in sorted((Path(__file__).parent / "catalogue").glob("*.yaml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+            made = Definition(**{**entry, "steps": tuple(entry["steps"])})
+            if made.id in definitions:
+                raise LeadbookError(f"{path.name}: check id {made.id} is defined twice")
+            definitions[made.id] = made
+    return definitions
+
+
+def definition(check_id: str) -> Definition:
+    """The catalogue's entry. Raises LeadbookError for an unknown id."""
+    known = catalogue()
+    if check_id not in known:
+        raise LeadbookError(f"check {check_id!r} is not in the catalogue; {did_you_mean(check_id, known)}")
+    return known[check_id]
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numpy scalars become Python's, NaN and infinity become None."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda measured, target: measured >= target,
+    ">": lambda measured, target: measured > target,
+    "<=": lambda measured, target: measured <= target,
+    "<": lambda measured, target: measured < target,
+    "==": lambda measured, target: measured == target,
+    "true": lambda measured, target: measured is True,
+}
+
+
+def _make(entry: Definition, verdict: Verdict, measured: Any, target: Any, evidence: str, remedy: str) -> Check:
+    shown = "yes" if entry.compare == "true" else f"{entry.compare} {plain(target)}".removeprefix("== ")
+    return Check(
+        id=entry.id, title=entry.title, phase=entry.phase, steps=entry.steps, verdict=verdict,
+        target=f"{shown} {entry.unit}".strip() if entry.compare != "true" else shown,
+        measured=plain(measured), unit=entry.unit, evidence=evidence, remedy=remedy or entry.remedy,
+        source=entry.source, kind=entry.kind,
+    )  # fmt: skip
+
+
+def _resolve(entry: Definition, target: Any, settings: Any) -> Any:
+    if target is None:
+        target = entry.target
+    if isinstance(target, str) and target.startswith("target_"):
+        if settings is None:
+            raise LeadbookError(f"check {entry.id} needs settings: its target is the parameter {target}")
+        target = getattr(settings, target)
+    return target
+
+
+def judge(
+    check_id: str, measured: Any, *, settings: Any = None, target: Any = None, evidence: str = "", remedy: str = ""
+) -> Check:
+    """A check whose verdict follows from `measured` and the catalogue's rule.
+
+    `target` overrides the catalogue's. None and NaN give `not measured`; a type that cannot be compared gives `error`.
+    """
+    entry = definition(check_id)
+    target = _resolve(entry, target, settings)
+    value = plain(measured)
+    if value is None:
+        return _make(entry, Verdict.NOT_MEASURED, None, target, evidence or "no value was obtained", remedy)
+    try:
+        verdict = Verdict.PASS if _COMPARE[entry.compare](value, target) else Verdict.FAIL
+    except TypeError:
+        verdict, evidence = Verdict.ERROR, f"{value!r} cannot be compared with {target!r}. {evidence}".strip()
+    return _make(entry, verdict, value, target, evidence, remedy)
+
+
+def warned(check_id: str, measured: Any, *, evidence: str, settings: Any = None, target: Any = None,
+           remedy: str = "") -> Check:  # fmt: skip
+    """Works, but an expert would change it: does not forbid GO."""
+    entry = definition(check_id)
+    return _make(entry, Verdict.WARN, measured, _resolve(entry, target, settings), evidence, remedy)
+
+
+def not_measured(check_id: str, why: str, *, settings: Any = None, remedy: str = "") -> Check:
+    """Could not be measured, and why. Never a pass."""
+    entry = definition(check_id)
+    return _make(entry, Verdict.NOT_MEASURED, None, _target_or_name(entry, settings), why, remedy)
+
+
+def errored(check_id: str, error: BaseException, *, settings: Any = None, remedy: str = "") -> Check:
+    """Measuring raised `error`."""
+    entry = definition(check_id)
+    first_line = (str(error).splitlines() or [""])[0][:300]
+    return _make(entry, Verdict.ERROR, None, _target_or_name(entry, settings),
+                 f"{type(error).__name__}: {first_line}", remedy)  # fmt: skip
+
+
+def not_applicable(check_id: str, why: str, *, settings: Any = None) -> Check:
+    """Does not apply here, and why (on rehearsal: what only a production cluster can show)."""
+    entry = definition(check_id)
+    return _make(entry, Verdict.NOT_APPLICABLE, None, _target_or_name(entry, settings), why, "")
+
+
+def _target_or_name(entry: Definition, settings: Any) -> Any:
+    return entry.target if settings is None else _resolve(entry, None, settings)
+
+
+def manual(check_id: str, attestations: Mapping[str, Mapping[str, str]], *, rehearsal: bool) -> Check:
+    """What only a person can see: passes with an attestation (who, when, seen), else `manual` (not verified).
+
+    On rehearsal a `production_only` check is `not applicable`.
+    """
+    entry = definition(check_id)
+    if rehearsal and entry.production_only:
+        return not_applicable(check_id, "only a production cluster can show this")
+    found = attestations.get(check_id)
+    if not found:
+        remedy = entry.remedy or "look, then attest it"
+        return _make(entry, Verdict.MANUAL, None, True, "nobody has attested this",
+                     f"{remedy}; then add {check_id} with who, when and seen to the attestations file")  # fmt: skip
+    evidence = f"attested by {found['who']} on {found['when']}: {found['seen']}"
+    return _make(entry, Verdict.PASS, "attested", True, evidence, "")
+
+
+def load_attestations(path: Path) -> dict[str, dict[str, str]]:
+    """Attestations by check id. Raises LeadbookError where who, when or seen is missing or the id is unknown."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise LeadbookError(f"{path}: must map check ids to who, when and seen")
+    attested: dict[str, dict[str, str]] = {}
+    for check_id, entry in values.items():
+        definition(str(check_id))
+        missing = [key for key in ("who", "when", "seen") if not (isinstance(entry, dict) and entry.get(key))]
+        if missing:
+            raise LeadbookError(f"{path}: attestation {check_id} lacks {', '.join(missing)}")
+        attested[str(check_id)] = {key: str(entry[key]) for key in ("who", "when", "seen")}
+    return attested
+
+
+def tally(checks: Iterable[Check]) -> dict[str, int]:
+    """How many checks have each verdict, in the enum's order, zeros left out."""
+    counts = Counter(check.verdict for check in checks)
+    return {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
+
+
+def blockers(checks: Iterable[Check]) -> list[Check]:
+    """Checks that forbid GO."""
+    return [check for check in checks if check.verdict in BLOCKING]

@@ -1,0 +1,314 @@
+"""Parameters become typed settings; secrets come from environment variables and are scrubbed from everything shown.
+
+A profile is one flat YAML file (`params/rehearsal.yaml`). The defaults below are the rehearsal's values; a test holds
+that `params/rehearsal.yaml` and the parameters cell of each notebook repeat them exactly.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
+
+__all__ = [
+    "PROJECT",
+    "Redactor",
+    "Settings",
+    "load_profile",
+    "parse_override",
+    "profile_path",
+    "secret_values",
+]
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout: notebooks, params and reports live here."""
+
+
+class Settings(BaseModel):
+    """Everything that differs between environments. Immutable; compares by value; holds no secret.
+
+    An instance made by `for_notebook` refuses to hand out a key that the notebook did not declare, so that a profile's
+    value can never be silently replaced by a default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    profile: Literal["rehearsal", "ci", "production"] = Field("rehearsal", description="rehearsal, ci or production")
+    rehearsal_servers: bool = Field(True, description="start servers of our own where no address is set")
+    members: int = Field(3, ge=1, le=7, description="members of the rehearsal replica set")
+    run_dir: str = Field("", description="where records are kept; empty: .leadbook/interactive")
+
+    # --- addresses: names of environment variables, never the secrets themselves
+    mongodb_uri_env: str = Field("MONGODB_URI", description="variable holding the application's MongoDB URI")
+    mongodb_admin_uri_env: str = Field("MONGODB_ADMIN_URI", description="variable holding the DBA's URI (optional)")
+    mongodb_reporting_uri_env: str = Field(
+        "MONGODB_REPORTING_URI", description="variable holding the read-only URI (optional)"
+    )
+    redis_url_env: str = Field("REDIS_URL", description="variable holding the Redis URL")
+    attestations_file: str = Field("", description="YAML of what a person has seen and signs for")
+
+    # --- names
+    database: str = Field("leadbook_rehearsal", description="database of the leads")
+    collection: str = Field("performance_marketers", description="collection of the leads")
+    staging_collection: str = Field("raw_leads", description="where collectors write raw payloads")
+    rejected_collection: str = Field("rejected_leads", description="rejected records with payload and reasons")
+
+    # --- schema
+    apply_schema: bool = Field(True, description="apply pending schema changes; false only shows them")
+    validation_level: Literal["off", "moderate", "strict"] = Field("moderate", description="MongoDB validationLevel")
+    validation_action: Literal["warn", "error"] = Field("warn", description="MongoDB validationAction")
+
+    # --- pools and time-outs
+    max_pool_size: int = Field(100, ge=1, description="MongoDB maxPoolSize, connections")
+    min_pool_size: int = Field(5, ge=0, description="MongoDB minPoolSize, connections")
+    max_connecting: int = Field(10, ge=1, description="MongoDB maxConnecting, connections being opened at once")
+    max_idle_time_ms: int = Field(600_000, ge=0, description="MongoDB maxIdleTimeMS, ms (600000 = 10 minutes)")
+    connect_timeout_ms: int = Field(30_000, ge=1, description="MongoDB connectTimeoutMS, ms")
+    socket_timeout_ms: int = Field(0, ge=0, description="MongoDB socketTimeoutMS, ms; 0 = none")
+    server_selection_timeout_ms: int = Field(10_000, ge=1, description="MongoDB serverSelectionTimeoutMS, ms")
+    wait_queue_timeout_ms: int = Field(10_000, ge=1, description="MongoDB waitQueueTimeoutMS, ms")
+    redis_max_connections: int = Field(50, ge=1, description="Redis pool size, connections")
+    redis_connect_timeout_s: float = Field(5.0, gt=0, description="Redis connection time-out, s")
+    redis_socket_timeout_s: float = Field(2.0, gt=0, description="Redis reply time-out, s")
+
+    # --- inserts
+    batch_size: int = Field(500, ge=1, le=100_000, description="documents a batch")
+    writers: int = Field(2, ge=1, le=64, description="batches inserted at once by the pipeline")
+    write_concern: str = Field("majority", description="w: majority or a number of members")
+    journal: Literal["default", "true", "false"] = Field("default", description="j; default leaves it to the server")
+    wtimeout_ms: int = Field(5_000, ge=0, description="write concern time-out, ms")
+
+    # --- leads
+    lead_files: str = Field("", description="vendor files, path:vendor separated by commas; empty: a made sample")
+    sample_records: int = Field(26_000, ge=100, description="records in the made sample")
+    sample_seed: int = Field(20_000, description="seed of the made sample")
+    on_duplicate: Literal["skip", "fill"] = Field("fill", description="what a second sighting of a lead does")
+    key_ttl_days: float = Field(7.0, gt=0, description="life of a duplicate key in Redis, days")
+    points_required_field: int = Field(20, ge=0, description="quality points for each of the 4 required fields")
+    points_email: int = Field(20, ge=0, description="quality points for an e-mail")
+    points_company: int = Field(20, ge=0, description="quality points for complete company data")
+    qualified_min_score: int = Field(75, ge=0, le=100, description="least quality score of a qualified lead")
+    qualified_title_patterns: str = Field(
+        "marketing, marketer, growth, paid media, paid search, ppc, sem, performance, demand gen, acquisition, digital",
+        description="a qualified lead's job title contains one of these",
+    )
+    enrichment: bool = Field(False, description="ask Hunter and Clearbit for missing fields")
+    crm: bool = Field(False, description="send qualified leads to HubSpot")
+
+    # --- measurements
+    bench_rounds: int = Field(5, ge=2, description="interleaved rounds of each benchmark")
+    bench_documents: int = Field(1_000, ge=100, description="documents inserted per round and variant")
+    load_records: str = Field("10000, 20000", description="documents of the load tests")
+    load_writers: str = Field("10, 50", description="concurrent writers of the load tests")
+    duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
+    monitor_seconds: float = Field(8.0, ge=1, description="length of the monitoring snapshot, s")
+
+    # --- targets (each one a gate)
+    target_insert_rate: float = Field(1_000.0, description="batch inserts, documents/s, at least")
+    target_single_insert_ms: float = Field(50.0, description="one insert, ms, less than")
+    target_batch_100_ms: float = Field(1_000.0, description="a batch of 100, ms, less than")
+    target_duplicate_check_ms: float = Field(100.0, description="one duplicate check, ms, less than")
+    target_find_ms: float = Field(100.0, description="an indexed find, ms, less than")
+    target_mongodb_checkout_ms: float = Field(100.0, description="MongoDB connection check-out, ms, less than")
+    target_redis_checkout_ms: float = Field(50.0, description="Redis connection check-out, ms, less than")
+    target_accuracy_percent: float = Field(100.0, description="duplicate-check accuracy, %, at least")
+    target_leads_per_hour: float = Field(833.0, description="leads/hour, at least")
+    target_collected: int = Field(20_000, description="leads collected, at least")
+    target_unique: int = Field(18_000, description="unique leads stored, at least")
+    target_quality_score: float = Field(75.0, description="mean quality score, more than")
+    target_email_percent: float = Field(25.0, description="leads with an e-mail, %, more than")
+    target_company_percent: float = Field(80.0, description="leads with company data, %, more than")
+    target_cost_usd: float = Field(0.60, description="cost per qualified lead, USD, less than")
+    target_pool_size: int = Field(50, description="maxPoolSize, connections, at least")
+    target_backup_days: int = Field(7, description="backups kept, days, at least")
+    sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; an assumption here")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole_numbers_are_floats_too(cls, value: Any, info: Any) -> Any:
+        field = cls.model_fields[info.field_name]
+        if field.annotation is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        return value
+
+    @field_validator("write_concern")
+    @classmethod
+    def _known_write_concern(cls, value: str) -> str:
+        if value != "majority" and not value.isdigit():
+            raise ValueError("must be 'majority' or a number in quotes, such as '1'")
+        return value
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
+        """Strictly checked settings. Raises ParameterError naming the first bad key, with "did you mean"."""
+        for key in values:
+            if key not in cls.model_fields:
+                raise ParameterError(key, "no notebook knows it", did_you_mean(key, cls.model_fields))
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else "?"
+            problem = first["msg"].removeprefix("Value error, ")
+            raise ParameterError(name, f"{problem[:1].lower()}{problem[1:]}, got {values.get(name)!r}") from None
+
+    @classmethod
+    def for_notebook(cls, namespace: Mapping[str, Any], declared: Iterable[str]) -> Settings:
+        """Settings of one notebook: its `declared` keys with the values in its namespace; other keys are refused."""
+        declared = frozenset(declared)
+        settings = cls.from_mapping({key: namespace[key] for key in declared})
+        object.__setattr__(settings, "_undeclared", frozenset(cls.model_fields) - declared)
+        return settings
+
+    def __getattribute__(self, name: str) -> Any:
+        if name[:1] != "_" and name in object.__getattribute__(self, "__dict__").get("_undeclared", ()):
+            raise ParameterError(name, "used, but not declared in this notebook's parameters cell", "declare it there")
+        return super().__getattribute__(name)
+
+    @property
+    def is_production(self) -> bool:
+        """True where rehearsal actions are refused."""
+        return self.profile == "production"
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """True where what only a production cluster can show is not applicable (profiles rehearsal and ci)."""
+        return self.profile != "production"
+
+    def refuse_in_production(self, action: str) -> None:
+        """Raise RefusedError if this is a production profile."""
+        if self.is_production:
+            raise RefusedError(
+                f"profile production refuses to {action}; this is a rehearsal-only action: use --profile rehearsal"
+            )
+
+
+def profile_path(profile: str) -> Path:
+    """The file of a profile given by name or by path. Raises ParameterError when there is none."""
+    path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROJECT / "params" / f"{profile}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in (PROJECT / "params").glob("*.yaml") if ".example" not in p.name)
+        hint = did_you_mean(profile, names) or f"there are {', '.join(names)}"
+        raise ParameterError("profile", f"no file {path}", hint)
+    return path
+
+
+def load_profile(profile: str) -> dict[str, Any]:
+    """Values of a profile file, checked. Raises InputFileError (not YAML, not flat) or ParameterError (bad key)."""
+    path = profile_path(profile)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "is not UTF-8"
+        raise InputFileError(path, f"not YAML: {problem}", line=mark.line + 1 if mark else None) from None
+    if not isinstance(values, dict):
+        raise InputFileError(path, "must hold `key: value` lines")
+    nested = [str(key) for key, value in values.items() if isinstance(value, dict | list)]
+    if nested:
+        raise InputFileError(
+            path, f"key {nested[0]!r} is nested", hint="a profile is flat, so that papermill can read it"
+        )
+    Settings.from_mapping(values)
+    return values
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` of `-p`, converted to the field's own type. Raises ParameterError.
+
+    A text field keeps its text (`0012` stays `0012`), unlike bare papermill's `-p`.
+    """
+    key, equals, raw = text.partition("=")
+    if not equals:
+        raise ParameterError(text, "is not key=value")
+    if key not in Settings.model_fields:
+        raise ParameterError(key, "no notebook knows it", did_you_mean(key, Settings.model_fields))
+    annotation = Settings.model_fields[key].annotation
+    value: Any = raw
+    if annotation is bool:
+        value = {"true": True, "false": False}.get(raw.lower(), raw)
+    elif annotation in (int, float):
+        try:
+            value = annotation(raw)
+        except ValueError:
+            expected = "a whole number" if annotation is int else "a number"
+            raise ParameterError(key, f"must be {expected}, got {raw!r}") from None
+    Settings.from_mapping({key: value})
+    return key, value
+
+
+# --------------------------------------------------------------------------------------------------------- secrets
+
+
+def secret_values(urls: Iterable[str]) -> set[str]:
+    """Passwords and whole addresses inside `urls`, plain and URL-encoded; what must never be shown."""
+    secrets: set[str] = set()
+    for url in filter(None, urls):
+        authority = url.partition("://")[2].split("/")[0].split("?")[0]
+        userinfo, at, _ = authority.rpartition("@")
+        if not at:
+            continue
+        secrets.add(url)
+        password = userinfo.partition(":")[2]
+        plain = unquote(password)
+        secrets |= {password, plain, quote(plain, safe=""), quote_plus(plain)}
+    return {secret for secret in secrets if len(secret) >= 3}
+
+
+class Redactor:
+    """Replaces known secrets in text. Its repr shows how many it knows, never which."""
+
+    MASK = "•••"
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Learn further secrets; longer ones are replaced first."""
+        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+
+    @classmethod
+    def from_environment(cls, settings: Settings | None = None) -> Redactor:
+        """A redactor that knows what the environment's addresses hold, and values of variables named like secrets."""
+        fields = Settings.model_fields
+        names = {key: str(fields[key].default) for key in fields if key.endswith("_env")}
+        if settings is not None:
+            names = {key: str(settings.__dict__[key]) for key in names}
+        secrets = secret_values(os.environ.get(name, "") for name in names.values())
+        for name, value in os.environ.items():
+            if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
+                secrets.add(value)
+        return cls(secrets)
+
+    def text(self, text: str) -> str:
+        """`text` with each known secret replaced by a mask."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, self.MASK)
+        return text
+
+    def tree(self, value: Any) -> Any:
+        """The same for every string inside nested lists and mappings (keys too)."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.tree(key): self.tree(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.tree(item) for item in value)
+        return value
+
+    def address(self, url: str) -> str:
+        """Scheme, hosts and path of an address: no user, no password, no options."""
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else self.text(url)
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
