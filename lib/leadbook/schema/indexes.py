@@ -1,0 +1,109 @@
+"""The eleven indexes of the leads, each with the query that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import IndexModel
+
+__all__ = ["INDEXES", "IndexSpec", "index_named"]
+
+_COMPARED = ("unique", "sparse", "hidden", "partialFilterExpression", "collation", "expireAfterSeconds")
+_IGNORED = ("v", "key", "name", "ns", "background", "textIndexVersion", "2dsphereIndexVersion")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexSpec:
+    """One index, desired or found.
+
+    keys: (field, direction) in order; direction is 1, -1 or a name such as "hashed".
+    unique, sparse: as in createIndexes.  options: any further option (`hidden`, `partialFilterExpression`, ...).
+    serves: the query that it is for.  step: the step of the task book that asks for it.
+    """
+
+    name: str
+    keys: tuple[tuple[str, int | str], ...]
+    unique: bool = False
+    sparse: bool = False
+    options: Mapping[str, Any] | None = None
+    serves: str = ""
+    step: str = ""
+
+    @classmethod
+    def found(cls, document: Mapping[str, Any]) -> IndexSpec:
+        """The index that one document of `listIndexes` describes."""
+        keys = tuple(
+            (field, int(direction) if isinstance(direction, int | float) else str(direction))
+            for field, direction in document["key"].items()
+        )
+        known = (*_IGNORED, "unique", "sparse")
+        options = {key: value for key, value in document.items() if key not in known}
+        return cls(
+            name=document["name"], keys=keys, unique=bool(document.get("unique")), sparse=bool(document.get("sparse")),
+            options=options or None,
+        )  # fmt: skip
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the key fields, in order."""
+        return tuple(field for field, _ in self.keys)
+
+    def document(self) -> dict[str, Any]:
+        """The index as `createIndexes` takes it."""
+        flags = {"unique": self.unique, "sparse": self.sparse}
+        return {"key": dict(self.keys), "name": self.name, **{k: v for k, v in flags.items() if v},
+                **(self.options or {})}  # fmt: skip
+
+    def model(self) -> IndexModel:
+        """The index as PyMongo's `create_indexes` takes it."""
+        options = {key: value for key, value in self.document().items() if key != "key"}
+        return IndexModel(list(self.keys), **options)
+
+    def differences(self, other: IndexSpec) -> list[str]:
+        """How `other` differs from this index: key, unique, sparse and other options (not the name)."""
+        mine, theirs = self.document(), other.document()
+        found = []
+        if self.keys != other.keys:
+            found.append(f"key is {theirs['key']}, wanted {mine['key']}")
+        for option in _COMPARED:
+            if mine.get(option) != theirs.get(option):
+                found.append(f"{option} is {theirs.get(option, False)}, wanted {mine.get(option, False)}")
+        return found
+
+    def __str__(self) -> str:
+        keys = ", ".join(f"{field}: {direction}" for field, direction in self.keys)
+        flags = "".join(f", {name}" for name in ("unique", "sparse") if getattr(self, name))
+        return f"{self.name} {{{keys}}}{flags}"
+
+
+def _index(name: str, step: str, serves: str, *keys: tuple[str, int], unique: bool = False,
+           sparse: bool = False) -> IndexSpec:  # fmt: skip
+    return IndexSpec(name=f"idx_{name}", keys=keys, unique=unique, sparse=sparse, serves=serves, step=step)
+
+
+INDEXES: tuple[IndexSpec, ...] = (
+    _index("linkedin_url_unique", "1.1.3.1", "duplicate check by profile URL; refuses a second lead with the same URL",
+           ("linkedin_url", 1), unique=True),
+    _index("email_unique", "1.1.2.4", "duplicate check by e-mail; refuses a second lead with the same e-mail",
+           ("email", 1), unique=True, sparse=True),
+    _index("company_name", "1.1.3.2", "leads of a company", ("company_name", 1)),
+    _index("location_state", "1.1.3.3", "leads of a state", ("location_state", 1)),
+    _index("job_title", "1.1.3.4", "leads with a job title", ("job_title", 1)),
+    _index("data_collected_date", "1.1.3.5", "leads collected between two dates", ("data_collected_date", 1)),
+    _index("is_qualified", "1.1.3.6", "qualified leads", ("is_qualified", 1)),
+    _index("crm_synced", "1.1.3.7", "leads still to be sent to the CRM", ("crm_synced", 1)),
+    _index("location_state_job_title", "1.1.3.8", "leads with a job title in a state",
+           ("location_state", 1), ("job_title", 1)),
+    _index("company_name_location_state", "1.1.3.8", "leads of a company in a state",
+           ("company_name", 1), ("location_state", 1)),
+    _index("data_source_data_collected_date", "1.1.3.8", "a vendor's latest leads",
+           ("data_source", 1), ("data_collected_date", -1)),
+)  # fmt: skip
+"""The task book's indexes (tasks 1.1.2 and 1.1.3), in its order."""
+
+
+def index_named(name: str) -> IndexSpec:
+    """The desired index of that name. Raises KeyError."""
+    return {index.name: index for index in INDEXES}[name]
