@@ -1,0 +1,1 @@
+"""Plots by topic: pure functions from DataFrames and records to matplotlib figures."""
