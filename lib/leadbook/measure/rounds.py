@@ -1,0 +1,37 @@
+"""Interleaved rounds: every variant once a round, in a new order each round, after a warm-up that is thrown away."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+__all__ = ["interleaved", "order_of"]
+
+T = TypeVar("T")
+
+
+def order_of(names: list[str], round_number: int, seed: int) -> list[str]:
+    """The order in which the variants run in that round; the same for the same seed."""
+    shuffled = list(names)
+    random.Random(f"{seed}/{round_number}").shuffle(shuffled)
+    return shuffled
+
+
+def interleaved(
+    variants: Mapping[str, Callable[[], T]], *, rounds: int, warm_up: int = 1, seed: int = 0
+) -> dict[str, list[T]]:
+    """Results of each variant, one a round. The first `warm_up` rounds run but are not kept.
+
+    Interleaving spreads a host's drift over all variants; the shuffled order keeps one from always running after
+    the same other. Raises ValueError for fewer than one round. An exception of a variant passes through.
+    """
+    if rounds < 1:
+        raise ValueError(f"at least one round is needed, got {rounds}")
+    results: dict[str, list[T]] = {name: [] for name in variants}
+    for number in range(-warm_up, rounds):
+        for name in order_of(list(variants), number, seed):
+            made = variants[name]()
+            if number >= 0:
+                results[name].append(made)
+    return results
