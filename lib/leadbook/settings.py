@@ -128,7 +128,7 @@ class Settings(BaseModel):
     target_cost_usd: float = Field(0.60, description="cost per qualified lead, USD, less than")
     target_pool_size: int = Field(50, description="maxPoolSize, connections, at least")
     target_backup_days: int = Field(7, description="backups kept, days, at least")
-    sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; an assumption here")
+    sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; 0 = not known")
 
     @field_validator("*", mode="before")
     @classmethod

@@ -1,0 +1,213 @@
+"""The `leadbook` command. Each command parses its words, calls one function of the library and prints one result.
+
+Exit status: 0 done (for `run`: GO), 1 NO-GO, 2 broken or misused. Errors are one line on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from leadbook.errors import LeadbookError, UsageError
+from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="A runbook you can run: provisioning, schema, benchmarks, pipeline, load test, backup, readiness, monitoring.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Profile = Annotated[str, typer.Option("--profile", "-P", help="rehearsal, ci, production, or a YAML file")]
+Override = Annotated[
+    list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="override one parameter; repeatable")
+]
+
+
+def _values(profile: str, overrides: list[str] | None, **flags: Any) -> dict[str, Any]:
+    """Profile, then `-p` overrides, then flags given; checked. Raises ParameterError."""
+    values = load_profile(profile)
+    values |= dict(parse_override(text) for text in overrides or [])
+    values |= {key: value for key, value in flags.items() if value is not None}
+    Settings.from_mapping(values)
+    return values
+
+
+# ------------------------------------------------------------------------------------------------------------- run
+
+
+@app.command()
+def run(
+    profile: Profile = "rehearsal",
+    only: Annotated[str | None, typer.Option(help="run one phase, such as 03")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="run from this phase on, such as 05")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="where the run's directory is made")] = None,
+    members: Annotated[int | None, typer.Option(help="members of the rehearsal replica set")] = None,
+    override: Override = None,
+) -> None:
+    """Run the notebooks in order and write the report. Exit 0 GO, 1 NO-GO, 2 broken or misused."""
+    from leadbook import runner
+
+    values = _values(profile, override, members=members)
+    with _RehearsalServers(Settings.from_mapping(values)) as rehearsal:
+        result = runner.run(
+            values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
+            console=err,
+        )  # fmt: skip
+    out.print(f"[bold]{result.verdict}[/bold]: {result.reason}", highlight=False, soft_wrap=True)
+    out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
+    raise typer.Exit(result.exit_status)
+
+
+class _RehearsalServers:
+    """Rehearsal servers for the length of a run: started unless already up; stopped unless they were up before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.secrets, self._ours = settings, set[str](), False
+
+    def __enter__(self) -> _RehearsalServers:
+        from leadbook import servers
+        from leadbook.settings import secret_values
+
+        own = all(os.environ.get(name) for name in (self.settings.mongodb_uri_env, self.settings.redis_url_env))
+        if self.settings.rehearsal_servers and not self.settings.is_production and not own:
+            self._ours = servers.status() is None
+            with err.status("starting rehearsal servers"):
+                servers.up(self.settings, owner_pid=os.getpid() if self._ours else None)
+        endpoints = servers.resolve(self.settings)
+        urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
+        self.secrets = secret_values(url for url in urls if url)
+        return self
+
+    def stop(self) -> None:
+        if self._ours:
+            from leadbook import servers
+
+            self._ours = False
+            servers.down()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+# ---------------------------------------------------------------------------------------------------------- servers
+
+
+@app.command()
+def up(
+    profile: Profile = "rehearsal",
+    members: Annotated[int | None, typer.Option(help="members of the replica set; 1 for a small machine")] = None,
+) -> None:
+    """Start the rehearsal servers (or find them again): a TLS replica set with users, and Redis."""
+    from leadbook import servers
+
+    settings = Settings.from_mapping(_values(profile, None, members=members))
+    settings.refuse_in_production("start rehearsal servers")
+    with err.status("starting rehearsal servers"):
+        servers.up(settings)
+    _print_status()
+
+
+@app.command()
+def status() -> None:
+    """Show the rehearsal servers. Exit 0 when they are up, 1 when not."""
+    from leadbook import servers
+
+    if servers.status() is None:
+        out.print("rehearsal servers are down; `leadbook up` starts them")
+        raise typer.Exit(1)
+    _print_status()
+
+
+def _print_status() -> None:
+    from leadbook import servers
+
+    table = Table("server", "address", "pid", "state", title="rehearsal servers")
+    for row in servers.describe():
+        table.add_row(row.name, row.address, str(row.pid), row.state)
+    out.print(table)
+
+
+@app.command()
+def down() -> None:
+    """Stop the rehearsal servers and remove their data."""
+    from leadbook import servers
+
+    out.print("stopped" if servers.down() else "nothing to stop")
+
+
+# ----------------------------------------------------------------------------------------------------------- ingest
+
+
+@app.command()
+def ingest(
+    files: Annotated[list[Path] | None, typer.Argument(help="vendor files")] = None,
+    vendor: Annotated[str | None, typer.Option(help="name of a file in params/vendors")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")] = False,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Bring vendor files into the leads' collection and print the ledger."""
+    from leadbook.leads import commands
+
+    if not files:
+        raise UsageError("no file given; name one or more vendor files")
+    if vendor is None:
+        raise UsageError("--vendor is missing; name a file of params/vendors, such as brightdata or apollo")
+    settings = Settings.from_mapping(_values(profile, override))
+    _print_ledger(commands.ingest_files(files, vendor, settings, progress=not as_json and sys.stderr.isatty()), as_json)
+
+
+def _print_ledger(ledger: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(ledger))  # noqa: T201
+        return
+    table = Table("outcome", "records", title="ledger")
+    for key, value in ledger.items():
+        for part, count in value.items() if isinstance(value, dict) else [("", value)]:
+            table.add_row(f"{key} {part}".strip(), f"{count:,}" if isinstance(count, int) else f"{count:,.2f}")
+    out.print(table)
+
+
+# ------------------------------------------------------------------------------------------------------------- docs
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="change nothing; exit 1 when a file is out of date")] = False,
+) -> None:
+    """Regenerate docs/traceability.md, README's table of notebooks and the notebooks' previous/next links."""
+    from leadbook import traceability
+
+    stale = traceability.generate(PROJECT, write=not check)
+    for path in stale:
+        out.print(f"{'out of date' if check else 'written'}: {path}")
+    if check and stale:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: errors become one line and the right exit status."""
+    try:
+        app(standalone_mode=True)
+    except LeadbookError as error:
+        err.print(f"leadbook: {Redactor.from_environment().text(str(error))}", style="red", markup=False,
+                  highlight=False, soft_wrap=True)  # fmt: skip
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        err.print("leadbook: interrupted", style="red")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

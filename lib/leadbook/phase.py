@@ -1,0 +1,309 @@
+"""What a notebook holds: settings, connections, and the recording of checks, tables, figures, facts and documents.
+
+Everything recorded goes to two places: scraps in the notebook (scrapbook; the audit record) and a sidecar
+`<run_dir>/records/<phase>.json`, which later phases of the same run read. The runner compares the two.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import scrapbook
+from IPython.core.getipython import get_ipython
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+from redis import Redis
+
+from leadbook import connect, servers
+from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
+from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
+from leadbook.report import cards, tables
+from leadbook.settings import PROJECT, Redactor, Settings, secret_values
+
+__all__ = ["Blocked", "Phase", "phase_title", "read_record"]
+
+TITLES = {
+    "01": "Provisioning checks",
+    "02": "Schema and indexes",
+    "03": "Benchmarks",
+    "04": "Data pipeline",
+    "05": "Load test",
+    "06": "Backup and recovery",
+    "07": "Readiness gate",
+    "08": "Monitoring snapshot",
+    "09": "Final analysis",
+}
+PACKAGES = ("leadbook", "pymongo", "redis", "papermill", "scrapbook", "pandas", "matplotlib")
+INTERACTIVE = ".leadbook/interactive"
+
+
+class Blocked(LeadbookError):  # noqa: N818
+    """Checks forbid GO; raised by `close` outside `leadbook run`, so that bare papermill exits non-zero."""
+
+    exit_status = 1
+
+
+def phase_title(phase: str) -> str:
+    """Title of a phase by number, `01` to `09`."""
+    return TITLES[phase]
+
+
+def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
+    """The sidecar record of a phase; an empty mapping when the phase left none or it cannot be read."""
+    try:
+        record = json.loads((run_dir / "records" / f"{phase}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+class Phase:
+    """One phase at work. Made by `Phase.open`; ended by `close`, which states the verdict."""
+
+    def __init__(self, number: str, settings: Settings, endpoints: connect.Endpoints, redactor: Redactor) -> None:
+        self.number, self.settings, self.redactor = number, settings, redactor
+        self.endpoints = endpoints
+        self.run_dir = _run_dir(settings)
+        self._record: dict[str, Any] = {
+            "phase": number, "opened": None, "checks": {}, "facts": {}, "documents": {}, "closed": None,
+        }  # fmt: skip
+        self.mongodb: MongoClient[dict[str, Any]] = connect.mongodb(endpoints.mongodb_uri, settings)
+        self.admin: MongoClient[dict[str, Any]] = (
+            connect.mongodb(endpoints.admin_uri, settings) if endpoints.admin_uri else self.mongodb
+        )
+        self.reporting: MongoClient[dict[str, Any]] | None = (
+            connect.mongodb(endpoints.reporting_uri, settings) if endpoints.reporting_uri else None
+        )
+        self.redis: Redis | None = None
+        self.redis_problem = ""
+
+    # ------------------------------------------------------------------------------------------------ opening
+
+    @classmethod
+    def open(cls, number: str, namespace: MutableMapping[str, Any]) -> Phase:
+        """Begin a phase: check the parameters, connect, scrub outputs.
+
+        Raises ParameterError (a parameter), UnreachableError (MongoDB does not answer; Redis may be away: then
+        `redis` is None and `redis_problem` says why).
+        """
+        _refuse_unknown(namespace)
+        settings = Settings.for_notebook(namespace, set(namespace) & set(Settings.model_fields))
+        redactor = Redactor.from_environment(settings)
+        _scrub_kernel_output(redactor)
+        endpoints = servers.resolve(settings)
+        urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
+        redactor.add(secret_values(url for url in urls if url))
+        phase = cls(number, settings, endpoints, redactor)
+        connect.ping_mongodb(phase.mongodb)
+        client = connect.redis(endpoints.redis_url, settings)
+        try:
+            connect.ping_redis(client)
+            phase.redis = client
+        except UnreachableError as error:
+            phase.redis_problem = str(error)
+        phase._put(
+            "opened",
+            {
+                "phase": number, "title": TITLES[number], "profile": settings.profile, "servers": endpoints.source,
+                "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
+                "versions": {name: version(name) for name in PACKAGES},
+            },
+        )  # fmt: skip
+        phase._introduce()
+        return phase
+
+    def _introduce(self) -> None:
+        where = "rehearsal servers" if self.endpoints.source == "rehearsal" else "servers named by the environment"
+        redis = f"; **Redis is away** ({self.redis_problem})" if self.redis is None else ""
+        self.say(
+            f"Phase {self.number}, profile **{self.settings.profile}**, {where}: MongoDB at "
+            f"`{_hosts(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
+        )
+
+    @property
+    def database(self) -> Database[dict[str, Any]]:
+        """The application's view of the leads' database."""
+        return self.mongodb[self.settings.database]
+
+    @property
+    def leads(self) -> Collection[dict[str, Any]]:
+        """The leads."""
+        return self.database[self.settings.collection]
+
+    @property
+    def staging(self) -> Collection[dict[str, Any]]:
+        """Raw payloads as collectors wrote them."""
+        return self.database[self.settings.staging_collection]
+
+    @property
+    def rejected(self) -> Collection[dict[str, Any]]:
+        """Rejected records with payload and reasons."""
+        return self.database[self.settings.rejected_collection]
+
+    # ---------------------------------------------------------------------------------------------- recording
+
+    def record(self, checks: Check | Iterable[Check]) -> None:
+        """Record one check or several and show them as a table. A later record of the same id replaces the earlier."""
+        checks = [checks] if isinstance(checks, Check) else list(checks)
+        for check in checks:
+            if check.phase != self.number:
+                raise LeadbookError(f"check {check.id} belongs to phase {check.phase}, not to {self.number}")
+            data = self.redactor.tree(check.as_dict())
+            self._record["checks"][check.id] = data
+            self._glue(f"{self.number}/check/{check.id}", data)
+        self._save()
+        if checks:
+            shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
+            display(HTML(cards.checks_html(shown)))
+
+    def attest(self, *check_ids: str) -> None:
+        """Record checks that only a person can make, from the attestations file (see `checks.manual`)."""
+        path = self.settings.attestations_file
+        attestations = load_attestations(_project_path(path)) if path else {}
+        self.record([manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids])
+
+    def fact(self, name: str, value: Any) -> None:
+        """Leave a number or JSON-ready value for later phases and the report."""
+        value = self.redactor.tree(plain(value))
+        self._record["facts"][name] = value
+        self._glue(f"{self.number}/fact/{name}", value)
+        self._save()
+
+    def document(self, slug: str, title: str, markdown: str, *, audience: Iterable[str]) -> Path:
+        """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience."""
+        path = self.run_dir / "documents" / f"{slug}.md"
+        text = self.redactor.text(markdown)
+        _write(path, text)
+        entry = {"title": title, "audience": list(audience), "path": f"documents/{slug}.md"}
+        self._record["documents"][slug] = entry
+        self._glue(f"{self.number}/document/{slug}", entry)
+        self._save()
+        readers = ", ".join(entry["audience"])
+        self.say(f"Document **{title}** written to `{entry['path']}` for {readers}.")
+        return path
+
+    def facts(self, phase: str) -> dict[str, Any]:
+        """Facts that an earlier phase of this run left; empty when it has not run to its end."""
+        record = read_record(self.run_dir, phase)
+        return dict(record.get("facts", {})) if record.get("closed") else {}
+
+    def checks(self, phase: str) -> list[Check]:
+        """Checks of an earlier phase of this run; empty when it has not run to its end."""
+        record = read_record(self.run_dir, phase)
+        return [Check.from_dict(check) for check in record.get("checks", [])] if record.get("closed") else []
+
+    def closed(self, phase: str) -> bool:
+        """Whether an earlier phase of this run reached its closing verdict."""
+        return bool(read_record(self.run_dir, phase).get("closed"))
+
+    # ------------------------------------------------------------------------------------------------ showing
+
+    def say(self, markdown: str) -> None:
+        """Show a sentence that the library rendered from results."""
+        display(Markdown(self.redactor.text(markdown)))
+
+    def table(self, frame: pd.DataFrame, title: str, *, columns: Mapping[str, str] | None = None) -> None:
+        """Show a table with a title and its columns explained (`columns`: name -> meaning, unit)."""
+        bundle = {"text/html": tables.render(frame, title, dict(columns or {})), "text/plain": frame.to_string()}
+        display(self.redactor.tree(bundle), raw=True)
+
+    def figure(self, figure: Figure, caption: str) -> None:
+        """Show a plot; the caption is its alternative text too."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        metadata = {"image/png": {"alt": caption}}
+        display({"image/png": buffer.getvalue(), "text/plain": caption}, metadata=metadata, raw=True)
+        self.say(f"*{caption}*")
+
+    def close(self) -> None:
+        """State the verdict. Outside `leadbook run` a blocking check raises Blocked, so that no exit code lies."""
+        checks = [Check.from_dict(check) for check in self._record["checks"].values()]
+        found, counts = blockers(checks), tally(checks)
+        verdict = Verdict.FAIL.value if found or not checks else Verdict.PASS.value
+        display(HTML(cards.verdict_html(self.number, TITLES[self.number], verdict, counts, found)))
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._put("closed", {"verdict": verdict, "counts": counts, "at": at})
+        for client in {id(c): c for c in (self.mongodb, self.admin, self.reporting) if c is not None}.values():
+            client.close()
+        if self.redis is not None:
+            self.redis.close()
+        if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
+            raise Blocked(f"phase {self.number}: {len(found)} checks block: {', '.join(c.id for c in found[:8])}")
+
+    # ------------------------------------------------------------------------------------------------ keeping
+
+    def _put(self, part: str, data: dict[str, Any]) -> None:
+        self._record[part] = self.redactor.tree(data)
+        self._glue(f"{self.number}/{part}", self._record[part])
+        self._save()
+
+    def _glue(self, name: str, data: Any) -> None:
+        if get_ipython() is not None:
+            scrapbook.glue(name, data, encoder="json")
+
+    def _save(self) -> None:
+        path = self.run_dir / "records" / f"{self.number}.json"
+        documents = [{"slug": slug, **entry} for slug, entry in self._record["documents"].items()]
+        record = {**self._record, "checks": list(self._record["checks"].values()), "documents": documents}
+        _write(path, json.dumps(record, indent=1, allow_nan=False))
+
+
+def _write(path: Path, text: str) -> None:
+    """All or nothing: readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _project_path(text: str) -> Path:
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else PROJECT / path
+
+
+def _run_dir(settings: Settings) -> Path:
+    return _project_path(settings.run_dir or INTERACTIVE)
+
+
+def _hosts(uri: str) -> str:
+    return uri.partition("://")[2].rpartition("@")[2].split("/")[0].split("?")[0] or "localhost"
+
+
+def _refuse_unknown(namespace: Mapping[str, Any]) -> None:
+    """papermill only warns of a parameter that no cell declares; this makes a misspelt one an error."""
+    for source in namespace.get("In", []):
+        if not source.startswith("# Parameters\n"):
+            continue
+        for name in re.findall(r"(?m)^(\w+) = ", source):
+            if name not in Settings.model_fields:
+                raise ParameterError(name, "no notebook knows it", did_you_mean(name, Settings.model_fields))
+
+
+def _scrub_kernel_output(redactor: Redactor) -> None:
+    """Replace secrets in every message that this kernel sends: prints, displays, results and tracebacks."""
+    shell = get_ipython()
+    session = getattr(getattr(shell, "kernel", None), "session", None)
+    if session is None:
+        return
+    serialize = getattr(session, "_leadbook_serialize", session.serialize)
+
+    def scrubbed(msg: dict[str, Any], ident: Any = None) -> Any:
+        if isinstance(msg.get("content"), dict):
+            msg = {**msg, "content": redactor.tree(msg["content"])}
+        return serialize(msg, ident=ident)
+
+    session._leadbook_serialize = serialize
+    session.serialize = scrubbed
