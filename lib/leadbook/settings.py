@@ -94,6 +94,9 @@ class Settings(BaseModel):
     points_required_field: int = Field(20, ge=0, description="quality points for each of the 4 required fields")
     points_email: int = Field(20, ge=0, description="quality points for an e-mail")
     points_company: int = Field(20, ge=0, description="quality points for complete company data")
+    complete_company_fields: str = Field(
+        "company_website, company_industry, company_size", description="complete company data has all of these"
+    )
     qualified_min_score: int = Field(75, ge=0, le=100, description="least quality score of a qualified lead")
     qualified_title_patterns: str = Field(
         "marketing, marketer, growth, paid media, paid search, ppc, sem, performance, demand gen, acquisition, digital",

@@ -1,0 +1,68 @@
+"""Score, qualification and stamps follow the parameters."""
+
+import pytest
+
+from leadbook.leads.score import Rules, now_ms, stamp
+from leadbook.settings import Settings
+
+LEAD = {
+    "linkedin_url": "https://www.linkedin.com/in/ana", "full_name": "Ana", "job_title": "Growth Lead",
+    "company_name": "Acme",
+}  # fmt: skip
+COMPANY = {"company_website": "https://acme.example", "company_industry": "Retail", "company_size": "11-50"}
+
+
+def rules(**overrides):
+    return Rules.of(Settings.from_mapping(overrides))
+
+
+@pytest.mark.parametrize(
+    ("extra", "points", "score"),
+    [({}, 80, 80), ({"email": "a@b.example"}, 100, 100), (COMPANY, 100, 100),
+     ({"email": "a@b.example", **COMPANY}, 120, 100),
+     ({"company_website": "https://acme.example"}, 80, 80)],
+)  # fmt: skip
+def test_points_of_120_and_score_of_100(extra, points, score):
+    judged = rules().judged({**LEAD, **extra})
+    assert (judged["additional_data.quality_points"], judged["data_quality_score"]) == (points, score)
+
+
+def test_weights_are_parameters():
+    mine = rules(points_required_field=10, points_email=30, complete_company_fields="company_size")
+    assert mine.points({**LEAD, "email": "a@b.example", "company_size": "1"}) == 40 + 30 + 20
+    assert mine.max_points == 90
+
+
+@pytest.mark.parametrize(
+    ("title", "qualified"),
+    [("Performance Marketing Manager", True), ("PPC specialist", True), ("Head of Digital", True), 
+     ("Marketers' guild", True),
+     ("Semiconductor engineer", False), ("Assembly lead", False), ("Accountant", False)],
+)  # fmt: skip
+def test_a_title_qualifies_by_whole_words(title, qualified):
+    assert rules().judged({**LEAD, "job_title": title, "email": "a@b.example"})["is_qualified"] is qualified
+
+
+def test_without_email_or_score_nobody_qualifies():
+    assert rules().judged(LEAD)["is_qualified"] is False
+    assert (
+        rules(qualified_min_score=100, points_email=0).judged({**LEAD, "email": "a@b.example"})["is_qualified"] is False
+    )
+
+
+def test_no_patterns_qualify_nobody():
+    assert rules(qualified_title_patterns=" ").judged({**LEAD, "email": "a@b.example"})["is_qualified"] is False
+
+
+def test_a_stamped_lead_has_defaults_and_times_and_no_nulls():
+    at = now_ms()
+    lead = stamp(dict(LEAD), rules(), at)
+    assert lead["created_at"] == lead["updated_at"] == lead["data_collected_date"] == at
+    assert (lead["email_verified"], lead["crm_synced"], lead["is_qualified"]) == (False, False, False)
+    assert "crm_sync_date" not in lead and None not in lead.values()
+    assert at.microsecond % 1000 == 0
+
+
+def test_the_vendors_date_of_collection_is_kept():
+    collected = now_ms().replace(year=2024)
+    assert stamp({**LEAD, "data_collected_date": collected}, rules(), now_ms())["data_collected_date"] == collected
