@@ -6,7 +6,6 @@ Everything recorded goes to two places: scraps in the notebook (scrapbook; the a
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import platform
@@ -30,7 +29,7 @@ from redis import Redis
 from leadbook import connect, servers
 from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
-from leadbook.report import cards, tables
+from leadbook.report import cards, style, tables
 from leadbook.settings import PROJECT, Redactor, Settings, secret_values
 
 __all__ = ["Blocked", "Phase", "phase_title", "read_record"]
@@ -167,7 +166,7 @@ class Phase:
         self._save()
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
-            display(HTML(cards.checks_html(shown)))
+            display(HTML(tables.checks_table(shown)))
 
     def attest(self, *check_ids: str) -> None:
         """Record checks that only a person can make, from the attestations file (see `checks.manual`)."""
@@ -222,10 +221,8 @@ class Phase:
 
     def figure(self, figure: Figure, caption: str) -> None:
         """Show a plot; the caption is its alternative text too."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
         metadata = {"image/png": {"alt": caption}}
-        display({"image/png": buffer.getvalue(), "text/plain": caption}, metadata=metadata, raw=True)
+        display({"image/png": style.png(figure), "text/plain": caption}, metadata=metadata, raw=True)
         self.say(f"*{caption}*")
 
     def close(self) -> None:

@@ -1,0 +1,47 @@
+# Two commands: `make run` sets up and runs the whole chain; `make test` sets up and passes the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROFILE ?= rehearsal
+
+.PHONY: help setup run test lint lab sample docs down clean
+
+help:
+	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
+
+setup: $(READY)  # make .venv and install the pinned packages
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "leadbook needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 run")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(READY)
+
+run: $(READY)  # the whole chain on the profile (PROFILE=rehearsal); exit 0 GO, 1 NO-GO, 2 broken
+	$(BIN)/leadbook run --profile $(PROFILE)
+
+lint: $(READY)  # ruff over sources and notebooks, mypy over the library
+	$(BIN)/ruff check lib tests notebooks
+	$(BIN)/ruff format --check lib tests
+	$(BIN)/mypy
+
+test: $(READY) lint  # lint and all tests, on real servers
+	$(BIN)/python -m pytest
+
+lab: $(READY)  # JupyterLab in the notebooks folder
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+sample: $(READY)  # regenerate docs/sample-report from a rehearsal run
+	$(BIN)/leadbook run --profile rehearsal --sample docs/sample-report
+
+docs: $(READY)  # regenerate traceability, README's table and the notebooks' links
+	$(BIN)/leadbook docs
+
+down: $(READY)  # stop the rehearsal servers
+	$(BIN)/leadbook down
+
+clean:  # remove the virtual environment and what runs left (not reports)
+	-$(BIN)/leadbook down
+	rm -rf $(VENV) .leadbook .pytest_cache .mypy_cache .ruff_cache
