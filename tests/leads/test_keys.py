@@ -2,7 +2,6 @@
 
 import pytest
 from bson import ObjectId
-
 from leadbook.leads import keys
 
 

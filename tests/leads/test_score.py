@@ -1,7 +1,6 @@
 """Score, qualification and stamps follow the parameters."""
 
 import pytest
-
 from leadbook.leads.score import Rules, now_ms, stamp
 from leadbook.settings import Settings
 
@@ -35,7 +34,7 @@ def test_weights_are_parameters():
 
 @pytest.mark.parametrize(
     ("title", "qualified"),
-    [("Performance Marketing Manager", True), ("PPC specialist", True), ("Head of Digital", True), 
+    [("Performance Marketing Manager", True), ("PPC specialist", True), ("Head of Digital", True),
      ("Marketers' guild", True),
      ("Semiconductor engineer", False), ("Assembly lead", False), ("Accountant", False)],
 )  # fmt: skip

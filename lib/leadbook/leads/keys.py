@@ -1,8 +1,9 @@
 """Redis keys of leads: the only place where they are built, read or listed.
 
-A key says "this lead is stored", and for whom: its value names the collection by its UUID, so that a key left behind by a
-dropped or restored collection, or written by somebody else (n8n writes plain text), is *unknown* and MongoDB decides. It
-also says which fields the stored lead has, so that a second sighting that brings nothing new needs no look at MongoDB.
+A key says "this lead is stored", and for whom: its value names the collection by its UUID, so that a key left
+behind by a dropped or restored collection, or written by somebody else (n8n writes plain text), is *unknown* and
+MongoDB decides. It also says which fields the stored lead has, so that a second sighting that brings nothing new
+needs no look at MongoDB.
 """
 
 from __future__ import annotations

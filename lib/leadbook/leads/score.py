@@ -1,8 +1,9 @@
 """Score, qualify and stamp a lead. Every weight and rule is a parameter; this page says which decision it rests on.
 
-The task book gives +20 for each of four required fields, +20 for an e-mail and +20 for complete company data: 120 points
-for a field whose maximum is 100. So `data_quality_score` is min(100, points), and the points themselves stay beside it in
-`additional_data.quality_points`: a valid lead cannot score below 80, and only points / 120 tells good data from better.
+The task book gives +20 for each of four required fields, +20 for an e-mail and +20 for complete company data: 120
+points for a field whose maximum is 100. So `data_quality_score` is min(100, points), and the points themselves stay
+beside it in `additional_data.quality_points`: a valid lead cannot score below 80, and only points / 120 tells good
+data from better.
 
 "Qualified" is not defined there either. Here: a score of at least `qualified_min_score`, an e-mail, and a job title
 holding one of `qualified_title_patterns` as whole words.
