@@ -1,1 +1,1 @@
-""""""
+"""09: statistics, integrity, anomalies, cost and recommendations; reads only."""

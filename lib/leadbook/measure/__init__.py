@@ -1,1 +1,1 @@
-""""""
+"""03 and 05: the method and the measurements."""

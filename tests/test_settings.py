@@ -1,0 +1,122 @@
+"""Parameters become strictly typed settings; secrets are found and scrubbed."""
+
+import pytest
+import yaml
+from leadbook.errors import InputFileError, ParameterError, RefusedError
+from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override, secret_values
+
+PROFILES = ("rehearsal", "ci", "production")
+
+
+def test_rehearsal_profile_repeats_the_defaults():
+    assert load_profile("rehearsal") == Settings().model_dump()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_names_every_parameter_and_itself(profile):
+    values = load_profile(profile)
+    assert set(values) == set(Settings.model_fields)
+    assert values["profile"] == profile
+
+
+def test_production_starts_nothing_and_changes_nothing_unasked():
+    settings = Settings.from_mapping(load_profile("production"))
+    assert not settings.rehearsal_servers
+    assert not settings.apply_schema
+    with pytest.raises(RefusedError, match="rehearsal"):
+        settings.refuse_in_production("start rehearsal servers")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch_sise": 1}, "did you mean 'batch_size'"),
+        ({"members": "3"}, "'members'"),
+        ({"members": True}, "'members'"),
+        ({"members": 0}, "'members'"),
+        ({"write_concern": "most"}, "majority"),
+        ({"validation_level": "hard"}, "'validation_level'"),
+        ({"enrichment": 1}, "'enrichment'"),
+    ],
+)
+def test_a_bad_parameter_is_one_line_that_names_it(values, message):
+    with pytest.raises(ParameterError) as caught:
+        Settings.from_mapping(values)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_serves_where_a_float_is_asked():
+    assert Settings.from_mapping({"target_cost_usd": 1}).target_cost_usd == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("members=1", ("members", 1)),
+        ("apply_schema=false", ("apply_schema", False)),
+        ("database=0012", ("database", "0012")),
+        ("monitor_seconds=3", ("monitor_seconds", 3.0)),
+        ("lead_files=a=b.csv:apollo", ("lead_files", "a=b.csv:apollo")),
+    ],
+)
+def test_an_override_takes_the_type_of_its_field(text, expected):
+    assert parse_override(text) == expected
+
+
+@pytest.mark.parametrize("text", ["members", "members=x", "membrs=1", "apply_schema=maybe", "members=-1"])
+def test_a_bad_override_is_refused(text):
+    with pytest.raises(ParameterError):
+        parse_override(text)
+
+
+def test_a_profile_must_be_flat_yaml_with_known_keys(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("members: [1\n")
+    with pytest.raises(InputFileError, match=r"mine\.yaml:2"):
+        load_profile(str(path))
+    path.write_text("members: {a: 1}\n")
+    with pytest.raises(InputFileError, match="nested"):
+        load_profile(str(path))
+    path.write_text("- members\n")
+    with pytest.raises(InputFileError, match="key: value"):
+        load_profile(str(path))
+    path.write_text("membrs: 1\n")
+    with pytest.raises(ParameterError, match="did you mean 'members'"):
+        load_profile(str(path))
+
+
+def test_an_unknown_profile_names_the_known_ones():
+    with pytest.raises(ParameterError, match="did you mean 'rehearsal'"):
+        load_profile("rehersal")
+
+
+def test_profiles_are_plain_values_that_papermill_can_read():
+    for path in (PROJECT / "params").glob("*.yaml"):
+        values = yaml.safe_load(path.read_text())
+        if "attestations" not in path.name:
+            assert all(isinstance(value, str | int | float | bool) for value in values.values()), path
+
+
+def test_settings_of_a_notebook_refuse_undeclared_keys():
+    settings = Settings.for_notebook({"members": 1, "other": 2}, ["members"])
+    assert settings.members == 1
+    with pytest.raises(ParameterError, match="declare it"):
+        settings.database  # noqa: B018
+
+
+def test_secrets_are_found_plain_and_encoded():
+    found = secret_values(["mongodb://user:p%40ss%2Fword@host:1/db", "redis://:hunter2@h:6379/0", "redis://h"])
+    assert {"p%40ss%2Fword", "p@ss/word", "hunter2"} <= found
+
+
+def test_the_redactor_scrubs_nested_values_and_does_not_show_what_it_knows():
+    redactor = Redactor(["s3cret", "s3cret-longer"])
+    assert redactor.tree({"a s3cret": ["x s3cret-longer y", 1]}) == {"a •••": ["x ••• y", 1]}
+    assert "s3cret" not in repr(redactor)
+
+
+def test_the_environments_passwords_are_known(monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://u:planted-pw@h/")
+    monkeypatch.setenv("HUNTER_API_KEY", "key-123456")
+    assert Redactor.from_environment().text("planted-pw key-123456") == "••• •••"

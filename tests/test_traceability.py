@@ -1,0 +1,40 @@
+"""Every step of the task book leads to a check, a section or an attestation."""
+
+from leadbook import traceability
+from leadbook.checks import catalogue
+from leadbook.settings import PROJECT
+
+NOTEBOOKS = PROJECT / "notebooks"
+
+
+def test_the_task_book_has_158_steps():
+    assert len(traceability.steps()) == 158
+
+
+def test_each_step_is_answered_by_a_check_or_an_attestation():
+    open_steps = [step.number for step in traceability.trace(NOTEBOOKS) if not step.covered]
+    assert open_steps == []
+
+
+def test_each_step_is_carried_by_a_section():
+    assert [step.number for step in traceability.trace(NOTEBOOKS) if not step.sections] == []
+
+
+def test_sections_carry_only_steps_of_the_task_book():
+    for section in traceability.sections(NOTEBOOKS):
+        assert set(section.steps) <= set(traceability.steps()), section
+
+
+def test_each_step_of_a_check_is_carried_by_its_own_notebook_somewhere():
+    carried = {(section.notebook[:2], step) for section in traceability.sections(NOTEBOOKS) for step in section.steps}
+    lost = [(d.id, step) for d in catalogue().values() for step in d.steps if (d.phase, step) not in carried]
+    assert lost == []
+
+
+def test_generated_files_are_up_to_date():
+    assert traceability.generate(PROJECT, write=False) == []
+
+
+def test_what_is_not_covered_is_listed_as_such(monkeypatch):
+    monkeypatch.setattr(traceability, "catalogue", dict)
+    assert "**0 of 158 steps are answered.** Not covered yet: 1.1.1.1" in traceability._traceability_page(NOTEBOOKS)
