@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -70,31 +70,35 @@ def run(
 
 
 class _RehearsalServers:
-    """Rehearsal servers for the length of a run: started unless already up; stopped unless they were up before."""
+    """Rehearsal servers for the length of a run; they end with it unless `leadbook up` started them to stay."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.secrets, self._ours = settings, set[str](), False
+        self.settings, self.secrets, self._held = settings, set[str](), False
 
     def __enter__(self) -> _RehearsalServers:
         from leadbook import servers
         from leadbook.settings import secret_values
 
-        own = all(os.environ.get(name) for name in (self.settings.mongodb_uri_env, self.settings.redis_url_env))
-        if self.settings.rehearsal_servers and not self.settings.is_production and not own:
-            self._ours = servers.status() is None
+        needed = {
+            "mongodb": not os.environ.get(self.settings.mongodb_uri_env),
+            "redis": not os.environ.get(self.settings.redis_url_env),
+        }
+        os.environ[servers.OWNER_VARIABLE] = str(os.getpid())
+        if self.settings.rehearsal_servers and not self.settings.is_production and any(needed.values()):
+            self._held = True
             with err.status("starting rehearsal servers"):
-                servers.up(self.settings, owner_pid=os.getpid() if self._ours else None)
+                servers.up(self.settings, owner_pid=os.getpid(), **needed)
         endpoints = servers.resolve(self.settings)
         urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
         self.secrets = secret_values(url for url in urls if url)
         return self
 
     def stop(self) -> None:
-        if self._ours:
-            from leadbook import servers
+        from leadbook import servers
 
-            self._ours = False
-            servers.down()
+        if self._held:
+            self._held = False
+            servers.release(os.getpid())
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
@@ -133,9 +137,14 @@ def _print_status() -> None:
     from leadbook import servers
 
     table = Table("server", "address", "pid", "state", title="rehearsal servers")
-    for row in servers.describe():
-        table.add_row(row.name, row.address, str(row.pid), row.state)
+    state = servers.status()
+    if state is None:
+        return
+    for process in state.processes:
+        life = "running" if process.alive else "dead; `leadbook up` restarts it"
+        table.add_row(process.name, f"127.0.0.1:{process.port}", str(process.pid), life)
     out.print(table)
+    out.print(f"CA certificate: {state.ca_file}\nstate: {state.folder}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -197,16 +206,23 @@ def docs(
 
 
 def main() -> None:
-    """Entry point: errors become one line and the right exit status."""
+    """Entry point: every error becomes one line and the right exit status."""
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)
     except LeadbookError as error:
-        err.print(f"leadbook: {Redactor.from_environment().text(str(error))}", style="red", markup=False,
-                  highlight=False, soft_wrap=True)  # fmt: skip
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        err.print("leadbook: interrupted", style="red")
-        sys.exit(2)
+        _fail(Redactor.from_environment().text(str(error)), error.exit_status)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 2)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what typer raises for a wrong word on the command line
+            raise
+        _fail(f"{error.format_message().rstrip('.')}; `leadbook --help` lists commands and options", 2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(line: str, exit_status: int) -> NoReturn:
+    err.print(f"leadbook: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(exit_status)
 
 
 if __name__ == "__main__":
