@@ -157,8 +157,9 @@ def _variable(name: str) -> str:
 def _found_or_started(settings: Settings, folder: Path | None, *, mongodb: bool, redis: bool) -> State:
     """Running servers as they are, whatever their number of members; else as `up` makes them."""
     state = status(folder)
-    if state is not None and not state.dead and (not mongodb or settings.database in state.databases):
-        if (state.members or not mongodb) and (state.redis or not redis):
+    if state is not None and not state.dead:
+        has_mongodb = not mongodb or (state.members and settings.database in state.databases)
+        if has_mongodb and (state.redis or not redis):
             return state
     if state is not None and state.members:
         settings = settings.model_copy(update={"members": len(state.members)})
@@ -177,12 +178,14 @@ def _locked(folder: Path) -> Iterator[None]:
         raise ServerError(f"cannot use {folder}: {error.strerror}; name another folder by LEADBOOK_STATE") from None
 
 
-def _clean(folder: Path) -> State:
-    """End whatever a broken start or a killed run has left, and begin anew."""
+def _clean(folder: Path, keep: State | None = None) -> State:
+    """End whatever a broken start or a killed run has left, and begin anew; owners and watchdog of `keep` stay."""
     values = leash.read_state(folder)
-    leash.end(folder, (values or {}).get("processes", ()))
+    leash.end(folder, (values or {}).get("processes", ()), spare=keep.leash if keep else None)
     leash.remove(folder)
-    return State(folder=folder)
+    if keep is None:
+        return State(folder=folder)
+    return State(folder=folder, owners=keep.owners, kept=keep.kept, leash=keep.leash).save()
 
 
 def _own(state: State, owner_pid: int | None) -> State:
@@ -205,14 +208,15 @@ def _own(state: State, owner_pid: int | None) -> State:
 
 def _ensure(state: State, settings: Settings, *, mongodb: bool, redis: bool) -> State:
     state = _restart_dead(state)
-    for attempt in range(ATTEMPTS):
+    mongod = binaries.mongod() if mongodb and not state.members else None
+    redis_server = binaries.redis_server() if redis and state.redis is None else None
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            state = _start_missing(state, settings, mongodb=mongodb, redis=redis)
+            state = _start_missing(state, settings, mongod, redis_server)
             break
         except replica_set.PortTakenError:
-            kept = _clean(state.folder)
-            state = replace(kept, owners=state.owners, kept=state.kept).save()
-            if attempt == ATTEMPTS - 1:
+            state = _clean(state.folder, keep=state)
+            if attempt == ATTEMPTS:
                 raise
         except BaseException:
             _clean(state.folder)
@@ -224,41 +228,38 @@ def _ensure(state: State, settings: Settings, *, mongodb: bool, redis: bool) -> 
 
 
 def _restart_dead(state: State) -> State:
-    """Start what has died, from its own configuration and data; where that fails, the set is renewed."""
+    """Start what has died, from its own configuration and data; where that fails, begin anew with an empty set."""
     dead = state.dead
-    if not dead or not state.ready:
+    if not dead:
         return state
     try:
         for process in dead:
             pid, created = spawn(process.argv, state.data / f"{process.name}.out")
             state = state.with_processes(replace(process, pid=pid, created=created)).save()
-        for process in state.processes:
+        for process in dead:
             replica_set.wait_listening(process, state.data)
         if any(process.name != "redis" for process in dead):
             replica_set.wait_healthy(state)
-        return state
     except ServerError:
-        renewed = _clean(state.folder)
-        return _own(replace(renewed, owners=state.owners), None) if state.kept else replace(
-            renewed, owners=state.owners).save()  # fmt: skip
+        return _clean(state.folder, keep=state)
+    return state
 
 
-def _start_missing(state: State, settings: Settings, *, mongodb: bool, redis: bool) -> State:
-    """Start the wanted services that this set has not got; everything at once, then wait."""
-    start_mongodb, start_redis = mongodb and not state.members, redis and state.redis is None
-    if not (start_mongodb or start_redis):
+def _start_missing(state: State, settings: Settings, mongod: Path | None, redis_server: Path | None) -> State:
+    """Start the services whose binary is given and that this set has not got; everything at once, then wait."""
+    mongod = None if state.members else mongod
+    redis_server = None if state.redis else redis_server
+    if not (mongod or redis_server):
         return state
-    mongod = binaries.mongod() if start_mongodb else Path()
-    redis_server = binaries.redis_server() if start_redis else Path()
     state.data.mkdir(mode=0o700, exist_ok=True)
     state = replace(state, ready=False).save()
-    ports = replica_set.free_ports(settings.members * start_mongodb + start_redis)
-    if start_redis:
+    ports = replica_set.free_ports((settings.members if mongod else 0) + (1 if redis_server else 0))
+    if redis_server:
         port, password = ports.pop(), secrets.token_urlsafe(24)
         cache.configure(state.data, port, password)
         state = replace(state, redis_url=cache.address(port, password))
         state = state.with_processes(cache.start(redis_server, state.data, port)).save()
-    if start_mongodb:
+    if mongod:
         state = _start_replica_set(state, settings, mongod, ports)
     if state.redis is not None:
         replica_set.wait_listening(state.redis, state.data)
@@ -268,11 +269,17 @@ def _start_missing(state: State, settings: Settings, *, mongodb: bool, redis: bo
 def _start_replica_set(state: State, settings: Settings, mongod: Path, ports: list[int]) -> State:
     passwords = {f"leadbook_{name}": secrets.token_urlsafe(24) for name in ("admin", "app", "reporting")}
     databases = tuple(dict.fromkeys((settings.database, *replica_set.ALWAYS_ALLOWED)))
-    state = replace(state, databases=databases)
+    state = replace(
+        state,
+        databases=databases,
+        mongodb_uri=replica_set.address(state, "leadbook_app", passwords, ports, settings.database),
+        admin_uri=replica_set.address(state, "leadbook_admin", passwords, ports, settings.database),
+        reporting_uri=replica_set.address(state, "leadbook_reporting", passwords, ports, settings.database),
+    )
     replica_set.configure(state.data, ports)
     for number, port in enumerate(ports):
         state = state.with_processes(replica_set.start_member(mongod, state.data, number, port)).save()
     with ThreadPoolExecutor(len(ports)) as pool:
         list(pool.map(lambda member: replica_set.wait_listening(member, state.data), state.members))
     replica_set.initiate(state, passwords)
-    return replace(state, **replica_set.addresses(state, passwords, settings.database)).save()
+    return state

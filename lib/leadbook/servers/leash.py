@@ -1,0 +1,138 @@
+"""Processes of the rehearsal servers: who is alive, who is ours, and how they end.
+
+Also runs as a script, `python -I leash.py FOLDER`: a watchdog that ends the servers of that folder once their owner is
+gone, even by SIGKILL. For its sake this module needs only the standard library and psutil.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+__all__ = ["alive", "created_at", "end", "lock_path", "locked", "read_state", "remove", "state_path", "strays"]
+
+POLL_SECONDS = 0.5
+
+
+def state_path(folder: Path) -> Path:
+    """Where a set of servers is written down."""
+    return folder / "state.json"
+
+
+def lock_path(folder: Path) -> Path:
+    """The lock file; it stays when everything else is removed, so that nobody locks a deleted file."""
+    return folder / "lock"
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """The written state, or None where there is none or it is unreadable."""
+    try:
+        values = json.loads(state_path(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+@contextlib.contextmanager
+def locked(folder: Path, timeout_s: float = 90.0) -> Iterator[None]:
+    """Hold the folder's lock. The kernel frees it when its holder dies. Raises TimeoutError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + timeout_s
+    with lock_path(folder).open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{lock_path(folder)} is held by another process") from None
+                time.sleep(0.05)
+        yield
+
+
+def created_at(pid: int) -> float:
+    """When the process was created, s since the epoch; 0.0 when it is gone. With the pid it identifies a process."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def alive(pid: int, created: float) -> bool:
+    """True while this very process (not another one with a reused pid, not a zombie) runs."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - created) < 0.05
+        return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.Error:
+        return False
+
+
+def strays(folder: Path) -> list[psutil.Process]:
+    """Servers and watchdogs whose command line names a file of `folder`: also those no state tells of."""
+    prefix = f"{folder / 'set'}{os.sep}"
+    found = []
+    for process in psutil.process_iter(["pid", "name", "cmdline"]):
+        words = process.info["cmdline"] or []
+        configured = any(word.startswith(prefix) and word.endswith(".conf") for word in words[1:])
+        ours = configured and any(name in Path(words[0]).name for name in ("mongod", "redis"))
+        leash = len(words) > 2 and words[-1] == str(folder) and Path(words[-2]).name == "leash.py"
+        if (ours or leash) and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def end(folder: Path, recorded: Iterable[Mapping[str, Any]] = (), spare: int | None = None) -> int:
+    """Kill the recorded processes that are still themselves, and all strays but `spare`; wait until gone; how many."""
+    doomed = {process.pid: process for process in strays(folder) if process.pid != spare}
+    for entry in recorded:
+        if alive(entry["pid"], entry["created"]) and entry["pid"] != os.getpid():
+            with contextlib.suppress(psutil.Error):
+                doomed[entry["pid"]] = psutil.Process(entry["pid"])
+    for process in doomed.values():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(list(doomed.values()), timeout=5)
+    return len(doomed)
+
+
+def remove(folder: Path) -> None:
+    """Delete state and data of `folder`; the lock file stays."""
+    state_path(folder).unlink(missing_ok=True)
+    shutil.rmtree(folder / "set", ignore_errors=True)
+
+
+def owned(state: Mapping[str, Any]) -> bool:
+    """True while the servers were started to stay, or one of their owners lives."""
+    return bool(state["kept"]) or any(alive(owner["pid"], owner["created"]) for owner in state["owners"])
+
+
+def watch(folder: Path) -> None:
+    """Until the servers are gone or another watchdog has taken over: end them once nobody owns them."""
+    while True:
+        time.sleep(POLL_SECONDS)
+        state = read_state(folder)
+        if state is None or state["leash"] not in (None, os.getpid()):
+            return
+        if owned(state):
+            continue
+        with locked(folder):
+            state = read_state(folder)
+            if state is not None and not owned(state):
+                end(folder, state["processes"])
+                remove(folder)
+                return
+
+
+if __name__ == "__main__":
+    watch(Path(sys.argv[1]))

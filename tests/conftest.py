@@ -1,0 +1,99 @@
+"""Real servers for the tests: a one-member TLS replica set and Redis of their own, one set for each pytest worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+from leadbook import connect, servers
+from leadbook.settings import Settings
+
+SMALL = {
+    "members": 1,
+    "database": "leadbook_test",
+    "min_pool_size": 0,
+    "max_pool_size": 60,
+    "server_selection_timeout_ms": 5_000,
+}
+ADDRESSES = ("MONGODB_URI", "MONGODB_ADMIN_URI", "MONGODB_REPORTING_URI", "REDIS_URL", servers.OWNER_VARIABLE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Every test, and every command a test starts, uses servers of this session, never the checkout's or the user's."""
+    folder = tmp_path_factory.mktemp("servers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEADBOOK_STATE", str(folder))
+        for name in ADDRESSES:
+            patch.delenv(name, raising=False)
+        patch.setenv(servers.OWNER_VARIABLE, str(os.getpid()))
+        yield folder
+        servers.down(folder)
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """Rehearsal settings with one member, small pools and a database of the tests' own."""
+    return Settings.from_mapping(SMALL)
+
+
+@pytest.fixture(scope="session")
+def endpoints(state_folder: Path, settings: Settings) -> connect.Endpoints:
+    """Addresses of the session's servers, started when first asked for."""
+    return servers.resolve(settings, folder=state_folder)
+
+
+@pytest.fixture(scope="session")
+def mongo(endpoints: connect.Endpoints, settings: Settings) -> Iterator[connect.Client]:
+    """The application's client."""
+    with connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def admin(endpoints: connect.Endpoints, settings: Settings) -> Iterator[connect.Client]:
+    """The DBA's client."""
+    with connect.mongodb(endpoints.admin_uri, settings) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def redis_client(endpoints: connect.Endpoints, settings: Settings) -> Iterator[redis_py.Redis]:
+    """A Redis client over the session's Redis; see `clean_redis` for an empty one."""
+    client = connect.redis(endpoints.redis_url, settings)
+    yield client
+    client.close()
+    client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def database(mongo: connect.Client, admin: connect.Client, settings: Settings) -> connect.Database:
+    """The application's view of an empty database."""
+    admin.drop_database(settings.database)
+    return mongo[settings.database]
+
+
+@pytest.fixture
+def clean_redis(redis_client: redis_py.Redis) -> redis_py.Redis:
+    """Redis without any key."""
+    redis_client.flushdb()
+    return redis_client
+
+
+@pytest.fixture
+def own_servers(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[Callable[..., servers.State]]:
+    """Starts servers that a test may kill: `own_servers(members=1, mongodb=True, redis=True)`; gone afterwards."""
+    folders: list[Path] = []
+
+    def start(*, members: int = 1, mongodb: bool = True, redis: bool = True) -> servers.State:
+        folder = tmp_path_factory.mktemp("own-servers")
+        folders.append(folder)
+        wanted = settings.model_copy(update={"members": members})
+        return servers.up(wanted, owner_pid=os.getpid(), mongodb=mongodb, redis=redis, folder=folder)
+
+    yield start
+    for folder in folders:
+        servers.down(folder)
