@@ -188,6 +188,19 @@ def _print_ledger(ledger: dict[str, Any], as_json: bool) -> None:
     out.print(table)
 
 
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="where the files are written")] = Path("data/sample"),
+    records: Annotated[int, typer.Option(min=1, help="records in all files together")] = 26_000,
+    seed: Annotated[int, typer.Option(help="same seed, same files")] = 20_000,
+) -> None:
+    """Write made-up vendor files (Bright Data JSON lines, Apollo CSV) with faults in stated proportions."""
+    from leadbook.leads import sample as maker
+
+    facts = maker.write_sample(directory, records=records, seed=seed)
+    out.print(facts)
+
+
 # ------------------------------------------------------------------------------------------------------------- docs
 
 
@@ -216,7 +229,10 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer raises for a wrong word on the command line
             raise
-        _fail(f"{error.format_message().rstrip('.')}; `leadbook --help` lists commands and options", 2)
+        problem = error.format_message().rstrip(".")
+        if not problem:  # no command at all: the help has been shown
+            sys.exit(2)
+        _fail(f"{problem}; `leadbook --help` lists commands and options", 2)
     sys.exit(status if isinstance(status, int) else 0)
 
 

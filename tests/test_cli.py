@@ -1,0 +1,123 @@
+"""The command line: one clear line for each wrong word, and the right exit status."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from leadbook.settings import PROJECT
+
+
+def leadbook(*words, env=None, timeout=120):
+    """Run the command as a user would, in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MONGODB_", "REDIS_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "leadbook.cli", *words],
+        capture_output=True, text=True, timeout=timeout, env=environment | (env or {}), cwd=PROJECT, check=False,
+    )  # fmt: skip
+
+
+def test_help_lists_the_commands():
+    done = leadbook("--help")
+    assert done.returncode == 0
+    for command in ("run", "up", "status", "down", "ingest", "docs"):
+        assert re.search(rf"\b{command}\b", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["runn"], "No such command 'runn'"),
+        (["up", "--membrs", "1"], "--members"),
+        (["run", "--profile", "rehersal"], "did you mean 'rehearsal'"),
+        (["run", "-p", "batch_sise=1"], "did you mean 'batch_size'"),
+        (["run", "-p", "batch_size=many"], "must be a whole number"),
+        (["run", "-p", "batch_size"], "is not key=value"),
+        (["run", "--members", "0"], "'members'"),
+        (["run", "--profile", "production"], "MONGODB_URI"),
+        (["up", "--profile", "production"], "production refuses"),
+        (["ingest"], "no file given"),
+        (["ingest", "leads.json"], "--vendor is missing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path):
+    done = leadbook(*words, env={"LEADBOOK_STATE": str(tmp_path / "state")})
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unreachable_server_is_one_line_without_the_password(tmp_path):
+    sample = tmp_path / "leads.jsonl"
+    sample.write_text("{}\n")
+    done = leadbook(
+        "ingest", str(sample), "--vendor", "brightdata", "-p", "server_selection_timeout_ms=500",
+        env={"MONGODB_URI": "mongodb://u:planted-pw@127.0.0.1:9/", "REDIS_URL": "redis://127.0.0.1:9/0"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "127.0.0.1:9" in done.stderr
+    assert "planted-pw" not in done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_status_tells_that_servers_are_down_and_down_has_nothing_to_stop(tmp_path):
+    env = {"LEADBOOK_STATE": str(tmp_path / "state")}
+    status = leadbook("status", env=env)
+    assert (status.returncode, "are down" in status.stdout) == (1, True)
+    assert leadbook("down", env=env).returncode == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- README
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("  #")[0].split(" # ")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.strip()
+]
+MAKE = {"make run", "make test", "make lab"}
+SHOWN = {"export", "cp"}
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])
+def test_a_make_target_of_the_readme_exists(command):
+    assert command in MAKE
+    subprocess.run(["make", "-n", command.split()[1]], cwd=PROJECT, check=True, capture_output=True)
+
+
+def test_the_commands_of_the_readme_run(tmp_path, endpoints):
+    """Each command in order; addresses are those of the tests' own servers, the chain is cut to one phase."""
+    env = {
+        "LEADBOOK_STATE": str(tmp_path / "state"), "MONGODB_URI": endpoints.mongodb_uri,
+        "MONGODB_ADMIN_URI": endpoints.admin_uri, "REDIS_URL": endpoints.redis_url,
+    }  # fmt: skip
+    for command in COMMANDS:
+        words = shlex.split(command)
+        if words[0] in SHOWN or command in MAKE:
+            continue
+        assert words[0] in (".venv/bin/leadbook", ".venv/bin/papermill"), command
+        if words[0].endswith("papermill"):
+            words[2] = str(tmp_path / words[2])
+            command_env = {**os.environ, **env}
+            subprocess.run([sys.executable, "-m", "papermill", *words[1:]], cwd=PROJECT, env=command_env, check=True,
+                           capture_output=True, timeout=180)  # fmt: skip
+            continue
+        _readme_leadbook(words[1:], env, tmp_path)
+
+
+def _readme_leadbook(words, env, tmp_path):
+    if words[0] in ("up", "status", "down"):
+        env = {"LEADBOOK_STATE": env["LEADBOOK_STATE"]}
+        words = [*words, "--members", "1"] if words[0] == "up" else words
+    if words[0] == "run":
+        words = [*words, "--out", str(tmp_path / "reports")]
+        if "production" in words:
+            words += ["--only", "01", "-p", "attestations_file="]
+    done = leadbook(*words, env=env, timeout=240)
+    allowed = {0, 1} if "production" in words else {0}
+    assert done.returncode in allowed, f"{words}: {done.stdout}{done.stderr}"
