@@ -1,0 +1,94 @@
+"""The queries of the task book as contracts, with values that the collection really holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo.collection import Collection
+
+from leadbook.schema.explain import Contract, QueryResult, measure
+from leadbook.schema.scratch import scratch
+from leadbook.settings import Settings
+
+__all__ = ["ENOUGH", "contracts", "example_lead", "measure_contracts", "realistic"]
+
+ENOUGH = 1_000
+"""Leads from which on a plan is taken as realistic; with fewer, queries run on a scratch collection of sample leads."""
+
+_EXAMPLE: Mapping[str, Any] = {
+    "linkedin_url": "https://www.linkedin.com/in/test",
+    "email": "nobody@example.com",
+    "company_name": "Test Company",
+    "location_state": "CA",
+    "job_title": "Performance Marketing Manager",
+    "data_source": "BrightData",
+    "data_collected_date": datetime(2025, 1, 15, tzinfo=UTC),
+}
+
+
+def example_lead(collection: Collection[dict[str, Any]]) -> dict[str, Any]:
+    """Values to search for: those of a stored lead that has an e-mail and a state, else the task book's. Read-only."""
+    wanted = {"email": {"$gt": ""}, "location_state": {"$gt": ""}}
+    found = collection.find_one(wanted, max_time_ms=5_000) or collection.find_one() or {}
+    return {**_EXAMPLE, **{key: value for key, value in found.items() if key in _EXAMPLE and value is not None}}
+
+
+def contracts(example: Mapping[str, Any], urls: Iterable[str] = ()) -> tuple[Contract, ...]:
+    """The task book's queries, searching for the values of `example`; `urls` is a batch for the duplicate check."""
+    get = example.__getitem__
+    day = get("data_collected_date").replace(hour=0, minute=0, second=0, microsecond=0)
+    one_day = {"$gte": day, "$lt": day + timedelta(days=1)}
+    state, company = ("idx_location_state", "idx_location_state_job_title"), "idx_company_name"
+
+    def find(check_id: str, title: str, filter_: Mapping[str, Any], *indexes: str) -> Contract:
+        return Contract(check_id=f"MDB-PLAN-{check_id}", title=title, filter=filter_, indexes=indexes)
+
+    def pick(*names: str) -> dict[str, Any]:
+        return {name: get(name) for name in names}
+
+    return (
+        find("001", "duplicate check by profile URL", pick("linkedin_url"), "idx_linkedin_url_unique"),
+        find("002", "duplicate check of a whole batch", {"linkedin_url": {"$in": list(urls) or [get("linkedin_url")]}},
+             "idx_linkedin_url_unique"),
+        find("003", "duplicate check by e-mail", pick("email"), "idx_email_unique"),
+        find("004", "leads of a company", pick("company_name"), company, "idx_company_name_location_state"),
+        find("005", "leads of a state", pick("location_state"), *state),
+        find("006", "leads with a job title", pick("job_title"), "idx_job_title"),
+        find("007", "leads collected on one day", {"data_collected_date": one_day}, "idx_data_collected_date"),
+        find("008", "qualified leads", {"is_qualified": True}, "idx_is_qualified"),
+        find("009", "leads not yet in the CRM", {"crm_synced": False}, "idx_crm_synced"),
+        find("010", "a job title in a state", pick("location_state", "job_title"), "idx_location_state_job_title"),
+        find("011", "a company in a state", pick("company_name", "location_state"), "idx_company_name_location_state"),
+        find("012", "a vendor's leads of one day", {**pick("data_source"), "data_collected_date": one_day},
+             "idx_data_source_data_collected_date"),
+        Contract(check_id="MDB-PLAN-013", title="count of qualified leads", filter={"is_qualified": True},
+                 operation="count", indexes=("idx_is_qualified",)),
+        Contract(check_id="", title="count of all leads, no hint", filter={}, operation="count"),
+        Contract(check_id="MDB-PLAN-014", title="count of all leads", filter={}, operation="count", hint="_id_",
+                 indexes=("_id_",)),
+    )  # fmt: skip
+
+
+@contextmanager
+def realistic(
+    collection: Collection[dict[str, Any]], settings: Settings, sample: Iterable[dict[str, Any]]
+) -> Iterator[Collection[dict[str, Any]]]:
+    """`collection` itself, or while it holds fewer than ENOUGH leads a scratch collection of `sample` leads.
+
+    The scratch collection has the same validator and indexes and is dropped at the end.
+    """
+    if collection.estimated_document_count() >= ENOUGH:
+        yield collection
+        return
+    with scratch(collection.database, "explain", settings, documents=sample) as trial:
+        yield trial
+
+
+def measure_contracts(collection: Collection[dict[str, Any]], *, batch: int = 500) -> list[QueryResult]:
+    """Measure every contract on `collection`; `batch` URLs in the batched duplicate check. Read-only."""
+    with collection.find({}, {"linkedin_url": 1, "_id": 0}).limit(batch) as cursor:
+        urls = [lead["linkedin_url"] for lead in cursor if "linkedin_url" in lead]
+    return [measure(collection, contract) for contract in contracts(example_lead(collection), urls)]

@@ -1,0 +1,161 @@
+"""Advice about indexes: how often each is used, which are redundant prefixes, which select little. Never a failure.
+
+`$indexStats` counts on one node since that node started or the index was built; without that window a count means
+nothing. A unique index works at every insert, whatever its count says, so it is never called unused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from leadbook.schema.indexes import IndexSpec
+
+__all__ = ["Advice", "IndexUsage", "Selectivity", "advise", "index_sizes", "index_usage", "redundant", "selectivity"]
+
+LOW_SHARE = 0.30
+"""A query by a value that more than this share of the leads has reads so many documents that an index saves little."""
+FEW_VALUES = 5
+"""Fields with at most so many values are looked at for low selectivity: flags, not names."""
+USAGE_WINDOW_HOURS = 24.0
+"""Shorter windows say nothing of how an index is used: the advice waits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexUsage:
+    """`$indexStats` of one index on one node. ops: queries that used it since `since` (UTC), `window_hours` ago."""
+
+    name: str
+    host: str
+    ops: int
+    since: datetime
+    window_hours: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selectivity:
+    """How well a field selects, in a sample. distinct: values seen.  commonest_share: leads with the commonest value,
+    as a fraction.  sampled: leads looked at."""
+
+    field: str
+    distinct: int
+    commonest_share: float
+    sampled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One remark. kind: `redundant prefix`, `low selectivity` or `not used`.  index: its name."""
+
+    kind: str
+    index: str
+    evidence: str
+    advice: str
+
+
+def index_usage(collection: Collection[dict[str, Any]]) -> list[IndexUsage]:
+    """`$indexStats` of the node that answers. Read-only; needs the indexStats privilege (clusterMonitor or dbAdmin)."""
+    now, usage = datetime.now(UTC), []
+    for entry in collection.aggregate([{"$indexStats": {}}]):
+        since = entry["accesses"]["since"].replace(tzinfo=UTC)
+        usage.append(IndexUsage(
+            name=entry["name"], host=str(entry.get("host", "")), ops=int(entry["accesses"]["ops"]), since=since,
+            window_hours=max((now - since).total_seconds(), 0.0) / 3600,
+        ))  # fmt: skip
+    return sorted(usage, key=lambda one: one.name)
+
+
+def index_sizes(collection: Collection[dict[str, Any]]) -> dict[str, int]:
+    """Bytes on disk of each index, by name; empty where the server does not tell. Read-only."""
+    try:
+        stats = collection.database.command("collStats", collection.name)
+    except OperationFailure:
+        return {}
+    return {name: int(size) for name, size in stats.get("indexSizes", {}).items()}
+
+
+def selectivity(
+    collection: Collection[dict[str, Any]], fields: Iterable[str], *, size: int = 2_000
+) -> list[Selectivity]:
+    """Selectivity of each field among sampled leads that have it; nothing for an empty collection. Read-only."""
+    fields = list(dict.fromkeys(fields))
+    facets: dict[str, Any] = {
+        field: [{"$match": {field: {"$ne": None}}},
+                {"$group": {"_id": f"${field}", "n": {"$sum": 1}}}, {"$sort": {"n": -1}},
+                {"$group": {"_id": None, "distinct": {"$sum": 1}, "top": {"$first": "$n"}, "all": {"$sum": "$n"}}}]
+        for field in fields
+    }  # fmt: skip
+    pipeline: list[dict[str, Any]] = [{"$sample": {"size": size}}, {"$facet": facets}]
+    found = next(iter(collection.aggregate(pipeline, maxTimeMS=10_000)), {})
+    return [
+        Selectivity(field=field, distinct=one["distinct"], commonest_share=one["top"] / one["all"], sampled=one["all"])
+        for field in fields
+        for one in found.get(field, [])
+    ]
+
+
+def _plain(index: IndexSpec) -> bool:
+    return not (index.unique or index.sparse or set(index.options or {}) - {"hidden"})
+
+
+def redundant(indexes: Iterable[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]:
+    """Pairs (short, long): every query that `short` serves, `long` serves too.
+
+    Unique, sparse, partial, TTL and collated indexes do more than serve queries, and neither side may be one.
+    A single field may be read in either direction; for longer prefixes all directions must agree or all be reversed.
+    """
+    plain = [index for index in indexes if _plain(index)]
+    pairs = []
+    for short in plain:
+        for long in plain:
+            if len(long.keys) > len(short.keys) and _prefixes(short, long):
+                pairs.append((short, long))
+    return pairs
+
+
+def _prefixes(short: IndexSpec, long: IndexSpec) -> bool:
+    head = long.keys[: len(short.keys)]
+    reverse = tuple((field, -way if isinstance(way, int) else way) for field, way in head)
+    return short.keys in (head, reverse)
+
+
+def advise(
+    indexes: Iterable[IndexSpec], selectivities: Iterable[Selectivity] = (), usage: Iterable[IndexUsage] = ()
+) -> list[Advice]:
+    """Remarks about `indexes`, each with its evidence and the safe next step: hide, watch, and only then drop."""
+    indexes = list(indexes)
+    found = [
+        Advice(
+            kind="redundant prefix", index=short.name, evidence=f"{short} is a prefix of {long}",
+            advice=f"hide it (hideIndex), watch the queries for a day, then drop it: {long.name} serves them",
+        )
+        for short, long in redundant(indexes)
+    ]  # fmt: skip
+    single = {index.fields[0]: index for index in indexes if len(index.keys) == 1 and _plain(index)}
+    for one in selectivities:
+        if one.field in single and one.distinct <= FEW_VALUES and one.commonest_share > LOW_SHARE:
+            found.append(Advice(
+                kind="low selectivity", index=single[one.field].name,
+                evidence=f"{one.distinct} distinct values in {one.sampled:,} leads; the commonest covers "
+                         f"{one.commonest_share:.0%}",
+                advice="of use for the rare value only; a partial index over the rare value is smaller and serves it",
+            ))  # fmt: skip
+    return found + _unused(indexes, usage)
+
+
+def _unused(indexes: Iterable[IndexSpec], usage: Iterable[IndexUsage]) -> list[Advice]:
+    plain = {index.name for index in indexes if _plain(index)}
+    return [
+        Advice(
+            kind="not used", index=one.name,
+            evidence=f"0 queries on {one.host} in the last {one.window_hours:.0f} h",
+            advice="look at the other members too, then hide it and watch before any drop",
+        )
+        for one in usage
+        if one.name in plain and one.ops == 0 and one.window_hours >= USAGE_WINDOW_HOURS
+    ]  # fmt: skip
