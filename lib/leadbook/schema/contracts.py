@@ -67,8 +67,8 @@ def contracts(example: Mapping[str, Any], urls: Iterable[str] = ()) -> tuple[Con
         Contract(check_id="MDB-PLAN-013", title="count of qualified leads", filter={"is_qualified": True},
                  operation="count", indexes=("idx_is_qualified",)),
         Contract(check_id="", title="count of all leads, no hint", filter={}, operation="count"),
-        Contract(check_id="MDB-PLAN-014", title="count of all leads", filter={}, operation="count", hint="_id_",
-                 indexes=("_id_",)),
+        Contract(check_id="MDB-PLAN-014", title="count of all leads, hint _id_", filter={}, operation="count",
+                 indexes=("_id_",), hint="_id_"),
     )  # fmt: skip
 
 

@@ -88,7 +88,8 @@ def query_frame(results: Iterable[QueryResult]) -> pd.DataFrame:
     """One row per contract: plan, effort and time."""
     rows = [
         (
-            result.contract.title, result.contract.shape, " → ".join(result.plan.stages), ", ".join(result.plan.indexes) or "none",
+            result.contract.title, result.contract.shape, " → ".join(result.plan.stages),
+            ", ".join(result.plan.indexes) or "none",
             result.plan.keys_examined, result.plan.docs_examined, result.plan.returned, result.millis,
             round(result.client_millis, 2),
         )
