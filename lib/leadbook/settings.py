@@ -44,6 +44,7 @@ class Settings(BaseModel):
     rehearsal_servers: bool = Field(True, description="start servers of our own where no address is set")
     members: int = Field(3, ge=1, le=7, description="members of the rehearsal replica set")
     run_dir: str = Field("", description="where records are kept; empty: .leadbook/interactive")
+    cell_timeout_s: int = Field(300, ge=1, description="longest run of one cell under `leadbook run`, s")
 
     # --- addresses: names of environment variables, never the secrets themselves
     mongodb_uri_env: str = Field("MONGODB_URI", description="variable holding the application's MongoDB URI")
@@ -108,6 +109,7 @@ class Settings(BaseModel):
     # --- measurements
     bench_rounds: int = Field(5, ge=2, description="interleaved rounds of each benchmark")
     bench_documents: int = Field(1_000, ge=100, description="documents inserted per round and variant")
+    bench_leads: int = Field(20_000, ge=1_000, description="leads in the collection that look-ups and finds run on")
     load_records: str = Field("10000, 20000", description="documents of the load tests")
     load_writers: str = Field("10, 50", description="concurrent writers of the load tests")
     duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
@@ -290,6 +292,10 @@ class Redactor:
             if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
                 secrets.add(value)
         return cls(secrets)
+
+    def known(self) -> set[str]:
+        """The secrets themselves, for who must search files for them. Never show them."""
+        return set(self._secrets)
 
     def text(self, text: str) -> str:
         """`text` with each known secret replaced by a mask."""

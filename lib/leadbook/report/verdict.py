@@ -1,0 +1,99 @@
+"""The gate: GO, NO-GO, BROKEN or PARTIAL, why, and what to do next. Sentences are rendered from records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leadbook.checks import Check, Verdict, blockers, tally
+from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
+from leadbook.report.tables import measured_text
+
+__all__ = ["Decision", "decide", "finding"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """`verdict` is GO, NO-GO, BROKEN or PARTIAL; `exit_status` that of the command; `steps` what to do next."""
+
+    verdict: str
+    reason: str
+    exit_status: int
+    steps: tuple[str, ...] = ()
+
+
+def decide(run: RunRecord) -> Decision:
+    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO."""
+    broken = [phase for phase in run.phases if phase.status is Status.BROKEN]
+    if broken or run.interrupted:
+        return _broken(run, broken)
+    missing = [phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
+    if missing:
+        names = ", ".join(phase.phase for phase in missing)
+        return Decision(verdict="BROKEN", exit_status=2, reason=f"Phases {names} were asked for and did not run.")
+    blocking = blockers(check for phase in run.phases if phase.asked for check in phase.checks)
+    if not run.whole:
+        return _partial(run, blocking)
+    if blocking:
+        return Decision(verdict="NO-GO", exit_status=1, reason=_why_not(run, blocking), steps=_remedies(blocking))
+    counts = _counted(tally(run.checks))
+    where = "" if run.profile == "production" else f" This is a GO of the {run.profile}, not of production."
+    steps = () if run.profile == "production" else ("Run the production profile: leadbook run --profile production.",)
+    reason = f"All {len(PHASES)} phases ran to their end and none of {len(run.checks)} checks blocks ({counts}).{where}"
+    return Decision(verdict="GO", exit_status=0, reason=reason, steps=steps)
+
+
+def _broken(run: RunRecord, broken: list[PhaseRecord]) -> Decision:
+    later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
+    tail = f" Not run: {', '.join(later)}." if later else ""
+    if not broken:
+        return Decision(verdict="BROKEN", exit_status=2, reason=f"The run was interrupted by {run.interrupted}.{tail}",
+                        steps=("Run it again.",))  # fmt: skip
+    phase = broken[0]
+    reason = f"Phase {phase.phase}, {phase.title}, broke: {phase.broken}.{tail}"
+    steps = (
+        f"Open the page of phase {phase.phase}: its banner names the cell.",
+        f"Mend the cause, try it alone with leadbook run --only {phase.phase}, then run the whole chain again.",
+    )
+    return Decision(verdict="BROKEN", exit_status=2, reason=reason.replace("..", "."), steps=steps)
+
+
+def _partial(run: RunRecord, blocking: list[Check]) -> Decision:
+    ran = [phase for phase in run.phases if phase.status is Status.RAN]
+    head = f"{len(ran)} of {len(PHASES)} phases ran; this is no GO."
+    if blocking:
+        reason, steps = f"{head} {_why_not(run, blocking)}", _remedies(blocking)
+    else:
+        reason, steps = f"{head} Nothing that was asked for blocks.", ("Run the whole chain: leadbook run.",)
+    return Decision(verdict="PARTIAL", exit_status=1 if blocking else 0, reason=reason, steps=steps)
+
+
+def finding(check: Check) -> str:
+    """What one check found, as a clause: `batch insert rate: 812 documents/s, target >= 1,000 documents/s`."""
+    if check.verdict is Verdict.MANUAL:
+        return f"{check.title}: nobody has attested it"
+    if check.measured is None:
+        return f"{check.title}: {check.verdict.value}" + (f" ({check.evidence})" if check.evidence else "")
+    return f"{check.title}: {measured_text(check)}, target {check.target}"
+
+
+def _why_not(run: RunRecord, blocking: list[Check]) -> str:
+    total = sum(len(phase.checks) for phase in run.phases if phase.asked)
+    first = sorted(blocking, key=lambda check: check.verdict is not Verdict.FAIL)[0]
+    verb = "blocks" if len(blocking) == 1 else "block"
+    more = f"; and {len(blocking) - 1} more" if len(blocking) > 1 else ""
+    return f"{len(blocking)} of {total} checks {verb}. {first.id}, {finding(first)}{more}."
+
+
+def _remedies(blocking: list[Check], most: int = 5) -> tuple[str, ...]:
+    ordered = sorted(blocking, key=lambda check: check.verdict is not Verdict.FAIL)
+    steps: list[str] = []
+    for check in ordered:
+        if check.remedy and check.remedy not in steps:
+            steps.append(check.remedy)
+    steps = [f"{step[:1].upper()}{step[1:]}" for step in steps]
+    left = len(steps) - most
+    return (*steps[:most], *((f"{left} more remedies stand beside the checks below.",) if left > 0 else ()))
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

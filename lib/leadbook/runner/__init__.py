@@ -1,0 +1,5 @@
+"""The papermill chain: runs the notebooks in order, recomputes the truth after each, and writes the report."""
+
+from leadbook.runner.chain import RunResult, run
+
+__all__ = ["RunResult", "run"]

@@ -1,0 +1,165 @@
+"""papermill's engine with a record of its own: a cell counts as run only when the kernel itself said so.
+
+papermill marks a killed cell, and every cell after it, `completed`. Here each cell carries `metadata.leadbook.reply`:
+`ok` or `error` as the kernel replied, or null when it never did; papermill's own marks are made to agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.log import logger as papermill_logger
+
+from leadbook.runner.kernels import Kernels
+from leadbook.settings import Redactor
+
+__all__ = ["ENGINE", "Session", "write_notebook"]
+
+ENGINE = "leadbook"
+IOPUB_TIMEOUT_S = 60
+"""How long a finished cell's last outputs may take to arrive; nbclient's 4 s is short for a busy machine."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """What the engine needs for one notebook, and what it leaves: the notebook as far as it got."""
+
+    kernels: Kernels
+    redactor: Redactor
+    output: Path
+    source: str
+    timeout_s: int
+    interrupted: Callable[[], str]
+    on_cell: Callable[[int, int], None] = lambda done, total: None
+    notebook: NotebookNode | None = None
+    dead: bool = False
+
+
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
+    """All or nothing: a full disk leaves the last whole copy."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(nbformat.writes(notebook), encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+class _Manager(NotebookExecutionManager):  # type: ignore[misc]
+    def __init__(self, notebook: NotebookNode, session: Session) -> None:
+        super().__init__(notebook, progress_bar=False, autosave_cell_every=0)
+        self.session = session
+        session.notebook = notebook
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        for cell in self.nb.cells:
+            cell.metadata.pop("leadbook", None)
+        self.nb.metadata.papermill["input_path"] = self.session.source
+        self.nb.metadata.papermill["output_path"] = self.session.output.name
+        super().notebook_start(**kwargs)
+
+    def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs, self.session.redactor)
+            if cell.source.strip() and cell.metadata.get("leadbook", {}).get("reply") != "ok":
+                cell.metadata.papermill["status"] = self.FAILED
+        super().cell_complete(cell, cell_index, **kwargs)
+        self.session.on_cell((cell_index or 0) + 1, len(self.nb.cells))
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Unlike papermill's: a cell that was never reached stays `pending`."""
+        self.end_time = self.now()
+        self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
+        self.nb.metadata.papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.save()
+
+    def save(self, **kwargs: Any) -> None:
+        write_notebook(self.nb, self.session.output)
+        self.last_save_time = self.now()
+
+
+def _joined(outputs: list[NotebookNode], redactor: Redactor) -> list[NotebookNode]:
+    """Neighbouring pieces of one stream as one, then scrubbed: a secret may have come in two pieces."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last is not None and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            output.text = redactor.text(output.text)
+    return joined
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    def __init__(self, nb_man: _Manager, session: Session, **options: Any) -> None:
+        super().__init__(nb_man, **options)
+        self.session = session
+        self.force_raise_errors = True  # the tag `raises-exception` excuses nothing here
+        self.on_cell_start = self._before
+        self.on_cell_execute = self._begins
+        self.on_cell_executed = self._replied
+
+    def create_kernel_manager(self) -> Any:
+        self.km = self.session.kernels.manager()
+        return self.km
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        super().start_new_kernel(**self.session.kernels.launch_options(), **kwargs)
+        self.session.kernels.started(self.km)
+
+    def papermill_execute_cells(self) -> None:
+        try:
+            super().papermill_execute_cells()
+        except BaseException as error:
+            self.session.dead = isinstance(error, DeadKernelError)
+            self.session.kernels.kill_all()  # else a hung cell is begged for five seconds to end
+            raise
+
+    def _before(self, cell: NotebookNode, cell_index: int) -> None:
+        if signal_name := self.session.interrupted():
+            raise DeadKernelError(f"interrupted by {signal_name}")
+
+    def _begins(self, cell: NotebookNode, cell_index: int) -> None:
+        cell.metadata["leadbook"] = {"reply": None}
+
+    def _replied(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        cell.metadata["leadbook"] = {"reply": execute_reply["content"]["status"]}
+
+    def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if isinstance(msg.get("content"), dict):
+            msg["content"] = self.session.redactor.tree(msg["content"])
+        return super().process_message(msg, *args, **kwargs)
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    @classmethod
+    def execute_notebook(
+        cls, nb: NotebookNode, kernel_name: str, output_path: Any = None, *, session: Session, **kwargs: Any
+    ) -> NotebookNode:
+        """papermill's hook: run `nb`, keep `session.notebook` and the saved file true whatever happens."""
+        manager = _Manager(nb, session)
+        manager.notebook_start()
+        try:
+            _Client(
+                manager, session, kernel_name=kernel_name, timeout=session.timeout_s, startup_timeout=60,
+                iopub_timeout=IOPUB_TIMEOUT_S, log=papermill_logger,
+            ).execute()  # fmt: skip
+        finally:
+            session.kernels.kill_all()
+            manager.notebook_complete()
+        return manager.nb
+
+
+papermill_engines.register(ENGINE, _Engine)

@@ -1,0 +1,111 @@
+"""One notebook: executed by papermill, then judged by what it really did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from leadbook.report.records import Break, PhaseRecord, Status
+from leadbook.runner.engine import ENGINE, Session, write_notebook
+from leadbook.runner.kernels import Kernels, exit_reason
+from leadbook.runner.plan import Step
+from leadbook.runner.rundir import RunDirectory
+from leadbook.runner.truth import condemn_sidecar, examine, mark_broken, without_banners
+from leadbook.settings import PROJECT, Redactor
+
+__all__ = ["execute"]
+
+
+def execute(
+    step: Step,
+    *,
+    parameters: Mapping[str, Any],
+    kernels: Kernels,
+    directory: RunDirectory,
+    redactor: Redactor,
+    interrupted: Callable[[], str],
+    timeout_s: int,
+    on_cell: Callable[[int, int], None] = lambda done, total: None,
+) -> PhaseRecord:
+    """Execute one notebook and return what is true about it. Never raises for anything the notebook does.
+
+    A phase that broke leaves a banner on top of its executed copy, and a record file that no later reader trusts.
+    `timeout_s` is the longest that one cell may run, in seconds.
+    """
+    output = directory.path / "notebooks" / step.path.name
+    session = Session(
+        kernels=kernels, redactor=redactor, output=output, source=_source(step.path), timeout_s=timeout_s,
+        interrupted=interrupted, on_cell=on_cell,
+    )  # fmt: skip
+    started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    known = _papermill(step.path, dict(parameters), session)
+    if signal_name := interrupted():
+        known = f"interrupted by {signal_name}"
+    seconds = round(time.monotonic() - clock, 2)
+    _keep(session, directory)
+    sidecar = directory.path / "records" / f"{step.phase}.json"
+    found = examine(output, sidecar, step.phase, known=redactor.text(known), redactor=redactor)
+    broken = found.broken
+    if broken is not None:
+        _condemn(step, broken, output, sidecar, directory)
+    return PhaseRecord(
+        phase=step.phase, title=str((found.opened or {}).get("title") or step.title),
+        status=Status.BROKEN if broken else Status.RAN, notebook=f"notebooks/{output.name}" if output.exists() else "",
+        page=f"{output.stem}.html", started_at=started_at, seconds=seconds, checks=found.checks, facts=found.facts,
+        documents=found.documents, opened=found.opened, broken=broken,
+    )  # fmt: skip
+
+
+def _source(path: Path) -> str:
+    with suppress(ValueError):
+        return str(path.resolve().relative_to(PROJECT))
+    return path.name
+
+
+def _papermill(path: Path, parameters: dict[str, Any], session: Session) -> str:
+    """Run it. Returns the runner's own knowledge of why it stopped; empty when the notebook tells it best."""
+    try:
+        papermill.execute_notebook(
+            nbformat.read(path, as_version=4), None, parameters=parameters, engine_name=ENGINE, kernel_name="python3",
+            progress_bar=False, log_output=False, cwd=str(PROJECT), session=session,
+        )  # fmt: skip
+    except PapermillExecutionError:
+        return ""
+    except CellTimeoutError:
+        return f"the cell ran longer than {session.timeout_s} s and was stopped"
+    except DeadKernelError:
+        return exit_reason(session.kernels.exit_status)
+    except OSError as error:
+        return f"{error.strerror or error}: {Path(str(error.filename)).name}" if error.filename else str(error)
+    except Exception as error:  # noqa: BLE001  papermill and its parts may raise anything; none of it is a pass
+        if session.kernels.exit_status is not None and "ernel" in str(error):
+            return f"{exit_reason(session.kernels.exit_status)} before it was ready"
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        return f"{type(error).__name__}: {first}"
+    return ""
+
+
+def _keep(session: Session, directory: RunDirectory) -> None:
+    """Save the executed copy as far as it got, giving the ballast back where the disk was full."""
+    if session.notebook is not None:
+        notebook = without_banners(session.notebook)  # papermill adds its own, which would shift the cells' numbers
+        with suppress(OSError):
+            directory.insist(lambda: write_notebook(notebook, session.output))
+
+
+def _condemn(step: Step, broken: Break, output: Path, sidecar: Path, directory: RunDirectory) -> None:
+    with suppress(OSError):
+        directory.insist(lambda: condemn_sidecar(sidecar, step.phase, broken))
+    with suppress(OSError, ValueError):
+        node = nbformat.read(output, as_version=4)
+        marked = mark_broken(node, step.phase, step.title, broken)
+        directory.insist(lambda: write_notebook(marked, output))

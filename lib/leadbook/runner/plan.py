@@ -1,0 +1,108 @@
+"""What a run will do: which notebooks, in which order, each with the parameters that it declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import papermill
+
+from leadbook.errors import InputFileError, ParameterError, UsageError, did_you_mean
+from leadbook.report.records import PHASES
+from leadbook.settings import PROJECT, Settings, secret_values
+
+__all__ = ["RUNNER_KEYS", "Step", "discover", "make"]
+
+RUNNER_KEYS = frozenset({"cell_timeout_s"})
+"""Parameters that the runner itself uses; no notebook needs to declare them."""
+
+_NAME = re.compile(r"^(\d\d)_(\w+)\.ipynb$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One notebook of the chain. `declared` are the keys of its parameters cell; `asked` whether this run wants it."""
+
+    phase: str
+    title: str
+    path: Path
+    declared: frozenset[str]
+    asked: bool = True
+
+    def parameters(self, values: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
+        """What this notebook is given: only keys that it declares, and where its records go."""
+        given = {key: value for key, value in values.items() if key in self.declared}
+        return {**given, "run_dir": str(run_dir)}
+
+
+def discover(notebooks: Path | None = None) -> list[Step]:
+    """The notebooks `NN_name.ipynb` in order. Raises UsageError when there is none or two share a number."""
+    folder = notebooks or PROJECT / "notebooks"
+    steps: list[Step] = []
+    for path in sorted(folder.glob("*.ipynb")):
+        match = _NAME.match(path.name)
+        if not match:
+            continue
+        if steps and steps[-1].phase == match[1]:
+            raise UsageError(f"two notebooks have the number {match[1]}: {steps[-1].path.name} and {path.name}")
+        title = match[2].replace("_", " ").capitalize()
+        steps.append(Step(phase=match[1], title=title, path=path, declared=_declared(path)))
+    if not steps:
+        raise UsageError(f"{folder}: holds no notebook called NN_name.ipynb")
+    return steps
+
+
+def _declared(path: Path) -> frozenset[str]:
+    try:
+        declared = frozenset(papermill.inspect_notebook(str(path).replace("{", "{{").replace("}", "}}")))
+    except (OSError, ValueError) as error:
+        raise InputFileError(path, f"not a notebook ({error})") from error
+    if "run_dir" not in declared:
+        raise InputFileError(path, "its parameters cell does not declare run_dir, so its records would be lost")
+    return declared
+
+
+def make(
+    values: Mapping[str, Any], *, only: str | None = None, start: str | None = None, notebooks: Path | None = None
+) -> list[Step]:
+    """The steps of a run, checked before anything is started or written.
+
+    Raises ParameterError for a key that no notebook declares, a wrong type, or a secret given as a parameter;
+    UsageError for a phase that does not exist.
+    """
+    steps = discover(notebooks)
+    _check_parameters(values, frozenset().union(*(step.declared for step in steps)))
+    if only is not None and start is not None:
+        raise UsageError("--only and --from exclude each other")
+    wanted = _phase(only or start, steps) if only or start else None
+    chosen = []
+    for step in steps:
+        asked = wanted is None or (step.phase == wanted if only else step.phase >= wanted)
+        chosen.append(Step(**{**step.__dict__, "asked": asked}))
+    return chosen
+
+
+def _check_parameters(values: Mapping[str, Any], declared: frozenset[str]) -> None:
+    Settings.from_mapping(values)
+    known = declared | RUNNER_KEYS
+    for key, value in values.items():
+        if isinstance(value, str) and secret_values([value]):
+            raise ParameterError(key, "holds a password", "name an environment variable instead")
+        if key not in known and value != Settings.model_fields[key].default:
+            raise ParameterError(
+                key, "no notebook declares it, so it would change nothing", did_you_mean(key, declared)
+            )
+
+
+def _phase(text: str | None, steps: list[Step]) -> str:
+    """`3`, `03` and `03_benchmarks` all name phase 03."""
+    match = re.fullmatch(r"0?(\d)(_\w+)?", (text or "").strip())
+    wanted = f"0{match[1]}" if match else ""
+    numbers = [step.phase for step in steps]
+    if wanted not in numbers:
+        beyond = " (its notebook is missing)" if wanted in PHASES else ""
+        raise UsageError(f"there is no phase {text!r}{beyond}; there are {', '.join(numbers)}")
+    return wanted

@@ -1,0 +1,136 @@
+"""The directory of one run: made once, never written over, kept writable to the end, swept of secrets, sealed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any, TypeVar
+
+from leadbook.errors import UsageError
+from leadbook.settings import PROJECT, Redactor
+
+__all__ = ["RunDirectory", "variants"]
+
+BALLAST_BYTES = 6_000_000
+"""Kept aside at the start and given back on a full disk: a report of nine pages with plots needs 2 to 4 MB."""
+
+STRUCTURE = frozenset({
+    "cells", "cell_type", "code", "data", "display_data", "execution_count", "id", "markdown", "metadata", "name",
+    "nbformat", "output_type", "outputs", "source", "status", "stream", "tags", "text", "title", "phase", "phases",
+    "check", "checks", "fact", "facts", "documents", "opened", "closed", "verdict", "run", "steps", "target",
+    "measured", "unit", "evidence", "remedy", "kind",
+})  # fmt: skip
+"""Keys of our own files: a weak password that equals one of them must not tear a file apart."""
+
+T = TypeVar("T")
+
+
+class RunDirectory:
+    """`<out>/<run id>/`; the run id is the UTC time and a random tail, so that no two runs share one."""
+
+    def __init__(self, out: Path | None = None) -> None:
+        """Make the directory and set the ballast aside. Raises UsageError when that is not possible."""
+        base = (out or PROJECT / "reports").expanduser().absolute()
+        self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.path = base / self.id
+        self._ballast = self.path / ".ballast"
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+            for name in ("notebooks", "records", "documents"):
+                (self.path / name).mkdir()
+            self._ballast.write_bytes(os.urandom(1 << 16) * (BALLAST_BYTES >> 16))
+        except OSError as error:
+            self._ballast.unlink(missing_ok=True)
+            raise UsageError(f"{base}: cannot keep a run here ({error.strerror}); choose another with --out") from error
+
+    def release(self) -> bool:
+        """Give the ballast back to the disk. True when there was any."""
+        had = self._ballast.exists()
+        with suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
+        return had
+
+    def insist(self, write: Callable[[], T]) -> T:
+        """Do `write`; on a full disk give the ballast back and do it once more. Raises OSError."""
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or not self.release():
+                raise
+            return write()
+
+    def point_latest(self) -> None:
+        """`latest` beside the run's directory leads to it (a link; a text file where links cannot be made)."""
+        latest, partial = self.path.parent / "latest", self.path.parent / f".latest.{self.id}"
+        with suppress(OSError):
+            try:
+                partial.symlink_to(self.id, target_is_directory=True)
+            except OSError:
+                partial.write_text(f"{self.id}\n", encoding="utf-8")
+            partial.replace(latest)
+
+    def files(self) -> list[Path]:
+        """All files of the run, in order of their names, hidden ones left out."""
+        return sorted(p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+    def sweep(self, redactor: Redactor, known: set[str]) -> list[str]:
+        """Mask secrets that slipped through into any file. Returns the files where one was found."""
+        needles = [secret.encode() for secret in known]
+        found = []
+        for path in self.files():
+            content = path.read_bytes()
+            if any(needle in content for needle in needles):
+                cleaned = _cleaned(content, redactor, needles, path.suffix in (".json", ".ipynb"))
+                if cleaned != content:
+                    found.append(str(path.relative_to(self.path)))
+                    path.write_bytes(cleaned)
+        return found
+
+    def seal(self, summary: dict[str, Any]) -> None:
+        """Write `manifest.json`: `summary`, and every file with its size in bytes and SHA-256."""
+        files = {}
+        for path in self.files():
+            if path.name != "manifest.json":
+                content = path.read_bytes()
+                digest = hashlib.sha256(content).hexdigest()
+                files[str(path.relative_to(self.path))] = {"bytes": len(content), "sha256": digest}
+        text = json.dumps({**summary, "files": files}, indent=1, ensure_ascii=False)
+        (self.path / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def variants(known: set[str]) -> set[str]:
+    """Secrets as files would hold them: plain, and escaped as JSON and HTML do."""
+    made = set(known)
+    for secret in known:
+        made |= {json.dumps(secret)[1:-1], escape(secret, quote=True), escape(secret, quote=False)}
+    return {secret for secret in made if len(secret) >= 3}
+
+
+def _cleaned(content: bytes, redactor: Redactor, needles: list[bytes], structured: bool) -> bytes:
+    if structured:
+        with suppress(ValueError):
+            clean = _without_secrets(json.loads(content), redactor)
+            return json.dumps(clean, indent=1, ensure_ascii=False).encode()
+    for needle in sorted(needles, key=len, reverse=True):
+        content = content.replace(needle, Redactor.MASK.encode())
+    return content
+
+
+def _without_secrets(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, str):
+        return redactor.text(value)
+    if isinstance(value, dict):
+        return {key if key in STRUCTURE else redactor.text(key): _without_secrets(item, redactor)
+                for key, item in value.items()}  # fmt: skip
+    if isinstance(value, list):
+        return [_without_secrets(item, redactor) for item in value]
+    return value

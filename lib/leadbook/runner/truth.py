@@ -1,0 +1,193 @@
+"""The truth about one phase, recomputed from the notebook as saved: nothing that papermill or the notebook claims is
+believed without its evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import scrapbook
+from nbformat import NotebookNode
+
+from leadbook.checks import Check
+from leadbook.report.records import Break, Document
+from leadbook.settings import Redactor
+
+__all__ = ["Finding", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
+
+BANNER_TAG = "papermill-error-cell-tag"
+"""papermill's own tag for its banners: it removes such cells when a broken copy is executed again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a notebook really did. `broken` is None only when every cell ran and the records agree."""
+
+    broken: Break | None
+    opened: Mapping[str, Any] | None = None
+    checks: tuple[Check, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    documents: tuple[Document, ...] = ()
+
+
+def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", redactor: Redactor) -> Finding:
+    """Read the saved `notebook` and the phase's `sidecar`, and say what is true.
+
+    `known` is a reason the runner already has (a dead kernel, a time-out); it is kept, and placed at the cell where
+    execution stopped.
+    """
+    try:
+        node = nbformat.read(notebook, as_version=4)
+        record = _from_scraps(notebook, phase)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Finding(broken=Break(reason=known or f"its executed notebook cannot be read ({error})"))
+    try:
+        checks = tuple(Check.from_dict(check) for check in record["checks"].values())
+        documents = tuple(_document(slug, entry) for slug, entry in record["documents"].items())
+    except (KeyError, TypeError, ValueError) as error:
+        return Finding(broken=Break(reason=known or f"it recorded something that is no check or document ({error})"))
+    broken = _broken_cell(node, known) or _broken_record(record, sidecar, phase, len(node.cells), redactor)
+    if broken is None and known:
+        broken = Break(reason=known, cell=len(node.cells), cells=len(node.cells))
+    return Finding(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
+
+
+def _document(slug: str, entry: Mapping[str, Any]) -> Document:
+    path = str(entry["path"])
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(f"document {slug} lies outside the run's directory")
+    return Document(slug=slug, title=str(entry["title"]), audience=tuple(entry["audience"]), path=path)
+
+
+def _from_scraps(path: Path, phase: str) -> dict[str, Any]:
+    """The phase's record as its scraps tell it. scrapbook's reader wants its path as text."""
+    record: dict[str, Any] = {"opened": None, "checks": {}, "facts": {}, "documents": {}, "closed": None, "last": ""}
+    for name, scrap in scrapbook.read_notebook(str(path)).scraps.items():
+        owner, _, rest = name.partition("/")
+        if owner != phase:
+            raise ValueError(f"scrap {name!r} does not belong to phase {phase}")
+        part, _, key = rest.partition("/")
+        record["last"] = rest
+        if part in ("opened", "closed"):
+            record[part] = scrap.data
+        elif part in ("check", "fact", "document"):
+            record[f"{part}s"][key] = scrap.data
+    return record
+
+
+def _broken_cell(node: NotebookNode, known: str) -> Break | None:
+    """The first code cell that did not run to an `ok` of the kernel, or that shows an error."""
+    for number, cell in enumerate(node.cells, start=1):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+        reply = cell.metadata.get("leadbook", {}).get("reply")
+        if reply == "ok" and not errors:
+            continue
+        if errors:
+            reason = _error_line(errors[0])
+        elif "skip-execution" in cell.metadata.get("tags", []):
+            reason = "the cell is tagged skip-execution and was not run"
+        else:
+            reason = "the cell was never run" if reply is None else f"the kernel replied {reply!r}"
+        return Break(reason=known or reason, cell=number, cells=len(node.cells), line=_first_line(cell.source))
+    return None
+
+
+def _error_line(output: NotebookNode) -> str:
+    if output.ename == "SystemExit":
+        return f"the cell called sys.exit({output.evalue})"
+    first = (str(output.evalue).strip().splitlines() or [""])[0][:300]
+    return f"{output.ename}: {first}" if first else str(output.ename)
+
+
+def _first_line(source: str) -> str:
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    return lines[0][:120] if lines else ""
+
+
+def _broken_record(
+    record: Mapping[str, Any], sidecar: Path, phase: str, cells: int, redactor: Redactor
+) -> Break | None:
+    """All cells ran; do the records say so too?"""
+    reason = ""
+    if record["opened"] is None:
+        reason = f"it recorded no {phase}/opened"
+    elif record["closed"] is None:
+        reason = f"it never stated its verdict ({phase}/closed is missing): did book.close() run?"
+    elif record["last"] != "closed":
+        reason = f"{phase}/{record['last']} was recorded after the closing verdict"
+    elif (differs := _difference(record, read_sidecar(sidecar), redactor)) is not None:
+        reason = f"the notebook and its record file {sidecar.name} disagree about {differs}"
+    return Break(reason=reason, cell=cells, cells=cells) if reason else None
+
+
+def _difference(record: Mapping[str, Any], sidecar: Mapping[str, Any] | None, redactor: Redactor) -> str | None:
+    if sidecar is None:
+        return "everything: the file is missing or unreadable"
+    other = {
+        "opened": sidecar.get("opened"), "closed": sidecar.get("closed"), "facts": sidecar.get("facts"),
+        "checks": {check.get("id"): check for check in sidecar.get("checks", [])},
+        "documents": {entry.get("slug"): {k: v for k, v in entry.items() if k != "slug"}
+                      for entry in sidecar.get("documents", [])},
+    }  # fmt: skip
+    for part, value in other.items():
+        mine = json.loads(json.dumps(record[part]))
+        if redactor.tree(mine) != redactor.tree(value):
+            return part
+    return None
+
+
+# --------------------------------------------------------------------------------------------- records of a broken run
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """The phase's record file; None when it is missing or unreadable."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def condemn_sidecar(path: Path, phase: str, broken: Break) -> None:
+    """Rewrite a broken phase's record so that no later reader trusts it: not closed, and why.
+
+    Raises OSError.
+    """
+    empty: dict[str, Any] = {"phase": phase, "opened": None, "checks": [], "facts": {}, "documents": []}
+    record = {**empty, **(read_sidecar(path) or {}), "closed": None, "broken": str(broken)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    partial.replace(path)
+
+
+def without_banners(notebook: NotebookNode) -> NotebookNode:
+    """The same notebook, freed of the banner cells of papermill and of this runner."""
+    notebook.cells = [cell for cell in notebook.cells if BANNER_TAG not in cell.metadata.get("tags", [])]
+    return notebook
+
+
+def mark_broken(notebook: NotebookNode, phase: str, title: str, broken: Break) -> NotebookNode:
+    """Put a banner on top of the executed copy and make its marks true: the broken cell failed, later ones pending."""
+    for number, cell in enumerate(without_banners(notebook).cells, start=1):
+        marks = cell.metadata.setdefault("papermill", NotebookNode())
+        if broken.cell is None or number > broken.cell:
+            marks["status"], marks["exception"] = "pending", None
+        elif number == broken.cell:
+            marks["status"], marks["exception"] = "failed", True
+    papermill = notebook.metadata.setdefault("papermill", NotebookNode())
+    papermill["exception"] = True
+    notebook.metadata["leadbook"] = {"status": "broken", "phase": phase, "cell": broken.cell, "reason": broken.reason}
+    banner = nbformat.v4.new_markdown_cell(
+        f"**BROKEN.** Phase {phase}, {title}, did not run to its end: {broken}.\n\n"
+        "Nothing from there on was run; whatever this copy shows below is no verdict.",
+        metadata={"tags": [BANNER_TAG, "leadbook-broken"]},
+    )
+    notebook.cells.insert(0, banner)
+    return notebook
