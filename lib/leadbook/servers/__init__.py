@@ -236,7 +236,7 @@ def _restart_dead(state: State) -> State:
         for process in dead:
             pid, created = spawn(process.argv, state.data / f"{process.name}.out")
             state = state.with_processes(replace(process, pid=pid, created=created)).save()
-        for process in dead:
+        for process in state.processes:
             replica_set.wait_listening(process, state.data)
         if any(process.name != "redis" for process in dead):
             replica_set.wait_healthy(state)

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,18 @@ from typing import Any
 
 import psutil
 
-__all__ = ["alive", "created_at", "end", "lock_path", "locked", "read_state", "remove", "state_path", "strays"]
+__all__ = [
+    "alive",
+    "created_at",
+    "end",
+    "listens",
+    "lock_path",
+    "locked",
+    "read_state",
+    "remove",
+    "state_path",
+    "strays",
+]
 
 POLL_SECONDS = 0.5
 
@@ -69,13 +81,25 @@ def created_at(pid: int) -> float:
 
 
 def alive(pid: int, created: float) -> bool:
-    """True while this very process (not another one with a reused pid, not a zombie) runs."""
+    """True while this very process (not another one with a reused pid) runs, or still holds its port while dying."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - created) < 0.05
-        return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        if abs(process.create_time() - created) >= 0.05:
+            return False
+        if process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return True
+        return bool(process.num_threads() > 1)  # a zombie whose other threads have not ended yet
     except psutil.Error:
         return False
+
+
+def listens(pid: int, port: int) -> bool:
+    """True if this process itself listens there; a connection alone could be answered by somebody else."""
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp4")
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
 
 
 def strays(folder: Path) -> list[psutil.Process]:
@@ -87,22 +111,23 @@ def strays(folder: Path) -> list[psutil.Process]:
         configured = any(word.startswith(prefix) and word.endswith(".conf") for word in words[1:])
         ours = configured and any(name in Path(words[0]).name for name in ("mongod", "redis"))
         leash = len(words) > 2 and words[-1] == str(folder) and Path(words[-2]).name == "leash.py"
-        if (ours or leash) and process.pid != os.getpid():
+        if ours or leash:
             found.append(process)
     return found
 
 
 def end(folder: Path, recorded: Iterable[Mapping[str, Any]] = (), spare: int | None = None) -> int:
     """Kill the recorded processes that are still themselves, and all strays but `spare`; wait until gone; how many."""
-    doomed = {process.pid: process for process in strays(folder) if process.pid != spare}
-    for entry in recorded:
-        if alive(entry["pid"], entry["created"]) and entry["pid"] != os.getpid():
-            with contextlib.suppress(psutil.Error):
-                doomed[entry["pid"]] = psutil.Process(entry["pid"])
-    for process in doomed.values():
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(list(doomed.values()), timeout=5)
+    doomed = {process.pid: created_at(process.pid) for process in strays(folder) if process.pid != spare}
+    doomed |= {entry["pid"]: entry["created"] for entry in recorded if alive(entry["pid"], entry["created"])}
+    doomed.pop(os.getpid(), None)
+    for pid, created in doomed.items():
+        with contextlib.suppress(ProcessLookupError):
+            if alive(pid, created):
+                os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while any(alive(pid, created) for pid, created in doomed.items()) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return len(doomed)
 
 

