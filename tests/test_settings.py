@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from leadbook.errors import InputFileError, ParameterError, RefusedError
 from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override, secret_values
 

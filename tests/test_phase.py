@@ -1,0 +1,116 @@
+"""What a notebook holds: parameters checked, servers found, everything recorded twice, the verdict honest."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from leadbook.checks import judge, not_applicable
+from leadbook.errors import LeadbookError, ParameterError, UnreachableError
+from leadbook.phase import Blocked, Phase, read_record
+from leadbook.settings import Settings
+
+
+@pytest.fixture
+def namespace(endpoints, settings, tmp_path):
+    return {**settings.model_dump(), "run_dir": str(tmp_path), "In": []}
+
+
+@pytest.fixture
+def book(namespace):
+    return Phase.open("07", namespace)
+
+
+def passing():
+    return judge("GATE-GO-001", True, evidence="seen")
+
+
+def test_what_is_recorded_is_kept_for_later_phases(book, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADBOOK_RUN_ID", "test")
+    book.record([passing(), judge("GATE-INS-001", 2000.0, settings=book.settings)])
+    book.fact("rate", float("nan"))
+    book.fact("ledger", {"stored": 3})
+    book.document("notes", "Notes", "# Notes", audience=["Technical Lead"])
+    assert book.facts("07") == {}, "a phase that has not closed must not be believed"
+    book.close()
+    assert book.facts("07") == {"rate": None, "ledger": {"stored": 3}}
+    assert [check.id for check in book.checks("07")] == ["GATE-GO-001", "GATE-INS-001"]
+    record = read_record(tmp_path, "07")
+    assert record["closed"]["verdict"] == "pass"
+    assert record["documents"] == [
+        {"slug": "notes", "title": "Notes", "audience": ["Technical Lead"], "path": "documents/notes.md"}
+    ]
+    assert (tmp_path / "documents" / "notes.md").read_text() == "# Notes"
+
+
+def test_a_later_record_of_the_same_check_replaces_the_earlier(book, tmp_path):
+    book.record(judge("GATE-INS-001", 1, settings=book.settings))
+    book.record(judge("GATE-INS-001", 5000, settings=book.settings))
+    (check,) = read_record(tmp_path, "07")["checks"]
+    assert check["verdict"] == "pass"
+
+
+def test_outside_a_run_a_blocking_check_raises_at_the_end(book, monkeypatch):
+    monkeypatch.delenv("LEADBOOK_RUN_ID", raising=False)
+    book.record([passing(), judge("GATE-INS-001", None, settings=book.settings)])
+    with pytest.raises(Blocked, match="GATE-INS-001"):
+        book.close()
+
+
+def test_a_phase_without_checks_does_not_pass(book, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADBOOK_RUN_ID", "test")
+    book.close()
+    assert read_record(tmp_path, "07")["closed"]["verdict"] == "fail"
+
+
+def test_a_check_of_another_phase_is_refused(book):
+    foreign = not_applicable("GATE-GO-001", "no")
+    object.__setattr__(foreign, "phase", "03")
+    with pytest.raises(LeadbookError, match="belongs to phase 03"):
+        book.record(foreign)
+
+
+def test_secrets_do_not_reach_records(book, tmp_path, endpoints):
+    password = endpoints.mongodb_uri.partition("://")[2].partition("@")[0].partition(":")[2]
+    book.record(judge("GATE-GO-001", True, evidence=f"password {password}"))
+    book.fact("uri", endpoints.mongodb_uri)
+    book.document("leak", "Leak", endpoints.mongodb_uri, audience=["nobody"])
+    assert password not in "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_tables_are_shown_with_explained_columns(book, capsys):
+    book.table(pd.DataFrame({"a": [1]}), "Title", columns={"a": "what it means"})
+    assert "1" in capsys.readouterr().out
+
+
+def test_misspelt_papermill_parameters_are_refused(namespace):
+    namespace["In"] = ["", "# Parameters\nmembrs = 1\n"]
+    with pytest.raises(ParameterError, match="did you mean 'members'"):
+        Phase.open("07", namespace)
+
+
+def test_an_undeclared_setting_is_refused(namespace):
+    declared = {key: namespace[key] for key in namespace if key != "batch_size"}
+    book = Phase.open("07", declared)
+    with pytest.raises(ParameterError, match="declare it"):
+        book.settings.batch_size  # noqa: B018
+
+
+def test_mongodb_away_is_one_line(namespace, monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:9/")
+    with pytest.raises(UnreachableError) as caught:
+        Phase.open("07", {**namespace, "server_selection_timeout_ms": 300})
+    assert "\n" not in str(caught.value)
+
+
+def test_redis_away_is_told_and_does_not_stop(namespace, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
+    book = Phase.open("07", namespace)
+    assert book.redis is None
+    assert "127.0.0.1:9" in book.redis_problem
+
+
+def test_records_are_plain_json(book, tmp_path):
+    book.record(passing())
+    assert json.loads((tmp_path / "records" / "07.json").read_text())["phase"] == "07"
+    assert Settings.model_fields
