@@ -139,7 +139,9 @@ def spawn(argv: Sequence[str], output: Path) -> tuple[int, float]:
     A shell between us and the server hands it over to init, so that it leaves no zombie with us when it ends.
     """
     script = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COV_CORE")}
+    # Without the run's mark: a server that a notebook starts anew belongs to its owners, not to that notebook's run.
+    unwanted = ("COV_CORE", "LEADBOOK_RUN_ID")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
     started = subprocess.run(
         ["/bin/sh", "-c", script, str(output), *argv],
         capture_output=True, text=True, start_new_session=True, cwd="/", env=environment, check=False,
