@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis as redis_py
+
 from leadbook import connect, servers
 from leadbook.settings import Settings
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pymongo import WriteConcern
+from pymongo.errors import DuplicateKeyError
+
 from leadbook import connect
 from leadbook.connect import CommandTrace, Endpoints, PoolTrace
 from leadbook.errors import ParameterError, UnreachableError
 from leadbook.settings import Settings
-from pymongo import WriteConcern
-from pymongo.errors import DuplicateKeyError
 
 QUICK = {"server_selection_timeout_ms": 700, "redis_connect_timeout_s": 0.5}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from leadbook import connect, servers
 from leadbook.errors import BinaryNotFoundError, RefusedError, ServerError
 from leadbook.servers import leash, replica_set

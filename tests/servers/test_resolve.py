@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from leadbook import servers
 from leadbook.errors import ParameterError
 from leadbook.settings import Settings

@@ -8,11 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 import redis as redis_py
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
 from leadbook import connect, servers
 from leadbook.connect import Endpoints
 from leadbook.settings import Settings
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
 
 
 def test_plain_connection_is_refused(endpoints: Endpoints) -> None:
