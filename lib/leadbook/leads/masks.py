@@ -1,0 +1,31 @@
+"""Personal data as shown in tables and logs: enough to recognise one's own record, too little to learn another's."""
+
+from __future__ import annotations
+
+__all__ = ["mask_email", "mask_name", "mask_phone", "mask_url"]
+
+
+def mask_email(email: str | None) -> str:
+    """`jane.doe@example.com` as `j***@example.com`; nothing as an empty string."""
+    if not email:
+        return ""
+    local, at, domain = email.rpartition("@")
+    return f"{local[:1]}***@{domain}" if at and local else "***"
+
+
+def mask_name(name: str | None) -> str:
+    """`Jane van Doe` as `J*** v*** D***`."""
+    return " ".join(f"{word[:1]}***" for word in (name or "").split())
+
+
+def mask_url(url: str | None) -> str:
+    """`https://www.linkedin.com/in/jane-doe` as `https://www.linkedin.com/in/j***`."""
+    if not url:
+        return ""
+    head, slash, slug = url.rpartition("/")
+    return f"{head}/{slug[:1]}***" if slash and slug else "***"
+
+
+def mask_phone(phone: str | None) -> str:
+    """`+14155552671` as `+1***71`."""
+    return f"{phone[:2]}***{phone[-2:]}" if phone and len(phone) > 6 else "***" if phone else ""

@@ -1,0 +1,94 @@
+"""Phone numbers in E.164, read with the lead's country where they carry no country code."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+
+from leadbook.leads.texts import visible
+
+__all__ = ["Phone", "parse"]
+
+
+class Phone(NamedTuple):
+    """A number in E.164 and what is odd about it (`flags`: toll_free, phone_country_mismatch, …)."""
+
+    e164: str
+    flags: tuple[str, ...]
+
+
+_EXTENSION = re.compile(r"(?:ext\.?|x|#|extension)\s*\d+\s*$", re.IGNORECASE)
+_PIECES = re.compile(r"\s*[;|\n]\s*|\s*,\s*(?=[+(\d])|\s+/\s+|\s+or\s+")
+_TOLL_FREE = (PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST, PhoneNumberType.PREMIUM_RATE)
+
+
+def parse(text: str, region: str | None = None) -> Phone | None:
+    """The first readable number of a cell, or None. `region`: the lead's country as ISO 3166 alpha-2, when known.
+
+    A number valid nowhere is accepted only when it says its country code and has a possible length (flag
+    `phone_not_assigned`), because the task book asks for the E.164 format, not for a call.
+    """
+    text = visible(text).strip().lstrip("'’`=\"").rstrip("'\"").strip()
+    if not 5 <= len(text) <= 80:
+        return None
+    return _parse(text, region)
+
+
+@lru_cache(maxsize=16384)
+def _parse(text: str, region: str | None) -> Phone | None:
+    for piece in _PIECES.split(text):
+        piece = _EXTENSION.sub("", piece).strip()
+        if sum(map(str.isdigit, piece)) >= 5:
+            found = _number(piece, region)
+            if found is not None:
+                return found
+    return None
+
+
+def _try(text: str, region: str | None) -> tuple[phonenumbers.PhoneNumber, int] | None:
+    """The number and its type, if `text` is a number that a network assigns."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None
+    kind = phonenumbers.number_type(number)
+    return (number, kind) if kind != PhoneNumberType.UNKNOWN else None
+
+
+def _number(text: str, region: str | None) -> Phone | None:
+    digits = "".join(filter(str.isdigit, text))
+    if text.startswith("+"):
+        found, flags = _try(text, None), []
+        if found is None and digits.startswith("1") and region not in (None, "US", "CA"):
+            # A false +1 put before a foreign number, with or without that country's own code.
+            found = _try("+" + digits[1:], None) or _try(digits[1:], region)
+            flags = ["phone_false_prefix"]
+    else:
+        found, flags = _try(text, region) if region else None, []
+        if found is None:
+            found = _try("+" + digits, None) or (None if region else _try(digits, "US"))
+            flags = ["phone_prefix_added"] if found else []
+    if found is None:
+        return _possible(text)
+    number, kind = found
+    if kind in _TOLL_FREE:
+        flags.append("toll_free")
+    elif region is not None and region not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code, ()):
+        flags.append("phone_country_mismatch")
+    return Phone(phonenumbers.format_number(number, PhoneNumberFormat.E164), tuple(flags))
+
+
+def _possible(text: str) -> Phone | None:
+    if not text.startswith("+"):
+        return None
+    try:
+        number = phonenumbers.parse(text, None)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return Phone(phonenumbers.format_number(number, PhoneNumberFormat.E164), ("phone_not_assigned",))

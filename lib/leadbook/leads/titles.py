@@ -1,0 +1,73 @@
+"""Job titles: freed from e-mails and from the company's name; headlines ("X at Y") split into title and company."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from leadbook.leads import emails
+from leadbook.leads.texts import is_placeholder, tidy
+
+__all__ = ["Title", "capitalised", "read", "split_headline"]
+
+
+class Title(NamedTuple):
+    """A job title, possibly empty; `company` and `email` are what the same text said besides."""
+
+    title: str
+    company: str
+    email: str
+
+
+_AT = re.compile(r"\s+(?:at|@)\s+|\s*@\s*(?=[A-Z])|\s+(?:bei|chez|presso|en)\s+(?=[A-Z])")
+_NEXT = re.compile(r"\s*[|•·]\s*|\s+[–—-]\s+|\s*;\s*")
+_ACRONYMS = frozenset(
+    "ceo cmo cto coo cfo cro vp svp evp avp ppc seo sem crm b2b b2c d2c dtc hr it pr ux ui usa uk us eu emea apac latam "
+    "roi smm cpg saas ii iii abm sdr bdr gtm ai ml".split()
+)
+_SMALL = frozenset("of and the for at in on to a an de und et y".split())
+
+
+def capitalised(text: str) -> str:
+    """Title case for text a vendor lower-cased: "vp of ppc marketing" becomes "VP of PPC Marketing"."""
+    words = []
+    for index, word in enumerate(text.split(" ")):
+        if word in _ACRONYMS:
+            words.append(word.upper())
+        elif index and word in _SMALL:
+            words.append(word)
+        else:
+            words.append(re.sub(r"(^|[-/&(])(\w)", lambda m: m.group(1) + m.group(2).upper(), word))
+    return " ".join(words)
+
+
+def split_headline(headline: str) -> tuple[str, str]:
+    """"Growth Lead at Example | Speaker" as ("Growth Lead", "Example"); the company is empty when none is named."""
+    first = _NEXT.split(headline, maxsplit=1)[0].strip()
+    parts = _AT.split(headline, maxsplit=1)
+    if len(parts) == 2 and parts[0].strip():
+        title = _NEXT.split(parts[0])[-1].strip(" ,|-–—•·")
+        company = _NEXT.split(parts[1], maxsplit=1)[0].strip(" ,.|-–—•·")
+        if not is_placeholder(title) and not is_placeholder(company):
+            return title, company
+    return ("" if is_placeholder(first) else first), ""
+
+
+def read(raw: object) -> Title:
+    """The job title in `raw`. Takes an e-mail and "at Company" out of it; a placeholder gives an empty title."""
+    text = tidy(raw)
+    return _read(text) if text else Title("", "", "")
+
+
+@lru_cache(maxsize=32768)
+def _read(text: str) -> Title:
+    email, text = emails.search(text)
+    if is_placeholder(text):
+        return Title("", "", email)
+    if " at " in text or "@" in text:
+        title, company = split_headline(text)
+        if title and company:
+            return Title(title, company, email)
+    text = text.strip(" ,|-–—•·")
+    return Title("" if is_placeholder(text) else text, "", email)
