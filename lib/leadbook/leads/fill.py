@@ -11,8 +11,8 @@ FIELDS = (
     "email", "phone", "location_city", "location_state", "location_country",
     "company_website", "company_industry", "company_size",
 )  # fmt: skip
-"""Fields a sighting may add. The four required ones are always there; the order is that of the bits in a Redis key, so
-new fields go to the end."""
+"""Fields a sighting may add. The four required ones are always there; the order is that of the bits in a Redis key,
+so new fields go to the end."""
 
 _BITS = tuple((name, 1 << bit) for bit, name in enumerate(FIELDS))
 
@@ -23,5 +23,8 @@ def mask(lead: Mapping[str, Any]) -> int:
 
 
 def additions(stored: Mapping[str, Any], sighting: Mapping[str, Any]) -> dict[str, Any]:
-    """The FIELDS of `sighting` that `stored` lacks (absent or null)."""
-    return {name: sighting[name] for name in FIELDS if sighting.get(name) is not None and stored.get(name) is None}
+    """The FIELDS of `sighting` that `stored` lacks (absent or null); a verified e-mail brings `email_verified` along."""
+    adds = {name: sighting[name] for name in FIELDS if sighting.get(name) is not None and stored.get(name) is None}
+    if "email" in adds and sighting.get("email_verified"):
+        adds["email_verified"] = True
+    return adds

@@ -52,7 +52,7 @@ class Ledger:
 
     @classmethod
     def of(cls, outcomes: Iterable[str | None], *, read: int) -> Ledger:
-        """Count `outcomes`, one for each of `read` records. Raises UnbalancedError where one is missing or unknown."""
+        """Count `outcomes`, one for each of `read` records. Raises UnbalancedError if one is missing or unknown."""
         counts = Counter(outcomes)
         known = dict.fromkeys(DUPLICATES, 0)
         reasons: dict[str, int] = {}

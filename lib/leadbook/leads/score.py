@@ -96,7 +96,8 @@ def stamp(lead: dict[str, Any], rules: Rules, at: datetime) -> dict[str, Any]:
     `data_collected_date` stays the vendor's where it gave one.
     """
     judged = rules.judged(lead)
-    lead.update(DEFAULTS)
+    for name, value in DEFAULTS.items():
+        lead.setdefault(name, value)
     lead["data_quality_score"] = judged["data_quality_score"]
     lead["is_qualified"] = judged["is_qualified"]
     lead.setdefault("additional_data", {})["quality_points"] = judged["additional_data.quality_points"]

@@ -1,0 +1,214 @@
+"""The pipeline: sources are read and cut into batches here, batches run in any executor, and the ledgers add up.
+
+At most two batches per worker are in flight, so that memory stays constant whatever the size of the input.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from leadbook.errors import InputFileError, LeadbookError
+from leadbook.leads import members
+from leadbook.leads.batch import Batch, BatchReport, process
+from leadbook.leads.cache import CacheTruth
+from leadbook.leads.ledger import FAILED, Ledger
+from leadbook.leads.site import Site
+from leadbook.leads.vendors import RawRecord, load_vendor, read_records
+from leadbook.leads.workers import Inline, processes
+
+__all__ = ["PipelineResult", "Source", "file_source", "finish", "run", "run_batch"]
+
+IN_FLIGHT = 2
+"""Batches per worker that are read ahead: one at work and one waiting for it."""
+
+INLINE_BATCHES = 4
+"""Up to so many batches, starting worker processes (about 1 s) would cost more than they save."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Records of one vendor under one name. records: any iterable; read once."""
+
+    name: str
+    vendor: str
+    records: Iterable[RawRecord]
+
+
+def file_source(path: Path, vendor: str) -> Source:
+    """A vendor's file. Raises ParameterError for an unknown vendor; reading raises InputFileError."""
+    return Source(name=path.name, vendor=load_vendor(vendor).name, records=read_records(path, load_vendor(vendor)))
+
+
+@dataclass(kw_only=True)
+class PipelineResult:
+    """What a run did; it grows with each batch.
+
+    batches: (index, source, ledger).  stages: seconds by stage, summed over workers; `read` and `wait` are the
+    feeding process's.  valid, after: valid leads, and how many have each field.  reasons: all reasons of rejects.
+    flags: of valid leads.  seconds: from the first read to the last acknowledgement.  problem: why the run stopped
+    early.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    sources: dict[str, Ledger] = field(default_factory=dict)
+    batches: list[tuple[int, str, Ledger]] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+    cache: CacheTruth = field(default_factory=CacheTruth)
+    valid: int = 0
+    after: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    workers: int = 1
+    seconds: float = 0.0
+    problem: str = ""
+
+    @property
+    def leads_per_second(self) -> float:
+        """Records brought to an outcome per second."""
+        return self.ledger.read / self.seconds if self.seconds else 0.0
+
+    @property
+    def stored_per_second(self) -> float:
+        """New leads acknowledged per second."""
+        return self.ledger.stored / self.seconds if self.seconds else 0.0
+
+    def spent(self, stage: str, seconds: float) -> None:
+        """Add to a stage's seconds."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    def add(self, report: BatchReport) -> None:
+        """Take a batch's report in. Raises UnbalancedError when its ledger does not balance."""
+        report.ledger.assert_balanced()
+        self.ledger += report.ledger
+        self.sources[report.source] = self.sources.get(report.source, Ledger()) + report.ledger
+        self.batches.append((report.index, report.source, report.ledger))
+        for name, seconds in report.stages.items():
+            self.spent(name, seconds)
+        self.cache += report.cache
+        self.valid += report.valid
+        for name in ("after", "reasons", "flags"):
+            getattr(self, name).update(getattr(report, name))
+        self.problem = self.problem or report.problem
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `leadbook ingest --json` prints."""
+        return {
+            **self.ledger.as_dict(), "seconds": round(self.seconds, 3), "leads_per_second":
+            round(self.leads_per_second, 1)
+        }  # fmt: skip
+
+
+def run_batch(batch: Batch, site: Site) -> BatchReport:
+    """What an executor runs: one batch with this worker's own clients."""
+    return process(batch, site.tools())
+
+
+def run(
+    sources: Iterable[Source], site: Site, *, executor: Executor | None = None, workers: int | None = None,
+    progress: Callable[[PipelineResult], None] | None = None,
+) -> PipelineResult:  # fmt: skip
+    """Bring every record of `sources` to its outcome.
+
+    executor: any `concurrent.futures.Executor` (Dask: `client.get_executor()`); without one, processes of our own, or
+    none at all for a few batches. workers: how many it has (default: settings.writers). A server that cannot be
+    used stops the run early: see `problem`; run the sources again then. Raises InputFileError (after what was read
+    is settled), UnbalancedError (a defect), and KeyboardInterrupt once the batches in flight have ended.
+    """
+    workers = workers or site.settings.writers
+    result = PipelineResult(workers=workers)
+    feed = _timed(_batches(sources, site.settings.batch_size), result)
+    first = list(islice(feed, INLINE_BATCHES + 1)) if executor is None else []
+    ours = executor is None
+    if executor is None:
+        small = len(first) <= INLINE_BATCHES or workers == 1
+        executor, result.workers = (Inline(), 1) if small else (processes(workers), workers)
+    started = time.perf_counter() - result.stages.get("read", 0.0)
+    try:
+        _drive(chain(first, feed), site, executor, result, progress)
+    except InputFileError as error:
+        if not result.ledger.read:
+            raise
+        result.problem = str(error)
+    finally:
+        if ours:
+            executor.shutdown(cancel_futures=True)
+        result.seconds = time.perf_counter() - started
+    return result
+
+
+def finish(result: PipelineResult, site: Site) -> PipelineResult:
+    """After a run: flag members known by two URLs. Separate, because it looks at the whole collection once."""
+    if result.ledger.stored:
+        flagged = members.flag(site.tools().store.collection)
+        result.flags["same_member"] = flagged
+    return result
+
+
+def _batches(sources: Iterable[Source], size: int) -> Iterator[Batch]:
+    index = 0
+    for source in sources:
+        records = iter(source.records)
+        while part := list(islice(records, size)):
+            yield Batch(index=index, source=source.name, vendor=source.vendor, records=part)
+            index += 1
+
+
+def _timed(batches: Iterator[Batch], result: PipelineResult) -> Iterator[Batch]:
+    while True:
+        started = time.perf_counter()
+        batch = next(batches, None)
+        result.spent("read", time.perf_counter() - started)
+        if batch is None:
+            return
+        yield batch
+
+
+def _drive(
+    batches: Iterator[Batch], site: Site, executor: Executor, result: PipelineResult,
+    progress: Callable[[PipelineResult], None] | None,
+) -> None:  # fmt: skip
+    flying: dict[Future[BatchReport], Batch] = {}
+    try:
+        for batch in batches:
+            flying[executor.submit(run_batch, batch, site)] = batch
+            while len(flying) >= IN_FLIGHT * result.workers or any(future.done() for future in flying):
+                _collect(flying, result, progress)
+            if result.problem:
+                return
+    finally:
+        while flying:
+            _collect(flying, result, progress)
+
+
+def _collect(
+    flying: dict[Future[BatchReport], Batch], result: PipelineResult,
+    progress: Callable[[PipelineResult], None] | None,
+) -> None:  # fmt: skip
+    started = time.perf_counter()
+    done, _ = wait(flying, return_when=FIRST_COMPLETED)
+    result.spent("wait", time.perf_counter() - started)
+    for future in done:
+        result.add(_report(future, flying.pop(future)))
+    if progress is not None:
+        progress(result)
+
+
+def _report(future: Future[BatchReport], batch: Batch) -> BatchReport:
+    """The batch's report; a batch whose worker died has failed as a whole, and is read again by the next run."""
+    try:
+        return future.result()
+    except LeadbookError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever an executor raises: the records must be accounted for)
+        ledger = Ledger.of([FAILED] * len(batch.records), read=len(batch.records))
+        return BatchReport(
+            index=batch.index, source=batch.source, ledger=ledger, stages={}, cache=CacheTruth(), valid=0, after={},
+            reasons={}, flags={}, problem=f"a worker failed: {type(error).__name__}: {error}"[:300],
+        )  # fmt: skip

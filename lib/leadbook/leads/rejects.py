@@ -1,0 +1,86 @@
+"""Rejected records: kept with their raw payload and reasons, so that nothing read is ever lost.
+
+The payload is kept as JSON text: no field name in it can act as an operator, whatever the vendor sent. The `_id`
+follows from the record, so that running a file again adds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from leadbook.leads.score import now_ms
+
+__all__ = ["MAX_PAYLOAD", "Reject", "RejectedLeads", "payload_text"]
+
+MAX_PAYLOAD = 1_000_000
+"""Characters of a payload that are kept; a document may hold 16 MB, a sound record holds about 2 kB."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reject:
+    """A record that is no lead. reasons: the first is the ledger's. number: of the record in its source, from 1.
+
+    payload: as read: a mapping, or text where the record could not be parsed. detail: the server's reason, if any.
+    """
+
+    source: str
+    vendor: str
+    number: int
+    payload: Any
+    reasons: tuple[str, ...]
+    detail: str = ""
+
+    def document(self, at: datetime) -> dict[str, Any]:
+        """As stored."""
+        text = payload_text(self.payload)
+        identity = json.dumps([self.vendor, self.source, self.number, text]).encode()
+        made = {
+            "_id": hashlib.sha256(identity).hexdigest()[:32],
+            "vendor": self.vendor, "source": self.source, "record_number": self.number,
+            "reason": self.reasons[0], "reasons": list(self.reasons),
+            "payload": text[:MAX_PAYLOAD], "rejected_at": at,
+        }  # fmt: skip
+        if len(text) > MAX_PAYLOAD:
+            made["payload_truncated"] = True
+        return made | ({"detail": self.detail[:500]} if self.detail else {})
+
+
+def payload_text(payload: Any) -> str:
+    """`payload` as ASCII JSON text, whatever it holds (lone surrogates and NUL are escaped)."""
+    try:
+        return json.dumps(payload, default=str)
+    except (ValueError, RecursionError, TypeError):
+        return json.dumps(repr(payload)[:MAX_PAYLOAD])
+
+
+class RejectedLeads:
+    """The rejected collection. Raises pymongo's errors when the server cannot take the records: they are not kept
+    then."""
+
+    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+        self.collection = collection
+
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """Store the rejects; those kept before stay as they are."""
+        if not rejects:
+            return
+        at = now_ms()
+        documents = {document["_id"]: document for document in (reject.document(at) for reject in rejects)}
+        try:
+            self.collection.insert_many(documents.values(), ordered=False)
+        except BulkWriteError as error:
+            others = [item for item in error.details.get("writeErrors", ()) if item.get("code") != 11000]
+            if others or error.details.get("writeConcernErrors"):
+                raise
+
+    def forget(self, ids: Iterable[str]) -> int:
+        """Delete rejects by `_id` (they became leads); how many were there."""
+        return self.collection.delete_many({"_id": {"$in": list(ids)}}).deleted_count

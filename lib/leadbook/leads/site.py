@@ -1,0 +1,87 @@
+"""Where a pipeline works: addresses and settings, sent to workers as they are, and the tools a worker makes of
+them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.database import Database
+from redis import Redis
+
+from leadbook import connect
+from leadbook.leads.cache import LeadCache
+from leadbook.leads.keys import collection_uuid
+from leadbook.leads.rejects import RejectedLeads
+from leadbook.leads.score import Rules
+from leadbook.leads.store import LeadStore
+from leadbook.leads.tools import Tools
+from leadbook.settings import Settings
+
+__all__ = ["Site"]
+
+REDIS_TIMEOUT_S = 0.5
+"""The pipeline waits no longer for the cache: MongoDB answers the same question in a few ms."""
+
+_LOCAL = threading.local()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Addresses and settings of one pipeline. Holds passwords: the repr of `endpoints` masks them.
+
+    own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
+    """
+
+    endpoints: connect.Endpoints
+    settings: Settings
+    own_ids: bool = False
+    use_cache: bool = True
+
+    def clients(self) -> tuple[connect.Client, Redis | None]:
+        """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
+        settings = self.settings.model_copy(update={
+            "min_pool_size": 0,
+            "redis_socket_timeout_s": min(self.settings.redis_socket_timeout_s, REDIS_TIMEOUT_S),
+            "redis_connect_timeout_s": min(self.settings.redis_connect_timeout_s, REDIS_TIMEOUT_S),
+        })  # fmt: skip
+        mongodb = connect.mongodb(self.endpoints.mongodb_uri, settings)
+        if not self.use_cache or not self.endpoints.redis_url:
+            return mongodb, None
+        return mongodb, connect.redis(self.endpoints.redis_url, settings)
+
+    def tools(self) -> Tools:
+        """This thread's tools, made at first use; never shared with a forked child."""
+        key = (os.getpid(), self)
+        if getattr(_LOCAL, "key", None) != key:
+            self.close()
+            mongodb, redis = self.clients()
+            _LOCAL.tools, _LOCAL.clients = self._made(mongodb[self.settings.database], redis), (mongodb, redis)
+            _LOCAL.key = key
+        tools: Tools = _LOCAL.tools
+        return tools
+
+    def _made(self, database: Database[dict[str, Any]], redis: Redis | None) -> Tools:
+        settings = self.settings
+        leads = database[settings.collection]
+        ttl_s = max(1, round(settings.key_ttl_days * 86_400))
+        return Tools(
+            store=LeadStore(leads, own_ids=self.own_ids),
+            cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s),
+            rejects=RejectedLeads(database[settings.rejected_collection]),
+            rules=Rules.of(settings),
+            filling=settings.on_duplicate == "fill",
+            believe_hits=settings.write_concern == "majority",
+        )  # fmt: skip
+
+    @staticmethod
+    def close() -> None:
+        """Close this thread's clients, if this process made them."""
+        key, clients = getattr(_LOCAL, "key", None), getattr(_LOCAL, "clients", ())
+        _LOCAL.key, _LOCAL.clients = None, ()
+        if key is not None and key[0] == os.getpid():
+            for client in clients:
+                if client is not None:
+                    client.close()

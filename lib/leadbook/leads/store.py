@@ -1,0 +1,193 @@
+"""The leads' collection: unordered inserts whose every document gets a known outcome.
+
+MongoDB's unique indexes are the arbiter. A write whose outcome is in doubt (the connection broke, an election, a
+write concern not met in time) is sent again with the same `_id`s, so that nothing is stored or counted twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+from leadbook.leads import faults
+
+__all__ = ["EMAIL_TAKEN", "FAILED", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+STORED = "stored"
+KNOWN = "known"
+EMAIL_TAKEN = "email taken"
+REFUSED = "refused"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one document. kind: `stored`, `known` (its URL is stored), `email taken`, `refused` or `failed`.
+
+    reason: the ledger's word for a refusal.  detail: the rule broken, or the error's code.
+    """
+
+    kind: str
+    reason: str = ""
+    detail: str = ""
+
+
+class _InDoubt(Exception):  # noqa: N818
+    """The outcome of some documents is not known yet; raised and caught here only."""
+
+
+class LeadStore:
+    """Writes leads to one collection, with the collection's write concern.
+
+    attempts, patience_s: how often and how long (seconds) a write in doubt is tried; an election takes 3 to 12 s.
+    own_ids: the documents' `_id`s come from their source, so that a duplicate `_id` means "this very record is
+    stored".
+    """
+
+    def __init__(
+        self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 60.0, own_ids: bool = False
+    ) -> None:
+        self.collection = collection
+        self.attempts, self.patience_s, self.own_ids = attempts, patience_s, own_ids
+        self.problem = ""
+
+    # ------------------------------------------------------------------------------------------------- insert
+
+    def insert(self, documents: Sequence[Document]) -> list[Outcome]:
+        """Insert documents that have `_id`s; the outcome of each, in order. `failed`: not acknowledged, may be
+        stored.
+
+        Raises OperationFailure only where the server refuses everything (no rights).
+        """
+        outcomes: list[Outcome | None] = [None] * len(documents)
+        attempt = 0
+
+        def once() -> None:
+            nonlocal attempt
+            attempt += 1
+            todo = [index for index, outcome in enumerate(outcomes) if outcome is None]
+            self._insert(documents, todo, outcomes, doubt=attempt > 1 or self.own_ids)
+            if any(outcomes[index] is None for index in todo):
+                raise _InDoubt
+
+        try:
+            self.again(once)
+        except (_InDoubt, PyMongoError) as error:
+            self.problem = faults.described(error) if isinstance(error, PyMongoError) else self.problem
+            self._settle(documents, outcomes)
+        return [outcome or Outcome(FAILED, detail="outcome unknown") for outcome in outcomes]
+
+    def _insert(
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], *, doubt: bool
+    ) -> None:
+        """One attempt. Documents whose outcome stays None are in doubt."""
+        if not todo:
+            return
+        try:
+            self.collection.insert_many([documents[index] for index in todo], ordered=False)
+        except BulkWriteError as error:
+            self._split(error.details, documents, todo, outcomes, doubt=doubt)
+        except faults.UNENCODABLE as error:
+            self._halve(documents, todo, outcomes, Outcome(REFUSED, "not_storable", type(error).__name__))
+        except OperationFailure as error:
+            if faults.is_in_doubt(error) or error.code in (13, 18, 8000):
+                raise
+            refused = faults.is_refused(error.code)
+            last = Outcome(REFUSED, "not_storable", f"code {error.code}") if refused else Outcome(
+                FAILED, detail=f"code {error.code}")  # fmt: skip
+            self._halve(documents, todo, outcomes, last)
+        else:
+            for index in todo:
+                outcomes[index] = Outcome(STORED)
+
+    def _halve(
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], last: Outcome
+    ) -> None:
+        """The whole command failed because of some document: halve to find it; `last` is the outcome of one alone."""
+        if len(todo) == 1:
+            outcomes[todo[0]] = last
+            return
+        middle = len(todo) // 2
+        for half in (todo[:middle], todo[middle:]):
+            self._insert(documents, half, outcomes, doubt=True)
+
+    def _split(
+        self, details: Mapping[str, Any], documents: Sequence[Document], todo: list[int],
+        outcomes: list[Outcome | None], *, doubt: bool,
+    ) -> None:  # fmt: skip
+        """Outcomes from a bulk write's details. A document without error is stored, if the write concern was met."""
+        clashes: dict[int, str] = {}
+        for error in details.get("writeErrors", ()):
+            index, code = todo[error["index"]], error.get("code")
+            if code == faults.DUPLICATE:
+                clashes[index] = faults.duplicate_key(error)
+            elif code in faults.IN_DOUBT:
+                clashes[index] = "doubt"
+            elif faults.is_refused(code):
+                outcomes[index] = Outcome(REFUSED, faults.reason(code), faults.detail(error))
+            else:
+                outcomes[index] = Outcome(FAILED, detail=f"code {code}")
+        concern = details.get("writeConcernErrors")
+        if concern:
+            self.problem = f"write concern not met: code {concern[0].get('code')}"
+        ours = self._present([documents[index]["_id"] for index in clashes]) if doubt and clashes else set()
+        for index in todo:
+            if outcomes[index] is None:
+                outcomes[index] = self._outcome(clashes.get(index), documents[index]["_id"] in ours, bool(concern))
+
+    @staticmethod
+    def _outcome(clash: str | None, ours: bool, unacknowledged: bool) -> Outcome | None:
+        if clash is None or ours or clash == "_id":
+            return None if unacknowledged else Outcome(STORED)
+        if clash == "doubt":
+            return None
+        return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
+
+    def _present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
+        """Which `_id`s are stored. committed: by a majority of the members, so that no failover takes them back."""
+        source = self.collection.with_options(read_concern=ReadConcern("majority")) if committed else self.collection
+        return {document["_id"] for document in source.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+
+    def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
+        """No attempts are left: what a majority of the members holds is stored; the rest stays unknown."""
+        open_ = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        try:
+            there = self._present([documents[index]["_id"] for index in open_], committed=True)
+        except PyMongoError:
+            return
+        for index in open_:
+            if documents[index]["_id"] in there:
+                outcomes[index] = Outcome(STORED)
+
+    def find(self, urls: Iterable[str], fields: Mapping[str, int]) -> dict[str, Document]:
+        """Stored leads by LinkedIn URL, with `fields` (a projection holding linkedin_url). Raises pymongo's errors."""
+        wanted = {"linkedin_url": {"$in": list(urls)}}
+        return self.again(lambda: {found["linkedin_url"]: found for found in self.collection.find(wanted, fields)})
+
+    def holders(self, emails: Iterable[str]) -> dict[str, str]:
+        """LinkedIn URL of the lead that holds each e-mail, where one does. Raises pymongo's errors."""
+        wanted = {"email": {"$in": list(emails)}}
+        fields = {"email": 1, "linkedin_url": 1, "_id": 0}
+        return self.again(
+            lambda: {found["email"]: found["linkedin_url"] for found in self.collection.find(wanted, fields)}
+        )
+
+    def again(self, call: Callable[[], T]) -> T:
+        """`call`, repeated with growing waits while its outcome is in doubt."""
+        retrying = Retrying(
+            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.patience_s),
+            wait=wait_random_exponential(multiplier=0.1, max=3.0),
+            retry=retry_if_exception(lambda error: isinstance(error, _InDoubt) or faults.is_in_doubt(error)),
+            reraise=True, sleep=time.sleep,
+        )  # fmt: skip
+        return retrying(call)
