@@ -78,7 +78,11 @@ class _Draft:
     def _blank(self, value: str) -> bool:
         if len(value) > 40:
             return False
-        return not value or is_placeholder(value) or (bool(self.vendor.blanks) and value.strip().casefold() in self.vendor.blanks)
+        return (
+            not value
+            or is_placeholder(value)
+            or (bool(self.vendor.blanks) and value.strip().casefold() in self.vendor.blanks)
+        )
 
     def put(self, field: str, text: str) -> None:
         """Set a text field; over its length it is cut, and the whole text kept beside."""
@@ -123,7 +127,9 @@ def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
         draft.lead["data_collected_date"] = moment
     _rest(draft)
     draft.lead["additional_data"] = draft.extra
-    return Cleaned(draft.lead, tuple(dict.fromkeys(draft.flags)), tuple(dict.fromkeys(draft.notes)), tuple(draft.problems))
+    return Cleaned(
+        draft.lead, tuple(dict.fromkeys(draft.flags)), tuple(dict.fromkeys(draft.notes)), tuple(draft.problems)
+    )
 
 
 def _address(draft: _Draft) -> None:

@@ -19,7 +19,9 @@ _SELF = re.compile(
 )
 _NOBODY = frozenset(
     """none,no company,unemployed,not employed,currently unemployed,looking for work,seeking opportunities,open to work,
-    between jobs,retired,student,confidential,stealth,private,various,n.a,self""".replace("\n", "").replace("    ", "").split(",")
+    between jobs,retired,student,confidential,stealth,private,various,n.a,self""".replace("\n", "")
+    .replace("    ", "")
+    .split(",")
 )
 _HOST = re.compile(r"(?=.{4,200}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})")
 _SITE = re.compile(r"(?:(https?):/*)?([^/?#\s@]+?)\.?(?::\d+)?([/?#]\S*)?", re.IGNORECASE)
@@ -27,7 +29,15 @@ _NOT_A_SITE = ("linkedin.com", "facebook.com", "twitter.com", "instagram.com", "
 _RANGE = re.compile(r"(\d{1,7})(?:-|to)(\d{1,7})(?:employees)?")
 _OPEN = re.compile(r"(?:over|>)?(\d{1,8})(?:\+|plus|ormore)?(?:employees?)?")
 # Spreadsheets turn 1-10 into "10-Jan" and 11-50 into "Nov-50".
-_MANGLED = {"jan-10": "1-10", "10-jan": "1-10", "01-oct": "1-10", "1-oct": "1-10", "nov-50": "11-50", "nov-20": "11-20", "20-nov": "11-20"}
+_MANGLED = {
+    "jan-10": "1-10",
+    "10-jan": "1-10",
+    "01-oct": "1-10",
+    "1-oct": "1-10",
+    "nov-50": "11-50",
+    "nov-20": "11-20",
+    "20-nov": "11-20",
+}
 _BUCKETS = ((1, "1"), (10, "2-10"), (50, "11-50"), (200, "51-200"), (500, "201-500"), (1_000, "501-1000"))
 _LARGE = ((5_000, "1001-5000"), (10_000, "5001-10000"))
 

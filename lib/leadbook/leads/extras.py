@@ -59,7 +59,11 @@ def _safe(value: Any, depth: int, budget: list[int]) -> Any:
     if kind is dict or kind is list:
         if depth >= MAX_DEPTH or budget[0] <= 0:
             return _CUT
-        return _mapping(value, depth, budget) if kind is dict else [_safe(item, depth + 1, budget) for item in value[:MAX_ITEMS]]
+        return (
+            _mapping(value, depth, budget)
+            if kind is dict
+            else [_safe(item, depth + 1, budget) for item in value[:MAX_ITEMS]]
+        )
     if isinstance(value, datetime):
         return value
     if isinstance(value, list | tuple | set):

@@ -18,7 +18,24 @@ _CREDENTIALS = frozenset(
     rd rn ra rpa safe scrum shrm shrmcp shrmscp sphr sphri ssbb togaf acc mcc cim dipm fcim mscp aca acma cgma cipd""".split()
 )
 # Credentials that are also words or surnames (Ma, Do, Pe, Ea, Ot, Pa) count only behind a comma.
-_TRAILING = _CREDENTIALS - {"ma", "do", "pe", "ea", "ot", "pa", "pt", "ra", "ms", "md", "safe", "scrum", "mac", "ace", "med", "np"}
+_TRAILING = _CREDENTIALS - {
+    "ma",
+    "do",
+    "pe",
+    "ea",
+    "ot",
+    "pa",
+    "pt",
+    "ra",
+    "ms",
+    "md",
+    "safe",
+    "scrum",
+    "mac",
+    "ace",
+    "med",
+    "np",
+}
 _HONORIFICS = r"dr|prof|professor|mr|mrs|ms|miss|ing|dipl-ing|sir|er|ca|adv"
 _PARENTHESES = re.compile(
     rf"\s*[(\[](?:\s*(?:{_HONORIFICS})\.?\s*|\s*(?:she|he|they|ella|el|ze)\s*/[^)\]]{{2,20}})[)\]]\s*", re.IGNORECASE
@@ -30,7 +47,9 @@ _COMPANY_WORDS = re.compile(
     r"|\bco\.(?!\w)|\b(?:marketing|media|advertising|digital) agency\b",
     re.IGNORECASE,
 )
-_NAMELESS = frozenset({"linkedin member", "linkedin user", "member linkedin", "membre de linkedin", "miembro de linkedin"})
+_NAMELESS = frozenset(
+    {"linkedin member", "linkedin user", "member linkedin", "membre de linkedin", "miembro de linkedin"}
+)
 _PARTICLES = frozenset("van von de der den del della di da dos das du la le el al bin ibn ten ter y e af av zu".split())
 _INITIAL = re.compile(r"\w\.?")
 
@@ -38,8 +57,11 @@ _INITIAL = re.compile(r"\w\.?")
 def _is_picture(character: str) -> bool:
     code = ord(character)
     return (
-        unicodedata.category(character) in ("So", "Cn", "Co", "Sk") and code > 0x7F
-    ) or 0xFE00 <= code <= 0xFE0F or 0x1F000 <= code <= 0x1FAFF or code in (0x200D, 0x20E3)
+        (unicodedata.category(character) in ("So", "Cn", "Co", "Sk") and code > 0x7F)
+        or 0xFE00 <= code <= 0xFE0F
+        or 0x1F000 <= code <= 0x1FAFF
+        or code in (0x200D, 0x20E3)
+    )
 
 
 def _is_credential(word: str, *, known: frozenset[str], shape: bool) -> bool:
@@ -50,7 +72,7 @@ def _is_credential(word: str, *, known: frozenset[str], shape: bool) -> bool:
 
 
 def _without_credentials(name: str) -> str:
-    """"Jane Doe, LCSW, Ph.D." and "Jane Doe MBA" as "Jane Doe"; "Doe, Jane" stays."""
+    """ "Jane Doe, LCSW, Ph.D." and "Jane Doe MBA" as "Jane Doe"; "Doe, Jane" stays."""
     head, comma, tail = name.partition(",")
     if comma:
         shape = not head.isupper()
@@ -69,7 +91,9 @@ def capitalised(name: str) -> str:
     """An all lower-case name with capitals: "mary o'neill-smith" becomes "Mary O'Neill-Smith"."""
     words = name.split(" ")
     return " ".join(
-        word if index and word in _PARTICLES else re.sub(r"(^|[-'’.])(\w)", lambda m: m.group(1) + m.group(2).upper(), word)
+        word
+        if index and word in _PARTICLES
+        else re.sub(r"(^|[-'’.])(\w)", lambda m: m.group(1) + m.group(2).upper(), word)
         for index, word in enumerate(words)
     )
 
@@ -79,14 +103,20 @@ def person(raw: object) -> str:
     name = tidy(raw)
     if not name or is_placeholder(name):
         return ""
-    return _repaired(name) if not (name.isascii() and name.replace(" ", "").isalpha()) or name.islower() else _plain(name)
+    return (
+        _repaired(name) if not (name.isascii() and name.replace(" ", "").isalpha()) or name.islower() else _plain(name)
+    )
 
 
 def _plain(name: str) -> str:
     if name.lower() in _NAMELESS:
         return ""
     last = name.rpartition(" ")[2]
-    return _repaired(name) if (last.isupper() and len(last) > 1) or name[:3].lower() in ("dr ", "mr ", "ms ", "mrs", "pro", "mis") else name
+    return (
+        _repaired(name)
+        if (last.isupper() and len(last) > 1) or name[:3].lower() in ("dr ", "mr ", "ms ", "mrs", "pro", "mis")
+        else name
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -105,7 +135,9 @@ def _repaired(name: str) -> str:
 def abbreviated(name: str) -> bool:
     """True when the last part is an initial only ("Maria C."), so that the name alone identifies nobody."""
     last = name.rpartition(" ")[2]
-    return len(last) <= 2 and " " in name and _INITIAL.fullmatch(last) is not None and last[0].isupper() and last.isascii()
+    return (
+        len(last) <= 2 and " " in name and _INITIAL.fullmatch(last) is not None and last[0].isupper() and last.isascii()
+    )
 
 
 @lru_cache(maxsize=16384)

@@ -49,7 +49,8 @@ def _codes(table: str) -> dict[str, str]:
 
 _STATES = {"US": _codes(_US), "CA": _codes(_CA), "AU": _codes(_AU)}
 _AREA = re.compile(
-    r"(?:greater\s+)?(?P<city>.+?)(?:\s*,?\s+(?:bay|city)?\s*(?:metropolitan|metro)?\s*(?:area|region|metroplex))", re.IGNORECASE
+    r"(?:greater\s+)?(?P<city>.+?)(?:\s*,?\s+(?:bay|city)?\s*(?:metropolitan|metro)?\s*(?:area|region|metroplex))",
+    re.IGNORECASE,
 )
 _GREATER = re.compile(r"greater\s+(?P<city>\w.*)", re.IGNORECASE)
 _NOWHERE = frozenset({"contact info", "contact information", "remote", "worldwide", "global", "earth", "anywhere"})
@@ -70,7 +71,11 @@ _NAMES = {"US": "USA", "HK": "Hong Kong", "MO": "Macao", "MM": "Myanmar", "PS": 
 def _countries() -> tuple[dict[str, str], dict[str, str]]:
     """(name or alpha-2 code, case-folded -> code; code -> name)."""
     territories = Locale("en").territories
-    names = {code: name for code, name in territories.items() if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "UN", "XA", "XB")}
+    names = {
+        code: name
+        for code, name in territories.items()
+        if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "UN", "XA", "XB")
+    }
     codes = {name.casefold(): code for code, name in names.items()}
     codes |= {code.casefold(): code for code in names} | _ALIASES
     return codes, names | _NAMES
@@ -127,9 +132,21 @@ def _read(whole: str, city: str, state_name: str, country_name: str, code: str) 
         region = region_of(code)
     if region and not country_name:
         country_name = region
-    if city and region_of(city) and len(city) > 2 and country(city) == country(country_name) and city.casefold() not in ("singapore", "luxembourg"):
+    if (
+        city
+        and region_of(city)
+        and len(city) > 2
+        and country(city) == country(country_name)
+        and city.casefold() not in ("singapore", "luxembourg")
+    ):
         city = ""
-    return Place(_fit(city, CITY_LENGTH), _fit(state(state_name, region), STATE_LENGTH), _fit(country(country_name), COUNTRY_LENGTH), area, region)
+    return Place(
+        _fit(city, CITY_LENGTH),
+        _fit(state(state_name, region), STATE_LENGTH),
+        _fit(country(country_name), COUNTRY_LENGTH),
+        area,
+        region,
+    )
 
 
 def _fit(text: str, length: int) -> str:

@@ -96,7 +96,7 @@ def _header(path: Path, lines: _Lines) -> tuple[list[str], str]:
         first = line.strip("\r\n")
         if first.lower().startswith("sep=") and len(first) == 5:
             continue
-        if first.strip(" ,;\t|\""):
+        if first.strip(' ,;\t|"'):
             break
     outside = "".join(first.split('"')[::2])
     counts = Counter(character for character in outside if character in _DELIMITERS)

@@ -43,7 +43,7 @@ def capitalised(text: str) -> str:
 
 
 def split_headline(headline: str) -> tuple[str, str]:
-    """"Growth Lead at Example | Speaker" as ("Growth Lead", "Example"); the company is empty when none is named."""
+    """ "Growth Lead at Example | Speaker" as ("Growth Lead", "Example"); the company is empty when none is named."""
     first = _NEXT.split(headline, maxsplit=1)[0].strip()
     parts = _AT.split(headline, maxsplit=1)
     if len(parts) == 2 and parts[0].strip():

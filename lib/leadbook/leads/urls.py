@@ -52,7 +52,9 @@ REASONS = {
 _PLAIN = re.compile(
     r"(?:https?://)?(?:[a-z]{1,6}\.)?linkedin\.com/in/([A-Za-z0-9-]{3,100})/?(?:[?#][\x21-\x7e]*)?", re.IGNORECASE
 )
-_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?/*(?:([^/?#]*)@)?((?:[a-z0-9-]+\.)*linkedin\.com)\.?(?::\d+)?(?=[/?#]|$)", re.I)
+_HOST = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:)?/*(?:([^/?#]*)@)?((?:[a-z0-9-]+\.)*linkedin\.com)\.?(?::\d+)?(?=[/?#]|$)", re.I
+)
 _INSIDE = re.compile(r"https?://[^\s\"'<>()\[\]]*linkedin\.com/[^\s\"'<>()\[\]]+", re.IGNORECASE)
 _URN = re.compile(r"AC[a-z]AA[A-Za-z0-9_-]{20,60}")
 _PUB_CODES = re.compile(r"[0-9a-f]{1,3}", re.IGNORECASE)
@@ -102,9 +104,10 @@ def _parse(text: str) -> CanonicalUrl | InvalidUrl:
         inside = _INSIDE.search(text) if host is None else None
         if inside is None or inside.start() == 0:
             return InvalidUrl("not_linkedin")
-        if not text[: inside.start()].rstrip().endswith(('"', "'", "(", "[", "<", ":", ",", ";", "|")) and not text[
-            inside.start() - 1
-        ].isspace():
+        if (
+            not text[: inside.start()].rstrip().endswith(('"', "'", "(", "[", "<", ":", ",", ";", "|"))
+            and not text[inside.start() - 1].isspace()
+        ):
             return InvalidUrl("not_linkedin")  # an address inside another address's query
         text = inside.group()
         host = _HOST.match(text)
