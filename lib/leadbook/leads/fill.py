@@ -23,7 +23,7 @@ def mask(lead: Mapping[str, Any]) -> int:
 
 
 def additions(stored: Mapping[str, Any], sighting: Mapping[str, Any]) -> dict[str, Any]:
-    """The FIELDS of `sighting` that `stored` lacks (absent or null); a verified e-mail brings `email_verified` along."""
+    """The FIELDS of `sighting` that `stored` lacks (absent or null), and `email_verified` with a verified e-mail."""
     adds = {name: sighting[name] for name in FIELDS if sighting.get(name) is not None and stored.get(name) is None}
     if "email" in adds and sighting.get("email_verified"):
         adds["email_verified"] = True

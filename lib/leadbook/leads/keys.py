@@ -76,5 +76,5 @@ def collection_uuid(collection: Collection[dict[str, Any]]) -> str:
     Empty for a collection that does not exist yet: no key may be believed or written then.
     """
     found = next(iter(collection.database.list_collections(filter={"name": collection.name})), None)
-    uuid = (found or {}).get("info", {}).get("uuid")
-    return uuid.hex[:12] if uuid is not None else ""
+    uuid = (found or {}).get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
+    return bytes(getattr(uuid, "bytes", uuid)).hex()[:12] if uuid is not None else ""
