@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from leadbook import checks
 from leadbook.checks import Check, Verdict, judge
 from leadbook.errors import LeadbookError

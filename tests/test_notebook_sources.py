@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import pytest
+
 from leadbook.phase import TITLES
 from leadbook.runner.plan import RUNNER_KEYS
 from leadbook.settings import PROJECT, Settings
