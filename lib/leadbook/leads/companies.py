@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from leadbook.leads import lexicon
 from leadbook.leads.texts import is_placeholder, tidy, visible
 
 __all__ = ["SELF_EMPLOYED", "company", "industry", "size", "website"]
@@ -17,12 +18,7 @@ _SELF = re.compile(
     r"|(?:auto|aut[oó])[nô]om[oae]s?|selbst[äa]ndig|indépendante?",
     re.IGNORECASE,
 )
-_NOBODY = frozenset(
-    """none,no company,unemployed,not employed,currently unemployed,looking for work,seeking opportunities,open to work,
-    between jobs,retired,student,confidential,stealth,private,various,n.a,self""".replace("\n", "")
-    .replace("    ", "")
-    .split(",")
-)
+_NOBODY = frozenset(lexicon.phrases("no_company"))
 _HOST = re.compile(r"(?=.{4,200}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})")
 _SITE = re.compile(r"(?:(https?):/*)?([^/?#\s@]+?)\.?(?::\d+)?([/?#]\S*)?", re.IGNORECASE)
 _NOT_A_SITE = ("linkedin.com", "facebook.com", "twitter.com", "instagram.com", "lnkd.in", "bit.ly")

@@ -6,36 +6,13 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from leadbook.leads import lexicon
 from leadbook.leads.texts import is_placeholder, tidy
 
 __all__ = ["abbreviated", "capitalised", "is_company", "person"]
 
-_CREDENTIALS = frozenset(
-    """aarm acca ace acp aicp aif aia aphr bba bcba bs bsc bsn cbap ccim ccna ccp cdcs cdm cebs cfa cfe cfp chp cia cisa cism
-    cissp cma cmp cpa cpim cplp cpc cpm cpsm cphr csm cspo cssbb csp dba dds dmd dnp do dpt dvm ea edd edm eit emba esq
-    facp fache fca fcca fcma fnp gphr itil jd lcsw leed lmft lmhc lmsw lpc ma mac macc maed mba mbb mcim mcse md med mfa mha
-    mlis mph mpa mpp ms msc msn msw mim msit np ot otr pa pcc pe pgdm pga phd pharmd phr pmi pmp prince2 psm psyd pt
-    rd rn ra rpa safe scrum shrm shrmcp shrmscp sphr sphri ssbb togaf acc mcc cim dipm fcim mscp aca acma cgma cipd""".split()
-)
-# Credentials that are also words or surnames (Ma, Do, Pe, Ea, Ot, Pa) count only behind a comma.
-_TRAILING = _CREDENTIALS - {
-    "ma",
-    "do",
-    "pe",
-    "ea",
-    "ot",
-    "pa",
-    "pt",
-    "ra",
-    "ms",
-    "md",
-    "safe",
-    "scrum",
-    "mac",
-    "ace",
-    "med",
-    "np",
-}
+_CREDENTIALS = frozenset(lexicon.phrases("credentials"))
+_TRAILING = _CREDENTIALS - frozenset(lexicon.phrases("credentials_behind_comma"))
 _HONORIFICS = r"dr|prof|professor|mr|mrs|ms|miss|ing|dipl-ing|sir|er|ca|adv"
 _PARENTHESES = re.compile(
     rf"\s*[(\[](?:\s*(?:{_HONORIFICS})\.?\s*|\s*(?:she|he|they|ella|el|ze)\s*/[^)\]]{{2,20}})[)\]]\s*", re.IGNORECASE
@@ -47,10 +24,8 @@ _COMPANY_WORDS = re.compile(
     r"|\bco\.(?!\w)|\b(?:marketing|media|advertising|digital) agency\b",
     re.IGNORECASE,
 )
-_NAMELESS = frozenset(
-    {"linkedin member", "linkedin user", "member linkedin", "membre de linkedin", "miembro de linkedin"}
-)
-_PARTICLES = frozenset("van von de der den del della di da dos das du la le el al bin ibn ten ter y e af av zu".split())
+_NAMELESS = frozenset(lexicon.phrases("nameless"))
+_PARTICLES = frozenset(lexicon.phrases("name_particles"))
 _INITIAL = re.compile(r"\w\.?")
 
 

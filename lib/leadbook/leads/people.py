@@ -6,31 +6,14 @@ import random
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from leadbook.leads import lexicon
+
 __all__ = ["Company", "Person", "companies", "person"]
 
-FIRST = (
-    "Ada Alan Amara Anna Arjun Ben Bianca Carla Carlos Chen Chloe Daniel Deepa Diego Elena Emil Emma Erik Fatima Felix "
-    "Grace Hana Hugo Ingrid Ivan Jack Jana Jonas Julia Kenji Lars Laura Leila Lena Liam Lucas Maja Marco Maria Mateo Mei "
-    "Mila Nadia Nina Noah Olga Omar Oscar Paula Pedro Priya Rafael Rosa Ruth Sara Sofia Tara Theo Tomas Uma Vera Wei Yusuf Zoe"
-).split()
-LAST = (
-    "Abbott Ahmed Alvarez Andersson Baker Becker Bianchi Brandt Brown Castro Chang Clark Costa Cruz Dahl Davies Dubois Eriksen "
-    "Evans Farrell Fischer Fonseca Garcia Gomez Gray Gupta Haas Hansen Harris Hill Hoffman Ito Jansen Jensen Johnson Kaur Keller "
-    "Khan Kim Kowalski Kumar Larsen Lee Lewis Lopez Martin Mendes Meyer Moore Morgan Mori Murphy Nakamura Nguyen Nielsen Novak "
-    "Okafor Olsen Ortiz Park Patel Perez Petrov Popescu Quinn Ramos Reed Reyes Rossi Sanders Santos Sato Schmidt Schneider Shah "
-    "Silva Singh Smith Sokolov Stone Tanaka Taylor Torres Turner Vargas Vega Wagner Walker Wang Weber White Wilson Wong Wright Young"
-).split()
-TITLES = (
-    "Performance Marketing Manager,Senior Performance Marketer,Growth Marketing Lead,Head of Growth,Paid Media Specialist,"
-    "PPC Manager,Paid Search Analyst,Digital Marketing Manager,Director of Demand Generation,User Acquisition Manager,"
-    "VP Marketing,Chief Marketing Officer,SEM Specialist,Marketing Analytics Manager,Senior Digital Marketing Specialist,"
-    "Growth Marketer,Paid Social Manager,Marketing Operations Manager"
-).split(",")
-OTHER_TITLES = "Account Executive,Product Designer,Recruiter,Data Engineer".split(",")
-TRADES = (
-    "marketing & advertising,internet,information technology & services,computer software,retail,financial services,"
-    "consumer goods,e-learning,hospital & health care,media production"
-).split(",")
+FIRST, LAST, TITLES, OTHER_TITLES, INDUSTRIES, _ADJECTIVES, _NOUNS = (
+    lexicon.phrases(key, "people")
+    for key in ("first_names", "last_names", "titles", "other_titles", "industries", "adjectives", "nouns")
+)
 SIZES = (
     (8, "2-10"),
     (34, "11-50"),
@@ -40,8 +23,6 @@ SIZES = (
     (2600, "1001-5000"),
     (14000, "10001+"),
 )
-_ADJECTIVES = "Amber Bright Cobalt Coral Crimson Golden Granite Harbor Indigo Ivory Jade Lunar Maple Nimbus Onyx Prairie Quartz River Silver Summit".split()
-_NOUNS = "Analytics Beacon Bridge Canvas Digital Forge Growth Labs Lantern Media Orchard Partners Peak Reach Retail Signal Studio Systems Works Yard".split()
 PLACES = (
     # city, state as vendors write it, country, code, what stands before a fictional local number
     ("Phoenix", "Arizona", "United States", "US", "+1602555"),
@@ -91,7 +72,14 @@ def companies() -> tuple[Company, ...]:
         slug = f"{adjective}-{noun}".lower()
         employees, size = SIZES[number % len(SIZES)]
         made.append(
-            Company(f"{adjective} {noun}", slug, f"{slug}.example.com", TRADES[number % len(TRADES)], employees, size)
+            Company(
+                f"{adjective} {noun}",
+                slug,
+                f"{slug}.example.com",
+                INDUSTRIES[number % len(INDUSTRIES)],
+                employees,
+                size,
+            )
         )
     return tuple(made)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from babel import Locale
 
+from leadbook.leads import lexicon
 from leadbook.leads.texts import is_placeholder, tidy
 
 __all__ = ["Place", "country", "read", "region_of", "state"]
@@ -30,51 +31,31 @@ class Place(NamedTuple):
     region: str | None = None
 
 
-_US = """Alabama AL,Alaska AK,Arizona AZ,Arkansas AR,California CA,Colorado CO,Connecticut CT,Delaware DE,District of Columbia DC,
-Florida FL,Georgia GA,Hawaii HI,Idaho ID,Illinois IL,Indiana IN,Iowa IA,Kansas KS,Kentucky KY,Louisiana LA,Maine ME,Maryland MD,
-Massachusetts MA,Michigan MI,Minnesota MN,Mississippi MS,Missouri MO,Montana MT,Nebraska NE,Nevada NV,New Hampshire NH,New Jersey NJ,
-New Mexico NM,New York NY,North Carolina NC,North Dakota ND,Ohio OH,Oklahoma OK,Oregon OR,Pennsylvania PA,Puerto Rico PR,
-Rhode Island RI,South Carolina SC,South Dakota SD,Tennessee TN,Texas TX,Utah UT,Vermont VT,Virginia VA,Washington WA,
-West Virginia WV,Wisconsin WI,Wyoming WY"""
-_CA = """Alberta AB,British Columbia BC,Manitoba MB,New Brunswick NB,Newfoundland and Labrador NL,Nova Scotia NS,Ontario ON,
-Prince Edward Island PE,Quebec QC,Québec QC,Saskatchewan SK,Yukon YT"""
-_AU = """New South Wales NSW,Victoria VIC,Queensland QLD,South Australia SA,Western Australia WA,Tasmania TAS,Australian Capital Territory ACT,
-Northern Territory NT"""
-
-
-def _codes(table: str) -> dict[str, str]:
-    pairs = [entry.strip().rpartition(" ") for entry in table.replace("\n", "").split(",")]
+def _codes(entries: tuple[str, ...]) -> dict[str, str]:
+    """Both a state's name and its code, case-folded -> code."""
+    pairs = [entry.rpartition(" ") for entry in entries]
     return {key.casefold(): code for name, _, code in pairs for key in (name, code)}
 
 
-_STATES = {"US": _codes(_US), "CA": _codes(_CA), "AU": _codes(_AU)}
+_STATES = {region: _codes(entries) for region, entries in lexicon.table("states").items()}
 _AREA = re.compile(
     r"(?:greater\s+)?(?P<city>.+?)(?:\s*,?\s+(?:bay|city)?\s*(?:metropolitan|metro)?\s*(?:area|region|metroplex))",
     re.IGNORECASE,
 )
 _GREATER = re.compile(r"greater\s+(?P<city>\w.*)", re.IGNORECASE)
-_NOWHERE = frozenset({"contact info", "contact information", "remote", "worldwide", "global", "earth", "anywhere"})
-_ALIASES = {
-    "usa": "US", "u.s.a.": "US", "u.s.": "US", "united states of america": "US", "america": "US", "uk": "GB", "u.k.": "GB",
-    "great britain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northern ireland": "GB", "turkey": "TR",
-    "turkiye": "TR", "czech republic": "CZ", "hong kong": "HK", "hong kong sar": "HK", "macau": "MO", "macao": "MO",
-    "south korea": "KR", "korea": "KR", "republic of korea": "KR", "viet nam": "VN", "russian federation": "RU", "uae": "AE",
-    "ivory coast": "CI", "deutschland": "DE", "españa": "ES", "italia": "IT", "brasil": "BR", "méxico": "MX", "schweiz": "CH",
-    "suisse": "CH", "österreich": "AT", "nederland": "NL", "the netherlands": "NL", "holland": "NL", "belgië": "BE",
-    "polska": "PL", "sverige": "SE", "danmark": "DK", "norge": "NO", "suomi": "FI", "macedonia": "MK", "burma": "MM",
-    "palestine": "PS", "taiwan, province of china": "TW", "myanmar": "MM", "bosnia and herzegovina": "BA",
-}  # fmt: skip
-_NAMES = {"US": "USA", "HK": "Hong Kong", "MO": "Macao", "MM": "Myanmar", "PS": "Palestine", "TR": "Turkey"}
+_NOWHERE = frozenset(lexicon.phrases("nowhere"))
+_ALIASES = {alias: code for code, aliases in lexicon.table("country_aliases").items() for alias in aliases}
+_NAMES = {code: name for code, (name,) in lexicon.table("country_names").items()}
+_NO_COUNTRY = ("ZZ", "EU", "UN", "XA", "XB")
 
 
 @cache
 def _countries() -> tuple[dict[str, str], dict[str, str]]:
     """(name or alpha-2 code, case-folded -> code; code -> name)."""
-    territories = Locale("en").territories
     names = {
         code: name
-        for code, name in territories.items()
-        if len(code) == 2 and code.isalpha() and code not in ("ZZ", "EU", "UN", "XA", "XB")
+        for code, name in Locale("en").territories.items()
+        if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRY
     }
     codes = {name.casefold(): code for code, name in names.items()}
     codes |= {code.casefold(): code for code in names} | _ALIASES
@@ -174,7 +155,7 @@ def _whole(text: str) -> Place:
     last = parts[-1]
     region = region_of(last) if len(last) > 2 or len(parts) > 2 or last.casefold() not in _STATES["US"] else None
     if len(parts) == 1:
-        if region and len(last) > 2 and not (last.casefold() in _STATES["US"]):
+        if region and len(last) > 2 and last.casefold() not in _STATES["US"]:
             return Place("" if last.casefold() != "singapore" else last, "", last)
         if last.casefold() in _STATES["US"] and last.casefold() != "new york":
             return Place("", last, "US")
@@ -192,5 +173,5 @@ def _split(parts: list[str], country_name: str) -> Place:
     area = _area(parts[0])
     if len(parts) == 1:
         return Place(area or parts[0], "", country_name, bool(area))
-    city = ", ".join(parts[:-1]) if not area else area
+    city = area or ", ".join(parts[:-1])
     return Place(city, parts[-1], country_name, bool(area))

@@ -10,18 +10,18 @@ import re
 import unicodedata
 from typing import Any
 
+from leadbook.leads import lexicon
+
 __all__ = ["PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
 
-PLACEHOLDERS = frozenset(
-    """null none nil nan na n/a n.a n.a. #n/a #ref! #name? #value! undefined unknown (null) (none) (blank) <null>
-    missing empty tbd tba false""".split()
-    + ["not available", "not applicable", "not specified", "not provided", "no data", "no value", "not set"]
-)
+PLACEHOLDERS = frozenset(lexicon.phrases("placeholders"))
 """Whole values, case-folded, that mean "no value" in every column. Values without a letter or digit do too."""
 
 _INVISIBLE = dict.fromkeys(
-    [0x00AD, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
-    + [*range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)]
+    [
+        *(0x00AD, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)),
+        *(*range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)),
+    ]
 )
 _JOINERS = {0x200C, 0x200D}
 _INVISIBLE_BUT_JOINERS = {code: None for code in _INVISIBLE if code not in _JOINERS}
@@ -30,6 +30,7 @@ _STRAY_JOINER = re.compile("(?<![\u0600-\u0fff])[\u200c\u200d]|[\u200c\u200d](?!
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _CONTROL_OR_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST = max(map(len, PLACEHOLDERS))
 _EMPTY_AT = re.compile(r"[\W_]*\bat\b[\W_]*", re.IGNORECASE)
 
 
@@ -70,14 +71,13 @@ def _scalar(value: Any) -> str:
 
 def is_placeholder(text: str) -> bool:
     """True when tidy `text` stands for "no value": empty, in PLACEHOLDERS, or without a letter or digit."""
-    if len(text) > 40:
+    if len(text) > 40 or (len(text) > _LONGEST and text[0].isalnum()):
         return False
-    folded = text.casefold()
-    if folded in PLACEHOLDERS:
+    if text.casefold() in PLACEHOLDERS:
         return True
-    if not any(map(str.isalnum, text)):
-        return True
-    return len(text) < 12 and _EMPTY_AT.fullmatch(text) is not None
+    if text[:1].isalnum():
+        return False
+    return not any(map(str.isalnum, text)) or _EMPTY_AT.fullmatch(text) is not None
 
 
 def cut(text: str, length: int) -> str:

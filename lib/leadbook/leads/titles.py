@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from leadbook.leads import emails
+from leadbook.leads import emails, lexicon
 from leadbook.leads.texts import is_placeholder, tidy
 
 __all__ = ["Title", "capitalised", "read", "split_headline"]
@@ -22,11 +22,8 @@ class Title(NamedTuple):
 
 _AT = re.compile(r"\s+(?:at|@)\s+|\s*@\s*(?=[A-Z])|\s+(?:bei|chez|presso|en)\s+(?=[A-Z])")
 _NEXT = re.compile(r"\s*[|•·]\s*|\s+[–—-]\s+|\s*;\s*")
-_ACRONYMS = frozenset(
-    "ceo cmo cto coo cfo cro vp svp evp avp ppc seo sem crm b2b b2c d2c dtc hr it pr ux ui usa uk us eu emea apac latam "
-    "roi smm cpg saas ii iii abm sdr bdr gtm ai ml".split()
-)
-_SMALL = frozenset("of and the for at in on to a an de und et y".split())
+_ACRONYMS = frozenset(lexicon.phrases("acronyms"))
+_SMALL = frozenset(lexicon.phrases("small_words"))
 
 
 def capitalised(text: str) -> str:
