@@ -1,1 +1,59 @@
-"""08: snapshots of servers, cache, pool and host, judged against thresholds that are data."""
+"""Phase 08: snapshot, thresholds, the loop that reads, and what to do about it."""
+
+from leadbook.watch.advice import bottleneck_check, bottlenecks, decide, decision_checks, decisions_frame
+from leadbook.watch.log import (
+    COLUMNS,
+    document_check,
+    leave_facts,
+    monitoring_log,
+    optimizations,
+    readings_frame,
+    snapshot_facts,
+    summary,
+)
+from leadbook.watch.performance import (
+    batch_sizes_frame,
+    issues,
+    performance_checks,
+    pool_checks,
+    watch_checks,
+    workload_frame,
+)
+from leadbook.watch.session import observe, sample_documents
+from leadbook.watch.slow import slow_check, slow_frame
+from leadbook.watch.surroundings import database_checks, look_around, reading_checks, redis_state_checks
+from leadbook.watch.thresholds import levels_frame
+from leadbook.watch.validation import collection_rate, review_checks
+
+__all__ = [
+    "COLUMNS",
+    "batch_sizes_frame",
+    "bottleneck_check",
+    "bottlenecks",
+    "collection_rate",
+    "database_checks",
+    "decide",
+    "decision_checks",
+    "decisions_frame",
+    "document_check",
+    "issues",
+    "leave_facts",
+    "levels_frame",
+    "look_around",
+    "monitoring_log",
+    "observe",
+    "optimizations",
+    "performance_checks",
+    "pool_checks",
+    "reading_checks",
+    "readings_frame",
+    "redis_state_checks",
+    "review_checks",
+    "sample_documents",
+    "slow_check",
+    "slow_frame",
+    "snapshot_facts",
+    "summary",
+    "watch_checks",
+    "workload_frame",
+]

@@ -1,0 +1,53 @@
+"""Text for people: Markdown tables and numbers with units."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["frame_table", "number", "pipe_table", "shown"]
+
+NOT_MEASURED = "not measured"
+
+
+def number(value: float | None, unit: str = "", digits: int = 2) -> str:
+    """`1,234.50 ms`; whole numbers without decimals; None and NaN are `not measured`."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NOT_MEASURED
+    whole = isinstance(value, numbers.Integral) or abs(value) >= 1000
+    return f"{value:,.0f} {unit}".strip() if whole else f"{value:,.{digits}f} {unit}".strip()
+
+
+def shown(value: Any) -> str:
+    """A cell's text: yes and no, numbers shortened, nothing as `not measured`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value is pd.NaT or value is pd.NA:
+        return NOT_MEASURED
+    if isinstance(value, numbers.Real):
+        return number(value)  # type: ignore[arg-type]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
+    return str(value)
+
+
+def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; `nothing to show` where there are no rows."""
+    lines = ["| " + " | ".join(_escaped(shown(cell)) for cell in row) + " |" for row in rows]
+    if not lines:
+        return "Nothing to show."
+    head = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
+    return "\n".join(head + lines)
+
+
+def frame_table(frame: pd.DataFrame) -> str:
+    """A DataFrame as a Markdown table, without its index."""
+    return pipe_table([str(name) for name in frame.columns], frame.itertuples(index=False, name=None))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,73 @@
+"""One reading of one source, and what two say together: rates, or nothing where a restart lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["Reading", "Source", "dig", "drop_missing", "rates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one source said at one moment.
+
+    at: monotonic seconds.  identity: changes when another server answers or the same one was restarted.
+    uptime_s: of the server; None where it has none.  values: numbers by name; what was not reported is absent.
+    counters: names in `values` that only grow, and of which the rate counts.
+    """
+
+    at: float
+    identity: tuple[Any, ...] = ()
+    uptime_s: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    counters: frozenset[str] = frozenset()
+
+
+class Source(Protocol):
+    """Something that can be read again and again. `name` is the prefix of its readings, such as `mongodb`."""
+
+    name: str
+
+    def read(self) -> Reading:
+        """Read once, without side effects on data. Raises what the driver raises."""
+
+    def derive(self, values: dict[str, float]) -> dict[str, float]:
+        """Further numbers made of the gauges and rates of one moment, such as percentages and means."""
+
+
+def rates(before: Reading, after: Reading) -> dict[str, float] | None:
+    """Growth per second of each counter, named `<counter>_per_s`; None where the two cannot be compared.
+
+    They cannot when the uptime went down, another server answered, or no time has passed. A counter that fell alone
+    (it was reset) is left out.
+    """
+    elapsed = after.at - before.at
+    if elapsed <= 0 or before.identity != after.identity:
+        return None
+    if before.uptime_s is not None and (after.uptime_s is None or after.uptime_s < before.uptime_s):
+        return None
+    growth = {}
+    for name in before.counters & after.counters:
+        if name in before.values and name in after.values:
+            grown = after.values[name] - before.values[name]
+            if grown >= 0:
+                growth[f"{name}_per_s"] = grown / elapsed
+    return growth
+
+
+def dig(document: Mapping[str, Any], *paths: str) -> float | None:
+    """The number at the first dotted path that exists; None where none does. Booleans count as 0 and 1."""
+    for path in paths:
+        value: Any = document
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if isinstance(value, bool | int | float):
+            return float(value)
+    return None
+
+
+def drop_missing(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Only what was reported."""
+    return {name: value for name, value in values if value is not None}
