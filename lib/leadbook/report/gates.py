@@ -1,0 +1,78 @@
+"""The gates of the task book: each target with the check that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from leadbook.checks import Check, Verdict, catalogue
+from leadbook.report.records import RunRecord
+from leadbook.report.tables import measured_text
+from leadbook.settings import Settings
+
+__all__ = ["GATES", "Gate", "gates"]
+
+GATES: tuple[tuple[str, str], ...] = (
+    ("Batch insert rate", "target_insert_rate"),
+    ("Single insert", "target_single_insert_ms"),
+    ("Batch of 100", "target_batch_100_ms"),
+    ("Duplicate check", "target_duplicate_check_ms"),
+    ("Duplicate-check accuracy", "target_accuracy_percent"),
+    ("Indexed finds", "target_find_ms"),
+    ("MongoDB connection check-out", "target_mongodb_checkout_ms"),
+    ("Redis connection check-out", "target_redis_checkout_ms"),
+    ("Connection pool", "target_pool_size"),
+    ("Collection rate", "target_leads_per_hour"),
+    ("Leads collected", "target_collected"),
+    ("Unique leads stored", "target_unique"),
+    ("Mean quality score", "target_quality_score"),
+    ("Leads with an e-mail", "target_email_percent"),
+    ("Leads with company data", "target_company_percent"),
+    ("Cost per qualified lead", "target_cost_usd"),
+    ("Backups kept", "target_backup_days"),
+)
+"""Title and the parameter that holds the target; a target parameter that is not listed is shown under its own name."""
+
+_ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
+          Verdict.NOT_APPLICABLE]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One row: `check` decides (the worst), `others` share the target; None and empty when nothing measures it."""
+
+    title: str
+    target: str
+    measured: str
+    verdict: str
+    check: Check | None
+    others: tuple[Check, ...]
+
+
+def gates(run: RunRecord) -> list[Gate]:
+    """All gates in order. A gate that no check answered is `not measured`."""
+    listed = [key for _, key in GATES]
+    extra = [key for key in Settings.model_fields if key.startswith("target_") and key not in listed]
+    titles = {key: title for title, key in GATES}
+    return [_gate(titles.get(key, _plain_title(key)), key, run) for key in (*listed, *extra)]
+
+
+def _plain_title(key: str) -> str:
+    return key.removeprefix("target_").replace("_", " ").capitalize()
+
+
+def _gate(title: str, key: str, run: RunRecord) -> Gate:
+    ids = [entry.id for entry in catalogue().values() if entry.target == key]
+    found = _worst_first(check for check in run.checks if check.id in ids)
+    if not found:
+        value = run.parameters.get(key, Settings.model_fields[key].default)
+        return Gate(
+            title=title, target=f"{value}", measured="–", verdict=Verdict.NOT_MEASURED.value, check=None, others=()
+        )
+    first = found[0]
+    return Gate(title=title, target=first.target, measured=measured_text(first), verdict=first.verdict.value,
+                check=first, others=tuple(found[1:]))  # fmt: skip
+
+
+def _worst_first(checks: Iterable[Check]) -> list[Check]:
+    return sorted(checks, key=lambda check: _ORDER.index(check.verdict))

@@ -1,0 +1,203 @@
+"""Pages: one for each executed notebook and one for each document. Self-contained, and shut against scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mistune
+import nbformat
+from bs4 import BeautifulSoup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from leadbook.checks import Check, Verdict
+from leadbook.report.offline import contained
+from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
+from leadbook.report.tables import measured_text
+
+__all__ = ["document_page", "environment", "page", "page_links", "seconds_text", "state"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+_BANNERS = {"papermill-error-cell-tag", "leadbook-broken"}
+
+
+# ------------------------------------------------------------------------------------------------------- templates
+
+
+@cache
+def environment() -> Environment:
+    """Templates with every value escaped, and an error for a name that is not there."""
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters |= {
+        "slug": lambda word: str(word).replace(" ", "-"), "when": _when, "seconds": seconds_text, "state": state,
+        "measured": measured_text, "ticks": _ticks,
+    }  # fmt: skip
+    return made
+
+
+@cache
+def stylesheet() -> Markup:
+    """The report's styles, with code colours for light and dark."""
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    code = f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n.highlight {{ background: none }}"
+    own = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return Markup(f"{code}\n{own}")  # noqa: S704  our own files
+
+
+def _when(text: str) -> str:
+    """`2026-11-23 18:40 UTC` of an ISO time."""
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return text
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time for people: `0.4 s`, `37 s`, `2 min 05 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def _ticks(text: str) -> Markup:
+    """Escaped text with `code` in backticks shown as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped just before
+
+
+def state(phase: PhaseRecord) -> str:
+    """One word for a phase: not run, broken, fail (a check blocks), warn or pass."""
+    if phase.status is not Status.RAN:
+        return phase.status.value
+    if phase.blocking or not phase.checks:
+        return Verdict.FAIL.value
+    return Verdict.WARN.value if Verdict.WARN.value in phase.counts else Verdict.PASS.value
+
+
+# ------------------------------------------------------------------------------------------------------------ pages
+
+
+def page_links(run: RunRecord) -> dict[str, str]:
+    """Phase number -> file of its page, for phases that have an executed notebook."""
+    return {phase.phase: phase.page for phase in run.phases if phase.notebook and phase.page}
+
+
+def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
+    """The page of one phase, from its executed notebook. Raises OSError or ValueError when that cannot be read."""
+    links = page_links(run)
+    notebook = _prepared(nbformat.read(directory / phase.notebook, as_version=4), phase)
+    names = {Path(other.notebook).name: other.page for other in run.phases if other.phase in links}
+    body = contained(_exporter().from_notebook_node(notebook)[0], names)
+    contents = _contents(body)
+    numbers = list(links)
+    here = numbers.index(phase.phase)
+    warnings = [check for check in phase.checks if check.verdict is Verdict.WARN]
+    return environment().get_template("page.html.j2").render(
+        css=stylesheet(), run=run, phase=phase, body=str(body), contents=contents, blocking=_ordered(phase.blocking),
+        warnings=warnings, headline=_headline(phase), tone=_tone(phase),
+        previous=run.phase(numbers[here - 1]) if here else None,
+        next=run.phase(numbers[here + 1]) if here + 1 < len(numbers) else None,
+    )  # fmt: skip
+
+
+def _headline(phase: PhaseRecord) -> str:
+    if phase.status is Status.BROKEN:
+        return "BROKEN"
+    if not phase.checks:
+        return "recorded no check"
+    if blocking := len(phase.blocking):
+        return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}"
+    return f"none of {len(phase.checks)} checks blocks"
+
+
+def _tone(phase: PhaseRecord) -> str:
+    return {"broken": "broken", "pass": "pass", "warn": "pass"}.get(state(phase), "NO-GO")
+
+
+def _ordered(checks: list[Check]) -> list[Check]:
+    """Failures before errors before what was not seen."""
+    order = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
+    return sorted(checks, key=lambda check: order.index(check.verdict))
+
+
+class _Exporter(HTMLExporter):  # type: ignore[misc]
+    """nbconvert's, with the report's own template: a body without head, styles or scripts."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)], **options)
+        self.exclude_anchor_links = True
+
+
+@cache
+def _exporter() -> _Exporter:
+    return _Exporter()
+
+
+def _prepared(notebook: NotebookNode, phase: PhaseRecord) -> NotebookNode:
+    """The notebook as the template wants it: no banners, no records among the outputs, each code cell labelled."""
+    cells = [cell for cell in notebook.cells if not _BANNERS & set(cell.metadata.get("tags", []))]
+    stopped = phase.broken.cell if phase.broken else None
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in cell.outputs if _visible(output)]
+        cell.metadata["lb_label"] = _label(cell)
+        cell.metadata["lb_stopped"] = number == stopped
+        cell.metadata["lb_unrun"] = stopped is not None and number > stopped
+    notebook.cells = cells
+    return notebook
+
+
+def _visible(output: NotebookNode) -> bool:
+    return not ("data" in output and all(kind.startswith("application/") for kind in output.data))
+
+
+def _label(cell: NotebookNode) -> str:
+    tags = cell.metadata.get("tags", [])
+    if "injected-parameters" in tags:
+        return "parameters of this run"
+    kind = "parameters and their defaults" if "parameters" in tags else "code"
+    return f"{kind} [{cell.execution_count}]" if cell.execution_count else f"{kind}, not run"
+
+
+def _contents(body: BeautifulSoup) -> list[tuple[str, str]]:
+    """Give each section an anchor; (anchor, title) of each. The title's heading goes: the page has its own."""
+    first = body.find("h1")
+    if first is not None:
+        first.decompose()
+    found = []
+    for number, heading in enumerate(body.find_all("h2"), start=1):
+        heading["id"] = f"s{number}"
+        found.append((f"s{number}", heading.get_text().strip()))
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- documents
+
+
+def document_page(document: Document, run: RunRecord, directory: Path) -> str:
+    """The page of one Markdown document; HTML inside it is shown, not obeyed. Raises OSError."""
+    text = (directory / document.path).read_text(encoding="utf-8")
+    markdown = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
+    names: Mapping[str, str] = {Path(other.path).name: _page_name(other) for p in run.phases for other in p.documents}
+    body = contained(str(markdown(text)), names)
+    for table in body.find_all("table"):
+        table.wrap(body.new_tag("div", attrs={"class": "scroll"}))
+    return (
+        environment()
+        .get_template("document.html.j2")
+        .render(css=stylesheet(), run=run, document=document, body=str(body))
+    )
+
+
+def _page_name(document: Document) -> str:
+    return Path(document.path).with_suffix(".html").name

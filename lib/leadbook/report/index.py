@@ -1,0 +1,113 @@
+"""The index: GO or NO-GO, why, what to do next; then everything behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leadbook import traceability
+from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
+from leadbook.report.gates import gates
+from leadbook.report.html import environment, page_links, stylesheet
+from leadbook.report.records import PHASES, RunRecord, Status
+from leadbook.report.verdict import Decision
+
+__all__ = ["render"]
+
+SHOWN = 12
+"""Blocking checks shown in full; further ones are folded."""
+
+_ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limit:
+    verdict: str
+    words: str
+    caption: str
+    checks: list[Check]
+    open: bool = False
+
+
+def render(run: RunRecord, decision: Decision, directory: Path, notebooks: Path) -> str:
+    """HTML of the index. `notebooks` are the sources, for the task book's map."""
+    checks = run.checks
+    blocking = sorted(
+        blockers(c for p in run.phases if p.asked for c in p.checks), key=lambda c: _ORDER.index(c.verdict)
+    )
+    return environment().get_template("index.html.j2").render(
+        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(checks), total=len(checks),
+        blocking=blocking, shown=SHOWN, pages=page_links(run), gates=gates(run), audiences=_audiences(run),
+        limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
+        ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),
+    )  # fmt: skip
+
+
+def _heading(run: RunRecord) -> str:
+    what = "Readiness for the sprint" if run.whole else f"Phases {', '.join(run.asked)} of {PHASES[0]} to {PHASES[-1]}"
+    return f"{what} · profile {run.profile} · {run.started_at[:16].replace('T', ' ')} UTC"
+
+
+def _audiences(run: RunRecord) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for phase in run.phases:
+        for document in phase.documents:
+            page = str(Path(document.path).with_suffix(".html"))
+            for reader in document.audience:
+                found.setdefault(reader, []).append({"title": document.title, "page": page, "phase": phase.phase})
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "Technical Lead", item[0])))
+
+
+def _limits(run: RunRecord) -> list[_Limit]:
+    wordings = (
+        (Verdict.WARN, "warnings: works, but an expert would change it", "Warnings"),
+        (Verdict.NOT_APPLICABLE, "not applicable here: what only another environment can show", "Not applicable"),
+        (Verdict.NOT_MEASURED, "not measured: could not be seen, which is never a pass", "Not measured"),
+        (Verdict.MANUAL, "not attested: only a person can see them", "Waiting for an attestation"),
+    )  # fmt: skip
+    groups = ((words, [c for c in run.checks if c.verdict is words[0]]) for words in wordings)
+    return [
+        _Limit(verdict=verdict.value, words=words, caption=caption, checks=found, open=False)
+        for (verdict, words, caption), found in groups
+        if found
+    ]
+
+
+def _servers(run: RunRecord) -> list[tuple[str, Any]]:
+    """What phase 01 left about the servers (fact `infrastructure`), and the host that ran the notebooks."""
+    first = run.phase("01")
+    told = (first.facts if first else {}).get("infrastructure")
+    rows = list(_flat(told)) if isinstance(told, Mapping) else []
+    opened = next((phase.opened for phase in run.phases if phase.opened), None) or {}
+    if opened.get("servers"):
+        rows.insert(0, ("servers", opened["servers"]))
+    return [*rows, *((name.replace("_", " "), value) for name, value in run.host.items())]
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        title = f"{before} {name}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, title)
+        else:
+            yield title, ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _trace(run: RunRecord, notebooks: Path) -> dict[str, Any]:
+    verdicts = {check.id: check.verdict.value for check in run.checks}
+    rows = traceability.coverage_rows(notebooks, verdicts)
+    for row in rows:
+        row["passed"] = row["covered"] and not any(Verdict(v) in BLOCKING for _, _, v in row["checks"])
+    tasks: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        task = tasks.setdefault(row["task"], {"title": row["task"], "steps": 0, "answered": 0, "passed": 0})
+        task["steps"] += 1
+        task["answered"] += bool(row["covered"])
+        task["passed"] += bool(row["passed"])
+    return {
+        "rows": rows, "tasks": list(tasks.values()), "total": len(rows),
+        "answered": sum(bool(row["covered"]) for row in rows), "passed": sum(bool(row["passed"]) for row in rows),
+        "uncovered": [row["step"] for row in rows if not row["covered"]],
+    }  # fmt: skip
