@@ -54,6 +54,7 @@ class Settings(BaseModel):
     )
     redis_url_env: str = Field("REDIS_URL", description="variable holding the Redis URL")
     attestations_file: str = Field("", description="YAML of what a person has seen and signs for")
+    backup_dir: str = Field("", description="where backups are kept (private); empty: .leadbook/backups")
 
     # --- names
     database: str = Field("leadbook_rehearsal", description="database of the leads")
@@ -70,9 +71,9 @@ class Settings(BaseModel):
     max_pool_size: int = Field(100, ge=1, description="MongoDB maxPoolSize, connections")
     min_pool_size: int = Field(5, ge=0, description="MongoDB minPoolSize, connections")
     max_connecting: int = Field(10, ge=1, description="MongoDB maxConnecting, connections being opened at once")
-    max_idle_time_ms: int = Field(600_000, ge=0, description="MongoDB maxIdleTimeMS, ms (600000 = 10 minutes)")
+    max_idle_time_ms: int = Field(600_000, ge=0, description="MongoDB maxIdleTimeMS, ms (600000 is 10 minutes)")
     connect_timeout_ms: int = Field(30_000, ge=1, description="MongoDB connectTimeoutMS, ms")
-    socket_timeout_ms: int = Field(0, ge=0, description="MongoDB socketTimeoutMS, ms; 0 = none")
+    socket_timeout_ms: int = Field(0, ge=0, description="MongoDB socketTimeoutMS, ms; 0 is none")
     server_selection_timeout_ms: int = Field(10_000, ge=1, description="MongoDB serverSelectionTimeoutMS, ms")
     wait_queue_timeout_ms: int = Field(10_000, ge=1, description="MongoDB waitQueueTimeoutMS, ms")
     redis_max_connections: int = Field(50, ge=1, description="Redis pool size, connections")
@@ -133,7 +134,7 @@ class Settings(BaseModel):
     target_cost_usd: float = Field(0.60, description="cost per qualified lead, USD, less than")
     target_pool_size: int = Field(50, description="maxPoolSize, connections, at least")
     target_backup_days: int = Field(7, description="backups kept, days, at least")
-    sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; 0 = not known")
+    sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; 0 where not known")
 
     @field_validator("*", mode="before")
     @classmethod

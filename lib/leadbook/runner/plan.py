@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import papermill
+import nbformat
 
 from leadbook.errors import InputFileError, ParameterError, UsageError, did_you_mean
 from leadbook.report.records import PHASES
@@ -56,10 +57,16 @@ def discover(notebooks: Path | None = None) -> list[Step]:
 
 
 def _declared(path: Path) -> frozenset[str]:
+    """Names assigned in the cell tagged `parameters`. Read as Python: papermill's own reader skips lines that it cannot
+    parse (an `=` in a comment is enough), and what it skips would silently keep its default."""
     try:
-        declared = frozenset(papermill.inspect_notebook(str(path).replace("{", "{{").replace("}", "}}")))
-    except (OSError, ValueError) as error:
-        raise InputFileError(path, f"not a notebook ({error})") from error
+        cells = nbformat.read(path, as_version=4).cells
+        tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+        tree = ast.parse("\n".join(tagged))
+    except (OSError, ValueError, AttributeError, SyntaxError) as error:
+        raise InputFileError(path, f"not a notebook with a parameters cell ({error})") from error
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    declared = frozenset(name.id for name in names)
     if "run_dir" not in declared:
         raise InputFileError(path, "its parameters cell does not declare run_dir, so its records would be lost")
     return declared
