@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import pandas as pd
-
+from leadbook.prose import frame_table
 from leadbook.schema.frames import advice_frame, fields_frame, index_frame, query_frame
 from leadbook.schema.probe_audit import recommendation
 from leadbook.schema.probes import ProbeRun
@@ -28,14 +27,6 @@ All times are UTC. A Python writer passes `datetime.now(timezone.utc)`; a `datet
 """
 
 
-def _table(frame: pd.DataFrame) -> str:
-    def line(cells: Iterable[object]) -> str:
-        return "| " + " | ".join("" if pd.isna(cell) else str(cell).replace("|", "\\|") for cell in cells) + " |"
-
-    rows = [line(frame.columns), line("---" for _ in frame.columns)]
-    return "\n".join([*rows, *(line(row) for row in frame.itertuples(index=False, name=None))])
-
-
 def schema_document(settings: Settings, runs: Sequence[ProbeRun]) -> str:
     """Markdown: fields, defaults, timestamps, validation and what it really does."""
     return f"""\
@@ -46,7 +37,7 @@ records with their reasons in `{settings.rejected_collection}`; both have no val
 
 ## Fields
 
-{_table(fields_frame())}
+{frame_table(fields_frame())}
 
 ## Defaults
 
@@ -67,13 +58,13 @@ Setting: `{settings.validation_level}` / `{settings.validation_action}`. {recomm
 def index_document(study: Study) -> str:
     """Markdown: the indexes with size and use, the measured queries, and advice."""
     review = study.review
-    advice = _table(advice_frame(review.advice)) if review.advice else "None."
+    advice = frame_table(advice_frame(review.advice)) if review.advice else "None."
     return f"""\
 # Index summary
 
 ## Indexes
 
-{_table(index_frame(review.indexes, review.sizes, review.usage))}
+{frame_table(index_frame(review.indexes, review.sizes, review.usage))}
 
 `queries` counts on one node since `window h` hours; a restart resets it. The two unique indexes work at every insert,
 so their count says nothing of their worth.
@@ -82,7 +73,7 @@ so their count says nothing of their worth.
 
 {study.basis} A query fails its check when its plan scans the collection (COLLSCAN).
 
-{_table(query_frame(study.queries))}
+{frame_table(query_frame(study.queries))}
 
 ## Advice
 

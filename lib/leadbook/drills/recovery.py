@@ -1,0 +1,259 @@
+"""Phase 06 as checks: back up, damage copies, restore beside the original, compare, clean up.
+
+Every function returns facts beside checks; a server or file error becomes an `error` check. Nothing but scratch
+collections is written, and those are dropped, also on error.
+"""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from redis import Redis, RedisError
+
+from leadbook.checks import Check, errored, judge, not_measured, warned
+from leadbook.drills.archive import backups, backups_folder, read_manifest, remove
+from leadbook.drills.backup import Backup, back_up
+from leadbook.drills.cache import CacheFacts, cache_facts
+from leadbook.drills.compare import Comparison, compare
+from leadbook.drills.damage import Damage, abort, corrupt
+from leadbook.drills.restore import Restored, drop_restored, restore
+from leadbook.drills.verify import Verification, verify
+from leadbook.errors import LeadbookError, RefusedError
+from leadbook.settings import Settings
+
+__all__ = [
+    "Recovery", "backup_audit", "cache_audit", "collections_of", "damage_audit", "discard", "recovery_audit",
+]  # fmt: skip
+
+Document = dict[str, Any]
+PROBLEMS = (PyMongoError, LeadbookError, OSError, ValueError)
+SPRINT = 20_000
+"""Leads of a sprint: what the estimate of the recovery time is for."""
+DAMAGE_CHECKS = {
+    "one bit flipped in the data": "BKP-COR-001",
+    "data cut off by 64 bytes": "BKP-COR-002",
+    "metadata file lost": "BKP-COR-003",
+    "count changed in the manifest": "BKP-COR-003",
+    "manifest lost": "BKP-COR-003",
+    "dump interrupted half-way": "BKP-COR-004",
+}
+RESTORE_CHECKS = ("BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003",
+                  "BKP-CMP-004", "BKP-CMP-005")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """A restore that was timed and compared. stages: seconds by stage name, in order."""
+
+    restored: tuple[Restored, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> int:
+        """Documents restored, all collections."""
+        return sum(one.documents for one in self.restored)
+
+    @property
+    def seconds(self) -> float | None:
+        """Recovery time: verify the backup, load it, build the indexes. None when nothing was restored."""
+        parts = [self.stages[name] for name in ("verify", "load", "indexes") if name in self.stages]
+        return sum(parts) if self.restored else None
+
+    @property
+    def estimate(self) -> float | None:
+        """Recovery time of 20,000 documents, in proportion, s. None when nothing was restored."""
+        return self.seconds * SPRINT / self.documents if self.seconds is not None and self.documents else None
+
+
+def collections_of(settings: Settings) -> list[str]:
+    """What is backed up: leads, staging and rejected records."""
+    return [settings.collection, settings.staging_collection, settings.rejected_collection]
+
+
+def backup_audit(database: Database[Document], settings: Settings) -> tuple[Backup | None, list[Check]]:
+    """Dump the three collections into the backups folder and verify the dump byte by byte."""
+    try:
+        folder = backups_folder(settings)
+        _forget_old_rehearsals(folder)
+        backup = back_up(database, collections_of(settings), folder, settings)
+        found = verify(backup.path)
+    except PROBLEMS as error:
+        return None, [errored(f"BKP-DMP-{number:03d}", error) for number in (1, 2, 3, 4)]
+    return backup, [*_dump_checks(backup, found)]
+
+
+def _dump_checks(backup: Backup, found: Verification) -> list[Check]:
+    manifest = backup.manifest
+    what = ", ".join(f"{entry.name} {entry.documents:,}" for entry in manifest.collections)
+    size = f"{manifest.size / 1e6:.1f} MB on disk, {manifest.seconds:.1f} s"
+    checks = [
+        judge("BKP-DMP-001", manifest.documents, evidence=f"{what}; {size}"),
+        judge("BKP-DMP-002", len(found.problems),
+              evidence=found.problems[0] if found.problems else
+              f"{found.documents:,} documents read back and decoded; SHA-256, counts and content hashes agree"),
+        judge("BKP-DMP-004", not (open_ := _readable_by_others(backup.path)),
+              evidence=f"readable by others: {', '.join(open_) or 'nothing'}"),
+    ]  # fmt: skip
+    if manifest.consistency == "snapshot":
+        how = "all collections read at one point in time (snapshot read concern)"
+        return [*checks, judge("BKP-DMP-003", True, evidence=how)]
+    why = "a standalone server has no snapshot reads: each document is whole, the set of them may span the dump's time"
+    return [*checks, warned("BKP-DMP-003", False, evidence=why)]
+
+
+def _readable_by_others(backup: Path) -> list[str]:
+    paths = [backup.parent, backup, *backup.iterdir()]
+    return [path.name for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+
+def _forget_old_rehearsals(folder: Path, *, older_than_s: float = 3600.0) -> None:
+    """Rehearsal backups and half-written ones that a killed run left more than an hour ago."""
+    for path in folder.iterdir():
+        if time.time() - path.stat().st_mtime < older_than_s:
+            continue
+        if path.name.endswith(".partial") or (path in backups(folder) and _profile(path) in ("rehearsal", "ci")):
+            remove(path)
+
+
+def _profile(backup: Path) -> str:
+    try:
+        return read_manifest(backup).profile
+    except LeadbookError:
+        return ""
+
+
+def damage_audit(
+    backup: Backup | None, database: Database[Document], settings: Settings
+) -> tuple[list[Damage], list[Check]]:
+    """Damage copies of the backup and interrupt a dump; each must be noticed."""
+    ids = sorted(set(DAMAGE_CHECKS.values()))
+    if backup is None:
+        return [], [not_measured(check_id, "there is no backup") for check_id in ids]
+    try:
+        drills = [*corrupt(backup.path), abort(database, collections_of(settings), backup.path.parent, settings)]
+    except PROBLEMS as error:
+        return [], [errored(check_id, error) for check_id in ids]
+    checks = []
+    for check_id in ids:
+        mine = [drill for drill in drills if DAMAGE_CHECKS[drill.name] == check_id]
+        evidence = "; ".join(f"{drill.name}: {drill.said}" for drill in mine)
+        if check_id == "BKP-COR-004" and "ended before" in evidence:
+            checks.append(not_measured(check_id, evidence))
+        else:
+            checks.append(judge(check_id, all(drill.noticed for drill in mine), evidence=evidence))
+    return drills, checks
+
+
+def recovery_audit(
+    backup: Backup | None, database: Database[Document], settings: Settings
+) -> tuple[Recovery, list[Check]]:
+    """Restore beside the original, compare, drop the copies. `database`: the DBA's view where there is one."""
+    if backup is None:
+        return Recovery(), [not_measured(check_id, "there is no backup") for check_id in RESTORE_CHECKS]
+    restored: list[Restored] = []
+    try:
+        began = time.perf_counter()
+        restored = restore(backup.path, database)
+        total = time.perf_counter() - began
+        comparisons = [
+            compare(backup.path, entry, one.name, database)
+            for entry, one in zip(backup.manifest.collections, restored, strict=True)
+        ]
+    except PROBLEMS as error:
+        return Recovery(), [errored(check_id, error) for check_id in RESTORE_CHECKS]
+    finally:
+        drop_restored(database, [one.name for one in restored])
+    load, index = sum(one.load_seconds for one in restored), sum(one.index_seconds for one in restored)
+    stages = {"dump": backup.manifest.seconds, "verify": total - load - index, "load": load, "indexes": index,
+              "compare": sum(one.seconds for one in comparisons)}  # fmt: skip
+    recovery = Recovery(restored=tuple(restored), comparisons=tuple(comparisons), stages=stages)
+    return recovery, [*_restore_checks(recovery, backup, database), *_compare_checks(comparisons)]
+
+
+def _restore_checks(recovery: Recovery, backup: Backup, database: Database[Document]) -> list[Check]:
+    refused = sum(one.refused for one in recovery.restored)
+    how = "" if all(one.bypassed for one in recovery.restored) else "; the account may not bypass validation"
+    estimate = recovery.estimate
+    scaled = f"{recovery.documents:,} documents in {recovery.seconds or 0:.2f} s: verify, load, build indexes"
+    return [
+        judge("BKP-RST-001", refused, evidence=f"{recovery.documents:,} documents restored{how}"),
+        _refuses_original(backup, database),
+        judge("BKP-RST-003", round(estimate, 2) if estimate is not None else None, evidence=scaled),
+    ]
+
+
+def _refuses_original(backup: Backup, database: Database[Document]) -> Check:
+    name = backup.manifest.collections[0].name if backup.manifest.collections else ""
+    if not name:
+        return not_measured("BKP-RST-002", "the backup holds no collection")
+    try:
+        drop_restored(database, [one.name for one in restore(backup.path, database, names={name: name})])
+    except RefusedError as error:
+        return judge("BKP-RST-002", True, evidence=str(error))
+    return judge("BKP-RST-002", False, evidence=f"restored over {name}")
+
+
+def _compare_checks(comparisons: Sequence[Comparison]) -> list[Check]:
+    lost = sum(abs(one.documents_backup - one.documents_restored) for one in comparisons)
+    unlike = [one.original for one in comparisons if not one.content_equal]
+    moved = [one.original for one in comparisons if not one.original_unchanged]
+    since = f"; written to since the backup: {', '.join(moved)}" if moved else "; the originals still hash the same"
+    indexes = [one.original for one in comparisons if not one.indexes_equal]
+    options = [one.original for one in comparisons if not one.options_equal]
+    checks = [
+        judge("BKP-CMP-001", lost, evidence=", ".join(f"{one.original} {one.documents_restored:,} of "
+                                                      f"{one.documents_backup:,}" for one in comparisons)),
+        judge("BKP-CMP-002", not unlike and bool(comparisons), evidence=f"differing: {_names(unlike)}{since}"),
+        judge("BKP-CMP-003", not indexes and bool(comparisons), evidence=f"differing: {_names(indexes)}"),
+        judge("BKP-CMP-004", not options and bool(comparisons), evidence=f"differing: {_names(options)}"),
+    ]  # fmt: skip
+    says = "; ".join(f"{one.original}: {one.validate_says}" for one in comparisons)
+    if not comparisons or any(one.valid is None for one in comparisons):
+        return [*checks, not_measured("BKP-CMP-005", says or "nothing was restored")]
+    return [*checks, judge("BKP-CMP-005", all(one.valid for one in comparisons), evidence=says)]
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def cache_audit(redis: Redis | None, leads: Collection[Document]) -> tuple[CacheFacts | None, list[Check]]:
+    """Whether Redis holds anything that MongoDB could not give back."""
+    ids = ("BKP-RDS-001", "BKP-RDS-002")
+    if redis is None:
+        return None, [not_measured(check_id, "Redis is away") for check_id in ids]
+    try:
+        facts = cache_facts(redis, leads)
+    except (RedisError, PyMongoError) as error:
+        return None, [errored(check_id, error) for check_id in ids]
+    looked = f"{facts.looked_at:,} of {facts.total:,} keys looked at, {facts.known:,} of stored leads"
+    if facts.stale:
+        stale = warned("BKP-RDS-002", facts.stale, evidence=f"{looked}; the others name leads that MongoDB lacks")
+    else:
+        stale = judge("BKP-RDS-002", 0, evidence=looked)
+    return facts, [judge("BKP-RDS-001", facts.other, evidence=looked), stale]
+
+
+def discard(backup: Backup | None, settings: Settings) -> list[Check]:
+    """Remove a rehearsal's backup; a production backup is kept, in its private folder."""
+    if backup is None:
+        return [not_measured("BKP-CLN-001", "there is no backup")]
+    if settings.is_production:
+        age = (datetime.now(UTC) - datetime.fromisoformat(backup.manifest.taken_at)).total_seconds()
+        return [judge("BKP-CLN-001", 0, evidence=f"kept as {backup.path.name}, {age:.0f} s old, its owner's alone")]
+    try:
+        remove(backup.path)
+    except PROBLEMS as error:
+        return [errored("BKP-CLN-001", error)]
+    left = int(backup.path.exists())
+    return [judge("BKP-CLN-001", left, evidence="the rehearsal's backup was removed: it proved itself")]

@@ -1,0 +1,108 @@
+"""The backup and recovery procedures, with what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leadbook.checks import Check
+from leadbook.drills.backup import Backup
+from leadbook.drills.cache import CacheFacts
+from leadbook.drills.damage import Damage
+from leadbook.drills.frames import backup_frame, comparison_frame, damage_frame, stage_frame
+from leadbook.drills.recovery import Recovery
+from leadbook.prose import frame_table, number, pipe_table
+from leadbook.settings import Settings
+
+__all__ = ["procedures", "recovery_sentence", "redis_sentence"]
+
+_RECOVERY_STEPS = """\
+1. Stop the writers (n8n workflows, `leadbook ingest`), so that nothing is written meanwhile.
+2. Choose the newest backup from before the damage and verify it; an unsound one is refused.
+3. Restore it **beside** the original, into collections of other names. Nothing is ever restored over a collection.
+4. Compare: count, content hash, indexes, validator, and the server's `validate` on the copy.
+5. Rename the damaged collection away and the copy into its place (`renameCollection`); drop nothing yet.
+6. **Delete the duplicate keys in Redis** (`lead:linkedin:*`, `lead:email:*`). A restore takes leads out of MongoDB that
+   Redis still calls known; a pipeline that believed it would lose them. They come back as the pipeline runs.
+7. Ingest the vendor files since the backup again. Files are idempotent: known leads are skipped, lost ones return.
+8. Start the writers and run notebooks 02 and 07.
+"""
+
+
+def recovery_sentence(recovery: Recovery) -> str:
+    """What was measured, and the estimate for a sprint's leads."""
+    if recovery.seconds is None:
+        return "Nothing was restored, so no recovery time is known."
+    kind = "in proportion" if recovery.documents >= 20_000 else "extrapolated from fewer documents"
+    return (
+        f"**{recovery.documents:,} documents were back in {recovery.seconds:.1f} s** (verify, load, build indexes); "
+        f"{number(recovery.estimate, 's', 1)} for 20,000 {kind}. That is the recovery of the data on this server, "
+        "without the time that people need to decide."
+    )
+
+
+def redis_sentence(facts: CacheFacts | None) -> str:
+    """What of Redis must be backed up."""
+    if facts is None:
+        return "Redis was not looked at."
+    if facts.other:
+        return (
+            f"{facts.other:,} of {facts.looked_at:,} keys are no duplicate keys: MongoDB cannot rebuild them. Find out "
+            "whose they are and whether they need a backup."
+        )
+    return (
+        "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
+        "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
+    )
+
+
+def procedures(
+    settings: Settings, backup: Backup | None, drills: Iterable[Damage], recovery: Recovery, cache: CacheFacts | None,
+    checks: Iterable[Check],
+) -> str:  # fmt: skip
+    """Markdown of the document "Backup and recovery procedures" (step 3.2.1.9)."""
+    consistency = backup.manifest.consistency if backup else "not measured"
+    results = pipe_table(["check", "verdict", "evidence"],
+                         [(f"{check.id} {check.title}", check.verdict, check.evidence) for check in checks])  # fmt: skip
+    return f"""\
+# Backup and recovery procedures
+
+## 1. Backup procedures
+
+**Schedule.** Atlas takes continuous backups or snapshots by itself; they are kept {settings.target_backup_days} days
+or longer. Before each sprint, and before every change of schema, this runbook's own logical backup is taken too. What
+can be lost (recovery point) is what was written since the last backup: with hourly snapshots up to one hour of leads
+(about {number(settings.target_leads_per_hour)} at the planned rate), with Atlas continuous backup up to a minute. Leads
+whose vendor files are kept can be ingested again, so that nothing is lost for good.
+
+**Location.** Atlas keeps its backups itself. Logical backups lie in `{settings.backup_dir or ".leadbook/backups"}` of
+the machine that runs this notebook, in folders that their owner alone may read, since they hold personal data. They are
+never part of a report. Delete them when the sprint's retention ends.
+
+**Verification.** Every file has its SHA-256 and every collection its count and content hash in the manifest; the
+manifest has a digest of itself. A backup appears under its final name only when it is whole. Consistency of this one:
+{consistency} (`snapshot`: all collections at one point in time).
+
+{frame_table(backup_frame(backup))}
+
+**Redis.** {redis_sentence(cache)}
+
+## 2. Recovery procedures
+
+{_RECOVERY_STEPS}
+**Recovery time.** {recovery_sentence(recovery)}
+
+{frame_table(stage_frame(recovery))}
+
+**Validation.** A recovery is done when count, content hash, indexes and validator agree with the manifest, `validate`
+finds nothing, and notebook 02 passes.
+
+## 3. Backup and recovery testing
+
+{frame_table(comparison_frame(recovery))}
+
+Damage done on purpose to copies of the backup:
+
+{frame_table(damage_frame(drills))}
+
+{results}
+"""
