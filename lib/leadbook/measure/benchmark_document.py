@@ -1,0 +1,139 @@
+"""The document "Performance benchmarks", and the facts that later phases read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from leadbook.checks import Check
+from leadbook.measure import concerns as concerns_
+from leadbook.measure import disclosure as disclosure_
+from leadbook.measure import finds as finds_
+from leadbook.measure import indexes as indexes_
+from leadbook.measure import inserts as inserts_
+from leadbook.measure import lookups as lookups_
+from leadbook.measure import pools as pools_
+from leadbook.prose import frame_table, number, pipe_table
+from leadbook.settings import Settings
+
+__all__ = ["Benchmarks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmarks:
+    """Everything that phase 03 measured."""
+
+    settings: Settings
+    disclosed: disclosure_.Disclosure
+    inserted: inserts_.Inserts
+    concerns: concerns_.Concerns
+    lookups: lookups_.Lookups
+    finds: tuple[finds_.Find, ...]
+    pools: tuple[pools_.Pool, ...]
+    prices: indexes_.Prices
+
+    def leave(self, phase: Any) -> None:
+        """Record every fact with an opened phase."""
+        for name, value in self.facts().items():
+            phase.fact(name, value)
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers for later phases: rates in documents/s (insert_rate: lower end of the interval), times in ms."""
+        best = self.inserted.best
+        redis = self.lookups.operations.get("Redis GET")
+        mongodb = self.lookups.operations["MongoDB find"]
+        warm = [pool.checkouts for pool in self.pools if (pool.service, pool.state) == ("MongoDB", "warm")]
+        worst = [value for one in warm if (value := one.summary().judged[1]) is not None]
+        return {
+            "insert_rate": best.rate.low,
+            "insert_rate_mean": best.rate.mean,
+            "best_batch_size": best.batch,
+            "single_insert_p99_ms": self.inserted.get(1).latencies.summary().judged[1],
+            "duplicate_check_redis_p99_ms": redis.latencies.summary().judged[1] if redis else None,
+            "duplicate_check_mongodb_p99_ms": mongodb.latencies.summary().judged[1],
+            "checkout_p99_ms": max(worst, default=None),
+            "find_worst_ms": max((find.latencies.worst_ms or 0 for find in self.finds if find.plan), default=None),
+            "environment": {name: self.disclosed[name] for name in disclosure_.LIKE},
+            "canary_seconds": self.inserted.canary.seconds,
+            "rates_by_round": {one.name: one.rates for one in self.inserted.series},
+            "histograms": {name: one.latencies.encoded() for name, one in self.lookups.operations.items()},
+            "inserts": inserts_.table(self.inserted).to_dict("records"),
+            "pools": pools_.table(self.pools).to_dict("records"),
+            "lookups": lookups_.table(self.lookups).to_dict("records"),
+            "index_prices": indexes_.bars(self.prices).to_dict("records"),
+        }
+
+    def document(self, checks: Iterable[Check], earlier: Iterable[Check] = ()) -> str:
+        """Markdown with the sections of steps 1.1.4.5 and 1.4.1.9. earlier: checks of phases 01 and 02 of this run."""
+        earlier = list(earlier)
+        parts = [
+            "# Performance benchmarks",
+            "Every figure was measured in this run on scratch collections with the leads' validator and indexes, after "
+            f"a warm-up, in {self.settings.bench_rounds} interleaved rounds; what was written was counted afterwards. "
+            "Intervals are 95 % bootstrap intervals over rounds. Two results whose intervals overlap are reported as "
+            "*no difference shown*. A p99 is told from 1,000 calls on; below that the slowest call stands for it.",
+            "## What was measured on\n\n" + frame_table(disclosure_.table(self.disclosed)),
+            "## Verdicts\n\n" + _verdicts(checks),
+            "## 1 Bulk insert performance\n\n" + self._inserts(),
+            "## 2 Query performance\n\n" + self._queries(),
+            "## 3 Connection pool performance\n\n" + self._pools(),
+            "## 4 Index usage and the price of each index\n\n" + self._indexes(),
+            "## 5 Connectivity (phase 01)\n\n" + _verdicts(one for one in earlier if one.phase == "01"),
+            "## 6 Error handling (phase 02)\n\n" + _verdicts(one for one in earlier if one.phase == "02"),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _inserts(self) -> str:
+        best = self.inserted.best
+        single = self.inserted.get(1).latencies.summary()
+        return "\n\n".join([
+            f"Best: **{best.name}**, {best.rate.text('documents/s')} (target "
+            f"{self.settings.target_insert_rate:,.0f}). One insert: median {number(single.p50_ms, 'ms')}, "
+            f"p99 {number(single.p99_ms, 'ms')}. Recommended setting: `batch_size: {best.batch}`, unordered "
+            "(n8n's MongoDB node inserts ordered only; it writes to the staging collection, see phase 04).",
+            frame_table(inserts_.table(self.inserted)),
+            "### Write concerns\n\nThe task book asks for `w: 1, j: false` and `w: 0`. Below is what each costs until "
+            "its documents can be read, and what it hides of ten duplicates in a batch of 100. `w: 0` is never "
+            "recommended for leads: it cannot tell a stored lead from a lost one.",
+            frame_table(concerns_.prices(self.concerns)),
+            frame_table(concerns_.losses(self.concerns)),
+        ])  # fmt: skip
+
+    def _queries(self) -> str:
+        planned = [find for find in self.finds if find.plan]
+        indexed = sum("COLLSCAN" not in (find.plan or {})["stages"] for find in planned)
+        share = 100 * indexed / len(planned) if planned else None
+        return "\n\n".join([
+            "### Duplicate checks\n\nRedis first; a miss, an error or no Redis means *unknown*, and MongoDB's unique "
+            "index decides: `db.performance_marketers.find({linkedin_url: url}, {_id: 1}).limit(1)`. A key is written "
+            "only after the insert was acknowledged.",
+            frame_table(lookups_.table(self.lookups)),
+            f"### Finds and counts\n\nOf {len(planned)} filters {number(share, '%')} were answered by an index, "
+            f"among {self.lookups.stored:,} leads.",
+            frame_table(finds_.table(self.finds)),
+        ])  # fmt: skip
+
+    def _pools(self) -> str:
+        busiest = max((pool.threads for pool in self.pools if pool.service == "MongoDB"), default=0)
+        size = self.settings.max_pool_size
+        return "\n\n".join([
+            f"Tested with up to {busiest} threads; maxPoolSize {size} (utilisation {number(100 * busiest / size, '%')} "
+            "at the busiest). Cold pools open a TLS connection a thread, warm ones reuse theirs, saturated ones have a "
+            "fifth as many connections as threads. The warm state is judged: it is the state of all but the start.",
+            frame_table(pools_.table(self.pools)),
+        ])  # fmt: skip
+
+    def _indexes(self) -> str:
+        return "\n\n".join([
+            "Insert cost of each index alone and of all, against none. An index is hidden and its query timed before "
+            "anyone thinks of dropping it: `db.performance_marketers.hideIndex(name)`.",
+            frame_table(indexes_.table(self.prices)),
+            pipe_table(["hidden index", "query", "answered then by", "effect on the query"],
+                       [[one.index, one.query, one.plan, one.effect.text()] for one in self.prices.hidden]),
+        ])  # fmt: skip
+
+
+def _verdicts(checks: Iterable[Check]) -> str:
+    rows = [[one.id, one.title, str(one.verdict), one.measured, one.target] for one in checks]
+    return pipe_table(["check", "what", "verdict", "measured", "target"], rows) if rows else "Not run in this run."

@@ -1,0 +1,153 @@
+"""Where measurements happen: clients of their own, fresh documents, and scratch collections that are always dropped."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import redis as redis_py
+from pymongo import WriteConcern
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from leadbook import connect
+from leadbook.leads import sample
+from leadbook.schema import INDEXES, IndexSpec, create_like
+from leadbook.settings import Settings
+
+__all__ = ["PREFIX", "Place", "drop_stale", "insert_all"]
+
+PREFIX = "leadbook_scratch_"
+STALE_SECONDS = 3_600
+BATCH = 1_000
+Document = dict[str, Any]
+Leads = Collection[Document]
+
+
+class Opened(Protocol):
+    """What a phase offers (`leadbook.phase.Phase`)."""
+
+    mongodb: connect.Client
+    admin: connect.Client
+    redis: redis_py.Redis | None
+    endpoints: connect.Endpoints
+    settings: Settings
+
+
+@dataclass(kw_only=True)
+class Place:
+    """Connections, settings and a source of documents for measurements.
+
+    mongodb and redis are the application's (redis None where it is away); admin is the DBA's.
+    Everything is written to collections named `leadbook_scratch_...` in the settings' database.
+    """
+
+    mongodb: connect.Client
+    admin: connect.Client
+    redis: redis_py.Redis | None
+    endpoints: connect.Endpoints
+    settings: Settings
+    _next: int = field(default=0, repr=False)
+    _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
+
+    @classmethod
+    def of(cls, phase: Opened) -> Place:
+        """The place of an opened phase. Drops scratch collections that a killed run left more than an hour ago."""
+        place = cls(
+            mongodb=phase.mongodb,
+            admin=phase.admin,
+            redis=phase.redis,
+            endpoints=phase.endpoints,
+            settings=phase.settings,
+        )
+        drop_stale(place.database)
+        atexit.register(place.close)
+        return place
+
+    def keep(self, purpose: str, documents: int) -> Leads:
+        """A scratch collection holding that many documents that stays until `close`, or until this process exits."""
+        return self._kept.enter_context(self.scratch(purpose, documents=documents))
+
+    def close(self) -> None:
+        """Drop what `keep` made."""
+        self._kept.close()
+
+    @property
+    def database(self) -> Database[Document]:
+        """The application's view of the leads' database."""
+        return self.mongodb[self.settings.database]
+
+    def documents(self, count: int) -> list[Document]:
+        """`count` lead documents that this place has not handed out before."""
+        made = sample.documents(count, seed=self.settings.sample_seed, start=self._next)
+        self._next += count
+        return made
+
+    @contextlib.contextmanager
+    def client(self, *listeners: Any, direct: bool = False, **changed: Any) -> Iterator[connect.Client]:
+        """A client of its own with the settings, some of them `changed`; closed at the end.
+
+        `direct`: it speaks to the primary alone (not for `mongodb+srv`, where it speaks to all as usual).
+        """
+        settings = self.settings.model_copy(update=changed) if changed else self.settings
+        uri = self.endpoints.mongodb_uri
+        client = connect.mongodb(self._direct(uri) if direct else uri, settings, listeners=listeners)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _direct(self, uri: str) -> str:
+        """`uri` with the primary as its only host."""
+        primary = self.mongodb.primary
+        scheme, _, rest = uri.partition("://")
+        authority, slash, path = rest.partition("/")
+        if primary is None or scheme != "mongodb":
+            return uri
+        user, at, _ = authority.rpartition("@")
+        database, _, options = path.partition("?")
+        kept = [pair for pair in options.split("&") if pair and not pair.lower().startswith("replicaset=")]
+        host = f"{primary[0]}:{primary[1]}"
+        return f"{scheme}://{user}{at}{host}/{database if slash else ''}?{'&'.join([*kept, 'directConnection=true'])}"
+
+    @contextlib.contextmanager
+    def scratch(self, purpose: str, *, documents: int = 0, indexes: Iterable[IndexSpec] = INDEXES) -> Iterator[Leads]:
+        """A new collection like the leads' (validator, `indexes`) holding that many documents; dropped at the end."""
+        name = f"{PREFIX}{purpose}_{int(time.time()):x}_{secrets.token_hex(3)}"
+        collection = create_like(self.database, name, self.settings, indexes=indexes)
+        try:
+            if documents:
+                insert_all(collection, self.documents(documents))
+            yield collection
+        finally:
+            _drop(self.mongodb, self.settings.database, name)
+
+
+def _drop(client: connect.Client, database: str, name: str) -> None:
+    with contextlib.suppress(PyMongoError):
+        client[database].drop_collection(name)
+
+
+def insert_all(collection: Leads, documents: list[Document]) -> None:
+    """Fill a scratch collection as fast as is safe (w: 1, unordered); not a measurement."""
+    target = collection.with_options(write_concern=WriteConcern(w=1))
+    for at in range(0, len(documents), BATCH):
+        target.insert_many(documents[at : at + BATCH], ordered=False)
+
+
+def drop_stale(database: Database[Document], *, older_than: float = STALE_SECONDS) -> list[str]:
+    """Drop scratch collections whose names say that they are older than that many seconds; gives their names."""
+    dropped = []
+    for name in database.list_collection_names(filter={"name": {"$regex": f"^{PREFIX}"}}):
+        stamp = name.removeprefix(PREFIX).split("_")[-2:-1]
+        with contextlib.suppress(ValueError, IndexError):
+            if time.time() - int(stamp[0], 16) > older_than:
+                database.drop_collection(name)
+                dropped.append(name)
+    return dropped
