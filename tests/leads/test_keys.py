@@ -2,6 +2,7 @@
 
 import pytest
 from bson import ObjectId
+
 from leadbook.leads import keys
 
 

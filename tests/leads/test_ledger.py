@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leadbook.leads.ledger import FAILED, FILLED, STORED, Ledger, UnbalancedError, duplicate, rejected
 
 OUTCOMES = st.lists(

@@ -1,6 +1,7 @@
 """Score, qualification and stamps follow the parameters."""
 
 import pytest
+
 from leadbook.leads.score import Rules, now_ms, stamp
 from leadbook.settings import Settings
 
