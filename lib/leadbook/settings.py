@@ -115,6 +115,9 @@ class Settings(BaseModel):
     load_writers: str = Field("10, 50", description="concurrent writers of the load tests")
     duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
     monitor_seconds: float = Field(8.0, ge=1, description="length of the monitoring snapshot, s")
+    validate_collection: Literal["full", "background", "off"] = Field(
+        "full", description="final validate of the leads; full locks the collection meanwhile"
+    )
 
     # --- targets (each one a gate)
     target_insert_rate: float = Field(1_000.0, description="batch inserts, documents/s, at least")
