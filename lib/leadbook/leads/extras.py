@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_ITEMS", "MAX_TEXT", "safe_key", "storable"]
 
 MAX_TEXT = 4_000
 """Characters kept of one text."""
-MAX_ITEMS = 100
+MAX_ITEMS = 200
 """Items kept of one list or mapping."""
 MAX_DEPTH = 8
 """Levels of nesting kept."""
@@ -24,9 +26,11 @@ _CUT = "…"
 
 def safe_key(key: Any) -> str:
     """A key that no server takes for an operator or a path: no leading `$`, no dot, no NUL, never empty."""
-    text = key if type(key) is str else str(key)
-    if text.isalnum() and len(text) <= 100:
-        return text
+    return _safe_key(key) if type(key) is str and len(key) < 1_000 else _safe_key(str(key)[:1_000])
+
+
+@lru_cache(maxsize=8192)
+def _safe_key(text: str) -> str:
     text = _KEY_BAD.sub("_", text)[:100].strip()
     if text[:1] == "$":
         text = "_" + text.lstrip("$")
@@ -49,37 +53,50 @@ def _text(text: str, budget: list[int]) -> str:
 
 def _safe(value: Any, depth: int, budget: list[int]) -> Any:
     kind = type(value)
+    if budget[0] <= 0:
+        return _CUT
     if kind is str:
-        return _text(value, budget) if budget[0] > 0 else _CUT
+        return _text(value, budget)
     budget[0] -= 8
     if value is None or kind is bool or kind is float:
         return value
     if kind is int:
-        return value if -(2**63) <= value < 2**63 else hex(value)[:1_000] if value.bit_length() > 8_192 else str(value)
-    if kind is dict or kind is list:
-        if depth >= MAX_DEPTH or budget[0] <= 0:
-            return _CUT
-        return (
-            _mapping(value, depth, budget)
-            if kind is dict
-            else [_safe(item, depth + 1, budget) for item in value[:MAX_ITEMS]]
-        )
+        return value if _SMALLEST <= value <= _LARGEST else _long(value)
+    if kind is dict:
+        return _mapping(value, depth, budget) if depth < MAX_DEPTH else _CUT
+    if kind is list:
+        return [_safe(item, depth + 1, budget) for item in value[:MAX_ITEMS]] if depth < MAX_DEPTH else _CUT
     if isinstance(value, datetime):
         return value
-    if isinstance(value, list | tuple | set):
+    if isinstance(value, Mapping):
+        return _safe(dict(value), depth, budget)
+    if isinstance(value, list | tuple | set | frozenset):
         return _safe(list(value), depth, budget)
-    return _text(str(value), budget)
+    return _text(str(value)[:MAX_TEXT], budget)
+
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def _long(value: int) -> str:
+    """An integer beyond 64 bits as text; in hexadecimal where decimals would take too long."""
+    return str(value) if value.bit_length() <= 8_192 else hex(value)[:MAX_TEXT]
 
 
 def _mapping(value: dict[Any, Any], depth: int, budget: list[int]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for position, (raw, item) in enumerate(value.items()):
-        if position >= MAX_ITEMS or budget[0] <= 0:
-            break
-        key = base = safe_key(raw)
-        copy = 2
-        while key in result:
-            key, copy = f"{base}_{copy}", copy + 1
+    for raw, item in value.items() if len(value) <= MAX_ITEMS else list(value.items())[:MAX_ITEMS]:
+        key = raw if type(raw) is str and len(raw) < 1_000 else str(raw)[:1_000]
+        key = _safe_key(key)
+        if key in result:
+            key = _free(key, result)
         budget[0] -= len(key)
-        result[key] = _safe(item, depth + 1, budget)
+        result[key] = _text(item, budget) if type(item) is str and budget[0] > 0 else _safe(item, depth + 1, budget)
     return result
+
+
+def _free(key: str, taken: dict[str, Any]) -> str:
+    copy = 2
+    while f"{key}_{copy}" in taken:
+        copy += 1
+    return f"{key}_{copy}"

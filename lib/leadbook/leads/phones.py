@@ -68,7 +68,11 @@ def _number(text: str, region: str | None) -> Phone | None:
             found = _try("+" + digits[1:], None) or _try(digits[1:], region)
             flags = ["phone_false_prefix"]
     else:
-        found, flags = _try(text, region) if region else None, []
+        flags = []
+        # Twelve digits without a trunk prefix are an international number that lost its plus.
+        found = _try("+" + digits, None) if len(digits) >= 12 and digits[0] != "0" else None
+        if found is None and region is not None:
+            found = _try(text, region)
         if found is None:
             found = _try("+" + digits, None) or (None if region else _try(digits, "US"))
             flags = ["phone_prefix_added"] if found else []

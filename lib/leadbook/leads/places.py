@@ -172,6 +172,8 @@ def _split(parts: list[str], country_name: str) -> Place:
     """City and state from what stands before the country; "Bogota, D.C., Capital District" keeps "Bogota, D.C."."""
     area = _area(parts[0])
     if len(parts) == 1:
+        if parts[0].casefold() in _STATES.get(region_of(country_name) or "", ()):
+            return Place("", parts[0], country_name)
         return Place(area or parts[0], "", country_name, bool(area))
     city = area or ", ".join(parts[:-1])
     return Place(city, parts[-1], country_name, bool(area))

@@ -116,9 +116,9 @@ class Vendor(BaseModel):
     @staticmethod
     def _path(source: str, index: dict[str, str]) -> Path_ | None:
         whole = index.get(_plain(source))
-        if whole is not None:
-            return (whole,)
         head, dot, rest = source.partition(".")
+        if whole is not None and (not dot or "." in whole or "/" in whole):  # flattened: company.name, company/name
+            return (whole,)
         key = index.get(_plain(head)) if dot else None
         return (key, *rest.split(".")) if key is not None else None
 
