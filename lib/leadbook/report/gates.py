@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from leadbook.checks import Check, Verdict, catalogue
 from leadbook.report.records import RunRecord
-from leadbook.report.tables import measured_text
+from leadbook.report.tables import measured_text, number, target_text
 from leadbook.settings import Settings
 
 __all__ = ["GATES", "Gate", "gates"]
@@ -65,14 +66,32 @@ def _gate(title: str, key: str, run: RunRecord) -> Gate:
     ids = [entry.id for entry in catalogue().values() if entry.target == key]
     found = _worst_first(check for check in run.checks if check.id in ids)
     if not found:
+        description = str(Settings.model_fields[key].description)
         value = run.parameters.get(key, Settings.model_fields[key].default)
         return Gate(
-            title=title, target=f"{value}", measured="–", verdict=Verdict.NOT_MEASURED.value, check=None, others=()
+            title=title,
+            target=f"{number(float(value))} ({description})",
+            measured="–",
+            verdict=Verdict.NOT_MEASURED.value,
+            check=None,
+            others=(),
         )
     first = found[0]
-    return Gate(title=title, target=first.target, measured=measured_text(first), verdict=first.verdict.value,
+    return Gate(title=title, target=target_text(first), measured=measured_text(first), verdict=first.verdict.value,
                 check=first, others=tuple(found[1:]))  # fmt: skip
 
 
 def _worst_first(checks: Iterable[Check]) -> list[Check]:
-    return sorted(checks, key=lambda check: _ORDER.index(check.verdict))
+    """By verdict; among equals the one nearest to its target first, so that the tightest measurement speaks."""
+    return sorted(checks, key=lambda check: (_ORDER.index(check.verdict), -_tightness(check)))
+
+
+def _tightness(check: Check) -> float:
+    """How near the measured value is to its target: 1 is on it, less is easily met."""
+    found = re.search(r"-?\d+(\.\d+)?", check.target)
+    value = check.measured
+    if found is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    target = float(found[0])
+    over, under = (target, float(value)) if check.target.startswith(">") else (float(value), target)
+    return over / under if under else 0.0

@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from leadbook.checks import Check, Verdict
 from leadbook.report.offline import contained
 from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import measured_text
+from leadbook.report.tables import measured_text, target_text
 
 __all__ = ["document_page", "environment", "page", "page_links", "seconds_text", "state"]
 
@@ -38,7 +38,7 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
         "slug": lambda word: str(word).replace(" ", "-"), "when": _when, "seconds": seconds_text, "state": state,
-        "measured": measured_text, "ticks": _ticks,
+        "measured": measured_text, "target": target_text, "ticks": _ticks,
     }  # fmt: skip
     return made
 

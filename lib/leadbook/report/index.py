@@ -11,7 +11,7 @@ from leadbook import traceability
 from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
 from leadbook.report.gates import gates
 from leadbook.report.html import environment, page_links, stylesheet
-from leadbook.report.records import PHASES, RunRecord, Status
+from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import Decision
 
 __all__ = ["render"]
@@ -33,16 +33,30 @@ class _Limit:
 
 def render(run: RunRecord, decision: Decision, directory: Path, notebooks: Path) -> str:
     """HTML of the index. `notebooks` are the sources, for the task book's map."""
-    checks = run.checks
-    blocking = sorted(
-        blockers(c for p in run.phases if p.asked for c in p.checks), key=lambda c: _ORDER.index(c.verdict)
-    )
+    asked = [check for phase in run.phases if phase.asked for check in phase.checks]
+    blocking, unseen = _blocking(run)
     return environment().get_template("index.html.j2").render(
-        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(checks), total=len(checks),
-        blocking=blocking, shown=SHOWN, pages=page_links(run), gates=gates(run), audiences=_audiences(run),
+        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(asked), total=len(run.checks),
+        blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run), audiences=_audiences(run),
         limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
         ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),
     )  # fmt: skip
+
+
+def _blocking(run: RunRecord) -> tuple[list[Check], list[tuple[PhaseRecord, int]]]:
+    """What blocks, worst first; and how many checks each phase that broke or was not run left unmeasured."""
+    found: list[Check] = []
+    unseen: list[tuple[PhaseRecord, int]] = []
+    for phase in run.phases:
+        if not phase.asked:
+            continue
+        blocking = blockers(phase.checks)
+        if phase.status is not Status.RAN:
+            missed = [check for check in blocking if check.verdict is Verdict.NOT_MEASURED]
+            unseen.append((phase, len(missed)))
+            blocking = [check for check in blocking if check.verdict is not Verdict.NOT_MEASURED]
+        found += blocking
+    return sorted(found, key=lambda check: _ORDER.index(check.verdict)), unseen
 
 
 def _heading(run: RunRecord) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from html import escape
@@ -18,7 +19,17 @@ import pandas as pd
 from leadbook.checks import BLOCKING, Check, Verdict
 from leadbook.report.style import VERDICT_COLOURS
 
-__all__ = ["CHECK_COLUMNS", "badge", "cell", "checks_frame", "checks_table", "measured_text", "number", "render"]
+__all__ = [
+    "CHECK_COLUMNS",
+    "badge",
+    "cell",
+    "checks_frame",
+    "checks_table",
+    "measured_text",
+    "number",
+    "render",
+    "target_text",
+]
 
 CHECK_COLUMNS: dict[str, str] = {
     "verdict": "what the check found",
@@ -155,6 +166,12 @@ def measured_text(check: Check) -> str:
     return str(check.measured)
 
 
+def target_text(check: Check) -> str:
+    """The target for people: `>= 1000.0 documents/s` becomes `≥ 1,000 documents/s`."""
+    text = check.target.replace(">=", "≥").replace("<=", "≤")
+    return re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
+
+
 def checks_frame(checks: Iterable[Check]) -> pd.DataFrame:
     """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first."""
     ordered = sorted(checks, key=lambda check: (check.verdict not in BLOCKING, check.verdict is not Verdict.WARN))
@@ -167,7 +184,7 @@ def _check_row(check: Check) -> dict[str, Any]:
         evidence = f"{evidence.rstrip('. ')}. Do: {check.remedy}" if evidence else f"Do: {check.remedy}"
     return {
         "verdict": check.verdict, "check": f"{check.id}: {check.title}", "measured": measured_text(check),
-        "target": check.target, "evidence": evidence, "steps": ", ".join(check.steps),
+        "target": target_text(check), "evidence": evidence, "steps": ", ".join(check.steps),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leadbook.checks import Check, Verdict, blockers, tally
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import measured_text
+from leadbook.report.tables import measured_text, target_text
 
 __all__ = ["Decision", "decide", "finding"]
 
@@ -37,7 +37,7 @@ def decide(run: RunRecord) -> Decision:
         return Decision(verdict="NO-GO", exit_status=1, reason=_why_not(run, blocking), steps=_remedies(blocking))
     counts = _counted(tally(run.checks))
     where = "" if run.profile == "production" else f" This is a GO of the {run.profile}, not of production."
-    steps = () if run.profile == "production" else ("Run the production profile: leadbook run --profile production.",)
+    steps = () if run.profile == "production" else ("Run the production profile: `leadbook run --profile production`.",)
     reason = f"All {len(PHASES)} phases ran to their end and none of {len(run.checks)} checks blocks ({counts}).{where}"
     return Decision(verdict="GO", exit_status=0, reason=reason, steps=steps)
 
@@ -52,7 +52,7 @@ def _broken(run: RunRecord, broken: list[PhaseRecord]) -> Decision:
     reason = f"Phase {phase.phase}, {phase.title}, broke: {phase.broken}.{tail}"
     steps = (
         f"Open the page of phase {phase.phase}: its banner names the cell.",
-        f"Mend the cause, try it alone with leadbook run --only {phase.phase}, then run the whole chain again.",
+        f"Mend the cause, try it alone with `leadbook run --only {phase.phase}`, then run the whole chain again.",
     )
     return Decision(verdict="BROKEN", exit_status=2, reason=reason.replace("..", "."), steps=steps)
 
@@ -63,7 +63,7 @@ def _partial(run: RunRecord, blocking: list[Check]) -> Decision:
     if blocking:
         reason, steps = f"{head} {_why_not(run, blocking)}", _remedies(blocking)
     else:
-        reason, steps = f"{head} Nothing that was asked for blocks.", ("Run the whole chain: leadbook run.",)
+        reason, steps = f"{head} Nothing that was asked for blocks.", ("Run the whole chain: `leadbook run`.",)
     return Decision(verdict="PARTIAL", exit_status=1 if blocking else 0, reason=reason, steps=steps)
 
 
@@ -73,7 +73,7 @@ def finding(check: Check) -> str:
         return f"{check.title}: nobody has attested it"
     if check.measured is None:
         return f"{check.title}: {check.verdict.value}" + (f" ({check.evidence})" if check.evidence else "")
-    return f"{check.title}: {measured_text(check)}, target {check.target}"
+    return f"{check.title}: {measured_text(check)}, target {target_text(check)}"
 
 
 def _why_not(run: RunRecord, blocking: list[Check]) -> str:
