@@ -168,11 +168,13 @@ class Phase:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
             display(HTML(tables.checks_table(shown)))
 
-    def attest(self, *check_ids: str) -> None:
-        """Record checks that only a person can make, from the attestations file (see `checks.manual`)."""
+    def attest(self, *check_ids: str) -> list[Check]:
+        """Record, and return, checks that only a person can make, from the attestations file (see `checks.manual`)."""
         path = self.settings.attestations_file
         attestations = load_attestations(_project_path(path)) if path else {}
-        self.record([manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids])
+        made = [manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids]
+        self.record(made)
+        return made
 
     def fact(self, name: str, value: Any) -> None:
         """Leave a number or JSON-ready value for later phases and the report."""

@@ -1,0 +1,195 @@
+"""Connection pools as the clients really hold them, and whether threads can share them."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pymongo.errors import PyMongoError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from leadbook.checks import Check, judge, not_measured, warned
+from leadbook.connect import Client
+from leadbook.settings import Settings
+
+__all__ = ["POOL_COLUMNS", "Held", "held", "pool_checks", "pool_frame", "redis_pool_checks", "share"]
+
+THREADS, CALLS = 20, 5
+IDLE_MS = 600_000
+
+POOL_COLUMNS = {
+    "service": "whose pool",
+    "setting": "name in the address or in redis-py",
+    "profile": "what the profile asks for",
+    "held": "what the client really holds; an option in the address wins over the profile",
+    "unit": "unit of both",
+}
+"""Columns of `pool_frame` and what they mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """One setting. asked: the profile's value. value: what the client holds. None means none or no limit."""
+
+    service: str
+    setting: str
+    asked: Any
+    value: Any
+    unit: str
+
+    @property
+    def differs(self) -> bool:
+        """True where the address overrode the profile."""
+        return bool(self.asked != self.value)
+
+
+def held(client: Client, redis: Redis | None, settings: Settings) -> list[Held]:
+    """Pool, time-out and write concern settings of both clients, read from the clients themselves."""
+    pool = client.options.pool_options
+    concern = client.write_concern.document
+    asked_w = int(settings.write_concern) if settings.write_concern.isdigit() else settings.write_concern
+    rows: list[tuple[str, Any, Any, str]] = [
+        ("maxPoolSize", settings.max_pool_size, _whole(pool.max_pool_size), "connections"),
+        ("minPoolSize", settings.min_pool_size, pool.min_pool_size, "connections"),
+        ("maxConnecting", settings.max_connecting, pool.max_connecting, "connections"),
+        ("maxIdleTimeMS", settings.max_idle_time_ms or None, _ms(pool.max_idle_time_seconds), "ms"),
+        ("connectTimeoutMS", settings.connect_timeout_ms, _ms(pool.connect_timeout), "ms"),
+        ("socketTimeoutMS", settings.socket_timeout_ms or None, _ms(pool.socket_timeout), "ms"),
+        (
+            "serverSelectionTimeoutMS",
+            settings.server_selection_timeout_ms,
+            _ms(client.options.server_selection_timeout),
+            "ms",
+        ),
+        ("waitQueueTimeoutMS", settings.wait_queue_timeout_ms, _ms(pool.wait_queue_timeout), "ms"),
+        ("w", asked_w, concern.get("w", 1), ""),
+        ("wTimeoutMS", settings.wtimeout_ms or None, concern.get("wtimeout"), "ms"),
+    ]
+    found = [Held(service="MongoDB", setting=s, asked=a, value=v, unit=u) for s, a, v, u in rows]
+    return found + (_redis_held(redis, settings) if redis is not None else [])
+
+
+def _redis_held(redis: Redis, settings: Settings) -> list[Held]:
+    pool = redis.connection_pool
+    options = pool.connection_kwargs
+    rows = [
+        ("max_connections", settings.redis_max_connections, pool.max_connections, "connections"),
+        ("timeout", settings.redis_connect_timeout_s, getattr(pool, "timeout", None), "s"),
+        ("socket_connect_timeout", settings.redis_connect_timeout_s, options.get("socket_connect_timeout"), "s"),
+        ("socket_timeout", settings.redis_socket_timeout_s, options.get("socket_timeout"), "s"),
+    ]
+    return [Held(service="Redis", setting=s, asked=a, value=v, unit=u) for s, a, v, u in rows]
+
+
+def _whole(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def pool_frame(rows: list[Held]) -> pd.DataFrame:
+    """One row a setting; columns as `POOL_COLUMNS`."""
+    return pd.DataFrame(
+        [[row.service, row.setting, _shown(row.asked), _shown(row.value), row.unit] for row in rows],
+        columns=list(POOL_COLUMNS),
+    )
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(
+        value, float) else str(value)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ sharing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Threads that used one pool at once. connections: distinct ones that served them. failures: calls that raised."""
+
+    threads: int
+    calls: int
+    connections: int
+    failures: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.threads} threads made {self.calls} calls over {self.connections} connections in "
+            f"{self.seconds:.2f} s" + (f"; first failure: {self.failures[0]}" if self.failures else "")
+        )
+
+
+def share(connection_id: Callable[[], Any], threads: int = THREADS, calls: int = CALLS) -> Shared:
+    """Let threads call `connection_id`, which returns the server's id of the connection used, all beginning at once."""
+    ids: set[Any] = set()
+    failures: list[str] = []
+    gate = threading.Barrier(threads)
+
+    def work(_: int) -> None:
+        gate.wait(timeout=30)
+        for _ in range(calls):
+            try:
+                ids.add(connection_id())
+            except (PyMongoError, RedisError, OSError) as error:
+                failures.append(f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    return Shared(
+        threads=threads, calls=threads * calls, connections=len(ids), failures=tuple(failures),
+        seconds=time.perf_counter() - begun,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- checks
+
+
+def pool_checks(client: Client, rows: list[Held], settings: Settings) -> list[Check]:
+    """MongoDB's pool: sizes, idle time, differences from the profile (both services), sharing by threads."""
+    value = {row.setting: row.value for row in rows if row.service == "MongoDB"}
+    differing = [f"{row.service} {row.setting}: {_shown(row.value)}" for row in rows if row.differs]
+    shared = share(lambda: client.admin.command("hello")["connectionId"])
+    size = value["maxPoolSize"]
+    return [
+        judge(
+            "MDB-POOL-001", 10**6 if size is None else size, settings=settings, evidence=f"maxPoolSize {_shown(size)}"
+        ),
+        judge("MDB-POOL-002", value["minPoolSize"], evidence="kept open to every member even when idle"),
+        _idle(value["maxIdleTimeMS"]),
+        warned("MDB-POOL-004", len(differing), evidence=f"the address says {', '.join(differing)}")
+        if differing
+        else judge("MDB-POOL-004", 0, evidence=f"{len(rows)} settings compared"),
+        judge("MDB-POOL-005", len(shared.failures), evidence=str(shared)),
+    ]
+
+
+def _idle(value: int | None) -> Check:
+    if value == IDLE_MS:
+        return judge("MDB-POOL-003", value, evidence="10 minutes")
+    shown = "idle connections are never closed" if value is None else f"{value / 1000:g} s"
+    return warned("MDB-POOL-003", value, evidence=f"{shown}; 10 minutes are 600000 ms")
+
+
+def redis_pool_checks(redis: Redis | None, problem: str, rows: list[Held], settings: Settings) -> list[Check]:
+    """Redis' pool: size, time-out, sharing by threads. The client has no idle time or lifetime; the server may."""
+    if redis is None:
+        ids = ("RDS-POOL-001", "RDS-POOL-002", "RDS-POOL-003")
+        return [not_measured(check_id, problem, settings=settings) for check_id in ids]
+    value = {row.setting: row.value for row in rows if row.service == "Redis"}
+    shared = share(redis.client_id)
+    return [
+        judge("RDS-POOL-001", value["max_connections"], evidence="callers wait for a free connection, none is refused"),
+        judge("RDS-POOL-002", value["socket_connect_timeout"], evidence="connection time-out of the client"),
+        judge("RDS-POOL-003", len(shared.failures), evidence=str(shared)),
+    ]
