@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -123,8 +123,6 @@ class _Text:
     """A window on decoded text that grows at the end and is cut at the front."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
-        import codecs  # noqa: PLC0415
-
         self._blocks, self.text, self.position, self.ended = blocks, "", 0, False
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="leadbook_cp1252")
 
@@ -152,7 +150,7 @@ class _Text:
 def _values(path: Path, blocks: Iterator[bytes], vendor: Vendor, *, wrapped: bool = False) -> Iterator[RawRecord]:
     """The items of a JSON array, or JSON values in a row, decoded as the text arrives."""
     decode = json.JSONDecoder(parse_constant=lambda _: None).raw_decode
-    text, number, first_key = _Text(blocks), 0, None
+    text, number, first_key, was_broken = _Text(blocks), 0, None, False
     in_array = text.skip() == "["
     text.position += in_array
     while (character := text.skip()) and not (in_array and character == "]"):
@@ -165,11 +163,13 @@ def _values(path: Path, blocks: Iterator[bytes], vendor: Vendor, *, wrapped: boo
                 continue
             yield broken(number, text.text[text.position : text.position + _PREVIEW])
             _resynchronise(text, first_key)
+            was_broken = True
             continue
+        was_broken = False
         if type(value) is dict and value:
             first_key = next(iter(value))
         yield _record(number, value, vendor)
-    if in_array and not character and not wrapped:
+    if in_array and not character and not wrapped and not was_broken:  # truncated between two items
         yield broken(number + 1, "the file ends inside its array")
 
 
