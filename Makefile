@@ -34,7 +34,7 @@ lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
 sample: $(READY)  # regenerate docs/sample-report from a rehearsal run
-	$(BIN)/leadbook run --profile rehearsal --sample docs/sample-report
+	$(BIN)/leadbook run --profile rehearsal --keep-as docs/sample-report
 
 docs: $(READY)  # regenerate traceability, README's table and the notebooks' links
 	$(BIN)/leadbook docs

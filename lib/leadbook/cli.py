@@ -53,6 +53,7 @@ def run(
     start: Annotated[str | None, typer.Option("--from", help="run from this phase on, such as 05")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="where the run's directory is made")] = None,
     members: Annotated[int | None, typer.Option(help="members of the rehearsal replica set")] = None,
+    keep_as: Annotated[Path | None, typer.Option("--keep-as", help="copy the finished run to this folder")] = None,
     override: Override = None,
 ) -> None:
     """Run the notebooks in order and write the report. Exit 0 GO, 1 NO-GO, 2 broken or misused."""
@@ -66,6 +67,9 @@ def run(
         )  # fmt: skip
     out.print(f"[bold]{result.verdict}[/bold]: {result.reason}", highlight=False, soft_wrap=True)
     out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
+    if keep_as is not None and result.exit_status == 0:
+        runner.keep(result.directory, keep_as)
+        out.print(f"kept as: {keep_as}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_status)
 
 

@@ -1,5 +1,6 @@
 """The papermill chain: runs the notebooks in order, recomputes the truth after each, and writes the report."""
 
 from leadbook.runner.chain import RunResult, run
+from leadbook.runner.keep import keep
 
-__all__ = ["RunResult", "run"]
+__all__ = ["RunResult", "keep", "run"]
