@@ -36,9 +36,9 @@ def render(run: RunRecord, decision: Decision, directory: Path, notebooks: Path)
     asked = [check for phase in run.phases if phase.asked for check in phase.checks]
     blocking, unseen = _blocking(run)
     return environment().get_template("index.html.j2").render(
-        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(asked), total=len(run.checks),
-        blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run), audiences=_audiences(run),
-        limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
+        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(asked),
+        total=len(run.checks), blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run),
+        audiences=_audiences(run), limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
         ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),
     )  # fmt: skip
 
