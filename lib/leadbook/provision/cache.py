@@ -121,10 +121,10 @@ def _stranger_refused(url: str, settings: Settings) -> Check:
     try:
         stranger.ping()
     except (AuthenticationError, NoPermissionError) as error:
-        return judge("RDS-SEC-001", True, evidence=f"PING without password: {str(error)[:60]}")
+        return judge("RDS-SEC-001", True, evidence=f"PING without password: {str(error).split(',')[0]}")
     except ResponseError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-            return judge("RDS-SEC-001", True, evidence=f"PING without password: {str(error)[:60]}")
+            return judge("RDS-SEC-001", True, evidence=f"PING without password: {str(error).split(',')[0]}")
         raise
     finally:
         stranger.connection_pool.disconnect()

@@ -81,7 +81,11 @@ def _trip(latency: Latency | None) -> dict[str, float]:
 
 
 def _pool(rows: Sequence[Held], service: str) -> dict[str, Any]:
-    return {f"{row.setting}{f' ({row.unit})' if row.unit else ''}": row.value for row in rows if row.service == service}
+    return {
+        row.setting + (f" ({row.unit})" if row.unit else ""): "none" if row.value is None else row.value
+        for row in rows
+        if row.service == service
+    }
 
 
 # ---------------------------------------------------------------------------------------------------------- documents
@@ -95,17 +99,22 @@ def _facts(title: str, values: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if value is None:
-        return "not known"
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.2f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value).replace("|", "\\|")
+
+
+def _measured(check: Check) -> str:
+    return f"{_shown(check.measured)} {'' if check.measured is None else check.unit}".rstrip()
 
 
 def _findings(checks: Sequence[Check], prefixes: tuple[str, ...]) -> str:
     lines = ["| check | verdict | found | evidence |", "|---|---|---|---|"]
     lines += [
-        f"| {check.id} {check.title} | {check.verdict.value} | {_shown(check.measured)} {check.unit} "
-        f"| {_shown(check.evidence)} |"
+        f"| {check.id} {check.title} | {check.verdict.value} | {_measured(check)} | {_shown(check.evidence)} |"
         for check in checks
         if check.id.startswith(prefixes)
     ]

@@ -15,8 +15,7 @@ LATENCY_COLUMNS = {
     "service": "who was asked",
     "pings": "round trips timed, after five that open the connection",
     "p50": "median, ms",
-    "p99": "99th percentile, ms",
-    "max": "slowest, ms",
+    "p99": "99th percentile, ms; of fifty that is the slowest, shown and not judged",
 }
 MEMBER_COLUMNS = {
     "member": "host and port",

@@ -1,0 +1,335 @@
+"""Phase 01's checks against real servers: guarded ones, bare ones, and accounts that may not ask."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+from leadbook import connect, provision
+from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue
+from leadbook.connect import Client, Endpoints
+from leadbook.leads import keys
+from leadbook.provision.judging import on_loopback
+from leadbook.provision.security import anonymous
+from leadbook.servers import binaries, replica_set
+from leadbook.settings import Settings
+
+ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
+DOCUMENTS = {"PRV-DOC-001", "PRV-DOC-002", "PRV-DOC-003"}
+PASS, WARN, NA = Verdict.PASS, Verdict.WARN, Verdict.NOT_APPLICABLE
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A standalone mongod without TLS or users and a Redis without password or limit, as on a developer's machine."""
+    folder = tmp_path_factory.mktemp("bare")
+    ports = replica_set.free_ports(2)
+    (folder / "db").mkdir()
+    mongod = [binaries.mongod(), "--dbpath", folder / "db", "--port", str(ports[0]), "--bind_ip", "127.0.0.1",
+              "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--logpath", folder / "log"]  # fmt: skip
+    redis_server = [binaries.redis_server(), "--port", str(ports[1]), "--bind", "127.0.0.1", "--dir", folder,
+                    "--save", ""]  # fmt: skip
+    started = [subprocess.Popen(map(str, argv), stdout=subprocess.DEVNULL) for argv in (mongod, redis_server)]
+    yield f"mongodb://127.0.0.1:{ports[0]}/", f"redis://127.0.0.1:{ports[1]}/0"
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def everything(
+    client: Client,
+    admin: Client,
+    reporting: Client | None,
+    redis: redis_py.Redis | None,
+    endpoints: tuple[str, str],
+    settings: Settings,
+    problem: str = "",
+) -> dict[str, Check]:
+    """All measured checks of the phase, as the notebook makes them."""
+    server = provision.inspect(client, admin, settings)
+    cache = provision.inspect_cache(redis)
+    held = provision.held(client, redis, settings)
+    made = [
+        *provision.mongodb_connectivity(client, provision.mongodb_latency(client, 5), settings),
+        *provision.redis_connectivity(redis, problem, settings)[1],
+        *provision.version_checks(server, settings),
+        *provision.topology_checks(server, settings),
+        *provision.tls_checks(client, server, settings),
+        *provision.access_checks(client, reporting, endpoints[0], server, settings),
+        *provision.host_checks(server, settings, client[settings.database]),
+        *provision.pool_checks(client, held, settings),
+        *provision.redis_pool_checks(redis, problem, held, settings),
+        *provision.memory_checks(cache, endpoints[1], problem, settings),
+        *provision.persistence_checks(redis, cache, problem, settings),
+        *provision.key_checks(redis, problem, settings, linkedin=keys.linkedin_key, email=keys.email_key),
+    ]
+    return {check.id: check for check in made}
+
+
+@pytest.fixture(scope="module")
+def roomy(settings: Settings) -> Settings:
+    return settings.model_copy(update={"min_pool_size": 5})
+
+
+@pytest.fixture(scope="module")
+def guarded_checks(
+    endpoints: Endpoints, admin: Client, redis_client: redis_py.Redis, roomy: Settings
+) -> dict[str, Check]:
+    """Checks of the tests' own TLS replica set and Redis."""
+    assert endpoints.reporting_uri
+    with (
+        connect.mongodb(endpoints.mongodb_uri, roomy) as client,
+        connect.mongodb(endpoints.reporting_uri, roomy) as reporting,
+    ):
+        urls = (endpoints.mongodb_uri, endpoints.redis_url)
+        return everything(client, admin, reporting, redis_client, urls, roomy)
+
+
+def bare_checks(bare: tuple[str, str], settings: Settings) -> dict[str, Check]:
+    with connect.mongodb(bare[0], settings) as client:
+        deadline = time.monotonic() + 20
+        redis = connect.redis(bare[1], settings)
+        connect.ping_mongodb(client)
+        while time.monotonic() < deadline:
+            try:
+                redis.ping()
+                break
+            except redis_py.ConnectionError:
+                time.sleep(0.05)
+        return everything(client, client, None, redis, bare, settings)
+
+
+def verdicts(checks: dict[str, Check], *ids: str) -> list[str]:
+    return [checks[check_id].verdict.value for check_id in ids]
+
+
+# ------------------------------------------------------------------------------------------------ guarded servers
+
+
+def test_every_check_of_the_phase_is_made(guarded_checks: dict[str, Check]) -> None:
+    """With the attestations and documents, nothing in the catalogue is left out: the gate would call it missing."""
+    of_phase = {entry.id for entry in catalogue().values() if entry.phase == "01"}
+    assert set(guarded_checks) | ATTESTED | DOCUMENTS == of_phase
+    assert not set(guarded_checks) & (ATTESTED | DOCUMENTS)
+
+
+def test_rehearsal_servers_pass(guarded_checks: dict[str, Check]) -> None:
+    """One member instead of three warns; floors of production are not applicable; nothing blocks."""
+    assert [(c.id, c.evidence) for c in blockers(guarded_checks.values())] == []
+    assert {c.id for c in guarded_checks.values() if c.verdict is WARN} == {"MDB-TOP-001"}
+    assert {c.id for c in guarded_checks.values() if c.verdict is NA} == {
+        "MDB-VER-002", "MDB-TOP-003", "MDB-HST-001", "MDB-HST-002", "MDB-HST-003", "MDB-ENG-002", "MDB-ENG-004",
+        "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-003",
+    }  # fmt: skip
+
+
+def test_what_was_seen_stands_beside_a_floor_of_production(guarded_checks: dict[str, Check]) -> None:
+    assert "cores" in guarded_checks["MDB-HST-001"].evidence
+    assert "GB" in guarded_checks["MDB-HST-003"].evidence
+
+
+def test_probes_leave_nothing_behind(
+    guarded_checks: dict[str, Check], mongo: Client, redis_client: redis_py.Redis, settings: Settings
+) -> None:
+    assert [n for n in mongo[settings.database].list_collection_names() if n.startswith("leadbook_scratch_")] == []
+    assert list(redis_client.scan_iter("*leadbook-probe*")) == []
+
+
+def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings: Settings) -> None:
+    """This machine and these servers are no production cluster: at least the cache's share fails."""
+    production = settings.model_copy(update={"profile": "production"})
+    server = provision.inspect(mongo, admin, production)
+    made = {c.id: c for c in provision.host_checks(server, production, mongo[settings.database])}
+    assert made["MDB-ENG-002"].verdict is Verdict.FAIL
+    assert made["MDB-HST-001"].measured == server.cores
+    assert made["MDB-ENG-004"].verdict is WARN and "once it is full" in made["MDB-ENG-004"].evidence
+    topology = {c.id: c for c in provision.topology_checks(server, production)}
+    assert topology["MDB-TOP-001"].verdict is Verdict.FAIL
+
+
+def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:
+    frame = provision.member_frame(provision.inspect(mongo, admin, settings))
+    assert list(frame.columns) == list(provision.MEMBER_COLUMNS)
+    assert frame.iloc[0].to_dict() | {"member": ""} == {
+        "member": "", "state": "PRIMARY", "healthy": True, "votes": 1, "priority": 1, "lag": None,
+    }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- bare servers
+
+
+def test_bare_servers_on_this_machine_warn(bare: tuple[str, str], roomy: Settings) -> None:
+    made = bare_checks(bare, roomy)
+    assert [(c.id, c.evidence) for c in blockers(made.values())] == []
+    unprotected = ("MDB-SEC-001", "MDB-SEC-002", "MDB-SEC-004", "MDB-TOP-001", "MDB-TOP-002", "RDS-SEC-001",
+                   "RDS-MEM-002", "RDS-MEM-004", "MDB-SEC-005", "MDB-SEC-006", "RDS-PER-001")  # fmt: skip
+    assert verdicts(made, *unprotected) == ["warn"] * len(unprotected)
+    assert verdicts(made, "MDB-SEC-003", "MDB-TOP-003", "RDS-PER-003") == ["not applicable"] * 3
+    assert "in production this fails" in made["MDB-SEC-001"].evidence
+
+
+def test_bare_servers_fail_in_production(bare: tuple[str, str], roomy: Settings) -> None:
+    made = bare_checks(bare, roomy.model_copy(update={"profile": "production"}))
+    failing = ("MDB-SEC-001", "MDB-SEC-002", "MDB-SEC-004", "MDB-TOP-001", "MDB-TOP-002", "RDS-SEC-001", "RDS-SEC-002",
+               "RDS-MEM-002", "RDS-MEM-003", "RDS-MEM-004")  # fmt: skip
+    assert verdicts(made, *failing) == ["fail"] * len(failing)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [(["localhost", "127.0.0.1"], True), (["::1"], True), (["127.0.0.1", "db.example"], False), (["10.0.0.5"], False),
+     ([], False)],
+)  # fmt: skip
+def test_only_this_machine_is_judged_mildly(hosts: list[str], expected: bool) -> None:
+    assert on_loopback(hosts) is expected
+
+
+# ------------------------------------------------------------------------------------- what may not be asked
+
+
+def test_lack_of_privilege_is_not_measured_and_names_the_remedy(mongo: Client, roomy: Settings) -> None:
+    """The application alone may not run serverStatus: never a pass."""
+    server = provision.inspect(mongo, mongo, roomy)
+    made = {c.id: c for c in provision.host_checks(server, roomy, mongo[roomy.database])}
+    made |= {c.id: c for c in provision.topology_checks(server, roomy)}
+    for check_id in ("MDB-ENG-001", "MDB-TOP-002", "MDB-TOP-003"):
+        assert made[check_id].verdict is Verdict.NOT_MEASURED
+        assert "MONGODB_ADMIN_URI" in made[check_id].remedy
+    production = roomy.model_copy(update={"profile": "production"})
+    strict = {c.id: c for c in provision.host_checks(server, production, mongo[roomy.database])}
+    assert {strict[each].verdict for each in ("MDB-HST-001", "MDB-HST-002", "MDB-ENG-002", "MDB-ENG-004")} == {
+        Verdict.NOT_MEASURED
+    }
+
+
+@pytest.fixture
+def limited(redis_client: redis_py.Redis, endpoints: Endpoints, settings: Settings) -> Iterator[redis_py.Redis]:
+    """A Redis account as on a managed service: no CONFIG, no BGSAVE."""
+    redis_client.execute_command("ACL", "SETUSER", "limited", "on", ">secretive", "~*", "+@all", "-config", "-bgsave")
+    client = connect.redis(endpoints.redis_url.replace("redis://:", "redis://limited:x@").split("@")[0].replace(
+        ":x", ":secretive") + "@" + endpoints.redis_url.rpartition("@")[2], settings)  # fmt: skip
+    yield client
+    client.connection_pool.disconnect()
+    redis_client.execute_command("ACL", "DELUSER", "limited")
+
+
+def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: Endpoints, settings: Settings) -> None:
+    """Without CONFIG, INFO tells memory and policy; a forbidden snapshot is not measured."""
+    cache = provision.inspect_cache(limited)
+    assert cache and cache.configuration == {}
+    memory = {c.id: c for c in provision.memory_checks(cache, endpoints.redis_url, "", settings)}
+    assert verdicts(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
+    kept = {c.id: c for c in provision.persistence_checks(limited, cache, "", settings)}
+    assert verdicts(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
+
+
+def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
+    problem = "Redis at 127.0.0.1:1: connection refused"
+    assert provision.inspect_cache(None) is None
+    held = provision.held(mongo, None, roomy)
+    made = [
+        *provision.redis_connectivity(None, problem, roomy)[1],
+        *provision.redis_pool_checks(None, problem, held, roomy),
+        *provision.memory_checks(None, "", problem, roomy),
+        *provision.persistence_checks(None, None, problem, roomy),
+        *provision.key_checks(None, problem, roomy, linkedin=keys.linkedin_key, email=keys.email_key),
+    ]
+    assert {check.id for check in made} == {c.id for c in catalogue().values() if c.id.startswith("RDS-")} - ATTESTED
+    assert all(check.verdict in BLOCKING and problem in check.evidence for check in made)
+
+
+# ---------------------------------------------------------------------------------------- roles, pools, keys
+
+
+def test_broad_roles_warn(admin: Client, endpoints: Endpoints, settings: Settings) -> None:
+    server = provision.inspect(admin, admin, settings)
+    made = {c.id: c for c in provision.access_checks(admin, None, endpoints.admin_uri, server, settings)}
+    assert made["MDB-SEC-005"].verdict is WARN and "root@admin" in made["MDB-SEC-005"].evidence
+
+
+def test_reporting_user_that_can_write_fails(mongo: Client, endpoints: Endpoints, settings: Settings) -> None:
+    server = provision.inspect(mongo, mongo, settings)
+    made = {c.id: c for c in provision.access_checks(mongo, mongo, endpoints.mongodb_uri, server, settings)}
+    assert made["MDB-SEC-006"].verdict is Verdict.FAIL
+    assert [n for n in mongo[settings.database].list_collection_names() if n.startswith("leadbook_scratch_")] == []
+
+
+def test_address_without_credentials(endpoints: Endpoints) -> None:
+    bare = anonymous(endpoints.mongodb_uri)
+    assert "@" not in bare and "authSource" not in bare and "tlsCAFile" in bare
+    assert anonymous("mongodb+srv://u:p@c.example/?authSource=admin") == "mongodb+srv://c.example/"
+    assert anonymous("mongodb://u:p@h:1,g:2") == "mongodb://h:1,g:2"
+
+
+def test_pool_options_of_the_address_are_shown_and_judged(endpoints: Endpoints, settings: Settings) -> None:
+    uri = endpoints.mongodb_uri + "&maxPoolSize=20&maxIdleTimeMS=30000"
+    with connect.mongodb(uri, settings) as client:
+        rows = provision.held(client, None, settings)
+        made = {c.id: c for c in provision.pool_checks(client, rows, settings)}
+    assert verdicts(made, "MDB-POOL-001", "MDB-POOL-002", "MDB-POOL-003", "MDB-POOL-004") == [
+        "fail", "fail", "warn", "warn",
+    ]  # fmt: skip
+    assert "30 s" in made["MDB-POOL-003"].evidence
+    assert made["MDB-POOL-004"].measured == 2
+    frame = provision.pool_frame(rows).set_index("setting")
+    assert list(frame.loc["maxPoolSize", ["profile", "held"]]) == ["60", "20"]
+
+
+def test_wrong_key_format_fails(redis_client: redis_py.Redis, settings: Settings) -> None:
+    """Whoever builds `linkedin:…` keys would never find the pipeline's."""
+    made = provision.key_checks(
+        redis_client, "", settings, linkedin=lambda url: f"linkedin:{url}", email=keys.email_key
+    )
+    assert [check.verdict.value for check in made] == ["fail", "pass"]
+
+
+# ------------------------------------------------------------------------------------------------- documents
+
+
+def test_documents_hold_no_credentials(
+    guarded_checks: dict[str, Check], mongo: Client, admin: Client, redis_client: redis_py.Redis,
+    endpoints: Endpoints, settings: Settings, tmp_path: Path,
+) -> None:  # fmt: skip
+    server = provision.inspect(mongo, admin, settings)
+    held = provision.held(mongo, redis_client, settings)
+    latency = provision.mongodb_latency(mongo, 3)
+    cache = provision.inspect_cache(redis_client)
+    facts = provision.infrastructure(server, cache, held, [latency, None], endpoints.mongodb_uri, settings)
+    checks = list(guarded_checks.values())
+    texts = [
+        provision.database_document(facts, checks),
+        provision.security_document(checks, server),
+        provision.redis_document(facts, checks),
+        repr(facts),
+    ]
+    assert not any(secret in text for secret in endpoints.secrets for text in texts)
+    assert "<username>:<password>@127.0.0.1" in texts[0] and "maxPoolSize=60" in texts[0]
+    assert "lead:email:{email}" in texts[2]
+    path = tmp_path / "x.md"
+    assert provision.document_check("PRV-DOC-001", path).verdict is Verdict.FAIL
+    path.write_text(texts[0])
+    assert provision.document_check("PRV-DOC-001", path).verdict is PASS
+
+
+def test_documents_without_redis(mongo: Client, admin: Client, endpoints: Endpoints, settings: Settings) -> None:
+    server = provision.inspect(mongo, admin, settings)
+    facts = provision.infrastructure(
+        server, None, provision.held(mongo, None, settings), [], endpoints.mongodb_uri, settings
+    )
+    assert "away" in provision.redis_document(facts, [])
+
+
+def test_connection_string_keeps_own_options_and_hides_files(mongo: Client, settings: Settings) -> None:
+    held = provision.held(mongo, None, settings)
+    shown = provision.connection_string(
+        "mongodb+srv://n8n:s%40cret@c.example/leads?maxPoolSize=7&tlsCAFile=%2Fhome%2Fme%2Fca.pem"
+        "&tlsCertificateKeyFilePassword=hidden",
+        held,
+    )
+    assert shown.startswith("mongodb+srv://<username>:<password>@c.example/leads?maxPoolSize=7&")
+    assert "maxPoolSize=60" not in shown and "s%40cret" not in shown and "hidden" not in shown and "home" not in shown
