@@ -181,12 +181,16 @@ def recovery_audit(
 
 
 def _restore_checks(recovery: Recovery, backup: Backup, database: Database[Document]) -> list[Check]:
-    refused = sum(one.refused for one in recovery.restored)
-    how = "" if all(one.bypassed for one in recovery.restored) else "; the account may not bypass validation"
+    if not recovery.documents:
+        stored = not_measured("BKP-RST-001", "the backup holds no document")
+    else:
+        refused = sum(one.refused for one in recovery.restored)
+        how = "" if all(one.bypassed for one in recovery.restored) else "; the account may not bypass validation"
+        stored = judge("BKP-RST-001", refused, evidence=f"{recovery.documents:,} documents restored{how}")
     estimate = recovery.estimate
     scaled = f"{recovery.documents:,} documents in {recovery.seconds or 0:.2f} s: verify, load, build indexes"
     return [
-        judge("BKP-RST-001", refused, evidence=f"{recovery.documents:,} documents restored{how}"),
+        stored,
         _refuses_original(backup, database),
         judge("BKP-RST-003", round(estimate, 2) if estimate is not None else None, evidence=scaled),
     ]
@@ -204,6 +208,8 @@ def _refuses_original(backup: Backup, database: Database[Document]) -> Check:
 
 
 def _compare_checks(comparisons: Sequence[Comparison]) -> list[Check]:
+    if not any(one.documents_backup for one in comparisons):
+        return [not_measured(f"BKP-CMP-{number:03d}", "the backup holds no document") for number in range(1, 6)]
     lost = sum(abs(one.documents_backup - one.documents_restored) for one in comparisons)
     unlike = [one.original for one in comparisons if not one.content_equal]
     moved = [one.original for one in comparisons if not one.original_unchanged]
@@ -213,13 +219,13 @@ def _compare_checks(comparisons: Sequence[Comparison]) -> list[Check]:
     checks = [
         judge("BKP-CMP-001", lost, evidence=", ".join(f"{one.original} {one.documents_restored:,} of "
                                                       f"{one.documents_backup:,}" for one in comparisons)),
-        judge("BKP-CMP-002", not unlike and bool(comparisons), evidence=f"differing: {_names(unlike)}{since}"),
-        judge("BKP-CMP-003", not indexes and bool(comparisons), evidence=f"differing: {_names(indexes)}"),
-        judge("BKP-CMP-004", not options and bool(comparisons), evidence=f"differing: {_names(options)}"),
+        judge("BKP-CMP-002", not unlike, evidence=f"differing: {_names(unlike)}{since}"),
+        judge("BKP-CMP-003", not indexes, evidence=f"differing: {_names(indexes)}"),
+        judge("BKP-CMP-004", not options, evidence=f"differing: {_names(options)}"),
     ]  # fmt: skip
     says = "; ".join(f"{one.original}: {one.validate_says}" for one in comparisons)
-    if not comparisons or any(one.valid is None for one in comparisons):
-        return [*checks, not_measured("BKP-CMP-005", says or "nothing was restored")]
+    if any(one.valid is None for one in comparisons):
+        return [*checks, not_measured("BKP-CMP-005", says)]
     return [*checks, judge("BKP-CMP-005", all(one.valid for one in comparisons), evidence=says)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
@@ -22,6 +23,13 @@ from leadbook.drills.archive import (
 from leadbook.errors import InputFileError
 
 __all__ = ["Verification", "verify"]
+
+_ANYTHING: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +85,7 @@ def _content_problems(path: Path, entry: CollectionEntry) -> tuple[int, list[str
     content = ContentHash()
     try:
         for raw in documents_in(path):
-            for _ in RawBSONDocument(raw).items():
-                break
+            len(RawBSONDocument(raw, _ANYTHING))
             content.add(raw)
     except (OSError, InputFileError, BSONError) as error:
         return content.documents, [f"{path.name}: {error}"]

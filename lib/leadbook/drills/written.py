@@ -61,8 +61,8 @@ def procedures(
 ) -> str:  # fmt: skip
     """Markdown of the document "Backup and recovery procedures" (step 3.2.1.9)."""
     consistency = backup.manifest.consistency if backup else "not measured"
-    results = pipe_table(["check", "verdict", "evidence"],
-                         [(f"{check.id} {check.title}", check.verdict, check.evidence) for check in checks])  # fmt: skip
+    rows = [(f"{check.id} {check.title}", check.verdict, check.evidence) for check in checks]
+    results = pipe_table(["check", "verdict", "evidence"], rows)
     return f"""\
 # Backup and recovery procedures
 

@@ -32,8 +32,10 @@ _EXAMPLE: Mapping[str, Any] = {
 def example_lead(collection: Collection[dict[str, Any]]) -> dict[str, Any]:
     """Values to search for: those of a stored lead that has an e-mail and a state, else the task book's. Read-only."""
     wanted = {"email": {"$gt": ""}, "location_state": {"$gt": ""}}
-    found = collection.find_one(wanted, max_time_ms=5_000) or collection.find_one() or {}
-    return {**_EXAMPLE, **{key: value for key, value in found.items() if key in _EXAMPLE and value is not None}}
+    fields = dict.fromkeys(_EXAMPLE, 1)
+    found = collection.find_one(wanted, fields, max_time_ms=5_000) or collection.find_one({}, fields) or {}
+    usable = {name: found[name] for name, kind in _EXAMPLE.items() if isinstance(found.get(name), type(kind))}
+    return {**_EXAMPLE, **usable}
 
 
 def contracts(example: Mapping[str, Any], urls: Iterable[str] = ()) -> tuple[Contract, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
@@ -76,7 +77,7 @@ def study(
                 subject=subject.name, documents=subject.estimated_document_count(), queries=tuple(queries),
                 review=review, checks=(*query_checks(queries, settings), *advised),
             )  # fmt: skip
-    except PyMongoError as error:
+    except (PyMongoError, BSONError) as error:
         ids = (*QUERY_CHECKS, TIME_CHECK, EFFORT_CHECK, USAGE_CHECK, PREFIX_CHECK, SELECTIVITY_CHECK)
         return Study(checks=tuple(errored(check_id, error, settings=settings) for check_id in ids))
 

@@ -1,0 +1,345 @@
+"""Validator and indexes on a real server: dry run, apply, findings, scratch collections, probes and advice."""
+
+from datetime import UTC, datetime
+
+import pytest
+from bson import json_util
+from pymongo.errors import OperationFailure, WriteError
+
+from leadbook import schema
+from leadbook.checks import Verdict
+from leadbook.errors import RefusedError
+from leadbook.leads import sample
+from leadbook.schema import probes
+
+LENIENT_NULLS = ["data_quality_score", "crm_sync_date"]
+
+
+@pytest.fixture
+def leads(database, settings):
+    return database[settings.collection]
+
+
+@pytest.fixture
+def applied(leads, admin, settings):
+    schema.apply(leads, admin, settings)
+    return leads
+
+
+@pytest.fixture
+def strict(settings):
+    return settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
+
+
+def verdicts(checks):
+    return {check.id: check.verdict for check in checks}
+
+
+def findings(changes):
+    return [change for change in changes if change.kind == "finding"]
+
+
+def test_the_validator_is_the_task_books_and_accepts_only_its_own_nulls():
+    rules = schema.validator()["$jsonSchema"]
+    assert rules["required"] == ["linkedin_url", "full_name", "job_title", "company_name"]
+    nullable = [name for name, rule in rules["properties"].items() if "null" in rule["bsonType"]]
+    assert nullable == LENIENT_NULLS
+    assert rules["properties"]["linkedin_url"]["maxLength"] == 500
+
+
+def test_there_are_eleven_indexes_and_two_are_unique():
+    assert len(schema.INDEXES) == 11
+    assert [(index.fields, index.sparse) for index in schema.INDEXES if index.unique] == [
+        (("linkedin_url",), False),
+        (("email",), True),
+    ]
+    assert schema.INDEXES[-1].keys == (("data_source", 1), ("data_collected_date", -1))
+
+
+def test_a_dry_run_lists_everything_and_changes_nothing(leads, settings):
+    changes = schema.pending(leads, settings)
+    assert [change.kind for change in changes].count("create") == 3
+    assert [change.kind for change in changes].count("index") == 11
+    assert leads.database.list_collection_names() == []
+
+
+def test_the_shown_command_can_be_run_as_it_is(leads, admin, settings):
+    create = schema.pending(leads, settings)[0]
+    text = create.shell().removeprefix("db.runCommand(").removesuffix(")")
+    admin[settings.database].command(json_util.loads(text))
+    assert schema.actual(leads).validator == schema.validator()
+
+
+def test_apply_is_idempotent(leads, admin, settings):
+    first = schema.apply(leads, admin, settings)
+    assert len(first) == 14 and all(change.applied for change in first)
+    before = schema.actual(leads)
+    assert schema.apply(leads, admin, settings) == []
+    assert schema.actual(leads) == before
+    assert len(before.indexes) == 11
+
+
+def test_apply_with_apply_schema_false_only_shows(leads, admin, settings):
+    shown = schema.apply(leads, admin, settings.model_copy(update={"apply_schema": False}))
+    assert len(shown) == 14 and not any(change.applied for change in shown)
+    assert leads.database.list_collection_names() == []
+
+
+def test_the_application_alone_can_create_but_not_change_a_validator(leads, settings, strict):
+    schema.apply(leads, None, settings)
+    assert schema.pending(leads, settings) == []
+    with pytest.raises(OperationFailure, match="not authorized"):
+        schema.apply(leads, None, strict)
+    changes, checks = schema.apply_audit(leads, None, strict)
+    assert changes == [] and checks[0].verdict == Verdict.ERROR and "dbAdmin" in checks[0].remedy
+
+
+def test_a_changed_validation_setting_is_applied(applied, admin, strict):
+    (change,) = schema.apply(applied, admin, strict)
+    assert change.kind == "validator" and "validationAction" in change.line
+    with pytest.raises(WriteError):
+        applied.insert_one({"full_name": "Test User"})
+
+
+def test_a_changed_validator_is_put_back(applied, admin, settings):
+    admin[settings.database].command({"collMod": applied.name, "validator": {}, "validationAction": "warn"})
+    (change,) = schema.apply(applied, admin, settings)
+    assert change.kind == "validator" and change.applied
+    assert schema.actual(applied).validator == schema.validator()
+
+
+def test_a_differing_index_is_reported_and_never_dropped(applied, admin, settings):
+    applied.drop_index("idx_company_name")
+    applied.create_index("company_name", name="idx_company_name", sparse=True)
+    (finding,) = schema.apply(applied, admin, settings)
+    assert finding.kind == "finding" and not finding.applied
+    assert "sparse is True, wanted False" in finding.line and 'dropIndex("idx_company_name")' in finding.remedy
+    assert "idx_company_name" in applied.index_information()
+    assert verdicts(schema.structure_audit(applied, settings))["MDB-IDX-003"] == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "word"),
+    [
+        ([("linkedin_url", 1)], {"name": "other_name", "unique": True}, "name is other_name"),
+        ([("linkedin_url", -1)], {"name": "idx_linkedin_url_unique", "unique": True}, "key is"),
+        ([("linkedin_url", 1)], {"name": "idx_linkedin_url_unique"}, "unique is False"),
+        ([("linkedin_url", 1)], {"name": "idx_linkedin_url_unique", "unique": True,
+                                 "partialFilterExpression": {"email": {"$gt": ""}}}, "partialFilterExpression"),
+        ([("linkedin_url", 1)], {"name": "idx_linkedin_url_unique", "unique": True,
+                                 "collation": {"locale": "en"}}, "collation"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_difference_is_a_finding(applied, settings, keys, options, word):
+    applied.drop_index("idx_linkedin_url_unique")
+    applied.create_index(keys, **options)
+    (finding,) = schema.pending(applied, settings)
+    assert finding.kind == "finding" and word in finding.line
+
+
+def test_key_order_matters(applied, settings):
+    applied.drop_index("idx_location_state_job_title")
+    applied.create_index([("job_title", 1), ("location_state", 1)], name="idx_location_state_job_title")
+    (finding,) = schema.pending(applied, settings)
+    assert "key is" in finding.line
+
+
+def test_a_hidden_index_is_a_finding_that_says_unhide(applied, admin, settings):
+    admin[settings.database].command({"collMod": applied.name, "index": {"name": "idx_job_title", "hidden": True}})
+    (finding,) = schema.pending(applied, settings)
+    assert "hidden" in finding.line and "unhideIndex" in finding.remedy
+
+
+def test_an_unexpected_index_is_a_finding_and_a_warning(applied, admin, settings):
+    applied.create_index("phone")
+    (finding,) = schema.apply(applied, admin, settings)
+    assert "phone_1" in finding.line and "hide" in finding.remedy
+    assert verdicts(schema.structure_audit(applied, settings))["MDB-IDX-017"] == Verdict.WARN
+
+
+def test_a_unique_index_that_the_data_contradicts_is_a_finding_and_the_others_are_made(leads, admin, settings):
+    leads.insert_many([{"linkedin_url": "same"}, {"linkedin_url": "same"}])
+    (finding,) = findings(schema.apply(leads, admin, settings))
+    assert "duplicate values exist" in finding.line and "linkedin_url" in finding.remedy
+    assert len(leads.index_information()) == 11
+    assert "same" not in finding.line + finding.remedy
+    changes, checks = schema.apply_audit(leads, admin, settings)
+    assert findings(changes) and checks[0].verdict == Verdict.FAIL
+
+
+def test_a_collection_made_by_its_first_insert_gets_its_validator(leads, admin, settings):
+    leads.insert_one({"linkedin_url": "a"})
+    kinds = [change.kind for change in schema.apply(leads, admin, settings)]
+    assert kinds.count("validator") == 1 and kinds.count("create") == 2
+    assert schema.pending(leads, settings) == []
+
+
+def test_staging_and_rejected_have_no_unique_index(applied, settings):
+    assert verdicts(schema.structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.PASS
+    applied.database[settings.staging_collection].create_index("url", unique=True)
+    assert verdicts(schema.structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.FAIL
+
+
+def test_missing_structure_fails_and_nothing_stored_is_not_applicable(leads, settings):
+    found = verdicts(schema.structure_audit(leads, settings))
+    assert found["MDB-SCH-001"] == Verdict.FAIL and found["MDB-SCH-003"] == Verdict.NOT_MEASURED
+    assert all(found[check] == Verdict.FAIL for check in ("MDB-IDX-001", "MDB-IDX-011", "MDB-IDX-012"))
+    assert {check.verdict for check in schema.stored_audit(leads)} == {Verdict.NOT_APPLICABLE}
+
+
+def test_stored_leads_that_break_the_validator_are_counted(applied):
+    good = sample.documents(3, seed=1)
+    applied.insert_many([*good, {"linkedin_url": "x", "data_quality_score": "85"}])
+    measured = {check.id: check.measured for check in schema.stored_audit(applied)}
+    assert measured == {"MDB-SCH-006": 1, "MDB-SCH-007": 1}
+
+
+def test_create_like_has_validator_and_indexes(database, settings):
+    made = schema.create_like(database, schema.scratch_name("twin"), settings, level="strict", action="error")
+    state = schema.actual(made)
+    assert state.validation_action == "error" and len(state.indexes) == 11
+    made.drop()
+
+
+def test_scratch_is_dropped_on_error_and_nothing_else_can_be(database, settings):
+    with pytest.raises(ZeroDivisionError), schema.scratch(database, "test", settings) as trial:
+        assert trial.name in database.list_collection_names()
+        raise ZeroDivisionError
+    assert database.list_collection_names() == []
+    with pytest.raises(RefusedError, match="not a scratch collection"):
+        schema.drop_scratch(database[settings.collection])
+
+
+def test_sweep_drops_only_old_scratch_collections(database, settings):
+    old, new = f"{schema.SCRATCH_PREFIX}x_5f000000_abcdef", schema.scratch_name("x")
+    for name in (old, new, "leadbook_scratch_odd", settings.collection):
+        database.create_collection(name)
+    assert schema.sweep(database) == [old]
+    assert set(database.list_collection_names()) == {new, "leadbook_scratch_odd", settings.collection}
+
+
+# ------------------------------------------------------------------------------------------------------------- probes
+
+
+def test_probes_find_what_warn_lets_in_and_error_refuses(applied, settings):
+    runs, checks = schema.probe_audit(applied, settings)
+    assert [run.mode for run in runs] == ["moderate / warn", "strict / error"]
+    assert all(result.as_expected for run in runs for result in run.results)
+    warn, error = runs
+    assert warn.outcome("missing field").outcome == "stored"
+    assert error.outcome("missing field").code == 121
+    assert warn.outcome("null e-mail twice").code == 11000
+    assert verdicts(checks)["MDB-SCH-009"] == Verdict.WARN
+    assert set(verdicts(checks).values()) == {Verdict.PASS, Verdict.WARN}
+    assert applied.count_documents({}) == 0
+    assert not [name for name in applied.database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+
+
+def test_under_strict_error_the_recommendation_is_to_keep_it(applied, admin, strict):
+    schema.apply(applied, admin, strict)
+    runs, checks = schema.probe_audit(applied, strict)
+    assert verdicts(checks)["MDB-SCH-009"] == Verdict.PASS
+    assert "Keep it" in schema.recommendation(runs, strict)
+    assert "strict" in schema.recommendation([], strict) or "nothing is recommended" in schema.recommendation(
+        [], strict
+    )
+
+
+def test_in_production_probes_never_touch_the_leads(applied, settings):
+    production = settings.model_copy(update={"profile": "production"})
+    runs = schema.probe_modes(applied, production)
+    assert len(runs) == 2 and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+
+
+def test_probes_clean_up_after_an_exception(applied, monkeypatch):
+    inserted = []
+
+    def dies(collection, lead):
+        collection.insert_one(lead)
+        inserted.append(lead)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(probes, "_insert", dies)
+    with pytest.raises(KeyboardInterrupt):
+        schema.probe(applied, "moderate", "warn")
+    assert inserted and applied.count_documents({}) == 0
+
+
+def test_leftovers_of_a_killed_run_are_removed_and_leads_are_not(applied):
+    applied.insert_many([schema.sample_lead(), *sample.documents(2, seed=3)])
+    run = schema.probe(applied, "moderate", "warn")
+    assert run.remaining == 0 and applied.count_documents({}) == 2
+
+
+def test_without_its_unique_index_the_duplicate_probe_fails(applied, settings):
+    applied.drop_index("idx_linkedin_url_unique")
+    _, checks = schema.probe_audit(applied, settings)
+    assert verdicts(checks)["MDB-PRB-002"] == Verdict.FAIL
+
+
+def test_a_partial_index_in_place_of_the_sparse_one_lets_two_nulls_in(applied):
+    applied.drop_index("idx_email_unique")
+    applied.create_index("email", unique=True, partialFilterExpression={"email": {"$gt": ""}}, name="idx_email_unique")
+    run = schema.probe(applied, "moderate", "warn")
+    assert run.outcome("null e-mail twice").outcome == "stored" and not run.outcome("null e-mail twice").as_expected
+
+
+# ------------------------------------------------------------------------------------------------------------- advice
+
+
+def index(name, *keys, **options):
+    unique = options.pop("unique", False)
+    return schema.IndexSpec(name=name, keys=keys, unique=unique, options=options or None)
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "expected"),
+    [
+        (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1)), True),
+        (index("a", ("x", 1)), index("b", ("x", -1), ("y", 1)), True),
+        (index("a", ("x", 1), ("y", 1)), index("b", ("x", -1), ("y", -1), ("z", 1)), True),
+        (index("a", ("x", 1), ("y", 1)), index("b", ("x", 1), ("y", -1), ("z", 1)), False),
+        (index("a", ("y", 1)), index("b", ("x", 1), ("y", 1)), False),
+        (index("a", ("x", 1), unique=True), index("b", ("x", 1), ("y", 1)), False),
+        (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), partialFilterExpression={"y": 1}), False),
+        (index("a", ("x", 1), expireAfterSeconds=9), index("b", ("x", 1), ("y", 1)), False),
+        (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), collation={"locale": "en"}), False),
+        (index("a", ("x", "hashed")), index("b", ("x", 1), ("y", 1)), False),
+    ],
+)
+def test_redundant_prefixes(short, long, expected):
+    assert bool(schema.redundant([short, long])) is expected
+
+
+def test_the_task_books_own_redundant_prefixes_are_named():
+    assert [(short.name, long.name) for short, long in schema.redundant(schema.INDEXES)] == [
+        ("idx_company_name", "idx_company_name_location_state"),
+        ("idx_location_state", "idx_location_state_job_title"),
+    ]
+
+
+def test_unused_is_said_only_after_a_day_and_never_of_a_unique_index():
+    def used(name, hours):
+        return schema.IndexUsage(name=name, host="h", ops=0, since=datetime.now(UTC), window_hours=hours)
+
+    usage = [used("idx_job_title", 48.0), used("idx_is_qualified", 1.0), used("idx_linkedin_url_unique", 48.0)]
+    unused = [one.index for one in schema.advise(schema.INDEXES, usage=usage) if one.kind == "not used"]
+    assert unused == ["idx_job_title"]
+
+
+def test_selectivity_ignores_leads_without_the_field(applied):
+    applied.insert_many(
+        [{"linkedin_url": str(n), "is_qualified": n % 4 == 0, **({"job_title": "a"} if n else {})} for n in range(40)]
+    )
+    found = {one.field: one for one in schema.selectivity(applied, ["is_qualified", "job_title"], size=1_000)}
+    assert (found["is_qualified"].distinct, found["is_qualified"].commonest_share) == (2, 0.75)
+    assert found["job_title"].sampled == 39
+    assert schema.selectivity(applied.database["nothing"], ["a"]) == []
+
+
+def test_index_use_needs_rights_and_is_not_measured_without(applied, admin, settings):
+    documents = sample.documents(1_200, seed=5)
+    study = schema.study(applied, None, settings, documents)
+    assert verdicts(study.checks)["MDB-IDX-013"] == Verdict.NOT_MEASURED
+    study = schema.study(applied, admin, settings, sample.documents(1_200, seed=5))
+    assert verdicts(study.checks)["MDB-IDX-013"] == Verdict.PASS
