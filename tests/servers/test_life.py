@@ -16,7 +16,7 @@ import pytest
 
 from leadbook import connect, servers
 from leadbook.errors import BinaryNotFoundError, RefusedError, ServerError
-from leadbook.servers import leash, replica_set
+from leadbook.servers import State, leash, replica_set
 from leadbook.settings import Settings
 
 Start = Callable[..., servers.State]
@@ -196,6 +196,20 @@ def test_sigkill_of_the_owner_ends_the_servers(folder: Path) -> None:
     owner.communicate()
     assert wait_until(lambda: pids_of(folder) == [])
     assert wait_until(lambda: servers.status(folder) is None)
+
+
+def test_next_up_renews_what_a_killed_run_has_left(settings: Settings, folder: Path) -> None:
+    """Owner and watchdog both killed: the servers run on, but nobody's data is taken over."""
+    owner = start_owner(folder)
+    left = State.load(folder)
+    assert left and left.redis and left.leash
+    os.kill(left.leash, signal.SIGKILL)
+    owner.kill()
+    owner.communicate()
+    assert left.redis.alive
+    again = only_redis(settings, folder)
+    assert again.redis and again.redis_url != left.redis_url
+    assert pids_of(folder) == [again.redis.pid]
 
 
 def test_servers_stay_while_one_owner_lives(settings: Settings, folder: Path) -> None:

@@ -65,7 +65,7 @@ def up(
     folder = folder or default_folder()
     with _locked(folder):
         state = State.load(folder)
-        if state is None or not state.ready:
+        if state is None or not state.ready or not state.owned:  # also what a killed run has left
             state = _clean(folder)
         if mongodb and state.members and len(state.members) != settings.members:
             raise ServerError(
@@ -157,11 +157,11 @@ def _variable(name: str) -> str:
 def _found_or_started(settings: Settings, folder: Path | None, *, mongodb: bool, redis: bool) -> State:
     """Running servers as they are, whatever their number of members; else as `up` makes them."""
     state = status(folder)
-    if state is not None and not state.dead:
+    if state is not None and state.owned and not state.dead:
         has_mongodb = not mongodb or (state.members and settings.database in state.databases)
         if has_mongodb and (state.redis or not redis):
             return state
-    if state is not None and state.members:
+    if state is not None and state.owned and state.members:
         settings = settings.model_copy(update={"members": len(state.members)})
     owner = _variable(OWNER_VARIABLE)
     return up(settings, owner_pid=int(owner) if owner else None, mongodb=mongodb, redis=redis, folder=folder)

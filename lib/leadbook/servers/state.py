@@ -93,6 +93,11 @@ class State:
         """Processes that should run and do not."""
         return tuple(process for process in self.processes if not process.alive)
 
+    @property
+    def owned(self) -> bool:
+        """True while started to stay, or while an owner lives; nobody needs the servers otherwise."""
+        return self.kept or any(leash.alive(owner.pid, owner.created) for owner in self.owners)
+
     def with_processes(self, *processes: Process) -> State:
         """A copy in which these processes replace those of the same name, or are added."""
         named = {process.name: process for process in (*self.processes, *processes)}
