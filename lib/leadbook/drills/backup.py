@@ -36,7 +36,8 @@ __all__ = ["Backup", "back_up", "collection_metadata"]
 Document = dict[str, Any]
 SNAPSHOT_UNAVAILABLE = 246
 """A collection was made or changed so lately that no snapshot holds it yet: asking again helps."""
-BATCH = 1_000
+BATCH, STEP = 1_000, 500
+"""Documents asked for at once, and between two calls of `on_batch`."""
 LEVEL = 3
 """zstd's own default: about a fifth of the size at several hundred MB/s."""
 
@@ -114,7 +115,7 @@ def _dump(
             stream.write(document.raw)
             content.add(document.raw)
             size += len(document.raw)
-            if on_batch and content.documents % BATCH == 0:
+            if on_batch and content.documents % STEP == 0:
                 on_batch(seen + content.documents)
     with private_file(metadata) as file:
         options = json_util.CANONICAL_JSON_OPTIONS

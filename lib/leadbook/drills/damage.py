@@ -86,7 +86,7 @@ class _InterruptedError(LeadbookError):
 
 
 def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
-    """Interrupt a dump after its first thousand documents: nothing may remain that looks like a backup."""
+    """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
     before = set(backups(folder))
 
     def interrupt(written: int) -> None:
@@ -100,4 +100,4 @@ def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, se
         said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
         return Damage(name=name, noticed=not left, said=said)
     shutil.rmtree(finished.path)
-    return Damage(name=name, noticed=False, said="fewer than 1,000 documents: the dump ended before it could be cut")
+    return Damage(name=name, noticed=False, said="fewer than 500 documents: the dump ended before it could be cut")
