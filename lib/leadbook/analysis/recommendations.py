@@ -1,0 +1,174 @@
+"""Recommendations, each with the evidence it rests on and an estimate of its effect; the most pressing first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from leadbook.analysis.anomalies import Anomaly
+from leadbook.analysis.cost import cost_per_qualified
+from leadbook.analysis.evidence import Evidence
+from leadbook.analysis.statistics import Statistics
+from leadbook.checks import Check, Verdict, judge
+from leadbook.settings import Settings
+
+__all__ = ["Recommendation", "recommend", "recommendation_check", "recommendations_frame"]
+
+Priority = Literal["high", "medium", "low"]
+_ORDER: dict[str, int] = {"high": 0, "medium": 1, "low": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """What to do.  evidence: the measurement, with where it stands.  impact: an estimate of the effect."""
+
+    priority: Priority
+    topic: str
+    action: str
+    evidence: str
+    impact: str
+
+
+def recommend(
+    found: Statistics, anomalies: Sequence[Anomaly], outliers: pd.DataFrame, checks: Sequence[Check],
+    evidence: Evidence, settings: Settings,
+) -> list[Recommendation]:  # fmt: skip
+    """All of them, high priority first. checks: those of this phase."""
+    made = [
+        *_failed(checks, evidence), *_batch_size(evidence), *_write_strictness(settings), *_decisions(evidence),
+        *_email(found, outliers, settings), *_company(found, settings), *_odd(anomalies, found), *_score(found),
+        *_growth(found),
+    ]  # fmt: skip
+    return sorted(made, key=lambda each: _ORDER[each.priority])
+
+
+def _failed(checks: Sequence[Check], evidence: Evidence) -> Iterator[Recommendation]:
+    seen = [*evidence.troubled(), *checks]
+    for check in seen:
+        if check.verdict in (Verdict.FAIL, Verdict.ERROR) and check.remedy:
+            yield Recommendation(
+                priority="high", topic=check.title, action=check.remedy,
+                evidence=f"{check.id}, phase {check.phase}: measured {check.measured} {check.unit}".strip()
+                + f", target {check.target}",
+                impact="a target is missed until this is done",
+            )  # fmt: skip
+    for check in evidence.troubled():
+        if check.verdict is Verdict.WARN and check.remedy and check.phase in ("01", "02", "03", "05", "06"):
+            yield Recommendation(
+                priority="medium", topic=check.title, action=check.remedy,
+                evidence=f"{check.id}, phase {check.phase}: {check.evidence}"[:300],
+                impact="works today; an expert would change it before it costs something",
+            )  # fmt: skip
+
+
+def _batch_size(evidence: Evidence) -> Iterator[Recommendation]:
+    rates = evidence.fact("08", "insert_rate_by_batch_size") or {}
+    known = {size: rate for size, rate in rates.items() if isinstance(rate, int | float)}
+    if len(known) < 2:
+        return
+    best, worst = max(known, key=lambda size: known[size]), min(known, key=lambda size: known[size])
+    shown = ", ".join(f"{size}: {rate:,.0f} documents/s" for size, rate in known.items())
+    yield Recommendation(
+        priority="low", topic="Batch size", action=f"insert in batches of {best}, unordered",
+        evidence=f"phase 08, {shown}", impact=f"{known[best] / known[worst]:.1f} times the rate of batches of {worst}",
+    )  # fmt: skip
+
+
+def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
+    if settings.validation_level == "strict" and settings.validation_action == "error":
+        return
+    yield Recommendation(
+        priority="medium", topic="Validator",
+        action="set validation_level strict and validation_action error once all writers use the pipeline",
+        evidence=f"validator runs {settings.validation_level} / {settings.validation_action} (phase 02's probes)",
+        impact="a malformed lead is refused instead of stored, and no lead is copied into the server's log",
+    )  # fmt: skip
+
+
+def _decisions(evidence: Evidence) -> Iterator[Recommendation]:
+    decisions: Sequence[dict[str, Any]] = evidence.fact("08", "decisions") or ()
+    for decision in decisions:
+        if decision.get("needed"):
+            yield Recommendation(
+                priority="high", topic=str(decision["topic"]).capitalize(), action=str(decision["action"]),
+                evidence=f"phase 08: {decision['because']}", impact="relieves what was full in the snapshot",
+            )  # fmt: skip
+
+
+def _email(found: Statistics, outliers: pd.DataFrame, settings: Settings) -> Iterator[Recommendation]:
+    without = found.total - found.email
+    if not without:
+        return
+    weak = ", ".join(outliers[outliers["field"] == "email"]["source"]) or "no source in particular"
+    share = found.percent(found.email) or 0.0
+    cost = cost_per_qualified(found, settings)
+    gain = ""
+    if cost is not None and found.email:
+        rate = found.qualified / found.email
+        better = settings.sprint_cost_usd / (found.qualified + 0.3 * without * rate)
+        gain = f"; if 30 % are found, cost per qualified lead goes from {cost:.2f} to about {better:.2f} USD"
+    yield Recommendation(
+        priority="high" if share <= settings.target_email_percent else "medium", topic="E-mail",
+        action="enrich leads that lack an e-mail, job titles that qualify first",
+        evidence=f"{without:,} of {found.total:,} leads have none ({share:.1f} % have one); weakest: {weak}",
+        impact=f"only a lead with an e-mail can qualify{gain}",
+    )  # fmt: skip
+
+
+def _company(found: Statistics, settings: Settings) -> Iterator[Recommendation]:
+    share = found.percent(found.company)
+    if share is None or share >= 99:
+        return
+    short = found.total - found.company
+    yield Recommendation(
+        priority="high" if share <= settings.target_company_percent else "low", topic="Company data",
+        action="look companies up by their website or LinkedIn page and fill in the industry",
+        evidence=f"{short:,} leads lack company_name or company_industry ({share:.1f} % have both)",
+        impact=f"up to {settings.points_company} quality points for each of {short:,} leads",
+    )  # fmt: skip
+
+
+def _odd(anomalies: Sequence[Anomaly], found: Statistics) -> Iterator[Recommendation]:
+    for each in anomalies:
+        if each.leads:
+            share = 100 * each.leads / max(1, found.total)
+            yield Recommendation(
+                priority="medium" if each.kind == "duplicate" or share >= 1 else "low", topic=each.name.capitalize(),
+                action=each.advice, evidence=f"{each.leads:,} leads ({share:.2f} %), in this analysis",
+                impact=each.meaning,
+            )  # fmt: skip
+
+
+def _score(found: Statistics) -> Iterator[Recommendation]:
+    if found.points_percent is None:
+        return
+    yield Recommendation(
+        priority="medium", topic="Quality score",
+        action="judge sources by quality points, or choose weights that add up to 100",
+        evidence=f"mean score {found.mean_score:.1f} of 100, mean points {found.mean_points:.1f} of {found.max_points}",
+        impact="a target that can be missed: today every valid lead scores 80 or more",
+    )  # fmt: skip
+
+
+def _growth(found: Statistics) -> Iterator[Recommendation]:
+    yield Recommendation(
+        priority="low", topic="Growth",
+        action="keep one replica set; plan a sharded cluster only beyond ten million leads",
+        evidence=f"{found.total:,} leads; everything fits in memory",
+        impact="no cost now; docs/architecture.md carries the plan",
+    )  # fmt: skip
+
+
+def recommendation_check(made: Sequence[Recommendation]) -> Check:
+    """Recommendations exist and each one has evidence and an estimate."""
+    bare = [each for each in made if not (each.evidence and each.impact and each.action)]
+    counts = ", ".join(f"{sum(1 for each in made if each.priority == name)} {name}" for name in _ORDER)
+    return judge("FIN-REC-001", len(bare) if made else None, evidence=f"{len(made)} recommendations: {counts}")
+
+
+def recommendations_frame(made: Sequence[Recommendation]) -> pd.DataFrame:
+    """A row a recommendation: priority, topic, action, evidence, impact."""
+    return pd.DataFrame([vars(each) for each in made], columns=["priority", "topic", "action", "evidence", "impact"])
