@@ -1,7 +1,7 @@
 """One vendor record as a lead: fields of the task book, each in its one form; repairs noted, oddities flagged.
 
-Nothing is lost: what a field cannot hold, or no field knows, goes to `additional_data`. Absent values are left out, never
-stored as null (a sparse unique index would hold them).
+Nothing is lost: what a field cannot hold, or no field knows, goes to `additional_data`. Absent values are left out,
+never stored as null (a sparse unique index would hold them).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
 
 
 def _address(draft: Draft) -> None:
-    """linkedin_url, and the member id where the address or a column tells it. A vanity address is preferred to a URN."""
+    """linkedin_url, and the member id where address or column tells it. A vanity address is preferred to a URN."""
     found: list[urls.CanonicalUrl] = []
     reason = ""
     raw_bad: Any = ""

@@ -14,8 +14,8 @@ __all__ = ["SELF_EMPLOYED", "company", "industry", "size", "website"]
 SELF_EMPLOYED = "Self-employed"
 
 _SELF = re.compile(
-    r"(?:i'?m\s+)?self[\s-]*employed(?:\s*[-/,|]?\s*freelanc\w*)?|freelanc(?:e|er|ing)|independent(?: contractor| consultant)?"
-    r"|(?:auto|aut[oó])[nô]om[oae]s?|selbst[äa]ndig|indépendante?",
+    r"(?:i'?m\s+)?self[\s-]*employed(?:\s*[-/,|]?\s*freelanc\w*)?|freelanc(?:e|er|ing)"
+    r"|independent(?: contractor| consultant)?|(?:auto|aut[oó])[nô]om[oae]s?|selbst[äa]ndig|indépendante?",
     re.IGNORECASE,
 )
 _NOBODY = frozenset(lexicon.phrases("no_company"))

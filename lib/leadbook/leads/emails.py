@@ -60,7 +60,7 @@ def _one(text: str) -> Email | None:
         return None
     if len(local) > 64 or not _PLAIN_LOCAL.fullmatch(local):
         try:
-            local = validate_email(text, check_deliverability=False).local_part
+            local = validate_email(text, check_deliverability=False, strict=True).local_part
         except (EmailNotValidError, UnicodeError, ValueError):
             return None
     key = key_form(f"{local}@{ascii_domain}")

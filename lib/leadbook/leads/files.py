@@ -1,4 +1,4 @@
-"""Bytes of an input file as UTF-8 chunks, whatever its compression and encoding. Both are known by content, not name."""
+"""An input file as UTF-8 chunks, whatever its compression and encoding, which are known by content, not by name."""
 
 from __future__ import annotations
 

@@ -13,10 +13,7 @@ __all__ = ["phrases", "table"]
 
 @cache
 def _page(name: str) -> dict[str, Any]:
-    page: dict[str, Any] = yaml.load(  # noqa: S506  (a safe loader, the fast one)
-        Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8"),
-        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-    )
+    page: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8"))
     return page
 
 

@@ -20,8 +20,8 @@ _PARENTHESES = re.compile(
 _LEADING = re.compile(r"(?:dr|prof|mr|mrs|ms|miss)\.?\s+(?=\S+\s+\S)", re.IGNORECASE)
 _CREDENTIAL_SHAPE = re.compile(r"[A-Z][A-Z0-9.&/®™+-]{1,9}")
 _COMPANY_WORDS = re.compile(
-    r"\b(?:inc|llc|l\.l\.c|ltd|limited|gmbh|corp|corporation|plc|pty|s\.?r\.?l|b\.v|s\.a\.s|pvt|llp|oy|aps|kft|sp\. z o\.o)\b\.?"
-    r"|\bco\.(?!\w)|\b(?:marketing|media|advertising|digital) agency\b",
+    r"\b(?:inc|llc|l\.l\.c|ltd|limited|gmbh|corp|corporation|plc|pty|s\.?r\.?l|b\.v|s\.a\.s|pvt|llp|oy|aps|kft"
+    r"|sp\. z o\.o)\b\.?|\bco\.(?!\w)|\b(?:marketing|media|advertising|digital) agency\b",
     re.IGNORECASE,
 )
 _NAMELESS = frozenset(lexicon.phrases("nameless"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from leadbook.leads import lexicon
 
-__all__ = ["Company", "Person", "companies", "person"]
+__all__ = ["TITLES", "Company", "Person", "companies", "draw_of", "person", "shuffled"]
 
 FIRST, LAST, TITLES, OTHER_TITLES, INDUSTRIES, _ADJECTIVES, _NOUNS = (
     lexicon.phrases(key, "people")
@@ -23,18 +23,19 @@ SIZES = (
     (2600, "1001-5000"),
     (14000, "10001+"),
 )
+AREA_CODES = lexicon.phrases("area_codes", "people")
 PLACES = (
-    # city, state as vendors write it, country, code, what stands before a fictional local number
-    ("Phoenix", "Arizona", "United States", "US", "+1602555"),
-    ("San Francisco", "California", "United States", "US", "+1415555"),
-    ("Austin", "Texas", "United States", "US", "+1512555"),
-    ("New York", "New York", "United States", "US", "+1212555"),
-    ("Chicago", "Illinois", "United States", "US", "+1312555"),
-    ("Seattle", "Washington", "United States", "US", "+1206555"),
-    ("Toronto", "Ontario", "Canada", "CA", "+1416555"),
-    ("London", "England", "United Kingdom", "GB", "+44207946"),
-    ("Berlin", "Berlin", "Germany", "DE", ""),
-    ("Sydney", "New South Wales", "Australia", "AU", "+6125550"),
+    # city, state and country as vendors write them, code; what stands before a local number of the range for fiction
+    ("Phoenix", "Arizona", "United States", "US", ""),
+    ("San Francisco", "California", "United States", "US", ""),
+    ("Austin", "Texas", "United States", "US", ""),
+    ("New York", "New York", "United States", "US", ""),
+    ("Chicago", "Illinois", "United States", "US", ""),
+    ("Seattle", "Washington", "United States", "US", ""),
+    ("Denver", "Colorado", "United States", "US", ""),
+    ("Toronto", "Ontario", "Canada", "CA", ""),
+    ("London", "England", "United Kingdom", "GB", "+442079460"),
+    ("Sydney", "New South Wales", "Australia", "AU", "+612555000"),
 )
 
 
@@ -68,7 +69,8 @@ class Person(NamedTuple):
 def companies() -> tuple[Company, ...]:
     """Four hundred companies, the same each time."""
     made = []
-    for number, (adjective, noun) in enumerate((a, n) for a in _ADJECTIVES for n in _NOUNS):
+    names = [(adjective, noun) for adjective in _ADJECTIVES for noun in _NOUNS]
+    for number, (adjective, noun) in enumerate(names):
         slug = f"{adjective}-{noun}".lower()
         employees, size = SIZES[number % len(SIZES)]
         made.append(
@@ -84,21 +86,34 @@ def companies() -> tuple[Company, ...]:
     return tuple(made)
 
 
+def draw_of(number: int, seed: int) -> int:
+    """What person `number` is drawn by, and their member id: a bijection of numbers below 2**32."""
+    return (number * 2654435761 + seed * 40503) & 0xFFFFFFFF
+
+
 def person(number: int, seed: int) -> Person:
     """Person `number` of the population `seed`; different numbers below 2**32 never share slug, member id or e-mail."""
-    draw = (number * 2654435761 + seed * 40503) & 0xFFFFFFFF  # a bijection of number: unique, and looks drawn
+    draw = draw_of(number, seed)
     first, last = FIRST[draw % len(FIRST)], LAST[(draw >> 8) % len(LAST)]
     company = companies()[(draw >> 4) % 400]
     place = PLACES[(draw >> 12) % len(PLACES)]
     titles = OTHER_TITLES if draw % 10 == 0 else TITLES
-    phone = f"{place[4]}0{draw % 1000:03d}" if place[4] else ""
-    if place[3] == "US" or place[3] == "CA":
-        phone = f"{place[4]}01{draw % 100:02d}"
-    low = f"{first}.{last}".lower()
+    if place[4]:
+        phone = f"{place[4]}{draw % 1000:03d}"[:12]
+    else:
+        phone = f"+1{AREA_CODES[(draw >> 9) % len(AREA_CODES)]}55501{draw % 100:02d}"
     return Person(
-        number, first, last, f"{first}-{last}-{draw:08x}".lower(), draw or 1, titles[(draw >> 6) % len(titles)], company, place,
-        f"{low}.{draw:x}@{company.domain}", phone,
-    )  # fmt: skip
+        number=number,
+        first=first,
+        last=last,
+        slug=f"{first}-{last}-{draw:08x}".lower(),
+        member_id=draw or 1,
+        title=titles[(draw >> 6) % len(titles)],
+        company=company,
+        place=place,
+        email=f"{first}.{last}.{draw:x}@{company.domain}".lower(),
+        phone=phone,
+    )
 
 
 def shuffled(counts: dict[str, int], generator: random.Random) -> list[str]:
@@ -106,8 +121,3 @@ def shuffled(counts: dict[str, int], generator: random.Random) -> list[str]:
     kinds = [kind for kind, count in counts.items() for _ in range(count)]
     generator.shuffle(kinds)
     return kinds
-
-
-def whole_place(place: tuple[Any, ...]) -> str:
-    """ "Phoenix, Arizona, United States"."""
-    return f"{place[0]}, {place[1]}, {place[2]}"

@@ -81,7 +81,9 @@ def _number(text: str, region: str | None) -> Phone | None:
     number, kind = found
     if kind in _TOLL_FREE:
         flags.append("toll_free")
-    elif region is not None and region not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code, ()):
+    elif region is not None and region not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(
+        number.country_code or 0, ()
+    ):
         flags.append("phone_country_mismatch")
     return Phone(phonenumbers.format_number(number, PhoneNumberFormat.E164), tuple(flags))
 

@@ -22,7 +22,7 @@ CITY_LENGTH, STATE_LENGTH, COUNTRY_LENGTH = 100, 50, 50
 
 
 class Place(NamedTuple):
-    """Any part may be empty. `is_area`: a metropolitan area stood for the city. `region`: the country's alpha-2 code."""
+    """Any part may be empty. `is_area`: an area stood for the city. `region`: the country's alpha-2 code."""
 
     city: str = ""
     state: str = ""
@@ -39,7 +39,7 @@ def _codes(entries: tuple[str, ...]) -> dict[str, str]:
 
 _STATES = {region: _codes(entries) for region, entries in lexicon.table("states").items()}
 _AREA = re.compile(
-    r"(?:greater\s+)?(?P<city>.+?)(?:\s*,?\s+(?:bay|city)?\s*(?:metropolitan|metro)?\s*(?:area|region|metroplex))",
+    r"(?:greater\s+)?(?P<city>.+?)(?:\s*,?\s+(?:bay)?\s*(?:metropolitan|metro)?\s*(?:area|region|metroplex))",
     re.IGNORECASE,
 )
 _GREATER = re.compile(r"greater\s+(?P<city>\w.*)", re.IGNORECASE)

@@ -20,7 +20,7 @@ class Title(NamedTuple):
     email: str
 
 
-_AT = re.compile(r"\s+(?:at|@)\s+|\s*@\s*(?=[A-Z])|\s+(?:bei|chez|presso|en)\s+(?=[A-Z])")
+_AT = re.compile(r"\s+(?:at|@)\s+|\s*@\s*(?=[A-Z])|\s+(?:bei|chez|presso)\s+(?=[A-Z])")
 _NEXT = re.compile(r"\s*[|•·]\s*|\s+[–—-]\s+|\s*;\s*")
 _ACRONYMS = frozenset(lexicon.phrases("acronyms"))
 _SMALL = frozenset(lexicon.phrases("small_words"))
@@ -46,8 +46,8 @@ def split_headline(headline: str) -> tuple[str, str]:
     if len(parts) == 2 and parts[0].strip():
         title = _NEXT.split(parts[0])[-1].strip(" ,|-–—•·")
         company = _NEXT.split(parts[1], maxsplit=1)[0].strip(" ,.|-–—•·")
-        if not is_placeholder(title) and not is_placeholder(company):
-            return title, company
+        if not is_placeholder(title):
+            return title, "" if is_placeholder(company) else company
     return ("" if is_placeholder(first) else first), ""
 
 
@@ -62,9 +62,9 @@ def _read(text: str) -> Title:
     email, text = emails.search(text)
     if is_placeholder(text):
         return Title("", "", email)
-    if " at " in text or "@" in text:
+    if _AT.search(text) is not None:
         title, company = split_headline(text)
-        if title and company:
+        if title:
             return Title(title, company, email)
     text = text.strip(" ,|-–—•·")
     return Title("" if is_placeholder(text) else text, "", email)

@@ -20,10 +20,10 @@ __all__ = ["TARGETS", "Plan", "RawRecord", "Vendor", "load_vendor", "problem_of"
 VENDORS = PROJECT / "params" / "vendors"
 
 TARGETS = (
-    "linkedin_url linkedin_slug member_id full_name first_name last_name job_title headline company_name company_website "
-    "company_industry company_size email email_status phone company_phone place location_city location_state "
-    "location_country country_code collected_at"
-).split()
+    *("linkedin_url", "linkedin_slug", "member_id", "full_name", "first_name", "last_name", "job_title", "headline"),
+    *("company_name", "company_website", "company_industry", "company_size", "email", "email_status", "phone"),
+    *("company_phone", "place", "location_city", "location_state", "location_country", "country_code", "collected_at"),
+)
 """What a vendor's columns can mean."""
 
 
@@ -190,6 +190,6 @@ def read_records(path: Path | str, vendor: Vendor) -> Iterator[RawRecord]:
     A broken record is counted and the rest goes on. Raises InputFileError for a file that is no data of this vendor:
     missing, empty, truncated, another format, or an answer that says the data are not ready.
     """
-    from leadbook.leads.records import read  # noqa: PLC0415  (records needs RawRecord)
+    from leadbook.leads.records import read
 
     return read(Path(path), vendor)
