@@ -1,23 +1,22 @@
-"""Tiny notebooks for the runner's tests, and what they record with: the contract of a phase without any server."""
+"""Tiny notebooks for the runner's tests."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import nbformat
-import scrapbook
 
 PARAMETERS = 'profile = "rehearsal"  # profile\nrun_dir = ""  # records\ndatabase = "d"  # database'
-OPEN = "from tests.runner_notebooks import Book\nbook = Book(run_dir, '{phase}')"
+OPEN = "from tests.runner_book import Book\nbook = Book(run_dir, '{phase}')"
 PASSES = "book.check('T-{phase}-001', 'pass', 12.5)"
 CLOSE = "book.close()"
 
 
 def make(folder: Path, phase: str, *cells: str, name: str = "phase", parameters: str = PARAMETERS) -> Path:
     """A notebook `NN_name.ipynb` whose code cells are the parameters, `OPEN` and `cells`."""
-    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "P", "language": "python"}})
+    nb = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "P", "language": "python"}}
+    )
     tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     title = nbformat.v4.new_markdown_cell(f"# {phase} {name}")
     code = [nbformat.v4.new_code_cell(source.format(phase=phase)) for source in (OPEN, *cells)]
@@ -26,42 +25,3 @@ def make(folder: Path, phase: str, *cells: str, name: str = "phase", parameters:
     path = folder / f"{phase}_{name}.ipynb"
     nbformat.write(nb, path)
     return path
-
-
-class Book:
-    """Writes the same scraps and record file as `leadbook.phase.Phase`."""
-
-    def __init__(self, run_dir: str, phase: str) -> None:
-        self.phase, self.path = phase, Path(run_dir) / "records" / f"{phase}.json"
-        self.record: dict[str, Any] = {"phase": phase, "checks": [], "facts": {}, "documents": [], "closed": None}
-        self._put("opened", {"phase": phase, "title": f"Title {phase}", "profile": "rehearsal"})
-
-    def _put(self, part: str, data: Any) -> None:
-        self.record[part] = data
-        self._save(part, data)
-
-    def _save(self, name: str, data: Any) -> None:
-        scrapbook.glue(f"{self.phase}/{name}", data, encoder="json")
-        self.path.write_text(json.dumps(self.record))
-
-    def check(self, check_id: str, verdict: str, measured: Any = None) -> None:
-        data = {
-            "id": check_id, "title": "rate of inserts", "phase": self.phase, "steps": ["1.1.1.1"], "verdict": verdict,
-            "target": ">= 10 documents/s", "measured": measured, "unit": "documents/s", "evidence": "counted",
-            "remedy": "insert faster", "source": "", "kind": "measured", "taken_at": "2026-01-01T00:00:00+00:00",
-        }  # fmt: skip
-        self.record["checks"].append(data)
-        self._save(f"check/{check_id}", data)
-
-    def fact(self, name: str, value: Any) -> None:
-        self.record["facts"][name] = value
-        self._save(f"fact/{name}", value)
-
-    def document(self, slug: str, text: str) -> None:
-        (self.path.parents[1] / "documents" / f"{slug}.md").write_text(text)
-        entry = {"title": slug, "audience": ["Technical Lead"], "path": f"documents/{slug}.md"}
-        self.record["documents"].append({"slug": slug, **entry})
-        self._save(f"document/{slug}", entry)
-
-    def close(self) -> None:
-        self._put("closed", {"verdict": "pass", "counts": {}, "at": "2026-01-01T00:00:00+00:00"})

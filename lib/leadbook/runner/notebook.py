@@ -98,6 +98,10 @@ def _keep(session: Session, directory: RunDirectory) -> None:
     """Save the executed copy as far as it got, giving the ballast back where the disk was full."""
     if session.notebook is not None:
         notebook = without_banners(session.notebook)  # papermill adds its own, which would shift the cells' numbers
+        for cell in notebook.cells:
+            cell.source = session.redactor.text(cell.source)
+        marks = notebook.metadata.get("papermill", {})
+        marks["parameters"] = session.redactor.tree(dict(marks.get("parameters", {})))
         with suppress(OSError):
             directory.insist(lambda: write_notebook(notebook, session.output))
 

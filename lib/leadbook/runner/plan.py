@@ -84,10 +84,11 @@ def make(
     _check_parameters(values, frozenset().union(*(step.declared for step in steps)))
     if only is not None and start is not None:
         raise UsageError("--only and --from exclude each other")
-    wanted = _phase(only or start, steps) if only or start else None
+    named = only if only is not None else start
+    wanted = _phase(named, steps) if named is not None else None
     chosen = []
     for step in steps:
-        asked = wanted is None or (step.phase == wanted if only else step.phase >= wanted)
+        asked = wanted is None or (step.phase == wanted if only is not None else step.phase >= wanted)
         chosen.append(Step(**{**step.__dict__, "asked": asked}))
     return chosen
 
@@ -104,9 +105,9 @@ def _check_parameters(values: Mapping[str, Any], declared: frozenset[str]) -> No
             )
 
 
-def _phase(text: str | None, steps: list[Step]) -> str:
+def _phase(text: str, steps: list[Step]) -> str:
     """`3`, `03` and `03_benchmarks` all name phase 03."""
-    match = re.fullmatch(r"0?(\d)(_\w+)?", (text or "").strip())
+    match = re.fullmatch(r"0?(\d)(_\w+)?", text.strip())
     wanted = f"0{match[1]}" if match else ""
     numbers = [step.phase for step in steps]
     if wanted not in numbers:

@@ -1,0 +1,49 @@
+"""What the runner's test notebooks record with: the contract of a phase, without servers and heavy imports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from IPython.display import display
+
+
+class Book:
+    """Writes the same scraps and record file as `leadbook.phase.Phase`."""
+
+    def __init__(self, run_dir: str, phase: str) -> None:
+        self.phase, self.path = phase, Path(run_dir) / "records" / f"{phase}.json"
+        self.record: dict[str, Any] = {"phase": phase, "checks": [], "facts": {}, "documents": [], "closed": None}
+        self._put("opened", {"phase": phase, "title": f"Title {phase}", "profile": "rehearsal"})
+
+    def _put(self, part: str, data: Any) -> None:
+        self.record[part] = data
+        self._save(part, data)
+
+    def _save(self, name: str, data: Any) -> None:
+        payload = {"name": f"{self.phase}/{name}", "data": data, "encoder": "json", "version": 1}
+        display({"application/scrapbook.scrap.json+json": payload}, raw=True)  # as scrapbook.glue, without its import
+        self.path.write_text(json.dumps(self.record))
+
+    def check(self, check_id: str, verdict: str, measured: Any = None) -> None:
+        data = {
+            "id": check_id, "title": "rate of inserts", "phase": self.phase, "steps": ["1.1.1.1"], "verdict": verdict,
+            "target": ">= 10 documents/s", "measured": measured, "unit": "documents/s", "evidence": "counted",
+            "remedy": "insert faster", "source": "", "kind": "measured", "taken_at": "2026-01-01T00:00:00+00:00",
+        }  # fmt: skip
+        self.record["checks"].append(data)
+        self._save(f"check/{check_id}", data)
+
+    def fact(self, name: str, value: Any) -> None:
+        self.record["facts"][name] = value
+        self._save(f"fact/{name}", value)
+
+    def document(self, slug: str, text: str) -> None:
+        (self.path.parents[1] / "documents" / f"{slug}.md").write_text(text)
+        entry = {"title": slug, "audience": ["Technical Lead"], "path": f"documents/{slug}.md"}
+        self.record["documents"].append({"slug": slug, **entry})
+        self._save(f"document/{slug}", entry)
+
+    def close(self) -> None:
+        self._put("closed", {"verdict": "pass", "counts": {}, "at": "2026-01-01T00:00:00+00:00"})

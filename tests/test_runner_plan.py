@@ -1,0 +1,95 @@
+"""Which notebooks a run takes, with which parameters, and what it refuses before anything starts."""
+
+from pathlib import Path
+
+import pytest
+from tests.runner_notebooks import CLOSE, PARAMETERS, make
+
+from leadbook.errors import InputFileError, ParameterError, UsageError
+from leadbook.runner import plan
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for phase in ("02", "01", "10"):
+        make(tmp_path, phase, CLOSE)
+    (tmp_path / "draft.ipynb").write_text("{}")
+    return tmp_path
+
+
+def asked(steps: list[plan.Step]) -> list[str]:
+    return [step.phase for step in steps if step.asked]
+
+
+def test_notebooks_run_in_the_order_of_their_numbers_and_others_are_left_alone(folder):
+    assert [step.phase for step in plan.discover(folder)] == ["01", "02", "10"]
+
+
+def test_two_notebooks_of_one_number_are_refused(folder):
+    make(folder, "02", CLOSE, name="other")
+    with pytest.raises(UsageError, match=r"02_other\.ipynb and 02_phase\.ipynb"):
+        plan.discover(folder)
+
+
+def test_a_folder_without_notebooks_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="holds no notebook"):
+        plan.discover(tmp_path)
+
+
+def test_a_broken_notebook_file_is_one_clear_line(folder):
+    (folder / "03_x.ipynb").write_text("{")
+    with pytest.raises(InputFileError, match=r"03_x\.ipynb"):
+        plan.discover(folder)
+
+
+def test_a_notebook_that_would_lose_its_records_is_refused(tmp_path):
+    make(tmp_path, "01", CLOSE, parameters='profile = "rehearsal"')
+    with pytest.raises(InputFileError, match="does not declare run_dir"):
+        plan.discover(tmp_path)
+
+
+def test_each_notebook_is_given_only_the_keys_that_it_declares(folder):
+    make(folder, "03", CLOSE, parameters=PARAMETERS + "\nmembers = 3  # how many = members")
+    steps = plan.make({"members": 1, "profile": "ci"}, notebooks=folder)
+    given = {step.phase: step.parameters({"members": 1, "profile": "ci"}, folder) for step in steps}
+    assert given["01"] == {"profile": "ci", "run_dir": str(folder)}
+    assert given["03"] == {"profile": "ci", "members": 1, "run_dir": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"memebers": 1}, "did you mean 'members'"),
+        ({"members": 1}, "no notebook declares it"),
+        ({"database": 5}, "got 5"),
+        ({"database": "mongodb://u:hunter2@h/db"}, "environment variable"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_starts(folder, values, message):
+    with pytest.raises(ParameterError, match=message):
+        plan.make(values, notebooks=folder)
+
+
+def test_defaults_that_nobody_declares_and_the_runners_own_keys_are_welcome(folder):
+    assert plan.make({"members": 3, "cell_timeout_s": 5}, notebooks=folder)
+
+
+@pytest.mark.parametrize("text", ["2", "02", "02_phase"])
+def test_one_phase_is_named_by_number_or_by_file(folder, text):
+    assert asked(plan.make({}, only=text, notebooks=folder)) == ["02"]
+
+
+def test_from_takes_the_later_ones_too(folder):
+    make(folder, "05", CLOSE)
+    assert asked(plan.make({}, start="02", notebooks=folder)) == ["02", "05", "10"]
+
+
+@pytest.mark.parametrize("text", ["07", "x", "", "1e"])
+def test_a_phase_that_does_not_exist_is_refused(folder, text):
+    with pytest.raises(UsageError, match="there is no phase"):
+        plan.make({}, only=text, notebooks=folder)
+
+
+def test_only_and_from_exclude_each_other(folder):
+    with pytest.raises(UsageError, match="exclude"):
+        plan.make({}, only="01", start="02", notebooks=folder)
