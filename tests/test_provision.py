@@ -162,6 +162,13 @@ def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) ->
     }  # fmt: skip
 
 
+def test_round_trips_are_tabled(mongo: Client) -> None:
+    frame = provision.latency_frame([provision.mongodb_latency(mongo, 5), None])
+    assert list(frame.columns) == list(provision.LATENCY_COLUMNS)
+    row = frame.iloc[0]
+    assert (row["service"], row["pings"]) == ("MongoDB", 5) and 0 < row["p50"] <= row["p99"]
+
+
 # --------------------------------------------------------------------------------------------------- bare servers
 
 

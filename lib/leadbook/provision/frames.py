@@ -30,13 +30,7 @@ MEMBER_COLUMNS = {
 def latency_frame(latencies: Iterable[Latency | None]) -> pd.DataFrame:
     """One row a service; columns as `LATENCY_COLUMNS`."""
     rows = [
-        [
-            each.service,
-            len(each.samples_ms),
-            round(each.p50_ms, 3),
-            round(each.p99_ms, 3),
-            round(max(each.samples_ms), 3),
-        ]
+        [each.service, len(each.samples_ms), round(each.p50_ms, 3), round(each.p99_ms, 3)]
         for each in latencies
         if each is not None
     ]
