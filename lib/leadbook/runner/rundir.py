@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ class RunDirectory:
                 (self.path / name).mkdir()
             self._ballast.write_bytes(os.urandom(1 << 16) * (BALLAST_BYTES >> 16))
         except OSError as error:
-            self._ballast.unlink(missing_ok=True)
+            shutil.rmtree(self.path, ignore_errors=True)
             raise UsageError(f"{base}: cannot keep a run here ({error.strerror}); choose another with --out") from error
 
     def release(self) -> bool:

@@ -1,0 +1,176 @@
+"""Whole runs of tiny notebooks: the verdict, the report whatever happens, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.runner_notebooks import CLOSE, PASSES, make
+
+from leadbook import checks, runner
+from leadbook.checks import Definition
+from leadbook.errors import UsageError
+from leadbook.runner.kernels import RUN_ID
+from leadbook.settings import PROJECT
+
+SLEEPS = "import time, pathlib; pathlib.Path(run_dir, 'asleep').touch(); time.sleep(120)"
+EXPECTED = {
+    f"T-0{n}-001": Definition(id=f"T-0{n}-001", title="rate", phase=f"0{n}", steps=("1.1.1.1",)) for n in (1, 2, 3)
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three notebooks, and a catalogue that expects one check of each."""
+    monkeypatch.setattr(checks, "catalogue", lambda: EXPECTED)
+    for phase in ("01", "02", "03"):
+        make(tmp_path / "nb", phase, PASSES, CLOSE)
+    return tmp_path
+
+
+def go(folder: Path, values=None, **options) -> runner.RunResult:
+    return runner.run(values or {}, out=folder / "out", notebooks=folder / "nb", **options)
+
+
+def results(run: runner.RunResult) -> dict:
+    return json.loads((run.directory / "checks.json").read_text())
+
+
+def test_one_phase_that_passes_is_partial_and_no_go(folder):
+    stopped = []
+    found = go(folder, only="02", on_exit=lambda: stopped.append(1))
+    assert (found.verdict, found.exit_status, stopped) == ("PARTIAL", 0, [1])
+    assert "1 of 9 phases" in found.reason
+    names = {str(path.relative_to(found.directory)) for path in found.directory.rglob("*") if path.is_file()}
+    wanted = {"index.html", "02_phase.html", "notebooks/02_phase.ipynb", "checks.json", "junit.xml", "manifest.json"}
+    assert wanted <= names and not any(name.startswith(".") for name in names)
+    assert (folder / "out" / "latest").resolve() == found.directory
+    states = {phase["phase"]: phase["status"] for phase in results(found)["phases"]}
+    assert states["02"] == "ran" and states["01"] == states["03"] == "not run"
+
+
+def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_not_measured(folder):
+    make(folder / "nb", "02", "book.check('T-02-009', 'fail', 1.0)", CLOSE)
+    found = go(folder, start="02")
+    assert (found.verdict, found.exit_status) == ("PARTIAL", 1)
+    verdicts = {check["id"]: check["verdict"] for check in results(found)["checks"]}
+    assert verdicts["T-02-009"] == "fail" and verdicts["T-02-001"] == "not measured" and verdicts["T-03-001"] == "pass"
+
+
+def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder):
+    make(folder / "nb", "02", PASSES, "import os; os.kill(os.getpid(), 9)", CLOSE)
+    found = go(folder)
+    assert (found.verdict, found.exit_status) == ("BROKEN", 2)
+    assert "Phase 02, Title 02, broke: cell 6 of 7 (`import os; os.kill(os.getpid(), 9)`)" in found.reason
+    assert "Not run: 03" in found.reason
+    index, page = found.index.read_text(), (found.directory / "02_phase.html").read_text()
+    assert "BROKEN" in index and "killed by SIGKILL" in index
+    assert "Stopped at cell 6 of 7" in page and 'id="stopped"' in page
+    assert "killed by SIGKILL" in (found.directory / "junit.xml").read_text()
+
+
+def test_nothing_but_nine_phases_can_be_go(folder):
+    for path in list((folder / "nb").iterdir())[1:]:
+        path.unlink()
+    found = go(folder)
+    assert (found.verdict, found.exit_status) == ("BROKEN", 2) and "05, 06, 07, 08, 09" in found.reason
+
+
+def test_no_secret_reaches_any_file(folder, monkeypatch):
+    password = 'p"ä&s<s 22'
+    monkeypatch.setenv("MONGODB_URI", "mongodb://app:hunter%4022@example.invalid/db")
+    monkeypatch.setenv("CRM_API_KEY", "key-12345678")
+    leaks = (
+        "import os; uri = os.environ['MONGODB_URI']; print(uri, 'hunter@22')",
+        "open(run_dir + '/leak.txt', 'w').write(uri)",
+        "book.document('guide', '# Guide\\n' + os.environ['CRM_API_KEY'] + ' hunter%4022')",
+        f"book.fact('x', {password!r}); os.write(2, b'raw key-12345678')",
+        PASSES, CLOSE, "import warnings; warnings.warn('hunter@22')",
+    )  # fmt: skip
+    make(folder / "nb", "02", *leaks)
+    found = go(folder, only="02", secrets=[password])
+    escaped = (json.dumps(password)[1:-1], "p&quot;ä")
+    for path in found.directory.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            for secret in (
+                "hunter@22",
+                "hunter%4022",
+                "key-12345678",
+                password,
+                json.dumps(password)[1:-1],
+                "p&quot;ä",
+            ):
+                assert secret not in text, (path.name, secret)
+    assert "leak.txt" in " ".join(found.record.warnings) and found.exit_status == 0
+
+
+def test_a_run_directory_that_cannot_be_made_is_one_clear_line(folder):
+    (folder / "out").write_text("a file")
+    with pytest.raises(UsageError, match="choose another with --out"):
+        go(folder, only="01")
+
+
+# ------------------------------------------------------------------------------------------------ signals, leftovers
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """A runner of its own whose second notebook sleeps; returned once it does."""
+    make(folder / "nb", "01", PASSES, SLEEPS, CLOSE)
+    code = (
+        "import sys; from pathlib import Path; from leadbook import checks, runner; checks.catalogue = dict\n"
+        "found = runner.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'),"
+        " on_exit=lambda: print('servers stopped'))\n"
+        "print(found.reason); sys.exit(found.exit_status)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("out/*/asleep")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def alive(folder: Path) -> list[psutil.Process]:
+    """Processes that still bear the mark of a run in this folder."""
+    marks = {path.name for path in (folder / "out").iterdir()}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(RUN_ID) in marks and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number):
+    process = start(folder)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"interrupted by {number.name}" in said and "servers stopped" in said
+    assert not alive(folder)
+    (index,) = folder.glob("out/2*/index.html")
+    assert f"interrupted by {number.name}" in index.read_text()
+
+
+def test_no_kernel_outlives_a_killed_runner(folder):
+    process = start(folder)
+    assert alive(folder)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 30
+    while alive(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
