@@ -235,6 +235,16 @@ def test_probes_find_what_warn_lets_in_and_error_refuses(applied, settings):
     assert not [name for name in applied.database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
 
 
+def test_a_warning_validator_puts_whole_leads_into_the_servers_log(applied, admin, settings):
+    _, checks = schema.probe_audit(applied, settings, admin)
+    (check,) = [check for check in checks if check.id == "MDB-SCH-009"]
+    assert "its log holds" in check.evidence
+    run = schema.probe(applied, "moderate", "warn")
+    assert probes.logged_documents(admin, run) >= 2
+    assert probes.logged_documents(None, run) is None
+    assert probes.logged_documents(applied.database.client, run) is None
+
+
 def test_under_strict_error_the_recommendation_is_to_keep_it(applied, admin, strict):
     schema.apply(applied, admin, strict)
     runs, checks = schema.probe_audit(applied, strict)

@@ -22,7 +22,8 @@ _RECOVERY_STEPS = """\
 4. Compare: count, content hash, indexes, validator, and the server's `validate` on the copy.
 5. Rename the damaged collection away and the copy into its place (`renameCollection`); drop nothing yet.
 6. **Delete the duplicate keys in Redis** (`lead:linkedin:*`, `lead:email:*`). A restore takes leads out of MongoDB that
-   Redis still calls known; a pipeline that believed it would lose them. They come back as the pipeline runs.
+   Redis still calls known; a writer that believed it would lose them. (This pipeline's keys name the collection's UUID:
+   a copy renamed into place has another one, but an Atlas snapshot brings the old one back.)
 7. Ingest the vendor files since the backup again. Files are idempotent: known leads are skipped, lost ones return.
 8. Start the writers and run notebooks 02 and 07.
 """
@@ -71,7 +72,7 @@ def procedures(
 **Schedule.** Atlas takes continuous backups or snapshots by itself; they are kept {settings.target_backup_days} days
 or longer. Before each sprint, and before every change of schema, this runbook's own logical backup is taken too. What
 can be lost (recovery point) is what was written since the last backup: with hourly snapshots up to one hour of leads
-(about {number(settings.target_leads_per_hour)} at the planned rate), with Atlas continuous backup up to a minute. Leads
+(about {settings.target_leads_per_hour:,.0f} at the planned rate), with Atlas continuous backup up to a minute. Leads
 whose vendor files are kept can be ingested again, so that nothing is lost for good.
 
 **Location.** Atlas keeps its backups itself. Logical backups lie in `{settings.backup_dir or ".leadbook/backups"}` of

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from leadbook.checks import Check, errored, judge, warned
-from leadbook.schema.probes import ProbeRun, probe_modes
+from leadbook.schema.probes import ProbeRun, logged_documents, probe_modes
 from leadbook.settings import Settings
 
 __all__ = ["probe_audit", "recommendation"]
@@ -26,8 +27,13 @@ _STRICT = {"MDB-PRB-005": "missing field", "MDB-PRB-006": "wrong type"}
 _WHOLE, _REFUSES = "MDB-PRB-008", "MDB-SCH-009"
 
 
-def probe_audit(leads: Collection[dict[str, Any]], settings: Settings) -> tuple[list[ProbeRun], list[Check]]:
-    """Run the probes under each validation setting and check what the server did. Leaves nothing behind."""
+def probe_audit(
+    leads: Collection[dict[str, Any]], settings: Settings, admin: MongoClient[dict[str, Any]] | None = None
+) -> tuple[list[ProbeRun], list[Check]]:
+    """Run the probes under each validation setting and check what the server did. Leaves nothing behind.
+
+    `admin` reads the server's log, where a warning validator puts whole documents.
+    """
     try:
         runs = probe_modes(leads, settings)
     except (PyMongoError, LookupError) as error:
@@ -39,7 +45,7 @@ def probe_audit(leads: Collection[dict[str, Any]], settings: Settings) -> tuple[
     checks += [_outcome(check_id, strict, name) for check_id, name in _STRICT.items()]
     remaining = sum(run.remaining for run in runs)
     checks.append(judge(_WHOLE, remaining, evidence=f"counted in {', '.join(run.subject for run in runs)}"))
-    return runs, [*checks, _refuses(configured)]
+    return runs, [*checks, _refuses(configured, logged_documents(admin, configured))]
 
 
 def _outcome(check_id: str, run: ProbeRun, name: str) -> Check:
@@ -49,10 +55,12 @@ def _outcome(check_id: str, run: ProbeRun, name: str) -> Check:
     return judge(check_id, result.as_expected, evidence=evidence)
 
 
-def _refuses(run: ProbeRun) -> Check:
+def _refuses(run: ProbeRun, logged: int | None) -> Check:
     let_in = [name for name in ("missing field", "wrong type") if run.outcome(name).outcome == "stored"]
     if let_in:
-        return warned(_REFUSES, len(let_in), evidence=f"under {run.mode} the server stored: {', '.join(let_in)}")
+        told = "not read" if logged is None else f"holds {logged} of the probe leads whole"
+        stored = f"under {run.mode} the server stored: {', '.join(let_in)}; its log {told}"
+        return warned(_REFUSES, len(let_in), evidence=stored)
     return judge(_REFUSES, 0, evidence=f"under {run.mode} the server refused every invalid probe")
 
 

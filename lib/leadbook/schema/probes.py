@@ -13,16 +13,19 @@ from secrets import token_hex
 from typing import Any
 
 from bson import ObjectId
+from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import WriteError
+from pymongo.errors import PyMongoError, WriteError
 
 from leadbook.schema.scratch import scratch
 from leadbook.schema.validator import DEFAULTS, TIMESTAMPS
 from leadbook.settings import Settings
 
-__all__ = ["PROBES", "Probe", "ProbeResult", "ProbeRun", "probe", "probe_modes", "sample_lead"]
+__all__ = ["PROBES", "Probe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes", "sample_lead"]
 
 _SOURCE = "leadbook-probe"
+WOULD_FAIL = 20294
+"""Id of the log message "Document would fail validation"."""
 STORED, DUPLICATE, INVALID = "stored", "refused: duplicate key", "refused: failed validation"
 
 
@@ -71,13 +74,18 @@ PROBES: tuple[Probe, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeResult:
-    """What the server did. outcome: stored, or refused and why.  code: the server's error code, None when stored."""
+    """What the server did.
+
+    outcome: stored, or refused and why.  code: the server's error code, None when stored.  key: part of the probe's URL
+    and e-mail that no other document has.
+    """
 
     probe: Probe
     outcome: str
     expected: str
     code: int | None = None
     detail: str = ""
+    key: str = ""
 
     @property
     def as_expected(self) -> bool:
@@ -141,7 +149,7 @@ def _attempt(collection: Collection[dict[str, Any]], one: Probe, level: str, act
         outcome, detail = _refusal(error)
     finally:
         collection.delete_many({"data_source": _SOURCE})
-    return ProbeResult(probe=one, outcome=outcome, expected=expected, code=code, detail=detail)
+    return ProbeResult(probe=one, outcome=outcome, expected=expected, code=code, detail=detail, key=key)
 
 
 def _lead(key: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,3 +195,18 @@ def probe_modes(collection: Collection[dict[str, Any]], settings: Settings) -> l
         with scratch(collection.database, "probe", settings, level=level, action=action) as trial:
             runs.append(probe(trial, level, action))
     return runs
+
+
+def logged_documents(admin: MongoClient[dict[str, Any]] | None, run: ProbeRun) -> int | None:
+    """How many of the run's documents the server wrote whole into its log. None where the log may not be read.
+
+    Reads the last 1,024 lines by getLog, which needs clusterMonitor.
+    """
+    if admin is None:
+        return None
+    try:
+        lines = admin.admin.command("getLog", "global")["log"]
+    except PyMongoError:
+        return None
+    warnings = [line for line in lines if f'"id":{WOULD_FAIL}' in line]
+    return sum(any(result.key in line for line in warnings) for result in run.results)
