@@ -270,6 +270,12 @@ def test_dying_server_tells_why_in_one_line(settings: Settings, folder: Path, mo
     assert servers.status(folder) is None
 
 
+def test_unusable_folder_is_one_line(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ServerError, match=r"cannot use .*LEADBOOK_STATE"):
+        only_redis(settings, tmp_path / "file" / "state")
+
+
 def test_long_folder_works(settings: Settings, tmp_path: Path) -> None:
     """Longer than a UNIX socket's path may be, with a space and a letter beyond ASCII."""
     folder = tmp_path / ("långt namn " * 10) / ("x" * 100)

@@ -174,7 +174,7 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
     except TimeoutError as error:
         raise ServerError(f"{error}; another command is starting or stopping the servers") from None
-    except PermissionError as error:
+    except OSError as error:  # no permission, no space, a file in the way
         raise ServerError(f"cannot use {folder}: {error.strerror}; name another folder by LEADBOOK_STATE") from None
 
 
