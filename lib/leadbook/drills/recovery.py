@@ -28,6 +28,7 @@ from leadbook.drills.damage import Damage, abort, corrupt
 from leadbook.drills.restore import Restored, drop_restored, restore
 from leadbook.drills.verify import Verification, verify
 from leadbook.errors import LeadbookError, RefusedError
+from leadbook.schema import sweep
 from leadbook.settings import Settings
 
 __all__ = [
@@ -84,6 +85,7 @@ def backup_audit(database: Database[Document], settings: Settings) -> tuple[Back
     """Dump the three collections into the backups folder and verify the dump byte by byte."""
     try:
         folder = backups_folder(settings)
+        sweep(database)
         _forget_old_rehearsals(folder)
         backup = back_up(database, collections_of(settings), folder, settings)
         found = verify(backup.path)

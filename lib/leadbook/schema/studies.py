@@ -16,6 +16,7 @@ from leadbook.schema.contracts import measure_contracts, realistic
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import Advice, IndexUsage, Selectivity, advise, index_sizes, index_usage, selectivity
 from leadbook.schema.indexes import IndexSpec
+from leadbook.schema.scratch import sweep
 from leadbook.schema.state import actual
 from leadbook.settings import Settings
 
@@ -70,6 +71,7 @@ def study(
     end; use ($indexStats, read by `admin` where given) is that of `leads`. A server error becomes `error` checks.
     """
     try:
+        sweep(leads.database)
         with realistic(leads, settings, sample) as subject:
             queries = measure_contracts(subject)
             review, advised = _review(leads, subject, admin)
@@ -174,4 +176,8 @@ def _advice_check(check_id: str, kind: str, advice: Iterable[Advice]) -> Check:
     mine = [one for one in advice if one.kind == kind]
     if not mine:
         return judge(check_id, 0, evidence=f"no {kind} found")
-    return warned(check_id, len(mine), evidence="; ".join(f"{one.index}: {one.evidence}" for one in mine))
+    return warned(check_id, len(mine), evidence="; ".join(_said(one) for one in mine))
+
+
+def _said(advice: Advice) -> str:
+    return advice.evidence if advice.evidence.startswith(advice.index) else f"{advice.index}: {advice.evidence}"
