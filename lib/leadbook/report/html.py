@@ -26,6 +26,8 @@ from leadbook.report.tables import measured_text, target_text
 __all__ = ["document_page", "environment", "page", "page_links", "seconds_text", "state"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+LONGEST_TEXT = 20_000
+"""Characters of one printed output that a page shows."""
 _BANNERS = {"papermill-error-cell-tag", "leadbook-broken"}
 
 
@@ -149,7 +151,7 @@ def _prepared(notebook: NotebookNode, phase: PhaseRecord) -> NotebookNode:
     for number, cell in enumerate(cells, start=1):
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if _visible(output)]
+        cell.outputs = [_shortened(output) for output in cell.outputs if _visible(output)]
         cell.metadata["lb_label"] = _label(cell)
         cell.metadata["lb_stopped"] = number == stopped
         cell.metadata["lb_unrun"] = stopped is not None and number > stopped
@@ -159,6 +161,15 @@ def _prepared(notebook: NotebookNode, phase: PhaseRecord) -> NotebookNode:
 
 def _visible(output: NotebookNode) -> bool:
     return not ("data" in output and all(kind.startswith("application/") for kind in output.data))
+
+
+def _shortened(output: NotebookNode) -> NotebookNode:
+    """A flood of printed text, cut in its middle; the notebook keeps it whole."""
+    if output.output_type == "stream" and len(output.text) > LONGEST_TEXT:
+        half, left_out = LONGEST_TEXT // 2, len(output.text) - LONGEST_TEXT
+        middle = f"\n… {left_out:,} characters left out here; the executed notebook keeps them …\n"
+        output.text = output.text[:half] + middle + output.text[-half:]
+    return output
 
 
 def _label(cell: NotebookNode) -> str:

@@ -85,7 +85,8 @@ def _papermill(path: Path, parameters: dict[str, Any], session: Session) -> str:
     except DeadKernelError:
         return exit_reason(session.kernels.exit_status)
     except OSError as error:
-        return f"{error.strerror or error}: {Path(str(error.filename)).name}" if error.filename else str(error)
+        what = error.strerror or str(error)
+        return f"{what}: {Path(str(error.filename)).name}" if error.filename else what
     except Exception as error:  # noqa: BLE001  papermill and its parts may raise anything; none of it is a pass
         if session.kernels.exit_status is not None and "ernel" in str(error):
             return f"{exit_reason(session.kernels.exit_status)} before it was ready"

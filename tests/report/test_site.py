@@ -1,0 +1,212 @@
+"""The report as files: everything offline, everything escaped, everything there."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from tests import made_run as made
+
+from leadbook.checks import Verdict, catalogue
+from leadbook.errors import InputFileError
+from leadbook.report import gates, junit, site
+from leadbook.report.offline import contained
+from leadbook.report.records import PHASES, Document, read_run
+from leadbook.settings import Redactor
+
+OUTPUTS = [
+    nbformat.v4.new_output("stream", name="stdout", text="printed <i>text</i> " + "x" * 30_000),
+    nbformat.v4.new_output("display_data", {"text/html": "<script>alert(1)</script><b onclick='x()'>bold</b>"}),
+    nbformat.v4.new_output("display_data", {"text/html": '<img src="https://evil.example/p.png" alt="pic">'}),
+    nbformat.v4.new_output("display_data", {"text/html": '<style>@import "https://evil.example/a.css";</style>'}),
+    nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo=", "text/plain": "plot"},
+                           metadata={"image/png": {"alt": "Rates by batch"}}),
+    nbformat.v4.new_output("display_data", {"application/javascript": "alert(2)"}),
+    nbformat.v4.new_output("display_data", {"application/scrapbook.scrap.json+json": {"name": "03/opened"}}),
+    nbformat.v4.new_output("display_data", {"text/markdown": "See [docs](https://docs.example/x) and `code`"}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A run's directory with the executed notebook of phase 03 and one document."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "documents").mkdir()
+    links = "[out](https://x.example) [more](other.md)"
+    text = f"# Guide\n\n<script>alert(3)</script>\n\n{links}\n\n| a | b |\n|--|--|\n| 1 | 2 |"
+    (tmp_path / "documents" / "guide.md").write_text(text)
+    cells = [
+        nbformat.v4.new_markdown_cell(
+            "# 03 Benchmarks\n\nBefore: [02](02_x.ipynb), [04](04_y.ipynb), [web](https://a.example)"
+        ),
+        nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]}, execution_count=1),
+        nbformat.v4.new_markdown_cell("## 3.1 Inserts & more"),
+        nbformat.v4.new_code_cell("url = 'https://www.linkedin.com/in/x'", outputs=OUTPUTS, execution_count=2),
+        nbformat.v4.new_code_cell("book.close()"),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "03_x.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "02_x.ipynb")
+    return tmp_path
+
+
+def benchmarks(*extra, **changes):
+    changes = {"notebook": "notebooks/03_x.ipynb", "page": "03_x.html", "documents": (made.document(),), **changes}
+    return made.phase("03", *extra, **changes)
+
+
+def write(directory: Path, *phases, **changes):
+    other = made.phase("02", notebook="notebooks/02_x.ipynb", page="02_x.html")
+    return site.write(made.run(other, *phases, **changes), directory, Redactor(["hunter22"]))
+
+
+def test_no_page_loads_or_leads_anywhere_outside_its_folder(directory):
+    write(directory, benchmarks())
+    pages = list(directory.rglob("*.html"))
+    assert {page.name for page in pages} == {"index.html", "02_x.html", "03_x.html", "guide.html"}
+    for page in pages:
+        soup = BeautifulSoup(page.read_text(), "html.parser")
+        assert not soup.find_all(["script", "iframe", "object", "embed", "base"])
+        assert not [tag for tag in soup.find_all(True) for name in tag.attrs if name.startswith("on")]
+        for tag in soup.find_all(True):
+            for name in ("src", "href", "srcset", "poster", "data", "action"):
+                value = str(tag.get(name, ""))
+                if value and not value.startswith(("#", "data:")):
+                    assert "//" not in value, (page.name, value)
+                    assert (page.parent / value.partition("#")[0]).exists() or value == "manifest.json", (
+                        page.name,
+                        value,
+                    )
+        for css in soup.find_all("style"):
+            assert not re.search(r"@import|url\(", css.get_text())
+        policy = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+        assert policy is not None and "default-src 'none'" in policy["content"]
+
+
+def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
+    write(directory, benchmarks(made.check(verdict=Verdict.FAIL)))
+    page = (directory / "03_x.html").read_text()
+    soup = BeautifulSoup(page, "html.parser")
+    assert "1 of" in soup.h1.get_text() and "checks blocks" in soup.h1.get_text()
+    assert page.index("use larger batches") < page.index("3.1 Inserts")  # what blocks stands above the notebook
+    assert [summary.get_text() for summary in soup.select("details.code > summary")] == [
+        "parameters and their defaults [1]", "code [2]", "code, not run",
+    ]  # fmt: skip
+    assert soup.find("img", alt="Rates by batch") is not None
+    assert "printed &lt;i&gt;text" in page and "characters left out here" in page and len(page) < 200_000
+    assert "alert(" not in page and "scrapbook" not in page
+    assert soup.select(".toc a")[0].get_text() == "3.1 Inserts & more" and soup.find(id="s1") is not None
+    assert soup.find("a", href="02_x.html") is not None and "docs (https://docs.example/x)" in soup.get_text()
+
+
+def test_a_broken_phase_has_a_banner_and_shows_the_cell(directory):
+    broken = made.broken("03").broken
+    write(
+        directory,
+        benchmarks(status=made.broken("03").status, broken=type(broken)(reason="it died", cell=4, cells=5, line="url")),
+    )
+    soup = BeautifulSoup((directory / "03_x.html").read_text(), "html.parser")
+    assert "BROKEN" in soup.h1.get_text() and "it died" in soup.select_one(".verdict").get_text()
+    stopped = soup.find(id="stopped")
+    assert "linkedin" in stopped.find_next("details").get_text() and stopped.find_next("details").has_attr("open")
+    assert len(soup.select(".unrun")) == 1
+
+
+def test_a_document_is_text_not_markup(directory):
+    write(directory, benchmarks())
+    soup = BeautifulSoup((directory / "documents" / "guide.html").read_text(), "html.parser")
+    assert "<script>alert(3)</script>" in soup.article.get_text() and soup.article.table is not None
+    assert not soup.article.find_all("a") and "out (https://x.example)" in soup.article.get_text()
+
+
+def test_the_index_tells_the_verdict_the_reason_and_the_way_on(directory):
+    write(directory, benchmarks(made.check(verdict=Verdict.FAIL)), warnings=("something <odd>",))
+    soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    assert soup.h1.get_text() == "NO-GO" and soup.title.get_text().startswith("NO-GO")
+    assert "Rate <of> inserts" in soup.select_one(".why").get_text()
+    assert soup.select_one("#blocking article").get_text().count("use larger batches") == 1
+    assert "something <odd>" in soup.get_text() and soup.find("a", href="documents/guide.html") is not None
+    assert len(soup.select("#phases tbody tr")) == 9
+    for name in ("checks.json", "junit.xml", "manifest.json", "03_x.html", "notebooks/03_x.ipynb"):
+        assert soup.find("a", href=name) is not None, name
+
+
+def test_a_page_that_cannot_be_made_does_not_take_the_report_down(directory):
+    (directory / "notebooks" / "03_x.ipynb").write_text("{")
+    (directory / "documents" / "guide.md").unlink()
+    found = write(directory, benchmarks())
+    assert any("page of phase 03 could not be made" in note for note in found.warnings)
+    assert "could not be made" in (directory / "index.html").read_text()
+
+
+def test_checks_json_gives_the_run_back(directory):
+    record = write(directory, benchmarks(made.check(evidence="hunter22")))
+    found = read_run(directory)
+    assert found.phases[2].checks[-1].evidence == "•••"
+    assert found.phases[0] == record.phases[0] and found.id == record.id
+    values = json.loads((directory / "checks.json").read_text())
+    assert values["verdict"] == "GO" and values["exit_status"] == 0 and {"run", "phases", "checks"} <= set(values)
+    with pytest.raises(InputFileError, match="not the results of a run"):
+        read_run(directory / "documents")
+
+
+def test_junit_counts_what_blocks_as_failures():
+    extra = (
+        made.check(verdict=Verdict.FAIL, evidence="\x1b[31mred"), made.check(verdict=Verdict.ERROR),
+        made.check(verdict=Verdict.NOT_MEASURED), made.check(verdict=Verdict.MANUAL),
+        made.check(verdict=Verdict.NOT_APPLICABLE), made.check(verdict=Verdict.WARN),
+    )  # fmt: skip
+    text = junit.render(
+        made.run(made.phase("03", *extra, checks=extra), made.broken("04"), made.not_run("05", asked=False))
+    )
+    root = ElementTree.fromstring(text)
+    suites = {suite.get("name"): suite for suite in root}
+    third = suites["03 Benchmarks"]
+    assert (third.get("tests"), third.get("failures"), third.get("errors"), third.get("skipped")) == (
+        "7",
+        "3",
+        "1",
+        "1",
+    )
+    assert suites["04 Data pipeline"].find("testcase/error").get("type") == "broken"
+    assert len(suites) == 8 and not any(name.startswith("05") for name in suites)
+    assert int(root.get("failures")) == 3
+
+
+def test_each_gate_shows_the_check_nearest_to_its_target():
+    key = "target_insert_rate"
+    ids = [entry.id for entry in catalogue().values() if entry.target == key][:2]
+    near, far = made.check(id=ids[0], measured=1200.0), made.check(id=ids[1], measured=9000.0)
+    silent = [made.phase(number, checks=()) for number in PHASES if number != "03"]
+    found = gates.gates(made.run(*silent, made.phase("03", checks=(far, near))))[0]
+    assert (found.check, found.others, found.measured) == (near, (far,), "1,200 documents/s")
+    assert found.verdict == "pass"
+    failed = replace(far, verdict=Verdict.FAIL)
+    assert gates.gates(made.run(*silent, made.phase("03", checks=(near, failed))))[0].check == failed
+
+
+def test_every_target_parameter_is_a_gate():
+    shown = {title for title, _ in gates.GATES}
+    assert {gate.title for gate in gates.gates(made.run())} >= shown
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["<a href='javascript:x()'>w</a>", "<a href=' HTTPS://e.example'>w</a>", "<p style='background:url(//e)'>w</p>",
+     "<svg><a xlink:href='https://e.example'>w</a></svg>", "<img srcset='//e.example 2x' alt='w'>", "<form>w</form>",
+     "<link rel='stylesheet' href='x.css'>w", "<meta http-equiv='refresh' content='0;url=//e'>w"],
+)  # fmt: skip
+def test_nothing_active_or_foreign_survives(html):
+    made_safe = str(contained(html))
+    assert not re.search(r"href|style=|srcset|<form|<link|<meta|javascript", made_safe)
+
+
+def test_documents_outside_the_folder_are_not_followed(directory):
+    odd = Document(slug="x", title="X", audience=("A",), path="documents/missing.md")
+    found = write(directory, benchmarks(documents=(odd,)))
+    assert any("document x could not be read" in note for note in found.warnings)

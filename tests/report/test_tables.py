@@ -1,0 +1,81 @@
+"""Tables and plots as they are shown: explained, aligned, escaped."""
+
+import datetime
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.made_run import check
+
+from leadbook.checks import Verdict
+from leadbook.report import style, tables
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1,234,567"), (0.123456, "0.1235"), (12.5, "12.5"), (5321.7, "5,322"), (2.0, "2"), (math.nan, "–"),
+     (math.inf, "∞"), (np.int64(7), "7"), (np.float32(0.5), "0.5")],
+)  # fmt: skip
+def test_numbers_are_written_for_people(value, text):
+    assert tables.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (pd.NaT, "–"), (pd.NA, "–"), (True, "yes"), (np.bool_(False), "no"), ("<b>", "&lt;b&gt;"),
+     (["a", 2], "a, 2"), (datetime.datetime(2026, 1, 2, 3, 4, 5, 6), "2026-01-02 03:04:05")],
+)  # fmt: skip
+def test_a_cell_shows_each_kind_of_value(value, text):
+    assert tables.cell(value) == text
+
+
+def test_a_table_has_a_caption_explained_columns_and_aligned_numbers():
+    frame = pd.DataFrame({"name": ["a<b"], "rate": [1.5], "verdict": ["fail"]}, index=["row"])
+    html = tables.render(frame, "Rates & more", {"rate": "documents/s", "absent": "not shown"})
+    assert "<caption" in html and "Rates &amp; more" in html and "a&lt;b" in html
+    assert "<b>rate</b> documents/s" in html and "not shown" not in html
+    assert re.search(r'<td style="text-align:right[^"]*">1.5</td>', html)
+    assert tables.badge("fail") in html
+    assert ">row</td>" in html  # a textual index is data
+    assert "nothing to show" in tables.render(pd.DataFrame({"a": []}), "Empty")
+
+
+def test_checks_are_shown_blocking_ones_first_with_their_remedy():
+    html = tables.checks_table([check(), check(verdict=Verdict.FAIL, id="X-2")])
+    assert html.index("X-2") < html.index("TST-03-001")
+    assert html.count("Do: use larger batches") == 1
+    assert "≥ 1,000 documents/s" in html and "Rate &lt;of&gt; inserts" in html
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [(">= 1000.0 documents/s", "≥ 1,000 documents/s"), ("<= 0.60 USD", "≤ 0.6 USD"), ("6.0.5", "6.0.5"),
+     ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms")],
+)  # fmt: skip
+def test_a_target_is_written_for_people(target, text):
+    assert tables.target_text(check(target=target)) == text
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_can_be_read_on_a_plot_and_white_words_on_a_badge():
+    assert all(1.05 / (luminance(colour) + 0.05) >= 3 for colour in style.PALETTE)
+    assert set(style.VERDICT_COLOURS) == set(Verdict)
+    assert all(1.05 / (luminance(colour) + 0.05) >= 4.5 for colour in style.VERDICT_COLOURS.values())
+
+
+def test_a_figure_has_a_title_labels_and_equal_bytes_each_time():
+    drawn, axes = style.figure("Insert rate", "batch, documents", "documents/s")
+    axes.plot([1, 2], [3, 4])
+    style.target_line(axes, 3.5, "target")
+    style.target_line(axes, 1.5, "here", vertical=True)
+    assert (axes.get_title(loc="left"), axes.get_ylabel()) == ("Insert rate", "documents/s")
+    assert style.png(drawn) == style.png(drawn)
+    html = style.embed(drawn, 'Rates "now" & then')
+    assert html.count("Rates &quot;now&quot; &amp; then") == 2 and 'src="data:image/png;base64,' in html
