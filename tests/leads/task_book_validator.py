@@ -4,10 +4,20 @@ from datetime import datetime
 from typing import Any
 
 LENGTHS = {
-    "linkedin_url": 500, "full_name": 255, "job_title": 255, "company_name": 255, "location_city": 100, "location_state": 50,
-    "location_country": 50, "email": 255, "phone": 50, "company_website": 255, "company_industry": 100, "company_size": 50,
+    "linkedin_url": 500,
+    "full_name": 255,
+    "job_title": 255,
+    "company_name": 255,
+    "location_city": 100,
+    "location_state": 50,
+    "location_country": 50,
+    "email": 255,
+    "phone": 50,
+    "company_website": 255,
+    "company_industry": 100,
+    "company_size": 50,
     "data_source": 50,
-}  # fmt: skip
+}
 DATES = {"data_collected_date", "crm_sync_date", "created_at", "updated_at"}
 BOOLEANS = {"is_qualified", "email_verified", "crm_synced"}
 REQUIRED = {"linkedin_url", "full_name", "job_title", "company_name"}

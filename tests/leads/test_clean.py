@@ -1,6 +1,8 @@
 """Any payload through any vendor ends as an acceptable lead or with reasons; nothing is lost on the way."""
 
 import json
+import os
+import random
 import string
 from datetime import UTC, datetime
 
@@ -8,12 +10,12 @@ import bson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from leads.task_book_validator import violations
 
 from leadbook.leads.clean import FLAGS, Cleaned, clean
 from leadbook.leads.extras import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXT, safe_key, storable
 from leadbook.leads.rules import REASONS, reject_reasons
 from leadbook.leads.vendors import load_vendor, problem_of, vendor_names
+from leads.task_book_validator import violations
 
 VENDORS = [load_vendor(name) for name in vendor_names()]
 GOOD = {
@@ -86,14 +88,47 @@ def check(cleaned: Cleaned) -> None:
         assert key and key[0] != "$" and "." not in key and "\0" not in key
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payload=payloads, vendor=st.sampled_from(VENDORS))
 def test_any_payload_is_accepted_or_has_reasons(payload, vendor):
     assert problem_of(payload, vendor) in (None, "vendor_error", "blank_record")
     check(clean(payload, vendor))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_mutated_records_are_accepted_or_have_reasons():
+    """Good records with broken parts, many of them: LEADBOOK_HOSTILE_RECORDS=100000 for the long run."""
+    generator = random.Random(1)
+    good = dict.fromkeys(HEADS, "Jane") | GOOD
+    parts = [
+        *NASTY,
+        None,
+        True,
+        0,
+        -1,
+        2**64,
+        float("nan"),
+        [],
+        {},
+        [[]],
+        {"$set": {"a.b": "\0"}},
+        ["x"] * 300,
+        "x" * 9_000,
+        "ж" * 300,
+    ]
+    accepted = 0
+    for _ in range(int(os.environ.get("LEADBOOK_HOSTILE_RECORDS", "10000"))):
+        vendor = generator.choice(VENDORS)
+        record = {key: generator.choice(parts) for key in generator.sample(HEADS, 8)}
+        record = {key: good[key] for key in generator.sample(list(good), 12)} | record
+        for key in generator.sample(list(record), 2):
+            record[generator.choice(("$", "\0", "a.", "")) + key] = record.pop(key)
+        cleaned = clean(record, vendor)
+        check(cleaned)
+        accepted += not reject_reasons(cleaned.lead, cleaned)
+    assert accepted
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payload=payloads)
 def test_oddities_around_a_good_record_do_not_reject_it(payload):
     mapped = {column.partition(".")[0] for columns in VENDORS[2].fields.values() for column in columns}
@@ -110,7 +145,7 @@ def test_oddities_around_a_good_record_do_not_reject_it(payload):
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 def test_absent_values_are_left_out(vendor):
-    lead = clean({key: None for key in HEADS}, vendor).lead
+    lead = clean(dict.fromkeys(HEADS), vendor).lead
     assert lead == {"data_source": vendor.data_source, "additional_data": {}}
 
 

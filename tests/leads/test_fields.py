@@ -78,7 +78,7 @@ def test_companies_as_people():
         ("Head of Growth", "Head of Growth", ""),
         ("Speaker | Growth Lead at Example", "Growth Lead", "Example"),
         (". at .", "", ""),
-        ("Manager at --", "Manager at --", ""),
+        ("Manager at --", "Manager", ""),
         ("Marketing @Example", "Marketing", "Example"),
         ("  PPC  ", "PPC", ""),
     ],
