@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROFILE ?= rehearsal
 
-.PHONY: help setup run test lint lab sample docs down clean
+.PHONY: help setup run test nbval lint lab sample docs down clean
 
 help:
 	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
@@ -27,8 +27,16 @@ lint: $(READY)  # ruff over sources and notebooks, mypy over the library
 	$(BIN)/ruff format --check lib tests
 	$(BIN)/mypy
 
-test: $(READY) lint  # lint and all tests, on real servers
-	$(BIN)/python -m pytest
+test: $(READY) lint  # lint and all tests, on real servers, then every notebook as nbval runs it
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(MAKE) --no-print-directory nbval
+
+nbval: export LEADBOOK_STATE := $(CURDIR)/.leadbook/nbval/servers
+nbval: export LEADBOOK_RUN_DIR := $(CURDIR)/.leadbook/nbval/run
+nbval: $(READY)  # Run All over the nine notebooks in order, on servers and records of their own
+	@rm -rf $(LEADBOOK_RUN_DIR); $(BIN)/leadbook down >/dev/null
+	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=240 -o timeout=600 -p no:xdist notebooks; \
+	status=$$?; $(BIN)/leadbook down >/dev/null; exit $$status
 
 lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks

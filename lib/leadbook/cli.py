@@ -83,15 +83,13 @@ class _RehearsalServers:
         from leadbook import servers
         from leadbook.settings import secret_values
 
-        needed = {
-            "mongodb": not os.environ.get(self.settings.mongodb_uri_env),
-            "redis": not os.environ.get(self.settings.redis_url_env),
-        }
+        mongodb = not os.environ.get(self.settings.mongodb_uri_env)
+        redis = not os.environ.get(self.settings.redis_url_env)
         os.environ[servers.OWNER_VARIABLE] = str(os.getpid())
-        if self.settings.rehearsal_servers and not self.settings.is_production and any(needed.values()):
+        if self.settings.rehearsal_servers and not self.settings.is_production and (mongodb or redis):
             self._held = True
             with err.status("starting rehearsal servers"):
-                servers.up(self.settings, owner_pid=os.getpid(), **needed)
+                servers.up(self.settings, owner_pid=os.getpid(), mongodb=mongodb, redis=redis)
         endpoints = servers.resolve(self.settings)
         urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
         self.secrets = secret_values(url for url in urls if url)

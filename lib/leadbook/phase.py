@@ -274,7 +274,7 @@ def _project_path(text: str) -> Path:
 
 
 def _run_dir(settings: Settings) -> Path:
-    return _project_path(settings.run_dir or INTERACTIVE)
+    return _project_path(settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR") or INTERACTIVE)
 
 
 def _hosts(uri: str) -> str:
