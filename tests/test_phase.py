@@ -33,7 +33,7 @@ def test_what_is_recorded_is_kept_for_later_phases(book, tmp_path, monkeypatch):
     book.document("notes", "Notes", "# Notes", audience=["Technical Lead"])
     assert book.facts("07") == {}, "a phase that has not closed must not be believed"
     book.close()
-    assert book.facts("07") == {"rate": None, "ledger": {"stored": 3}}
+    assert book.facts("07") == {"ledger": {"stored": 3}}
     assert [check.id for check in book.checks("07")] == ["GATE-GO-001", "GATE-INS-001"]
     record = read_record(tmp_path, "07")
     assert record["closed"]["verdict"] == "pass"

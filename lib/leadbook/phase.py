@@ -177,8 +177,10 @@ class Phase:
         return made
 
     def fact(self, name: str, value: Any) -> None:
-        """Leave a number or JSON-ready value for later phases and the report."""
+        """Leave a number or JSON-ready value for later phases and the report; None and NaN leave nothing."""
         value = self.redactor.tree(plain(value))
+        if value is None:
+            return
         self._record["facts"][name] = value
         self._glue(f"{self.number}/fact/{name}", value)
         self._save()
@@ -251,7 +253,7 @@ class Phase:
 
     def _glue(self, name: str, data: Any) -> None:
         if get_ipython() is not None:
-            scrapbook.glue(name, data, encoder="json")
+            scrapbook.glue(name, data, encoder="text" if isinstance(data, str) else "json")
 
     def _save(self) -> None:
         path = self.run_dir / "records" / f"{self.number}.json"
