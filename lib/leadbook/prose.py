@@ -15,19 +15,20 @@ NOT_MEASURED = "not measured"
 
 
 def number(value: float | None, unit: str = "", digits: int = 2) -> str:
-    """`1,234.50 ms`; whole numbers without decimals; None and NaN are `not measured`."""
+    """`1,234 ms`, `12.35 ms`, `0.004 ms`; whole numbers without decimals; None and NaN are `not measured`."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return NOT_MEASURED
-    whole = isinstance(value, numbers.Integral) or abs(value) >= 1000
+    whole = value == int(value) or abs(value) >= 1000
+    digits = digits if abs(value) >= 0.1 or not value else digits + 2
     return f"{value:,.0f} {unit}".strip() if whole else f"{value:,.{digits}f} {unit}".strip()
 
 
-def shown(value: Any) -> str:
-    """A cell's text: yes and no, numbers shortened, nothing as `not measured`."""
+def shown(value: Any, missing: str = NOT_MEASURED) -> str:
+    """A cell's text: yes and no, numbers shortened, nothing as `missing`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if value is None or value is pd.NaT or value is pd.NA:
-        return NOT_MEASURED
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return missing
     if isinstance(value, numbers.Real):
         return number(value)  # type: ignore[arg-type]
     if isinstance(value, list | tuple):
@@ -35,18 +36,18 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; `nothing to show` where there are no rows."""
-    lines = ["| " + " | ".join(_escaped(shown(cell)) for cell in row) + " |" for row in rows]
+def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], missing: str = NOT_MEASURED) -> str:
+    """A Markdown table; `nothing to show` where there are no rows. missing: what stands for None and NaN."""
+    lines = ["| " + " | ".join(_escaped(shown(cell, missing)) for cell in row) + " |" for row in rows]
     if not lines:
         return "Nothing to show."
     head = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
     return "\n".join(head + lines)
 
 
-def frame_table(frame: pd.DataFrame) -> str:
-    """A DataFrame as a Markdown table, without its index."""
-    return pipe_table([str(name) for name in frame.columns], frame.itertuples(index=False, name=None))
+def frame_table(frame: pd.DataFrame, missing: str = NOT_MEASURED) -> str:
+    """A DataFrame as a Markdown table, without its index. missing: what stands for None and NaN."""
+    return pipe_table([str(name) for name in frame.columns], frame.itertuples(index=False, name=None), missing)
 
 
 def _escaped(text: str) -> str:

@@ -248,7 +248,7 @@ def anomalies_frame(found: Sequence[Anomaly]) -> pd.DataFrame:
     """A row a rule, those that found something first; examples are masked."""
     ordered = sorted(found, key=lambda each: -each.leads)
     return pd.DataFrame([
-        {"anomaly": each.name, "kind": each.kind, "leads": each.leads, "groups": each.groups or None,
+        {"anomaly": each.name, "kind": each.kind, "leads": each.leads, "groups": each.groups,
          "example": "; ".join(each.examples) or "–", "what it means": each.meaning, "what to do": each.advice}
         for each in ordered
     ])  # fmt: skip

@@ -55,7 +55,7 @@ def performance_report(made: Analysis, settings: Settings) -> str:
     return _join(
         "# Database performance report",
         "## 1. Database statistics",
-        frame_table(statistics_frame(found, made.collected, settings)),
+        frame_table(statistics_frame(found, made.collected, settings), missing="–"),
         f"Collected is counted from: {made.collected.source}. A unique index keeps two documents of one lead out, so "
         "collected counts raw records and unique counts documents.",
         "## 2. Data quality metrics",
@@ -90,6 +90,8 @@ def metrics_document(made: Analysis, settings: Settings) -> str:
     check_limit = f"< {settings.target_duplicate_check_ms:g} ms"
     wait_limit = f"< {settings.target_mongodb_checkout_ms:g} ms"
     rates = [float(value) for value in metrics[metrics["unit"] == "documents/s"]["measured"]]
+    by_size = evidence.fact("08", "insert_rate_by_batch_size") or {}
+    rates += [float(rate) for rate in by_size.values() if rate is not None]
     met = metrics[metrics["verdict"] == Verdict.PASS.value]
     return _join(
         "# Performance metrics",
@@ -127,7 +129,7 @@ def statistics_document(made: Analysis, settings: Settings) -> str:
     assumed = " (the cost of the sprint is an assumption of the rehearsal)" if settings.is_rehearsal else ""
     return _join(
         "# Final database statistics",
-        frame_table(statistics_frame(found, made.collected, settings)),
+        frame_table(statistics_frame(found, made.collected, settings), missing="–"),
         f"Cost per qualified lead: {number(cost, 'USD')}{assumed}; target below {settings.target_cost_usd:.2f} USD.",
         "## Quality score", score_sentence(found).replace("**", ""),
         pipe_table(["quality score", "leads", "%"], _distribution(found, dict(found.by_score))),
@@ -150,13 +152,13 @@ def findings(made: Analysis, settings: Settings) -> str:
     bad = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.NOT_MEASURED)
     issues = [(check.verdict.value, check.title, check.evidence, check.remedy) for check in made.checks
               if check.verdict in bad and check.id.startswith(_ISSUES)]  # fmt: skip
-    quality = [each for each in made.recommendations if "analysis" in each.evidence or each.topic in _QUALITY]
+    quality = [each for each in made.recommendations if each.about == "data"]
     return _join(
         "# Data quality findings",
         "Examples are masked. None of the anomalies is proof: they are questions for the Data Researcher.",
         "## 1. Data quality metrics",
         score_sentence(made.statistics).replace("**", ""),
-        frame_table(statistics_frame(made.statistics, made.collected, settings).iloc[3:7]),
+        frame_table(statistics_frame(made.statistics, made.collected, settings).iloc[3:7], missing="–"),
         _fields(made.completeness),
         "## 2. Data quality issues and their impact",
         pipe_table(["verdict", "issue", "evidence", "what to do"], issues) if issues else "None.",
@@ -170,7 +172,6 @@ def findings(made: Analysis, settings: Settings) -> str:
 
 
 _ISSUES = ("FIN-ANOM", "FIN-COMP", "FIN-QUAL", "FIN-INT")
-_QUALITY = {"E-mail", "Company data", "Quality score", "Validator"}
 
 
 def recommendations_document(made: Analysis) -> str:

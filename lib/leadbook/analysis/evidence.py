@@ -18,7 +18,7 @@ AREAS = {"inserts": "Insert rate", "duplicates": "Duplicate checks", "queries": 
 """Areas of performance that the task book wants documented."""
 
 _TOPICS = {
-    "INS": "inserts", "RATE": "inserts", "BATCH": "inserts", "WC": "inserts", "THR": "inserts", "DUP": "duplicates",
+    "INS": "inserts", "RATE": "inserts", "WC": "inserts", "THR": "inserts", "DUP": "duplicates",
     "FND": "queries", "CNT": "queries", "FIND": "queries", "QUERY": "queries", "QRY": "queries", "POOL": "pool",
     "CONN": "pool",
 }  # fmt: skip

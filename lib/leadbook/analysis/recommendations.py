@@ -23,26 +23,34 @@ _ORDER: dict[str, int] = {"high": 0, "medium": 1, "low": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """What to do.  evidence: the measurement, with where it stands.  impact: an estimate of the effect."""
+    """What to do.  evidence: the measurement, with where it stands.  impact: an estimate of the effect.
+
+    about: the data (for the Data Researcher too), or the database.
+    """
 
     priority: Priority
     topic: str
     action: str
     evidence: str
     impact: str
+    about: Literal["data", "database"] = "database"
 
 
 def recommend(
-    found: Statistics, anomalies: Sequence[Anomaly], outliers: pd.DataFrame, checks: Sequence[Check],
-    evidence: Evidence, settings: Settings,
+    found: Statistics, anomalies: Sequence[Anomaly], fields: pd.DataFrame,
+    checks: Sequence[Check], evidence: Evidence, settings: Settings,
 ) -> list[Recommendation]:  # fmt: skip
     """All of them, high priority first. checks: those of this phase."""
     made = [
         *_failed(checks, evidence), *_batch_size(evidence), *_write_strictness(settings), *_decisions(evidence),
-        *_email(found, outliers, settings), *_company(found, settings), *_odd(anomalies, found), *_score(found),
+        *_email(found, fields, settings), *_company(found, settings), *_odd(anomalies, found), *_score(found),
         *_growth(found),
     ]  # fmt: skip
     return sorted(made, key=lambda each: _ORDER[each.priority])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _failed(checks: Sequence[Check], evidence: Evidence) -> Iterator[Recommendation]:
@@ -85,6 +93,7 @@ def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
         action="set validation_level strict and validation_action error once all writers use the pipeline",
         evidence=f"validator runs {settings.validation_level} / {settings.validation_action} (phase 02's probes)",
         impact="a malformed lead is refused instead of stored, and no lead is copied into the server's log",
+        about="data",
     )  # fmt: skip
 
 
@@ -93,16 +102,17 @@ def _decisions(evidence: Evidence) -> Iterator[Recommendation]:
     for decision in decisions:
         if decision.get("needed"):
             yield Recommendation(
-                priority="high", topic=str(decision["topic"]).capitalize(), action=str(decision["action"]),
+                priority="high", topic=_sentence(str(decision["topic"])), action=str(decision["action"]),
                 evidence=f"phase 08: {decision['because']}", impact="relieves what was full in the snapshot",
             )  # fmt: skip
 
 
-def _email(found: Statistics, outliers: pd.DataFrame, settings: Settings) -> Iterator[Recommendation]:
+def _email(found: Statistics, fields: pd.DataFrame, settings: Settings) -> Iterator[Recommendation]:
     without = found.total - found.email
     if not without:
         return
-    weak = ", ".join(outliers[outliers["field"] == "email"]["source"]) or "no source in particular"
+    single = fields[(fields["field"] == "email") & (fields["source"] != "all")].sort_values("percent")
+    weak = "; ".join(f"{row.source} {row.percent:.0f} %" for row in single.head(2).itertuples())
     share = found.percent(found.email) or 0.0
     cost = cost_per_qualified(found, settings)
     gain = ""
@@ -113,8 +123,8 @@ def _email(found: Statistics, outliers: pd.DataFrame, settings: Settings) -> Ite
     yield Recommendation(
         priority="high" if share <= settings.target_email_percent else "medium", topic="E-mail",
         action="enrich leads that lack an e-mail, job titles that qualify first",
-        evidence=f"{without:,} of {found.total:,} leads have none ({share:.1f} % have one); weakest: {weak}",
-        impact=f"only a lead with an e-mail can qualify{gain}",
+        evidence=f"{without:,} of {found.total:,} leads have none ({share:.1f} % have one); fewest: {weak}",
+        impact=f"only a lead with an e-mail can qualify{gain}", about="data",
     )  # fmt: skip
 
 
@@ -127,7 +137,7 @@ def _company(found: Statistics, settings: Settings) -> Iterator[Recommendation]:
         priority="high" if share <= settings.target_company_percent else "low", topic="Company data",
         action="look companies up by their website or LinkedIn page and fill in the industry",
         evidence=f"{short:,} leads lack company_name or company_industry ({share:.1f} % have both)",
-        impact=f"up to {settings.points_company} quality points for each of {short:,} leads",
+        impact=f"up to {settings.points_company} quality points for each of {short:,} leads", about="data",
     )  # fmt: skip
 
 
@@ -136,9 +146,9 @@ def _odd(anomalies: Sequence[Anomaly], found: Statistics) -> Iterator[Recommenda
         if each.leads:
             share = 100 * each.leads / max(1, found.total)
             yield Recommendation(
-                priority="medium" if each.kind == "duplicate" or share >= 1 else "low", topic=each.name.capitalize(),
+                priority="medium" if each.kind == "duplicate" or share >= 1 else "low", topic=_sentence(each.name),
                 action=each.advice, evidence=f"{each.leads:,} leads ({share:.2f} %), in this analysis",
-                impact=each.meaning,
+                impact=each.meaning, about="data",
             )  # fmt: skip
 
 
@@ -149,7 +159,7 @@ def _score(found: Statistics) -> Iterator[Recommendation]:
         priority="medium", topic="Quality score",
         action="judge sources by quality points, or choose weights that add up to 100",
         evidence=f"mean score {found.mean_score:.1f} of 100, mean points {found.mean_points:.1f} of {found.max_points}",
-        impact="a target that can be missed: today every valid lead scores 80 or more",
+        impact="a target that can be missed: today every valid lead scores 80 or more", about="data",
     )  # fmt: skip
 
 

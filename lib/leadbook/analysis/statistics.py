@@ -134,12 +134,16 @@ def quality_checks(found: Statistics, settings: Settings) -> list[Check]:
     email, company = found.percent(found.email), found.percent(found.company)
     points = "" if found.points_percent is None else f"; points {found.mean_points:.1f} of {found.max_points}"
     return [
-        judge("FIN-QUAL-001", found.mean_score, settings=settings,
+        judge("FIN-QUAL-001", _rounded(found.mean_score), settings=settings,
               evidence=f"mean data_quality_score{points}. A valid lead cannot score below 80: this target cannot fail"),
-        judge("FIN-QUAL-002", email, settings=settings, evidence=f"{found.email:,} of {found.total:,} leads"),
-        judge("FIN-QUAL-003", company, settings=settings,
+        judge("FIN-QUAL-002", _rounded(email), settings=settings, evidence=f"{found.email:,} of {found.total:,} leads"),
+        judge("FIN-QUAL-003", _rounded(company), settings=settings,
               evidence=f"{found.company:,} of {found.total:,} leads with company_name and company_industry"),
     ]  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def score_sentence(found: Statistics) -> str:
