@@ -147,6 +147,26 @@ class LeadCache:
                 pipeline.set(key, value, ex=self._ttl_s)
             pipeline.execute()
 
+    def round_trips(self, stored: Sequence[Mapping[str, Any]]) -> int | None:
+        """Round trips that asking and telling about stored leads take, counted at the client; None when away."""
+        client, count = self._client, 0
+        if client is None or not self.present:
+            return None
+        send = client.execute_command
+
+        def counted(*words: Any, **options: Any) -> Any:
+            nonlocal count
+            count += 1
+            return send(*words, **options)  # type: ignore[no-untyped-call]
+
+        client.execute_command = counted  # type: ignore[method-assign]
+        try:
+            self.look_up(stored)
+            self.remember([(lead["_id"], lead) for lead in stored])
+        finally:
+            client.execute_command = send  # type: ignore[method-assign]
+        return count
+
     def judged(self, *, false_new: int = 0, stale: int = 0) -> None:
         """MongoDB's answer to what the cache said, in leads."""
         self._count(false_new=false_new, stale=stale)

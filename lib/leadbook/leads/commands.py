@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from leadbook import connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError
-from leadbook.leads import pipeline
+from leadbook.leads import pipeline, rehearsal
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import load_vendor
 from leadbook.settings import Settings
@@ -55,6 +55,7 @@ def ready(site: Site) -> None:
     with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
         connect.ping_mongodb(client)
         leads = client[settings.database][settings.collection]
+        rehearsal.mark(leads.database, settings)
         if _arbitrated(leads):
             return
         if settings.is_rehearsal and settings.apply_schema:

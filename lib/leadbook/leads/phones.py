@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import phonenumbers
@@ -35,7 +35,7 @@ def parse(text: str, region: str | None = None) -> Phone | None:
     text = visible(text).strip().lstrip("'’`=\"").rstrip("'\"").strip()
     if not 5 <= len(text) <= 80:
         return None
-    return _parse(text, region)
+    return _fast(text, region) or _parse(text, region)
 
 
 @lru_cache(maxsize=16384)
@@ -57,6 +57,66 @@ def _try(text: str, region: str | None) -> tuple[phonenumbers.PhoneNumber, int] 
         return None
     kind = phonenumbers.number_type(number)
     return (number, kind) if kind != PhoneNumberType.UNKNOWN else None
+
+
+# ------------------------------------------------------------------------------------------------- the fast way
+
+_SEPARATORS = str.maketrans("", "", " -.()\xa0")
+_E164 = re.compile(r"\+([1-9]\d{6,14})", re.ASCII)
+_KINDS = (
+    *("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail"),
+    *("fixed_line", "mobile"),
+)
+"""A numbering plan's kinds of numbers, in the library's order of testing; the first three cost the caller or nobody."""
+
+
+@cache
+def _plan(region: str) -> tuple[re.Pattern[str], tuple[tuple[bool, frozenset[int], re.Pattern[str]], ...]] | None:
+    """A region's numbering plan from the library's own data, with its patterns compiled; None where it is not simple."""
+    data = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if data is None or (data.national_prefix_for_parsing or "0") not in ("0", "1") or data.leading_digits:
+        return None
+    general = data.general_desc
+    kinds = []
+    for position, name in enumerate(_KINDS):
+        kind = getattr(data, name)
+        if kind is not None and kind.national_number_pattern:
+            lengths = frozenset(kind.possible_length or general.possible_length)
+            kinds.append((position < 3, lengths, re.compile(kind.national_number_pattern)))
+    return re.compile(general.national_number_pattern), tuple(kinds)
+
+
+def _fast(text: str, region: str | None) -> Phone | None:
+    """A number written in full that is assigned in its country code's main region; None leaves it to the library.
+
+    Gives what the library gives (a test compares them) at a tenth of its time, which was a fifth of the whole cleaning.
+    """
+    text = text.translate(_SEPARATORS)
+    if region in ("US", "CA") and len(text) == 10 and text.isascii() and text.isdigit():
+        text = "+1" + text
+    match = _E164.fullmatch(text)
+    if match is None:
+        return None
+    digits = match.group(1)
+    for size in (1, 2, 3):
+        regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:size]))
+        if regions is not None:
+            break
+    else:
+        return None
+    plan, national = _plan(regions[0]), digits[size:]
+    if plan is None or national[0] in "01" or not plan[0].fullmatch(national):
+        return None
+    for costs, lengths, pattern in plan[1]:
+        if len(national) in lengths and pattern.fullmatch(national):
+            if costs:
+                return Phone(text, ("toll_free",))
+            foreign = region is not None and region not in regions
+            return Phone(text, ("phone_country_mismatch",) if foreign else ())
+    return None
+
+
+# ----------------------------------------------------------------------------------------------- the library's way
 
 
 def _number(text: str, region: str | None) -> Phone | None:

@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing.connection import wait as wait_for
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Inline", "processes"]
+__all__ = ["Inline", "processes", "warm"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +35,17 @@ class Inline(Executor):
 def processes(workers: int) -> ProcessPoolExecutor:
     """Worker processes that start afresh (no client crosses a fork), leave Ctrl-C to us and end when we do."""
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def warm(pool: Executor, workers: int, site: Any) -> None:
+    """Start the pool's processes now, each with its clients, so that the first batch does not wait for them."""
+    for _ in range(workers):
+        pool.submit(_warmed, site)
+
+
+def _warmed(site: Any) -> None:
+    site.tools()
+    time.sleep(0.05)  # long enough for the next call to start a further process
 
 
 def _begin() -> None:

@@ -137,7 +137,7 @@ def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
     axes.barh([name for name, _ in rates], [rate for _, rate in rates], color=colours, height=0.6)
     for place, (_, rate) in enumerate(rates):
         _beside(axes, rate, place)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rates) - 0.5, -0.9)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     return figure
 

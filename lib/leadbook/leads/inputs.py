@@ -1,0 +1,67 @@
+"""What a phase brings in: vendor files named by the settings, or on rehearsal a made sample with known contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from leadbook.errors import InputFileError, ParameterError
+from leadbook.leads import pipeline, sample
+from leadbook.leads.vendors import load_vendor, read_records
+from leadbook.settings import PROJECT, Settings
+
+__all__ = ["Inputs", "choose"]
+
+COLUMNS = {
+    "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
+    "made": "yes: synthetic, from sample_seed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Files with their vendors. facts: what a made sample holds, None for a user's files."""
+
+    files: tuple[tuple[Path, str], ...]
+    facts: sample.SampleFacts | None = None
+
+    def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
+        """The files as sources; with `first`, only so many records of all, spread over the files."""
+        for path, vendor in self.files:
+            records = read_records(path, load_vendor(vendor))
+            part = records if first is None else islice(records, -(-first // len(self.files)))
+            yield pipeline.Source(name=path.name, vendor=vendor, records=part)
+
+    def table(self) -> pd.DataFrame:
+        """One row a file (COLUMNS)."""
+        made = "yes" if self.facts else "no"
+        rows = [(path.name, vendor, round(path.stat().st_size / 1e6, 2), made) for path, vendor in self.files]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def choose(settings: Settings, folder: Path) -> Inputs | None:
+    """The settings' `lead_files`; else on rehearsal a sample made in `folder`; else None (production).
+
+    Raises ParameterError (not `path:vendor`, unknown vendor) and InputFileError (no such file).
+    """
+    if settings.lead_files.strip():
+        return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
+    if settings.is_production:
+        return None
+    facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
+    return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
+
+
+def _named(text: str) -> tuple[Path, str]:
+    name, colon, vendor = text.strip().rpartition(":")
+    if not colon or not name:
+        raise ParameterError("lead_files", f"{text.strip()!r} is not path:vendor", "such as exports/apollo.csv:apollo")
+    path = Path(name).expanduser()
+    path = path if path.is_absolute() else PROJECT / path
+    if not path.is_file():
+        raise InputFileError(path, "no such file")
+    return path, load_vendor(vendor.strip()).name

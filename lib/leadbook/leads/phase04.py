@@ -1,0 +1,315 @@
+"""Phase 04 at work: what the notebook asks for, in the order in which it asks. Shows nothing itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from leadbook.checks import Check, judge
+from leadbook.leads import audit, documents, inputs, limits, pipeline, probes, rehearsal, verdicts
+from leadbook.leads.keys import collection_uuid
+from leadbook.leads.ledger import Ledger
+from leadbook.leads.score import Rules, now_ms
+from leadbook.leads.site import Site
+from leadbook.leads.workers import processes, warm
+from leadbook.prose import number
+from leadbook.schema import apply
+from leadbook.schema.contracts import measure_contracts
+from leadbook.schema.scratch import scratch, scratch_name
+
+__all__ = ["Study"]
+
+TRIAL = 500
+"""Records of the small sample: the task book asks for 100 to 500."""
+
+UNAIDED = 5_000
+"""Records that are run once more without Redis."""
+
+
+LEDGER_COLUMNS = {
+    "source": "file, or the whole run", "read": "records, broken ones too", "stored": "new leads acknowledged",
+    "filled": "known leads that gained a field", "duplicate": "known leads", "rejected": "no lead; kept with reasons",
+    "failed": "outcome unknown", "balanced": "read = all the others together",
+}  # fmt: skip
+DUPLICATE_COLUMNS = {
+    "run": "which run of the same input", "stored": "new leads", "filled": "leads that gained a field",
+    "batch, redis, mongodb": "who knew the duplicates", "records/s": "records brought to an outcome a second",
+}  # fmt: skip
+QUERY_COLUMNS = {
+    "query": "its shape, without values", "index": "index of the winning plan", "examined": "documents looked at",
+    "returned": "documents found", "ms": "server's time, median of three",
+}  # fmt: skip
+
+
+class Study:
+    """The phase's work. Made by `begin`; every method may be called once its predecessors were; `leave` ends it."""
+
+    LEDGER_COLUMNS, DUPLICATE_COLUMNS, QUERY_COLUMNS = LEDGER_COLUMNS, DUPLICATE_COLUMNS, QUERY_COLUMNS
+
+    def __init__(self, book: Any) -> None:
+        self.book, self.settings = book, book.settings
+        self.site = Site(endpoints=book.endpoints, settings=book.settings)
+        self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
+        self.input = inputs.choose(self.settings, Path(self._folder.name))
+        self.before: set[str] = set()
+        self.pool: Executor = processes(self.settings.writers)
+        warm(self.pool, self.settings.writers, self.site)
+
+    @classmethod
+    def begin(cls, book: Any) -> Study:
+        """Empty the rehearsal (never production), choose the input, start the workers; says what it did."""
+        if book.settings.is_rehearsal:
+            book.say(rehearsal.reset(book))
+        else:
+            apply(book.leads, book.admin, book.settings)
+        study = cls(book)
+        study.before = {lead["linkedin_url"] for lead in book.leads.find({}, {"linkedin_url": 1, "_id": 0})}
+        if study.input is None:
+            book.say("No `lead_files` are set, and made records never go into production: nothing is brought in.")
+        else:
+            book.table(study.input.table(), "Input", columns=inputs.COLUMNS)
+        return study
+
+    def _sources(self, first: int | None = None) -> Sequence[pipeline.Source]:
+        return list(self.input.sources(first=first)) if self.input else []
+
+    def _run(self, sources: Sequence[pipeline.Source], site: Site) -> pipeline.PipelineResult:
+        return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)
+
+    # ------------------------------------------------------------------------------------------ small sample
+
+    def trial(self) -> None:
+        """The first records through the whole flow into scratch collections, in this process."""
+        rejected = scratch_name("rejected")
+        with scratch(self.book.database, "trial", self.settings) as collection:
+            named = {"collection": collection.name, "rejected_collection": rejected}
+            site = Site(
+                endpoints=self.site.endpoints, settings=self.settings.model_copy(update=named),
+                use_cache=self.settings.is_rehearsal,
+            )  # fmt: skip
+            self._trial = pipeline.run(self._sources(TRIAL), site, workers=1)
+            self._trial_stored = collection.count_documents({})
+            self._trial_kept = self.book.database[rejected].count_documents({})
+            Site.close()
+        self.book.database[rejected].drop()
+        if self.settings.is_rehearsal:
+            rehearsal.forget_keys(self.book.redis)
+
+    def trial_table(self) -> pd.DataFrame:
+        """The small sample's ledger by source."""
+        return _ledgers({**self._trial.sources, "all": self._trial.ledger})
+
+    def trial_checks(self) -> list[Check]:
+        """Nothing lost, and collection and rejects hold what the ledger says."""
+        ledger = self._trial.ledger
+        lost = abs(ledger.stored - self._trial_stored) + abs(ledger.rejects - self._trial_kept) + ledger.failed
+        said = (
+            f"{ledger.read} records; {self._trial_stored} leads and {self._trial_kept} rejects were counted afterwards"
+        )
+        return [judge("PIPE-E2E-001", lost if ledger.read else None, evidence=said)]
+
+    # ---------------------------------------------------------------------------------------------- full run
+
+    def run(self) -> None:
+        """The whole input."""
+        self.result = pipeline.finish(self._run(self._sources(), self.site), self.site)
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Of the full run, as a mapping."""
+        return self.result.ledger.as_dict()
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rejected records by reason; a record may have several."""
+        return dict(self.result.reasons)
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage."""
+        return dict(self.result.stages)
+
+    def sentence(self) -> str:
+        """What the full run did."""
+        result = self.result
+        share = 100 * result.ledger.rejects / result.ledger.read if result.ledger.read else float("nan")
+        return (
+            f"**{result.ledger.read:,}** records read, **{result.ledger.stored:,}** leads stored in "
+            f"{number(result.seconds, 's')} by {result.workers} workers: "
+            f"{number(result.stored_per_second, 'leads/s')}; {number(share, '%')} rejected. {result.problem}"
+        )
+
+    def ledger_table(self) -> pd.DataFrame:
+        """Ledger by source and in all."""
+        return _ledgers({**self.result.sources, "all": self.result.ledger})
+
+    @cached_property
+    def truth(self) -> audit.Recount:
+        """The independent recount of the input."""
+        return audit.recount(self._sources())
+
+    def ledger_checks(self) -> list[Check]:
+        """Balanced, nothing failed, equal to the recount."""
+        return verdicts.ledger_checks(self.result, self.truth, len(self.truth.urls & self.before))
+
+    # ----------------------------------------------------------------------------------------------- quality
+
+    @property
+    def fill_rates(self) -> pd.DataFrame:
+        """Fields before and after cleaning, %."""
+        return self.truth.fill_rates()
+
+    @cached_property
+    def formats(self) -> audit.Formats:
+        """Formats of stored leads."""
+        return audit.formats(self.book.leads)
+
+    @cached_property
+    def scores(self) -> audit.Scores:
+        """Scores of stored leads."""
+        return audit.scores(self.book.leads, Rules.of(self.settings))
+
+    def quality_checks(self) -> list[Check]:
+        """Formats, fill rates and scores."""
+        return verdicts.quality_checks(self.formats, self.fill_rates, self.scores, self.settings)
+
+    # -------------------------------------------------------------------------------------------- duplicates
+
+    def again(self) -> None:
+        """The same input once more, and a part of it without Redis; then look-ups are timed."""
+        self.accuracy = audit.accuracy(self.truth, self.result, self.book.leads, self.before)
+        self.second = self._run(self._sources(), self.site)
+        unaided = Site(endpoints=self.site.endpoints, settings=self.settings, use_cache=False)
+        self.unaided = self._run(self._sources(UNAIDED), unaided)
+        self.lookups = probes.lookups(self.site, self.book.redis, self.book.leads)
+
+    def duplicate_table(self) -> pd.DataFrame:
+        """The three runs of the input (DUPLICATE_COLUMNS)."""
+        runs = {"first": self.result, "second": self.second, f"without Redis, {UNAIDED:,} records": self.unaided}
+        rows = [
+            (name, run.ledger.stored, run.ledger.filled, ", ".join(f"{n:,}" for n in run.ledger.duplicate.values()),
+             round(run.leads_per_second)) for name, run in runs.items()
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=list(self.DUPLICATE_COLUMNS))
+
+    def duplicate_checks(self) -> list[Check]:
+        """Accuracy, second run, run without Redis."""
+        return verdicts.duplicate_checks(self.accuracy, self.second, self.unaided, self.settings)
+
+    def truth_sentence(self) -> str:
+        """How far Redis was right."""
+        return documents.cache_sentence(self.result.cache)
+
+    def lookup_checks(self) -> list[Check]:
+        """Look-ups by Redis and MongoDB."""
+        return verdicts.lookup_checks(self.lookups, self.settings)
+
+    # ------------------------------------------------------------------------------------------------- speed
+
+    def limit(self) -> None:
+        """How fast prepared documents go in."""
+        self.limits = limits.measure(self.site)
+
+    def rates(self) -> list[tuple[str, float]]:
+        """(name, leads/s) of prepared documents and of the pipeline."""
+        best = self.limits.best
+        return [
+            (f"prepared documents,\n{best.writers} writer(s)", best.rate),
+            ("pipeline: stored leads", self.result.stored_per_second),
+            ("pipeline: records", self.result.leads_per_second),
+            ("pipeline: second run,\nrecords", self.second.leads_per_second),
+        ]
+
+    def speed_checks(self) -> list[Check]:
+        """Rates of prepared documents, and the pipeline beside them."""
+        return verdicts.batch_checks(self.limits, self.settings) + verdicts.speed_checks(self.result, self.limits)
+
+    # ----------------------------------------------------------------------------------------------- queries
+
+    @cached_property
+    def queries(self) -> list[Any]:
+        """The task book's queries, explained on the leads just stored."""
+        return measure_contracts(self.book.leads)
+
+    def query_table(self) -> pd.DataFrame:
+        """QUERY_COLUMNS."""
+        rows = [
+            (
+                one.contract.shape,
+                ", ".join(one.plan.indexes) or "none",
+                one.plan.docs_examined,
+                one.plan.returned,
+                one.millis,
+            )
+            for one in self.queries
+        ]
+        return pd.DataFrame(rows, columns=list(self.QUERY_COLUMNS))
+
+    def query_checks(self) -> list[Check]:
+        """No collection scan, all fast."""
+        return verdicts.query_checks(self.queries if self.scores.leads else [], self.settings)
+
+    # --------------------------------------------------------------------------------------------------- end
+
+    def staging_checks(self) -> list[Check]:
+        """Two equal raw payloads, written as n8n does, arrive both; they are taken out again."""
+        payload = {"vendor": "brightdata", "payload": {"probe": scratch_name("stage")}, "collected_at": now_ms()}
+        made = self.book.staging.insert_many([dict(payload), dict(payload)], ordered=True).inserted_ids
+        arrived = self.book.staging.delete_many({"_id": {"$in": made}}).deleted_count
+        return [judge("PIPE-N8N-003", arrived == 2, evidence=f"{arrived} of 2 equal payloads arrived")]
+
+    @cached_property
+    def issues(self) -> list[verdicts.Issue]:
+        """What the full run met."""
+        return verdicts.issues(self.result)
+
+    def issue_checks(self) -> list[Check]:
+        """Nothing unsettled."""
+        return [verdicts.issue_check(self.issues)]
+
+    def optimization(self) -> str:
+        """The optimization results as Markdown."""
+        return documents.optimization(
+            self.result, self.second, self.limits, self.lookups, self.query_table(), self.issues, self.settings
+        )
+
+    def handoff(self) -> str:
+        """The hand-off as Markdown."""
+        return documents.handoff(self.settings, collection_uuid(self.book.leads))
+
+    def document_checks(self, *paths: Path) -> list[Check]:
+        """The phase's documents were written."""
+        there = [path for path in paths if path.is_file()]
+        return [judge("PIPE-DOC-001", len(there), evidence=", ".join(path.name for path in there))]
+
+    def leave(self, book: Any) -> None:
+        """Facts for later phases; ends the workers and removes the made input."""
+        share = self.result.stored_per_second / self.limits.best.rate
+        facts = {
+            "ledger": self.result.as_dict(), "collected": self.result.ledger.read, "stored": self.result.ledger.stored,
+            "leads_per_second": self.result.stored_per_second, "records_per_second": self.result.leads_per_second,
+            "duplicate_accuracy_percent": self.accuracy.percent, "raw_limit": self.limits.best.rate,
+            "pipeline_share": share, "false_new_percent": self.result.cache.false_new_percent,
+            "mean_quality_score": self.scores.mean, "mean_quality_points": self.scores.mean_points,
+            "qualified": self.scores.qualified, "stages": self.stages,
+            "input": {"made": bool(self.input and self.input.facts)},
+        }  # fmt: skip
+        for name, value in facts.items():
+            book.fact(name, value)
+        self.pool.shutdown()
+        Site.close()
+        self._folder.cleanup()
+
+
+def _ledgers(ledgers: dict[str, Ledger]) -> pd.DataFrame:
+    rows = [
+        (name, one.read, one.stored, one.filled, one.duplicates, one.rejects, one.failed,
+         "yes" if one.read == one.accounted else "NO") for name, one in ledgers.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(LEDGER_COLUMNS))

@@ -1,0 +1,59 @@
+"""The command line's functions: one clear error for each thing a user can get wrong, and the ledger otherwise."""
+
+import gzip
+
+import pytest
+
+from leadbook.errors import InputFileError, LeadbookError, ParameterError, UnreachableError
+from leadbook.leads import commands
+from leads.vendor_records import person
+
+
+def test_the_ledger_is_json_ready_and_complete(site, vendor_file):
+    ledger = commands.ingest_files([vendor_file(person("ana"), "{broken")], "Bright Data", site.settings)
+    assert list(ledger) == [
+        "read",
+        "stored",
+        "filled",
+        "duplicate",
+        "rejected",
+        "failed",
+        "seconds",
+        "leads_per_second",
+    ]
+    assert (ledger["read"], ledger["stored"], ledger["rejected"]) == (2, 1, {"broken_json": 1})
+
+
+def test_a_missing_file_is_said_before_any_file_is_read(site, leads, vendor_file, tmp_path):
+    with pytest.raises(InputFileError, match="no such file"):
+        commands.ingest_files([vendor_file(person("ana")), tmp_path / "missing.csv"], "brightdata", site.settings)
+    assert leads.count_documents({}) == 0
+
+
+def test_an_unknown_vendor_gets_a_hint(site, vendor_file):
+    with pytest.raises(ParameterError, match="did you mean 'apollo'"):
+        commands.ingest_files([vendor_file(person("ana"))], "apolo", site.settings)
+
+
+def test_an_unreachable_server_is_one_line(settings, vendor_file, monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://localhost:9/")
+    monkeypatch.setenv("REDIS_URL", "redis://localhost:9/0")
+    quick = settings.model_copy(update={"server_selection_timeout_ms": 200})
+    with pytest.raises(UnreachableError, match="MongoDB at localhost:9"):
+        commands.ingest_files([vendor_file(person("ana"))], "brightdata", quick)
+
+
+def test_a_file_that_breaks_off_keeps_what_was_read_and_says_so(site, leads, tmp_path):
+    lines = b"".join(b'{"id":"p%d"}\n' % number for number in range(40_000))
+    whole = gzip.compress(lines, mtime=0)
+    path = tmp_path / "broken-off.jsonl.gz"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(commands.IncompleteError, match=r"until then read \d+"):
+        commands.ingest_files([path], "brightdata", site.settings)
+
+
+def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file):
+    leads.drop_index("idx_linkedin_url_unique")
+    settings = site.settings.model_copy(update={"apply_schema": False})
+    with pytest.raises(LeadbookError, match="no unique index on linkedin_url"):
+        commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings)

@@ -1,0 +1,70 @@
+"""A rehearsal is emptied, and nothing else ever is."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from leadbook import schema
+from leadbook.errors import RefusedError
+from leadbook.leads import keys, rehearsal
+from leads.vendor_records import person
+
+
+@pytest.fixture
+def phase(admin, clean_redis, endpoints, settings):
+    """What a notebook holds, on a rehearsal's database of its own."""
+    settings = settings.model_copy(update={"database": "leadbook_test_rehearsal"})
+    admin.drop_database(settings.database)
+    endpoints = replace(endpoints, mongodb_uri=endpoints.admin_uri)  # the application user knows one database only
+    opened = SimpleNamespace(mongodb=admin, admin=admin, redis=clean_redis, endpoints=endpoints, settings=settings)
+    schema.apply(admin[settings.database][settings.collection], admin, settings)
+    yield opened
+    admin.drop_database(settings.database)
+
+
+def leads(phase):
+    return phase.mongodb[phase.settings.database][phase.settings.collection]
+
+
+@pytest.mark.parametrize("few", [10, 0], ids=["collection made again", "documents deleted"])
+def test_reset_empties_leads_and_their_keys_and_keeps_validator_and_indexes(phase, monkeypatch, few):
+    monkeypatch.setattr(rehearsal, "FEW", 2_000 - 200 * few)
+    rehearsal.mark(leads(phase).database, phase.settings)
+    assert rehearsal.ensure_leads(phase, records=200) > 100
+    phase.redis.set("somebody:elses", "1")
+    before = schema.actual(leads(phase))
+    said = rehearsal.reset(phase)
+    assert "documents" in said
+    assert leads(phase).count_documents({}) == 0
+    assert schema.actual(leads(phase)) == before
+    assert [key for key in phase.redis.keys("*") if not key.startswith(b"lead:")] == [b"somebody:elses"]
+    assert not phase.redis.keys(f"{keys.LINKEDIN_PREFIX}*") and not phase.redis.keys(f"{keys.EMAIL_PREFIX}*")
+
+
+def test_records_without_the_marker_are_never_emptied(phase):
+    leads(phase).insert_one({"linkedin_url": "https://www.linkedin.com/in/somebody-real"})
+    with pytest.raises(RefusedError, match="did not make"):
+        rehearsal.reset(phase)
+    assert leads(phase).count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"profile": "production"}, "production refuses"), ({"database": "leads"}, "does not end with _rehearsal")],
+)
+def test_other_profiles_and_databases_are_refused(phase, change, words):
+    phase.settings = phase.settings.model_copy(update=change)
+    with pytest.raises(RefusedError, match=words):
+        rehearsal.reset(phase)
+
+
+def test_production_never_gets_made_leads(phase):
+    phase.settings = phase.settings.model_copy(update={"profile": "production"})
+    assert rehearsal.ensure_leads(phase) == 0
+    assert leads(phase).count_documents({}) == 0
+
+
+def test_leads_that_are_there_are_left_alone(phase):
+    leads(phase).insert_one({"linkedin_url": "https://www.linkedin.com/in/ana"} | {"full_name": person("ana")["name"]})
+    assert rehearsal.ensure_leads(phase) == 1
