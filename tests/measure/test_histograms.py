@@ -22,6 +22,7 @@ def test_no_p999_below_ten_thousand_samples():
 
 def test_a_gate_looks_at_the_slowest_where_p99_cannot_be_told():
     assert Latencies([0.001, 0.05]).summary().judged == ("slowest of 2", pytest.approx(50, rel=0.01))
+    assert Latencies([0.001] * 200).summary().judged[0] == "p95"
     assert Latencies([0.001] * 1_000).summary().judged[0] == "p99"
     assert Latencies().summary().judged == ("slowest of 0", None), "nothing recorded is not measured"
 

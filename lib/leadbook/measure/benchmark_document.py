@@ -57,6 +57,11 @@ class Benchmarks:
             "environment": {name: self.disclosed[name] for name in disclosure_.LIKE},
             "canary_seconds": self.inserted.canary.seconds,
             "rates_by_round": {one.name: one.rates for one in self.inserted.series},
+            "rates_by_concern": {one.concern.name: list(one.readable) for one in self.concerns.prices},
+            "hidden_indexes": [
+                {"index": one.index, "covered_by": one.covered_by, "query": one.query, "effect": one.effect.text()}
+                for one in self.prices.hidden
+            ],
             "histograms": {name: one.latencies.encoded() for name, one in self.lookups.operations.items()},
             "inserts": inserts_.table(self.inserted).to_dict("records"),
             "pools": pools_.table(self.pools).to_dict("records"),

@@ -85,9 +85,17 @@ class Place:
 
     def documents(self, count: int) -> list[Document]:
         """`count` lead documents that this place has not handed out before."""
-        made = sample.documents(count, seed=self.settings.sample_seed, start=self._next)
-        self._next += count
-        return made
+        return sample.documents(count, seed=self.settings.sample_seed, start=self.reserve(count))
+
+    @property
+    def upcoming(self) -> int:
+        """Number of the document that will be handed out next."""
+        return self._next
+
+    def reserve(self, count: int) -> int:
+        """Set the next `count` documents of the sample aside for someone else; gives the number of the first."""
+        first, self._next = self._next, self._next + count
+        return first
 
     @contextlib.contextmanager
     def client(self, *listeners: Any, direct: bool = False, **changed: Any) -> Iterator[connect.Client]:

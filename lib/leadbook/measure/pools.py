@@ -26,6 +26,7 @@ __all__ = [
     "REDIS_THREADS",
     "Pool",
     "checks",
+    "first_burst",
     "measure",
     "mongodb_pool",
     "redis_pool",
@@ -97,21 +98,22 @@ class _Opened:
 
 
 @contextlib.contextmanager
-def _opened_pool(place: Place, threads: int, state: State) -> Iterator[_Opened]:
+def _opened_pool(place: Place, threads: int, state: State, filled: int | None = None) -> Iterator[_Opened]:
     size = max(1, threads // SATURATION) if state == "saturated" else max(threads, place.settings.max_pool_size)
-    filled = 0 if state == "cold" else min(size, threads)
+    if filled is None:
+        filled = 0 if state == "cold" else min(size, threads)
     trace = connect.PoolTrace()
     with place.client(trace, direct=True, max_pool_size=size, min_pool_size=filled) as client:
         client.admin.command("ping")  # finds the server; its connection is the pool's first
         yield _Opened(client=client, trace=trace, threads=threads, state=state, size=size, filled=filled)
 
 
-def _use(opened: _Opened, collection: Leads) -> Pool:
+def _use(opened: _Opened, collection: Leads, *, calls: int | None = None) -> Pool:
     leads: Leads = opened.client[collection.database.name][collection.name]
     call = partial(leads.find_one, {"linkedin_url": _some_url(collection)}, {"_id": 1})
     _wait_until(lambda: opened.trace.open >= opened.filled)
     opened.trace.reset()
-    queries = _together(opened.threads, _calls(opened.threads, opened.state), call)
+    queries = _together(opened.threads, calls or _calls(opened.threads, opened.state), call)
     return Pool(
         service="MongoDB",
         state=opened.state,
@@ -122,6 +124,23 @@ def _use(opened: _Opened, collection: Leads) -> Pool:
         created=opened.trace.created,
         failures=len(opened.trace.failures),
     )
+
+
+def first_burst(
+    place: Place, collection: Leads, *, threads: int, filled: tuple[int, ...], rounds: int
+) -> list[list[float]]:
+    """The slowest check-out (ms) of a first burst, round by round, for pools filled with so many connections each."""
+    with contextlib.ExitStack() as stack:
+        opened = [
+            [stack.enter_context(_opened_pool(place, threads, "warm", count)) for _ in range(rounds)]
+            for count in filled
+        ]
+        worst: list[list[float]] = [[] for _ in filled]
+        for number in range(rounds):
+            for place_, pools in enumerate(opened):
+                burst = _use(pools[number], collection, calls=1)
+                worst[place_].append(burst.checkouts.worst_ms or 0.0)
+        return worst
 
 
 def redis_pool(place: Place, threads: int, state: State) -> Pool:

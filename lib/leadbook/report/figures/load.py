@@ -30,7 +30,7 @@ def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
 
 
 def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -> Figure:
-    """Latency from the intended start against the offered rate. steps: rate, median_ms, worst_ms, service_ms, kept_up."""
+    """Latency from the intended start against the rate. steps: rate, median_ms, worst_ms, service_ms, kept_up."""
     figure, axes = style.figure("Latency against rate", "documents/s offered", "ms a batch (log scale)")
     if steps.empty:
         return _nothing(figure)
@@ -47,12 +47,28 @@ def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -
     )
     axes.set_yscale("log")
     axes.axvline(target, color=style.TARGET, linestyle="--", linewidth=1.3)
-    axes.annotate(f"target {target:,.0f}/s", (target, 0.0), xycoords=("data", "axes fraction"), xytext=(4, 6),
-                  textcoords="offset points", fontsize=9, color=style.TARGET)  # fmt: skip
+    axes.annotate(
+        f"target {target:,.0f}/s",
+        (target, 0.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 6),
+        textcoords="offset points",
+        fontsize=9,
+        color=style.TARGET,
+    )
     if knee is not None:
         axes.axvline(knee, color=style.INK, linewidth=1)
-        axes.annotate(f"knee {knee:,.0f}/s", (knee, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -4), ha="right",
-                      va="top", textcoords="offset points", fontsize=9, color=style.INK)  # fmt: skip
+        axes.annotate(
+            f"knee {knee:,.0f}/s",
+            (knee, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, -4),
+            ha="right",
+            va="top",
+            textcoords="offset points",
+            fontsize=9,
+            color=style.INK,
+        )
     figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=2)
     return figure
 
@@ -73,8 +89,14 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
         rates.plot(frame["second"], frame["rate"], drawstyle="steps-post", color=colour, label=name)
         slowest.plot(frame["second"], frame["worst_ms"], drawstyle="steps-post", color=colour)
     seconds = readings["at"] - readings["at"].min()
-    for number, (column, label) in enumerate((("host_cpu_percent", "host CPU, %"), ("dirty_percent", "cache dirty, %"),
-                                              ("cache_percent", "cache used, %"), ("queued", "waiting for a lock"))):  # fmt: skip
+    for number, (column, label) in enumerate(
+        (
+            ("host_cpu_percent", "host CPU, %"),
+            ("dirty_percent", "cache dirty, %"),
+            ("cache_percent", "cache used, %"),
+            ("queued", "waiting for a lock"),
+        )
+    ):
         server.plot(seconds, readings[column], color=style.PALETTE[(number + 4) % len(style.PALETTE)], label=label)
     slowest.set_yscale("log")
     for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
@@ -92,8 +114,12 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
 
 def effects(trials: pd.DataFrame) -> Figure:
     """Effect of each change with its interval, percent. trials: change, mean, low, high (ratio after/before), shown."""
-    figure, axes = style.figure("What each change did", "change of what was measured, % (grey: no difference shown)", "",
-                                size=(8.0, 0.6 * max(len(trials), 1) + 1.6))  # fmt: skip
+    figure, axes = style.figure(
+        "What each change did",
+        "change of what was measured, % (grey: no difference shown)",
+        "",
+        size=(8.0, 0.6 * max(len(trials), 1) + 1.6),
+    )
     if trials.empty:
         return _nothing(figure)
     axes.grid(axis="y", visible=False)

@@ -1,0 +1,237 @@
+"""What the threads of a load process do: insert, check duplicates, find, or nothing at all."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import bson
+import redis as redis_py
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from leadbook import connect
+from leadbook.leads import sample
+from leadbook.settings import Settings
+
+__all__ = ["KINDS", "Operations", "Target", "key"]
+
+KEY_PREFIX = "leadbook_scratch:load:"
+FILL_SECONDS = 15.0
+KINDS = ("insert", "redis check", "mongodb check", "find", "count", "source", "encode", "ping")
+
+
+class Work(Protocol):
+    """The part of a `workers.Task` that an operation reads."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def planned(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def options(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where the load goes. Holds addresses with passwords: travels by pipe, is never shown.
+
+    settings: as a mapping.  seed: of the sample's documents.
+    """
+
+    mongodb_uri: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
+    database: str
+    collection: str
+    seed: int
+
+
+def key(url: str) -> str:
+    """The scratch key of a lead in Redis."""
+    return f"{KEY_PREFIX}lead:linkedin:{url}"
+
+
+class Operations:
+    """The calls of one task on clients of its own. `call` is safe in any number of threads."""
+
+    def __init__(self, target: Target, task: Work, client: connect.Client, redis: redis_py.Redis,
+                 trace: connect.PoolTrace) -> None:  # fmt: skip
+        self.target, self.task, self.redis, self.trace = target, task, redis, trace
+        self.collection = client[target.database][target.collection]
+        self._client = client
+        self._lock = threading.Lock()
+        self.sent = self.wrong = 0
+        self.errors: Counter[str] = Counter()
+        self.documents = self._make()
+        self._call = {
+            "insert": self._insert, "source": self._source, "redis check": self._redis_check,
+            "mongodb check": self._mongodb_check, "find": self._find, "count": self._count, "encode": self._encode,
+            "ping": self._ping,
+        }[task.kind]  # fmt: skip
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, target: Target, task: Work) -> Iterator[Operations]:
+        """Clients opened and documents made before anything is timed; closed at the end."""
+        filled = task.threads if task.options.get("filled") else 0
+        changed = {"max_pool_size": max(task.threads, 1), "min_pool_size": filled, **task.options.get("settings", {})}
+        settings = Settings.from_mapping({**target.settings, **changed})
+        trace = connect.PoolTrace()
+        client = connect.mongodb(target.mongodb_uri, settings, listeners=[trace])
+        redis = connect.redis(target.redis_url, settings)
+        try:
+            made = cls(target, task, client, redis, trace)
+            made._warm_up()
+            yield made
+        finally:
+            client.close()
+            redis.close()
+
+    def call(self, number: int) -> int:
+        """Do the work of that number; gives how many documents or keys were done. Errors are counted, not raised."""
+        try:
+            return self._call(number)
+        except (PyMongoError, redis_py.RedisError, OSError) as error:
+            self._count_error(type(error).__name__)
+            return 0
+
+    def _warm_up(self) -> None:
+        """Open connections by as many pings at once as there are threads; a `filled` pool is waited for, all of it."""
+        if self.task.options.get("filled"):
+            self._client.admin.command("ping")
+            until = time.monotonic() + FILL_SECONDS
+            while self.trace.open < self.task.threads * len(self._client.nodes) and time.monotonic() < until:
+                time.sleep(0.02)
+            self.trace.reset()
+            return
+        gate = threading.Barrier(self.task.threads)
+
+        def ping() -> None:
+            gate.wait()
+            for _ in range(3):
+                self._client.admin.command("ping")
+
+        threads = [threading.Thread(target=ping) for _ in range(self.task.threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.trace.reset()
+
+    def _make(self) -> list[dict[str, Any]]:
+        """Documents to insert, or the leads whose keys are asked for."""
+        if self.task.kind in ("find", "count", "ping"):
+            return []
+        count = max(1, self.task.planned * self.task.size)
+        asked = "check" in self.task.kind
+        wanted = min(count, int(self.task.options.get("known", count))) if asked else count
+        made = sample.documents(wanted, seed=self.target.seed, start=self.task.first)
+        source = self.task.options.get("source")
+        if source:
+            for document in made:
+                document["data_source"] = source
+        return made
+
+    def _part(self, number: int) -> list[dict[str, Any]]:
+        return self.documents[number * self.task.size : (number + 1) * self.task.size]
+
+    def _insert(self, number: int) -> int:
+        return self._insert_part(self._part(number))
+
+    def _insert_part(self, part: list[dict[str, Any]]) -> int:
+        with self._lock:
+            self.sent += len(part)
+        if not part:
+            return 0
+        try:
+            return len(self.collection.insert_many(part, ordered=False).inserted_ids)
+        except BulkWriteError as error:
+            for one in error.details["writeErrors"]:
+                self._count_error("duplicate" if one["code"] == 11000 else f"write error {one['code']}")
+            for concern in error.details.get("writeConcernErrors", []):
+                self._count_error(f"write concern {concern.get('codeName', concern.get('code'))}")
+            return int(error.details["nInserted"])
+
+    def _source(self, number: int) -> int:
+        """One collector's batch: ask Redis, insert what it does not know, then tell Redis. Redis may be away."""
+        part = self._part(number)
+        fresh, redis_up = part, True
+        try:
+            known = self.redis.mget([key(one["linkedin_url"]) for one in part])
+            fresh = [one for one, answer in zip(part, known, strict=True) if answer is None]  # type: ignore[arg-type]
+            self._count_error("duplicate (redis)", len(part) - len(fresh))
+        except (redis_py.RedisError, OSError):
+            redis_up = False
+        stored = self._insert_part(fresh)
+        with self._lock:
+            self.sent += len(part) - len(fresh)
+        if redis_up:
+            pipe = self.redis.pipeline(transaction=False)
+            for one in fresh:
+                pipe.set(key(one["linkedin_url"]), b"1", ex=600)
+            pipe.execute()
+        return stored
+
+    def _asked(self, number: int) -> list[tuple[str, bool]]:
+        """Keys of one check, every other one unknown."""
+        asked = []
+        for at in range(number * self.task.size, (number + 1) * self.task.size):
+            url = self.documents[at % len(self.documents)]["linkedin_url"]
+            asked.append((url, True) if at % 2 == 0 else (f"{url}-nobody", False))
+        return asked
+
+    def _redis_check(self, number: int) -> int:
+        asked = self._asked(number)
+        answers: Any = self.redis.mget([key(url) for url, _ in asked])
+        return self._verified([answer is not None for answer in answers], asked)
+
+    def _mongodb_check(self, number: int) -> int:
+        asked = self._asked(number)
+        if len(asked) == 1:
+            found = [self.collection.find_one({"linkedin_url": asked[0][0]}, {"_id": 1}) is not None]
+            return self._verified(found, asked)
+        query = {"linkedin_url": {"$in": [url for url, _ in asked]}}
+        seen = {one["linkedin_url"] for one in self.collection.find(query, {"linkedin_url": 1, "_id": 0})}
+        return self._verified([url in seen for url, _ in asked], asked)
+
+    def _verified(self, answers: list[bool], asked: list[tuple[str, bool]]) -> int:
+        wrong = sum(answer != known for answer, (_, known) in zip(answers, asked, strict=True))
+        with self._lock:
+            self.sent += len(asked)
+            self.wrong += wrong
+        return len(asked)
+
+    def _find(self, number: int) -> int:
+        list(self.collection.find(self.task.options["query"]).limit(100))
+        return 1
+
+    def _count(self, number: int) -> int:
+        self.collection.estimated_document_count()
+        return 1
+
+    def _encode(self, number: int) -> int:
+        """The no-op control: everything but the server."""
+        part = self._part(number)
+        for document in part:
+            bson.encode(document)
+        return len(part)
+
+    def _ping(self, number: int) -> int:
+        self._client.admin.command("ping")
+        return 1
+
+    def _count_error(self, reason: str, count: int = 1) -> None:
+        with self._lock:
+            if count:
+                self.errors[reason] += count

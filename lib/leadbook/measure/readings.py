@@ -1,0 +1,99 @@
+"""What the servers say of themselves while they are under load, four times a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+import psutil
+import redis as redis_py
+from pymongo.errors import PyMongoError
+
+from leadbook.measure.place import Place
+
+__all__ = ["COLUMNS", "Sampler", "by_second"]
+
+EVERY_SECONDS = 0.25
+COLUMNS = {
+    "at": "seconds on the monotonic clock",
+    "inserts": "documents inserted so far (opcounters, this primary)",
+    "queued": "operations that wait for a lock",
+    "connections": "client connections open",
+    "dirty_percent": "changed pages in the WiredTiger cache, % of its size",
+    "cache_percent": "WiredTiger cache in use, %",
+    "evicted_by_application": "pages that application threads had to evict so far",
+    "redis_commands": "commands done by Redis so far",
+    "host_cpu_percent": "CPU of this machine, all cores, %",
+}
+"""Columns of `Sampler.frame`. A reading that a server does not tell is NaN."""
+
+
+class Sampler:
+    """Reads the servers from a thread while entered; `frame` afterwards, one row a reading."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._stop = threading.Event()
+        self._rows: list[dict[str, Any]] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        psutil.cpu_percent()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while True:
+            self._rows.append(self._read())
+            if self._stop.wait(EVERY_SECONDS):
+                return
+
+    def _read(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"at": time.monotonic(), "host_cpu_percent": psutil.cpu_percent()}
+        try:
+            status = self._place.admin.admin.command("serverStatus")
+            cache = status.get("wiredTiger", {}).get("cache", {})
+            limit = cache.get("maximum bytes configured")
+            row |= {
+                "inserts": status["opcounters"]["insert"],
+                "queued": status["globalLock"]["currentQueue"]["total"],
+                "connections": status["connections"]["current"],
+                "dirty_percent": 100 * cache["tracked dirty bytes in the cache"] / limit if limit else None,
+                "cache_percent": 100 * cache["bytes currently in the cache"] / limit if limit else None,
+                "evicted_by_application": cache.get("pages evicted by application threads"),
+            }
+        except (PyMongoError, KeyError):
+            pass
+        if self._place.redis is not None:
+            try:
+                stats: Any = self._place.redis.info("stats")
+                row["redis_commands"] = stats["total_commands_processed"]
+            except (redis_py.RedisError, KeyError):
+                pass
+        return row
+
+    def frame(self) -> pd.DataFrame:
+        """All readings; columns as in `COLUMNS`."""
+        return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(float)
+
+
+def by_second(ends: list[tuple[float, int, float]], *, width: float = 0.5) -> pd.DataFrame:
+    """Load over time from the ends of calls: second (start of each slice), rate (documents or keys/s), worst_ms.
+
+    `ends`: (seconds since the start, documents, latency in s), as `workers.Outcome.ends`. `width`: seconds a slice.
+    """
+    frame = pd.DataFrame(ends, columns=["second", "documents", "latency"])
+    slices = (frame["second"] // width) * width
+    grouped = frame.groupby(slices)
+    return pd.DataFrame(
+        {"rate": grouped["documents"].sum() / width, "worst_ms": grouped["latency"].max() * 1_000}
+    ).reset_index()
