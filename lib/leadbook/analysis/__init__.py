@@ -6,7 +6,7 @@ from leadbook.analysis.completeness import completeness, required_check, source_
 from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.cost import cost_check, cost_per_qualified
 from leadbook.analysis.documents import Analysis
-from leadbook.analysis.evidence import collect, metric_checks, metrics_frame, trends_frame
+from leadbook.analysis.evidence import Evidence, collect, metric_checks, metrics_frame, trends_frame
 from leadbook.analysis.integrity import (
     constraint_check,
     index_check,
@@ -33,6 +33,7 @@ from leadbook.analysis.statistics import (
 __all__ = [
     "COLUMNS",
     "Analysis",
+    "Evidence",
     "anomalies_frame",
     "anomaly_checks",
     "collect",

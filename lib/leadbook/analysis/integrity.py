@@ -69,9 +69,9 @@ def validate_check(leads: Collection[dict[str, Any]], settings: Settings) -> Che
 
 
 def _validate(leads: Collection[dict[str, Any]], option: Mapping[str, bool]) -> dict[str, Any]:
-    """Up to three times: right after inserts, tables in use are passed over with a "transient" warning."""
+    """Up to twice: right after inserts, tables in use are passed over with a "transient" warning."""
     result: dict[str, Any] = {}
-    for wait in (0.0, 0.5, 1.5):
+    for wait in (0.0, 1.0):
         sleep(wait)
         result = leads.database.command({"validate": leads.name, **option})
         if not any("transient" in str(warning) for warning in result.get("warnings", [])):

@@ -1,0 +1,96 @@
+"""Anomalies planted among good leads are found, counted and shown masked; good leads raise none."""
+
+from datetime import timedelta
+
+import pytest
+
+from analysis_leads import NOW, lead
+from leadbook import analysis
+from leadbook.checks import Verdict
+
+PLANTED = {
+    "one mailbox under several spellings": [
+        {"email": "jane.doe@gmail.com"}, {"email": "JaneDoe+news@googlemail.com"},
+    ],
+    "same name and company": [
+        {"full_name": "Jane Doe", "company_name": "Acme"}, {"full_name": "JANE doe ", "company_name": "ACME"},
+    ],
+    "one LinkedIn member with several URLs": [
+        {"additional_data": {"linkedin_member_id": "77"}}, {"additional_data": {"linkedin_member_id": "77"}},
+    ],
+    "one phone number on five leads or more": [{"phone": "+14155550100"}] * 5,
+    "dates in the future": [{"data_collected_date": NOW + timedelta(days=30)}],
+    "updated before it was created": [{"updated_at": NOW - timedelta(days=1)}],
+    "qualified against the rule": [{"is_qualified": True}, {"is_qualified": True, "email": "a@b.test",
+                                                            "data_quality_score": 40}],
+    "marked as in the CRM without a date": [{"crm_synced": True}],
+    "required field blank": [{"job_title": "  "}],
+    "throw-away or test e-mail domain": [{"email": "x@mailinator.com"}, {"email": "y@mx.yopmail.com"}],
+    "role mailbox": [{"email": "Info@acme.test"}],
+    "name in capitals only": [{"full_name": "JOHN SMITH"}],
+    "digits, addresses or signs in the name": [{"full_name": "John 2nd <admin>"}],
+    "e-mail or web address inside the job title": [{"job_title": "CMO, write to cmo@acme.test"}],
+    "company that says nothing": [{"company_name": "Self employed"}, {"company_name": "--"}],
+    "name equals company": [{"full_name": "Jane Doe", "company_name": "jane doe"}],
+    "HTML entities or invisible characters": [{"job_title": "R&amp;D lead"}, {"company_name": "Mc\u200bX"}],
+}  # fmt: skip
+
+
+def test_every_rule_has_a_planted_case(ten, settings):
+    assert {each.name for each in analysis.find_anomalies(ten, settings, now=NOW)} == set(PLANTED)
+
+
+def test_good_leads_raise_none(ten, settings):
+    assert {each.name: each.leads for each in analysis.find_anomalies(ten, settings, now=NOW) if each.leads} == {}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_anomaly_is_found(name, ten, settings):
+    ten.insert_many([lead(f"odd{n}", **fields) for n, fields in enumerate(PLANTED[name])])
+    found = {each.name: each for each in analysis.find_anomalies(ten, settings, now=NOW)}
+    assert found[name].leads == len(PLANTED[name])
+    assert found[name].examples and found[name].meaning and found[name].advice
+
+
+def test_nothing_personal_is_shown(ten, settings):
+    secrets = {"email": "jane.secret@gmail.com", "full_name": "JANET SECRETSON", "phone": "+14155550199",
+               "job_title": "write to jane.secret@gmail.com"}  # fmt: skip
+    ten.insert_many([lead(f"secretslug{n}", **{**secrets, "email": f"info@secret{n}.test"}) for n in range(6)])
+    ten.insert_many([lead("secretslug8", additional_data={"linkedin_member_id": "5"}),
+                     lead("secretslug9", additional_data={"linkedin_member_id": "5"})])  # fmt: skip
+    found = analysis.find_anomalies(ten, settings, now=NOW)
+    shown = analysis.anomalies_frame(found).to_string() + repr(found)
+    for secret in ("jane.secret", "JANET", "SECRETSON", "4155550199", "secretslug"):
+        assert secret not in shown, secret
+
+
+def test_test_domains_are_allowed_on_rehearsal_only(ten, settings):
+    ten.insert_one(lead("zoe", email="zoe@acme.example.com"))
+    name = "throw-away or test e-mail domain"
+    production = settings.model_copy(update={"profile": "production"})
+    for chosen, count in ((settings, 0), (production, 1)):
+        found = {each.name: each.leads for each in analysis.find_anomalies(ten, chosen, now=NOW)}
+        assert found[name] == count
+
+
+def test_two_people_with_plain_different_addresses_are_no_duplicates(ten, settings):
+    ten.insert_many([lead("kim", email="j.doe@acme.test"), lead("lou", email="jdoe@acme.test")])
+    found = {each.name: each.leads for each in analysis.find_anomalies(ten, settings, now=NOW)}
+    assert found["one mailbox under several spellings"] == 0, "only Gmail ignores dots"
+
+
+def test_anomalies_warn_and_never_fail(ten, settings):
+    ten.insert_many(
+        [lead(f"odd{n}", **fields) for n, fields in enumerate(PLANTED["one mailbox under several spellings"])]
+    )
+    found = analysis.find_anomalies(ten, settings, now=NOW)
+    outliers = analysis.source_outliers(analysis.completeness(ten))
+    checks = {check.id: check for check in analysis.anomaly_checks(found, outliers, 12)}
+    assert checks["FIN-ANOM-001"].verdict is Verdict.WARN and checks["FIN-ANOM-001"].measured == 2
+    assert checks["FIN-ANOM-002"].verdict is Verdict.PASS and checks["FIN-ANOM-004"].verdict is Verdict.WARN
+
+
+def test_without_leads_nothing_is_measured(leads, settings):
+    found = analysis.find_anomalies(leads, settings)
+    checks = analysis.anomaly_checks(found, analysis.source_outliers(analysis.completeness(leads)), 0)
+    assert {check.verdict for check in checks} == {Verdict.NOT_MEASURED}
