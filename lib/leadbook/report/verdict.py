@@ -29,7 +29,8 @@ def decide(run: RunRecord) -> Decision:
     missing = [phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     if missing:
         names = ", ".join(phase.phase for phase in missing)
-        return Decision(verdict="BROKEN", exit_status=2, reason=f"Phases {names} were asked for and did not run.")
+        some = f"Phase {names} was" if len(missing) == 1 else f"Phases {names} were"
+        return Decision(verdict="BROKEN", exit_status=2, reason=f"{some} asked for and did not run.")
     blocking = blockers(check for phase in run.phases if phase.asked for check in phase.checks)
     if not run.whole:
         return _partial(run, blocking)

@@ -166,6 +166,9 @@ class _Chain:
         teller.begins("report")
         known = self.redactor.known()
         self.directory.release()
+        log = self.directory.path / "run.log"
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
         if slipped := self.directory.sweep(self.redactor, known):
             self.warnings.append(f"a secret had slipped into {', '.join(slipped)} and was masked there")
         record = self._record(signal_name)

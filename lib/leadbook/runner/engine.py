@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from leadbook.settings import Redactor
 __all__ = ["ENGINE", "Session", "write_notebook"]
 
 ENGINE = "leadbook"
+SAVE_EVERY_S = 2.0
+"""How much of a running notebook the death of the runner itself may cost, seconds."""
 IOPUB_TIMEOUT_S = 60
 """How long a finished cell's last outputs may take to arrive; nbclient's 4 s is short for a busy machine."""
 
@@ -58,6 +61,7 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
     def __init__(self, notebook: NotebookNode, session: Session) -> None:
         super().__init__(notebook, progress_bar=False, autosave_cell_every=0)
         self.session = session
+        self._saved = datetime.min.replace(tzinfo=UTC)
         session.notebook = notebook
 
     def notebook_start(self, **kwargs: Any) -> None:
@@ -83,8 +87,10 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
         self.save()
 
     def save(self, **kwargs: Any) -> None:
-        write_notebook(self.nb, self.session.output)
-        self.last_save_time = self.now()
+        """Now and then: writing after every cell would cost more than many a cell."""
+        if self.end_time is not None or (self.now() - self._saved).total_seconds() >= SAVE_EVERY_S:
+            write_notebook(self.nb, self.session.output)
+            self._saved = self.now()
 
 
 def _joined(outputs: list[NotebookNode], redactor: Redactor) -> list[NotebookNode]:
