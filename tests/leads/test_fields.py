@@ -1,5 +1,6 @@
 """Single fields: texts, names, titles, companies, places, e-mails, phones, dates, masks."""
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -223,6 +224,21 @@ def test_emails_never_crash_and_keys_stay_keys(text):
 def test_phones(raw, region, e164):
     phone = phones.parse(raw, region)
     assert (phone.e164 if phone else None) == e164
+
+
+def test_the_fast_way_gives_what_the_library_gives():
+    generator, compared = random.Random(3), 0
+    for _ in range(4_000):
+        region = generator.choice([None, "US", "GB", "DE", "AU", "CA", "IN", "BR", "JP"])
+        code = generator.choice(
+            ["1", "1415", "1800", "1416", "44", "4420", "447", "49151", "61", "612", "33", "91", "7", "39", "55", "81"]
+        )
+        number = f"+{code}{generator.randrange(10 ** generator.choice((6, 7, 8, 9, 10)))}"
+        fast = phones._fast(number, region)
+        if fast is not None:
+            assert fast == phones._parse(number, region), number
+            compared += 1
+    assert compared > 300
 
 
 @settings(max_examples=120, deadline=None)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from leadbook.leads import lexicon
-from leadbook.leads.texts import is_placeholder, tidy, visible
+from leadbook.leads.texts import MEMORABLE, is_placeholder, tidy, visible
 
 __all__ = ["SELF_EMPLOYED", "company", "industry", "size", "website"]
 
@@ -40,16 +40,19 @@ _LARGE = ((5_000, "1001-5000"), (10_000, "5001-10000"))
 
 def company(raw: Any) -> str:
     """The company's name; SELF_EMPLOYED for its many spellings; empty when there is none."""
-    text = tidy(raw)
-    return _company(text) if text else ""
+    if type(raw) is str and len(raw) <= MEMORABLE:
+        return _remembered(raw)
+    return _company(raw)
 
 
-@lru_cache(maxsize=32768)
-def _company(text: str) -> str:
-    text = text.strip("\"'`“”").strip(" ,;|")
+def _company(raw: Any) -> str:
+    text = tidy(raw).strip("\"'`“”").strip(" ,;|")
     if is_placeholder(text) or text.casefold() in _NOBODY:
         return ""
     return SELF_EMPLOYED if _SELF.fullmatch(text) else text
+
+
+_remembered = lru_cache(maxsize=32768)(_company)
 
 
 @lru_cache(maxsize=16384)
@@ -80,22 +83,22 @@ def website(raw: Any) -> str:
     return _site(text) if 4 <= len(text) <= 2048 else ""
 
 
-@lru_cache(maxsize=8192)
-def _industry(text: str) -> str:
-    return "" if is_placeholder(text) else text
-
-
 def industry(raw: Any) -> str:
     """The industry's name as the vendor gives it; the first when a list is given."""
     if isinstance(raw, list):
         raw = raw[0] if raw else ""
     text = tidy(raw)
-    return _industry(text) if text else ""
+    return "" if not text or is_placeholder(text) else text
+
+
+def size(raw: Any) -> str:
+    """Head count as a range such as LinkedIn's (`51-200`, `10001+`), or empty. Single numbers fall into their range."""
+    text = raw if type(raw) is str else tidy(raw)
+    return _size(text) if len(text) < 60 else ""
 
 
 @lru_cache(maxsize=8192)
-def size(raw: Any) -> str:
-    """Head count as a range such as LinkedIn's (`51-200`, `10001+`), or empty. Single numbers fall into their range."""
+def _size(raw: str) -> str:
     text = re.sub(r"[\s,.'’]", "", tidy(raw).lower()).replace("–", "-").replace("—", "-").replace("_", "-")
     text = text.removeprefix("c-").removeprefix("b-")
     text = re.sub(r"^(?:size|headcount):?", "", text)

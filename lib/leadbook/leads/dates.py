@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 __all__ = ["utc"]
@@ -29,7 +28,6 @@ def utc(value: Any) -> datetime | None:
     return None
 
 
-@lru_cache(maxsize=4096)
 def _from_text(text: str) -> datetime | None:
     if not text or len(text) > 40:
         return None
@@ -62,9 +60,11 @@ def _from_number(number: float) -> datetime | None:
 
 def _bounded(moment: datetime) -> datetime | None:
     try:
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (OverflowError, ValueError):
         return None
     if not _OLDEST <= moment < _NEWEST:
         return None
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment

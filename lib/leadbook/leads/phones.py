@@ -70,20 +70,28 @@ _KINDS = (
 """A numbering plan's kinds of numbers, in the library's order of testing; the first three cost the caller or nobody."""
 
 
+class _Plan(NamedTuple):
+    """A region's numbering plan: patterns of all its numbers, of a trunk prefix, and of each kind with its lengths."""
+
+    general: re.Pattern[str]
+    prefix: re.Pattern[str]
+    kinds: tuple[tuple[bool, frozenset[int], re.Pattern[str]], ...]
+
+
 @cache
-def _plan(region: str) -> tuple[re.Pattern[str], tuple[tuple[bool, frozenset[int], re.Pattern[str]], ...]] | None:
-    """A region's numbering plan from the library's own data, with its patterns compiled; None where it is not simple."""
+def _plan(region: str) -> _Plan | None:
+    """The plan from the library's own data, with its patterns compiled; None where regions share it in other ways."""
     data = phonenumbers.PhoneMetadata.metadata_for_region(region)
-    if data is None or (data.national_prefix_for_parsing or "0") not in ("0", "1") or data.leading_digits:
+    if data is None or data.leading_digits or not data.general_desc or not data.general_desc.national_number_pattern:
         return None
-    general = data.general_desc
     kinds = []
     for position, name in enumerate(_KINDS):
         kind = getattr(data, name)
         if kind is not None and kind.national_number_pattern:
-            lengths = frozenset(kind.possible_length or general.possible_length)
+            lengths = frozenset(kind.possible_length or data.general_desc.possible_length)
             kinds.append((position < 3, lengths, re.compile(kind.national_number_pattern)))
-    return re.compile(general.national_number_pattern), tuple(kinds)
+    general = re.compile(data.general_desc.national_number_pattern)
+    return _Plan(general, re.compile(data.national_prefix_for_parsing or "(?!)"), tuple(kinds))
 
 
 def _fast(text: str, region: str | None) -> Phone | None:
@@ -105,9 +113,9 @@ def _fast(text: str, region: str | None) -> Phone | None:
     else:
         return None
     plan, national = _plan(regions[0]), digits[size:]
-    if plan is None or national[0] in "01" or not plan[0].fullmatch(national):
+    if plan is None or national[0] == "0" or plan.prefix.match(national) or not plan.general.fullmatch(national):
         return None
-    for costs, lengths, pattern in plan[1]:
+    for costs, lengths, pattern in plan.kinds:
         if len(national) in lengths and pattern.fullmatch(national):
             if costs:
                 return Phone(text, ("toll_free",))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from babel import Locale
 
 from leadbook.leads import lexicon
-from leadbook.leads.texts import is_placeholder, tidy
+from leadbook.leads.texts import MEMORABLE, is_placeholder, tidy
 
 __all__ = ["Place", "country", "read", "region_of", "state"]
 
@@ -93,11 +93,15 @@ def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any 
 
     `code`, an alpha-2 country code, helps only where no country is named.
     """
-    return _read(tidy(raw), tidy(city), tidy(state_name), tidy(country_name), tidy(code))
+    values = (raw, city, state_name, country_name, code)
+    for value in values:
+        if type(value) is not str or len(value) > MEMORABLE:
+            return _read(*values)
+    return _remembered(*values)
 
 
-@lru_cache(maxsize=65536)
-def _read(whole: str, city: str, state_name: str, country_name: str, code: str) -> Place:
+def _read(*values: Any) -> Place:
+    whole, city, state_name, country_name, code = map(tidy, values)
     parts = _whole(whole)
     city, state_name, country_name = ("" if _nowhere(text) else text for text in (city, state_name, country_name))
     area = False
@@ -130,6 +134,9 @@ def _read(whole: str, city: str, state_name: str, country_name: str, code: str) 
     )
 
 
+_remembered = lru_cache(maxsize=32768)(_read)
+
+
 def _fit(text: str, length: int) -> str:
     """A place that is too long is no place: it is left out, never cut to something else."""
     return text if len(text) <= length else ""
@@ -144,7 +151,6 @@ def _area(text: str) -> str:
     return match.group("city").strip(" ,") if match else ""
 
 
-@lru_cache(maxsize=32768)
 def _whole(text: str) -> Place:
     """Split a whole place string. One part: a country, a metropolitan area, a state of the USA, or else a city."""
     if _nowhere(text):

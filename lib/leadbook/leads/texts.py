@@ -12,10 +12,13 @@ from typing import Any
 
 from leadbook.leads import lexicon
 
-__all__ = ["PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
+__all__ = ["MEMORABLE", "PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
 
 PLACEHOLDERS = frozenset(lexicon.phrases("placeholders"))
 """Whole values, case-folded, that mean "no value" in every column. Values without a letter or digit do too."""
+
+MEMORABLE = 300
+"""Characters up to which a repeated value (a title, a company, a place) is worth remembering."""
 
 _INVISIBLE = dict.fromkeys(
     [

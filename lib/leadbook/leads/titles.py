@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from leadbook.leads import emails, lexicon
-from leadbook.leads.texts import is_placeholder, tidy
+from leadbook.leads.texts import MEMORABLE, is_placeholder, tidy
 
 __all__ = ["Title", "capitalised", "read", "split_headline"]
 
@@ -53,13 +53,13 @@ def split_headline(headline: str) -> tuple[str, str]:
 
 def read(raw: object) -> Title:
     """The job title in `raw`. Takes an e-mail and "at Company" out of it; a placeholder gives an empty title."""
-    text = tidy(raw)
-    return _read(text) if text else Title("", "", "")
+    if type(raw) is str and len(raw) <= MEMORABLE:
+        return _remembered(raw)
+    return _read(raw)
 
 
-@lru_cache(maxsize=32768)
-def _read(text: str) -> Title:
-    email, text = emails.search(text)
+def _read(raw: object) -> Title:
+    email, text = emails.search(tidy(raw))
     if is_placeholder(text):
         return Title("", "", email)
     if _AT.search(text) is not None:
@@ -68,3 +68,6 @@ def _read(text: str) -> Title:
             return Title(title, company, email)
     text = text.strip(" ,|-–—•·")
     return Title("" if is_placeholder(text) else text, "", email)
+
+
+_remembered = lru_cache(maxsize=32768)(_read)
