@@ -6,9 +6,12 @@ from leadbook import analysis, connect
 from leadbook.checks import Check, Verdict, catalogue
 from leadbook.settings import PROJECT
 
-READING = {"find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain",
-           "collStats", "dbStats", "connectionStatus", "validate", "serverStatus", "replSetGetConfig", "getDefaultRWConcern",
-           "getCmdLineOpts", "buildInfo", "buildinfo", "saslStart", "saslContinue", "hello", "ping", "endSessions", "killCursors"}  # fmt: skip
+READING = {
+    "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",
+    "dbStats", "connectionStatus", "validate", "serverStatus", "replSetGetConfig", "getDefaultRWConcern",
+    "getCmdLineOpts", "buildInfo", "buildinfo", "saslStart", "saslContinue", "hello", "ping", "endSessions",
+    "killCursors",
+}  # fmt: skip
 
 
 def whole_analysis(leads, admin, reporting, redis, settings, evidence, write):

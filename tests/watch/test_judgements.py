@@ -47,6 +47,12 @@ def test_a_better_batch_size_is_recommended_only_when_clearly_better():
     assert decisions(observation())["MON-ADV-003"].needed is None
 
 
+def test_one_slow_batch_does_not_change_the_batch_size():
+    steady = [Batch(at=n, size=size, inserted=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
+    hiccup = Batch(at=7, size=500, inserted=1000, seconds=9.0)
+    assert decisions(observation(batches=(*steady, hiccup)))["MON-ADV-003"].needed is False
+
+
 def test_an_undecided_step_is_not_measured_and_a_needed_one_warns():
     by_id = {check.id: check for check in watch.decision_checks(list(decisions(observation()).values()))}
     assert by_id["MON-ADV-002"].verdict is Verdict.NOT_MEASURED

@@ -143,9 +143,20 @@ def _batch_size(seen: Observation, settings: Settings) -> Decision:
     best = max(rates, key=lambda size: rates[size])
     shown = ", ".join(f"{size}: {rate:,.0f}" for size, rate in rates.items())
     because = f"documents/s by batch size {shown}; the pipeline uses {settings.batch_size}"
-    needed = rates[best] > 1.2 * rates[settings.batch_size]
+    needed = rates[best] > 1.2 * rates[settings.batch_size] and _clearly_better(seen, best, settings.batch_size)
     action = f"set batch_size to {best}"
     return Decision(check="MON-ADV-003", topic=topic, needed=needed, because=because, action=action)
+
+
+def _clearly_better(seen: Observation, size: int, than: int) -> bool:
+    """Three of four batches of `size` were faster, by document, than three of four batches of the other size."""
+    by_size = {
+        each: pd.Series(
+            [batch.inserted / batch.seconds for batch in seen.batches if batch.size == each and batch.seconds]
+        )
+        for each in (size, than)
+    }
+    return bool(by_size[size].quantile(0.25) > by_size[than].quantile(0.75))
 
 
 def _scale(seen: Observation, settings: Settings, found: Sequence[Bottleneck], disk: Disk | None) -> Decision:

@@ -75,5 +75,6 @@ def batch_sizes(frame: pd.DataFrame, target: float) -> Figure:
     for place, rate in zip(places, frame["documents/s"], strict=True):
         axes.annotate(f"{rate:,.0f}", (place, rate), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
     axes.margins(y=0.15)
+    axes.set_xlim(-0.6, len(frame) + 0.1)
     style.target_line(axes, target, f"target {target:,.0f}")
     return figure
