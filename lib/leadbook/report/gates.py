@@ -13,7 +13,7 @@ from leadbook.settings import Settings
 
 __all__ = ["GATES", "Gate", "gates"]
 
-GATES: tuple[tuple[str, str], ...] = (
+GATES: tuple[tuple[str, str | tuple[str, ...]], ...] = (
     ("Batch insert rate", "target_insert_rate"),
     ("Single insert", "target_single_insert_ms"),
     ("Batch of 100", "target_batch_100_ms"),
@@ -30,9 +30,17 @@ GATES: tuple[tuple[str, str], ...] = (
     ("Leads with an e-mail", "target_email_percent"),
     ("Leads with company data", "target_company_percent"),
     ("Cost per qualified lead", "target_cost_usd"),
-    ("Backups kept", "target_backup_days"),
+    ("Cluster: CPU", ("MDB-HST-001",)),
+    ("Cluster: memory", ("MDB-HST-002",)),
+    ("Cluster: storage", ("MDB-HST-003",)),
+    ("Cluster: TLS", ("MDB-SEC-001", "MDB-SEC-002")),
+    ("Backups kept", ("ATL-BCK-001", "BKP-ATL-001")),
+    ("Redis: release", ("RDS-VER-001",)),
+    ("Redis: memory", ("RDS-MEM-001", "RDS-MEM-002")),
+    ("Redis: maxmemory", ("RDS-MEM-003",)),
+    ("Redis: eviction", ("RDS-MEM-004",)),
 )
-"""Title and the parameter that holds the target; a target parameter that is not listed is shown under its own name."""
+"""Title, and the parameter that holds the target (every check with that target answers it) or the checks' ids."""
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
           Verdict.NOT_APPLICABLE]  # fmt: skip
@@ -52,33 +60,26 @@ class Gate:
 
 def gates(run: RunRecord) -> list[Gate]:
     """All gates in order. A gate that no check answered is `not measured`."""
-    listed = [key for _, key in GATES]
-    extra = [key for key in Settings.model_fields if key.startswith("target_") and key not in listed]
-    titles = {key: title for title, key in GATES}
-    return [_gate(titles.get(key, _plain_title(key)), key, run) for key in (*listed, *extra)]
+    return [_gate(title, source, run) for title, source in GATES]
 
 
-def _plain_title(key: str) -> str:
-    return key.removeprefix("target_").replace("_", " ").capitalize()
-
-
-def _gate(title: str, key: str, run: RunRecord) -> Gate:
-    ids = [entry.id for entry in catalogue().values() if entry.target == key]
+def _gate(title: str, source: str | tuple[str, ...], run: RunRecord) -> Gate:
+    ids = source if isinstance(source, tuple) else [e.id for e in catalogue().values() if e.target == source]
     found = _worst_first(check for check in run.checks if check.id in ids)
     if not found:
-        description = str(Settings.model_fields[key].description)
-        value = run.parameters.get(key, Settings.model_fields[key].default)
-        return Gate(
-            title=title,
-            target=f"{number(float(value))} ({description})",
-            measured="–",
-            verdict=Verdict.NOT_MEASURED.value,
-            check=None,
-            others=(),
-        )
+        missing = Verdict.NOT_MEASURED.value
+        return Gate(title=title, target=_asked(source, run), measured="–", verdict=missing, check=None, others=())
     first = found[0]
     return Gate(title=title, target=target_text(first), measured=measured_text(first), verdict=first.verdict.value,
                 check=first, others=tuple(found[1:]))  # fmt: skip
+
+
+def _asked(source: str | tuple[str, ...], run: RunRecord) -> str:
+    """The target of a gate that no check answered, from the parameters."""
+    if isinstance(source, tuple):
+        return "–"
+    value = run.parameters.get(source, Settings.model_fields[source].default)
+    return f"{number(float(value))} ({Settings.model_fields[source].description})"
 
 
 def _worst_first(checks: Iterable[Check]) -> list[Check]:
