@@ -28,7 +28,7 @@ from leadbook.leads.score import now_ms, stamp
 from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED
 from leadbook.leads.store import STORED as ACKNOWLEDGED
 from leadbook.leads.tools import Tools
-from leadbook.leads.vendors import RawRecord, load_vendor
+from leadbook.leads.vendors import RawRecord, load_vendor, vendor_names
 
 __all__ = ["Batch", "BatchReport", "process"]
 
@@ -39,20 +39,22 @@ their write errors (measured: a duplicate costs an insert about 60 us, a find ab
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Raw records of one source. ids: `_id`s of staged records, which their leads take over; None for files."""
+    """Raw records of one source. ids: `_id`s of staged records, which their leads take over; None for files.
+    keep_outcomes: the report tells each record's outcome (staged records always)."""
 
     index: int
     source: str
     vendor: str
     records: Sequence[RawRecord]
     ids: Sequence[Any] | None = None
+    keep_outcomes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchReport:
     """What a batch did.
 
-    stages: seconds by stage.  after: stored-or-known valid leads that have each field.  reasons: all reasons of
+    stages: seconds by stage.  after: valid leads that have each field.  reasons: all reasons of
     rejects, not only the first.  flags: of valid leads.  outcomes: one per record, for staged batches only.
     problem: why the server could not be used, empty when it could.
     """
@@ -102,10 +104,10 @@ class _Work:
     def leads(self) -> list[tuple[int, dict[str, Any]]]:
         """Valid leads with the position of their record; the others are rejected."""
         valid: list[tuple[int, dict[str, Any]]] = []
-        vendor = load_vendor(self.batch.vendor)
+        vendor = load_vendor(self.batch.vendor) if self.batch.vendor in vendor_names() else None
         for position, record in enumerate(self.batch.records):
-            if record.problem:
-                self.reject(position, (record.problem,))
+            if record.problem or vendor is None:
+                self.reject(position, (record.problem or "unknown_vendor",))
                 continue
             cleaned = clean(record.payload, vendor)
             reasons = reject_reasons(cleaned.lead, cleaned)
@@ -127,7 +129,7 @@ class _Work:
         self.outcomes[position] = rejected(reasons[0])
         self.rejects[position] = Reject(
             source=self.batch.source, vendor=self.batch.vendor, number=record.number, payload=record.payload,
-            reasons=reasons, detail=detail,
+            reasons=reasons, detail=detail, staged_id=None if self.batch.ids is None else self.batch.ids[position],
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------- place
@@ -145,6 +147,8 @@ class _Work:
                 fresh.append(candidate)
                 if sighting.email is not None:
                     mailed.append(candidate)
+            elif self.is_own(candidate, sighting.lead.id):
+                self.settle(candidate, STORED)
             elif self.tools.believe_hits and (not filling or not fill.mask(candidate.lead) & ~sighting.lead.fields):
                 self.settle(candidate, duplicate("redis"), added=())
             else:
@@ -226,6 +230,10 @@ class _Work:
             self.tools.cache.remember(stored)
         return known
 
+    def is_own(self, candidate: Candidate, lead_id: Any) -> bool:
+        """Whether that stored lead is this very staged record, from a worker that died before it could end it."""
+        return self.batch.ids is not None and self.batch.ids[candidate.position] == lead_id
+
     def new_id(self, candidate: Candidate) -> Any:
         """A staged record's own `_id`, so that storing it twice is seen to be the same record; else a new one."""
         ids = self.batch.ids
@@ -257,6 +265,10 @@ class _Work:
         for (candidate, by), filled in zip(known, found, strict=True):
             if filled.lead is None:
                 gone.append(candidate)
+                continue
+            if filled.lead and self.is_own(candidate, filled.lead["_id"]):
+                self.settle(candidate, STORED)
+                seen.append((filled.lead["_id"], filled.lead))
                 continue
             own = set(filled.added) & (candidate.own or set(candidate.lead))
             self.settle(candidate, FILLED if own else duplicate(by), filled.added)
@@ -290,7 +302,8 @@ class _Work:
             index=self.batch.index, source=self.batch.source,
             ledger=Ledger.of(self.outcomes, read=len(self.batch.records)), stages=dict(self.stages), cache=truth,
             valid=self.valid, after=dict(self.after), reasons=dict(reasons), flags=dict(self.flags),
-            outcomes=tuple(map(str, self.outcomes)) if self.batch.ids is not None else (), problem=self.problem,
+            outcomes=tuple(map(str, self.outcomes)) if self.batch.keep_outcomes or self.batch.ids is not None else (),
+            problem=self.problem,
         )  # fmt: skip
 
 

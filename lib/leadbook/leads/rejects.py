@@ -29,6 +29,7 @@ class Reject:
     """A record that is no lead. reasons: the first is the ledger's. number: of the record in its source, from 1.
 
     payload: as read: a mapping, or text where the record could not be parsed. detail: the server's reason, if any.
+    staged_id: `_id` of the staged record, None for files.
     """
 
     source: str
@@ -37,17 +38,20 @@ class Reject:
     payload: Any
     reasons: tuple[str, ...]
     detail: str = ""
+    staged_id: Any = None
 
     def document(self, at: datetime) -> dict[str, Any]:
         """As stored."""
         text = payload_text(self.payload)
-        identity = json.dumps([self.vendor, self.source, self.number, text]).encode()
+        identity = json.dumps([self.vendor, self.source, self.number, text, str(self.staged_id or "")]).encode()
         made = {
             "_id": hashlib.sha256(identity).hexdigest()[:32],
             "vendor": self.vendor, "source": self.source, "record_number": self.number,
             "reason": self.reasons[0], "reasons": list(self.reasons),
             "payload": text[:MAX_PAYLOAD], "rejected_at": at,
         }  # fmt: skip
+        if self.staged_id is not None:
+            made["staged_id"] = self.staged_id
         if len(text) > MAX_PAYLOAD:
             made["payload_truncated"] = True
         return made | ({"detail": self.detail[:500]} if self.detail else {})
@@ -80,6 +84,11 @@ class RejectedLeads:
             others = [item for item in error.details.get("writeErrors", ()) if item.get("code") != 11000]
             if others or error.details.get("writeConcernErrors"):
                 raise
+
+    def renew(self, ids: Sequence[str], reason: str, at: datetime) -> None:
+        """Rejected again: the reason may be another one now."""
+        change = {"$set": {"reason": reason, "replayed_at": at}, "$addToSet": {"reasons": reason}}
+        self.collection.update_many({"_id": {"$in": list(ids)}}, change)
 
     def forget(self, ids: Iterable[str]) -> int:
         """Delete rejects by `_id` (they became leads); how many were there."""

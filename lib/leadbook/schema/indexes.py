@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import IndexModel
 
-__all__ = ["INDEXES", "IndexSpec", "index_named"]
+__all__ = ["INDEXES", "STAGING_INDEXES", "IndexSpec", "index_named"]
 
 _COMPARED = ("unique", "sparse", "hidden", "partialFilterExpression", "collation", "expireAfterSeconds")
 _IGNORED = ("v", "key", "name", "ns", "background", "textIndexVersion", "2dsphereIndexVersion")
@@ -102,6 +102,12 @@ INDEXES: tuple[IndexSpec, ...] = (
            ("data_source", 1), ("data_collected_date", -1)),
 )  # fmt: skip
 """The task book's indexes (tasks 1.1.2 and 1.1.3), in its order."""
+
+
+STAGING_INDEXES: tuple[IndexSpec, ...] = (
+    _index("pipeline_state", "2.1.2.1", "staged records that no worker has taken yet", ("pipeline.state", 1)),
+)
+"""Not unique, ever: what n8n stages must always be taken."""
 
 
 def index_named(name: str) -> IndexSpec:

@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
 from leadbook.schema.validator import validator
 from leadbook.settings import Settings
 
@@ -55,14 +55,13 @@ class Change:
 
 
 def desired(settings: Settings) -> tuple[CollectionState, ...]:
-    """The three collections: leads with validator and eleven indexes; staging and rejected with neither."""
+    """The three collections: leads with validator and eleven indexes; staging with one that is not unique; rejected."""
     leads = CollectionState(
         name=settings.collection, validator=validator(), validation_level=settings.validation_level,
         validation_action=settings.validation_action, indexes=INDEXES,
     )  # fmt: skip
-    plain = [CollectionState(name=name, validator={})
-             for name in (settings.staging_collection, settings.rejected_collection)]  # fmt: skip
-    return (leads, *plain)
+    staging = CollectionState(name=settings.staging_collection, validator={}, indexes=STAGING_INDEXES)
+    return (leads, staging, CollectionState(name=settings.rejected_collection, validator={}))
 
 
 def actual(collection: Collection[Document]) -> CollectionState:

@@ -1,0 +1,82 @@
+"""Rejected records once more, after a rule, a mapping or the validator was changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from pymongo.collection import Collection
+
+from leadbook.leads.batch import Batch, process
+from leadbook.leads.ledger import FAILED
+from leadbook.leads.pipeline import PipelineResult
+from leadbook.leads.rejects import Reject, RejectedLeads
+from leadbook.leads.score import now_ms
+from leadbook.leads.site import Site
+from leadbook.leads.vendors import RawRecord, load_vendor, problem_of, vendor_names
+
+__all__ = ["replay"]
+
+UNREADABLE = frozenset({"broken_json", "broken_csv", "too_large", "not_an_object"})
+"""Reasons that no rule can change: the record itself cannot be read."""
+
+
+class _Known(RejectedLeads):
+    """Records that are kept already: nothing to keep."""
+
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """Nothing: the caller renews the reasons."""
+
+
+def replay(site: Site) -> PipelineResult:
+    """Run every rejected record through the pipeline; those that became leads (or were leads already) leave the
+    collection.
+
+    Safe to repeat and to break off. Raises pymongo's errors.
+    """
+    tools = site.tools()
+    kept = tools.rejects
+    result = PipelineResult()
+    started = time.perf_counter()
+    tools.rejects = _Known(kept.collection)
+    try:
+        for vendor in kept.collection.distinct("vendor"):
+            for index, part in enumerate(_parts(kept.collection, vendor, site.settings.batch_size)):
+                records = [_record(reject, vendor) for reject in part]
+                batch = Batch(index=index, source="replay", vendor=vendor, records=records, keep_outcomes=True)
+                report = process(batch, tools)
+                _renew(kept, part, report.outcomes)
+                result.add(report)
+    finally:
+        tools.rejects = kept
+        result.seconds = time.perf_counter() - started
+    return result
+
+
+def _parts(rejected: Collection[dict[str, Any]], vendor: str, size: int) -> Iterator[list[dict[str, Any]]]:
+    """Rejected records of one vendor, in the order of their `_id`s, each once even while some are deleted."""
+    with rejected.find({"vendor": vendor}, sort=[("_id", 1)], batch_size=size) as found:
+        while part := list(islice(found, size)):
+            yield part
+
+
+def _record(reject: dict[str, Any], vendor: str) -> RawRecord:
+    if reject.get("payload_truncated"):
+        return RawRecord(reject["record_number"], {}, "too_large")
+    payload = json.loads(reject["payload"])
+    if reject["reason"] in UNREADABLE:
+        return RawRecord(reject["record_number"], payload, reject["reason"])
+    if vendor not in vendor_names():
+        return RawRecord(reject["record_number"], payload, "unknown_vendor")
+    return RawRecord(reject["record_number"], payload, problem_of(payload, load_vendor(vendor)))
+
+
+def _renew(kept: RejectedLeads, part: Sequence[dict[str, Any]], outcomes: Sequence[str]) -> None:
+    again = {reject["_id"]: outcome for reject, outcome in zip(part, outcomes, strict=True)}
+    kept.forget([reject_id for reject_id, said in again.items() if not said.startswith("rejected:") and said != FAILED])
+    for outcome in {said for said in again.values() if said.startswith("rejected:")}:
+        ids = [reject_id for reject_id, said in again.items() if said == outcome]
+        kept.renew(ids, outcome.partition(":")[2], now_ms())
