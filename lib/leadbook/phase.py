@@ -69,6 +69,13 @@ def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+class _Shown(list[Check]):
+    """Checks that are on the page already: a cell that ends with them does not print them a second time."""
+
+    def _ipython_display_(self) -> None:
+        return
+
+
 class Phase:
     """One phase at work. Made by `Phase.open`; ended by `close`, which states the verdict."""
 
@@ -172,7 +179,7 @@ class Phase:
         """Record, and return, checks that only a person can make, from the attestations file (see `checks.manual`)."""
         path = self.settings.attestations_file
         attestations = load_attestations(_project_path(path)) if path else {}
-        made = [manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids]
+        made = _Shown(manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids)
         self.record(made)
         return made
 
