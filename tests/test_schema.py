@@ -72,7 +72,7 @@ def test_the_shown_command_can_be_run_as_it_is(leads, admin, settings):
 
 def test_apply_is_idempotent(leads, admin, settings):
     first = schema.apply(leads, admin, settings)
-    assert len(first) == 14 and all(change.applied for change in first)
+    assert len(first) == 15 and all(change.applied for change in first)
     before = schema.actual(leads)
     assert schema.apply(leads, admin, settings) == []
     assert schema.actual(leads) == before
@@ -81,7 +81,7 @@ def test_apply_is_idempotent(leads, admin, settings):
 
 def test_apply_with_apply_schema_false_only_shows(leads, admin, settings):
     shown = schema.apply(leads, admin, settings.model_copy(update={"apply_schema": False}))
-    assert len(shown) == 14 and not any(change.applied for change in shown)
+    assert len(shown) == 15 and not any(change.applied for change in shown)
     assert leads.database.list_collection_names() == []
 
 
