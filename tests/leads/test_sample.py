@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from leadbook.leads.clean import clean
+from leadbook.leads.fill import additions
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.sample import documents, write_sample
 from leadbook.leads.vendors import load_vendor, read_records
@@ -14,6 +15,7 @@ from leads.task_book_validator import violations
 def read_all(facts):
     """(unique leads by URL, repeats, rejects by reason, flags), by the pure half of the pipeline."""
     leads, repeats, rejected, flags = {}, 0, Counter(), Counter()
+    fills = 0
     for file in facts.files:
         vendor, count = load_vendor(file.vendor), 0
         for record in read_records(file.path, vendor):
@@ -28,10 +30,13 @@ def read_all(facts):
                 continue
             assert violations(cleaned.lead) == []
             url = cleaned.lead["linkedin_url"]
-            repeats += url in leads
+            if url in leads:
+                repeats += 1
+                fills += bool(additions(leads[url], cleaned.lead))
             flags.update(cleaned.flags)
             leads[url] = cleaned.lead | leads.get(url, {})
         assert count == file.records
+    assert fills == facts.fills
     return leads, repeats, dict(sorted(rejected.items())), flags
 
 

@@ -73,7 +73,7 @@ def parse(text: str) -> tuple[list[Email], list[str]]:
     Understands `mailto:`, `Name <address>`, quotes, a leading apostrophe and several addresses in a cell.
     """
     text = visible(text).strip()
-    if not text or len(text) > 4096:
+    if not text or len(text) > 1024:
         return [], [text[:200]] if text else []
     wrapped = _WRAPPED.fullmatch(text)
     if wrapped is not None:

@@ -79,7 +79,7 @@ def _unzstd(path: Path) -> Iterator[bytes]:
     stream = zstandard.ZstdDecompressor().decompressobj()
     started = False
     with path.open("rb") as file:
-        while pending := file.read(4096):  # small pieces bound what one of them can expand to
+        while pending := file.read(2048):  # small pieces bound what one of them can expand to
             while pending:
                 block = stream.decompress(pending)
                 started = True

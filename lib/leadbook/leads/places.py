@@ -101,7 +101,7 @@ def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any 
 
 
 def _read(*values: Any) -> Place:
-    whole, city, state_name, country_name, code = map(tidy, values)
+    whole, city, state_name, country_name, code = (text if len(text := tidy(value)) <= 300 else "" for value in values)
     parts = _whole(whole)
     city, state_name, country_name = ("" if _nowhere(text) else text for text in (city, state_name, country_name))
     area = False

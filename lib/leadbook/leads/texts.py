@@ -12,13 +12,16 @@ from typing import Any
 
 from leadbook.leads import lexicon
 
-__all__ = ["MEMORABLE", "PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
+__all__ = ["MEMORABLE", "MOST", "PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
 
 PLACEHOLDERS = frozenset(lexicon.phrases("placeholders"))
 """Whole values, case-folded, that mean "no value" in every column. Values without a letter or digit do too."""
 
 MEMORABLE = 300
 """Characters up to which a repeated value (a title, a company, a place) is worth remembering."""
+
+MOST = 2_000
+"""Characters of a value that cleaning looks at; additional_data keeps more."""
 
 _INVISIBLE = dict.fromkeys(
     [
@@ -53,9 +56,12 @@ def _uncoded(text: str) -> str:
 def tidy(value: Any) -> str:
     """`value` as clean text, possibly empty: entities decoded, invisible characters gone, NFC, single spaces.
 
-    Plain ASCII text passes almost untouched, which is the common case and the fast one.
+    Plain ASCII text passes almost untouched, which is the common case and the fast one. No more than MOST characters
+    are looked at: no field is as long, and hostile text must not cost time.
     """
     text = value if type(value) is str else _scalar(value)
+    if len(text) > MOST:
+        text = text[:MOST]
     if text.isascii() and text.isprintable() and "&" not in text and "  " not in text:
         return text.strip()
     text = _uncoded(text.translate(_INVISIBLE_BUT_JOINERS)).translate(_INVISIBLE_BUT_JOINERS)

@@ -84,6 +84,8 @@ def canonical(text: str) -> CanonicalUrl | None:
 
 def parse(text: str) -> CanonicalUrl | InvalidUrl:
     """The canonical address, or the reason why there is none. Never raises."""
+    if len(text) > 4 * MAX_LENGTH:
+        return InvalidUrl("too_long")
     plain = _PLAIN.fullmatch(text)
     if plain is not None:
         return _from_slug(plain.group(1))
@@ -95,8 +97,6 @@ def _parse(text: str) -> CanonicalUrl | InvalidUrl:
     text = visible(text).strip().strip("'\"").strip()
     if not text:
         return InvalidUrl("blank")
-    if len(text) > 4 * MAX_LENGTH:
-        return InvalidUrl("too_long")
     if "/" not in text and "%2f" in text.lower():  # the whole address was encoded
         text = _decoded(text)
     host = _HOST.match(text)

@@ -76,8 +76,8 @@ class Vendor(BaseModel):
 
     @cached_property
     def blanks(self) -> frozenset[str]:
-        """Placeholders of this vendor, case-folded."""
-        return frozenset(text.casefold() for text in self.placeholders)
+        """Placeholders of this vendor besides the common ones, case-folded."""
+        return frozenset(text.casefold() for text in self.placeholders if not is_placeholder(text))
 
     @cached_property
     def _ignored(self) -> frozenset[str]:
@@ -125,11 +125,6 @@ class Vendor(BaseModel):
     def knows(self, keys: Mapping[str, Any] | list[str]) -> set[str]:
         """The targets that columns named `keys` can fill."""
         return set(self._make_plan(tuple(keys)).fields)
-
-
-@lru_cache(maxsize=1)
-def _files() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(VENDORS.glob("*.yaml"))}
 
 
 def vendor_names() -> list[str]:
