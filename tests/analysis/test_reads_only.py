@@ -97,6 +97,23 @@ def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, cli
         assert "@firm" not in body and "linkedin.com/in/ann" not in body, name
 
 
+def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, clients, redis_client, settings, tmp_path):
+    application, admin, reporting, _ = clients
+    own = application[settings.database][settings.collection]
+    folder = Folder(tmp_path)
+    checks = whole_analysis(own, admin, reporting, redis_client, settings, analysis.Evidence(), folder)
+    passed = {check.id for check in checks if check.verdict is Verdict.PASS}
+    assert not passed & {
+        "FIN-COUNT-001",
+        "FIN-COUNT-002",
+        "FIN-QUAL-001",
+        "FIN-QUAL-002",
+        "FIN-COMP-001",
+        "FIN-LAST-001",
+    }
+    assert len(folder.audience) == 7
+
+
 def test_without_earlier_phases_performance_is_not_measured(settings):
     evidence = analysis.Evidence()
     checks = analysis.metric_checks(evidence, analysis.metrics_frame(evidence), settings)

@@ -119,6 +119,14 @@ def test_a_connection_storm_warns():
     assert storm["MON-CONN-003"].verdict is Verdict.WARN
 
 
+def test_a_source_that_fell_silent_makes_the_watch_incomplete():
+    columns = {"mongodb.uptime": [1.0] * 10, "redis.clients": [1.0] * 3 + [None] * 7}
+    timeline = Timeline(frame=pd.DataFrame(columns), expected=10)
+    check = watch.watch_checks(observation(timeline=timeline))[0]
+    assert check.verdict is Verdict.FAIL and check.measured == 30.0
+    assert "redis 3" in check.evidence
+
+
 def test_an_issue_fails_a_warning_does_not():
     failed = judge("MON-ERR-001", 3)
     assert watch.issues([failed]).verdict is Verdict.FAIL

@@ -1,8 +1,13 @@
 """A whole snapshot on real servers: on rehearsal with a writer, on production watching only."""
 
-import pytest
+import os
+import signal
+import threading
 
-from leadbook import watch
+import pytest
+from pymongo.errors import PyMongoError
+
+from leadbook import connect, servers, watch
 from leadbook.checks import Verdict, catalogue
 from leadbook.schema import create_like
 from leadbook.schema.scratch import SCRATCH_PREFIX
@@ -116,6 +121,20 @@ def test_production_only_watches(endpoints, settings, admin, redis_client, datab
 
 def test_documents_are_never_given_to_production(settings):
     assert watch.sample_documents(settings.model_copy(update={"profile": "production"})) is None
+
+
+def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings):
+    """The snapshot raises, which fails the cell and the phase."""
+    state = own_servers()
+    endpoints = servers.resolve(settings, folder=state.folder)
+    hasty = settings.model_copy(update={"server_selection_timeout_ms": 1_000})
+    with connect.mongodb(endpoints.admin_uri, hasty) as admin:
+        pid = admin.admin.command("serverStatus")["pid"]
+        killer = threading.Timer(0.6, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        with pytest.raises(PyMongoError):
+            snapshot(endpoints, hasty, admin, None)
+        killer.join()
 
 
 def test_without_redis_the_snapshot_goes_on_and_says_so(endpoints, settings, admin):

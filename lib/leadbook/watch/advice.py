@@ -150,13 +150,11 @@ def _batch_size(seen: Observation, settings: Settings) -> Decision:
 
 def _clearly_better(seen: Observation, size: int, than: int) -> bool:
     """Three of four batches of `size` were faster, by document, than three of four batches of the other size."""
-    by_size = {
-        each: pd.Series(
-            [batch.inserted / batch.seconds for batch in seen.batches if batch.size == each and batch.seconds]
-        )
+    rates = {
+        each: pd.Series([batch.inserted / batch.seconds for batch in seen.batches if batch.size == each])
         for each in (size, than)
     }
-    return bool(by_size[size].quantile(0.25) > by_size[than].quantile(0.75))
+    return bool(rates[size].quantile(0.25) > rates[than].quantile(0.75))
 
 
 def _scale(seen: Observation, settings: Settings, found: Sequence[Bottleneck], disk: Disk | None) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -60,6 +60,11 @@ class Timeline:
         )
         return float(found) if math.isfinite(found) else None
 
+    def samples(self) -> dict[str, int]:
+        """How many samples each source gave."""
+        sources = dict.fromkeys(column.partition(".")[0] for column in self.frame.columns)
+        return {source: int(self.frame.filter(regex=rf"^{source}\.").notna().any(axis=1).sum()) for source in sources}
+
     def growth(self, reading: str) -> float | None:
         """How much a counter grew from the first sample to the last; None where a restart lies between or it is absent.
 
@@ -77,10 +82,8 @@ class Watcher:
     A source that fails leaves a problem and a gap, never a stop. interval_s: seconds from sample to sample.
     """
 
-    def __init__(
-        self, sources: Sequence[Source], *, interval_s: float = 0.5, on_sample: Callable[[float], None] | None = None
-    ) -> None:
-        self._sources, self._interval, self._on_sample = list(sources), interval_s, on_sample
+    def __init__(self, sources: Sequence[Source], *, interval_s: float = 0.5) -> None:
+        self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
         self._problems: list[Problem] = []
         self._stop = threading.Event()
@@ -119,8 +122,6 @@ class Watcher:
                 what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
                 self._problems.append(Problem(at=at, source=source.name, what=what))
         self._rows.append((at, found))
-        if self._on_sample is not None:
-            self._on_sample(at)
 
     def timeline(self) -> Timeline:
         """What was read so far."""

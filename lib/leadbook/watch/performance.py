@@ -42,9 +42,14 @@ def degradation(seen: Observation) -> dict[str, float]:
 
 def watch_checks(seen: Observation) -> list[Check]:
     """Can the watch be believed: enough samples, and the server counted at least what the writer wrote."""
-    taken, expected = len(seen.timeline.frame), seen.timeline.expected
+    counts, expected = seen.timeline.samples(), seen.timeline.expected
+    taken = min(counts.values(), default=0)
     problems = "; ".join(sorted({f"{problem.source}: {problem.what}" for problem in seen.timeline.problems}))
-    evidence = f"{taken} of {expected} samples in {seen.seconds:.1f} s, {seen.timeline.dropped} intervals dropped"
+    shown = ", ".join(f"{source} {count}" for source, count in counts.items()) or "none"
+    evidence = (
+        f"samples in {seen.seconds:.1f} s: {shown}, of {expected} due each; "
+        f"{seen.timeline.dropped} intervals dropped for a restart"
+    )
     checks = [judge("MON-WATCH-001", round(100 * min(taken, expected) / expected, 1),
                     evidence=f"{evidence}. {problems}".rstrip(". "))]  # fmt: skip
     grown = seen.timeline.growth("mongodb.inserts")

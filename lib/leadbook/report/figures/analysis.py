@@ -15,6 +15,8 @@ __all__ = ["completeness", "quality", "sources"]
 
 def sources(counts: Mapping[str | None, int]) -> Figure:
     """Leads by source, the largest first."""
+    if not counts:
+        return _nothing("Leads by source")
     ordered = sorted(counts.items(), key=lambda item: item[1])
     figure, axes = style.figure("Leads by source", "leads", "", size=(8.0, 0.5 * max(1, len(ordered)) + 1.4))
     axes.grid(axis="y", visible=False)
@@ -34,6 +36,8 @@ def quality(statistics: Any, target: float) -> Figure:
     statistics: has `by_score` and `by_points` (counts by value) and `max_points`.
     """
     scores, points, max_points = statistics.by_score, statistics.by_points, statistics.max_points
+    if not scores:
+        return _nothing("Quality score")
     figure, first = style.figure("", "", "", size=(9.0, 3.6))
     first.remove()
     left, right = figure.subplots(1, 2, sharey=True)
@@ -60,6 +64,8 @@ def quality(statistics: Any, target: float) -> Figure:
 
 def completeness(frame: pd.DataFrame) -> Figure:
     """Percent of leads with each field, all sources and each one (columns field, source, percent)."""
+    if frame.empty:
+        return _nothing("How complete each field is")
     table = frame.pivot_table(index="field", columns="source", values="percent", sort=False)
     table = table[["all", *[name for name in table.columns if name != "all"]]]
     figure, axes = style.figure("How complete each field is", "", "", size=(2.6 + 1.25 * len(table.columns), 7.2))
@@ -74,4 +80,11 @@ def completeness(frame: pd.DataFrame) -> Figure:
                       color="white" if value > 60 else style.INK)  # fmt: skip
     bar = figure.colorbar(image, ax=axes, shrink=0.6)
     bar.set_label("% of leads", fontsize=9, color=style.MUTED)
+    return figure
+
+
+def _nothing(title: str) -> Figure:
+    figure, axes = style.figure(title, "", "", size=(6.0, 1.6))
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "no lead is stored", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
     return figure
