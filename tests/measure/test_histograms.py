@@ -1,6 +1,7 @@
 """Histograms are merged and never averaged, and silent where samples are too few."""
 
 import pytest
+
 from leadbook.measure.histograms import Latencies, least_samples
 
 

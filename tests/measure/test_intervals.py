@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from leadbook.measure.intervals import difference, interval
 
 

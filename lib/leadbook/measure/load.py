@@ -27,7 +27,7 @@ T = TypeVar("T")
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
 INSERTS_PER_SECOND, MIX_BATCH, MIX_SECONDS = 1_000, 50, 8.0
-CHECK_SIZE, FINDS_PER_SECOND = 10, 30
+CHECK_SIZE, FINDS_PER_SECOND = 10, 25
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
 NOBODY = "redis://127.0.0.1:1/0"
 REFUSED = "the load test is not approved for this profile"

@@ -70,8 +70,8 @@ class LoadTest:
         return "\n\n".join([
             "# Load test results",
             "Load was made by processes of their own on scratch collections with the leads' validator and indexes; "
-            "after each load the documents were counted. On a rehearsal the load shares its machine with the servers, so "
-            "the figures are a floor, not a forecast of a cluster.",
+            "after each load the documents were counted. On a rehearsal the load shares its machine with the servers, "
+            "so the figures are a floor, not a forecast of a cluster.",
             "## Verdicts\n\n" + pipe_table(["check", "what", "verdict", "measured", "target"],
                                            [[c.id, c.title, str(c.verdict), c.measured, c.target] for c in checks]),
             "## 1 Database load test results",
@@ -104,8 +104,9 @@ class LoadTest:
         parts = [
             "# Optimized settings",
             "A value changes only where interleaved rounds showed a difference; `leadbook tune` writes the changes "
-            "into a copy of the profile. The task book's PostgreSQL parameters (`shared_buffers`, `effective_cache_size`, "
-            "`work_mem`, `maintenance_work_mem`) have one counterpart in MongoDB, the WiredTiger cache.",
+            "into a copy of the profile. The task book's PostgreSQL parameters (`shared_buffers`, "
+            "`effective_cache_size`, `work_mem`, `maintenance_work_mem`) have one counterpart in MongoDB: the "
+            "WiredTiger cache.",
             "## What was compared\n\n" + frame_table(tuning.table(list(self.trials.values()))),
         ]
         for number, (title, prefixes) in enumerate(groups.items(), start=1):

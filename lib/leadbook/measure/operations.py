@@ -111,10 +111,11 @@ class Operations:
         if self.task.options.get("filled"):
             self._client.admin.command("ping")
             until = time.monotonic() + FILL_SECONDS
-            while self.trace.open < self.task.threads * len(self._client.nodes) and time.monotonic() < until:
+            while len(self.trace.ready) < self.task.threads * len(self._client.nodes) and time.monotonic() < until:
                 time.sleep(0.02)
             self.trace.reset()
             return
+        self._client.admin.command("ping")  # raises here, where it is heard, when nobody answers
         gate = threading.Barrier(self.task.threads)
 
         def ping() -> None:

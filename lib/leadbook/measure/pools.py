@@ -111,7 +111,7 @@ def _opened_pool(place: Place, threads: int, state: State, filled: int | None = 
 def _use(opened: _Opened, collection: Leads, *, calls: int | None = None) -> Pool:
     leads: Leads = opened.client[collection.database.name][collection.name]
     call = partial(leads.find_one, {"linkedin_url": _some_url(collection)}, {"_id": 1})
-    _wait_until(lambda: opened.trace.open >= opened.filled)
+    _wait_until(lambda: len(opened.trace.ready) >= opened.filled)
     opened.trace.reset()
     queries = _together(opened.threads, calls or _calls(opened.threads, opened.state), call)
     return Pool(

@@ -1,0 +1,61 @@
+"""Redundant indexes are named by their keys and properties, hidden for a trial, and never left hidden."""
+
+import pytest
+
+from leadbook.measure import indexes
+from leadbook.schema import INDEXES, IndexSpec, index_named
+
+
+def test_the_two_prefixes_are_redundant():
+    assert {(short.name, long.name) for short, long in indexes.redundant(INDEXES)} == {
+        ("idx_location_state", "idx_location_state_job_title"),
+        ("idx_company_name", "idx_company_name_location_state"),
+    }
+
+
+@pytest.mark.parametrize("extra", [{"unique": True}, {"sparse": True}, {"options": {"expireAfterSeconds": 60}}])
+def test_an_index_with_a_property_of_its_own_is_never_redundant(extra):
+    short = IndexSpec(name="short", keys=(("a", 1),), **extra)
+    long = IndexSpec(name="long", keys=(("a", 1), ("b", 1)))
+    assert indexes.redundant([short, long]) == []
+
+
+def test_another_direction_is_not_a_prefix():
+    pair = [IndexSpec(name="short", keys=(("a", -1),)), IndexSpec(name="long", keys=(("a", 1), ("b", 1)))]
+    assert indexes.redundant(pair) == []
+
+
+def hidden(collection):
+    return [one["name"] for one in collection.list_indexes() if one.get("hidden")]
+
+
+def test_hide_and_measure_finds_the_index_that_takes_over_and_unhides(place):
+    filled = place.keep("hide", 300)
+    short, long = index_named("idx_company_name"), index_named("idx_company_name_location_state")
+    found = indexes.hide_and_measure(place, filled, short, long)
+    assert found.plan == long.name
+    assert hidden(filled) == []
+
+
+def test_it_is_unhidden_after_an_error(place, monkeypatch):
+    filled = place.keep("hide", 50)
+
+    def broken(*_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(indexes, "_index_of", broken)
+    with pytest.raises(RuntimeError, match="boom"):
+        indexes.hide_and_measure(place, filled, *indexes.redundant(INDEXES)[0])
+    assert hidden(filled) == []
+
+
+def test_every_index_gets_a_price(place, scratches):
+    filled = place.keep("prices", 200)
+    found = indexes.measure(place, filled)
+    assert list(found.prices) == ["none", *[index.name for index in INDEXES], "all 11"]
+    assert all(len(price.micros) == 8 for price in found.prices.values())
+    assert len(found.hidden) == 2
+    assert 0 < found.selectivity["idx_linkedin_url_unique"] < 0.01 < found.selectivity["idx_is_qualified"]
+    verdicts = {check.id: check.verdict.value for check in indexes.checks(found)}
+    assert verdicts == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
+    assert scratches() == [filled.name]

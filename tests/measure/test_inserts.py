@@ -1,0 +1,40 @@
+"""Insert benchmarks count what arrived, and a document that did not is never part of a rate that passes."""
+
+import pytest
+
+from leadbook.checks import Verdict
+from leadbook.measure import inserts
+
+
+def test_every_document_of_a_trial_is_counted_afterwards(place):
+    with place.scratch("count") as collection:
+        trial = inserts.insert_batches(collection, place.documents(120), 50, ordered=False)
+    assert (trial.sent, trial.acknowledged, trial.stored, len(trial.calls)) == (120, 120, 120, 3)
+
+
+def test_duplicates_are_missing_and_not_acknowledged(place):
+    with place.scratch("count") as collection:
+        documents = place.documents(40)
+        collection.insert_many([dict(one) for one in documents[:10]])
+        trial = inserts.insert_batches(collection, documents, 40, ordered=False)
+    assert (trial.sent, trial.acknowledged, trial.stored) == (40, 30, 30)
+
+
+@pytest.fixture
+def measured(place, monkeypatch):
+    monkeypatch.setattr(inserts, "SINGLES_IN_ALL", 40)
+    return inserts.measure(place, batches=(100, 250, 500))
+
+
+def test_the_whole_benchmark_leaves_nothing_and_answers_every_check(measured, place, scratches):
+    assert scratches() == []
+    assert [series.batch for series in measured.series] == [1, 100, 100, 250, 250, 500, 500]
+    assert all(series.missing == 0 and len(series.rates) == 2 for series in measured.series)
+    checks = {check.id: check for check in inserts.checks(measured, place.settings)}
+    assert checks["BCH-INS-007"].measured == 0
+    assert checks["BCH-INS-001"].verdict is Verdict.PASS
+    assert {f"BCH-INS-00{number}" for number in range(1, 9)} <= set(checks)
+    table = inserts.table(measured)
+    assert list(table.columns) == list(inserts.COLUMNS)
+    rate = checks["BCH-INS-003"]
+    assert rate.measured == pytest.approx(measured.best.rate.low), "the lower end of the interval is judged"

@@ -1,0 +1,140 @@
+"""Load from processes: shared out completely, counted afterwards, refused where it is not approved."""
+
+import itertools
+
+import pytest
+
+from leadbook.errors import ParameterError
+from leadbook.measure import load, load_checks, openloop, tuning
+from leadbook.measure.load import Loader, numbers, share
+from leadbook.measure.operations import Target
+from leadbook.measure.readings import by_second
+from leadbook.measure.workers import Outcome, Task, run_tasks
+
+
+@pytest.fixture
+def loader(place):
+    place.settings = place.settings.model_copy(update={"load_processes": 2, "duplicate_checks": 400})
+    made = Loader.of(place)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("threads", "calls", "processes"), list(list(itertools.product((1, 3, 10), (1, 7, 20), (1, 2, 3))))
+)
+def test_sharing_deals_out_every_thread_call_and_document_once(threads, calls, processes):
+    task = Task(name="t", kind="insert", threads=threads, calls=calls, size=5, first=100)
+    parts = [part for place in range(processes) if (part := share(task, place, processes))]
+    assert sum(part.threads for part in parts) == threads
+    assert sum(part.calls for part in parts) == calls
+    documents = [n for part in parts for n in range(part.first, part.first + part.calls * part.size)]
+    assert documents == list(range(100, 100 + calls * 5))
+
+
+def test_arrivals_are_dealt_out_without_overlapping_documents():
+    task = Task(name="t", kind="insert", threads=4, size=10, arrivals=tuple(range(7)))
+    parts = [share(task, place, 2) for place in range(2)]
+    assert sorted(itertools.chain(*(part.arrivals for part in parts))) == list(range(7))
+    assert [part.first for part in parts] == [0, 40]
+
+
+@pytest.mark.parametrize("wrong", ["", "ten", "10, -1"])
+def test_a_list_of_numbers_is_checked(wrong):
+    with pytest.raises(ParameterError, match="load_records"):
+        numbers("load_records", wrong)
+    assert numbers("load_records", "10000, 20_000") == [10_000, 20_000]
+
+
+def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_without_redis(loader, scratches):
+    found = loader.insert(600, 6)
+    assert (found.outcome.sent, found.stored, found.missing, found.outcome.processes) == (600, 600, 0, 2)
+    assert sum(done for _, done, _ in found.outcome.ends) == 600
+    up, away = loader.sources(), loader.sources(redis=False)
+    assert (up.stored, up.duplicates, len(up.per_source)) == (up.expected, 180, 10)
+    assert (away.stored, away.outcome.errors["duplicate"]) == (away.expected, 180)
+    checks = load_checks.source_checks(up, away, loader.problems, loader.place.settings)
+    assert {check.verdict.value for check in checks} == {"pass"}
+    assert scratches() == []
+    assert loader.place.redis.dbsize() == 0
+
+
+def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratches, monkeypatch):
+    monkeypatch.setattr(load, "MIX_SECONDS", 1.0)
+    found = loader.mixed(known=300)
+    assert {name: outcome.wrong for name, outcome in found.outcomes.items()} == dict.fromkeys(found.outcomes, 0)
+    assert found.outcomes["insert"].sent == found.stored
+    assert found.outcomes["duplicate check by Redis"].sent == 400
+    assert found.readings["connections"].notna().any()
+    assert scratches() == []
+    assert loader.place.redis.dbsize() == 0
+
+
+def test_a_server_that_is_away_is_an_error_and_not_a_pass(loader):
+    loader.place.endpoints = type(loader.place.endpoints)(
+        mongodb_uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300", admin_uri="", reporting_uri=None,
+        redis_url="redis://127.0.0.1:1/0", source="environment", redis_source="environment",
+    )  # fmt: skip
+    assert loader.attempt("matrix", loader.insert, 100, 2) is None
+    checks = load_checks.insert_checks(None, loader.problems, loader.place.settings)
+    assert {check.verdict.value for check in checks} == {"error"}
+
+
+def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches):
+    place.settings = place.settings.model_copy(update={"approve_load": False})
+    loader, settings = Loader.of(place), place.settings
+    assert loader.crew is None
+    calls = {
+        "matrix": loader.matrix,
+        "sources": loader.sources,
+        "everything": loader.mixed,
+        "sources without Redis": loader.sources,
+        "pool": loader.pool,
+        "sizes": loader.sizes,
+    }
+    for name, call in calls.items():
+        assert loader.attempt(name, call) is None
+    checks = [
+        *load_checks.insert_checks(None, loader.problems, settings),
+        *load_checks.size_checks(None, loader.problems, settings),
+        *load_checks.pool_checks(None, loader.problems, settings),
+        *load_checks.source_checks(None, None, loader.problems, settings),
+        *load_checks.mixed_checks(None, loader.problems, settings),
+        *load_checks.issue_checks([], loader.problems, settings),
+        *openloop.checks(None, loader.problems, settings),
+        *tuning.checks({}, None, loader.problems, settings),
+    ]
+    assert {check.verdict.value for check in checks} == {"not measured"}
+    assert all("approve_load" in check.remedy for check in checks if check.id != "LOAD-TUN-002")
+    assert scratches() == []
+    loader.close()
+
+
+def test_outcomes_of_processes_are_merged():
+    first, second = Outcome(name="a", began=0.1, ended=1.0, done=10), Outcome(name="a", began=0.0, ended=2.0, done=30)
+    first.latencies.extend([0.001] * 900)
+    second.latencies.extend([0.1] * 100)
+    second.errors = {"duplicate": 2}
+    first.join(second)
+    assert (first.done, first.seconds, first.rate, first.errors) == (40, 2.0, 20.0, {"duplicate": 2})
+    assert first.latencies.summary().p95_ms == pytest.approx(100, rel=0.01)
+
+
+def test_a_timeline_adds_up():
+    slices = by_second([(0.1, 50, 0.01), (0.4, 50, 0.03), (0.9, 100, 0.02)], width=0.5)
+    assert slices["rate"].tolist() == [200, 200]
+    assert slices["worst_ms"].tolist() == [30, 20]
+
+
+def test_addresses_are_not_shown():
+    secret = Target(mongodb_uri="mongodb://u:hunter2@h/", redis_url="redis://:hunter2@h", settings={}, database="d",
+                    collection="c", seed=1)  # fmt: skip
+    assert "hunter2" not in repr(secret)
+
+
+def test_wrong_answers_are_counted(place):
+    with place.scratch("wrong", documents=20) as collection:
+        target = Loader(place=place, crew=None, batch=50).target(collection)
+        task = Task(name="check", kind="mongodb check", threads=1, calls=4, size=5, first=5_000)
+        (outcome,) = run_tasks(target, [task])
+    assert (outcome.sent, outcome.wrong) == (20, 10), "leads said to be known were never inserted"

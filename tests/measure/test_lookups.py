@@ -1,0 +1,40 @@
+"""Duplicate checks are verified answer by answer; without Redis they are not measured, never passed."""
+
+import pytest
+
+from leadbook.measure import finds, lookups
+
+
+@pytest.fixture(autouse=True)
+def few_calls(monkeypatch):
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", 60)
+    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", 10)
+    monkeypatch.setattr(finds, "FINDS_IN_ALL", 20)
+    monkeypatch.setattr(finds, "COUNTS_IN_ALL", 10)
+
+
+def test_every_answer_is_right_and_no_key_stays(place, clean_redis):
+    found = lookups.measure(place, place.keep("lookups", 400))
+    assert set(found.operations) >= {"Redis GET", "MongoDB find", "Redis away, then MongoDB"}
+    assert all(operation.wrong == 0 for operation in found.operations.values())
+    assert found.plan["indexes"] == ["idx_linkedin_url_unique"]
+    assert clean_redis.dbsize() == 0
+    assert {check.verdict.value for check in lookups.checks(found, place.settings)} == {"pass"}
+
+
+def test_without_redis_its_checks_are_not_measured(place):
+    place.redis = None
+    found = lookups.measure(place, place.keep("lookups", 100))
+    verdicts = {check.id: check.verdict.value for check in lookups.checks(found, place.settings)}
+    assert verdicts["BCH-RDS-001"] == verdicts["BCH-DUP-004"] == "not measured"
+    assert verdicts["BCH-DUP-001"] == "pass"
+
+
+def test_every_filter_uses_an_index_and_a_missing_one_is_noticed(place):
+    filled = place.keep("finds", 400)
+    filled.drop_index("idx_job_title")
+    found = finds.measure(place, filled)
+    checks = {check.id: check for check in finds.checks(found, place.settings)}
+    assert checks["BCH-FND-002"].verdict.value == "fail"
+    assert "job_title" in checks["BCH-FND-002"].evidence
+    assert checks["BCH-CNT-001"].verdict.value == "pass"

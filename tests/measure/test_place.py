@@ -1,0 +1,49 @@
+"""Scratch collections look like the leads' and never stay behind."""
+
+import pytest
+
+from leadbook.measure.place import PREFIX, drop_stale
+
+
+def test_a_scratch_collection_has_the_leads_validator_and_indexes_and_is_gone_afterwards(place, scratches):
+    with place.scratch("some", documents=25) as collection:
+        assert collection.name.startswith(PREFIX)
+        assert collection.count_documents({}) == 25
+        assert len(list(collection.list_indexes())) == 12
+        (found,) = collection.database.list_collections(filter={"name": collection.name})
+        assert "validator" in found["options"]
+    assert scratches() == []
+
+
+def test_it_is_dropped_after_an_exception_too(place, scratches):
+    with pytest.raises(RuntimeError, match="boom"), place.scratch("some"):
+        raise RuntimeError("boom")
+    assert scratches() == []
+
+
+def test_a_kept_one_stays_until_close(place, scratches):
+    kept = place.keep("kept", 10)
+    assert scratches() == [kept.name]
+    place.close()
+    assert scratches() == []
+
+
+def test_only_old_leftovers_are_dropped(place, scratches):
+    old, fresh = f"{PREFIX}x_{1_700_000_000:x}_abcdef", f"{PREFIX}my_leads"
+    place.database.create_collection(old)
+    place.database.create_collection(fresh)
+    with place.scratch("young") as young:
+        assert drop_stale(place.database) == [old]
+        assert {young.name, fresh} == set(scratches())
+
+
+def test_documents_are_handed_out_once(place):
+    first, second = place.documents(50), place.documents(50)
+    assert not {one["linkedin_url"] for one in first} & {one["linkedin_url"] for one in second}
+
+
+def test_a_direct_client_speaks_to_the_primary_alone(place):
+    with place.client(direct=True) as client:
+        assert client.topology_description.topology_type_name in ("Single", "Unknown")
+        client.admin.command("ping")
+        assert client.address == place.mongodb.primary

@@ -1,0 +1,41 @@
+"""Check-outs: a saturated pool queues and says so, a warm one opens nothing, a cold one opens what it needs."""
+
+import pytest
+
+from leadbook.measure import pools
+
+
+@pytest.fixture
+def filled(place):
+    return place.keep("pools", 50)
+
+
+def test_a_saturated_pool_shows_in_the_events(place, filled):
+    tight = pools.mongodb_pool(place, filled, 10, "saturated")
+    assert tight.size == 2
+    assert tight.checkouts.count == 1_000
+    assert tight.created == 0
+    # With two connections for ten threads somebody waits at least as long as a query takes.
+    assert tight.checkouts.worst_ms > tight.checkouts.percentile(50)
+
+
+def test_a_warm_pool_opens_nothing_and_a_cold_one_what_it_needs(place, filled):
+    warm, cold = (pools.mongodb_pool(place, filled, 10, state) for state in ("warm", "cold"))
+    assert (warm.created, warm.failures) == (0, 0)
+    assert 1 <= cold.created <= 10
+    assert cold.checkouts.count >= 10
+
+
+def test_redis_checkouts_are_timed(place):
+    warm = pools.redis_pool(place, 10, "warm")
+    assert (warm.checkouts.count, warm.created, warm.failures) == (1_000, 0, 0)
+    cold = pools.redis_pool(place, 10, "cold")
+    assert cold.created >= 1
+
+
+def test_without_redis_its_checks_are_not_measured(place, filled):
+    place.redis = None
+    measured = tuple(pools.mongodb_pool(place, filled, threads, "warm") for threads in (10, 50))
+    checks = {check.id: check.verdict.value for check in pools.checks(measured, place.settings)}
+    assert checks["BCH-POOL-001"] == "pass"
+    assert checks["BCH-POOL-004"] == checks["BCH-POOL-003"] == "not measured"
