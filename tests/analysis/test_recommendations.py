@@ -14,7 +14,7 @@ def earlier(settings):
     return analysis.Evidence(
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
-                       judge("MON-ERR-001", 2)]},
+                       judge("MON-ERR-001", 2), judge("MON-POOL-003", 0)]},
         facts={"08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
                       "decisions": [{"topic": "scale the database", "needed": True, "because": "CPU 99 %",

@@ -23,6 +23,8 @@ _TOPICS = {
     "CONN": "pool",
 }  # fmt: skip
 _PERFORMANCE = ("03", "05", "08")
+_MEASURING = ("03", "04", "05", "08")
+_UNITS = ("documents/s", "leads/hour", "ms", "us", "%", "connections")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,9 @@ def collect(book: Any) -> Evidence:
 
 
 def _area(check: Check) -> str | None:
+    """The area that a check tells of; None for counts and yes-or-no checks, which are no performance numbers."""
+    if not check.unit.split(",")[0].startswith(_UNITS):
+        return None
     parts = check.id.split("-")
     topic = _TOPICS.get(parts[1]) if len(parts) > 1 else None
     if topic is None and check.id.startswith(("BCH-RDS", "LOAD-RDS")):
@@ -72,11 +77,11 @@ def _area(check: Check) -> str | None:
 
 
 def metrics_frame(evidence: Evidence) -> pd.DataFrame:
-    """A row a performance metric of phases 03, 05 and 08: area, metric, value, unit, target, verdict, phase, check."""
+    """A row a performance metric of phases 03, 04, 05 and 08, with its target and verdict."""
     rows = [
         {"area": area, "metric": check.title, "measured": check.measured, "unit": check.unit, "target": check.target,
          "verdict": check.verdict.value, "phase": phase, "check": check.id}
-        for phase in _PERFORMANCE for check in evidence.checks.get(phase, ())
+        for phase in _MEASURING for check in evidence.checks.get(phase, ())
         if (area := _area(check)) and isinstance(check.measured, int | float) and not isinstance(check.measured, bool)
     ]  # fmt: skip
     columns = ["area", "metric", "measured", "unit", "target", "verdict", "phase", "check"]
