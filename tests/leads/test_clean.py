@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import re
 import string
 from datetime import UTC, datetime
+from pathlib import Path
 
 import bson
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leadbook.leads.clean import FLAGS, Cleaned, clean
+from leadbook.leads.draft import RESERVED
 from leadbook.leads.extras import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXT, safe_key, storable
 from leadbook.leads.rules import REASONS, reject_reasons
 from leadbook.leads.vendors import load_vendor, problem_of, vendor_names
@@ -153,6 +156,18 @@ def test_operators_cannot_reach_the_server():
     hostile = {"$where": "x", "a.b": 1, "nul\0key": 2, "deep": {"$set": {"x.y": [{"$inc": 1}]}}, "": 3, "$": 4}
     extra = clean(GOOD | hostile, VENDORS[2]).lead["additional_data"]
     assert extra == {"_where": "x", "a_b": 1, "nul_key": 2, "deep": {"_set": {"x_y": [{"_inc": 1}]}}, "_": 3, "__2": 4}
+
+
+def test_a_vendors_column_cannot_pose_as_the_pipelines_own():
+    extra = clean(GOOD | {"flags": "x", "linkedin_member_id": "1", "quality_points": 999}, VENDORS[2]).lead[
+        "additional_data"
+    ]
+    assert extra == {"vendor_flags": "x", "vendor_linkedin_member_id": "1", "vendor_quality_points": 999}
+
+
+def test_every_key_that_cleaning_writes_is_reserved():
+    source = Path(clean.__code__.co_filename).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:keep\(|extra\[)\"(\w+)\"", source)) <= RESERVED
 
 
 def test_keys_that_become_equal_stay_apart():

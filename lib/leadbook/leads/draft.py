@@ -11,7 +11,7 @@ from leadbook.leads.extras import safe_key, storable
 from leadbook.leads.texts import cut, is_placeholder
 from leadbook.leads.vendors import Vendor
 
-__all__ = ["LENGTHS", "Draft"]
+__all__ = ["LENGTHS", "RESERVED", "Draft"]
 
 LENGTHS = {
     "linkedin_url": 500,
@@ -29,6 +29,17 @@ LENGTHS = {
     "data_source": 50,
 }
 """Most characters of each text field: the task book's validator."""
+
+
+RESERVED = frozenset(
+    {
+        *("flags", "quality_points", "email_conflict", "linkedin_member_id", "linkedin_url_others", "email_in_title"),
+        *("email_original", "email_status", "other_emails", "other_phones", "location_original", "full_name_original"),
+        *("job_title_original", "company_name_original", "company_industry_original", "company_size_original"),
+        *("invalid_email", "invalid_phone", "invalid_website", "invalid_linkedin_url"),
+    }
+)
+"""Keys of additional_data that the pipeline writes; a vendor's column of that name is kept as `vendor_<name>`."""
 
 
 class Draft:
@@ -113,7 +124,7 @@ class Draft:
                     left[safe_key(head)] = rest
         if left:
             for key, value in storable(left).items():
-                self.extra[key if key not in self.extra else f"vendor_{key}"] = value
+                self.extra[f"vendor_{key}" if key in RESERVED else key] = value
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
