@@ -7,6 +7,7 @@ from tests.runner_notebooks import CLOSE, PARAMETERS, make
 
 from leadbook.errors import InputFileError, ParameterError, UsageError
 from leadbook.runner import plan
+from leadbook.settings import PROJECT
 
 
 @pytest.fixture
@@ -54,6 +55,11 @@ def test_each_notebook_is_given_only_the_keys_that_it_declares(folder):
     given = {step.phase: step.parameters({"members": 1, "profile": "ci"}, folder) for step in steps}
     assert given["01"] == {"profile": "ci", "run_dir": str(folder)}
     assert given["03"] == {"profile": "ci", "members": 1, "run_dir": str(folder)}
+
+
+def test_a_run_inside_the_project_is_told_relative_to_it(folder):
+    (step, *_) = plan.discover(folder)
+    assert step.parameters({}, PROJECT / "reports" / "x")["run_dir"] == "reports/x"
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,14 @@ def environment() -> Environment:
 
 
 @cache
-def stylesheet() -> Markup:
-    """The report's styles, with code colours for light and dark."""
-    light = HtmlFormatter(style="default").get_style_defs(".highlight")
-    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    code = f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n.highlight {{ background: none }}"
+def stylesheet(*, code: bool = False) -> Markup:
+    """The report's styles; with those of highlighted code, light and dark, where a page shows some."""
     own = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return Markup(f"{code}\n{own}")  # noqa: S704  our own files
+    if code:
+        light = HtmlFormatter(style="default").get_style_defs(".highlight")
+        dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+        own = f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n.highlight {{ background: none }}\n{own}"
+    return Markup(own)  # noqa: S704  our own files
 
 
 def _when(text: str) -> str:
@@ -104,8 +105,8 @@ def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
     here = numbers.index(phase.phase)
     warnings = [check for check in phase.checks if check.verdict is Verdict.WARN]
     return environment().get_template("page.html.j2").render(
-        css=stylesheet(), run=run, phase=phase, body=str(body), contents=contents, blocking=_ordered(phase.blocking),
-        warnings=warnings, headline=_headline(phase), tone=_tone(phase),
+        css=stylesheet(code=True), run=run, phase=phase, body=str(body), contents=contents,
+        blocking=_ordered(phase.blocking), warnings=warnings, headline=_headline(phase), tone=_tone(phase),
         previous=run.phase(numbers[here - 1]) if here else None,
         next=run.phase(numbers[here + 1]) if here + 1 < len(numbers) else None,
     )  # fmt: skip

@@ -34,9 +34,13 @@ class Step:
     asked: bool = True
 
     def parameters(self, values: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
-        """What this notebook is given: only keys that it declares, and where its records go."""
+        """What this notebook is given: only keys that it declares, and where its records go.
+
+        That is told relative to the project where it lies inside, so that a report shows no path of this machine.
+        """
         given = {key: value for key, value in values.items() if key in self.declared}
-        return {**given, "run_dir": str(run_dir)}
+        where = run_dir.relative_to(PROJECT) if run_dir.is_relative_to(PROJECT) else run_dir
+        return {**given, "run_dir": str(where)}
 
 
 def discover(notebooks: Path | None = None) -> list[Step]:
