@@ -53,6 +53,9 @@ class Settings(BaseModel):
         "MONGODB_REPORTING_URI", description="variable holding the read-only URI (optional)"
     )
     redis_url_env: str = Field("REDIS_URL", description="variable holding the Redis URL")
+    hunter_api_key_env: str = Field("HUNTER_API_KEY", description="variable holding Hunter's API key (enrichment)")
+    clearbit_api_key_env: str = Field("CLEARBIT_API_KEY", description="variable holding Clearbit's key (optional)")
+    hubspot_token_env: str = Field("HUBSPOT_TOKEN", description="variable holding HubSpot's private app token (crm)")
     attestations_file: str = Field("", description="YAML of what a person has seen and signs for")
     backup_dir: str = Field("", description="where backups are kept (private); empty: .leadbook/backups")
 
@@ -105,6 +108,9 @@ class Settings(BaseModel):
         description="a qualified lead's job title contains one of these",
     )
     enrichment: bool = Field(False, description="ask Hunter and Clearbit for missing fields")
+    enrichment_max_calls: int = Field(
+        5_000, ge=0, description="calls to Hunter and Clearbit per run, at most; each costs"
+    )
     crm: bool = Field(False, description="send qualified leads to HubSpot")
 
     # --- measurements
@@ -296,6 +302,8 @@ class Redactor:
         if settings is not None:
             names = {key: str(settings.__dict__[key]) for key in names}
         secrets = secret_values(os.environ.get(name, "") for name in names.values())
+        keys = [name for key, name in names.items() if key.endswith(("_api_key_env", "_token_env"))]
+        secrets |= {value for name in keys if len(value := os.environ.get(name, "")) >= 6}
         for name, value in os.environ.items():
             if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
                 secrets.add(value)

@@ -21,6 +21,7 @@ from leadbook.leads import faults, fill
 from leadbook.leads.cache import CacheTruth
 from leadbook.leads.clean import clean
 from leadbook.leads.dedupe import Candidate, group
+from leadbook.leads.enrich import ERASED
 from leadbook.leads.ledger import FAILED, FILLED, STORED, Ledger, duplicate, rejected
 from leadbook.leads.rejects import Reject
 from leadbook.leads.rules import reject_reasons
@@ -55,8 +56,9 @@ class BatchReport:
     """What a batch did.
 
     stages: seconds by stage.  after: valid leads that have each field.  reasons: all reasons of
-    rejects, not only the first.  flags: of valid leads.  outcomes: one per record, for staged batches only.
-    problem: why the server could not be used, empty when it could.
+    rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
+    answers: calls by vendor and answer.  outcomes: one per record, where the batch asks for them.  problem: why the
+    server could not be used, empty when it could.
     """
 
     index: int
@@ -68,6 +70,8 @@ class BatchReport:
     after: Mapping[str, int]
     reasons: Mapping[str, int]
     flags: Mapping[str, int]
+    enriched: int = 0
+    answers: Mapping[str, int] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     problem: str = ""
 
@@ -85,6 +89,8 @@ class _Work:
     flags: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     valid: int = 0
+    enriched: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
     problem: str = ""
 
     def __post_init__(self) -> None:
@@ -123,12 +129,13 @@ class _Work:
         self.valid = len(valid)
         return valid
 
-    def reject(self, position: int, reasons: tuple[str, ...], detail: str = "") -> None:
-        """The record is no lead."""
+    def reject(self, position: int, reasons: tuple[str, ...], detail: str = "", *, erase: bool = False) -> None:
+        """The record is no lead. erase: its person asked for erasure, so the payload is not kept either."""
         record = self.batch.records[position]
         self.outcomes[position] = rejected(reasons[0])
         self.rejects[position] = Reject(
-            source=self.batch.source, vendor=self.batch.vendor, number=record.number, payload=record.payload,
+            source=self.batch.source, vendor=self.batch.vendor, number=record.number,
+            payload={"erased": True} if erase else record.payload,
             reasons=reasons, detail=detail, staged_id=None if self.batch.ids is None else self.batch.ids[position],
         )  # fmt: skip
 
@@ -155,9 +162,10 @@ class _Work:
                 known.append((candidate, "redis"))
         if mailed:
             self.keep_aside(mailed)
-        if fresh and self.tools.known_share > ASK_FIRST:
+        if fresh and (self.tools.enricher is not None or self.tools.known_share > ASK_FIRST):
             fresh, more = self.ask(fresh)
             known += [(candidate, "mongodb") for candidate in more]
+        fresh = self.enrich(fresh)
         known += [(candidate, "mongodb") for candidate in self.insert(fresh)]
         self.revisit(known)
 
@@ -189,6 +197,19 @@ class _Work:
         unknown = [candidate for candidate in fresh if candidate.lead["linkedin_url"] not in found]
         self.learn(len(fresh) - len(unknown), len(fresh))
         return unknown, [candidate for candidate in fresh if candidate.lead["linkedin_url"] in found]
+
+    def enrich(self, fresh: list[Candidate]) -> list[Candidate]:
+        """Fill what new leads lack, where enrichment is on; those whose persons asked for erasure are dropped."""
+        if self.tools.enricher is None or not fresh:
+            return fresh
+        with self.stage("enrich"):
+            said = self.tools.enricher.enrich([candidate.lead for candidate in fresh])
+        self.enriched += said.enriched
+        self.answers.update(said.answers)
+        for candidate in (fresh[index] for index in said.erased):
+            for position in (candidate.position, *(one.position for one in candidate.followers)):
+                self.reject(position, (ERASED,), erase=True)
+        return [candidate for index, candidate in enumerate(fresh) if index not in said.erased]
 
     def learn(self, known: int, asked: int) -> None:
         """Keep the share of leads that MongoDB knew, over about the last three batches."""
@@ -302,6 +323,7 @@ class _Work:
             index=self.batch.index, source=self.batch.source,
             ledger=Ledger.of(self.outcomes, read=len(self.batch.records)), stages=dict(self.stages), cache=truth,
             valid=self.valid, after=dict(self.after), reasons=dict(reasons), flags=dict(self.flags),
+            enriched=self.enriched, answers=dict(self.answers),
             outcomes=tuple(map(str, self.outcomes)) if self.batch.keep_outcomes or self.batch.ids is not None else (),
             problem=self.problem,
         )  # fmt: skip

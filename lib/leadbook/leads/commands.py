@@ -4,7 +4,8 @@ wrong."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from leadbook import connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError
 from leadbook.leads import pipeline, rehearsal
+from leadbook.leads.drain import drain
+from leadbook.leads.replay import replay
+from leadbook.leads.sandbox import Sandbox
+from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import load_vendor
 from leadbook.settings import Settings
 
-__all__ = ["IncompleteError", "ingest_files", "ready"]
+__all__ = ["IncompleteError", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
 
 
 class IncompleteError(LeadbookError):
@@ -36,13 +41,51 @@ def ingest_files(files: Sequence[Path], vendor: str, settings: Settings, *, prog
     for path in files:
         if not path.is_file():
             raise InputFileError(path, "is a directory" if path.is_dir() else "no such file")
+    with _site(settings) as site, _shown(progress) as show:
+        result = pipeline.run([pipeline.file_source(path, name) for path in files], site, progress=show)
+        return _told(result, site)
+
+
+def ingest_staged(
+    settings: Settings, *, vendor: str = "", follow: bool = False, progress: bool = False
+) -> dict[str, Any]:
+    """Move staged records on until none is left, with `follow` until Ctrl-C; the ledger as `ingest_files` gives it.
+
+    vendor: of records that name none. Raises ParameterError, UnreachableError and IncompleteError.
+    """
+    name = load_vendor(vendor).name if vendor else ""
+    with _site(settings) as site, _shown(progress) as show:
+        return _told(drain(site, follow=follow, vendor=name, progress=show), site)
+
+
+def replay_rejected(settings: Settings) -> dict[str, Any]:
+    """Run rejected records again; the ledger as `ingest_files` gives it. Those that are leads now leave the
+    collection.
+
+    Raises UnreachableError and IncompleteError.
+    """
+    with _site(settings) as site:
+        return _told(replay(site), site)
+
+
+@contextmanager
+def _site(settings: Settings) -> Iterator[Site]:
+    """Where to work, found ready; with the vendors of enrichment and CRM, on a rehearsal their sandbox."""
     site = Site(endpoints=servers.resolve(settings), settings=settings)
     ready(site)
-    with _shown(progress) as show:
-        result = pipeline.run([pipeline.file_source(path, name) for path in files], site, progress=show)
-        pipeline.finish(result, site)
+    with ExitStack() as stack:
+        if settings.enrichment or settings.crm:
+            real = not settings.is_rehearsal
+            services = Services.of(settings) if real else stack.enter_context(Sandbox()).services.only(settings)
+            site = replace(site, services=services)
+        stack.callback(Site.close)
+        yield site
+
+
+def _told(result: pipeline.PipelineResult, site: Site) -> dict[str, Any]:
     if result.problem:
         raise IncompleteError(f"{result.problem}; {_summary(result)}; run it again to bring in the rest")
+    pipeline.finish(result, site)
     return result.as_dict()
 
 

@@ -18,6 +18,7 @@ from leadbook.errors import InputFileError, LeadbookError
 from leadbook.leads import members
 from leadbook.leads.batch import Batch, BatchReport, process
 from leadbook.leads.cache import CacheTruth
+from leadbook.leads.crm import Crm, Synced
 from leadbook.leads.ledger import FAILED, Ledger
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor, read_records
@@ -65,6 +66,9 @@ class PipelineResult:
     after: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
+    enriched: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    crm: Synced | None = None
     workers: int = 1
     seconds: float = 0.0
     problem: str = ""
@@ -93,16 +97,20 @@ class PipelineResult:
             self.spent(name, seconds)
         self.cache += report.cache
         self.valid += report.valid
-        for name in ("after", "reasons", "flags"):
+        self.enriched += report.enriched
+        for name in ("after", "reasons", "flags", "answers"):
             getattr(self, name).update(getattr(report, name))
         self.problem = self.problem or report.problem
 
     def as_dict(self) -> dict[str, Any]:
         """What `leadbook ingest --json` prints."""
-        return {
-            **self.ledger.as_dict(), "seconds": round(self.seconds, 3), "leads_per_second":
-            round(self.leads_per_second, 1)
-        }  # fmt: skip
+        said = self.ledger.as_dict()
+        said |= {"seconds": round(self.seconds, 3), "leads_per_second": round(self.leads_per_second, 1)}
+        if self.answers:
+            said["enriched"] = self.enriched
+        if self.crm is not None:
+            said["crm"] = {"sent": self.crm.sent, "failed": sum(self.crm.failed.values())}
+        return said
 
 
 def run_batch(batch: Batch, site: Site) -> BatchReport:
@@ -144,10 +152,13 @@ def run(
 
 
 def finish(result: PipelineResult, site: Site) -> PipelineResult:
-    """After a run: flag members known by two URLs. Separate, because it looks at the whole collection once."""
+    """After a run: flag members known by two URLs (one look at the whole collection), and tell the CRM if it is on."""
     if result.ledger.stored:
         flagged = members.flag(site.tools().store.collection)
         result.flags["same_member"] = flagged
+    if site.services.hubspot is not None:
+        pause_s = 0.02 if site.services.sandbox else 2.0
+        result.crm = Crm(site.tools().store.collection, site.services.hubspot, pause_s=pause_s).sync()
     return result
 
 

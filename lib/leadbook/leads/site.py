@@ -13,9 +13,11 @@ from redis import Redis
 
 from leadbook import connect
 from leadbook.leads.cache import LeadCache
+from leadbook.leads.enrich import Enricher
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.rejects import RejectedLeads
 from leadbook.leads.score import Rules
+from leadbook.leads.services import Services
 from leadbook.leads.store import LeadStore
 from leadbook.leads.tools import Tools
 from leadbook.settings import Settings
@@ -33,12 +35,14 @@ class Site:
     """Addresses and settings of one pipeline. Holds passwords: the repr of `endpoints` masks them.
 
     own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
+    services: vendors that are asked about new leads.
     """
 
     endpoints: connect.Endpoints
     settings: Settings
     own_ids: bool = False
     use_cache: bool = True
+    services: Services = Services()  # noqa: RUF009  (frozen)
 
     def clients(self) -> tuple[connect.Client, Redis | None]:
         """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
@@ -73,8 +77,16 @@ class Site:
             rejects=RejectedLeads(database[settings.rejected_collection]),
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
+            enricher=self._enricher(),
             believe_hits=settings.write_concern == "majority",
         )  # fmt: skip
+
+    def _enricher(self) -> Enricher | None:
+        services, settings = self.services, self.settings
+        if services.hunter is None and services.clearbit is None:
+            return None
+        pause_s = 0.02 if services.sandbox else 0.5
+        return Enricher(services, max_calls=settings.enrichment_max_calls, workers=settings.writers, pause_s=pause_s)
 
     @staticmethod
     def close() -> None:

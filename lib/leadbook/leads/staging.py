@@ -19,7 +19,8 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from leadbook.errors import ParameterError
-from leadbook.leads.ledger import FAILED
+from leadbook.leads.enrich import ERASED
+from leadbook.leads.ledger import FAILED, rejected
 from leadbook.leads.vendors import RawRecord, load_vendor, problem_of
 
 __all__ = ["OWN_FIELDS", "Claim", "Staging", "raw_record", "vendor_of"]
@@ -93,9 +94,16 @@ class Staging:
                 self.collection.update_many(again, {"$set": {"pipeline.state": None}})
             ended = {"pipeline.state": "done", "pipeline.outcome": outcome}
             self.collection.update_many(ours, {"$set": ended, "$currentDate": {"pipeline.ended_at": True}})
+        self._erase([record_id for record_id, said in outcomes.items() if said == rejected(ERASED)])
         wanted = {"_id": {"$in": list(outcomes)}, "pipeline.token": claim.token}
         kept = {record["_id"] for record in self.collection.find(wanted, {"_id": 1})}
         return {record_id: outcome for record_id, outcome in outcomes.items() if record_id in kept}
+
+    def _erase(self, ids: Sequence[Any]) -> None:
+        """Persons who asked for erasure: nothing of theirs stays, but for the outcome."""
+        if ids:
+            kept = {"vendor": 1, "collected_at": 1, "pipeline": 1}
+            self.collection.update_many({"_id": {"$in": list(ids)}}, [{"$project": kept}])
 
     def ended(self) -> dict[str, int]:
         """Records ended so far, by outcome."""

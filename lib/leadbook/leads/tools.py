@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leadbook.leads.cache import LeadCache
+from leadbook.leads.enrich import Enricher
 from leadbook.leads.filler import Filler
 from leadbook.leads.rejects import RejectedLeads
 from leadbook.leads.score import Rules
@@ -27,6 +28,7 @@ class Tools:
     rules: Rules
     filling: bool
     believe_hits: bool
+    enricher: Enricher | None = None
     known_share: float = 0.0
 
     @property
