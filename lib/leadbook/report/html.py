@@ -23,9 +23,11 @@ from leadbook.report.offline import contained
 from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
 from leadbook.report.tables import measured_text, target_text
 
-__all__ = ["document_page", "environment", "page", "page_links", "seconds_text", "state"]
+__all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = 12
+"""Blocking checks that a page or the index shows in full; further ones are folded."""
 LONGEST_TEXT = 20_000
 """Characters of one printed output that a page shows."""
 _BANNERS = {"papermill-error-cell-tag", "leadbook-broken"}
@@ -103,10 +105,13 @@ def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
     contents = _contents(body)
     numbers = list(links)
     here = numbers.index(phase.phase)
-    warnings = [check for check in phase.checks if check.verdict is Verdict.WARN]
+    blocking = _ordered(phase.blocking)
+    seen = [check for check in blocking if phase.broken is None or check.verdict is not Verdict.NOT_MEASURED]
     return environment().get_template("page.html.j2").render(
-        css=stylesheet(code=True), run=run, phase=phase, body=str(body), contents=contents,
-        blocking=_ordered(phase.blocking), warnings=warnings, headline=_headline(phase), tone=_tone(phase),
+        css=stylesheet(code=True), run=run, phase=phase, body=str(body), contents=contents, blocking=seen[:SHOWN],
+        folded=[check for check in blocking if check not in seen[:SHOWN]],
+        warnings=[check for check in phase.checks if check.verdict is Verdict.WARN],
+        headline=_headline(phase), tone=_tone(phase),
         previous=run.phase(numbers[here - 1]) if here else None,
         next=run.phase(numbers[here + 1]) if here + 1 < len(numbers) else None,
     )  # fmt: skip

@@ -10,14 +10,11 @@ from typing import Any
 from leadbook import traceability
 from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
 from leadbook.report.gates import gates
-from leadbook.report.html import environment, page_links, stylesheet
+from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import Decision
 
 __all__ = ["render"]
-
-SHOWN = 12
-"""Blocking checks shown in full; further ones are folded."""
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
 

@@ -122,14 +122,14 @@ class _Chain:
 
     def _completed(self, phase: PhaseRecord) -> PhaseRecord:
         """The phase with every check that the catalogue expects of it: what was not recorded was not measured."""
-        why = {
-            Status.RAN: "the notebook ran to its end without recording it",
-            Status.BROKEN: "the phase broke before it was measured",
-            Status.NOT_RUN: "the phase was not run",
+        why, remedy = {
+            Status.RAN: ("the notebook ran to its end without recording it", "look why the notebook left it out"),
+            Status.BROKEN: ("the phase broke before it was measured", "mend the phase and run it again"),
+            Status.NOT_RUN: ("the phase was not run", "run it"),
         }[phase.status]
         recorded = {check.id for check in phase.checks}
         missing = [
-            checks.not_measured(entry.id, why, settings=self.settings)
+            checks.not_measured(entry.id, why, settings=self.settings, remedy=remedy)
             for entry in checks.catalogue().values()
             if entry.phase == phase.phase and entry.id not in recorded
         ]
