@@ -1,7 +1,11 @@
 """Load from processes: shared out completely, counted afterwards, refused where it is not approved."""
 
 import itertools
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 from leadbook.errors import ParameterError
@@ -20,9 +24,7 @@ def loader(place):
     made.close()
 
 
-@pytest.mark.parametrize(
-    ("threads", "calls", "processes"), list(list(itertools.product((1, 3, 10), (1, 7, 20), (1, 2, 3))))
-)
+@pytest.mark.parametrize(("threads", "calls", "processes"), list(itertools.product((1, 3, 10), (1, 7, 20), (1, 2, 3))))
 def test_sharing_deals_out_every_thread_call_and_document_once(threads, calls, processes):
     task = Task(name="t", kind="insert", threads=threads, calls=calls, size=5, first=100)
     parts = [part for place in range(processes) if (part := share(task, place, processes))]
@@ -138,3 +140,15 @@ def test_wrong_answers_are_counted(place):
         task = Task(name="check", kind="mongodb check", threads=1, calls=4, size=5, first=5_000)
         (outcome,) = run_tasks(target, [task])
     assert (outcome.sent, outcome.wrong) == (20, 10), "leads said to be known were never inserted"
+
+
+def test_load_processes_end_with_a_killed_parent():
+    code = "from leadbook.measure.workers import Crew; import time; c = Crew(2); print(*c._pool._processes, flush=True)"
+    parent = subprocess.Popen([sys.executable, "-c", f"{code}; time.sleep(60)"], stdout=subprocess.PIPE, text=True)
+    children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(children) == 2
+    time.sleep(1.5)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive

@@ -14,6 +14,7 @@ from leadbook.measure import indexes as indexes_
 from leadbook.measure import inserts as inserts_
 from leadbook.measure import lookups as lookups_
 from leadbook.measure import pools as pools_
+from leadbook.measure import references as references_
 from leadbook.prose import frame_table, number, pipe_table
 from leadbook.settings import Settings
 
@@ -32,6 +33,7 @@ class Benchmarks:
     finds: tuple[finds_.Find, ...]
     pools: tuple[pools_.Pool, ...]
     prices: indexes_.Prices
+    references: references_.References
 
     def leave(self, phase: Any) -> None:
         """Record every fact with an opened phase."""
@@ -84,8 +86,9 @@ class Benchmarks:
             "## 2 Query performance\n\n" + self._queries(),
             "## 3 Connection pool performance\n\n" + self._pools(),
             "## 4 Index usage and the price of each index\n\n" + self._indexes(),
-            "## 5 Connectivity (phase 01)\n\n" + _verdicts(one for one in earlier if one.phase == "01"),
-            "## 6 Error handling (phase 02)\n\n" + _verdicts(one for one in earlier if one.phase == "02"),
+            "## 5 Beside independent figures\n\n" + frame_table(references_.table(self.references)),
+            "## 6 Connectivity (phase 01)\n\n" + _verdicts(one for one in earlier if one.phase == "01"),
+            "## 7 Error handling (phase 02)\n\n" + _verdicts(one for one in earlier if one.phase == "02"),
         ]
         return "\n\n".join(parts) + "\n"
 

@@ -135,6 +135,7 @@ def measure(place: Place, *, seed: int = 2) -> Concerns:
         rounds = interleaved(
             {concern.name: partial(_trial, place, collection, concern) for concern in CONCERNS},
             rounds=place.settings.bench_rounds,
+            warm_up=0,  # the losses before it have warmed everything up
             seed=seed,
         )
     made = tuple(

@@ -37,8 +37,9 @@ NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS = 40
-SLICES = 4
-"""A round is cut into this many: microseconds are small beside a host's drift, so variants alternate quickly."""
+SLICES, MORE_ROUNDS = 4, 2
+"""Trials are a quarter as long and rounds twice as many: microseconds are small beside a host's drift, so variants
+alternate quickly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
         for number, (name, indexes) in enumerate(shapes.items()):
             scratch = stack.enter_context(place.scratch(f"index{number}", indexes=indexes))
             variants[name] = partial(_micros, place, scratch.with_options(write_concern=WriteConcern(w=1)))
-        rounds = interleaved(variants, rounds=SLICES * place.settings.bench_rounds, seed=seed)
+        rounds = interleaved(variants, rounds=MORE_ROUNDS * place.settings.bench_rounds, seed=seed)
     base = rounds[NONE]
     return {
         name: IndexPrice(

@@ -167,6 +167,12 @@ class Loader:
                      for records in numbers("load_records", settings.load_records)
                      for writers in numbers("load_writers", settings.load_writers))  # fmt: skip
 
+    def control(self) -> Outcome:
+        """The no-op control: the same processes and threads encode documents and send nothing."""
+        task = Task(name="control", kind="encode", threads=10, size=100, calls=200)
+        with self.place.scratch("control") as collection:
+            return self.run(self.target(collection), [task])["control"]
+
     def sizes(self) -> tuple[InsertLoad, ...]:
         """1,000 and 5,000 records by ten writers; 10,000 and more are the matrix's."""
         return tuple(self.insert(records, 10) for records in (1_000, 5_000))

@@ -25,7 +25,7 @@ __all__ = ["COLUMNS", "Step", "bars", "checks", "knee", "knee_rate", "step", "st
 SKIP_AFTER = 1.0
 KEPT_UP = 0.95
 """A step is kept up with when at least this share of its arrivals was done within the step and its skip limit."""
-FRACTIONS = (0.5, 0.75, 1.0, 1.4)
+FRACTIONS = (0.5, 0.9, 1.3)
 """Steps, as shares of the closed-loop capacity, up to and beyond the knee."""
 LEADS_PER_HOUR, DOCUMENTS_PER_SECOND = 833, 1_000
 

@@ -246,7 +246,8 @@ class Crew:
         self._pool = ProcessPoolExecutor(
             processes, mp_context=context, initializer=_begin, initargs=(self._barrier, context.Value("d", 0.0))
         )
-        self._pool.submit(_nothing)  # starts all processes; the first run waits for them
+        for _ in range(processes):
+            self._pool.submit(_nothing)  # starts a process each; the first run waits for them
 
     def run(self, target: Target, shares: Sequence[Sequence[Task]]) -> dict[str, Outcome]:
         """One list of tasks for each process; outcomes joined by name.

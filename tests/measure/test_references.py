@@ -1,0 +1,35 @@
+"""Our figures beside independent ones; the tool's one-off user never stays."""
+
+import shutil
+
+import pytest
+
+from leadbook.measure import references
+
+
+def users(client):
+    return {name.decode() if isinstance(name, bytes) else name for name in client.acl_users()}
+
+
+def test_the_insert_rate_is_compared_with_a_bare_loop_and_no_user_stays(place, clean_redis, scratches):
+    found = references.measure(place)
+    checks = {check.id: check.verdict.value for check in references.checks(found)}
+    assert checks["BCH-REF-001"] in ("pass", "warn")
+    assert users(clean_redis) == {"default"}
+    assert clean_redis.dbsize() == 0
+    assert scratches() == []
+
+
+@pytest.mark.skipif(shutil.which("redis-benchmark") is None, reason="redis-benchmark is not installed")
+def test_a_look_up_over_a_bare_socket_is_near_redis_benchmark(place):
+    found = references.measure(place)
+    assert found.redis_why == ""
+    assert found.bare.mean < 5 and found.tool.mean < 5, "milliseconds, both"
+
+
+def test_without_the_tool_it_is_not_applicable_and_says_why(place, monkeypatch):
+    monkeypatch.setattr(references.shutil, "which", lambda _: None)
+    found = references.measure(place)
+    (_, redis) = references.checks(found)
+    assert redis.verdict.value == "not applicable"
+    assert "redis-tools" in redis.evidence
