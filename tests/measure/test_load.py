@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from leadbook.errors import ParameterError
-from leadbook.measure import load, load_checks, openloop, tuning
+from leadbook.measure import load_checks, openloop, tuning
 from leadbook.measure.load import Loader, numbers, share
 from leadbook.measure.operations import Target
 from leadbook.measure.readings import by_second
@@ -61,8 +61,7 @@ def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_w
     assert loader.place.redis.dbsize() == 0
 
 
-def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratches, monkeypatch):
-    monkeypatch.setattr(load, "MIX_SECONDS", 1.0)
+def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratches):
     found = loader.mixed(known=300)
     assert {name: outcome.wrong for name, outcome in found.outcomes.items()} == dict.fromkeys(found.outcomes, 0)
     assert found.outcomes["insert"].sent == found.stored
@@ -152,3 +151,16 @@ def test_load_processes_end_with_a_killed_parent():
     parent.wait()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
+    late, broken = Outcome(name="a", planned=10), Outcome(name="b", planned=10)
+    late.errors = {"write concern WriteConcernFailed": 2, "duplicate": 5}
+    (check,) = load_checks.issue_checks([late], {}, settings)
+    assert (check.verdict.value, check.measured) == ("warn", 2)
+    broken.errors = {"AutoReconnect": 1}
+    (check,) = load_checks.issue_checks([late, broken], {}, settings)
+    assert check.verdict.value == "fail"
+    assert "AutoReconnect" in check.evidence
+    (check,) = load_checks.issue_checks([Outcome(name="c", planned=1)], {"pool": OSError("gone")}, settings)
+    assert check.verdict.value == "fail"

@@ -27,8 +27,9 @@ def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
         _whiskers(axes, places, part)
     axes.set_xticks(range(len(batches)), [f"{batch:,}" for batch in batches])
     axes.set_ylim(bottom=0)
+    axes.set_xlim(-0.6, len(batches) + 0.1)
     style.target_line(axes, target, f"target {target:,.0f}/s")
-    _legend(axes)
+    _legend(figure, axes)
     return figure
 
 
@@ -66,14 +67,14 @@ def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None
     axes.set_yscale("log")
     if target is not None:
         style.target_line(axes, target, f"target {target:g} ms")
-    _legend(axes)
+    _legend(figure, axes)
     return figure
 
 
 def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
     """Slowest and median check-out, cold, warm and saturated. bars: service, state, threads, median_ms, worst_ms."""
     figure, axes = style.figure(
-        "Waiting for a connection", "driver and threads at once", "ms (log scale)", size=(9.0, 4.2)
+        "Waiting for a connection", "driver and threads at once", "ms (log scale)", size=(9.0, 4.8)
     )
     groups = list(dict.fromkeys(zip(bars["service"], bars["threads"], strict=True)))
     for number, state in enumerate(("cold", "warm", "saturated")):
@@ -91,14 +92,15 @@ def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
         if wide:
             axes.hlines(target, min(wide) - 0.45, max(wide) + 0.45, color=style.TARGET, linestyle="--", linewidth=1.3)
             axes.annotate(f"target {target:g} ms", (max(wide) + 0.45, target), xytext=(-2, 4), ha="right", fontsize=9,
-                          textcoords="offset points", color=style.TARGET)  # fmt: skip
-    _legend(axes)
+                          textcoords="offset points", color=style.TARGET,
+                          bbox={"facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1})  # fmt: skip
+    _legend(figure, axes)
     return figure
 
 
 def index_prices(bars: pd.DataFrame) -> Figure:
     """Extra insert time of each index. bars: name, mean, low, high (microseconds a document), shown (not noise)."""
-    figure, axes = style.figure("The price of each index", "microseconds more a document than without indexes", "",
+    figure, axes = style.figure("The price of each index", "microseconds more a document than without (grey: no cost shown)", "",
                                 size=(8.0, 0.36 * len(bars) + 1.6))  # fmt: skip
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
@@ -107,8 +109,6 @@ def index_prices(bars: pd.DataFrame) -> Figure:
     for place, (_, bar) in enumerate(bars.iterrows()):
         axes.plot([bar["low"], bar["high"]], [place, place], color=colours[place], linewidth=2)
     axes.axvline(0, color=style.INK, linewidth=1)
-    axes.annotate("grey: the interval holds zero, no cost shown", (0.99, 0.02), xycoords="axes fraction", ha="right",
-                  fontsize=9, color=style.MUTED)  # fmt: skip
     axes.invert_yaxis()
     return figure
 
@@ -129,6 +129,7 @@ def _stretched(percentile: float) -> float:
     return -log10(1 - percentile / 100) if percentile < 100 else 6.0
 
 
-def _legend(axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the plot, where it hides nothing."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=9, frameon=False, ncols=2)
+        figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=3)
