@@ -1,9 +1,11 @@
 """Advice needs a difference that was shown; a tuned copy says why, and the profile itself is never touched."""
 
+import json
+
 import pytest
 import yaml
 
-from leadbook.errors import UsageError
+from leadbook.errors import InputFileError, UsageError
 from leadbook.measure import advice, compare
 from leadbook.measure.advice import Advice, advise, tune
 from leadbook.measure.histograms import Latencies
@@ -98,6 +100,18 @@ def test_unlike_environments_are_not_compared():
         compare.compare(run(SLOW), run(FAST, cores=8))
     with pytest.raises(UsageError, match="first run holds no benchmarks"):
         compare.compare({}, run(SLOW))
+
+
+def test_runs_are_read_from_their_records(tmp_path):
+    for name, rates in (("a", FAST), ("b", SLOW)):
+        records = tmp_path / name / "records"
+        records.mkdir(parents=True)
+        (records / "03.json").write_text(json.dumps({"facts": run(rates)}))
+        (records / "05.json").write_text(json.dumps({"facts": {"advice": []}}))
+    assert compare.compare_runs(tmp_path / "a", tmp_path / "b").regressions[0].change == "-50 %"
+    assert advice.of_run(tmp_path / "a") == []
+    with pytest.raises(InputFileError, match="no record of phase 03"):
+        compare.compare_runs(tmp_path / "a", tmp_path / "missing")
 
 
 def test_differences_are_judged_against_noise():

@@ -12,12 +12,13 @@ import pandas as pd
 import yaml
 
 from leadbook.errors import InputFileError, UsageError
+from leadbook.measure.compare import facts_of
 from leadbook.measure.intervals import difference
 from leadbook.measure.openloop import Step, knee
 from leadbook.measure.tuning import Trial
 from leadbook.settings import Settings
 
-__all__ = ["COLUMNS", "Advice", "advise", "from_facts", "table", "tune"]
+__all__ = ["COLUMNS", "Advice", "advise", "from_facts", "of_run", "table", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +190,11 @@ def from_facts(facts: Mapping[str, Any]) -> list[Advice]:
     if not isinstance(rows, list):
         raise UsageError("this run holds no advice: phase 05 did not run to its end")
     return [Advice(**row) for row in rows]
+
+
+def of_run(run: Path) -> list[Advice]:
+    """The advice in a run's directory. Raises InputFileError (no record of phase 05) or UsageError (no advice in it)."""
+    return from_facts(facts_of(run, "05"))
 
 
 def tune(profile: Path, advice: Iterable[Advice], out: Path) -> list[Advice]:

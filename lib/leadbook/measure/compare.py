@@ -14,7 +14,7 @@ from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import unpaired
 
-__all__ = ["COLUMNS", "Comparison", "Row", "compare", "facts_of", "unlike"]
+__all__ = ["COLUMNS", "Comparison", "Row", "compare", "compare_runs", "facts_of", "unlike"]
 
 IGNORED = ("profile",)
 
@@ -74,6 +74,11 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Comparison:
     return Comparison(rows=rows, drift=drift)
 
 
+def compare_runs(first: Path, second: Path) -> Comparison:
+    """`compare` for two runs' directories. Raises InputFileError where one holds no record of phase 03."""
+    return compare(facts_of(first), facts_of(second))
+
+
 def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two environments, one line each."""
     names = [name for name in {**before, **after} if name not in IGNORED]
@@ -82,13 +87,15 @@ def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def facts_of(run: Path) -> dict[str, Any]:
-    """Facts that phase 03 left in a run's directory. Raises InputFileError where there are none."""
-    path = run / "records" / "03.json"
+def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
+    """Facts that a phase left in a run's directory. Raises InputFileError where there are none."""
+    path = run / "records" / f"{phase}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputFileError(path, str(error).splitlines()[0], hint="name the directory of a run") from None
+    except OSError:
+        raise InputFileError(path, f"this run has no record of phase {phase}", hint="name a run's directory") from None
+    except ValueError as error:
+        raise InputFileError(path, f"is not a record: {error}") from None
     return dict(record.get("facts", {}))
 
 

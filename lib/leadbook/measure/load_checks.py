@@ -374,7 +374,7 @@ def issue_checks(outcomes: Sequence[Outcome], problems: Problems, settings: Sett
                 "LOAD-ISS-001",
                 sum(late.values()),
                 evidence=f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
-                remedy="use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, never counted as lost",
+                remedy="use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
             )
         ]
     return [judge("LOAD-ISS-001", sum(seen.values()), evidence=evidence)]

@@ -100,8 +100,8 @@ def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
 
 def index_prices(bars: pd.DataFrame) -> Figure:
     """Extra insert time of each index. bars: name, mean, low, high (microseconds a document), shown (not noise)."""
-    figure, axes = style.figure("The price of each index", "microseconds more a document than without (grey: no cost shown)", "",
-                                size=(8.0, 0.36 * len(bars) + 1.6))  # fmt: skip
+    label = "microseconds more a document than without (grey: no cost shown)"
+    figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]
