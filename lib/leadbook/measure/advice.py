@@ -193,7 +193,7 @@ def from_facts(facts: Mapping[str, Any]) -> list[Advice]:
 
 
 def of_run(run: Path) -> list[Advice]:
-    """The advice in a run's directory. Raises InputFileError (no record of phase 05) or UsageError (no advice in it)."""
+    """The advice in a run's directory. Raises InputFileError (no record of phase 05) or UsageError (no advice)."""
     return from_facts(facts_of(run, "05"))
 
 
