@@ -1,0 +1,156 @@
+"""The pipeline beside raw inserts, on the same servers: `python -m leadbook.leads.benchmark [records] [rounds]`.
+
+Raw: `insert_many` of prepared documents (those that the pipeline itself stores), best of 1, 2 and 4 writers. Pipeline:
+from vendor records on disk to acknowledged inserts with both cache keys written, enrichment off. Both go into scratch
+collections with the leads' validator and indexes, same batch size and write concern, in turns, so that a noisy moment
+meets both. Two inputs: new leads only, as the raw side has; and the made sample with its duplicates, fills and rejects.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bson import ObjectId
+
+from leadbook import connect, servers
+from leadbook.leads import pipeline, rehearsal, sample
+from leadbook.leads.clean import clean
+from leadbook.leads.rules import reject_reasons
+from leadbook.leads.site import Site
+from leadbook.leads.vendors import load_vendor, read_records
+from leadbook.leads.workers import processes, warm
+from leadbook.schema.scratch import scratch, scratch_name
+from leadbook.settings import Settings
+
+__all__ = ["Round", "new_leads_only", "run"]
+
+WRITERS = (1, 2, 4)
+Files = Sequence[tuple[Path, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One round: documents/s raw (best of WRITERS), stored leads/s of the pipeline on new leads, and on the mixture
+    (stored leads/s, and records/s)."""
+
+    raw: float
+    new: float
+    mixed: float
+    mixed_records: float
+
+    @property
+    def share(self) -> float:
+        """Pipeline on new leads over raw."""
+        return self.new / self.raw
+
+
+def new_leads_only(files: Files, folder: Path) -> list[tuple[Path, str]]:
+    """The files again with only the first valid record of each lead, in the same formats."""
+    seen: set[str] = set()
+    made = []
+    for path, name in files:
+        vendor, kept = load_vendor(name), []
+        for record in read_records(path, vendor):
+            cleaned = None if record.problem else clean(record.payload, vendor)
+            if cleaned is None or reject_reasons(cleaned.lead, cleaned) or cleaned.lead["linkedin_url"] in seen:
+                continue
+            seen.add(cleaned.lead["linkedin_url"])
+            kept.append(record.payload)
+        made.append((folder / f"new-{path.name}", name))
+        with made[-1][0].open("w", encoding="utf-8", newline="") as out:
+            if path.suffix == ".csv":
+                writer = csv.DictWriter(out, list(kept[0]))
+                writer.writeheader()
+                writer.writerows(kept)
+            else:
+                out.writelines(json.dumps(payload) + "\n" for payload in kept)
+    return made
+
+
+@contextmanager
+def _scratch_site(site: Site) -> Iterator[Site]:
+    rejected = scratch_name("rejected")
+    with connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
+        database = client[site.settings.database]
+        with scratch(database, "benchmark", site.settings) as leads:
+            named = {"collection": leads.name, "rejected_collection": rejected}
+            try:
+                yield replace(site, settings=site.settings.model_copy(update=named))
+            finally:
+                database[rejected].drop()
+
+
+def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.PipelineResult, list[dict[str, Any]]]:
+    """A run into a scratch collection, and the documents that it stored."""
+    with _scratch_site(site) as there:
+        warm(pool, there.settings.writers, there)
+        sources = [pipeline.file_source(path, vendor) for path, vendor in files]
+        result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
+        if result.problem or result.ledger.failed:
+            raise RuntimeError(result.problem or "records failed")
+        return result, list(there.tools().store.collection.find())
+
+
+def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float:
+    with _scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
+        leads = client[there.settings.database][there.settings.collection]
+        fresh = [{**document, "_id": ObjectId()} for document in documents]
+        size = there.settings.batch_size
+        parts = [fresh[at : at + size] for at in range(0, len(fresh), size)]
+        leads.find_one()
+        started = time.perf_counter()
+        with ThreadPoolExecutor(writers) as pool:
+            list(pool.map(lambda part: leads.insert_many(part, ordered=False), parts))
+        return len(fresh) / (time.perf_counter() - started)
+
+
+def run(settings: Settings, *, records: int = 26_000, rounds: int = 3) -> list[Round]:
+    """Measure; the leads' keys of the scratch collections are removed at the end. Rehearsal only."""
+    settings.refuse_in_production("run the pipeline's benchmark")
+    site = Site(endpoints=servers.resolve(settings), settings=settings)
+    made = []
+    with tempfile.TemporaryDirectory() as name, processes(settings.writers) as pool:
+        facts = sample.write_sample(Path(name), records=records, seed=settings.sample_seed)
+        mixed = [(one.path, one.vendor) for one in facts.files]
+        new = new_leads_only(mixed, Path(name))
+        for _ in range(rounds):
+            on_new, documents = _pipeline(site, new, pool)
+            raw = max(_raw(site, documents, writers) for writers in WRITERS)
+            on_mixed, _ = _pipeline(site, mixed, pool)
+            made.append(Round(raw=raw, new=on_new.stored_per_second, mixed=on_mixed.stored_per_second,
+                              mixed_records=on_mixed.leads_per_second))  # fmt: skip
+            _say(made[-1], on_new)
+    with connect.redis(site.endpoints.redis_url, settings) as redis:
+        rehearsal.forget_keys(redis)
+    Site.close()
+    return made
+
+
+def _say(one: Round, on_new: pipeline.PipelineResult) -> None:
+    per = {name: round(1e6 * spent / on_new.ledger.read) for name, spent in on_new.stages.items()}
+    print(  # noqa: T201
+        f"raw {one.raw:,.0f}/s, pipeline {one.new:,.0f} leads/s ({one.share:.2f}), mixture {one.mixed:,.0f} leads/s of "
+        f"{one.mixed_records:,.0f} records/s; stages, us a record: {per}", flush=True,
+    )  # fmt: skip
+
+
+def main(words: Sequence[str]) -> None:
+    """`[records] [rounds]`."""
+    records, rounds = (*map(int, words), *(26_000, 3)[len(words) :])
+    found = run(Settings.from_mapping({}), records=records, rounds=rounds)
+    print(f"median share: {statistics.median(one.share for one in found):.2f}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
