@@ -127,6 +127,9 @@ class LeadCache:
         started = time.monotonic()
         try:
             self._write(client, pairs)
+        except ResponseError:  # it answers, but does not take keys (full, read only): asking goes on
+            self._count(failures=1)
+            return
         except RedisError:
             self._failed()
             return

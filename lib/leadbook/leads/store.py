@@ -140,7 +140,7 @@ class LeadStore:
         concern = details.get("writeConcernErrors")
         if concern:
             self.problem = f"write concern not met: code {concern[0].get('code')}"
-        ours = self._present([documents[index]["_id"] for index in clashes]) if doubt and clashes else set()
+        ours = self.present([documents[index]["_id"] for index in clashes]) if doubt and clashes else set()
         for index in todo:
             if outcomes[index] is None:
                 outcomes[index] = self._outcome(clashes.get(index), documents[index]["_id"] in ours, bool(concern))
@@ -153,8 +153,11 @@ class LeadStore:
             return None
         return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
 
-    def _present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
-        """Which `_id`s are stored. committed: by a majority of the members, so that no failover takes them back."""
+    def present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
+        """Which `_id`s are stored. Raises pymongo's errors.
+
+        committed: by a majority of the members, so that no failover takes them back.
+        """
         source = self.collection.with_options(read_concern=ReadConcern("majority")) if committed else self.collection
         return {document["_id"] for document in source.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
 
@@ -162,7 +165,7 @@ class LeadStore:
         """No attempts are left: what a majority of the members holds is stored; the rest stays unknown."""
         open_ = [index for index, outcome in enumerate(outcomes) if outcome is None]
         try:
-            there = self._present([documents[index]["_id"] for index in open_], committed=True)
+            there = self.present([documents[index]["_id"] for index in open_], committed=True)
         except PyMongoError:
             return
         for index in open_:

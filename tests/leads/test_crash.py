@@ -1,0 +1,140 @@
+"""Killed at any moment and run again, all is as if undisturbed. LEADBOOK_CRASHES asks for more moments."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from leadbook import servers
+from leadbook.leads import pipeline, sample
+from leadbook.leads.site import Site
+from leads.crash_target import ingest
+
+CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "4"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return sample.write_sample(tmp_path_factory.mktemp("sample"), records=2000, seed=11)
+
+
+@pytest.fixture
+def small(site):
+    """Many small batches, so that there are many moments."""
+    return replace(site, settings=site.settings.model_copy(update={"batch_size": 50}))
+
+
+def files(made):
+    return [(one.path, one.vendor) for one in made.files]
+
+
+def sources(made):
+    return [pipeline.file_source(path, vendor) for path, vendor in files(made)]
+
+
+def contents(leads):
+    """Stored leads without what differs between two honest runs."""
+    hidden = {"_id": 0, "created_at": 0, "updated_at": 0, "data_collected_date": 0}
+    return {lead["linkedin_url"]: lead for lead in leads.find({}, hidden)}
+
+
+@pytest.fixture
+def undisturbed(small, leads, clean_redis, made):
+    """Contents and seconds of a run that nobody disturbs; everything is empty again afterwards."""
+    started = time.perf_counter()
+    assert pipeline.run(sources(made), small, workers=1).ledger.stored == made.unique
+    seconds, there = time.perf_counter() - started, contents(leads)
+    leads.delete_many({})
+    clean_redis.flushdb()
+    return there, seconds
+
+
+def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_redis, made, undisturbed):
+    there, seconds = undisturbed
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["leads.crash_target"])
+    moments = random.Random(CRASHES)
+    for _ in range(CRASHES):
+        process = context.Process(target=ingest, args=(files(made), small))
+        process.start()
+        process.join(timeout=moments.uniform(0.05, seconds))
+        process.kill()
+        process.join()
+        cut_off = leads.count_documents({})
+        again = pipeline.run(sources(made), small, workers=1)
+        assert again.ledger.stored == made.unique - cut_off and again.ledger.failed == 0
+        assert contents(leads) == there
+        leads.delete_many({})
+        clean_redis.flushdb()
+
+
+def test_workers_end_with_a_killed_parent(small, leads, made):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=ingest, args=(files(made), small, 2))
+    process.start()
+    parent = psutil.Process(process.pid)
+    children = []
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (len(children) >= 2 and leads.count_documents({}) > 0):
+        children = [child for child in parent.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert children and not alive
+    assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
+    assert leads.count_documents({}) == made.unique
+
+
+def test_ctrl_c_settles_what_is_under_way_and_stops(small, leads, made):
+    def interrupt(result):
+        if result.ledger.read >= 200:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(sources(made), small, workers=1, progress=interrupt)
+    assert 0 < leads.count_documents({}) < made.unique
+    assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
+    assert leads.count_documents({}) == made.unique
+
+
+def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(small, leads, made, own_servers, undisturbed, settings):
+    there, seconds = undisturbed
+    moments = random.Random(CRASHES)
+    state = own_servers(mongodb=False, redis=True)
+    for _ in range(CRASHES):
+        site = Site(endpoints=replace(small.endpoints, redis_url=state.redis_url), settings=small.settings)
+        killer = threading.Timer(moments.uniform(0.0, seconds), os.kill, (state.redis.pid, signal.SIGKILL))
+        killer.start()
+        result = pipeline.run(sources(made), site, workers=1)
+        killer.join()
+        assert (result.ledger.stored, result.ledger.failed) == (made.unique, 0)
+        assert contents(leads) == there
+        Site.close()
+        state = servers.up(settings, owner_pid=os.getpid(), mongodb=False, folder=state.folder)
+        site = Site(endpoints=replace(small.endpoints, redis_url=state.redis_url), settings=small.settings)
+        assert pipeline.run(sources(made), site, workers=1).ledger.stored == 0
+        leads.delete_many({})
+        Site.close()
+
+
+def test_a_cache_that_evicts_all_the_time_changes_no_outcome(small, leads, clean_redis, made, undisturbed):
+    there, _ = undisturbed
+    limit = clean_redis.config_get("maxmemory")["maxmemory"]
+    clean_redis.config_set("maxmemory", clean_redis.info("memory")["used_memory"] + 300_000)
+    evicted = clean_redis.info("stats")["evicted_keys"]
+    try:
+        first = pipeline.run(sources(made), small, workers=1)
+        second = pipeline.run(sources(made), small, workers=1)
+        assert clean_redis.info("stats")["evicted_keys"] > evicted
+    finally:
+        clean_redis.config_set("maxmemory", limit)
+    assert (first.ledger.stored, second.ledger.stored, second.ledger.filled) == (made.unique, 0, 0)
+    assert second.cache.false_new > 0 and second.ledger.duplicate["mongodb"] > 0
+    assert contents(leads) == there
