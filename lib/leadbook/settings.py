@@ -108,10 +108,24 @@ class Settings(BaseModel):
         description="a qualified lead's job title contains one of these",
     )
     enrichment: bool = Field(False, description="ask Hunter and Clearbit for missing fields")
-    enrichment_max_calls: int = Field(
-        5_000, ge=0, description="calls to Hunter and Clearbit per run, at most; each costs"
+    enrichment_budget_usd: float = Field(
+        25.0, ge=0, description="most that enrichment may spend in a calendar month, USD"
     )
+    hunter_finder_usd: float = Field(0.025, ge=0, description="price of an e-mail found by Hunter, USD, see your plan")
+    hunter_verifier_usd: float = Field(0.0125, ge=0, description="price of an e-mail verified by Hunter, USD")
+    company_usd: float = Field(0.1, ge=0, description="price of a company look-up at Clearbit or Hunter, USD")
+    enrichment_verify: bool = Field(True, description="have Hunter verify e-mails that nobody has verified")
+    enrichment_per_second: float = Field(
+        5.0, gt=0, description="calls a second to each vendor endpoint, all workers together"
+    )
+    enrichment_concurrency: int = Field(4, ge=1, le=64, description="calls under way at once, in each worker")
+    enrichment_attempts: int = Field(3, ge=1, le=3, description="attempts at each call, at most")
+    enrichment_timeout_s: float = Field(10.0, gt=0, description="longest silence of a vendor, s")
     crm: bool = Field(False, description="send qualified leads to HubSpot")
+    crm_batch_size: int = Field(100, ge=1, le=100, description="contacts a call; HubSpot takes 100 at most")
+    crm_id_property: Literal["email", "linkedin_url"] = Field(
+        "email", description="unique HubSpot property that tells contacts apart"
+    )
 
     # --- measurements
     bench_rounds: int = Field(5, ge=2, description="interleaved rounds of each benchmark")

@@ -3,7 +3,7 @@
 import pytest
 from bson import ObjectId
 
-from leadbook.leads.crm import MAX_ATTEMPTS, Crm
+from leadbook.leads.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.score import now_ms
 
@@ -18,71 +18,161 @@ def fill(leads, count, **fields):
     ])  # fmt: skip
 
 
-def sync(leads, sandbox):
-    return Crm(leads, sandbox.services.hubspot, pause_s=0.001).sync()
+@pytest.fixture
+def sandbox():
+    with Sandbox(faults={}) as running:
+        running.contacts.refused = lambda email: False
+        yield running
 
 
-def test_every_qualified_lead_is_sent_and_marked(leads):
+def sync(leads, sandbox, limit=None, **how):
+    made = Crm(leads, sandbox.services.hubspot, **{"pause_s": 0.001, "locked_s": 0.001, **how})
+    return made.sync(limit)
+
+
+def test_every_qualified_lead_is_sent_and_marked(leads, sandbox):
     fill(leads, 250)
     leads.update_many({"email": {"$in": ["p1@shop.example", "p2@shop.example"]}}, {"$set": {"is_qualified": False}})
-    with Sandbox(faults={}, refused=lambda email: False) as sandbox:
-        result = sync(leads, sandbox)
-        again = sync(leads, sandbox)
-        assert len(sandbox.contacts) == 248
+    result, again = sync(leads, sandbox), sync(leads, sandbox)
     assert (result.sent, result.created, result.stopped, again.sent) == (248, 248, "", 0)
+    assert sandbox.calls == {("upsert", 200): 3}  # batches of at most 100
     assert leads.count_documents({"crm_synced": True, "crm_sync_date": {"$type": "date"}}) == 248
-    assert sandbox.contacts["p5@shop.example"]["jobtitle"] == "Growth Lead"
+    held = sandbox.contacts.by_id
+    assert len(held) == 248 and held["p5@shop.example"]["jobtitle"] == "Growth Lead"
+    assert (held["p5@shop.example"]["firstname"], held["p5@shop.example"]["lastname"]) == ("Ana", "N5")
 
 
-def test_faults_that_pass_are_waited_out(leads):
+@pytest.mark.parametrize("kind", [423, 429, 477, 502, "reset", "garbage", "html"])
+def test_faults_that_pass_are_waited_out(leads, sandbox, kind):
+    fill(leads, 30)
+    sandbox.script("upsert", kind, kind)
+    result = sync(leads, sandbox)
+    assert (result.sent, result.stopped, len(sandbox.contacts.by_id)) == (30, "", 30)
+    assert result.created == (0 if kind in ("reset", "garbage", "html") else 30)  # answers lost on their way
+
+
+@pytest.mark.parametrize("kind", [429, 500, "reset", 401, 403])
+def test_faults_that_stay_stop_the_run_and_leave_the_leads_waiting(leads, sandbox, kind):
     fill(leads, 250)
-    with Sandbox(
-        faults={"upsert": ((423, 0.3), (429, 0.3), (477, 0.2), (502, 0.2))}, refused=lambda email: False
-    ) as sandbox:
-        assert sync(leads, sandbox).sent == 250
+    sandbox.script("upsert", *[kind] * 50)
+    result = sync(leads, sandbox)
+    assert result.sent == 0 and result.stopped.startswith("HubSpot: ") and not result.failed
+    assert sum(sandbox.calls.values()) == (1 if kind in (401, 403) else 3)
+    assert Crm(leads, sandbox.services.hubspot).waiting() == 250
 
 
-def test_a_partial_answer_marks_only_what_was_taken(leads):
+def test_the_days_limit_is_named(leads, sandbox, monkeypatch):
+    fill(leads, 3)
+    daily = {"status": "error", "policyName": "DAILY", "category": "RATE_LIMITS"}
+    monkeypatch.setattr(sandbox, "answer", lambda *asked: (0, (429, {"Retry-After": "0"}, daily)))
+    assert sync(leads, sandbox).stopped == "HubSpot: the day's calls are used up (429)"
+
+
+def test_a_partial_answer_marks_only_what_was_taken(leads, sandbox):
     fill(leads, 120)
-    with Sandbox(faults={}, refused=lambda email: email.startswith("p7")) as sandbox:
-        result = sync(leads, sandbox)
-        assert result.failed == {"VALIDATION_ERROR": 11} and result.sent == 109
-        for _ in range(MAX_ATTEMPTS):
-            sync(leads, sandbox)
-        assert sync(leads, sandbox).sent == 0 and sandbox.calls["upsert", 207] == 1 + MAX_ATTEMPTS - 1
+    sandbox.contacts.refused = lambda email: email.startswith("p7")
+    result = sync(leads, sandbox)
+    assert result.failed == {"VALIDATION_ERROR": 11} and result.sent == 109
+    for _ in range(MAX_ATTEMPTS):
+        sync(leads, sandbox)
+    assert sandbox.calls["upsert", 207] == 1 + MAX_ATTEMPTS - 1  # then they are left alone
     bad = leads.find_one({"email": "p7@shop.example"})
     assert (bad["crm_synced"], bad["additional_data"]["crm_error"]) == (False, "VALIDATION_ERROR")
+    assert "crm_sync_date" not in bad
 
 
-@pytest.mark.parametrize("status", [400, 409])
-def test_a_batch_refused_as_a_whole_is_halved_until_the_offender_is_alone(leads, status):
-    fill(leads, 40)
-    sandbox = Sandbox(faults={})
-    answer = sandbox._upsert
-
-    def upsert(body):
-        if any(item["id"] == "p13@shop.example" for item in body["inputs"]):
-            return status, {}, {"status": "error", "message": "Contact already exists"}
-        return answer(body)
-
-    sandbox._upsert, sandbox.refused = upsert, lambda email: False
-    with sandbox:
-        result = sync(leads, sandbox)
-    assert (result.sent, result.failed) == (39, {f"status {status}": 1})
+def test_a_lead_that_is_taken_later_loses_its_error(leads, sandbox):
+    fill(leads, 5)
+    sandbox.contacts.refused = lambda email: True
+    sync(leads, sandbox)
+    sandbox.contacts.refused = lambda email: False
+    assert sync(leads, sandbox).sent == 5
+    assert leads.count_documents({"additional_data.crm_error": {"$exists": True}}) == 0
 
 
-def test_a_refused_key_stops_and_leaves_the_leads_waiting(leads):
+def test_conflicts_are_halved_until_each_offender_is_alone(leads, sandbox):
+    fill(leads, 100)
+    bad = {"p13@shop.example", "p14@shop.example", "p80@shop.example"}
+    sandbox.contacts.conflicting = bad.__contains__
+    result = sync(leads, sandbox)
+    assert (result.sent, result.failed) == (97, {"CONFLICT (409)": 3})
+    assert {one["email"] for one in leads.find({"crm_synced": False})} == bad
+    assert sandbox.calls["upsert", 409] < 3 * 8  # halving, not one by one
+
+
+def test_a_property_that_hubspot_lacks_stops_at_once(leads, sandbox):
+    fill(leads, 100)
+    result = sync(leads, sandbox, id_property="linkedin_url")
+    assert result.stopped == "HubSpot has no contact property 'linkedin_url': create it there"
+    assert sum(sandbox.calls.values()) == 1 and not result.failed
+    sandbox.contacts.properties.add("linkedin_url")
+    assert sync(leads, sandbox, id_property="linkedin_url").sent == 100
+    assert "https://www.linkedin.com/in/p5" in sandbox.contacts.by_id
+
+
+def test_when_every_lead_is_refused_the_fault_lies_elsewhere(leads, sandbox):
+    fill(leads, 300)
+    sandbox.script("upsert", *[400] * 1000)
+    result = sync(leads, sandbox)
+    assert "in a row and took none: VALIDATION_ERROR (400)" in result.stopped
+    assert sum(result.failed.values()) == IN_A_ROW
+
+
+def test_a_run_killed_before_it_could_mark_goes_on_and_makes_no_contact_twice(leads, sandbox, monkeypatch):
     fill(leads, 250)
-    with Sandbox(faults={"upsert": ((401, 1.0),)}) as sandbox:
-        result = sync(leads, sandbox)
-        assert result.stopped == "HubSpot: key refused (401)" and sum(sandbox.calls.values()) == 1
-        assert Crm(leads, sandbox.services.hubspot).waiting() == 250
+    made = Crm(leads, sandbox.services.hubspot, pause_s=0.001)
+    marks, mark = [], made._taken
+
+    def killed(*args):
+        marks.append(1)
+        if len(marks) == 2:
+            raise KeyboardInterrupt
+        mark(*args)
+
+    monkeypatch.setattr(made, "_taken", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.sync()
+    assert len(sandbox.contacts.by_id) == 200 and leads.count_documents({"crm_synced": True}) == 100
+    result = sync(leads, sandbox)
+    assert (result.sent, result.created, result.updated) == (150, 50, 100)
+    assert len(sandbox.contacts.by_id) == leads.count_documents({"crm_synced": True}) == 250
 
 
-def test_a_run_that_broke_off_before_it_could_mark_goes_on(leads):
-    fill(leads, 30)
-    with Sandbox(faults={}, refused=lambda email: False) as sandbox:
-        sync(leads, sandbox)
-        leads.update_many({}, {"$set": {"crm_synced": False}})  # as if it had died before marking
-        result = sync(leads, sandbox)
-        assert (result.sent, result.created, result.updated, len(sandbox.contacts)) == (30, 0, 30, 30)
+def test_a_lead_that_changed_while_it_was_sent_is_sent_again(leads, sandbox, monkeypatch):
+    fill(leads, 3)
+    upsert = sandbox.contacts.upsert
+
+    def meanwhile(body):
+        leads.update_one({"email": "p1@shop.example"}, {"$set": {"phone": "+4930123456", "updated_at": now_ms()}})
+        return upsert(body)
+
+    leads.update_many({}, {"$set": {"updated_at": None}})
+    monkeypatch.setattr(sandbox.contacts, "upsert", meanwhile)
+    first = sync(leads, sandbox)
+    monkeypatch.undo()
+    assert (first.sent, first.changed) == (2, 1)
+    assert sync(leads, sandbox).sent == 1 and sandbox.contacts.by_id["p1@shop.example"]["phone"] == "+4930123456"
+
+
+def test_an_answer_that_names_nobody_confirms_nobody(leads, sandbox):
+    fill(leads, 4)
+    sandbox.script("upsert", "odd")
+    result = sync(leads, sandbox)
+    assert result.sent == 0 and result.failed == {"not confirmed": 4}
+    assert sync(leads, sandbox).sent == 4
+
+
+def test_a_limit_is_kept(leads, sandbox):
+    fill(leads, 50)
+    assert sync(leads, sandbox, limit=20, batch=15).sent == 20
+    assert sync(leads, sandbox).sent == 30
+
+
+def test_a_lead_without_additional_data_bears_no_note_but_keeps_nobody_back(leads, sandbox):
+    fill(leads, 3)
+    leads.update_one({"email": "p1@shop.example"}, {"$set": {"additional_data": None}})
+    sandbox.contacts.refused = lambda email: email == "p1@shop.example"
+    assert sync(leads, sandbox).as_dict() == {
+        "sent": 2, "created": 2, "updated": 0, "changed": 0, "failed": {"VALIDATION_ERROR": 1}, "calls": 1,
+        "stopped": "",
+    }  # fmt: skip

@@ -21,7 +21,7 @@ from leadbook.leads import faults, fill
 from leadbook.leads.cache import CacheTruth
 from leadbook.leads.clean import clean
 from leadbook.leads.dedupe import Candidate, group
-from leadbook.leads.enrich import ERASED
+from leadbook.leads.enrich import ERASED, enrich_batch
 from leadbook.leads.ledger import FAILED, FILLED, STORED, Ledger, duplicate, rejected
 from leadbook.leads.rejects import Reject
 from leadbook.leads.rules import reject_reasons
@@ -57,8 +57,8 @@ class BatchReport:
 
     stages: seconds by stage.  after: valid leads that have each field.  reasons: all reasons of
     rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
-    answers: calls by vendor and answer.  outcomes: one per record, where the batch asks for them.  problem: why the
-    server could not be used, empty when it could.
+    answers, questions, spent_usd: see Enrichment.  outcomes: one per record, where the batch asks for them.  problem:
+    why the server could not be used, empty when it could.
     """
 
     index: int
@@ -72,6 +72,8 @@ class BatchReport:
     flags: Mapping[str, int]
     enriched: int = 0
     answers: Mapping[str, int] = field(default_factory=dict)
+    questions: Mapping[str, int] = field(default_factory=dict)
+    spent_usd: float = 0.0
     outcomes: tuple[str, ...] = ()
     problem: str = ""
 
@@ -91,6 +93,8 @@ class _Work:
     valid: int = 0
     enriched: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    spent_usd: float = 0.0
     problem: str = ""
 
     def __post_init__(self) -> None:
@@ -203,9 +207,11 @@ class _Work:
         if self.tools.enricher is None or not fresh:
             return fresh
         with self.stage("enrich"):
-            said = self.tools.enricher.enrich([candidate.lead for candidate in fresh])
+            said = enrich_batch([candidate.lead for candidate in fresh], self.tools.enricher)
         self.enriched += said.enriched
+        self.spent_usd += said.spent_usd
         self.answers.update(said.answers)
+        self.questions.update(said.questions)
         for candidate in (fresh[index] for index in said.erased):
             for position in (candidate.position, *(one.position for one in candidate.followers)):
                 self.reject(position, (ERASED,), erase=True)
@@ -323,7 +329,8 @@ class _Work:
             index=self.batch.index, source=self.batch.source,
             ledger=Ledger.of(self.outcomes, read=len(self.batch.records)), stages=dict(self.stages), cache=truth,
             valid=self.valid, after=dict(self.after), reasons=dict(reasons), flags=dict(self.flags),
-            enriched=self.enriched, answers=dict(self.answers),
+            enriched=self.enriched, answers=dict(self.answers), questions=dict(self.questions),
+            spent_usd=self.spent_usd,
             outcomes=tuple(map(str, self.outcomes)) if self.batch.keep_outcomes or self.batch.ids is not None else (),
             problem=self.problem,
         )  # fmt: skip

@@ -1,64 +1,74 @@
-"""CRM: qualified leads to HubSpot, 100 a batch, each lead marked when HubSpot has taken it.
+"""CRM: qualified leads to HubSpot, 100 a call, each lead marked when HubSpot has taken it.
 
 The leads themselves remember what was sent (`crm_synced`, `crm_sync_date`), so that a run that broke off goes on
-where it was; an upsert by e-mail makes sending twice harmless. One bad contact never keeps back the others of its
-batch.
+where it was; an upsert by a unique property makes sending twice harmless. One bad contact never keeps back the others
+of its batch: it is refused on its own, with the reason in `additional_data.crm_error`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
-from leadbook.leads.calls import Answer, Budget, Caller, Meaning
+from leadbook.leads import hubspot
+from leadbook.leads.answers import Answer, Meaning
+from leadbook.leads.calls import Caller
 from leadbook.leads.score import now_ms
 from leadbook.leads.services import Service
+from leadbook.leads.turns import Pace
 
-__all__ = ["BATCH", "Crm", "Synced"]
-
-BATCH = 100
-"""HubSpot's limit for one batch."""
+__all__ = ["MAX_ATTEMPTS", "Crm", "Synced"]
 
 MAX_ATTEMPTS = 3
+"""Runs that try a lead which HubSpot refuses; take `additional_data.crm_attempts` away to have it tried again."""
 
-MEANINGS = {
-    200: Meaning.FOUND, 201: Meaning.FOUND, 207: Meaning.FOUND, 400: Meaning.INVALID, 401: Meaning.DENIED,
-    403: Meaning.DENIED, 409: Meaning.INVALID, 423: Meaning.AGAIN, 429: Meaning.AGAIN, 477: Meaning.AGAIN,
-}  # fmt: skip
-"""HubSpot's codes: 207 partly done, 409 conflict (names the first offender only), 423 locked, 477 being migrated."""
-
-PROPERTIES = {
-    "email": "email", "job_title": "jobtitle", "company_name": "company", "phone": "phone",
-    "company_website": "website", "location_city": "city", "location_state": "state", "location_country": "country",
-}  # fmt: skip
+IN_A_ROW = 25
+"""So many leads refused one after the other, and none taken: the fault lies not with the leads."""
 
 Document = dict[str, Any]
 
 
 @dataclass(kw_only=True)
 class Synced:
-    """What a synchronisation did, in leads. created and updated: as HubSpot says.  failed: refused, by reason;
-    tried again by later runs, three times in all.  stopped: why it ended early, with leads still waiting."""
+    """What a synchronisation did, in leads. created and updated: as HubSpot says.  changed: taken, but changed here
+    meanwhile, so that the next run sends them again.  failed: refused, by reason; tried by later runs, three times in
+    all.  stopped: why it ended early, with leads still waiting.  answers: calls by outcome."""
 
     sent: int = 0
     created: int = 0
     updated: int = 0
+    changed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     stopped: str = ""
     answers: Counter[str] = field(default_factory=Counter)
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "sent": self.sent, "created": self.created, "updated": self.updated, "changed": self.changed,
+            "failed": dict(self.failed), "calls": sum(self.answers.values()), "stopped": self.stopped,
+        }  # fmt: skip
+
 
 class Crm:
-    """Sends qualified leads of one collection to HubSpot. pause_s: first wait between attempts."""
+    """Sends qualified leads of one collection to HubSpot. batch: contacts a call.  id_property: `email` or
+    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked."""
 
-    def __init__(self, leads: Collection[Document], service: Service, *, pause_s: float = 2.0) -> None:
-        self.leads = leads
-        self._hubspot = Caller(service, MEANINGS, budget=Budget(1_000_000), pause_s=pause_s)
+    def __init__(
+        self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
+        pause_s: float = 1.0, locked_s: float = 2.0, timeout_s: float = 30.0,
+    ) -> None:  # fmt: skip
+        self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
+        self._hubspot = Caller(
+            service, hubspot.MEANINGS, gate=Pace(), pause_s=pause_s, locked_s=locked_s, timeout_s=timeout_s
+        )
+        self._refused_in_a_row = 0
 
     def waiting(self) -> int:
         """Leads to be sent."""
@@ -71,79 +81,72 @@ class Crm:
             "additional_data.crm_attempts": {"$not": {"$gte": MAX_ATTEMPTS}},
         }  # fmt: skip
 
-    def sync(self) -> Synced:
-        """Send what is waiting. Raises pymongo's errors; HubSpot's end up in `failed` and `stopped`."""
+    def sync(self, limit: int | None = None) -> Synced:
+        """Send what is waiting, `limit` leads at most. Raises pymongo's errors; HubSpot's end up in `failed` and
+        `stopped`."""
         result = Synced()
-        for batch in self._batches():
-            self._send(batch, result)
-            if result.stopped:
-                break
-        result.answers = Counter(self._hubspot.counts)
-        self._hubspot.close()
+        try:
+            for batch in self._batches(limit):
+                self._send(batch, result)
+                if result.stopped:
+                    break
+        finally:
+            result.answers = Counter(self._hubspot.counts)
+            self._hubspot.close()
         return result
 
-    def _batches(self) -> Iterator[list[Document]]:
+    def _batches(self, limit: int | None) -> Iterator[list[Document]]:
         """Batches of waiting leads, in the order of `_id`; a failed lead does not come again in this run."""
-        fields = dict.fromkeys(("full_name", *PROPERTIES), 1)
-        with self.leads.find(self._wanted, fields, sort=[("_id", 1)], batch_size=BATCH) as found:
-            while batch := list(islice(found, BATCH)):
+        fields = dict.fromkeys(("full_name", "linkedin_url", "updated_at", *hubspot.FIELDS), 1)
+        with self.leads.find(self._wanted, fields, sort=[("_id", 1)], limit=limit or 0, batch_size=self.batch) as found:
+            while batch := list(islice(found, self.batch)):
                 yield batch
 
     def _send(self, batch: Sequence[Document], result: Synced) -> None:
-        inputs = [{"id": lead["email"], "idProperty": "email", "properties": _properties(lead)} for lead in batch]
-        answer = self._hubspot.post("/crm/v3/objects/contacts/batch/upsert", {"inputs": inputs})
+        answer = hubspot.upsert(self._hubspot, batch, self.id_property)
+        missing = hubspot.missing_property(answer)
         if answer.meaning is Meaning.FOUND:
             self._taken(batch, answer, result)
-        elif answer.meaning is Meaning.INVALID and len(batch) > 1:
+        elif missing:
+            result.stopped = f"HubSpot has no contact property {missing!r}: create it there"
+        elif answer.meaning is not Meaning.INVALID:
+            why = "the day's calls are used up" if hubspot.is_daily_limit(answer) else f"{answer.meaning}"
+            result.stopped = f"HubSpot: {why}" + (f" ({answer.status})" if answer.status else "")
+        elif len(batch) > 1:
             middle = len(batch) // 2  # the answer names one offender at most: halve to find them all
-            self._send(batch[:middle], result)
-            if not result.stopped:
-                self._send(batch[middle:], result)
-        elif answer.meaning is Meaning.INVALID:
-            self._failed(batch, f"status {answer.status}", result)
+            for half in (batch[:middle], batch[middle:]):
+                if not result.stopped:
+                    self._send(half, result)
         else:
-            result.stopped = f"HubSpot: {answer.meaning}" + (f" ({answer.status})" if answer.status else "")
+            self._refused({batch[0]["_id"]: hubspot.refusal(answer)}, result)
 
     def _taken(self, batch: Sequence[Document], answer: Answer, result: Synced) -> None:
-        """Mark what HubSpot says it took; of a partial answer the rest has failed."""
-        said = [item for item in _list(answer.body, "results") if isinstance(item, Mapping)]
-        emails = {str((item.get("properties") or {}).get("email", "")).lower() for item in said}
-        whole = len(said) == len(batch)
-        taken = list(batch) if whole else [lead for lead in batch if lead["email"].lower() in emails]
+        """Mark what HubSpot says it took, unless it was changed here meanwhile; the rest has failed."""
+        said = hubspot.taken(batch, answer, self.id_property)
+        now, read = now_ms(), {lead["_id"]: lead.get("updated_at") for lead in batch}
+        change = {
+            "$set": {"crm_synced": True, "crm_sync_date": now, "updated_at": now},
+            "$unset": {"additional_data.crm_error": "", "additional_data.crm_attempts": ""},
+        }
+        marks = [UpdateOne({"_id": lead, "updated_at": read[lead]}, change) for lead in said.done]
+        marked = self.leads.bulk_write(marks, ordered=False).matched_count if marks else 0
+        result.sent += marked
+        result.changed += len(said.done) - marked
+        result.created += said.new
+        result.updated += len(said.done) - said.new
+        if said.done:
+            self._refused_in_a_row = 0
+        self._refused(said.errors, result)
+
+    def _refused(self, reasons: dict[Any, str], result: Synced) -> None:
+        """Note each lead's reason beside it."""
         now = now_ms()
-        new = sum(1 for item in said if item.get("new"))
-        result.created += new
-        result.updated += len(taken) - new
-        done = {"crm_synced": True, "crm_sync_date": now, "updated_at": now}
-        self.leads.update_many({"_id": {"$in": [lead["_id"] for lead in taken]}}, {"$set": done})
-        result.sent += len(taken)
-        rest = [lead for lead in batch if lead not in taken]
-        for lead in rest:
-            self._failed([lead], _error_of(lead["email"], _list(answer.body, "errors")), result)
-
-    def _failed(self, leads: Sequence[Document], reason: str, result: Synced) -> None:
-        result.failed[reason] += len(leads)
-        change = {"$inc": {"additional_data.crm_attempts": 1}, "$set": {"additional_data.crm_error": reason,
-                                                                       "updated_at": now_ms()}}  # fmt: skip
-        self.leads.update_many({"_id": {"$in": [lead["_id"] for lead in leads]}}, change)
-
-
-def _properties(lead: Mapping[str, Any]) -> dict[str, str]:
-    first, _, last = lead.get("full_name", "").partition(" ")
-    named = {"firstname": first, "lastname": last}
-    return {name: value for name, value in named.items() if value} | {
-        theirs: str(lead[ours]) for ours, theirs in PROPERTIES.items() if lead.get(ours)
-    }
-
-
-def _list(body: Any, name: str) -> list[Any]:
-    found = body.get(name) if isinstance(body, dict) else None
-    return found if isinstance(found, list) else []
-
-
-def _error_of(email: str, errors: Sequence[Any]) -> str:
-    for error in errors:
-        context = error.get("context") if isinstance(error, Mapping) else None
-        if isinstance(context, Mapping) and email in _list(dict(context), "ids"):
-            return str(error.get("category") or "refused")[:100]
-    return "not confirmed"
+        for lead, reason in reasons.items():
+            result.failed[reason] += 1
+            note = {"additional_data.crm_error": reason, "updated_at": now}
+            wanted = {"_id": lead, "additional_data": {"$not": {"$type": "null"}}}
+            self.leads.update_one(wanted, {"$inc": {"additional_data.crm_attempts": 1}, "$set": note})
+        self._refused_in_a_row += len(reasons)
+        if self._refused_in_a_row >= IN_A_ROW and not result.sent:
+            reason = result.failed.most_common(1)[0][0]
+            result.stopped = f"HubSpot refused {self._refused_in_a_row} leads in a row and took none: {reason}"

@@ -1,146 +1,265 @@
 """Enrichment of new leads by Hunter and Clearbit: fills what is missing, never overwrites, never loses a lead.
 
-Runs after the duplicate check, so that duplicates cost nothing. A lead whose person asked the vendor for erasure
-(451) is dropped, and its payload is not kept.
+Runs after the duplicate check, so that duplicates cost nothing. Up to three questions a lead: its e-mail (by name and
+company), whether an unverified e-mail can receive mail, and its company (by e-mail). Each question has one outcome,
+counted. A lead whose person asked the vendor for erasure (451) is dropped, and its payload is not kept.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from leadbook.leads import companies, emails
-from leadbook.leads.calls import Answer, Budget, Caller, Meaning
+from pymongo.collection import Collection
+
+from leadbook.leads import clearbit, companies, hunter
+from leadbook.leads.answers import Answer, Meaning, inside
+from leadbook.leads.calls import Caller
 from leadbook.leads.draft import LENGTHS
 from leadbook.leads.services import Services
+from leadbook.leads.texts import cut
+from leadbook.leads.turns import Purse
+from leadbook.settings import Settings
 
-__all__ = ["CLEARBIT_MEANINGS", "ERASED", "HUNTER_MEANINGS", "Enricher", "Enrichment"]
+__all__ = ["ERASED", "Enricher", "Enrichment", "enrich_batch"]
 
 ERASED = "erasure_request"
 """The ledger's reason for a lead that must not be stored."""
 
-HUNTER_MEANINGS = {
-    200: Meaning.FOUND, 202: Meaning.PENDING, 222: Meaning.AGAIN, 400: Meaning.INVALID, 401: Meaning.DENIED,
-    403: Meaning.AGAIN, 404: Meaning.NOTHING, 422: Meaning.INVALID, 429: Meaning.SPENT, 451: Meaning.ERASE,
-}  # fmt: skip
-"""Hunter's own sense of 403 (rate limit: wait) and 429 (quota spent: stop), of its API documentation."""
+ENRICHED, NOT_FOUND, FAILED, SKIPPED = "enriched", "not found", "failed", "skipped"
 
-CLEARBIT_MEANINGS = {
-    200: Meaning.FOUND, 202: Meaning.PENDING, 401: Meaning.DENIED, 402: Meaning.SPENT, 404: Meaning.NOTHING,
-    422: Meaning.INVALID, 429: Meaning.AGAIN, 451: Meaning.ERASE,
-}  # fmt: skip
+_SKIPS = frozenset({Meaning.CAPPED, Meaning.UNSURE, Meaning.PAUSED, Meaning.SPENT, Meaning.DENIED})
 
-CONCURRENT = 8
+COMPANY = ("company_website", "company_industry", "company_size")
+
+FREE_MAIL = re.compile(
+    r"(?:gmail|googlemail|hotmail|outlook|live|msn|yahoo|ymail|aol|icloud|me|mac|gmx|web|proton|protonmail|mail|yandex"
+    r"|zoho|qq|163|126|orange|wanadoo|free|laposte|libero|t-online|comcast|verizon|att|rediffmail)"
+    r"\.(?:com?|net|org|me|de|fr|it|es|nl|ch|at|in|ru|cn|br|ca|uk|au|jp)(?:\.[a-z]{2})?"
+)
+"""Domains that say nothing about a company."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enrichment:
-    """What enrichment did to a batch. erased: positions of leads to drop.  enriched: leads that gained something.
-    answers: `vendor: meaning (status)` -> calls."""
+    """What enrichment did. erased: positions of leads to drop.  enriched: leads that gained something.
+
+    answers: `vendor: meaning (status)` -> calls.  questions: outcome -> questions; outcomes are `enriched`,
+    `not found`, `failed: why`, `skipped: why` and `erased`, and every question has one.  spent_usd: at most.
+    """
 
     erased: frozenset[int] = frozenset()
     enriched: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    spent_usd: float = 0.0
+
+    def of(self, kind: str) -> int:
+        """Questions whose outcome is `kind`, whatever the reason."""
+        return sum(count for said, count in self.questions.items() if said.partition(":")[0] == kind)
+
+
+def enrich_batch(leads: Sequence[dict[str, Any]], enricher: Enricher | None) -> Enrichment:
+    """Fill what `leads` lack, in place; nothing without an enricher. Never raises."""
+    return Enrichment() if enricher is None or not leads else enricher.enrich(leads)
 
 
 class Enricher:
-    """Asks the services about leads. max_calls and workers: this worker's share of the run's budget and of the rate."""
+    """Asks the services about leads. spending: MongoDB collection in which all workers share rate and budget.
 
-    def __init__(self, services: Services, *, max_calls: int, workers: int = 1, pause_s: float = 0.5) -> None:
-        budget = Budget(max_calls // workers)
-        shared: dict[str, Any] = {"budget": budget, "workers": workers, "pause_s": pause_s}
-        self.hunter = Caller(services.hunter, HUNTER_MEANINGS, **shared) if services.hunter else None
-        self.clearbit = Caller(services.clearbit, CLEARBIT_MEANINGS, **shared) if services.clearbit else None
+    pause_s: first wait between attempts.
+    """
+
+    def __init__(
+        self, services: Services, settings: Settings, spending: Collection[dict[str, Any]], *, pause_s: float = 0.5
+    ) -> None:
+        self.settings = settings
+        self.purse = Purse(spending, cap_usd=settings.enrichment_budget_usd, prices=prices(settings))
+        shared: dict[str, Any] = {
+            "gate": self.purse, "pause_s": pause_s, "attempts": settings.enrichment_attempts,
+            "timeout_s": settings.enrichment_timeout_s,
+        }  # fmt: skip
+        theirs, clear = services.hunter, services.clearbit
+        self.hunter = Caller(theirs, hunter.MEANINGS, bills=hunter.bills, **shared) if theirs else None
+        self.clearbit = Caller(clear, clearbit.MEANINGS, bills=clearbit.bills, **shared) if clear else None
 
     def close(self) -> None:
         """Close connections."""
-        for caller in (self.hunter, self.clearbit):
-            if caller is not None:
-                caller.close()
+        for caller in self._callers:
+            caller.close()
+
+    @property
+    def _callers(self) -> list[Caller]:
+        return [caller for caller in (self.hunter, self.clearbit) if caller is not None]
 
     def enrich(self, leads: Sequence[dict[str, Any]]) -> Enrichment:
         """Fill what `leads` lack, in place and concurrently. Never raises; what could not be asked stays as it was."""
-        before = self._counts()
-        with ThreadPoolExecutor(CONCURRENT) as pool:
-            results = list(pool.map(self._one, leads))
+        before, spent = self._counts(), self.purse.spent_usd
+        with ThreadPoolExecutor(self.settings.enrichment_concurrency) as pool:
+            asked = list(pool.map(self._one, leads))
+        questions: Counter[str] = Counter()
+        for one in asked:
+            questions.update(one.said)
         return Enrichment(
-            erased=frozenset(index for index, said in enumerate(results) if said is None),
-            enriched=sum(1 for said in results if said), answers=self._counts() - before,
+            erased=frozenset(index for index, one in enumerate(asked) if one.erased),
+            enriched=sum(1 for one in asked if one.gave and not one.erased), answers=self._counts() - before,
+            questions=questions, spent_usd=self.purse.spent_usd - spent,
         )  # fmt: skip
 
     def _counts(self) -> Counter[str]:
-        callers = [caller for caller in (self.hunter, self.clearbit) if caller is not None]
-        return Counter({f"{one.service.name}: {said}": n for one in callers for said, n in one.counts.items()})
+        return Counter({f"{one.service.name}: {said}": n for one in self._callers for said, n in one.counts.items()})
 
-    def _one(self, lead: dict[str, Any]) -> list[str] | None:
-        """Vendors that gave this lead something; None when it must be dropped."""
-        gave: list[str] = []
-        if self.hunter is not None:
-            answers = [self._find_email(lead)] if "email" not in lead else [self._verify(lead)]
-            if any(answer is not None and answer.meaning is Meaning.ERASE for answer in answers):
-                return None
-            if lead.pop("_enriched", False):
-                gave.append("hunter")
-        if self.clearbit is not None and "email" in lead and _lacks_company(lead):
-            answer = self.clearbit.get("/v2/combined/find", email=lead["email"])
-            if answer.meaning is Meaning.ERASE:
-                return None
-            if answer.meaning is Meaning.FOUND and _take_company(lead, answer.body):
-                gave.append("clearbit")
-        if gave:
-            lead.setdefault("additional_data", {})["enriched_by"] = gave
-        return gave
+    def _one(self, lead: dict[str, Any]) -> _Asked:
+        asked = _Asked(lead)
+        for question in (self._email, self._verified, self._company):
+            if not asked.erased:
+                try:
+                    question(asked)
+                except Exception as error:  # noqa: BLE001  (never lost: whatever a vendor sent, the lead goes on)
+                    asked.said.append(f"{FAILED}: {type(error).__name__}")
+        if asked.gave:
+            lead.setdefault("additional_data", {})["enriched_by"] = list(dict.fromkeys(asked.gave))
+        return asked
 
-    def _find_email(self, lead: dict[str, Any]) -> Answer | None:
-        assert self.hunter is not None  # noqa: S101
-        host = urlsplit(lead.get("company_website", "")).hostname
-        company = {"domain": host.removeprefix("www.")} if host else {"company": lead["company_name"]}
-        answer = self.hunter.get("/v2/email-finder", full_name=lead["full_name"], **company)
-        data = _data(answer)
-        good, _ = emails.parse(str(data.get("email") or ""))
-        if answer.meaning is Meaning.FOUND and good:
-            lead["email"], lead["_enriched"] = good[0].key, True
-            extra = lead.setdefault("additional_data", {})
-            extra["email_source"], extra["email_score"] = "hunter", data.get("score")
-            lead["email_verified"] = (data.get("verification") or {}).get("status") == "valid"
-        return answer
+    # ------------------------------------------------------------------------------------------- questions
 
-    def _verify(self, lead: dict[str, Any]) -> Answer | None:
-        if lead.get("email_verified"):
-            return None
-        assert self.hunter is not None  # noqa: S101
-        answer = self.hunter.get("/v2/email-verifier", email=lead["email"])
-        status = _data(answer).get("status")
-        if answer.meaning is Meaning.FOUND and isinstance(status, str):
-            lead["email_verified"], lead["_enriched"] = status == "valid", True
-            lead.setdefault("additional_data", {})["email_status"] = status[:50]
-        return answer
+    def _email(self, asked: _Asked) -> None:
+        lead = asked.lead
+        if lead.get("email") or self.hunter is None:
+            return
+        if not hunter.can_find(lead):
+            asked.skip("too little to ask by")
+            return
+        answer = hunter.find(self.hunter, lead)
+        found = hunter.email_of(answer) if answer.meaning is Meaning.FOUND else None
+        if found is None:
+            asked.without(answer)
+            return
+        status = found.status or self._status(found.email, asked)
+        if asked.erased:
+            return
+        if status == "invalid":
+            asked.said.append(NOT_FOUND)
+            return
+        extra = lead.setdefault("additional_data", {})
+        extra |= {"email_source": "hunter", "email_score": found.score} | ({"email_status": status} if status else {})
+        lead["email"], lead["email_verified"] = found.email, status == "valid"
+        asked.take("hunter")
+
+    def _verified(self, asked: _Asked) -> None:
+        lead = asked.lead
+        extra = lead.get("additional_data") or {}
+        if not lead.get("email") or lead.get("email_verified") or extra.get("email_source") == "hunter":
+            return
+        status = self._status(lead["email"], asked)
+        if status and not asked.erased:
+            lead["email_verified"] = status == "valid"
+            lead.setdefault("additional_data", {})["email_status"] = status
+            asked.gave.append("hunter")
+
+    def _status(self, email: str, asked: _Asked) -> str:
+        """The verifier's verdict; counts the question."""
+        if self.hunter is None or not self.settings.enrichment_verify:
+            return ""
+        answer = hunter.verify(self.hunter, email)
+        status = hunter.status_of(answer) if answer.meaning is Meaning.FOUND else ""
+        if status:
+            asked.said.append(ENRICHED)
+        else:
+            asked.without(answer)
+        return status
+
+    def _company(self, asked: _Asked) -> None:
+        lead = asked.lead
+        if all(lead.get(name) for name in COMPANY):
+            return
+        vendor, caller = (clearbit, self.clearbit) if self.clearbit is not None else (hunter, self.hunter)
+        if caller is None:
+            return
+        email = lead.get("email") or ""
+        if not email or FREE_MAIL.fullmatch(email.rpartition("@")[2]):
+            asked.skip("too little to ask by")
+            return
+        answer = vendor.look_up(caller, email)
+        new = _additions(lead, vendor.company_of(answer)) if answer.meaning is Meaning.FOUND else {}
+        if not new:
+            asked.without(answer)
+            return
+        lead.update(new)
+        asked.take(caller.service.name)
 
 
-def _data(answer: Answer) -> dict[str, Any]:
-    data = answer.body.get("data") if isinstance(answer.body, dict) else None
-    return data if isinstance(data, dict) else {}
+class _Asked:
+    """A lead and what was asked about it. said: outcomes of questions.  gave: vendors that filled something."""
+
+    def __init__(self, lead: dict[str, Any]) -> None:
+        self.lead = lead
+        self.said: list[str] = []
+        self.gave: list[str] = []
+        self.erased = False
+
+    def take(self, vendor: str) -> None:
+        """The vendor filled something."""
+        self.said.append(ENRICHED)
+        self.gave.append(vendor)
+
+    def skip(self, why: str) -> None:
+        """Nobody was asked."""
+        self.said.append(f"{SKIPPED}: {why}")
+
+    def without(self, answer: Answer) -> None:
+        """The answer gave nothing."""
+        if answer.meaning is Meaning.ERASE:
+            self.erased = True
+            self.said.append("erased")
+        elif answer.meaning in (Meaning.FOUND, Meaning.NOTHING):
+            self.said.append(NOT_FOUND)
+        else:
+            self.said.append(f"{SKIPPED if answer.meaning in _SKIPS else FAILED}: {answer.meaning}")
 
 
-def _lacks_company(lead: dict[str, Any]) -> bool:
-    return any(name not in lead for name in ("company_website", "company_industry", "company_size"))
+def prices(settings: Settings) -> dict[str, float]:
+    """Price in USD of each call that costs something."""
+    return {
+        "hunter/email-finder": settings.hunter_finder_usd, "hunter/email-verifier": settings.hunter_verifier_usd,
+        "hunter/combined": settings.company_usd, "clearbit/combined": settings.company_usd,
+    }  # fmt: skip
 
 
-def _take_company(lead: dict[str, Any], body: Any) -> bool:
-    """Company fields of Clearbit's answer that the lead lacks; whether there was one."""
-    company = body.get("company") if isinstance(body, dict) else None
-    if not isinstance(company, dict):
-        return False
-    category, metrics = company.get("category") or {}, company.get("metrics") or {}
+def _additions(lead: Mapping[str, Any], company: Any) -> dict[str, str]:
+    """What `company` adds to a lead that works there; nothing when it is another company (a former employer's
+    e-mail)."""
+    if not _same(lead, company):
+        return {}
+    size = inside(company, "metrics", "employeesRange") or inside(company, "metrics", "employees")
     found = {
-        "company_website": companies.website(str(company.get("domain") or "")),
-        "company_industry": companies.industry(str(category.get("industry") or "")),
-        "company_size": companies.size(str(metrics.get("employeesRange") or metrics.get("employees") or "")),
+        "company_website": companies.website(inside(company, "domain")),
+        "company_industry": companies.industry(_text(inside(company, "category", "industry"))),
+        "company_size": companies.size(_text(size)),
     }
-    new = {name: value[: LENGTHS[name]] for name, value in found.items() if value and name not in lead}
-    lead.update(new)
-    return bool(new)
+    return {name: cut(value, LENGTHS[name]) for name, value in found.items() if value and not lead.get(name)}
+
+
+def _same(lead: Mapping[str, Any], company: Any) -> bool:
+    ours, theirs = _host(lead.get("company_website")), _host(companies.website(inside(company, "domain")))
+    if ours and theirs:
+        return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
+    one, other = _plain(lead.get("company_name")), _plain(inside(company, "name"))
+    return bool(one and other) and (one.startswith(other) or other.startswith(one))
+
+
+def _host(address: Any) -> str:
+    return (urlsplit(address).hostname or "").removeprefix("www.") if isinstance(address, str) else ""
+
+
+def _plain(name: Any) -> str:
+    return "".join(filter(str.isalnum, name.casefold())) if isinstance(name, str) else ""
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) else ""

@@ -20,11 +20,12 @@ from leadbook.leads.batch import Batch, BatchReport, process
 from leadbook.leads.cache import CacheTruth
 from leadbook.leads.crm import Crm, Synced
 from leadbook.leads.ledger import FAILED, Ledger
+from leadbook.leads.services import Service
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor, read_records
-from leadbook.leads.workers import Inline, processes
+from leadbook.leads.workers import Inline, Warming, processes
 
-__all__ = ["PipelineResult", "Source", "file_source", "finish", "run", "run_batch"]
+__all__ = ["PipelineResult", "Source", "crm_of", "file_source", "finish", "run", "run_batch"]
 
 IN_FLIGHT = 2
 """Batches per worker that are read ahead: one at work and one waiting for it."""
@@ -68,6 +69,8 @@ class PipelineResult:
     flags: Counter[str] = field(default_factory=Counter)
     enriched: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    spent_usd: float = 0.0
     crm: Synced | None = None
     workers: int = 1
     seconds: float = 0.0
@@ -98,7 +101,8 @@ class PipelineResult:
         self.cache += report.cache
         self.valid += report.valid
         self.enriched += report.enriched
-        for name in ("after", "reasons", "flags", "answers"):
+        self.spent_usd += report.spent_usd
+        for name in ("after", "reasons", "flags", "answers", "questions"):
             getattr(self, name).update(getattr(report, name))
         self.problem = self.problem or report.problem
 
@@ -106,10 +110,12 @@ class PipelineResult:
         """What `leadbook ingest --json` prints."""
         said = self.ledger.as_dict()
         said |= {"seconds": round(self.seconds, 3), "leads_per_second": round(self.leads_per_second, 1)}
-        if self.answers:
-            said["enriched"] = self.enriched
+        if self.questions:
+            said["enrichment"] = {
+                "leads": self.enriched, "questions": dict(self.questions), "spent_usd": round(self.spent_usd, 4)
+            }  # fmt: skip
         if self.crm is not None:
-            said["crm"] = {"sent": self.crm.sent, "failed": sum(self.crm.failed.values())}
+            said["crm"] = self.crm.as_dict()
         return said
 
 
@@ -136,8 +142,11 @@ def run(
     ours = executor is None
     if executor is None:
         small = len(first) <= INLINE_BATCHES or workers == 1
-        executor, result.workers = (Inline(), 1) if small else (processes(workers), workers)
-    started = time.perf_counter() - result.stages.get("read", 0.0)
+        started = time.perf_counter() - result.stages.get("read", 0.0)
+        executor = Inline() if small else Warming(processes(workers), workers, site)
+        result.workers = 1 if small else workers
+    else:
+        started = time.perf_counter()
     try:
         _drive(chain(first, feed), site, executor, result, progress)
     except InputFileError as error:
@@ -157,9 +166,17 @@ def finish(result: PipelineResult, site: Site) -> PipelineResult:
         flagged = members.flag(site.tools().store.collection)
         result.flags["same_member"] = flagged
     if site.services.hubspot is not None:
-        pause_s = 0.02 if site.services.sandbox else 2.0
-        result.crm = Crm(site.tools().store.collection, site.services.hubspot, pause_s=pause_s).sync()
+        result.crm = crm_of(site, site.services.hubspot).sync()
     return result
+
+
+def crm_of(site: Site, hubspot: Service) -> Crm:
+    """The CRM of a site's leads, as its settings say; less patient with the sandbox."""
+    settings, made = site.settings, site.services.sandbox
+    return Crm(
+        site.tools().store.collection, hubspot, batch=settings.crm_batch_size, id_property=settings.crm_id_property,
+        pause_s=0.02 if made else 1.0, locked_s=0.02 if made else 2.0,
+    )  # fmt: skip
 
 
 def _batches(sources: Iterable[Source], size: int) -> Iterator[Batch]:

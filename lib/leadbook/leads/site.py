@@ -20,6 +20,7 @@ from leadbook.leads.score import Rules
 from leadbook.leads.services import Services
 from leadbook.leads.store import LeadStore
 from leadbook.leads.tools import Tools
+from leadbook.leads.turns import SPENDING
 from leadbook.settings import Settings
 
 __all__ = ["Site"]
@@ -35,7 +36,7 @@ class Site:
     """Addresses and settings of one pipeline. Holds passwords: the repr of `endpoints` masks them.
 
     own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
-    services: vendors that are asked about new leads.
+    services: vendors that are asked about new leads.  spending: collection in which all workers share their budget.
     """
 
     endpoints: connect.Endpoints
@@ -43,6 +44,7 @@ class Site:
     own_ids: bool = False
     use_cache: bool = True
     services: Services = Services()  # noqa: RUF009  (frozen)
+    spending: str = SPENDING
 
     def clients(self) -> tuple[connect.Client, Redis | None]:
         """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
@@ -77,16 +79,15 @@ class Site:
             rejects=RejectedLeads(database[settings.rejected_collection]),
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
-            enricher=self._enricher(),
+            enricher=self._enricher(database),
             believe_hits=settings.write_concern == "majority",
         )  # fmt: skip
 
-    def _enricher(self) -> Enricher | None:
-        services, settings = self.services, self.settings
-        if services.hunter is None and services.clearbit is None:
+    def _enricher(self, database: Database[dict[str, Any]]) -> Enricher | None:
+        if not self.services.enriches:
             return None
-        pause_s = 0.02 if services.sandbox else 0.5
-        return Enricher(services, max_calls=settings.enrichment_max_calls, workers=settings.writers, pause_s=pause_s)
+        pause_s = 0.02 if self.services.sandbox else 0.5
+        return Enricher(self.services, self.settings, database[self.spending], pause_s=pause_s)
 
     @staticmethod
     def close() -> None:

@@ -1,0 +1,65 @@
+"""What a vendor's answer means, whoever the vendor is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Answer", "Meaning", "inside", "usual"]
+
+
+class Meaning(StrEnum):
+    """What an answer means for the lead. CAPPED, UNSURE and PAUSED: nobody was asked."""
+
+    FOUND = "found"
+    NOTHING = "nothing known"
+    ERASE = "erasure requested"
+    PENDING = "still running"
+    AGAIN = "try again"
+    SPENT = "quota spent"
+    DENIED = "key refused"
+    INVALID = "refused as invalid"
+    AWAY = "no answer"
+    CAPPED = "spending cap reached"
+    UNSURE = "spending not known"
+    PAUSED = "circuit open"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a vendor said. body: its JSON.  status: of HTTP, 0 when there was none.  after_s: Retry-After, seconds."""
+
+    meaning: Meaning
+    status: int = 0
+    body: Any = None
+    after_s: float = 0.0
+
+    def at(self, *path: str) -> Any:
+        """The value at `path` inside the body; None when the way is blocked."""
+        return inside(self.body, *path)
+
+
+def inside(value: Any, *path: str) -> Any:
+    """The value at `path` inside nested mappings; None when the way is blocked, whatever the vendor sent."""
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def usual(status: int) -> Meaning:
+    """The meaning that HTTP itself gives a status (RFC 9110)."""
+    if 200 <= status < 300:
+        return Meaning.FOUND
+    if status in (401, 403):
+        return Meaning.DENIED
+    if status == 402:
+        return Meaning.SPENT
+    if status == 404:
+        return Meaning.NOTHING
+    if status in (408, 423, 425, 429) or status >= 500:
+        return Meaning.AGAIN
+    return Meaning.INVALID
