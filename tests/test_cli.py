@@ -1,5 +1,6 @@
 """The command line: one clear line for each wrong word, and the right exit status."""
 
+import json
 import os
 import re
 import shlex
@@ -41,6 +42,10 @@ def test_help_lists_the_commands():
         (["up", "--profile", "production"], "production refuses"),
         (["ingest"], "no file given"),
         (["ingest", "leads.json"], "--vendor is missing"),
+        (["ingest", "leads.json", "--vendor", "apolo"], "did you mean 'apollo'"),
+        (["ingest", "nowhere.json", "--vendor", "apollo"], "no such file"),
+        (["ingest", "a.json", "--vendor", "apollo", "--follow"], "--follow is for --staged"),
+        (["compare", "nowhere", "nowhere"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -62,6 +67,25 @@ def test_an_unreachable_server_is_one_line_without_the_password(tmp_path):
     assert "127.0.0.1:9" in done.stderr
     assert "planted-pw" not in done.stdout + done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints):
+    made = tmp_path / "made"
+    assert leadbook("sample", str(made), "--records", "200").returncode == 0
+    good = (made / "brightdata.jsonl").read_text().splitlines()[:20]
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("\n".join([*good[:10], '{"id": "x", ', *good[10:]]) + "\n")
+    env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
+           "REDIS_URL": endpoints.redis_url}  # fmt: skip
+    done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "members=1", env=env)
+    ledger = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert f"{broken}:11: record cannot be read as JSON" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert ledger["read"] == 21
+    counted = ledger["stored"] + ledger["filled"] + ledger["failed"]
+    assert ledger["read"] == counted + sum(ledger["duplicate"].values()) + sum(ledger["rejected"].values())
+    assert ledger["rejected"]["broken_json"] >= 1
 
 
 def test_status_tells_that_servers_are_down_and_down_has_nothing_to_stop(tmp_path):

@@ -164,19 +164,48 @@ def down() -> None:
 def ingest(
     files: Annotated[list[Path] | None, typer.Argument(help="vendor files")] = None,
     vendor: Annotated[str | None, typer.Option(help="name of a file in params/vendors")] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="drain the staging collection instead of files")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="with --staged: stay, and take what arrives")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")] = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
-    """Bring vendor files into the leads' collection and print the ledger."""
+    """Bring vendor files, or what collectors staged, into the leads' collection and print the ledger.
+
+    Exit 1 when records could not be read at all (broken JSON or CSV): they are named, and kept in the rejected leads.
+    """
     from leadbook.leads import commands
 
+    settings = Settings.from_mapping(_values(profile, override))
+    progress = not as_json and sys.stderr.isatty()
+    if follow and not staged:
+        raise UsageError("--follow is for --staged; files have an end")
+    if staged:
+        if files:
+            raise UsageError("give files or --staged, not both")
+        _print_ledger(commands.ingest_staged(settings, vendor=vendor or "", follow=follow, progress=progress), as_json)
+        return
     if not files:
-        raise UsageError("no file given; name one or more vendor files")
+        raise UsageError("no file given; name one or more vendor files, or --staged")
     if vendor is None:
         raise UsageError("--vendor is missing; name a file of params/vendors, such as brightdata or apollo")
-    settings = Settings.from_mapping(_values(profile, override))
-    _print_ledger(commands.ingest_files(files, vendor, settings, progress=not as_json and sys.stderr.isatty()), as_json)
+    unreadable: list[str] = []
+    ledger = commands.ingest_files(files, vendor, settings, progress=progress, unreadable=unreadable)
+    _print_ledger(ledger, as_json)
+    if unreadable:
+        _fail("; ".join(unreadable), 1)
+
+
+@app.command()
+def replay(
+    as_json: Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")] = False,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Run the rejected records again, after a rule or a mapping was mended, and print the ledger."""
+    from leadbook.leads import commands
+
+    _print_ledger(commands.replay_rejected(Settings.from_mapping(_values(profile, override))), as_json)
 
 
 def _print_ledger(ledger: dict[str, Any], as_json: bool) -> None:
@@ -201,6 +230,39 @@ def sample(
 
     facts = maker.write_sample(directory, records=records, seed=seed)
     out.print(facts)
+
+
+# ---------------------------------------------------------------------------------------------------- measurements
+
+
+@app.command()
+def tune(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="directory of a finished run")],
+    to: Annotated[Path, typer.Option(help="the tuned copy; never the profile itself")],
+    profile: Profile = "rehearsal",
+) -> None:
+    """Write a tuned copy of a profile: the settings that a run showed to help, a comment on each changed line."""
+    from leadbook.measure import advice
+    from leadbook.settings import profile_path
+
+    changed = advice.tune(profile_path(profile), advice.of_run(run_dir), to)
+    out.print(f"{to}: {len(changed)} settings changed", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="directory of the earlier run")],
+    after: Annotated[Path, typer.Argument(help="directory of the later run")],
+) -> None:
+    """Compare the benchmarks of two runs. Exit 1 when something is worse beyond noise; 2 for unlike environments."""
+    from leadbook.measure import compare as comparing
+
+    found = comparing.compare_runs(before, after)
+    table = Table(*comparing.COLUMNS, title="benchmarks of two runs")
+    for row in found.rows:
+        table.add_row(row.name, row.unit, row.before, row.after, row.change, row.verdict)
+    out.print(table)
+    raise typer.Exit(1 if found.regressions else 0)
 
 
 # ------------------------------------------------------------------------------------------------------------- docs

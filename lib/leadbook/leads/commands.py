@@ -3,7 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -21,19 +21,27 @@ from leadbook.leads.replay import replay
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
-from leadbook.leads.vendors import load_vendor
+from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.settings import Settings
 
 __all__ = ["IncompleteError", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
+
+
+BROKEN = frozenset({"broken_json", "broken_csv"})
+"""Problems of a damaged file, not of a poor record: the user hears of them."""
 
 
 class IncompleteError(LeadbookError):
     """The run stopped early. What was stored is stored; running the same sources again brings in the rest."""
 
 
-def ingest_files(files: Sequence[Path], vendor: str, settings: Settings, *, progress: bool = False) -> dict[str, Any]:
+def ingest_files(
+    files: Sequence[Path], vendor: str, settings: Settings, *, progress: bool = False,
+    unreadable: list[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Bring vendor files into the leads' collection; the ledger with `seconds` and `leads_per_second`.
 
+    unreadable: takes one line for each file with records that are no JSON or CSV at all; they count as rejected.
     Raises InputFileError (missing or unusable file), ParameterError (unknown vendor), UnreachableError (no MongoDB;
     Redis may be away) and IncompleteError.
     """
@@ -42,8 +50,36 @@ def ingest_files(files: Sequence[Path], vendor: str, settings: Settings, *, prog
         if not path.is_file():
             raise InputFileError(path, "is a directory" if path.is_dir() else "no such file")
     with _site(settings) as site, _shown(progress) as show:
-        result = pipeline.run([pipeline.file_source(path, name) for path in files], site, progress=show)
-        return _told(result, site)
+        sources = [pipeline.file_source(path, name) for path in files]
+        watched = [_Watched(source.records, path) for source, path in zip(sources, files, strict=True)]
+        sources = [replace(source, records=records) for source, records in zip(sources, watched, strict=True)]
+        ledger = _told(pipeline.run(sources, site, progress=show), site)
+    if unreadable is not None:
+        unreadable += [records.told(settings.rejected_collection) for records in watched if records.count]
+    return ledger
+
+
+class _Watched:
+    """Records of a file, passed on; counts those that could not be read at all and remembers the first."""
+
+    def __init__(self, records: Iterable[RawRecord], path: Path) -> None:
+        self.records, self.path = records, path
+        self.count, self.first = 0, RawRecord(0, {}, None)
+
+    def __iter__(self) -> Iterator[RawRecord]:
+        for record in self.records:
+            if record.problem in BROKEN:
+                self.first = self.first if self.count else record
+                self.count += 1
+            yield record
+
+    def told(self, kept_in: str) -> str:
+        more = f", nor can {self.count - 1} more" if self.count > 1 else ""
+        kind = "JSON" if self.first.problem == "broken_json" else "CSV"
+        return (
+            f"{self.path}:{self.first.number}: record cannot be read as {kind}{more}; kept in {kept_in}, all others "
+            "went on: mend the file, or get it again, and ingest it once more"
+        )
 
 
 def ingest_staged(
