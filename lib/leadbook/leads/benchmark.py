@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,7 +94,7 @@ def _scratch_site(site: Site) -> Iterator[Site]:
 def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.PipelineResult, list[dict[str, Any]]]:
     """A run into a scratch collection, and the documents that it stored."""
     with _scratch_site(site) as there:
-        warm(pool, there.settings.writers, there)
+        wait(warm(pool, there.settings.writers, there))
         sources = [pipeline.file_source(path, vendor) for path, vendor in files]
         result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
         if result.problem or result.ledger.failed:

@@ -87,7 +87,7 @@ def optimization(
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
         queries=queries, met=[(one.what, one.leads, one.how, one.settled) for one in met], settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),
-        share=result.stored_per_second / limits.best.rate, truth=cache_sentence(result.cache),
+        share=result.written_per_second / limits.best.rate, truth=cache_sentence(result.cache),
     )  # fmt: skip
 
 

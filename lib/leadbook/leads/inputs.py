@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pymongo.collection import Collection
 
 from leadbook.errors import InputFileError, ParameterError
 from leadbook.leads import pipeline, sample
+from leadbook.leads.score import now_ms
+from leadbook.leads.staging import Staging, raw_record, vendor_of
 from leadbook.leads.vendors import load_vendor, read_records
 from leadbook.settings import PROJECT, Settings
 
-__all__ = ["Inputs", "choose"]
+__all__ = ["COLUMNS", "Inputs", "Staged", "choose"]
 
 COLUMNS = {
     "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
@@ -43,15 +48,40 @@ class Inputs:
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def choose(settings: Settings, folder: Path) -> Inputs | None:
-    """The settings' `lead_files`; else on rehearsal a sample made in `folder`; else None (production).
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What collectors have staged since nobody ended it; after the drain, what was ended since `since`."""
+
+    staging: Collection[dict[str, Any]]
+    since: datetime
+    facts: None = None
+
+    def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
+        """Staged records as sources, one a vendor: those still waiting, or ended since then."""
+        wanted = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.ended_at": {"$gte": self.since}}]}
+        for said in self.staging.distinct("vendor", wanted):
+            vendor = vendor_of({"vendor": said})
+            found = self.staging.find({**wanted, "vendor": said}).limit(first or 0)
+            yield pipeline.Source(
+                name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
+                records=(raw_record(record, vendor) for record in found),
+            )  # fmt: skip
+
+    def table(self) -> pd.DataFrame:
+        """One row a vendor (COLUMNS); the size is not known."""
+        rows = [(self.staging.name, str(vendor), float("nan"), "no") for vendor in self.staging.distinct("vendor")]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]) -> Inputs | Staged | None:
+    """The settings' `lead_files`; else on rehearsal a sample made in `folder`; else what is staged; else None.
 
     Raises ParameterError (not `path:vendor`, unknown vendor) and InputFileError (no such file).
     """
     if settings.lead_files.strip():
         return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
     if settings.is_production:
-        return None
+        return Staged(staging=staging, since=now_ms()) if Staging(staging).waiting() else None
     facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
     return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pandas as pd
 
 from leadbook.checks import Check, judge
-from leadbook.leads import audit, documents, inputs, limits, pipeline, probes, rehearsal, verdicts
+from leadbook.leads import audit, documents, inputs, limits, pipeline, probes, rehearsal, tryout, verdicts
+from leadbook.leads.drain import drain
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.ledger import Ledger
 from leadbook.leads.score import Rules, now_ms
 from leadbook.leads.site import Site
+from leadbook.leads.staging import Staging
 from leadbook.leads.workers import processes, warm
 from leadbook.prose import number
 from leadbook.schema import apply
@@ -56,7 +59,7 @@ class Study:
         self.book, self.settings = book, book.settings
         self.site = Site(endpoints=book.endpoints, settings=book.settings)
         self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
-        self.input = inputs.choose(self.settings, Path(self._folder.name))
+        self.input = inputs.choose(self.settings, Path(self._folder.name), book.staging)
         self.before: set[str] = set()
         self.pool: Executor = processes(self.settings.writers)
         warm(self.pool, self.settings.writers, self.site)
@@ -71,7 +74,7 @@ class Study:
         study = cls(book)
         study.before = {lead["linkedin_url"] for lead in book.leads.find({}, {"linkedin_url": 1, "_id": 0})}
         if study.input is None:
-            book.say("No `lead_files` are set, and made records never go into production: nothing is brought in.")
+            book.say("No `lead_files` are set and nothing is staged; made records never go into production.")
         else:
             book.table(study.input.table(), "Input", columns=inputs.COLUMNS)
         return study
@@ -118,7 +121,11 @@ class Study:
 
     def run(self) -> None:
         """The whole input."""
-        self.result = pipeline.finish(self._run(self._sources(), self.site), self.site)
+        if isinstance(self.input, inputs.Staged):
+            self.result = drain(self.site, executor=self.pool, workers=self.settings.writers)
+        else:
+            self.result = self._run(self._sources(), self.site)
+        pipeline.finish(self.result, self.site)
 
     @property
     def ledger(self) -> dict[str, Any]:
@@ -221,7 +228,7 @@ class Study:
         best = self.limits.best
         return [
             (f"prepared documents,\n{best.writers} writer(s)", best.rate),
-            ("pipeline: stored leads", self.result.stored_per_second),
+            ("pipeline: leads written", self.result.written_per_second),
             ("pipeline: records", self.result.leads_per_second),
             ("pipeline: second run,\nrecords", self.second.leads_per_second),
         ]
@@ -257,12 +264,43 @@ class Study:
 
     # --------------------------------------------------------------------------------------------------- end
 
+    def stage(self) -> None:
+        """Stage payloads twice over in a scratch collection as n8n does, and drain them into another."""
+        names = {name: scratch_name(name) for name in ("staged", "rejected")}
+        payloads = [record.payload for source in self._sources(TRIAL // 5) for record in source.records]
+        vendors = [source.vendor for source in self._sources(TRIAL // 5) for _ in source.records]
+        now = now_ms()
+        documents = [
+            {"vendor": vendor, "payload": payload, "collected_at": now}
+            for vendor, payload in zip(vendors, payloads, strict=True)
+        ]
+        database = self.book.database
+        with scratch(database, "drained", self.settings) as leads:
+            renamed = {"collection": leads.name, "staging_collection": names["staged"],
+                       "rejected_collection": names["rejected"]}  # fmt: skip
+            site = replace(self.site, settings=self.settings.model_copy(update=renamed), use_cache=False)
+            try:
+                for _ in range(2):
+                    database[names["staged"]].insert_many([dict(one) for one in documents], ordered=True)
+                self.staged = drain(site, executor=self.pool, workers=self.settings.writers).ledger
+                self.ended = Staging(database[names["staged"]]).ended()
+            finally:
+                for name in names.values():
+                    database[name].drop()
+
     def staging_checks(self) -> list[Check]:
-        """Two equal raw payloads, written as n8n does, arrive both; they are taken out again."""
-        payload = {"vendor": "brightdata", "payload": {"probe": scratch_name("stage")}, "collected_at": now_ms()}
-        made = self.book.staging.insert_many([dict(payload), dict(payload)], ordered=True).inserted_ids
-        arrived = self.book.staging.delete_many({"_id": {"$in": made}}).deleted_count
-        return [judge("PIPE-N8N-003", arrived == 2, evidence=f"{arrived} of 2 equal payloads arrived")]
+        """Everything staged arrived, and ended once."""
+        ended = sum(self.ended.values())
+        said = f"{self.staged.read} payloads staged, every one twice; stored {self.staged.stored}, ended {ended}"
+        return [judge("PIPE-N8N-003", ended == self.staged.read if ended else None, evidence=said)]
+
+    def ask_vendors(self) -> None:
+        """New leads that lack e-mail and company, enriched and sent to the CRM, all in the sandbox."""
+        self.tried = tryout.run(self.site)
+
+    def vendor_checks(self) -> list[Check]:
+        """Every lead came out of enrichment and CRM with an answer."""
+        return tryout.checks(self.tried)
 
     @cached_property
     def issues(self) -> list[verdicts.Issue]:
@@ -290,7 +328,7 @@ class Study:
 
     def leave(self, book: Any) -> None:
         """Facts for later phases; ends the workers and removes the made input."""
-        share = self.result.stored_per_second / self.limits.best.rate
+        share = self.result.written_per_second / self.limits.best.rate
         facts = {
             "ledger": self.result.as_dict(), "collected": self.result.ledger.read, "stored": self.result.ledger.stored,
             "leads_per_second": self.result.stored_per_second, "records_per_second": self.result.leads_per_second,

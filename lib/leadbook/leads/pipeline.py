@@ -86,6 +86,11 @@ class PipelineResult:
         """New leads acknowledged per second."""
         return self.ledger.stored / self.seconds if self.seconds else 0.0
 
+    @property
+    def written_per_second(self) -> float:
+        """Leads acknowledged per second, new ones and filled ones: what the server had to write."""
+        return (self.ledger.stored + self.ledger.filled) / self.seconds if self.seconds else 0.0
+
     def spent(self, stage: str, seconds: float) -> None:
         """Add to a stage's seconds."""
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
@@ -154,9 +159,9 @@ def run(
             raise
         result.problem = str(error)
     finally:
+        result.seconds = time.perf_counter() - started
         if ours:
             executor.shutdown(cancel_futures=True)
-        result.seconds = time.perf_counter() - started
     return result
 
 

@@ -72,13 +72,14 @@ def ledger_checks(result: PipelineResult, truth: Recount, known: int = 0) -> lis
     off = (
         abs(ledger.read - truth.read) + abs(ledger.stored - (len(truth.urls) - known)) + abs(ledger.rejects - rejected)
     )
+    some = ledger.read > 0
     counted = f"counted {truth.read} records, {len(truth.urls)} leads, {rejected} rejects"
     return [
         judge(
             "PIPE-LED-001", balanced and sums, evidence=f"{len(result.batches)} batches, {len(result.sources)} sources"
         ),
-        judge("PIPE-LED-002", ledger.failed, evidence=result.problem or _said(ledger)),
-        judge("PIPE-LED-003", off, evidence=counted),
+        judge("PIPE-LED-002", ledger.failed if some else None, evidence=result.problem or _said(ledger)),
+        judge("PIPE-LED-003", off if some else None, evidence=counted),
     ]
 
 
@@ -174,8 +175,8 @@ def speed_checks(result: PipelineResult, limits: Limits) -> list[Check]:
     """The pipeline's rate beside the raw limit. A slow moment of a shared host warns; it does not block."""
     if not result.ledger.stored:
         return [not_measured("PIPE-SPD-001", "the run stored no lead")]
-    share = result.stored_per_second / limits.best.rate
-    said = f"{result.stored_per_second:,.0f} leads/s beside {limits.best.rate:,.0f} prepared documents/s"
+    share = result.written_per_second / limits.best.rate
+    said = f"{result.written_per_second:,.0f} leads/s written beside {limits.best.rate:,.0f} prepared documents/s"
     check = judge("PIPE-SPD-001", share, evidence=said)
     return [check if check.verdict == "pass" else warned("PIPE-SPD-001", share, evidence=said)]
 

@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing.connection import wait as wait_for
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Inline", "processes", "warm"]
+__all__ = ["Inline", "Warming", "processes", "warm"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,15 +32,42 @@ class Inline(Executor):
         return future
 
 
+class Warming(Executor):
+    """Runs calls here until the pool's processes are up, then there: starting them (about 1 s) costs no standstill.
+
+    Where no process can be started, everything runs here.
+    """
+
+    def __init__(self, pool: Executor, workers: int, site: Any) -> None:
+        self._pool, self._here = pool, Inline()
+        self._starting = warm(pool, workers, site)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """A future of the pool, or one that is done already."""
+        up = any(future.done() and future.exception() is None for future in self._starting)
+        return (self._pool if up else self._here).submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the pool."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
 def processes(workers: int) -> ProcessPoolExecutor:
-    """Worker processes that start afresh (no client crosses a fork), leave Ctrl-C to us and end when we do."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    """Worker processes that leave Ctrl-C to us and end when we do.
+
+    They are forked from a server process that has the modules loaded and no client, no thread and no connection (where
+    there is none, as on Windows, they start afresh).
+    """
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["leadbook.leads.pipeline"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
 
-def warm(pool: Executor, workers: int, site: Any) -> None:
-    """Start the pool's processes now, each with its clients, so that the first batch does not wait for them."""
-    for _ in range(workers):
-        pool.submit(_warmed, site)
+def warm(pool: Executor, workers: int, site: Any) -> list[Future[None]]:
+    """Start the pool's processes now, each with its clients; done when they are up."""
+    return [pool.submit(_warmed, site) for _ in range(workers)]
 
 
 def _warmed(site: Any) -> None:
