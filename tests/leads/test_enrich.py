@@ -12,6 +12,7 @@ from leadbook.leads import clearbit, hunter, pipeline
 from leadbook.leads.answers import Meaning
 from leadbook.leads.calls import Caller
 from leadbook.leads.enrich import ERASED, FREE_MAIL, Enricher, enrich_batch
+from leadbook.leads.replay import replay
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Service, Services
 from leadbook.leads.site import Site
@@ -406,6 +407,19 @@ def test_whoever_asked_for_erasure_is_dropped_and_not_kept(asking, sandbox, lead
     assert leads.count_documents({}) == 0
     kept = list(database[asking.settings.rejected_collection].find())
     assert {record["payload"] for record in kept} == {'{"erased": true}'} and "ana" not in str(kept)
+
+
+def test_whoever_asked_for_erasure_stays_out(asking, sandbox, at, leads, ingest, vendor_file, database):
+    sandbox.script(FINDER, 451)
+    path = vendor_file(person("ana"))
+    ingest(path, site=asking)
+    for later in (asking, at(), at(on_duplicate="skip")):  # whether or not somebody is asked
+        assert ingest(path, site=later).ledger.rejected == {ERASED: 1}
+        Site.close()
+    assert leads.count_documents({}) == 0 and sandbox.requests == 1
+    assert "ana" not in str(list(database["erasure_requests"].find()))
+    assert replay(asking).ledger.rejected == {ERASED: 1}
+    assert database[asking.settings.rejected_collection].distinct("reason") == [ERASED]
 
 
 def test_an_enriched_lead_is_scored_with_what_it_gained(asking, leads, ingest, vendor_file):

@@ -204,6 +204,8 @@ class _Work:
 
     def enrich(self, fresh: list[Candidate]) -> list[Candidate]:
         """Fill what new leads lack, where enrichment is on; those whose persons asked for erasure are dropped."""
+        gone = self.tools.erasures.among(candidate.lead["linkedin_url"] for candidate in fresh)
+        fresh = self.leave_out(fresh, gone)
         if self.tools.enricher is None or not fresh:
             return fresh
         with self.stage("enrich"):
@@ -212,10 +214,18 @@ class _Work:
         self.spent_usd += said.spent_usd
         self.answers.update(said.answers)
         self.questions.update(said.questions)
-        for candidate in (fresh[index] for index in said.erased):
+        gone = {fresh[index].lead["linkedin_url"] for index in said.erased}
+        self.tools.erasures.add(gone)
+        return self.leave_out(fresh, gone)
+
+    def leave_out(self, fresh: list[Candidate], gone: set[str]) -> list[Candidate]:
+        """The candidates without those whose URL is in `gone`: their persons asked for erasure."""
+        if not gone:
+            return fresh
+        for candidate in [one for one in fresh if one.lead["linkedin_url"] in gone]:
             for position in (candidate.position, *(one.position for one in candidate.followers)):
                 self.reject(position, (ERASED,), erase=True)
-        return [candidate for index, candidate in enumerate(fresh) if index not in said.erased]
+        return [one for one in fresh if one.lead["linkedin_url"] not in gone]
 
     def learn(self, known: int, asked: int) -> None:
         """Keep the share of leads that MongoDB knew, over about the last three batches."""

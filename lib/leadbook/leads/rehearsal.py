@@ -20,9 +20,11 @@ from redis.exceptions import RedisError
 from leadbook import connect, schema
 from leadbook.errors import RefusedError
 from leadbook.leads import pipeline, sample
+from leadbook.leads.erasures import ERASURES
 from leadbook.leads.keys import PATTERNS
 from leadbook.leads.score import now_ms
 from leadbook.leads.site import Site
+from leadbook.leads.turns import SPENDING
 from leadbook.settings import Settings
 
 __all__ = ["MARKER", "Opened", "ensure_leads", "forget_keys", "mark", "reset"]
@@ -76,7 +78,7 @@ def reset(phase: Opened) -> str:
             f"database {database.name!r} holds records that leadbook's rehearsal did not make: it is not emptied; "
             "use another database, or empty it by hand"
         )
-    removed = sum(_empty(database[name]) for name in _own(settings))
+    removed = sum(_empty(database[name]) for name in (*_own(settings), SPENDING, ERASURES))
     schema.apply(database[settings.collection], phase.admin, settings)
     keys = forget_keys(phase.redis)
     return f"The rehearsal starts from nothing: {removed:,} documents and {keys:,} keys of earlier runs were removed."

@@ -11,6 +11,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from leadbook.leads.batch import Batch, process
+from leadbook.leads.enrich import ERASED
 from leadbook.leads.ledger import FAILED
 from leadbook.leads.pipeline import PipelineResult
 from leadbook.leads.rejects import Reject, RejectedLeads
@@ -20,8 +21,8 @@ from leadbook.leads.vendors import RawRecord, load_vendor, problem_of, vendor_na
 
 __all__ = ["replay"]
 
-UNREADABLE = frozenset({"broken_json", "broken_csv", "too_large", "not_an_object"})
-"""Reasons that no rule can change: the record itself cannot be read."""
+UNREADABLE = frozenset({"broken_json", "broken_csv", "too_large", "not_an_object", ERASED})
+"""Reasons that no rule can change: the record itself cannot be read, or was not kept."""
 
 
 class _Known(RejectedLeads):

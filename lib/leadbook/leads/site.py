@@ -14,6 +14,7 @@ from redis import Redis
 from leadbook import connect
 from leadbook.leads.cache import LeadCache
 from leadbook.leads.enrich import Enricher
+from leadbook.leads.erasures import ERASURES, Erasures
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.rejects import RejectedLeads
 from leadbook.leads.score import Rules
@@ -37,6 +38,7 @@ class Site:
 
     own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
     services: vendors that are asked about new leads.  spending: collection in which all workers share their budget.
+    erasures: collection of those who asked for erasure.
     """
 
     endpoints: connect.Endpoints
@@ -45,6 +47,7 @@ class Site:
     use_cache: bool = True
     services: Services = Services()  # noqa: RUF009  (frozen)
     spending: str = SPENDING
+    erasures: str = ERASURES
 
     def clients(self) -> tuple[connect.Client, Redis | None]:
         """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
@@ -77,6 +80,7 @@ class Site:
             store=LeadStore(leads, own_ids=self.own_ids),
             cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s),
             rejects=RejectedLeads(database[settings.rejected_collection]),
+            erasures=Erasures(database[self.erasures], asking=self.services.enriches),
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
             enricher=self._enricher(database),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from leadbook.leads.cache import LeadCache
 from leadbook.leads.enrich import Enricher
+from leadbook.leads.erasures import Erasures
 from leadbook.leads.filler import Filler
 from leadbook.leads.rejects import RejectedLeads
 from leadbook.leads.score import Rules
@@ -25,6 +26,7 @@ class Tools:
     store: LeadStore
     cache: LeadCache
     rejects: RejectedLeads
+    erasures: Erasures
     rules: Rules
     filling: bool
     believe_hits: bool

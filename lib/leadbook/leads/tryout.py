@@ -49,8 +49,7 @@ COLUMNS = {
 @dataclass(frozen=True, kw_only=True)
 class Tryout:
     """What came out. first, second: ledgers of the two runs.  stored: documents counted afterwards.  questions: by
-    outcome.  enriched: leads that gained something.  asked_again: questions of the second run, but
-    for persons who had asked for erasure: these are not stored, so nobody knows them.
+    outcome.  enriched: leads that gained something.  asked_again: requests of the second run.
 
     spent_usd, billed_usd: counted here, charged by the sandbox; cap_usd: what was allowed.  most_attempts: at one
     question.  sent, again: the two goes at HubSpot.  waiting: qualified leads that it neither took nor refused; wrong:
@@ -101,15 +100,16 @@ def run(site: Site) -> Tryout:
             return pipeline.run([pipeline.file_source(one.path, one.vendor) for one in made.files], trial, workers=1)
 
         first = ingest()
+        asked = sandbox.requests
         second = ingest()
+        asked_again = sandbox.requests - asked
         leads = trial.tools().store.collection
         sent, again = _in_two_goes(trial, leads)
         refused = sent.failed + again.failed
         return Tryout(
             first=first.ledger, second=second.ledger, stored=leads.count_documents({}), enriched=first.enriched,
             with_email=leads.count_documents({"email": {"$gt": ""}}), questions=first.questions,
-            asked_again=sum(second.questions.values()) - second.questions["erased"], spent_usd=first.spent_usd,
-            cap_usd=trial.settings.enrichment_budget_usd,
+            asked_again=asked_again, spent_usd=first.spent_usd, cap_usd=trial.settings.enrichment_budget_usd,
             billed_usd=_billed(sandbox, trial), most_attempts=sandbox.most_attempts, sent=sent, again=again,
             waiting=leads.count_documents({**_QUALIFIED, "crm_synced": False, "additional_data.crm_error": None}),
             wrong=abs(len(sandbox.contacts.by_id) - leads.count_documents({"crm_synced": True})), refused=refused,
@@ -141,7 +141,7 @@ def _billed(sandbox: Sandbox, trial: Site) -> float:
 def _apart(site: Site, sandbox: Sandbox) -> Iterator[Site]:
     """The site with scratch collections of its own, the sandbox's vendors, and no cache."""
     names = {"rejected_collection": scratch_name("rejected"), "staging_collection": scratch_name("staged")}
-    spending = scratch_name("spending")
+    own = {"spending": scratch_name("spending"), "erasures": scratch_name("erasures")}
     mongodb, _ = replace(site, use_cache=False).clients()
     with mongodb:
         database: Database[dict[str, Any]] = mongodb[site.settings.database]
@@ -151,11 +151,11 @@ def _apart(site: Site, sandbox: Sandbox) -> Iterator[Site]:
             try:
                 yield replace(
                     site, settings=site.settings.model_copy(update=changed), use_cache=False,
-                    services=sandbox.services, spending=spending,
+                    services=sandbox.services, spending=own["spending"], erasures=own["erasures"],
                 )  # fmt: skip
             finally:
                 Site.close()
-                for name in (*names.values(), spending):
+                for name in (*names.values(), *own.values()):
                     drop_scratch(database[name])
 
 
