@@ -77,7 +77,7 @@ def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints):
     broken.write_text("\n".join([*good[:10], '{"id": "x", ', *good[10:]]) + "\n")
     env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
            "REDIS_URL": endpoints.redis_url}  # fmt: skip
-    done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "members=1", env=env)
+    done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "database=leadbook_test", env=env)
     ledger = json.loads(done.stdout)
     assert done.returncode == 1
     assert f"{broken}:11: record cannot be read as JSON" in done.stderr
@@ -115,33 +115,37 @@ def test_a_make_target_of_the_readme_exists(command):
 
 
 def test_the_commands_of_the_readme_run(tmp_path, endpoints):
-    """Each command in order; addresses are those of the tests' own servers, the chain is cut to one phase."""
-    env = {
-        "LEADBOOK_STATE": str(tmp_path / "state"), "MONGODB_URI": endpoints.mongodb_uri,
-        "MONGODB_ADMIN_URI": endpoints.admin_uri, "REDIS_URL": endpoints.redis_url,
-    }  # fmt: skip
+    """Each command in order on one-member servers of its own; production meets the session's, cut to one phase."""
     for command in COMMANDS:
         words = shlex.split(command)
         if words[0] in SHOWN or command in MAKE:
             continue
         assert words[0] in (".venv/bin/leadbook", ".venv/bin/papermill"), command
-        if words[0].endswith("papermill"):
-            words[2] = str(tmp_path / words[2])
-            command_env = {**os.environ, **env}
-            subprocess.run([sys.executable, "-m", "papermill", *words[1:]], cwd=PROJECT, env=command_env, check=True,
-                           capture_output=True, timeout=180)  # fmt: skip
-            continue
-        _readme_leadbook(words[1:], env, tmp_path)
+        run = _papermill if words[0].endswith("papermill") else _leadbook
+        run(words[1:], {"LEADBOOK_STATE": str(tmp_path / "state")}, tmp_path, endpoints)
+    assert leadbook("down", env={"LEADBOOK_STATE": str(tmp_path / "state")}).returncode == 0
 
 
-def _readme_leadbook(words, env, tmp_path):
-    if words[0] in ("up", "status", "down"):
-        env = {"LEADBOOK_STATE": env["LEADBOOK_STATE"]}
-        words = [*words, "--members", "1"] if words[0] == "up" else words
+def _papermill(words, env, tmp_path, _):
+    words = [words[0], str(tmp_path / words[1]), *words[2:]]
+    subprocess.run([sys.executable, "-m", "papermill", *words], cwd=PROJECT, env={**os.environ, **env}, check=True,
+                   capture_output=True, timeout=180)  # fmt: skip
+
+
+def _leadbook(words, env, tmp_path, endpoints):
+    allowed = {0}
+    if words[0] == "up":
+        words = [*words, "--members", "1"]
+    if words[0] in ("run", "ingest"):
+        words = [*words, "-p", "members=1"]
     if words[0] == "run":
-        words = [*words, "--out", str(tmp_path / "reports")]
-        if "production" in words:
-            words += ["--only", "01", "-p", "attestations_file="]
+        words += ["--out", str(tmp_path / "reports")]
+    if words[0] in ("sample", "ingest"):
+        words = [str(tmp_path / word) if word.startswith("data/") else word for word in words]
+    if "production" in words:
+        words += ["--only", "01", "-p", "attestations_file=", "-p", "database=leadbook_test"]
+        env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
+               "REDIS_URL": endpoints.redis_url}  # fmt: skip
+        allowed = {1}
     done = leadbook(*words, env=env, timeout=240)
-    allowed = {0, 1} if "production" in words else {0}
     assert done.returncode in allowed, f"{words}: {done.stdout}{done.stderr}"
