@@ -82,7 +82,9 @@ def test_workers_end_with_a_killed_parent(small, leads, made):
     children = []
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (len(children) >= 2 and leads.count_documents({}) > 0):
-        children = [child for child in parent.children(recursive=True) if "multiprocessing" in " ".join(child.cmdline())]
+        children = [
+            child for child in parent.children(recursive=True) if "multiprocessing" in " ".join(child.cmdline())
+        ]
         time.sleep(0.02)
     process.kill()
     process.join()

@@ -68,7 +68,7 @@ _BROKEN = object()
 
 
 def _loaded(line: bytes) -> Any:
-    """The value of one line, or _BROKEN. The standard decoder takes NaN, lone surrogates and bytes that are no UTF-8."""
+    """The value of a line, or _BROKEN. The standard decoder takes NaN, lone surrogates and bytes that are not UTF-8."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
