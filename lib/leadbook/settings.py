@@ -86,6 +86,10 @@ class Settings(BaseModel):
     # --- inserts
     batch_size: int = Field(500, ge=1, le=100_000, description="documents a batch")
     writers: int = Field(2, ge=1, le=64, description="batches inserted at once by the pipeline")
+    executor: str = Field(
+        "processes",
+        description="where the pipeline's batches run: processes, threads, or a Dask scheduler, tcp://host:port",
+    )
     write_concern: str = Field("majority", description="w: majority or a number of members")
     journal: Literal["default", "true", "false"] = Field("default", description="j; default leaves it to the server")
     wtimeout_ms: int = Field(5_000, ge=0, description="write concern time-out, ms")
@@ -169,6 +173,13 @@ class Settings(BaseModel):
         field = cls.model_fields[info.field_name]
         if field.annotation is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
+        return value
+
+    @field_validator("executor")
+    @classmethod
+    def _known_executor(cls, value: str) -> str:
+        if value not in ("processes", "threads") and not value.startswith(("tcp://", "tls://")):
+            raise ValueError("must be 'processes', 'threads' or a Dask scheduler's address, tcp://host:port")
         return value
 
     @field_validator("write_concern")

@@ -89,13 +89,15 @@ def test_a_key_left_by_a_dropped_collection_is_not_believed(site, leads, ingest,
     assert (result.ledger.stored, result.cache.foreign) == (2, 2)
 
 
-def test_a_lead_deleted_behind_the_caches_back_is_stored_again_when_it_brings_something(
-    site, leads, ingest, vendor_file
-):
-    ingest(vendor_file(person("ana")))
-    leads.delete_many({})
-    result = ingest(vendor_file(contact("ana")), vendor="apollo")
-    assert (result.ledger.stored, result.cache.stale) == (1, 1)
+@pytest.mark.parametrize("on_duplicate", ["fill", "skip"])
+def test_leads_deleted_behind_the_caches_back_are_stored_again(at, leads, ingest, vendor_file, on_duplicate):
+    site = at(on_duplicate=on_duplicate)
+    path = vendor_file(*[person(f"p{number}") for number in range(60)])
+    ingest(path, site=site)
+    leads.delete_many({"linkedin_url": {"$regex": "[0-5]$"}})
+    result = ingest(path, site=site)
+    assert (result.ledger.stored, result.cache.stale) == (36, 36)
+    assert result.ledger.duplicate["redis"] == 24
 
 
 def test_skip_leaves_stored_leads_as_they_are(at, leads, ingest, vendor_file):

@@ -23,7 +23,8 @@ from leadbook.leads.ledger import FAILED, Ledger
 from leadbook.leads.services import Service
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor, read_records
-from leadbook.leads.workers import Inline, Warming, processes
+from leadbook.leads.workers import Inline
+from leadbook.leads.workers import started as started_executor
 
 __all__ = ["PipelineResult", "Source", "crm_of", "file_source", "finish", "run", "run_batch"]
 
@@ -135,8 +136,8 @@ def run(
 ) -> PipelineResult:  # fmt: skip
     """Bring every record of `sources` to its outcome.
 
-    executor: any `concurrent.futures.Executor` (Dask: `client.get_executor()`); without one, processes of our own, or
-    none at all for a few batches. workers: how many it has (default: settings.writers). A server that cannot be
+    executor: any `concurrent.futures.Executor`; without one that which `settings.executor` names, or none at all for a
+    few batches. workers: how many it has (default: settings.writers). A server that cannot be
     used stops the run early: see `problem`; run the sources again then. Raises InputFileError (after what was read
     is settled), UnbalancedError (a defect), and KeyboardInterrupt once the batches in flight have ended.
     """
@@ -148,7 +149,7 @@ def run(
     if executor is None:
         small = len(first) <= INLINE_BATCHES or workers == 1
         started = time.perf_counter() - result.stages.get("read", 0.0)
-        executor = Inline() if small else Warming(processes(workers), workers, site)
+        executor = Inline() if small else started_executor(site.settings.executor, workers, site)
         result.workers = 1 if small else workers
     else:
         started = time.perf_counter()

@@ -8,11 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.connection import wait as wait_for
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Inline", "Warming", "processes", "warm"]
+from leadbook.errors import ParameterError, UnreachableError
+
+__all__ = ["Inline", "Warming", "processes", "started", "warm"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +52,47 @@ class Warming(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the pool."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+class Cluster(Executor):
+    """A Dask cluster's executor that ends its client with itself; the cluster stays."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._executor = client, client.get_executor()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """A future of the cluster."""
+        future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Close the connection to the scheduler."""
+        self._executor.shutdown(wait=wait)
+        self._client.close()
+
+
+def started(executor: str, workers: int, site: Any) -> Executor:
+    """The executor that the setting names; the caller shuts it down.
+
+    Raises ParameterError where Dask is asked for and not installed, and UnreachableError for a scheduler that is away.
+    """
+    if executor == "threads":
+        return ThreadPoolExecutor(workers)
+    if executor == "processes":
+        return Warming(processes(workers), workers, site)
+    return _dask(executor)
+
+
+def _dask(address: str) -> Executor:
+    try:
+        from distributed import Client
+    except ImportError:
+        hint = "install it: pip install 'leadbook[dask]'"
+        raise ParameterError("executor", f"{address} is a Dask scheduler, and Dask is not installed", hint) from None
+    try:
+        return Cluster(Client(address, timeout=10))
+    except OSError as error:
+        raise UnreachableError("Dask scheduler", address, str(error).splitlines()[0]) from None
 
 
 def processes(workers: int) -> ProcessPoolExecutor:
