@@ -3,6 +3,8 @@
 import pytest
 from bson import ObjectId
 
+from leadbook.errors import ParameterError
+from leadbook.leads.commands import crm_sync
 from leadbook.leads.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.score import now_ms
@@ -176,3 +178,11 @@ def test_a_lead_without_additional_data_bears_no_note_but_keeps_nobody_back(lead
         "sent": 2, "created": 2, "updated": 0, "changed": 0, "failed": {"VALIDATION_ERROR": 1}, "calls": 1,
         "stopped": "",
     }  # fmt: skip
+
+
+def test_the_command_needs_crm_on_and_uses_the_sandbox_on_a_rehearsal(leads, settings):
+    with pytest.raises(ParameterError, match="crm=true"):
+        crm_sync(settings)
+    fill(leads, 5)
+    said = crm_sync(settings.model_copy(update={"crm": True}), limit=3)
+    assert said["sandbox"] and said["sent"] + sum(said["failed"].values()) == 3

@@ -3,8 +3,10 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
 from leadbook.checks import Verdict
-from leadbook.leads import tryout
+from leadbook.leads import pipeline, tryout
 from leadbook.leads.crm import Synced
 from leadbook.leads.ledger import Ledger
 
@@ -26,3 +28,32 @@ def test_a_tryout_that_asked_nobody_is_not_measured(site):
     tried = tryout.run(site)
     nobody = replace(tried, questions=Counter(), second=Ledger(), sent=Synced(), again=Synced(), most_attempts=0)
     assert {check.verdict for check in tryout.checks(nobody)} == {Verdict.NOT_MEASURED}
+
+
+@pytest.fixture
+def production(at):
+    """A production site with nobody to ask."""
+    return at(profile="production")
+
+
+def test_in_production_made_leads_stay_out_and_off_is_not_applicable(production, database):
+    before = set(database.list_collection_names())
+    told = tryout.told(production, pipeline.PipelineResult())
+    assert {check.verdict for check in told.checks} == {Verdict.NOT_APPLICABLE} and "SANDBOX" not in told.title
+    assert told.sentence == "Enrichment is off. The CRM is off." and len(told.table) == 1
+    assert set(database.list_collection_names()) == before
+
+
+def test_in_production_silent_vendors_and_a_stopped_crm_fail(at):
+    on = at(profile="production", enrichment=True, crm=True)
+    result = pipeline.PipelineResult(crm=Synced(sent=3, stopped="HubSpot: no answer (503)"))
+    result.questions.update({"enriched": 90, "failed: no answer": 6, "skipped: circuit open": 4})
+    verdicts = {check.id: check for check in tryout.told(on, result).checks}
+    assert verdicts["PIPE-ENR-005"].verdict is Verdict.FAIL and verdicts["PIPE-ENR-005"].measured == 10.0
+    assert verdicts["PIPE-CRM-003"].verdict is Verdict.FAIL and "503" in verdicts["PIPE-CRM-003"].evidence
+    result.questions = Counter({"enriched": 99, "not found": 50, "skipped: spending cap reached": 10})
+    result.crm = Synced(sent=3)
+    verdicts = {check.id: check.verdict for check in tryout.told(on, result).checks}
+    assert (verdicts["PIPE-ENR-005"], verdicts["PIPE-CRM-003"]) == (Verdict.PASS, Verdict.PASS)
+    nothing = {check.id: check.verdict for check in tryout.told(on, pipeline.PipelineResult()).checks}
+    assert (nothing["PIPE-ENR-005"], nothing["PIPE-CRM-003"]) == (Verdict.NOT_MEASURED, Verdict.NOT_MEASURED)

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from leadbook import connect, schema, servers
-from leadbook.errors import InputFileError, LeadbookError
+from leadbook.errors import InputFileError, LeadbookError, ParameterError
 from leadbook.leads import pipeline, rehearsal
+from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
 from leadbook.leads.replay import replay
 from leadbook.leads.sandbox import Sandbox
@@ -24,7 +25,7 @@ from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.settings import Settings
 
-__all__ = ["IncompleteError", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
+__all__ = ["IncompleteError", "crm_sync", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
 
 
 BROKEN = frozenset({"broken_json", "broken_csv"})
@@ -102,6 +103,22 @@ def replay_rejected(settings: Settings) -> dict[str, Any]:
     """
     with _site(settings) as site:
         return _told(replay(site), site)
+
+
+def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:
+    """Send qualified leads that the CRM has not taken yet, `limit` at most; counts, and why it ended early.
+
+    On a rehearsal HubSpot's sandbox takes them, and `sandbox` is true. Raises ParameterError (crm is off, no token),
+    UnreachableError and IncompleteError (HubSpot stopped it: what was taken is marked, run it again).
+    """
+    if not settings.crm:
+        raise ParameterError("crm", "is false, so nothing is sent to HubSpot", "set it with -p crm=true")
+    with _site(settings.model_copy(update={"enrichment": False})) as site:
+        hubspot = site.services.hubspot
+        synced = pipeline.crm_of(site, hubspot).sync(limit) if hubspot else Synced()
+        if synced.stopped:
+            raise IncompleteError(f"{synced.stopped}; {synced.sent} leads were sent; run it again for the rest")
+        return synced.as_dict() | {"sandbox": site.services.sandbox}
 
 
 @contextmanager

@@ -38,8 +38,19 @@ def design(settings: Settings) -> str:
     vendors = [load_vendor(name) for name in vendor_names()]
     mappings = [(one.title, *(", ".join(one.fields.get(target, ())) for target in SHOWN)) for one in vendors]
     return _render(
-        "pipeline-design", settings=settings, rules=Rules.of(settings), mappings=mappings, reasons=REASONS.items()
-    )
+        "pipeline-design", settings=settings, rules=Rules.of(settings), mappings=mappings, reasons=REASONS.items(),
+        enrichment=_questions(settings),
+    )  # fmt: skip
+
+
+def _questions(settings: Settings) -> list[tuple[str, str, str, float]]:
+    return [
+        ("which e-mail", "Hunter", "no e-mail, but a full name and a company", settings.hunter_finder_usd),
+        ("can it receive mail", "Hunter", "an e-mail that nobody has verified" if settings.enrichment_verify else
+         "never (enrichment_verify is false)", settings.hunter_verifier_usd),
+        ("which company", "Clearbit, or Hunter without its key", "a company e-mail, but no website, industry or size",
+         settings.company_usd),
+    ]  # fmt: skip
 
 
 def handoff(settings: Settings, collection_uuid: str) -> str:

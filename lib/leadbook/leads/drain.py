@@ -15,11 +15,13 @@ from leadbook.errors import LeadbookError
 from leadbook.leads import faults
 from leadbook.leads.batch import Batch, BatchReport, process
 from leadbook.leads.cache import CacheTruth
+from leadbook.leads.enrich import batch_seconds
 from leadbook.leads.ledger import Ledger
 from leadbook.leads.pipeline import PipelineResult
 from leadbook.leads.site import Site
 from leadbook.leads.staging import Bell, Claim, Staging, raw_record, vendor_of
-from leadbook.leads.workers import Inline, processes
+from leadbook.leads.workers import Inline
+from leadbook.leads.workers import started as started_executor
 
 __all__ = ["drain", "drain_some"]
 
@@ -38,12 +40,16 @@ def drain(
     """
     site = replace(site, own_ids=True)
     workers = workers or site.settings.writers
+    if site.services.enriches:
+        lease_s += batch_seconds(site.settings)
     result = PipelineResult(workers=workers)
     staging = Staging(site.tools().store.collection.database[site.settings.staging_collection])
     ours = executor is None
     if executor is None:
         few = not follow and staging.waiting() <= 4 * site.settings.batch_size
-        executor, result.workers = (Inline(), 1) if few or workers == 1 else (processes(workers), workers)
+        alone = few or workers == 1
+        executor = Inline() if alone else started_executor(site.settings.executor, workers, site)
+        result.workers = 1 if alone else workers
     bell = Bell(staging.collection) if follow else None
     started = time.perf_counter()
     try:

@@ -26,7 +26,7 @@ from leadbook.leads.texts import cut
 from leadbook.leads.turns import Purse
 from leadbook.settings import Settings
 
-__all__ = ["ERASED", "Enricher", "Enrichment", "enrich_batch"]
+__all__ = ["ERASED", "Enricher", "Enrichment", "batch_seconds", "enrich_batch", "prices"]
 
 ERASED = "erasure_request"
 """The ledger's reason for a lead that must not be stored."""
@@ -100,8 +100,11 @@ class Enricher:
     def enrich(self, leads: Sequence[dict[str, Any]]) -> Enrichment:
         """Fill what `leads` lack, in place and concurrently. Never raises; what could not be asked stays as it was."""
         before, spent = self._counts(), self.purse.spent_usd
-        with ThreadPoolExecutor(self.settings.enrichment_concurrency) as pool:
+        pool = ThreadPoolExecutor(self.settings.enrichment_concurrency)
+        try:
             asked = list(pool.map(self._one, leads))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody else is asked
         questions: Counter[str] = Counter()
         for one in asked:
             questions.update(one.said)
@@ -221,6 +224,11 @@ class _Asked:
             self.said.append(NOT_FOUND)
         else:
             self.said.append(f"{SKIPPED if answer.meaning in _SKIPS else FAILED}: {answer.meaning}")
+
+
+def batch_seconds(settings: Settings) -> float:
+    """How long a batch may take at the set rate, s, with every worker asking three questions about each lead."""
+    return 3.0 * settings.batch_size * settings.writers / settings.enrichment_per_second
 
 
 def prices(settings: Settings) -> dict[str, float]:

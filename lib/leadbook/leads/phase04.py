@@ -18,6 +18,7 @@ from leadbook.leads.drain import drain
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.ledger import Ledger
 from leadbook.leads.score import Rules, now_ms
+from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.staging import Staging
 from leadbook.leads.workers import processes, warm
@@ -57,7 +58,8 @@ class Study:
 
     def __init__(self, book: Any) -> None:
         self.book, self.settings = book, book.settings
-        self.site = Site(endpoints=book.endpoints, settings=book.settings)
+        services = Services.of(book.settings) if book.settings.is_production else Services()
+        self.site = Site(endpoints=book.endpoints, settings=book.settings, services=services)
         self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
         self.input = inputs.choose(self.settings, Path(self._folder.name), book.staging)
         self.before: set[str] = set()
@@ -295,12 +297,8 @@ class Study:
         return [judge("PIPE-N8N-003", ended == self.staged.read if ended else None, evidence=said)]
 
     def ask_vendors(self) -> None:
-        """New leads that lack e-mail and company, enriched and sent to the CRM, all in the sandbox."""
-        self.tried = tryout.run(self.site)
-
-    def vendor_checks(self) -> list[Check]:
-        """Every lead came out of enrichment and CRM with an answer."""
-        return tryout.checks(self.tried)
+        """Enrichment and CRM: on rehearsal tried in the sandbox, in production what the full run did."""
+        self.vendors = tryout.told(self.site, self.result)
 
     @cached_property
     def issues(self) -> list[verdicts.Issue]:

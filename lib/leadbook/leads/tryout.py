@@ -1,13 +1,13 @@
-"""Enrichment and CRM tried in the SANDBOX of their vendors: made leads, scratch collections, nobody real is asked.
+"""Enrichment and CRM: in production what a run did; on rehearsal tried in the SANDBOX of their vendors.
 
-The leads go through the pipeline itself, twice: the second time all of them are duplicates. Then HubSpot gets the
-qualified ones in two goes; the first breaks off half-way.
+There, made leads go through the pipeline itself, into scratch collections, twice: the second time all of them are
+duplicates. Then HubSpot gets the qualified ones in two goes; the first breaks off half-way. Nobody real is asked.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ import pandas as pd
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from leadbook.checks import Check, judge
+from leadbook.checks import Check, judge, not_applicable
 from leadbook.leads import pipeline, sample
 from leadbook.leads.crm import Synced
 from leadbook.leads.enrich import ERASED, prices
@@ -27,8 +27,9 @@ from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.site import Site
 from leadbook.prose import number
 from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
+from leadbook.settings import Settings
 
-__all__ = ["COLUMNS", "Tryout", "checks", "run", "table"]
+__all__ = ["COLUMNS", "Told", "Tryout", "checks", "real_checks", "run", "table", "told"]
 
 RECORDS = 200
 GO = 30
@@ -44,6 +45,10 @@ COLUMNS = {
     "outcome": "what came of it; whatever it is, the lead goes on",
     "count": "questions, or leads for HubSpot",
 }
+
+
+NOT_ANSWERED = ("skipped: circuit open", "skipped: key refused", "skipped: quota spent", "skipped: spending not known")
+"""Questions that were not asked, because of the vendor or of us; a spending cap that is reached is no fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +166,16 @@ def _apart(site: Site, sandbox: Sandbox) -> Iterator[Site]:
 
 def table(tried: Tryout) -> pd.DataFrame:
     """COLUMNS, of enrichment and CRM."""
-    rows = [("enrichment", said, count) for said, count in sorted(tried.questions.items())]
-    sent = tried.sent
-    rows += [
-        ("HubSpot, first go", "taken", sent.sent), ("HubSpot, first go", "refused", sum(sent.failed.values())),
-        ("HubSpot, second go", "taken: new contact", tried.again.created),
-        ("HubSpot, second go", "taken: known contact", tried.again.updated),
-        ("HubSpot, second go", "refused", sum(tried.again.failed.values())),
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return _table(tried.questions, {"HubSpot, first go": tried.sent, "HubSpot, second go": tried.again})
+
+
+def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> pd.DataFrame:
+    rows = [("enrichment", said, count) for said, count in sorted(questions.items())]
+    for name, one in goes.items():
+        taken = (("taken: new contact", one.created), ("taken: known contact", one.updated))
+        rows += [(name, said, count) for said, count in (*taken, *(
+            (f"refused: {reason}", count) for reason, count in sorted(one.failed.items())))]  # fmt: skip
+    return pd.DataFrame(rows or [("nobody", "enrichment and CRM are off", 0)], columns=list(COLUMNS))
 
 
 def checks(tried: Tryout) -> list[Check]:
@@ -192,4 +198,63 @@ def checks(tried: Tryout) -> list[Check]:
               evidence=tried.again.stopped or tried.sent.stopped or crm),
         judge("PIPE-CRM-002", tried.wrong if tried.again.updated else None,
               evidence=f"{against}: broken off after {tried.sent.sent} leads, {tried.again.updated} sent again"),
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ what is shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the notebook shows: a sentence, a table under a title, checks."""
+
+    sentence: str
+    title: str
+    table: pd.DataFrame
+    checks: list[Check]
+
+
+SANDBOXED = ("PIPE-ENR-001", "PIPE-ENR-002", "PIPE-ENR-003", "PIPE-ENR-004", "PIPE-CRM-001", "PIPE-CRM-002")
+
+
+def told(site: Site, result: pipeline.PipelineResult) -> Told:
+    """On rehearsal the try-out in the sandbox; in production, which sees no made leads, what `result` says."""
+    if site.settings.is_rehearsal:
+        tried = run(site)
+        real = [not_applicable(one, "rehearsals ask the sandbox") for one in ("PIPE-ENR-005", "PIPE-CRM-003")]
+        return Told(
+            sentence=tried.sentence(), title="SANDBOX: what was asked and what came of it", table=table(tried),
+            checks=checks(tried) + real,
+        )  # fmt: skip
+    tried_elsewhere = [not_applicable(one, "the sandbox and its made leads are for rehearsals") for one in SANDBOXED]
+    return Told(
+        sentence=_sentence(site, result), title="Enrichment and CRM in this run",
+        table=_table(result.questions, {"HubSpot": result.crm} if result.crm else {}),
+        checks=tried_elsewhere + real_checks(site.settings, result),
+    )  # fmt: skip
+
+
+def _sentence(site: Site, result: pipeline.PipelineResult) -> str:
+    settings = site.settings
+    asked = (
+        f"Enrichment gave {result.enriched:,} leads something and spent {number(result.spent_usd, 'USD')} at most."
+        if settings.enrichment
+        else "Enrichment is off."
+    )
+    sent = f"HubSpot took {result.crm.sent:,} leads. {result.crm.stopped}" if result.crm else "The CRM is off."
+    return f"{asked} {sent}"
+
+
+def real_checks(settings: Settings, result: pipeline.PipelineResult) -> list[Check]:
+    """Of a production run: the share of questions that failed, and whether the CRM run came to its end."""
+    asked = sum(result.questions.values())
+    bad = [said for said in result.questions if said.startswith("failed") or said in NOT_ANSWERED]
+    share = 100 * sum(result.questions[said] for said in bad) / asked if asked else None
+    said = "; ".join(f"{one}: {result.questions[one]}" for one in sorted(bad)) or f"{asked} questions"
+    crm = result.crm
+    return [
+        judge("PIPE-ENR-005", share, evidence=said) if settings.enrichment
+        else not_applicable("PIPE-ENR-005", "enrichment is off"),
+        judge("PIPE-CRM-003", not crm.stopped if crm else None, evidence=crm.stopped if crm else "the run ended early")
+        if settings.crm else not_applicable("PIPE-CRM-003", "crm is off"),
     ]  # fmt: skip
