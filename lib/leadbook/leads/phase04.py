@@ -21,7 +21,7 @@ from leadbook.leads.score import Rules, now_ms
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.staging import Staging
-from leadbook.leads.workers import processes, warm
+from leadbook.leads.workers import started
 from leadbook.prose import number
 from leadbook.schema import apply
 from leadbook.schema.contracts import measure_contracts
@@ -63,8 +63,7 @@ class Study:
         self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
         self.input = inputs.choose(self.settings, Path(self._folder.name), book.staging)
         self.before: set[str] = set()
-        self.pool: Executor = processes(self.settings.writers)
-        warm(self.pool, self.settings.writers, self.site)
+        self.pool: Executor = started(self.settings.executor, self.settings.writers, self.site)
 
     @classmethod
     def begin(cls, book: Any) -> Study:
