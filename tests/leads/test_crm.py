@@ -1,5 +1,10 @@
 """HubSpot gets every qualified lead once; one bad contact keeps no other back; what broke off goes on."""
 
+import multiprocessing
+import signal
+import time
+from dataclasses import replace
+
 import pytest
 from bson import ObjectId
 
@@ -8,6 +13,7 @@ from leadbook.leads.commands import crm_sync
 from leadbook.leads.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.score import now_ms
+from leads import crash_target
 
 
 def fill(leads, count, **fields):
@@ -134,6 +140,25 @@ def test_a_run_killed_before_it_could_mark_goes_on_and_makes_no_contact_twice(le
     monkeypatch.setattr(made, "_taken", killed)
     with pytest.raises(KeyboardInterrupt):
         made.sync()
+    assert len(sandbox.contacts.by_id) == 200 and leads.count_documents({"crm_synced": True}) == 100
+    result = sync(leads, sandbox)
+    assert (result.sent, result.created, result.updated) == (150, 50, 100)
+    assert len(sandbox.contacts.by_id) == leads.count_documents({"crm_synced": True}) == 250
+
+
+def test_a_process_killed_while_hubspot_was_answering_loses_and_doubles_nothing(site, leads, sandbox):
+    fill(leads, 250)
+    sandbox.slow_s = 30.0
+    sandbox.script("upsert", 0, "slow")  # the second batch is taken, and the answer never comes
+    process = multiprocessing.get_context("spawn").Process(
+        target=crash_target.sync, args=(replace(site, services=sandbox.services),)
+    )
+    process.start()
+    while len(sandbox.contacts.by_id) < 200 and process.is_alive():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert len(sandbox.contacts.by_id) == 200 and leads.count_documents({"crm_synced": True}) == 100
     result = sync(leads, sandbox)
     assert (result.sent, result.created, result.updated) == (150, 50, 100)

@@ -1,8 +1,8 @@
 """Enrichment fills, never overwrites, never loses a lead; each documented answer has its own consequence."""
 
 import logging
-import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +17,7 @@ from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Service, Services
 from leadbook.leads.site import Site
 from leadbook.leads.turns import Pace, Purse
+from leadbook.leads.workers import processes
 from leadbook.settings import Redactor
 from leads.vendor_records import contact, person
 
@@ -428,8 +429,15 @@ def test_an_enriched_lead_is_scored_with_what_it_gained(asking, leads, ingest, v
     assert stored["additional_data"]["quality_points"] == (120 if "email" in stored else 100)
 
 
-def test_a_site_with_vendors_travels_to_worker_processes(asking, vendor_file):
-    with ThreadPoolExecutor(1) as pool:
-        source = pipeline.file_source(vendor_file(person("ana")), "brightdata")
-        assert pipeline.run([source], pickle.loads(pickle.dumps(asking)), executor=pool, workers=1).ledger.stored == 1
-        pool.submit(Site.close)
+def test_worker_processes_share_the_vendors_and_the_budget(asking, sandbox, vendor_file):
+    settings = asking.settings.model_copy(update={
+        "batch_size": 10, "enrichment_budget_usd": 0.4, "hunter_finder_usd": 0.05, "hunter_verifier_usd": 0.0,
+        "company_usd": 0.0,
+    })  # fmt: skip
+    capped = replace(asking, settings=settings)
+    source = pipeline.file_source(vendor_file(*[person(f"p{n}", name=f"Ana N{n}") for n in range(60)]), "brightdata")
+    with processes(2) as pool:
+        result = pipeline.run([source], capped, executor=pool, workers=2)
+    assert result.ledger.stored == 60 and result.questions["skipped: spending cap reached"] > 0
+    assert sandbox.billed[FINDER] == 8  # 0.40 USD at 0.05 each, whoever asked
+    assert result.spent_usd == pytest.approx(0.4)
