@@ -11,7 +11,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from leadbook import servers
+from leadbook import connect, schema, servers
 from leadbook.leads import pipeline, sample
 from leadbook.leads.site import Site
 from leads.crash_target import ingest
@@ -140,3 +140,26 @@ def test_a_cache_that_evicts_all_the_time_changes_no_outcome(small, leads, clean
     assert (first.ledger.stored, second.ledger.stored, second.ledger.filled) == (made.unique, 0, 0)
     assert second.cache.false_new > 0 and second.ledger.duplicate["mongodb"] > 0
     assert contents(leads) == there
+
+
+@pytest.mark.slow
+def test_a_primary_killed_in_the_middle_loses_nothing_and_doubles_nothing(own_servers, settings, made):
+    state = own_servers(members=3, redis=False)
+    wanted = settings.model_copy(update={"members": 3, "batch_size": 50, "server_selection_timeout_ms": 20_000})
+    endpoints = servers.resolve(wanted, folder=state.folder)
+    site = Site(endpoints=endpoints, settings=wanted, use_cache=False)
+    with connect.mongodb(endpoints.admin_uri, wanted) as admin:
+        leads = admin[wanted.database][wanted.collection]
+        schema.apply(leads, admin, wanted)
+        killed = []
+
+        def kill(result):
+            if result.ledger.read >= 600 and not killed:
+                port = admin.primary[1]
+                killed.extend(process.pid for process in state.members if process.port == port)
+                os.kill(killed[0], signal.SIGKILL)
+
+        result = pipeline.run(sources(made), site, workers=1, progress=kill)
+        assert killed and (result.ledger.stored, result.ledger.failed, result.problem) == (made.unique, 0, "")
+        assert leads.count_documents({}) == made.unique
+    Site.close()

@@ -306,7 +306,7 @@ class Study:
 
     def issue_checks(self) -> list[Check]:
         """Nothing unsettled."""
-        return [verdicts.issue_check(self.issues)]
+        return [verdicts.issue_check(self.issues, self.result.ledger.read)]
 
     def optimization(self) -> str:
         """The optimization results as Markdown."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.checks import Check, judge, not_applicable, not_measured, warned
+from leadbook.checks import Check, judge, not_measured, warned
 from leadbook.leads.audit import Accuracy, Formats, Recount, Scores
 from leadbook.leads.ledger import Ledger
 from leadbook.leads.limits import Limits
@@ -76,7 +76,9 @@ def ledger_checks(result: PipelineResult, truth: Recount, known: int = 0) -> lis
     counted = f"counted {truth.read} records, {len(truth.urls)} leads, {rejected} rejects"
     return [
         judge(
-            "PIPE-LED-001", balanced and sums, evidence=f"{len(result.batches)} batches, {len(result.sources)} sources"
+            "PIPE-LED-001",
+            (balanced and sums) if some else None,
+            evidence=f"{len(result.batches)} batches, {len(result.sources)} sources",
         ),
         judge("PIPE-LED-002", ledger.failed if some else None, evidence=result.problem or _said(ledger)),
         judge("PIPE-LED-003", off if some else None, evidence=counted),
@@ -223,18 +225,7 @@ def issues(result: PipelineResult) -> list[Issue]:
     return [issue for issue in met if issue.leads]
 
 
-def issue_check(found: Sequence[Issue]) -> Check:
-    """Issues that are not settled."""
+def issue_check(found: Sequence[Issue], read: int) -> Check:
+    """Issues that are not settled, of a run that read so many records."""
     said = ", ".join(f"{issue.what} ({issue.leads})" for issue in found) or "none met"
-    return judge("PIPE-ISS-001", sum(not issue.settled for issue in found), evidence=said)
-
-
-def without_input(settings: Settings, recorded: Sequence[str], why: str) -> list[Check]:
-    """Every other check of the phase, when there was nothing to bring in."""
-    from leadbook.checks import catalogue
-
-    others = [entry for entry in catalogue().values() if entry.phase == "04" and entry.id not in recorded]
-    return [
-        not_applicable(one.id, why, settings=settings) if one.production_only and settings.is_rehearsal
-        else not_measured(one.id, why, settings=settings) for one in others
-    ]  # fmt: skip
+    return judge("PIPE-ISS-001", sum(not issue.settled for issue in found) if read else None, evidence=said)
