@@ -110,8 +110,12 @@ def drain_some(site: Site, vendor: str = "", lease_s: float = 120.0, seconds: fl
 
 def _work(claim: Claim, staging: Staging, tools: Any, vendor: str) -> list[BatchReport]:
     parts: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    names: dict[Any, str] = {}
     for record in claim.records:
-        parts[vendor_of(record, vendor)].append(record)
+        said = str(record.get("vendor") or "")
+        if said not in names:
+            names[said] = vendor_of(record, vendor)
+        parts[names[said]].append(record)
     return [_part(name, part, claim, staging, tools) for name, part in parts.items()]
 
 

@@ -66,7 +66,7 @@ class Limits:
         )
 
 
-def measure(site: Site, *, documents: int = 3_000, batches: Sequence[int] = BATCHES) -> Limits:
+def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATCHES) -> Limits:
     """Insert prepared leads into scratch collections with the leads' validator and indexes; each run starts empty."""
     settings, trace = site.settings, CommandTrace()
     rates, lost, start = [], 0, 0

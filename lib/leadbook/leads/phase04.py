@@ -32,7 +32,7 @@ __all__ = ["Study"]
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
 
-UNAIDED = 5_000
+UNAIDED = 3_000
 """Records that are run once more without Redis."""
 
 
