@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,9 +107,9 @@ def forget_keys(redis: Redis | None) -> int:
     removed = 0
     try:
         for pattern in PATTERNS:
-            keys = list(redis.scan_iter(pattern, count=2_000))
-            for start in range(0, len(keys), 2_000):
-                removed += redis.unlink(*keys[start : start + 2_000])
+            keys = redis.scan_iter(pattern, count=2_000)
+            while part := list(islice(keys, 2_000)):
+                removed += redis.unlink(*part)
     except RedisError:
         return removed
     return removed
