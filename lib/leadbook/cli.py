@@ -232,6 +232,18 @@ def sample(
     out.print(facts)
 
 
+@app.command("crm-sync")
+def crm_sync(
+    limit: Annotated[int | None, typer.Option(min=1, help="leads at most")] = None,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Send qualified leads that the CRM lacks to HubSpot; resumable. On a rehearsal a loopback sandbox takes them."""
+    from leadbook.leads import commands
+
+    print(json.dumps(commands.crm_sync(Settings.from_mapping(_values(profile, override)), limit=limit)))  # noqa: T201
+
+
 # ---------------------------------------------------------------------------------------------------- measurements
 
 
