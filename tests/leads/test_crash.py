@@ -16,7 +16,7 @@ from leadbook.leads import pipeline, sample
 from leadbook.leads.site import Site
 from leads.crash_target import ingest
 
-CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "4"))
+CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "3"))
 
 
 @pytest.fixture(scope="module")
