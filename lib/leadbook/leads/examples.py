@@ -21,9 +21,8 @@ COLUMNS = {
 
 def rejected_examples(rejected: Collection[dict[str, Any]]) -> pd.DataFrame:
     """One example for each reason (COLUMNS), the most frequent reasons first. Read-only."""
-    groups = rejected.aggregate([
-        {"$group": {"_id": "$reason", "count": {"$sum": 1}, "one": {"$min": "$_id"}}}, {"$sort": {"count": -1, "_id": 1}},
-    ])  # fmt: skip
+    each = {"$group": {"_id": "$reason", "count": {"$sum": 1}, "one": {"$min": "$_id"}}}
+    groups = rejected.aggregate([each, {"$sort": {"count": -1, "_id": 1}}])
     rows = []
     for group in groups:
         one = rejected.find_one({"_id": group["one"]}) or {}
