@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from leadbook import connect, schema, servers
 from leadbook.leads import pipeline, sample
 from leadbook.leads.site import Site
+from leadbook.leads.workers import processes, warm
 from leads.crash_target import ingest
 
 CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "3"))
@@ -90,6 +92,25 @@ def test_workers_end_with_a_killed_parent(small, leads, made):
     process.join()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert children and not alive
+    assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
+    assert leads.count_documents({}) == made.unique
+
+
+def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small, leads, made):
+    quick = replace(small, settings=small.settings.model_copy(update={"batch_size": 10}))
+    with processes(2) as pool:
+        wait(warm(pool, 2, quick))
+        victims = list(pool._processes)
+
+        def kill(result):
+            if result.ledger.read >= 300 and victims:
+                os.kill(victims.pop(), signal.SIGKILL)
+                victims.clear()
+
+        result = pipeline.run(sources(made), quick, executor=pool, workers=2, progress=kill)
+    result.ledger.assert_balanced()
+    assert result.ledger.failed > 0 and result.ledger.read < made.records
+    assert "a worker failed" in result.problem
     assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
     assert leads.count_documents({}) == made.unique
 

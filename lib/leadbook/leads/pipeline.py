@@ -211,7 +211,7 @@ def _drive(
     flying: dict[Future[BatchReport], Batch] = {}
     try:
         for batch in batches:
-            flying[executor.submit(run_batch, batch, site)] = batch
+            flying[_submitted(executor, batch, site)] = batch
             while len(flying) >= IN_FLIGHT * result.workers or any(future.done() for future in flying):
                 _collect(flying, result, progress)
             if result.problem:
@@ -219,6 +219,16 @@ def _drive(
     finally:
         while flying:
             _collect(flying, result, progress)
+
+
+def _submitted(executor: Executor, batch: Batch, site: Site) -> Future[BatchReport]:
+    """The batch's future; of an executor that has broken down, one that failed already."""
+    try:
+        return executor.submit(run_batch, batch, site)
+    except RuntimeError as error:
+        future: Future[BatchReport] = Future()
+        future.set_exception(error)
+        return future
 
 
 def _collect(
