@@ -132,7 +132,7 @@ class Settings(BaseModel):
     )
 
     # --- measurements
-    bench_rounds: int = Field(5, ge=2, description="interleaved rounds of each benchmark")
+    bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
     bench_documents: int = Field(1_000, ge=100, description="documents inserted per round and variant")
     bench_leads: int = Field(20_000, ge=1_000, description="leads in the collection that look-ups and finds run on")
     load_records: str = Field("10000, 20000", description="documents of the load tests")
@@ -140,9 +140,9 @@ class Settings(BaseModel):
     duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
     approve_load: bool = Field(True, description="approve the load test; production needs it, since it costs capacity")
     load_processes: int = Field(0, ge=0, le=64, description="processes that make the load, 0 for one a core")
-    open_loop_seconds: float = Field(2.0, gt=0, description="length of each step of the open-loop test, s")
+    open_loop_seconds: float = Field(1.5, gt=0, description="length of each step of the open-loop test, s")
     open_loop_in_flight: int = Field(32, ge=1, description="calls under way at once in the open-loop test, at most")
-    monitor_seconds: float = Field(8.0, ge=1, description="length of the monitoring snapshot, s")
+    monitor_seconds: float = Field(6.0, ge=1, description="length of the monitoring snapshot, s")
     validate_collection: Literal["full", "background", "off"] = Field(
         "full", description="final validate of the leads; full locks the collection meanwhile"
     )
