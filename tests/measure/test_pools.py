@@ -2,7 +2,10 @@
 
 import pytest
 
+from leadbook.checks import Verdict
 from leadbook.measure import pools
+from leadbook.measure.histograms import Latencies
+from leadbook.settings import Settings
 
 
 @pytest.fixture
@@ -39,3 +42,15 @@ def test_without_redis_its_checks_are_not_measured(place, filled):
     checks = {check.id: check.verdict.value for check in pools.checks(measured, place.settings)}
     assert checks["BCH-POOL-001"] == "pass"
     assert checks["BCH-POOL-004"] == checks["BCH-POOL-003"] == "not measured"
+
+
+def test_a_wait_for_pythons_lock_is_not_taken_for_the_pools():
+    slow = Latencies([0.2] * 1_000)
+    full = {"service": "MongoDB", "threads": 100, "checkouts": slow, "queries": slow, "failures": 0}
+    free = pools.Pool(state="warm", size=100, created=0, **full)
+    queued = pools.Pool(state="warm", size=20, created=0, **full)
+    opening = pools.Pool(state="warm", size=100, created=3, **full)
+    assert [one.never_queued for one in (free, queued, opening)] == [True, False, False]
+    found = [pools._gate("BCH-POOL-003", one, Settings()) for one in (free, queued, opening)]
+    assert [check.verdict for check in found] == [Verdict.WARN, Verdict.FAIL, Verdict.FAIL]
+    assert "Python's lock" in found[0].evidence

@@ -16,7 +16,7 @@ import pandas as pd
 import redis as redis_py
 
 from leadbook import connect
-from leadbook.checks import Check, judge, not_measured, warned
+from leadbook.checks import Check, Verdict, judge, not_measured, warned
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.place import Leads, Place
 from leadbook.measure.workers import SWITCH_SECONDS
@@ -65,6 +65,14 @@ class Pool:
     def reuse(self) -> float | None:
         """Check-outs a connection; None where none was opened in this state (a warm pool opens none)."""
         return self.checkouts.count / self.created if self.created else None
+
+    @property
+    def never_queued(self) -> bool:
+        """Warm, a connection for each thread, none opened or refused meanwhile: no thread can have waited for one.
+
+        What a check-out then takes beyond microseconds is this process's: threads waiting for Python's lock.
+        """
+        return self.state == "warm" and self.size >= self.threads and not self.created and not self.failures
 
 
 def measure(place: Place, collection: Leads) -> tuple[Pool, ...]:
@@ -341,13 +349,21 @@ def _gate(check_id: str, pool: Pool | None, settings: Settings) -> Check:
         return not_measured(check_id, "Redis does not answer", settings=settings)
     told = pool.checkouts.summary()
     name, value = told.judged
-    return judge(
-        check_id,
-        value,
-        settings=settings,
-        evidence=f"warm pool, {name} of {told.count:,} check-outs by {pool.threads} threads; median "
-        f"{told.p50_ms} ms, slowest {told.worst_ms} ms",
+    evidence = (
+        f"warm pool, {name} of {told.count:,} check-outs by {pool.threads} threads; median {told.p50_ms} ms, "
+        f"slowest {told.worst_ms} ms"
     )
+    check = judge(check_id, value, settings=settings, evidence=evidence)
+    if check.verdict is Verdict.FAIL and pool.never_queued:
+        return warned(
+            check_id,
+            value,
+            settings=settings,
+            evidence=f"{evidence}; client-bound: every thread had a connection and none was opened, so the wait was "
+            "for Python's lock in this process, not for the pool",
+            remedy="use processes instead of more threads, or measure with fewer other programs on this host",
+        )
+    return check
 
 
 def _cold(pools: tuple[Pool, ...], settings: Settings) -> Check:
