@@ -12,10 +12,10 @@ help:
 
 setup: $(READY)  # make .venv and install the pinned packages
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt requirements-dask.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "leadbook needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dask.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $(READY)
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from distributed import LocalCluster
 
 from leadbook.errors import ParameterError, UnreachableError
 from leadbook.leads import pipeline, sample
@@ -41,14 +42,12 @@ def test_executors_by_one_parameter(at, leads, made, executor):
 
 
 def test_a_dask_cluster_by_one_parameter(at, leads, made):
-    distributed = pytest.importorskip("distributed", reason="the optional extra leadbook[dask]")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         site = at(batch_size=100, executor=cluster.scheduler_address)
         check(pipeline.run(sources(made), site, workers=2), leads, made)
 
 
 def test_a_scheduler_that_is_away_is_one_line(small, made):
-    pytest.importorskip("distributed", reason="the optional extra leadbook[dask]")
     site = replace(small, settings=small.settings.model_copy(update={"executor": "tcp://127.0.0.1:9"}))
     with pytest.raises(UnreachableError, match=r"Dask scheduler at tcp://127\.0\.0\.1:9"):
         pipeline.run(sources(made), site, workers=2)

@@ -100,6 +100,17 @@ def test_leads_deleted_behind_the_caches_back_are_stored_again(at, leads, ingest
     assert result.ledger.duplicate["redis"] == 24
 
 
+@pytest.mark.parametrize("on_duplicate", ["fill", "skip"])
+def test_a_single_lead_deleted_behind_the_caches_back_is_stored_again(at, leads, ingest, vendor_file, on_duplicate):
+    site = at(on_duplicate=on_duplicate)
+    path = vendor_file(*[contact(f"p{number}", Email=f"p{number}@shop.example") for number in range(300)])
+    ingest(path, vendor="apollo", site=site)
+    leads.delete_one({"linkedin_url": f"{URL}p77"})
+    result = ingest(path, vendor="apollo", site=site)
+    assert (result.ledger.stored, result.cache.stale, result.ledger.duplicate["redis"]) == (1, 1, 299)
+    assert leads.find_one({"linkedin_url": f"{URL}p77"})["email"] == "p77@shop.example"
+
+
 def test_skip_leaves_stored_leads_as_they_are(at, leads, ingest, vendor_file):
     site = at(on_duplicate="skip")
     ingest(vendor_file(person("ana")), site=site)

@@ -6,7 +6,6 @@ This is the unit of work of every executor: independent of other batches, safe t
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from leadbook.leads import faults, fill
-from leadbook.leads.cache import CacheTruth
+from leadbook.leads.cache import CacheTruth, Sighting
 from leadbook.leads.clean import clean
 from leadbook.leads.dedupe import Candidate, group
 from leadbook.leads.enrich import ERASED, enrich_batch
@@ -37,11 +36,6 @@ __all__ = ["Batch", "BatchReport", "process"]
 ASK_FIRST = 0.1
 """With more than this share of known leads in the last batches, one `$in` find before the insert is cheaper than
 their write errors (measured: a duplicate costs an insert about 60 us, a find about 10 us per lead)."""
-
-
-SPOT_CHECK = 16
-"""Cache hits of a batch that are looked up in MongoDB (about 0.5 ms): a collection that lost a fifth of its leads
-is noticed in the first batch with a probability of 97 %, an emptied one always."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +149,7 @@ class _Work:
         """Give every candidate (and its followers) an outcome."""
         cache, filling = self.tools.cache, self.tools.filling
         with self.stage("look-up"):
-            sightings = cache.look_up([candidate.lead for candidate in candidates])
-            self.spot_check([sighting.lead.id for sighting in sightings if sighting.lead is not None])
+            sightings = self.confirmed(cache.look_up([candidate.lead for candidate in candidates]))
         fresh: list[Candidate] = []
         known: list[tuple[Candidate, str]] = []
         mailed: list[Candidate] = []
@@ -165,9 +158,9 @@ class _Work:
                 fresh.append(candidate)
                 if sighting.email is not None:
                     mailed.append(candidate)
-            elif self.tools.believe_hits and self.is_own(candidate, sighting.lead.id):
+            elif self.is_own(candidate, sighting.lead.id):
                 self.settle(candidate, STORED)
-            elif self.tools.believe_hits and (not filling or not fill.mask(candidate.lead) & ~sighting.lead.fields):
+            elif not filling or not fill.mask(candidate.lead) & ~sighting.lead.fields:
                 self.settle(candidate, duplicate("redis"), added=())
             else:
                 known.append((candidate, "redis"))
@@ -180,14 +173,18 @@ class _Work:
         known += [(candidate, "mongodb") for candidate in self.insert(fresh)]
         self.revisit(known)
 
-    def spot_check(self, hits: Sequence[Any]) -> None:
-        """Look a few hits up in MongoDB: leads deleted behind the cache's back must not pass for stored.
+    def confirmed(self, sightings: Sequence[Sighting]) -> list[Sighting]:
+        """The sightings whose lead MongoDB still has: one deleted behind the cache's back must not pass for stored.
 
-        Where one is missing, this worker believes no hit any more and MongoDB decides.
+        One find over `_id` for a batch's hits, answered by the index alone: measured, about 5 us a hit.
         """
-        if hits and self.tools.believe_hits:
-            some = random.sample(hits, min(len(hits), SPOT_CHECK))
-            self.tools.believe_hits = len(self.tools.store.present(some)) == len(some)
+        ids = [sighting.lead.id for sighting in sightings if sighting.lead is not None]
+        there = self.tools.store.again(lambda: self.tools.store.present(ids)) if ids else set()
+        gone = len(ids) - sum(1 for known in ids if known in there)
+        self.tools.cache.judged(stale=gone)
+        return [
+            one if one.lead is None or one.lead.id in there else Sighting(email=one.email) for one in sightings
+        ] if gone else list(sightings)  # fmt: skip
 
     def settle(self, candidate: Candidate, first: str, added: Sequence[str] | None = None) -> None:
         """Outcome of a candidate and its followers."""

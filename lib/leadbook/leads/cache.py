@@ -1,8 +1,8 @@
 """The duplicate cache in Redis: it may save work and never decides.
 
-A hit is believed because a key is written only after MongoDB acknowledged the lead; a miss means "unknown". One round
-trip a batch asks, one tells. Redis away, slow or empty costs time, never a lead: after a failure nobody asks for a
-while.
+A key is written only after MongoDB acknowledged the lead, and a hit names the lead's `_id`, so that a batch's hits are
+confirmed by one find; a miss means "unknown". One round trip a batch asks, one tells. Redis away, slow or empty costs
+time, never a lead: after a failure nobody asks for a while.
 """
 
 from __future__ import annotations

@@ -84,7 +84,6 @@ class Site:
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
             enricher=self._enricher(database),
-            believe_hits=settings.write_concern == "majority",
         )  # fmt: skip
 
     def _enricher(self, database: Database[dict[str, Any]]) -> Enricher | None:

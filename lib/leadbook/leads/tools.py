@@ -19,8 +19,7 @@ __all__ = ["Tools"]
 class Tools:
     """One worker's tools; not shared between threads.
 
-    filling: a second sighting may add fields.  believe_hits: a cache hit is proof (writes are acknowledged by a
-    majority, so that no failover can take them back).  known_share: recent share of leads that MongoDB knew already.
+    filling: a second sighting may add fields.  known_share: recent share of leads that MongoDB knew already.
     """
 
     store: LeadStore
@@ -29,7 +28,6 @@ class Tools:
     erasures: Erasures
     rules: Rules
     filling: bool
-    believe_hits: bool
     enricher: Enricher | None = None
     known_share: float = 0.0
 

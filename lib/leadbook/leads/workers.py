@@ -87,7 +87,7 @@ def _dask(address: str) -> Executor:
     try:
         from distributed import Client
     except ImportError:
-        hint = "install it: pip install 'leadbook[dask]'"
+        hint = "install it: pip install -r requirements-dask.txt"
         raise ParameterError("executor", f"{address} is a Dask scheduler, and Dask is not installed", hint) from None
     try:
         return Cluster(Client(address, timeout=10))
