@@ -90,7 +90,7 @@ def _dask(address: str) -> Executor:
         hint = "install it: pip install -r requirements-dask.txt"
         raise ParameterError("executor", f"{address} is a Dask scheduler, and Dask is not installed", hint) from None
     try:
-        return Cluster(Client(address, timeout=10))
+        return Cluster(Client(address, timeout=10))  # type: ignore[no-untyped-call]
     except OSError as error:
         raise UnreachableError("Dask scheduler", address, str(error).splitlines()[0]) from None
 
