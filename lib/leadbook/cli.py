@@ -248,6 +248,30 @@ def crm_sync(
 
 
 @app.command()
+def bench(
+    scale: Annotated[bool, typer.Option("--scale", help="a record's cost among many, against among 20,000")] = False,
+    records: Annotated[int | None, typer.Option(min=1_000, help="records: 26,000, or 1,000,000 to scale")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of each measurement")] = 5,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Measure the pipeline from files on disk beside raw inserts of the same leads. Rehearsal servers only."""
+    from leadbook.leads import benchmark
+    from leadbook.leads import scale as scaling
+
+    settings = Settings.from_mapping(_values(profile, override))
+    with _RehearsalServers(settings):
+        if scale:
+            rows = scaling.table(scaling.run(settings, records=records or 1_000_000, rounds=rounds))
+        else:
+            rows = benchmark.table(benchmark.run(settings, records=records or 26_000, rounds=rounds))
+    table = Table("what", "figure", title="pipeline beside raw inserts")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
 def tune(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="directory of a finished run")],
     to: Annotated[Path, typer.Option(help="the tuned copy; never the profile itself")],

@@ -286,3 +286,10 @@ def test_long_folder_works(settings: Settings, tmp_path: Path) -> None:
         connect.ping_redis(connect.redis(state.redis_url, settings))
     finally:
         servers.down(folder)
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "members", "cache_gb"), [(2, 3, 0.25), (7, 3, 1.0), (24, 3, 3.83), (256, 1, 4.0)]
+)
+def test_the_members_share_what_one_mongod_would_take(memory_gib, members, cache_gb):
+    assert replica_set.shared_cache_gb(memory_gib * 2**30, members) == cache_gb

@@ -1,4 +1,4 @@
-"""The pipeline beside raw inserts, on the same servers: `python -m leadbook.leads.benchmark [records] [rounds]`.
+"""The pipeline beside raw inserts, on the same servers: `leadbook bench`.
 
 Raw: `insert_many` of prepared documents (those that the pipeline itself stores), best of 1, 2 and 4 writers. Pipeline:
 from vendor records on disk to acknowledged inserts with both cache keys written, enrichment off. Both go into scratch
@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ from leadbook.leads.workers import processes, warm
 from leadbook.schema.scratch import scratch, scratch_name
 from leadbook.settings import Settings
 
-__all__ = ["Round", "new_leads_only", "run"]
+__all__ = ["Files", "Round", "new_leads_only", "run", "scratch_site", "table"]
 
 WRITERS = (1, 2, 4)
 Files = Sequence[tuple[Path, str]]
@@ -42,12 +41,13 @@ Files = Sequence[tuple[Path, str]]
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """One round: documents/s raw (best of WRITERS), stored leads/s of the pipeline on new leads, and on the mixture
-    (stored leads/s, and records/s)."""
+    (stored leads/s, and records/s). stages: microseconds a record of new leads, summed over workers."""
 
     raw: float
     new: float
     mixed: float
     mixed_records: float
+    stages: dict[str, float]
 
     @property
     def share(self) -> float:
@@ -79,7 +79,8 @@ def new_leads_only(files: Files, folder: Path) -> list[tuple[Path, str]]:
 
 
 @contextmanager
-def _scratch_site(site: Site) -> Iterator[Site]:
+def scratch_site(site: Site) -> Iterator[Site]:
+    """The site with an empty scratch collection for leads and one for rejects; both are dropped at the end."""
     rejected = scratch_name("rejected")
     with connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         database = client[site.settings.database]
@@ -93,7 +94,7 @@ def _scratch_site(site: Site) -> Iterator[Site]:
 
 def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.PipelineResult, list[dict[str, Any]]]:
     """A run into a scratch collection, and the documents that it stored."""
-    with _scratch_site(site) as there:
+    with scratch_site(site) as there:
         wait(warm(pool, there.settings.writers, there))
         sources = [pipeline.file_source(path, vendor) for path, vendor in files]
         result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
@@ -103,7 +104,7 @@ def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.Pipeli
 
 
 def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float:
-    with _scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
+    with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         fresh = [{**document, "_id": ObjectId()} for document in documents]
         size = there.settings.batch_size
@@ -115,7 +116,7 @@ def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float
         return len(fresh) / (time.perf_counter() - started)
 
 
-def run(settings: Settings, *, records: int = 26_000, rounds: int = 3) -> list[Round]:
+def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[Round]:
     """Measure; the leads' keys of the scratch collections are removed at the end. Rehearsal only."""
     settings.refuse_in_production("run the pipeline's benchmark")
     site = Site(endpoints=servers.resolve(settings), settings=settings)
@@ -128,29 +129,28 @@ def run(settings: Settings, *, records: int = 26_000, rounds: int = 3) -> list[R
             on_new, documents = _pipeline(site, new, pool)
             raw = max(_raw(site, documents, writers) for writers in WRITERS)
             on_mixed, _ = _pipeline(site, mixed, pool)
+            stages = {stage: 1e6 * spent / on_new.ledger.read for stage, spent in on_new.stages.items()}
             made.append(Round(raw=raw, new=on_new.stored_per_second, mixed=on_mixed.stored_per_second,
-                              mixed_records=on_mixed.leads_per_second))  # fmt: skip
-            _say(made[-1], on_new)
+                              mixed_records=on_mixed.leads_per_second, stages=stages))  # fmt: skip
     with connect.redis(site.endpoints.redis_url, settings) as redis:
         rehearsal.forget_keys(redis)
     Site.close()
     return made
 
 
-def _say(one: Round, on_new: pipeline.PipelineResult) -> None:
-    per = {name: round(1e6 * spent / on_new.ledger.read) for name, spent in on_new.stages.items()}
-    print(  # noqa: T201
-        f"raw {one.raw:,.0f}/s, pipeline {one.new:,.0f} leads/s ({one.share:.2f}), mixture {one.mixed:,.0f} leads/s of "
-        f"{one.mixed_records:,.0f} records/s; stages, us a record: {per}", flush=True,
-    )  # fmt: skip
+def table(rounds: Sequence[Round]) -> list[tuple[str, str]]:
+    """What was measured, in words: medians over rounds with the least and the greatest."""
+    said = {
+        "raw insert_many, best of 1, 2, 4 writers": _spread([one.raw for one in rounds], "documents/s"),
+        "pipeline, new leads only": _spread([one.new for one in rounds], "leads/s"),
+        "pipeline over raw, round by round": _spread([one.share for one in rounds], "", digits=2),
+        "pipeline, repeats and rejects among them": _spread([one.mixed_records for one in rounds], "records/s"),
+    }
+    for stage in rounds[0].stages:
+        said[f"stage {stage}, new leads only"] = _spread([one.stages[stage] for one in rounds], "us a record")
+    return list(said.items())
 
 
-def main(words: Sequence[str]) -> None:
-    """`[records] [rounds]`."""
-    records, rounds = (*map(int, words), *(26_000, 3)[len(words) :])
-    found = run(Settings.from_mapping({}), records=records, rounds=rounds)
-    print(f"median share: {statistics.median(one.share for one in found):.2f}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _spread(values: Sequence[float], unit: str, digits: int = 0) -> str:
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:,.{digits}f} {unit}".strip() + f" ({least:,.{digits}f} to {most:,.{digits}f})"
