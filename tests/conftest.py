@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ SMALL = {
     "server_selection_timeout_ms": 5_000,
 }
 ADDRESSES = ("MONGODB_URI", "MONGODB_ADMIN_URI", "MONGODB_REPORTING_URI", "REDIS_URL", servers.OWNER_VARIABLE)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts jobs in the background; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
