@@ -1,8 +1,15 @@
 """Scratch collections look like the leads' and never stay behind."""
 
-import pytest
+import os
+import signal
+import threading
+import time
 
-from leadbook.measure.place import PREFIX, drop_stale
+import pytest
+from pymongo import WriteConcern
+
+from leadbook import connect, servers
+from leadbook.measure.place import PREFIX, Place, drop_stale
 
 
 def test_a_scratch_collection_has_the_leads_validator_and_indexes_and_is_gone_afterwards(place, scratches):
@@ -47,3 +54,31 @@ def test_a_direct_client_speaks_to_the_primary_alone(place):
         assert client.topology_description.topology_type_name in ("Single", "Unknown")
         client.admin.command("ping")
         assert client.address == place.mongodb.primary
+
+
+@pytest.mark.slow
+def test_settling_waits_for_a_member_that_lags_and_gives_up_on_one_that_is_away(own_servers, settings):
+    state = own_servers(members=3, redis=False)
+    endpoints = servers.resolve(settings, folder=state.folder)
+    with connect.mongodb(endpoints.mongodb_uri, settings) as mongo:
+        place = Place(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=settings)
+        place.settle()
+        lagging = next(process for process in state.members if process.port != mongo.primary[1])
+        scratch = place.database["leads"].with_options(write_concern=WriteConcern(w=1))
+        os.kill(lagging.pid, signal.SIGSTOP)
+        thread = threading.Timer(0.5, os.kill, (lagging.pid, signal.SIGCONT))
+        thread.start()
+        try:
+            scratch.insert_one({"linkedin_url": "x"})
+            started = time.monotonic()
+            place.settle()
+            assert 0.3 < time.monotonic() - started < 1.9
+            os.kill(lagging.pid, signal.SIGSTOP)
+            scratch.insert_one({"linkedin_url": "y"})
+            place.settle()
+            started = time.monotonic()
+            place.settle()
+            assert time.monotonic() - started < 0.1
+        finally:
+            thread.join()
+            os.kill(lagging.pid, signal.SIGCONT)

@@ -155,6 +155,7 @@ def _trial(place: Place, collection: Leads, concern: Concern) -> tuple[float, fl
     size = place.settings.batch_size
     documents = place.documents(max(place.settings.bench_documents, size))
     target, before = concern.of(collection), collection.count_documents({})
+    place.settle()
     started = time.perf_counter()
     for at in range(0, len(documents), size):
         target.insert_many(documents[at : at + size], ordered=concern.ordered)

@@ -37,8 +37,8 @@ NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS = 40
-SLICES, MORE_ROUNDS = 4, 2
-"""Trials are a quarter as long and rounds twice as many: microseconds are small beside a host's drift, so variants
+SLICES, MORE_ROUNDS = 4, 3
+"""Trials are a quarter as long and rounds three times as many: microseconds are small beside a host's drift, so variants
 alternate quickly."""
 
 
@@ -132,6 +132,7 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
 
 def _micros(place: Place, collection: Leads) -> float:
     documents = place.documents(max(1, place.settings.bench_documents // SLICES))
+    place.settle()
     started = time.perf_counter()
     collection.insert_many(documents, ordered=False)
     return (time.perf_counter() - started) * 1e6 / len(documents)

@@ -162,6 +162,7 @@ def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) ->
 
         def trial(batch: int, ordered: bool) -> Trial:
             documents = place.documents(singles if batch == 1 else max(settings.bench_documents, batch))
+            place.settle()
             canary.sing()
             return insert_batches(collection, documents, batch, ordered=ordered)
 

@@ -172,7 +172,7 @@ def checks(found: Sequence[Step] | None, problems: Problems, settings: Settings)
         else _no_knee(found, top, settings)
     )
     return [
-        judge("LOAD-OPN-001", hourly.kept_up, evidence=_evidence(hourly)),
+        judge("LOAD-OPN-001", hourly.kept_up, evidence=_hourly(hourly, target)),
         judge("LOAD-OPN-002", target.kept_up, evidence=_evidence(target)),
         known,
         judge(
@@ -191,10 +191,17 @@ def _no_knee(found: Sequence[Step], top: Step, settings: Settings) -> Check:
     return warned("LOAD-OPN-003", None, settings=settings, evidence="not even the lowest rate was kept up with")
 
 
+def _hourly(hourly: Step, target: Step) -> str:
+    """The sprint's rate is so low that hardly anything arrives in a step: the next rate is named beside it."""
+    times, kept = target.rate / hourly.rate, "kept up with" if target.kept_up else "not kept up with"
+    return f"{_evidence(hourly)}; {times:,.0f} times this rate, {target.name}: {kept}"
+
+
 def _evidence(one: Step) -> str:
     told = one.outcome.latencies.summary()
     name, value = told.judged
+    count = f"{one.outcome.planned} arrivals" if one.outcome.planned != 1 else "1 arrival"
     return (
-        f"{one.outcome.planned} arrivals in {one.seconds:g} s, {one.outcome.skipped} skipped; {name} from the "
+        f"{count} in {one.seconds:g} s, {one.outcome.skipped} skipped; {name} from the "
         f"intended start {value} ms; latest start {one.outcome.lag.worst_ms} ms late"
     )

@@ -25,6 +25,7 @@ __all__ = ["PREFIX", "Place", "drop_stale", "insert_all"]
 
 PREFIX = "leadbook_scratch_"
 STALE_SECONDS = 3_600
+SETTLE_MS = 2_000
 BATCH = 1_000
 Document = dict[str, Any]
 Leads = Collection[Document]
@@ -54,6 +55,7 @@ class Place:
     endpoints: connect.Endpoints
     settings: Settings
     _next: int = field(default=0, repr=False)
+    _settles: bool = field(default=True, repr=False)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     @classmethod
@@ -86,6 +88,22 @@ class Place:
     def documents(self, count: int) -> list[Document]:
         """`count` lead documents that this place has not handed out before."""
         return sample.documents(count, seed=self.settings.sample_seed, start=self.reserve(count))
+
+    def settle(self) -> None:
+        """Wait until every member has applied all writes so far: the next trial must not pay for the last one's
+        replication.
+
+        Deletes nothing with `w` at the number of members: MongoDB waits for the latest operation then. Given up for
+        good after SETTLE_MS, where a member lags or is away.
+        """
+        client = self.mongodb
+        if not self._settles or not client.topology_description.topology_type_name.startswith("ReplicaSet"):
+            return
+        everybody = WriteConcern(w=len(client.nodes), wtimeout=SETTLE_MS)
+        try:
+            self.database.get_collection(f"{PREFIX}settle", write_concern=everybody).delete_one({"_id": None})
+        except PyMongoError:
+            self._settles = False
 
     @property
     def upcoming(self) -> int:

@@ -76,13 +76,16 @@ def _inserts(place: Place, seed: int) -> Difference:
 
         def bare() -> float:
             documents = place.documents(count)
+            place.settle()
             started = time.perf_counter()
             for at in range(0, count, BATCH):
                 collection.insert_many(documents[at : at + BATCH], ordered=False)
             return count / (time.perf_counter() - started)
 
         def ours() -> float:
-            return insert_batches(collection, place.documents(count), BATCH, ordered=False).rate
+            documents = place.documents(count)
+            place.settle()
+            return insert_batches(collection, documents, BATCH, ordered=False).rate
 
         found = interleaved({"bare": bare, "ours": ours}, rounds=place.settings.bench_rounds, seed=seed)
     return difference(found["bare"], found["ours"], seed=seed)
