@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,24 +67,41 @@ class Limits:
         )
 
 
-def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATCHES) -> Limits:
-    """Insert prepared leads into scratch collections with the leads' validator and indexes; each run starts empty."""
+def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATCHES, rounds: int = 3) -> Limits:
+    """Insert prepared leads into scratch collections with the leads' validator and indexes, `documents` a trial.
+
+    Trials of all batch sizes and writers alternate over `rounds`, and each adds its documents and seconds up: the best
+    of single short trials would be the luckiest one, and no limit that anything can be read beside.
+    """
     settings, trace = site.settings, CommandTrace()
-    rates, lost, start = [], 0, 0
     plans = [(batch, 1) for batch in dict.fromkeys((*batches, settings.batch_size))]
     plans += [(settings.batch_size, writers) for writers in (2,) if writers <= max(2, settings.writers)]
-    with connect.mongodb(site.endpoints.mongodb_uri, settings, listeners=[trace]) as client, trace:
-        for batch, writers in plans:
-            made = sample.documents(documents, seed=settings.sample_seed, start=start)
-            start += documents
-            with scratch(client[settings.database], "limit", settings) as collection:
-                rates.append(_timed(collection, made, batch, writers))
-                lost += documents - collection.count_documents({})
+    trials: dict[tuple[int, int], list[BatchRate]] = {plan: [] for plan in plans}
+    start = 0
+    with ExitStack() as stack:
+        stack.enter_context(trace)
+        client = stack.enter_context(connect.mongodb(site.endpoints.mongodb_uri, settings, listeners=[trace]))
+        into = {plan: stack.enter_context(scratch(client[settings.database], "limit", settings)) for plan in plans}
+        for number in range(rounds):
+            for batch, writers in plans if number % 2 else reversed(plans):
+                made = sample.documents(documents, seed=settings.sample_seed, start=start)
+                start += documents
+                trials[batch, writers].append(_timed(into[batch, writers], made, batch, writers))
+        lost = sum(rounds * documents - collection.count_documents({}) for collection in into.values())
     sent = sorted({
         f"ordered: {str(command.ordered).lower()}, writeConcern: {dict(command.write_concern or {})}"
         for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX)
     })  # fmt: skip
-    return Limits(rates=tuple(rates), sent=tuple(sent), lost=lost)
+    return Limits(rates=tuple(_together(trials[plan]) for plan in plans), sent=tuple(sent), lost=lost)
+
+
+def _together(trials: Sequence[BatchRate]) -> BatchRate:
+    """Trials of one plan as one: documents and seconds in all."""
+    first, count = trials[0], len(trials)
+    return BatchRate(
+        batch=first.batch, writers=first.writers, documents=sum(one.documents for one in trials),
+        seconds=sum(one.seconds for one in trials), batch_ms=sum(one.batch_ms for one in trials) / count,
+    )  # fmt: skip
 
 
 def _timed(collection: Any, documents: Sequence[dict[str, Any]], batch: int, writers: int) -> BatchRate:

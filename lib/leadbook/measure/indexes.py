@@ -38,8 +38,8 @@ LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS = 40
 SLICES, MORE_ROUNDS = 4, 3
-"""Trials are a quarter as long and rounds three times as many: microseconds are small beside a host's drift, so variants
-alternate quickly."""
+"""Trials are a quarter as long and rounds three times as many: microseconds are small beside a host's drift, so
+variants alternate quickly."""
 
 
 @dataclass(frozen=True, kw_only=True)
