@@ -1,15 +1,20 @@
 """Every document of an insert has a known outcome; what is in doubt is asked again and counted once."""
 
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect
 
+from leadbook import connect
 from leadbook.leads.filler import Filler
 from leadbook.leads.score import Rules
 from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
+from leadbook.servers import binaries, replica_set
 
+URL = "https://www.linkedin.com/in/"
 AT = datetime(2025, 1, 29, tzinfo=UTC)
 
 
@@ -135,3 +140,53 @@ def test_a_fill_sees_a_change_that_came_between(leads, settings):
 def test_a_lead_that_is_not_stored_cannot_be_filled(leads, settings):
     (filled,) = Filler(LeadStore(leads), Rules.of(settings)).fill([lead("nobody")], datetime.now(UTC))
     assert filled.lead is None
+
+
+def many(count, **fields):
+    return [lead(f"p{number}", **{name: value.format(number) for name, value in fields.items()})
+            for number in range(count)]  # fmt: skip
+
+
+def test_fills_of_a_batch_are_one_transaction(leads, settings):
+    leads.insert_many(many(20))
+    store = LeadStore(leads)
+    filled = Filler(store, Rules.of(settings)).fill(many(20, email="p{}@b.example"), datetime.now(UTC))
+    assert {one.added for one in filled} == {("email",)}
+    assert leads.count_documents({"email": {"$exists": True}}) == 20
+    assert store.transactions
+
+
+def test_one_fill_that_cannot_be_done_leaves_the_others_done(leads, settings):
+    leads.insert_many([lead("other", email="p3@b.example"), *many(20)])
+    filled = Filler(LeadStore(leads), Rules.of(settings)).fill(many(20, email="p{}@b.example"), datetime.now(UTC))
+    assert [one.added for one in filled].count(("email",)) == 19 and filled[3].added == ()
+    assert leads.find_one({"linkedin_url": f"{URL}p3"})["additional_data"]["email_conflict"] == "p3@b.example"
+
+
+def test_a_transaction_that_meets_another_change_changes_nothing(leads):
+    leads.insert_many(many(10))
+    updates = [UpdateOne({"linkedin_url": f"{URL}p{number}"}, {"$set": {"phone": "+1"}}) for number in range(9)]
+    assert not LeadStore(leads).together([*updates, UpdateOne({"linkedin_url": "gone"}, {"$set": {"phone": "+1"}})])
+    assert leads.count_documents({"phone": "+1"}) == 0
+    assert LeadStore(leads).together(updates) and leads.count_documents({"phone": "+1"}) == 9
+
+
+@pytest.fixture
+def standalone(tmp_path):
+    """Address of a mongod that is no member of a replica set."""
+    (port,) = replica_set.free_ports(1)
+    argv = [binaries.mongod(), "--dbpath", tmp_path, "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    process = subprocess.Popen([*map(str, argv), "--wiredTigerCacheSizeGB", "0.25"], stdout=subprocess.DEVNULL)
+    yield f"mongodb://127.0.0.1:{port}/"
+    process.kill()
+    process.wait()
+
+
+def test_a_standalone_server_has_no_transactions(settings, standalone):
+    with connect.mongodb(standalone, settings) as client:
+        leads = client["leadbook_test"]["leads"]
+        leads.insert_many(many(10))
+        store = LeadStore(leads)
+        filled = Filler(store, Rules.of(settings)).fill(many(10, email="p{}@b.example"), datetime.now(UTC))
+        assert [one.added for one in filled] == [("email",)] * 10
+        assert not store.transactions

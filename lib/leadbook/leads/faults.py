@@ -17,7 +17,16 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-__all__ = ["DUPLICATE", "IN_DOUBT", "UNENCODABLE", "duplicate_key", "is_in_doubt", "is_refused", "reason"]
+__all__ = [
+    "DUPLICATE",
+    "IN_DOUBT",
+    "NO_TRANSACTIONS",
+    "UNENCODABLE",
+    "duplicate_key",
+    "is_in_doubt",
+    "is_refused",
+    "reason",
+]
 
 DUPLICATE = 11000
 VALIDATION = 121
@@ -28,6 +37,9 @@ IN_DOUBT = frozenset({
 """Server codes after which the same write may be tried again: elections, shutdowns, time-outs, write conflicts and
 write concerns not met in time (the documents may be written). From the server's error_codes.yml and the driver
 specifications' list of retryable writes."""
+
+NO_TRANSACTIONS = frozenset({20, 263})
+"""Codes by which a server says that it has no transactions: a standalone, or an operation not supported in one."""
 
 REFUSED = frozenset({2, 9, 14, 15, 22, 52, 53, 55, 57, 10334, 17280, 17419, 17420, 51270})
 """Server codes that say: this document can never be stored as it is (too large, too deep, a bad field name)."""

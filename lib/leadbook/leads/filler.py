@@ -112,6 +112,8 @@ class Filler:
         if not updates:
             return True
         urls = list(updates)
+        if self.store.together(list(updates.values())):
+            return True
         try:
             result = self.store.collection.bulk_write(list(updates.values()), ordered=False)
             return result.matched_count == len(urls)
