@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,6 +30,7 @@ from leadbook.leads.site import Site
 from leadbook.leads.vendors import load_vendor, read_records
 from leadbook.leads.workers import processes, warm
 from leadbook.settings import Settings
+from leadbook.ticker import Ticker
 
 __all__ = ["Scale", "run", "table"]
 
@@ -149,24 +149,15 @@ def _documents(site: Site, files: Files) -> Iterator[dict[str, Any]]:
 def _peaks(every_s: float = 0.25) -> Iterator[dict[int, int]]:
     """Most resident bytes by process, of this one and its children, while the block runs."""
     peaks: dict[int, int] = {}
-    ended = threading.Event()
+    us = psutil.Process()
 
-    def watch() -> None:
-        us = psutil.Process()
-        while not ended.wait(every_s):
-            for one in (us, *us.children(recursive=True)):
-                try:
-                    peaks[one.pid] = max(peaks.get(one.pid, 0), one.memory_info().rss)
-                except psutil.Error:
-                    continue
+    def look() -> None:
+        for one in (us, *us.children(recursive=True)):
+            with suppress(psutil.Error):
+                peaks[one.pid] = max(peaks.get(one.pid, 0), one.memory_info().rss)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with Ticker(look, every_s):
         yield peaks
-    finally:
-        ended.set()
-        thread.join()
 
 
 def table(found: Scale) -> list[tuple[str, str]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
@@ -13,6 +11,7 @@ import redis as redis_py
 from pymongo.errors import PyMongoError
 
 from leadbook.measure.place import Place
+from leadbook.ticker import Ticker
 
 __all__ = ["COLUMNS", "Sampler", "by_second"]
 
@@ -36,26 +35,16 @@ class Sampler:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._stop = threading.Event()
         self._rows: list[dict[str, Any]] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ticker = Ticker(lambda: self._rows.append(self._read()), EVERY_SECONDS)
 
     def __enter__(self) -> Self:
         psutil.cpu_percent()
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        while True:
-            self._rows.append(self._read())
-            if self._stop.wait(EVERY_SECONDS):
-                return
+    def __exit__(self, *exception: Any) -> None:
+        self._ticker.__exit__(*exception)
 
     def _read(self) -> dict[str, Any]:
         row: dict[str, Any] = {"at": time.monotonic(), "host_cpu_percent": psutil.cpu_percent()}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 import psutil
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from leadbook.ticker import Ticker
 from leadbook.watch.readings import Reading, Source, rates
 
 __all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
@@ -86,31 +85,21 @@ class Watcher:
         self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
         self._problems: list[Problem] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leadbook-watch", daemon=True)
+        self._ticker = Ticker(self._sample, interval_s, first_after_s=interval_s)
         self._began = self._ended = 0.0
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._sample()
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(timeout=30)
+    def __exit__(self, *exception: Any) -> None:
+        self._ticker.__exit__(*exception)
         if len(self._rows) > 1 and time.monotonic() - self._began - self._rows[-1][0] < self._interval / 2:
             self._rows.pop()  # the last sample replaces it: a rate over a few milliseconds tells nothing
         self._sample()
         self._ended = time.monotonic()
-
-    def _run(self) -> None:
-        due = self._began + self._interval
-        while not self._stop.wait(max(0.0, due - time.monotonic())):
-            self._sample()
-            due = max(due + self._interval, time.monotonic())
 
     def _sample(self) -> None:
         at = time.monotonic() - self._began
