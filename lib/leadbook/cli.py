@@ -287,16 +287,20 @@ def tune(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(help="directory of the earlier run")],
-    after: Annotated[Path, typer.Argument(help="directory of the later run")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="directories of runs; the last one is judged")],
 ) -> None:
-    """Compare the benchmarks of two runs. Exit 1 when something is worse beyond noise; 2 for unlike environments."""
+    """Compare the benchmarks of runs. Exit 1 when the last is worse beyond noise; 2 for unlike environments.
+
+    Two runs are judged by noise seen elsewhere; with three or more earlier runs their own noise is measured.
+    """
     from leadbook.measure import compare as comparing
 
-    found = comparing.compare_runs(before, after)
-    table = Table(*comparing.COLUMNS, title="benchmarks of two runs")
+    found = comparing.compare_runs(*runs)
+    table = Table(title=f"benchmarks of {len(runs)} runs", caption=found.method)
+    for name in comparing.COLUMNS:
+        table.add_column(name, overflow="fold")
     for row in found.rows:
-        table.add_row(row.name, row.unit, row.before, row.after, row.change, row.verdict)
+        table.add_row(*(getattr(row, name) for name in comparing.COLUMNS))
     out.print(table)
     raise typer.Exit(1 if found.regressions else 0)
 

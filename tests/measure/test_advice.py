@@ -98,7 +98,7 @@ def run(rates, *, milliseconds=1.0, canary=0.010, **environment):
 def test_unlike_environments_are_not_compared():
     with pytest.raises(UsageError, match="cores: 2 and 8"):
         compare.compare(run(SLOW), run(FAST, cores=8))
-    with pytest.raises(UsageError, match="first run holds no benchmarks"):
+    with pytest.raises(UsageError, match="run 1 holds no benchmarks"):
         compare.compare({}, run(SLOW))
 
 
@@ -127,3 +127,27 @@ def test_a_host_that_became_as_much_slower_itself_is_no_regression():
     found = compare.compare(run(FAST, milliseconds=1.0), run(SLOW, milliseconds=1.9, canary=0.020))
     assert found.drift == pytest.approx(2.0)
     assert not found.regressions
+
+
+def test_two_runs_of_the_same_code_differ_by_more_than_their_own_intervals_say():
+    found = compare.compare(run([1_000, 1_001, 999, 1_000], milliseconds=1.0),
+                            run([1_300, 1_301, 1_299, 1_300], milliseconds=1.3))  # fmt: skip
+    assert {row.verdict for row in found.rows} == {"no difference shown"}
+    assert "three" not in found.method and "3 or more earlier runs" in found.method
+
+
+def test_three_earlier_runs_measure_the_noise_between_runs():
+    def steady(rate, milliseconds):
+        return run([rate, rate + 1, rate - 1, rate], milliseconds=milliseconds)
+
+    earlier = [steady(1_000, 1.0), steady(1_010, 1.01), steady(990, 0.99)]
+    worse = compare.compare(*earlier, steady(800, 1.0))
+    assert [row.verdict for row in worse.rows] == ["worse", "no difference shown"]
+    assert worse.rows[0].before == "1,000 (990 to 1,010)" and "3 earlier runs" in worse.method
+    restless = [steady(1_000, 1.0), steady(1_400, 1.3), steady(700, 0.8)]
+    assert not compare.compare(*restless, steady(800, 1.2)).regressions
+
+
+def test_one_run_alone_cannot_be_compared():
+    with pytest.raises(UsageError, match="two runs or more"):
+        compare.compare(run(SLOW))

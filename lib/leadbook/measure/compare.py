@@ -1,9 +1,11 @@
-"""Two runs compared: refused where their environments differ, and judged against the noise that was measured."""
+"""Runs compared: refused where their environments differ, and judged against the noise between runs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,36 +14,57 @@ import pandas as pd
 
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.intervals import unpaired
+from leadbook.measure.intervals import STUDENT, interval
 
 __all__ = ["COLUMNS", "Comparison", "Row", "compare", "compare_runs", "facts_of", "unlike"]
 
 IGNORED = ("profile",)
+RUN_TO_RUN = 1.5
+"""Factor between runs that says nothing: the widest between medians or mean rates of six runs of the same code on the
+same quiet two-core host. Rounds and calls of one run share its moment: their intervals are too narrow for two runs."""
+ENOUGH = 3
+"""Earlier runs from which the noise between runs is measured instead."""
+
+Figure = tuple[float, float, float]
+"""Low end of the 95 % interval within the run, value, high end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure of both runs. better: `higher` or `lower`.  verdict: better, worse or no difference shown."""
+    """One figure. verdict: better, worse or no difference shown."""
 
     name: str
     unit: str
     before: str
     after: str
     change: str
+    noise: str
     verdict: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Result of `compare`. drift: how much the canary, which touches no server, changed (ratio after / before)."""
+    """Result of `compare`. drift: how much the canary, which touches no server, changed (ratio after / before).
+    earlier: runs that the last one was compared with."""
 
     rows: tuple[Row, ...]
     drift: float | None
+    earlier: int = 1
 
     @property
     def regressions(self) -> tuple[Row, ...]:
         """Figures that are worse beyond noise."""
         return tuple(row for row in self.rows if row.verdict == "worse")
+
+    @property
+    def method(self) -> str:
+        """How the noise between runs is known."""
+        if self.earlier >= ENOUGH:
+            return f"noise: a 95 % prediction interval from {self.earlier} earlier runs"
+        return (
+            f"noise: a factor of {RUN_TO_RUN:g}, seen between runs of the same code; name {ENOUGH} or more earlier "
+            "runs and it is measured"
+        )
 
     def frame(self) -> pd.DataFrame:
         """One row a figure; columns as in `COLUMNS`."""
@@ -51,32 +74,43 @@ class Comparison:
 COLUMNS = {
     "name": "what was measured",
     "unit": "documents/s (more is better) or ms (less is better)",
-    "before": "first run: mean, or percentile, with 95 % interval",
-    "after": "second run",
-    "change": "second against first",
-    "verdict": "better, worse, or no difference shown: intervals overlap, or the change is within the host's own drift",
+    "before": "earlier run: mean, or median, with 95 % interval; of several runs their geometric mean and range",
+    "after": "last run",
+    "change": "last against earlier",
+    "noise": "changes up to this say nothing",
+    "verdict": "better, worse, or no difference shown: intervals overlap, or the change is within the noise or the "
+    "host's own drift",
 }
 
 
-def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Comparison:
-    """Compare the facts that phase 03 left in two runs.
+def compare(*runs: Mapping[str, Any]) -> Comparison:
+    """Compare the facts that phase 03 left in the last of `runs` with those of the earlier ones.
 
     Raises UsageError where a run holds no benchmarks, and where the environments are unlike, naming what differs.
     """
-    for name, facts in (("first", before), ("second", after)):
+    if len(runs) < 2:
+        raise UsageError("a comparison takes two runs or more")
+    for number, facts in enumerate(runs, 1):
         if not facts.get("rates_by_round") or not facts.get("environment"):
-            raise UsageError(f"the {name} run holds no benchmarks: phase 03 did not run to its end")
-    differing = unlike(before["environment"], after["environment"])
-    if differing:
-        raise UsageError("the environments are unlike, so a comparison would say nothing: " + "; ".join(differing))
-    drift = _drift(before, after)
-    rows = (*_rates(before, after, drift), *_latencies(before, after, drift))
-    return Comparison(rows=rows, drift=drift)
+            raise UsageError(f"run {number} holds no benchmarks: phase 03 did not run to its end")
+    *earlier, last = runs
+    for facts in earlier:
+        differing = unlike(facts["environment"], last["environment"])
+        if differing:
+            raise UsageError("the environments are unlike, so a comparison would say nothing: " + "; ".join(differing))
+    drift = _drift(earlier, last)
+    figures = [_figures(facts) for facts in runs]
+    rows = [
+        _row(name, unit, [one[name, unit] for one in figures[:-1]], figures[-1][name, unit], drift)
+        for name, unit in figures[-1]
+        if all((name, unit) in one for one in figures)
+    ]
+    return Comparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
 
 
-def compare_runs(first: Path, second: Path) -> Comparison:
-    """`compare` for two runs' directories. Raises InputFileError where one holds no record of phase 03."""
-    return compare(facts_of(first), facts_of(second))
+def compare_runs(*folders: Path) -> Comparison:
+    """`compare` for runs' directories. Raises InputFileError where one holds no record of phase 03."""
+    return compare(*(facts_of(folder) for folder in folders))
 
 
 def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -99,60 +133,61 @@ def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
     return dict(record.get("facts", {}))
 
 
-def _drift(before: Mapping[str, Any], after: Mapping[str, Any]) -> float | None:
-    first, second = before.get("canary_seconds"), after.get("canary_seconds")
-    if not first or not second:
-        return None
-    return float((sum(second) / len(second)) / (sum(first) / len(first)))
+def _drift(earlier: Sequence[Mapping[str, Any]], last: Mapping[str, Any]) -> float | None:
+    before = [second for facts in earlier for second in facts.get("canary_seconds") or ()]
+    after = last.get("canary_seconds")
+    return statistics.mean(after) / statistics.mean(before) if before and after else None
+
+
+def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Figure]:
+    """Every figure of a run by name and unit."""
+    found: dict[tuple[str, str], Figure] = {}
+    for name, rates in facts["rates_by_round"].items():
+        rate = interval(rates)
+        if rate.low is not None and rate.high is not None and rate.mean > 0:
+            found[name, "documents/s"] = (rate.low, rate.mean, rate.high)
+    for name, text in (facts.get("histograms") or {}).items():
+        median = Latencies.decoded(text).percentile_interval(50)
+        if median is not None and median[1] > 0:
+            found[f"{name}, median", "ms"] = median
+    return found
+
+
+def _row(name: str, unit: str, earlier: Sequence[Figure], last: Figure, drift: float | None) -> Row:
+    logs = [math.log(value) for _, value, _ in earlier]
+    ratio = last[1] / math.exp(statistics.mean(logs))
+    noise = _noise(logs)
+    apart = len(earlier) >= ENOUGH or all(last[0] > one[2] or last[2] < one[0] for one in earlier)
+    beyond = abs(math.log(ratio)) > math.log(noise) and not _within(ratio, drift)
+    better = (ratio > 1) == (unit == "documents/s")
+    digits = 0 if unit == "documents/s" else 3
+    return Row(
+        name=name, unit=unit, before=_before(earlier, digits), after=_told(last, digits),
+        change=f"{100 * (ratio - 1):+.0f} %", noise=f"{100 * (1 / noise - 1):+.0f} to {100 * (noise - 1):+.0f} %",
+        verdict="no difference shown" if not (apart and beyond) else "better" if better else "worse",
+    )  # fmt: skip
+
+
+def _noise(logs: Sequence[float]) -> float:
+    """Factor within which 95 % of further runs of the same would lie, around the geometric mean of the earlier ones."""
+    count = len(logs)
+    if count < ENOUGH:
+        return RUN_TO_RUN
+    student = STUDENT[min(count - 2, len(STUDENT) - 1)]
+    return math.exp(student * statistics.stdev(logs) * (1 + 1 / count) ** 0.5)
 
 
 def _within(ratio: float, drift: float | None) -> bool:
     """Whether a change is no larger than what the host alone did."""
-    return drift is not None and abs(ratio - 1) <= abs(drift - 1)
+    return drift is not None and abs(math.log(ratio)) <= abs(math.log(drift))
 
 
-def _rates(before: Mapping[str, Any], after: Mapping[str, Any], drift: float | None) -> Iterator[Row]:
-    for name, first in before["rates_by_round"].items():
-        second = after["rates_by_round"].get(name)
-        if not second:
-            continue
-        found = unpaired(first, second)
-        verdict = "no difference shown"
-        if found.shown and not _within(found.ratio.mean, drift):
-            verdict = "better" if found.ratio.mean > 1 else "worse"
-        yield Row(
-            name=name,
-            unit="documents/s",
-            before=found.before.text(),
-            after=found.after.text(),
-            change=f"{100 * (found.ratio.mean - 1):+.0f} %",
-            verdict=verdict,
-        )
+def _before(earlier: Sequence[Figure], digits: int) -> str:
+    if len(earlier) == 1:
+        return _told(earlier[0], digits)
+    values = [value for _, value, _ in earlier]
+    return _told((min(values), statistics.geometric_mean(values), max(values)), digits)
 
 
-def _latencies(before: Mapping[str, Any], after: Mapping[str, Any], drift: float | None) -> Iterator[Row]:
-    for name, text in (before.get("histograms") or {}).items():
-        other = (after.get("histograms") or {}).get(name)
-        if not other:
-            continue
-        first, second = Latencies.decoded(text), Latencies.decoded(other)
-        one, two = first.percentile_interval(50), second.percentile_interval(50)
-        if one is None or two is None:
-            continue
-        ratio = two[1] / one[1] if one[1] else 1.0
-        apart = one[2] < two[0] or two[2] < one[0]
-        verdict = "no difference shown"
-        if apart and not _within(ratio, drift):
-            verdict = "better" if ratio < 1 else "worse"
-        yield Row(
-            name=f"{name}, median",
-            unit="ms",
-            before=_told(one),
-            after=_told(two),
-            change=f"{100 * (ratio - 1):+.0f} %",
-            verdict=verdict,
-        )
-
-
-def _told(found: tuple[float, float, float]) -> str:
-    return f"{found[1]:.3f} ({found[0]:.3f} to {found[2]:.3f})"
+def _told(found: Figure, digits: int) -> str:
+    return f"{found[1]:,.{digits}f} ({found[0]:,.{digits}f} to {found[2]:,.{digits}f})"

@@ -23,7 +23,7 @@ __all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
 
 PINGS = 200
 LIKE = ("mongodb", "topology", "members", "engine", "cache_bytes", "tls", "write_concern", "redis", "cores",
-        "memory_bytes", "indexes", "profile")  # fmt: skip
+        "memory_bytes", "indexes", "leads", "trial_documents", "profile")  # fmt: skip
 """Facts that must agree before two runs may be compared."""
 
 
@@ -65,6 +65,7 @@ def disclose(place: Place, filled: Leads) -> Disclosure:
         "redis_persistence": _persistence(place.redis),
         "indexes": len(list(filled.list_indexes())) - 1,
         "leads": filled.estimated_document_count(),
+        "trial_documents": settings.bench_documents,
         "profile": settings.profile,
         "endpoints": place.endpoints.source,
         "cores": os.cpu_count(),
@@ -133,7 +134,8 @@ _MEANING = {
     "write_concern": "write concern really sent (from command monitoring)",
     "pool": "connection pool as the driver holds it",
     "redis": "Redis server", "redis_maxmemory": "Redis maxmemory, bytes", "redis_persistence": "Redis persistence",
-    "indexes": "indexes on the measured collection", "leads": "leads in it", "profile": "profile",
+    "indexes": "indexes on the measured collection", "leads": "leads in it",
+    "trial_documents": "documents a trial of inserts", "profile": "profile",
     "endpoints": "whose servers", "cores": "cores of this machine", "memory_bytes": "memory of this machine, bytes",
     "machine": "this machine", "load_average": "load of this machine in the last minute", "python": "Python",
     "pymongo": "PyMongo", "redis_py": "redis-py",

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["Difference", "Interval", "difference", "interval", "unpaired"]
+__all__ = ["STUDENT", "Difference", "Interval", "difference", "interval"]
 
 RESAMPLES = 20_000
 LEVEL = 0.95
@@ -82,25 +82,6 @@ def interval(values: Sequence[float], *, seed: int = 0) -> Interval:
     tail = _tail(rounds)
     low, high = np.quantile(sample[drawn].mean(axis=1), [tail, 1 - tail])
     return Interval(mean=float(sample.mean()), low=float(low), high=float(high), rounds=rounds)
-
-
-def unpaired(before: Sequence[float], after: Sequence[float], *, seed: int = 0) -> Difference:
-    """The same for rounds that did not run beside each other, as those of two runs: every round against every mean.
-
-    Raises ValueError for no values or a mean of zero.
-    """
-    first, second = interval(before, seed=seed), interval(after, seed=seed + 1)
-    if not first.mean:
-        raise ValueError("a mean of zero cannot be compared")
-    ratio = Interval(mean=second.mean / first.mean, low=None, high=None, rounds=min(first.rounds, second.rounds))
-    if first.low is not None and first.high is not None and second.low is not None and second.high is not None:
-        ratio = Interval(
-            mean=ratio.mean,
-            low=second.low / first.high,
-            high=second.high / first.low if first.low > 0 else None,
-            rounds=ratio.rounds,
-        )
-    return Difference(before=first, after=second, ratio=ratio, shown=not first.overlaps(second))
 
 
 def _tail(rounds: int) -> float:

@@ -38,6 +38,9 @@ NAME = "leadbook"
 ELECTION_TIMEOUT_MS = 2000
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
+OPLOG_MB = 4096
+"""Upper bound; the file grows with what is written. A thorough run writes about 2 GB within minutes, and an oplog that
+it fills has a window of minutes, which would say nothing about a server in use."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 ALWAYS_ALLOWED = ("lead_generation",)
 """Databases that the application may use besides the settings' own: the task book's name."""
@@ -111,7 +114,7 @@ def _member_configuration(data: Path, number: int, port: int, cache_gb: float) -
                 "allowConnectionsWithoutCertificates": True,
             },
         },
-        "replication": {"replSetName": NAME, "oplogSizeMB": 990},
+        "replication": {"replSetName": NAME, "oplogSizeMB": OPLOG_MB},
         "security": {"keyFile": str(data / "keyfile"), "authorization": "enabled"},
         "storage": {
             "dbPath": str(data / f"mongod-{number}"),
