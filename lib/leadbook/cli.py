@@ -298,7 +298,7 @@ def compare(
     found = comparing.compare_runs(*runs)
     table = Table(title=f"benchmarks of {len(runs)} runs", caption=found.method)
     for name in comparing.COLUMNS:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=22 if name == "name" else None)
     for row in found.rows:
         table.add_row(*(getattr(row, name) for name in comparing.COLUMNS))
     out.print(table)
