@@ -26,8 +26,8 @@ __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 T = TypeVar("T")
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
-INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 1_600, 1.0
-CHECK_SIZE, FINDS_PER_SECOND = 10, 32
+INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0
+CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
 NOBODY = "redis://127.0.0.1:1/0"
 REFUSED = "the load test is not approved for this profile"
@@ -203,10 +203,10 @@ class Loader:
                            stored=collection.count_documents({}),
                            per_source={str(one["_id"]): int(one["n"]) for one in grouped})  # fmt: skip
 
-    def mixed(self, *, known: int = 10_000) -> Mixed:
+    def mixed(self, *, known: int = 5_000) -> Mixed:
         """Everything at once at the target rates, open loop: inserts, duplicate checks by Redis and MongoDB, finds.
 
-        Latency targets are judged at the rates that are asked for: 1,000 documents/s, and 1,600 keys/s of each store
+        Latency targets are judged at the rates that are asked for: 1,000 documents/s, and 2,000 keys/s of each store
         until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
         """
         settings = self.place.settings

@@ -25,7 +25,7 @@ from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "Trial", "cache", "checks", "pool", "redis_lookups", "table", "writers"]
 
-MORE_WRITERS, DOCUMENTS, BATCH = 8, 2_000, 250
+MORE_WRITERS, DOCUMENTS, BATCH = 8, 1_000, 125
 LOOKUPS = 1_000
 BURST = 20
 
