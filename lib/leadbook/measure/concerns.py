@@ -24,8 +24,8 @@ __all__ = ["CONCERNS", "Concern", "Concerns", "Loss", "Price", "checks", "loss",
 Document = dict[str, Any]
 DUPLICATES, BATCH = 10, 100
 SETTLE_SECONDS = 10.0
-MORE_ROUNDS = 2
-"""Rounds are twice as many and half as long: intervals shrink more by rounds than by documents."""
+MORE_ROUNDS = 1.5
+"""Rounds are more by half and half as long: intervals shrink more by rounds than by documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def measure(place: Place, *, seed: int = 2) -> Concerns:
         own = loss(place, collection, configured)
         rounds = interleaved(
             {concern.name: partial(_trial, place, collection, concern) for concern in CONCERNS},
-            rounds=MORE_ROUNDS * place.settings.bench_rounds,
+            rounds=round(MORE_ROUNDS * place.settings.bench_rounds),
             warm_up=0,  # the losses before it have warmed everything up
             seed=seed,
         )
@@ -155,7 +155,7 @@ def measure(place: Place, *, seed: int = 2) -> Concerns:
 def _trial(place: Place, collection: Leads, concern: Concern) -> tuple[float, float, int]:
     """Documents/s until returned and until readable, and how many did not arrive."""
     size = place.settings.batch_size
-    documents = place.documents(max(place.settings.bench_documents // MORE_ROUNDS, size))
+    documents = place.documents(max(place.settings.bench_documents // 2, size))
     target, before = concern.of(collection), collection.count_documents({})
     place.settle()
     started = time.perf_counter()

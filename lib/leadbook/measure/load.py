@@ -161,11 +161,11 @@ class Loader:
                               stored=collection.count_documents({}))  # fmt: skip
 
     def matrix(self) -> tuple[InsertLoad, ...]:
-        """Every number of records with every number of writers of the settings."""
-        settings = self.place.settings
-        return tuple(self.insert(records, writers)
-                     for records in numbers("load_records", settings.load_records)
-                     for writers in numbers("load_writers", settings.load_writers))  # fmt: skip
+        """Every number of records with the first number of writers of the settings, and the largest with all."""
+        records = numbers("load_records", self.place.settings.load_records)
+        first, *others = numbers("load_writers", self.place.settings.load_writers)
+        pairs = [(count, first) for count in records] + [(max(records), writers) for writers in others]
+        return tuple(self.insert(count, writers) for count, writers in pairs)
 
     def control(self) -> Outcome:
         """The no-op control: the same processes and threads encode documents and send nothing."""

@@ -71,7 +71,7 @@ def measure(place: Place, *, seed: int = 6) -> References:
 
 
 def _inserts(place: Place, seed: int) -> Difference:
-    count = max(place.settings.bench_documents, BATCH)
+    count = max(place.settings.bench_documents // 2, BATCH)
     with place.scratch("reference") as collection:
 
         def bare() -> float:
