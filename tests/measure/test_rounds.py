@@ -27,3 +27,10 @@ def test_the_canary_tells_a_noisy_host_from_a_quiet_one():
     assert calm.noisy is False
     assert wild.noisy is True
     assert Canary().noisy is None, "nothing measured is not quiet"
+
+
+def test_each_trial_begins_with_the_call_before_it():
+    calls = []
+    variants = {name: lambda name=name: calls.append(name) for name in "ab"}
+    interleaved(variants, rounds=2, before=lambda: calls.append("before"))
+    assert calls[::2] == ["before"] * 6 and sorted(calls[1::2]) == ["a", "a", "a", "b", "b", "b"]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.intervals import STUDENT, interval
+from leadbook.measure.intervals import interval, student
 
 __all__ = ["COLUMNS", "Comparison", "Row", "compare", "compare_runs", "facts_of", "unlike"]
 
@@ -173,8 +173,7 @@ def _noise(logs: Sequence[float]) -> float:
     count = len(logs)
     if count < ENOUGH:
         return RUN_TO_RUN
-    student = STUDENT[min(count - 2, len(STUDENT) - 1)]
-    return math.exp(student * statistics.stdev(logs) * (1 + 1 / count) ** 0.5)
+    return math.exp(student(count) * statistics.stdev(logs) * (1 + 1 / count) ** 0.5)
 
 
 def _within(ratio: float, drift: float | None) -> bool:

@@ -139,6 +139,7 @@ def measure(place: Place, *, seed: int = 2) -> Concerns:
             rounds=round(MORE_ROUNDS * place.settings.bench_rounds),
             warm_up=0,  # the losses before it have warmed everything up
             seed=seed,
+            before=place.settle,
         )
     made = tuple(
         Price(
@@ -157,7 +158,6 @@ def _trial(place: Place, collection: Leads, concern: Concern) -> tuple[float, fl
     size = place.settings.batch_size
     documents = place.documents(max(place.settings.bench_documents // 2, size))
     target, before = concern.of(collection), collection.count_documents({})
-    place.settle()
     started = time.perf_counter()
     for at in range(0, len(documents), size):
         target.insert_many(documents[at : at + size], ordered=concern.ordered)

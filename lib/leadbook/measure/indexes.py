@@ -118,7 +118,8 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
         for number, (name, indexes) in enumerate(shapes.items()):
             scratch = stack.enter_context(place.scratch(f"index{number}", indexes=indexes))
             variants[name] = partial(_micros, place, scratch.with_options(write_concern=WriteConcern(w=1)))
-        rounds = interleaved(variants, rounds=MORE_ROUNDS * place.settings.bench_rounds, seed=seed)
+        count = MORE_ROUNDS * place.settings.bench_rounds
+        rounds = interleaved(variants, rounds=count, seed=seed, before=place.settle)
     base = rounds[NONE]
     return {
         name: IndexPrice(
@@ -132,7 +133,6 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
 
 def _micros(place: Place, collection: Leads) -> float:
     documents = place.documents(max(1, place.settings.bench_documents // SLICES))
-    place.settle()
     started = time.perf_counter()
     collection.insert_many(documents, ordered=False)
     return (time.perf_counter() - started) * 1e6 / len(documents)

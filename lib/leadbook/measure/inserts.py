@@ -162,7 +162,6 @@ def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) ->
 
         def trial(batch: int, ordered: bool) -> Trial:
             documents = place.documents(singles if batch == 1 else max(settings.bench_documents, batch))
-            place.settle()
             canary.sing()
             return insert_batches(collection, documents, batch, ordered=ordered)
 
@@ -171,7 +170,7 @@ def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) ->
         variants: dict[str, Callable[[], Trial]] = {
             f"{batch}/{ordered}": partial(trial, batch, ordered) for batch, ordered in shapes
         }
-        found = interleaved(variants, rounds=settings.bench_rounds, warm_up=0, seed=seed)
+        found = interleaved(variants, rounds=settings.bench_rounds, warm_up=0, seed=seed, before=place.settle)
         return Inserts(
             series=tuple(
                 Series(batch=batch, ordered=ordered, trials=tuple(found[f"{batch}/{ordered}"]))

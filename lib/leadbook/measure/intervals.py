@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["STUDENT", "Difference", "Interval", "difference", "interval"]
+__all__ = ["Difference", "Interval", "difference", "interval", "student"]
 
 RESAMPLES = 20_000
 LEVEL = 0.95
@@ -86,9 +86,12 @@ def interval(values: Sequence[float], *, seed: int = 0) -> Interval:
 
 def _tail(rounds: int) -> float:
     """The share of the bootstrap distribution cut off on each side, for that many rounds."""
-    normal = NormalDist()
-    student = STUDENT[rounds - 2] if rounds - 2 < len(STUDENT) else normal.inv_cdf(0.5 + LEVEL / 2)
-    return normal.cdf(-student * (rounds / (rounds - 1)) ** 0.5)
+    return NormalDist().cdf(-student(rounds) * (rounds / (rounds - 1)) ** 0.5)
+
+
+def student(rounds: int) -> float:
+    """Student's t at 97.5 % for that many values (two or more), the factor of a two-sided 95 % interval."""
+    return STUDENT[rounds - 2] if rounds - 2 < len(STUDENT) else NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 def difference(before: Sequence[float], after: Sequence[float], *, seed: int = 0) -> Difference:

@@ -84,7 +84,7 @@ def steps(
     seconds = loader.place.settings.open_loop_seconds
     batch = 50
     rates = sorted({float(DOCUMENTS_PER_SECOND), *(round(capacity * part, -2) for part in fractions)} - {0.0})
-    slow = step(loader, "833 leads/hour", LEADS_PER_HOUR / 3_600, batch=1, seconds=seconds if seconds >= 5 else 0.5)
+    slow = step(loader, "833 leads/hour", LEADS_PER_HOUR / 3_600, batch=1, seconds=seconds)
     return (slow, *(step(loader, f"{rate:,.0f}/s", rate, batch=batch, seconds=seconds) for rate in rates))
 
 

@@ -76,18 +76,16 @@ def _inserts(place: Place, seed: int) -> Difference:
 
         def bare() -> float:
             documents = place.documents(count)
-            place.settle()
             started = time.perf_counter()
             for at in range(0, count, BATCH):
                 collection.insert_many(documents[at : at + BATCH], ordered=False)
             return count / (time.perf_counter() - started)
 
         def ours() -> float:
-            documents = place.documents(count)
-            place.settle()
-            return insert_batches(collection, documents, BATCH, ordered=False).rate
+            return insert_batches(collection, place.documents(count), BATCH, ordered=False).rate
 
-        found = interleaved({"bare": bare, "ours": ours}, rounds=place.settings.bench_rounds, seed=seed)
+        variants = {"bare": bare, "ours": ours}
+        found = interleaved(variants, rounds=place.settings.bench_rounds, seed=seed, before=place.settle)
     return difference(found["bare"], found["ours"], seed=seed)
 
 

@@ -19,9 +19,15 @@ def order_of(names: list[str], round_number: int, seed: int) -> list[str]:
 
 
 def interleaved(
-    variants: Mapping[str, Callable[[], T]], *, rounds: int, warm_up: int = 1, seed: int = 0
+    variants: Mapping[str, Callable[[], T]],
+    *,
+    rounds: int,
+    warm_up: int = 1,
+    seed: int = 0,
+    before: Callable[[], None] | None = None,
 ) -> dict[str, list[T]]:
     """Results of each variant, one a round. The first `warm_up` rounds run but are not kept.
+    `before` is called before each trial: what one leaves behind must not be paid by the next.
 
     Interleaving spreads a host's drift over all variants; the shuffled order keeps one from always running after
     the same other. Raises ValueError for fewer than one round. An exception of a variant passes through.
@@ -31,6 +37,8 @@ def interleaved(
     results: dict[str, list[T]] = {name: [] for name in variants}
     for number in range(-warm_up, rounds):
         for name in order_of(list(variants), number, seed):
+            if before is not None:
+                before()
             made = variants[name]()
             if number >= 0:
                 results[name].append(made)
