@@ -12,9 +12,8 @@ import csv
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from bson import ObjectId
 from leadbook import connect, servers
 from leadbook.leads import pipeline, rehearsal, sample
 from leadbook.leads.clean import clean
+from leadbook.leads.limits import insert_in_batches
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import load_vendor, read_records
@@ -32,7 +32,7 @@ from leadbook.leads.workers import processes, warm
 from leadbook.schema.scratch import scratch, scratch_name
 from leadbook.settings import Settings
 
-__all__ = ["Files", "Round", "new_leads_only", "run", "scratch_site", "table"]
+__all__ = ["Files", "Round", "first_sightings", "ingested", "new_leads_only", "run", "scratch_site", "table"]
 
 WRITERS = (1, 2, 4)
 Files = Sequence[tuple[Path, str]]
@@ -60,13 +60,7 @@ def new_leads_only(files: Files, folder: Path) -> list[tuple[Path, str]]:
     seen: set[str] = set()
     made = []
     for path, name in files:
-        vendor, kept = load_vendor(name), []
-        for record in read_records(path, vendor):
-            cleaned = None if record.problem else clean(record.payload, vendor)
-            if cleaned is None or reject_reasons(cleaned.lead, cleaned) or cleaned.lead["linkedin_url"] in seen:
-                continue
-            seen.add(cleaned.lead["linkedin_url"])
-            kept.append(record.payload)
+        kept = [payload for payload, _ in first_sightings(path, name, seen)]
         made.append((folder / f"new-{path.name}", name))
         with made[-1][0].open("w", encoding="utf-8", newline="") as out:
             if path.suffix == ".csv":
@@ -76,6 +70,17 @@ def new_leads_only(files: Files, folder: Path) -> list[tuple[Path, str]]:
             else:
                 out.writelines(json.dumps(payload) + "\n" for payload in kept)
     return made
+
+
+def first_sightings(path: Path, vendor_name: str, seen: set[str]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Payload and cleaned lead of each valid record whose LinkedIn URL is not in `seen` yet; `seen` grows."""
+    vendor = load_vendor(vendor_name)
+    for record in read_records(path, vendor):
+        cleaned = None if record.problem else clean(record.payload, vendor)
+        if cleaned is None or reject_reasons(cleaned.lead, cleaned) or cleaned.lead["linkedin_url"] in seen:
+            continue
+        seen.add(cleaned.lead["linkedin_url"])
+        yield record.payload, cleaned.lead
 
 
 @contextmanager
@@ -92,28 +97,28 @@ def scratch_site(site: Site) -> Iterator[Site]:
                 database[rejected].drop()
 
 
+def ingested(there: Site, files: Files, pool: Executor) -> pipeline.PipelineResult:
+    """The files run through the pipeline by a warm pool. Raises RuntimeError unless every record has its outcome."""
+    wait(warm(pool, there.settings.writers, there))
+    sources = [pipeline.file_source(path, vendor) for path, vendor in files]
+    result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
+    if result.problem or result.ledger.failed:
+        raise RuntimeError(result.problem or "records failed")
+    return result
+
+
 def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.PipelineResult, list[dict[str, Any]]]:
     """A run into a scratch collection, and the documents that it stored."""
     with scratch_site(site) as there:
-        wait(warm(pool, there.settings.writers, there))
-        sources = [pipeline.file_source(path, vendor) for path, vendor in files]
-        result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
-        if result.problem or result.ledger.failed:
-            raise RuntimeError(result.problem or "records failed")
-        return result, list(there.tools().store.collection.find())
+        return ingested(there, files, pool), list(there.tools().store.collection.find())
 
 
 def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float:
     with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         fresh = [{**document, "_id": ObjectId()} for document in documents]
-        size = there.settings.batch_size
-        parts = [fresh[at : at + size] for at in range(0, len(fresh), size)]
         leads.find_one()
-        started = time.perf_counter()
-        with ThreadPoolExecutor(writers) as pool:
-            list(pool.map(lambda part: leads.insert_many(part, ordered=False), parts))
-        return len(fresh) / (time.perf_counter() - started)
+        return insert_in_batches(leads, fresh, there.settings.batch_size, writers).rate
 
 
 def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[Round]:
@@ -145,6 +150,7 @@ def table(rounds: Sequence[Round]) -> list[tuple[str, str]]:
         "pipeline, new leads only": _spread([one.new for one in rounds], "leads/s"),
         "pipeline over raw, round by round": _spread([one.share for one in rounds], "", digits=2),
         "pipeline, repeats and rejects among them": _spread([one.mixed_records for one in rounds], "records/s"),
+        "new leads stored of them": _spread([one.mixed for one in rounds], "leads/s"),
     }
     for stage in rounds[0].stages:
         said[f"stage {stage}, new leads only"] = _spread([one.stages[stage] for one in rounds], "us a record")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from pymongo.collection import Collection
 
 from leadbook import connect
 from leadbook.connect import CommandTrace
@@ -17,7 +18,7 @@ from leadbook.leads import sample
 from leadbook.leads.site import Site
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch
 
-__all__ = ["BatchRate", "Limits", "measure"]
+__all__ = ["BatchRate", "Limits", "insert_in_batches", "measure"]
 
 BATCHES = (100, 250, 500)
 
@@ -86,7 +87,7 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
             for batch, writers in plans if number % 2 else reversed(plans):
                 made = sample.documents(documents, seed=settings.sample_seed, start=start)
                 start += documents
-                trials[batch, writers].append(_timed(into[batch, writers], made, batch, writers))
+                trials[batch, writers].append(insert_in_batches(into[batch, writers], made, batch, writers))
         lost = sum(rounds * documents - collection.count_documents({}) for collection in into.values())
     sent = sorted({
         f"ordered: {str(command.ordered).lower()}, writeConcern: {dict(command.write_concern or {})}"
@@ -104,7 +105,10 @@ def _together(trials: Sequence[BatchRate]) -> BatchRate:
     )  # fmt: skip
 
 
-def _timed(collection: Any, documents: Sequence[dict[str, Any]], batch: int, writers: int) -> BatchRate:
+def insert_in_batches(
+    collection: Collection[dict[str, Any]], documents: Sequence[dict[str, Any]], batch: int, writers: int
+) -> BatchRate:
+    """Insert prepared documents, unordered, by `writers` threads. Raises pymongo's errors."""
     parts = [documents[at : at + batch] for at in range(0, len(documents), batch)]
 
     def insert(part: Sequence[dict[str, Any]]) -> float:

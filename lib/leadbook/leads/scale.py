@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,13 +20,11 @@ from bson import ObjectId
 
 from leadbook import connect, servers
 from leadbook.leads import pipeline, rehearsal, sample
-from leadbook.leads.benchmark import Files, scratch_site
-from leadbook.leads.clean import clean
-from leadbook.leads.rules import reject_reasons
+from leadbook.leads.benchmark import Files, first_sightings, ingested, scratch_site
+from leadbook.leads.limits import insert_in_batches
 from leadbook.leads.score import Rules, now_ms, stamp
 from leadbook.leads.site import Site
-from leadbook.leads.vendors import load_vendor, read_records
-from leadbook.leads.workers import processes, warm
+from leadbook.leads.workers import processes
 from leadbook.settings import Settings
 from leadbook.ticker import Ticker
 
@@ -103,46 +99,30 @@ def _cost(result: pipeline.PipelineResult) -> float:
 
 def _pipeline(site: Site, files: Files) -> pipeline.PipelineResult:
     with scratch_site(site) as there, processes(there.settings.writers) as pool:
-        wait(warm(pool, there.settings.writers, there))
-        sources = [pipeline.file_source(path, vendor) for path, vendor in files]
-        result = pipeline.run(sources, there, executor=pool, workers=there.settings.writers)
-        if result.problem or result.ledger.failed:
-            raise RuntimeError(result.problem or "records failed")
-        return result
+        return ingested(there, files, pool)
 
 
 def _raw(site: Site, files: Files) -> float:
     """Microseconds a document of `insert_many` by WRITERS threads."""
-    spent, count, size = 0.0, 0, site.settings.batch_size
+    spent, count = 0.0, 0
     prepared = _documents(site, files)
-    with (
-        scratch_site(site) as there,
-        connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client,
-        ThreadPoolExecutor(WRITERS) as pool,
-    ):
+    with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         while chunk := list(islice(prepared, CHUNK)):
-            parts = [chunk[at : at + size] for at in range(0, len(chunk), size)]
-            started = time.perf_counter()
-            list(pool.map(lambda part: leads.insert_many(part, ordered=False), parts))
-            spent, count = spent + time.perf_counter() - started, count + len(chunk)
+            one = insert_in_batches(leads, chunk, site.settings.batch_size, WRITERS)
+            spent, count = spent + one.seconds, count + one.documents
     return 1e6 * spent / count
 
 
 def _documents(site: Site, files: Files) -> Iterator[dict[str, Any]]:
     """The leads of the files as the pipeline would store them at first sight."""
     rules, urls, mails = Rules.of(site.settings), set[str](), set[str]()
-    for path, name in files:
-        vendor = load_vendor(name)
-        for record in read_records(path, vendor):
-            cleaned = None if record.problem else clean(record.payload, vendor)
-            if cleaned is None or reject_reasons(cleaned.lead, cleaned) or cleaned.lead["linkedin_url"] in urls:
-                continue
-            urls.add(cleaned.lead["linkedin_url"])
-            if cleaned.lead.get("email") in mails:
-                del cleaned.lead["email"]
-            mails |= {cleaned.lead["email"]} if "email" in cleaned.lead else set()
-            yield {"_id": ObjectId(), **stamp(cleaned.lead, rules, now_ms())}
+    for path, vendor in files:
+        for _, lead in first_sightings(path, vendor, urls):
+            if lead.get("email") in mails:
+                del lead["email"]
+            mails |= {lead["email"]} if "email" in lead else set()
+            yield {"_id": ObjectId(), **stamp(lead, rules, now_ms())}
 
 
 @contextmanager
