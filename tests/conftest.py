@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import redis as redis_py
 
 from leadbook import connect, servers
+from leadbook.servers import binaries, replica_set
 from leadbook.settings import Settings
 
 SMALL = {
@@ -102,3 +104,15 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory, settings: Settings) ->
     yield start
     for folder in folders:
         servers.down(folder)
+
+
+@pytest.fixture
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a mongod that is no member of a replica set, without TLS or users."""
+    (port,) = replica_set.free_ports(1)
+    argv = [binaries.mongod(), "--dbpath", tmp_path_factory.mktemp("standalone"), "--port", port, "--bind_ip",
+            "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]  # fmt: skip
+    process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.DEVNULL)
+    yield f"mongodb://127.0.0.1:{port}/"
+    process.kill()
+    process.wait()

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -39,7 +38,6 @@ from leadbook.drills.restore import drop_restored, restore
 from leadbook.drills.verify import verify
 from leadbook.errors import InputFileError, RefusedError
 from leadbook.leads import sample
-from leadbook.servers import binaries
 
 EVERY_TYPE = {
     "double": 1.5, "nan": float("nan"), "infinity": float("-inf"), "minus zero": -0.0, "text": "Zoë \u202e\x00 𝛑",
@@ -291,24 +289,10 @@ def test_the_content_hash_ignores_order_and_nothing_else():
     assert len({of(b"a", b"b"), of(b"a"), of(b"a", b"a"), of(b"ab"), of()}) == 5
 
 
-@pytest.fixture
-def standalone(tmp_path_factory):
-    """A server of its own that is no replica set."""
-    folder = tmp_path_factory.mktemp("standalone")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [binaries.mongod(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"]
-    process = subprocess.Popen([*command, "--wiredTigerCacheSizeGB", "0.25"], stdout=subprocess.DEVNULL)
-    with MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=20_000) as client:
-        yield client["standalone"]
-    process.kill()
-    process.wait()
-
-
 def test_a_standalone_server_is_dumped_without_a_snapshot_and_says_so(standalone, tmp_path, settings):
-    standalone["leads"].insert_one({"a": 1})
-    made = back_up(standalone, ["leads"], tmp_path, settings)
+    with MongoClient(standalone) as client:
+        client["standalone"]["leads"].insert_one({"a": 1})
+        made = back_up(client["standalone"], ["leads"], tmp_path, settings)
     assert made.manifest.consistency == "none" and verify(made.path).sound
     checks = {check.id: check.verdict for check in recovery._dump_checks(made, verify(made.path))}
     assert checks["BKP-DMP-003"] == "warn"

@@ -1,6 +1,5 @@
 """Every document of an insert has a known outcome; what is in doubt is asked again and counted once."""
 
-import subprocess
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +11,6 @@ from leadbook import connect
 from leadbook.leads.filler import Filler
 from leadbook.leads.score import Rules
 from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
-from leadbook.servers import binaries, replica_set
 
 URL = "https://www.linkedin.com/in/"
 AT = datetime(2025, 1, 29, tzinfo=UTC)
@@ -169,17 +167,6 @@ def test_a_transaction_that_meets_another_change_changes_nothing(leads):
     assert not LeadStore(leads).together([*updates, UpdateOne({"linkedin_url": "gone"}, {"$set": {"phone": "+1"}})])
     assert leads.count_documents({"phone": "+1"}) == 0
     assert LeadStore(leads).together(updates) and leads.count_documents({"phone": "+1"}) == 9
-
-
-@pytest.fixture
-def standalone(tmp_path):
-    """Address of a mongod that is no member of a replica set."""
-    (port,) = replica_set.free_ports(1)
-    argv = [binaries.mongod(), "--dbpath", tmp_path, "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket"]
-    process = subprocess.Popen([*map(str, argv), "--wiredTigerCacheSizeGB", "0.25"], stdout=subprocess.DEVNULL)
-    yield f"mongodb://127.0.0.1:{port}/"
-    process.kill()
-    process.wait()
 
 
 def test_a_standalone_server_has_no_transactions(settings, standalone):
