@@ -141,6 +141,10 @@ class Settings(BaseModel):
     approve_load: bool = Field(True, description="approve the load test; production needs it, since it costs capacity")
     load_processes: int = Field(0, ge=0, le=64, description="processes that make the load, 0 for one a core")
     open_loop_seconds: float = Field(2.0, gt=0, description="length of each step of the open-loop test, s")
+    open_loop_percent: str = Field(
+        "50, 90, 130",
+        description="open-loop steps in per cent of the closed loop's rate, until one is missed",
+    )
     open_loop_in_flight: int = Field(32, ge=1, description="calls under way at once in the open-loop test, at most")
     monitor_seconds: float = Field(6.0, ge=1, description="length of the monitoring snapshot, s")
     validate_collection: Literal["full", "background", "off"] = Field(

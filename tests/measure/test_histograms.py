@@ -45,3 +45,12 @@ def test_an_impossible_latency_is_refused(wrong):
 def test_the_curve_ends_where_the_samples_end():
     steps = [percentile for percentile, _ in Latencies([0.001] * 1_000).curve()]
     assert steps[-1] == 99
+
+
+def test_the_mean_is_that_of_the_samples_and_of_the_library():
+    values = [0.000001, 0.0015, 0.0020, 0.25, 1.5, 59.0]
+    told = Latencies(values)
+    assert told.mean_ms == pytest.approx(sum(values) / len(values) * 1_000, rel=0.001)
+    assert told.mean_ms == pytest.approx(told._histogram.get_mean_value() / 1_000, rel=0.001)
+    assert Latencies([0.000002] * 3).mean_ms == 0.002, "a step of one microsecond has no middle to round to"
+    assert Latencies().mean_ms is None

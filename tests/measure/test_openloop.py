@@ -8,9 +8,10 @@ import time
 import pytest
 
 from leadbook import connect
+from leadbook.errors import ParameterError
 from leadbook.measure import openloop
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.load import Loader
+from leadbook.measure.load import InsertLoad, Loader
 from leadbook.measure.operations import Target
 from leadbook.measure.workers import Outcome, Task, run_tasks
 
@@ -75,27 +76,79 @@ def test_arrivals_are_a_poisson_process_of_known_number():
     assert len(poisson(0.23, 1.0)) == 1, "the sprint's rate gives one arrival at least"
 
 
-def step(rate, *, done, seconds=2.0, ended=2.0, skipped=0):
+def step(rate, latency=lambda due: 0.02, *, skipped=0, seconds=2.0):
+    """A step whose arrivals come evenly and are done `latency(due)` seconds after their moment."""
     planned = int(rate * seconds / 50)
-    outcome = Outcome(name=str(rate), planned=planned, done=done, began=0.0, ended=ended, skipped=skipped)
+    outcome = Outcome(name=str(rate), planned=planned, began=0.0, skipped=skipped)
+    for number in range(planned - skipped):
+        due = number * seconds / planned
+        outcome.ends.append((due + latency(due), 50, latency(due)))
+        outcome.done += 50
     outcome.service.extend([0.02] * 30)
-    return openloop.Step(name=f"{rate}/s", rate=rate, batch=50, seconds=seconds, outcome=outcome, stored=done)
+    return openloop.Step(name=f"{rate}/s", rate=rate, batch=50, seconds=seconds, outcome=outcome, stored=outcome.done)
 
 
 def test_the_knee_is_the_last_rate_that_was_kept_up_with():
-    good, late = step(1_000, done=2_000), step(2_000, done=4_000, ended=3.0)
-    skipped = step(3_000, done=5_000, skipped=20)
+    good, late = step(1_000), step(2_000, lambda due: 0.02 + 0.3 * due)
+    skipped = step(3_000, skipped=20)
     assert (good.kept_up, late.kept_up, skipped.kept_up) == (True, False, False)
     assert openloop.knee([skipped, good, late]) is good
     assert openloop.knee([good]) is None, "where all were kept up with, no knee was reached"
     assert openloop.knee([late, skipped]) is None
 
 
+@pytest.mark.parametrize("begins", [0.0, 0.5, 1.0, 1.6])
+def test_one_stall_is_no_backlog_wherever_it_falls(begins):
+    stalled = step(1_000, lambda due: 0.02 + (begins + 0.4 - due if begins <= due < begins + 0.4 else 0.0))
+    assert stalled.kept_up and stalled.backlog < 0.02
+
+
+@pytest.mark.parametrize(("beyond", "kept"), [(0.02, True), (0.05, True), (0.10, False), (0.50, False)])
+def test_a_rate_beyond_capacity_is_a_backlog_that_grows(beyond, kept):
+    assert step(4_000, lambda due: 0.02 + beyond * due).kept_up is kept
+
+
+def test_a_step_of_one_arrival_is_judged_by_it():
+    one = Outcome(name="one", planned=1, done=1, began=0.3, ends=[(0.31, 1, 0.01)])
+    one.service.record(0.01)
+    hourly = openloop.Step(name="833 leads/hour", rate=833 / 3_600, batch=1, seconds=2.0, outcome=one, stored=1)
+    assert hourly.kept_up
+    nothing = openloop.Step(name="x", rate=1.0, batch=1, seconds=2.0, outcome=Outcome(name="x", planned=1), stored=0)
+    assert not nothing.kept_up, "an arrival that was never done is no pass"
+
+
+def test_rates_rise_until_one_is_not_kept_up_with_and_the_target_is_always_offered(place, monkeypatch):
+    """Which rates are asked for; the steps themselves are stood in for."""
+    loader = Loader(place=place, crew=None, batch=100)
+
+    def offered(capacity, best, percent="50, 90, 130"):
+        def stood_in(loader, name, rate, *, batch, seconds):
+            return step(rate, lambda due: 0.02 + (0.5 * due if rate > capacity else 0.0))
+
+        monkeypatch.setattr(openloop, "step", stood_in)
+        place.settings = place.settings.model_copy(update={"open_loop_percent": percent})
+        return [one.rate for one in openloop.steps(loader, [load(20_000, best), load(10_000, 9 * best)])][1:]
+
+    assert offered(12_000, 10_000) == [1_000, 5_000, 9_000, 13_000]
+    assert offered(7_000, 10_000) == [1_000, 5_000, 9_000], "what lies beyond the first that is missed tells nothing"
+    assert offered(500, 10_000) == [1_000]
+    assert offered(300, 800) == [400, 700, 1_000], "the target is offered also where lower rates are missed"
+    with pytest.raises(ParameterError, match="open_loop_percent"):
+        offered(300, 800, percent="half")
+
+
+def load(records, rate):
+    outcome = Outcome(name="insert", done=records, began=0.0, ended=records / rate)
+    return InsertLoad(records=records, writers=10, batch=100, outcome=outcome, stored=records)
+
+
 def test_target_rates_are_offered_and_every_document_is_counted(place, scratches):
-    place.settings = place.settings.model_copy(update={"open_loop_seconds": 0.4, "load_processes": 1})
+    place.settings = place.settings.model_copy(
+        update={"open_loop_seconds": 0.4, "open_loop_percent": "50", "load_processes": 1}
+    )
     loader = Loader.of(place)
     try:
-        found = openloop.steps(loader, None, fractions=(0.5,))
+        found = openloop.steps(loader, None)
     finally:
         loader.close()
     assert [one.rate for one in found][1:] == [1_000, 2_000]

@@ -79,8 +79,19 @@ class Latencies:
 
     @property
     def mean_ms(self) -> float | None:
-        """Arithmetic mean in ms."""
-        return float(self._histogram.get_mean_value()) / 1e3 if self.count else None
+        """Arithmetic mean in ms, of the middles of the histogram's steps.
+
+        `HdrHistogram.get_mean_value` takes 30 ms for it; every row of every table asks.
+        """
+        if not self.count:
+            return None
+        histogram = self._histogram
+        total = 0.0
+        for index, count in enumerate(histogram.counts):
+            if count:
+                value = histogram.get_value_from_index(index)
+                total += count * (value + histogram.get_highest_equivalent_value(value)) / 2
+        return total / self.count / 1e3
 
     @property
     def worst_ms(self) -> float | None:

@@ -132,11 +132,15 @@ class Loader:
             self.problems[name] = error
             return None
 
-    def target(self, collection: Leads, *, redis: bool = True) -> Target:
-        """Where the processes send their work; without `redis` to a Redis that refuses connections."""
+    def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> Target:
+        """Where the processes send their work; without `redis` to a Redis that refuses connections.
+
+        `direct`: to the primary alone, so that one pool is opened and not one for every member.
+        """
         ends, settings = self.place.endpoints, self.place.settings
+        uri = self.place.primary_uri if direct else ends.mongodb_uri
         known = {name: value for name, value in settings.__dict__.items() if not name.startswith("_")}
-        return Target(mongodb_uri=ends.mongodb_uri, redis_url=ends.redis_url if redis else NOBODY, settings=known,
+        return Target(mongodb_uri=uri, redis_url=ends.redis_url if redis else NOBODY, settings=known,
                       database=settings.database, collection=collection.name, seed=settings.sample_seed)  # fmt: skip
 
     def run(self, target: Target, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, Outcome]:
@@ -181,7 +185,7 @@ class Loader:
         """Bulk inserts of five by `threads` of one process through one filled pool: enough check-outs for a p99."""
         task = Task(name="insert", kind="insert", threads=threads, size=5, calls=calls, options={"filled": True})
         with self.place.scratch("pool") as collection:
-            outcome = self.run(self.target(collection), [task], processes=1)["insert"]
+            outcome = self.run(self.target(collection, direct=True), [task], processes=1)["insert"]
             return InsertLoad(
                 records=outcome.sent, writers=threads, batch=5, outcome=outcome, stored=collection.count_documents({})
             )

@@ -122,16 +122,17 @@ class Place:
         `direct`: it speaks to the primary alone (not for `mongodb+srv`, where it speaks to all as usual).
         """
         settings = self.settings.model_copy(update=changed) if changed else self.settings
-        uri = self.endpoints.mongodb_uri
-        client = connect.mongodb(self._direct(uri) if direct else uri, settings, listeners=listeners)
+        uri = self.primary_uri if direct else self.endpoints.mongodb_uri
+        client = connect.mongodb(uri, settings, listeners=listeners)
         try:
             yield client
         finally:
             client.close()
 
-    def _direct(self, uri: str) -> str:
-        """`uri` with the primary as its only host."""
-        primary = self.mongodb.primary
+    @property
+    def primary_uri(self) -> str:
+        """The address with the primary as its only host, for pools of one server; `mongodb+srv` as it is."""
+        uri, primary = self.endpoints.mongodb_uri, self.mongodb.primary
         scheme, _, rest = uri.partition("://")
         authority, slash, path = rest.partition("/")
         if primary is None or scheme != "mongodb":

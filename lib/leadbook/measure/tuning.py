@@ -48,8 +48,9 @@ class Trial:
         return self.effect.shown and (self.effect.ratio.mean > 1) == (self.better == "higher")
 
 
-def _compared(rounds: int, before: Callable[[], float], after: Callable[[], float], seed: int) -> Difference:
-    found = interleaved({"before": before, "after": after}, rounds=rounds, seed=seed)
+def _compared(place: Place, before: Callable[[], float], after: Callable[[], float], seed: int) -> Difference:
+    trials = {"before": before, "after": after}
+    found = interleaved(trials, rounds=place.settings.bench_rounds, seed=seed, before=place.settle)
     return difference(found["before"], found["after"], seed=seed)
 
 
@@ -70,7 +71,7 @@ def writers(loader: Loader) -> Trial:
             )
             return loader.run(target, [task])["insert"].rate
 
-        effect = _compared(settings.bench_rounds, partial(rate, settings.writers), partial(rate, MORE_WRITERS), seed=11)
+        effect = _compared(place, partial(rate, settings.writers), partial(rate, MORE_WRITERS), seed=11)
     return Trial(
         name="writers at once",
         parameter="writers",
@@ -108,7 +109,7 @@ def redis_lookups(place: Place) -> Trial | None:
         after="MGET 100",
         unit="keys/s",
         better="higher",
-        effect=_compared(place.settings.bench_rounds, singles, batches, seed=12),
+        effect=_compared(place, singles, batches, seed=12),
     )
 
 
@@ -150,7 +151,7 @@ def cache(place: Place) -> Trial | None:
                 return len(documents) / (time.perf_counter() - started)
 
             with _restored(partial(_set_cache, place.admin, size)):
-                effect = _compared(place.settings.bench_rounds, partial(rate, size), partial(rate, 2 * size), seed=14)
+                effect = _compared(place, partial(rate, size), partial(rate, 2 * size), seed=14)
     except (PyMongoError, KeyError):
         return None
     return Trial(

@@ -22,7 +22,7 @@ __all__ = ["Crew", "Outcome", "Task", "crew", "run_tasks"]
 
 SWITCH_SECONDS = 0.0005
 """How soon a thread gives Python's lock away (default 5 ms): waiting for it must not be taken for the server's time."""
-READY_SECONDS, PATIENCE = 0.1, 60.0
+READY_SECONDS, PATIENCE = 0.04, 60.0
 """From the last process being ready to the common start; how long to wait for the last one."""
 
 
