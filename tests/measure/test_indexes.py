@@ -58,4 +58,7 @@ def test_every_index_gets_a_price(place, scratches):
     assert 0 < found.selectivity["idx_linkedin_url_unique"] < 0.01 < found.selectivity["idx_is_qualified"]
     verdicts = {check.id: check.verdict.value for check in indexes.checks(found)}
     assert verdicts == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
+    assert all(price.cost.low is not None for price in found.prices.values()), "ten rounds tell an interval"
+    shown = indexes.table(found).set_index("index")["cost_us"]
+    assert shown["none"] == "" and all(" to " in text for name, text in shown.items() if name != "none")
     assert scratches() == [filled.name]

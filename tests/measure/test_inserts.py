@@ -21,7 +21,7 @@ def test_duplicates_are_missing_and_not_acknowledged(place):
 
 @pytest.fixture
 def measured(place, monkeypatch):
-    monkeypatch.setattr(inserts, "SINGLES_IN_ALL", 40)
+    monkeypatch.setattr(inserts, "SINGLES_IN_ALL", (40, 1))
     return inserts.measure(place, batches=(100, 250, 500))
 
 

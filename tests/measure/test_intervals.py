@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leadbook.measure.intervals import difference, interval
+from leadbook.measure.intervals import difference, interval, median_interval
 
 
 def test_ninety_five_percent_intervals_of_five_rounds_cover_the_true_mean_about_that_often():
@@ -49,3 +49,30 @@ def test_unpaired_rounds_are_refused():
         difference([1, 2], [1])
     with pytest.raises(ValueError, match="zero"):
         difference([0, 2], [1, 1])
+
+
+def test_a_large_effect_is_told_in_times():
+    found = difference([100, 101, 99, 100], [5_400, 5_500, 5_300, 5_450])
+    assert found.text().startswith("54 times (5")
+    assert difference([5_400, 5_500, 5_300], [100, 101, 99]).text().startswith("-98 % (")
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_claims_and_is_not_moved_by_a_few_delays():
+    source = np.random.default_rng(11)
+    for rounds in (6, 8, 20, 40):
+        covered = 0
+        for _ in range(500):
+            values = source.exponential(1.0, size=rounds)
+            values[source.random(rounds) < 0.02] += 1_000
+            found = median_interval(values.tolist())
+            covered += found.low <= np.log(2) * 1.02 and found.high >= np.log(2)
+        assert covered / 500 >= 0.93, rounds
+    quiet = median_interval([*[1.0] * 18, 900.0, 800.0])
+    assert (quiet.middle, quiet.low, quiet.high, quiet.rounds) == (1.0, 1.0, 1.0, 20)
+
+
+def test_five_rounds_tell_no_interval_of_a_median():
+    assert median_interval([1, 2, 3, 4, 5]).low is None
+    assert (median_interval([1, 2, 3, 4, 5, 6]).low, median_interval([1, 2, 3, 4, 5, 6]).high) == (1, 6)
+    with pytest.raises(ValueError, match="finite"):
+        median_interval([])

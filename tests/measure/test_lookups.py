@@ -7,10 +7,10 @@ from leadbook.measure import finds, lookups
 
 @pytest.fixture(autouse=True)
 def few_calls(monkeypatch):
-    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", 60)
-    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", 10)
-    monkeypatch.setattr(finds, "FINDS_IN_ALL", 20)
-    monkeypatch.setattr(finds, "COUNTS_IN_ALL", 10)
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (60, 1))
+    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (10, 1))
+    monkeypatch.setattr(finds, "FINDS_IN_ALL", (20, 1))
+    monkeypatch.setattr(finds, "COUNTS_IN_ALL", (10, 1))
 
 
 def test_every_answer_is_right_and_no_key_stays(place, clean_redis):
@@ -34,6 +34,9 @@ def test_every_filter_uses_an_index_and_a_missing_one_is_noticed(place):
     filled = place.keep("finds", 400)
     filled.drop_index("idx_job_title")
     found = finds.measure(place, filled)
+    state = finds.queries(filled)["location_state"]
+    matching = {one.name: one.matching for one in found}
+    assert matching["count location_state"] == filled.count_documents(state) < matching["count all"] == 400
     checks = {check.id: check for check in finds.checks(found, place.settings)}
     assert checks["BCH-FND-002"].verdict.value == "fail"
     assert "job_title" in checks["BCH-FND-002"].evidence

@@ -31,6 +31,12 @@ def test_a_cell_shows_each_kind_of_value(value, text):
     assert tables.cell(value) == text
 
 
+def test_a_long_identifier_may_break_and_nothing_else_may():
+    assert tables.cell("storage.wiredTiger.engineConfig.cacheSizeGB").count("<wbr>") == 3
+    assert "<wbr>" not in tables.cell("idx_email and a.b, 12.5 ms of https, and so on for longer than 20 characters")
+    assert tables.cell("<b>a_very_long_identifier_indeed</b>").startswith("&lt;b&gt;a_<wbr>very_")
+
+
 def test_a_table_has_a_caption_explained_columns_and_aligned_numbers():
     frame = pd.DataFrame({"name": ["a<b"], "rate": [1.5], "verdict": ["fail"]}, index=["row"])
     html = tables.render(frame, "Rates & more", {"rate": "documents/s", "absent": "not shown"})

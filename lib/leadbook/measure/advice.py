@@ -54,7 +54,7 @@ def advise(
     """
     found = [_batch_size(settings, benchmarks), _write_concern(settings, benchmarks)]
     found += [_of_trial(trial) for trial in trials if trial is not None]
-    found += [_max_pool(settings, benchmarks), _rate(steps), *_indexes(benchmarks)]
+    found += [_max_pool(settings, benchmarks), _rate(steps), *_indexes(settings, benchmarks)]
     return [one for one in found if one is not None]
 
 
@@ -97,9 +97,8 @@ def _write_concern(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice 
 
 def _of_trial(trial: Trial) -> Advice:
     known = trial.parameter in Settings.model_fields
-    evidence = (
-        f"{trial.before}: {trial.effect.before.text(trial.unit, 1)}; {trial.after}: {trial.effect.after.text('', 1)}"
-    )
+    before, after = trial.measured
+    evidence = f"{trial.before}: {before} {trial.unit}; {trial.after}: {after}"
     return Advice(
         parameter=trial.parameter,
         current=trial.before,
@@ -142,7 +141,7 @@ def _rate(steps: Sequence[Step] | None) -> Advice | None:
     )
 
 
-def _indexes(benchmarks: Mapping[str, Any]) -> list[Advice]:
+def _indexes(settings: Settings, benchmarks: Mapping[str, Any]) -> list[Advice]:
     return [
         Advice(
             parameter=f"index {one['index']}",
@@ -151,7 +150,7 @@ def _indexes(benchmarks: Mapping[str, Any]) -> list[Advice]:
             in_profile=False,
             effect=one["effect"],
             evidence=f"its keys begin {one['covered_by']}, which answered {one['query']} while it "
-            f"was hidden; shell: db.performance_marketers.hideIndex('{one['index']}')",
+            f"was hidden; shell: db.{settings.collection}.hideIndex('{one['index']}')",
         )
         for one in benchmarks.get("hidden_indexes") or ()
         if one["effect"] == "no difference shown"

@@ -52,7 +52,7 @@ class Benchmarks:
         worst = [value for threads, value in told.items() if value is not None and threads not in client_bound]
         return {
             "insert_rate": best.rate.low,
-            "insert_rate_mean": best.rate.mean,
+            "insert_rate_mean": best.rate.middle,
             "best_batch_size": best.batch,
             "single_insert_p99_ms": self.inserted.get(1).latencies.summary().judged[1],
             "duplicate_check_redis_p99_ms": redis.latencies.summary().judged[1] if redis else None,
@@ -117,8 +117,8 @@ class Benchmarks:
         share = 100 * indexed / len(planned) if planned else None
         return "\n\n".join([
             "### Duplicate checks\n\nRedis first; a miss, an error or no Redis means *unknown*, and MongoDB's unique "
-            "index decides: `db.performance_marketers.find({linkedin_url: url}, {_id: 1}).limit(1)`. A key is written "
-            "only after the insert was acknowledged.",
+            f"index decides: `db.{self.settings.collection}.find({{linkedin_url: url}}, {{_id: 1}}).limit(1)`. A key "
+            "is written only after the insert was acknowledged.",
             frame_table(lookups_.table(self.lookups)),
             f"### Finds and counts\n\nOf {len(planned)} filters {number(share, '%')} were answered by an index, "
             f"among {self.lookups.stored:,} leads.",
@@ -138,7 +138,7 @@ class Benchmarks:
     def _indexes(self) -> str:
         return "\n\n".join([
             "Insert cost of each index alone and of all, against none. An index is hidden and its query timed before "
-            "anyone thinks of dropping it: `db.performance_marketers.hideIndex(name)`.",
+            f"anyone thinks of dropping it: `db.{self.settings.collection}.hideIndex(name)`.",
             frame_table(indexes_.table(self.prices)),
             pipe_table(["hidden index", "query", "answered then by", "effect on the query"],
                        [[one.index, one.query, one.plan, one.effect.text()] for one in self.prices.hidden]),

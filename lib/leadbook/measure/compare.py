@@ -144,8 +144,8 @@ def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Figure]:
     found: dict[tuple[str, str], Figure] = {}
     for name, rates in facts["rates_by_round"].items():
         rate = interval(rates)
-        if rate.low is not None and rate.high is not None and rate.mean > 0:
-            found[name, "documents/s"] = (rate.low, rate.mean, rate.high)
+        if rate.low is not None and rate.high is not None and rate.middle > 0:
+            found[name, "documents/s"] = (rate.low, rate.middle, rate.high)
     for name, text in (facts.get("histograms") or {}).items():
         median = Latencies.decoded(text).percentile_interval(50)
         if median is not None and median[1] > 0:

@@ -214,9 +214,8 @@ def prices(concerns: Concerns) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "write concern": price.concern.name,
-            "documents_per_s": round(price.rate.mean),
-            "interval": price.rate.text(),
-            "returned_per_s": round(interval(price.returned).mean),
+            "documents_per_s": price.rate.text(),
+            "returned_per_s": round(interval(price.returned).middle),
             "against_majority": "" if price is dearest else difference(dearest.readable, price.readable).text(),
             "may lose": price.concern.risk,
         }
@@ -225,8 +224,7 @@ def prices(concerns: Concerns) -> pd.DataFrame:
 
 
 PRICE_COLUMNS = {
-    "documents_per_s": "documents/s until a count found them all, mean over rounds",
-    "interval": "the same with its 95 % bootstrap interval",
+    "documents_per_s": "documents/s until a count found them all, mean over rounds with 95 % bootstrap interval",
     "returned_per_s": "documents/s until the driver returned; w: 0 returns before anything is stored",
     "against_majority": "against majority, by the time until readable; overlapping intervals show no difference",
     "may lose": "what can be gone although no error was seen",
@@ -267,7 +265,7 @@ def bars(concerns: Concerns) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "name": price.concern.name,
-            "mean": price.rate.mean,
+            "mean": price.rate.middle,
             "low": price.rate.low,
             "high": price.rate.high,
             "acknowledged": waited[price.concern.name],

@@ -14,14 +14,15 @@ from leadbook.checks import Check, judge
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.lookups import plan_of
 from leadbook.measure.place import Leads, Place
-from leadbook.measure.rounds import interleaved
+from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "Find", "checks", "measure", "queries", "table"]
 
 PAGE = 100
 """Documents fetched a find: a page of a list, as the queries of the task book are used."""
-FINDS_IN_ALL, COUNTS_IN_ALL = 200, 50
+FINDS_IN_ALL, COUNTS_IN_ALL = (200, 50), (50, 13)
+"""Calls in all rounds, and in each, at least: a p95 is told from 200 on, and more rounds are to tell more."""
 
 Document = dict[str, Any]
 
@@ -67,18 +68,21 @@ def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ..
     }
     number = place.settings.bench_rounds
     timed = {
-        name: partial(_timed, call, -(-(FINDS_IN_ALL if name.startswith("find") else COUNTS_IN_ALL) // number))
+        name: partial(
+            _timed, call, calls_a_round(number, *(FINDS_IN_ALL if name.startswith("find") else COUNTS_IN_ALL))
+        )
         for name, call in variants.items()
     }
     rounds = interleaved(timed, rounds=number, seed=seed)
     found = []
     for name, times in rounds.items():
         query = filters.get(name.removeprefix("find ")) if name.startswith("find ") else None
+        counted = filters.get(name.removeprefix("count ").removeprefix("find "), {})
         found.append(
             Find(
                 name=name,
                 latencies=Latencies().merge(*(Latencies(one) for one in times)),
-                matching=collection.count_documents(query if query is not None else {}),
+                matching=collection.count_documents(counted),
                 plan=plan_of(collection, query) if query is not None else None,
             )
         )

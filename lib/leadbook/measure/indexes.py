@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 import pandas as pd
-from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 
 from leadbook.checks import Check, judge, warned
-from leadbook.measure.intervals import Difference, Interval, difference, interval
+from leadbook.measure.intervals import Difference, Interval, difference, median_interval
 from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import interleaved
 from leadbook.schema import INDEXES, IndexSpec
@@ -37,8 +37,8 @@ NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS = 40
-SLICES, MORE_ROUNDS = 5, 2
-"""Trials are a fifth as long and rounds twice as many: microseconds are small beside a host's drift, so
+SLICES, MORE_ROUNDS = 5, 5
+"""Trials are a fifth as long and rounds five times as many: microseconds are small beside a host's drift, so
 variants alternate quickly."""
 
 
@@ -52,8 +52,11 @@ class IndexPrice:
 
     @property
     def cost(self) -> Interval:
-        """Extra microseconds a document against no index, with interval, rounds paired."""
-        return interval(self.against_none)
+        """Extra microseconds a document against no index: the median over paired rounds, with interval.
+
+        A batch now and then waits milliseconds for a checkpoint, whatever its indexes: no matter of their price.
+        """
+        return median_interval(self.against_none)
 
     @property
     def shown(self) -> bool:
@@ -102,7 +105,7 @@ def measure(place: Place, filled: Leads, leads: Leads | None = None, *, seed: in
     """Insert cost without indexes, with each alone, and with all; then hide each redundant one and time its query.
 
     `filled` holds enough leads for the finds.  `leads` is the real collection, read for `$indexStats` only.
-    Writes with `w: 1`, so that replication's waiting does not drown microseconds.
+    Writes wait for the server alone (`Place.lone`), so that replication does not drown microseconds.
     """
     prices = _insert_prices(place, seed)
     hidden, problem = _hide_all(place, filled)
@@ -116,10 +119,11 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
     with contextlib.ExitStack() as stack:
         variants: dict[str, Callable[[], float]] = {}
         for number, (name, indexes) in enumerate(shapes.items()):
-            scratch = stack.enter_context(place.scratch(f"index{number}", indexes=indexes))
-            variants[name] = partial(_micros, place, scratch.with_options(write_concern=WriteConcern(w=1)))
+            scratch = stack.enter_context(place.lone(f"index{number}", indexes))
+            variants[name] = partial(_micros, place, scratch)
         count = MORE_ROUNDS * place.settings.bench_rounds
-        rounds = interleaved(variants, rounds=count, seed=seed, before=place.settle)
+        settle = None if place.on_own_servers else place.settle
+        rounds = interleaved(variants, rounds=count, seed=seed, before=settle)
     base = rounds[NONE]
     return {
         name: IndexPrice(
@@ -213,8 +217,8 @@ def _index_of(collection: Leads, query: Mapping[str, Any]) -> str:
 
 COLUMNS = {
     "index": "index on the collection: none, each alone, all",
-    "us_per_document": "insert time of one document in batches, microseconds",
-    "cost_us": "microseconds more than without any index, with 95 % interval; no cost shown where it holds zero",
+    "us_per_document": "insert time of one document in batches, median over rounds, microseconds",
+    "cost_us": "microseconds more than without any index, median with 95 % interval; no cost shown where it holds zero",
     "serves": "the query it is for",
     "matched": "share of documents that one equality on it matches on average",
     "used": "operations on the real collection since the node started ($indexStats, this primary)",
@@ -229,11 +233,11 @@ def table(prices: Prices) -> pd.DataFrame:
     rows = []
     for name, price in prices.prices.items():
         spec = specs.get(name)
-        cost = "" if name == NONE else price.cost.text("us", 1) if price.shown else "no cost shown"
+        cost = "" if name == NONE else _cost(price)
         rows.append(
             {
                 "index": name,
-                "us_per_document": round(interval(price.micros).mean, 1),
+                "us_per_document": round(median(price.micros), 1),
                 "cost_us": cost,
                 "serves": spec.serves if spec else "",
                 "matched": f"{prices.selectivity[name]:.2%}" if name in prices.selectivity else "",
@@ -242,6 +246,13 @@ def table(prices: Prices) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _cost(price: IndexPrice) -> str:
+    cost = price.cost
+    if price.shown or cost.low is None or cost.high is None:
+        return cost.text(digits=1)
+    return f"no cost shown ({cost.low:.1f} to {cost.high:.1f})"
 
 
 def _remarks(prices: Prices) -> dict[str, str]:
@@ -253,10 +264,10 @@ def _remarks(prices: Prices) -> dict[str, str]:
 
 
 def bars(prices: Prices) -> pd.DataFrame:
-    """For the plot: name, mean, low, high (microseconds a document more than without indexes), shown."""
+    """For the plot: name, middle, low, high (microseconds a document more than without indexes), shown."""
     priced = [(price.name, price.cost, price.shown) for price in prices.prices.values() if price.name != NONE]
     return pd.DataFrame(
-        {"name": name.removeprefix("idx_"), "mean": cost.mean, "low": cost.low, "high": cost.high, "shown": shown}
+        {"name": name.removeprefix("idx_"), "middle": cost.middle, "low": cost.low, "high": cost.high, "shown": shown}
         for name, cost, shown in priced
     )
 

@@ -17,14 +17,15 @@ from leadbook.measure.canary import Canary
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import Difference, Interval, difference, interval
 from leadbook.measure.place import Leads, Place
-from leadbook.measure.rounds import interleaved
+from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.settings import Settings
 
 __all__ = ["BATCHES", "COLUMNS", "Inserts", "Series", "Trial", "bars", "checks", "insert_batches", "measure", "table"]
 
 BATCHES = (100, 250, 500, 1_000)
 """Documents a batch: the task book's three (step 1.4.1.3), and one beyond to see whether more would help."""
-SINGLES_IN_ALL = 1_000
+SINGLES_IN_ALL = (1_000, 250)
+"""Single inserts in all rounds, and in each, at least: a p99 is told from 1,000 on."""
 """Single inserts over all rounds: the fewest from which p99 can be told."""
 CLIENT_BOUND = 0.80
 """Share of one core used by this process above which Python, not the server, is what was measured."""
@@ -112,7 +113,7 @@ class Inserts:
     @property
     def best(self) -> Series:
         """The unordered batch size with the highest mean rate."""
-        return max((one for one in self.series if one.batch > 1 and not one.ordered), key=lambda one: one.rate.mean)
+        return max((one for one in self.series if one.batch > 1 and not one.ordered), key=lambda one: one.rate.middle)
 
     def against_best(self, batch: int) -> Difference:
         """That batch size (unordered) against the best one."""
@@ -156,7 +157,7 @@ def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) ->
     Uses the application's own client and write concern, the leads' validator and all their indexes.
     """
     settings, canary = place.settings, Canary()
-    singles = max(1, -(-SINGLES_IN_ALL // settings.bench_rounds))
+    singles = calls_a_round(settings.bench_rounds, *SINGLES_IN_ALL)
     shapes = [(1, True), *((batch, ordered) for batch in batches for ordered in (False, True))]
     with place.scratch("inserts") as collection:
 
@@ -204,15 +205,15 @@ def _order(ordered: bool) -> str:
 
 COLUMNS = {
     "variant": "call, batch size, ordered or not",
-    "documents_per_s": "documents/s, mean over rounds",
-    "interval": "95 % bootstrap interval over rounds, documents/s",
+    "documents_per_s": "documents/s, mean over rounds with 95 % bootstrap interval",
     "against_best": "the best unordered size against this one; overlapping intervals show no difference",
     "p50_ms": "median of whole calls, ms (a batch is one call)",
     "p99_ms": "99th percentile of calls, ms; empty below 1,000 calls",
     "worst_ms": "slowest call, ms",
     "calls": "calls timed in all rounds",
     "client_cpu": "CPU of this Python process, share of one core; near 1.0 Python is the limit",
-    "stored": "documents found afterwards / sent",
+    "sent": "documents sent in all rounds",
+    "missing": "documents sent and not found afterwards",
 }
 
 
@@ -222,13 +223,11 @@ def table(inserts: Inserts) -> pd.DataFrame:
 
 
 def _row(inserts: Inserts, series: Series) -> Document:
-    told, rate = series.latencies.summary(), series.rate
+    told = series.latencies.summary()
     best = inserts.best
-    sent = sum(trial.sent for trial in series.trials)
     return {
         "variant": series.name,
-        "documents_per_s": round(rate.mean),
-        "interval": "" if rate.low is None or rate.high is None else f"{rate.low:,.0f} to {rate.high:,.0f}",
+        "documents_per_s": series.rate.text(),
         "against_best": ""
         if series.batch == 1
         else "best"
@@ -239,14 +238,21 @@ def _row(inserts: Inserts, series: Series) -> Document:
         "worst_ms": told.worst_ms,
         "calls": told.count,
         "client_cpu": round(series.client_share, 2),
-        "stored": f"{sent - series.missing:,} / {sent:,}",
+        "sent": sum(trial.sent for trial in series.trials),
+        "missing": series.missing,
     }
 
 
 def bars(inserts: Inserts) -> pd.DataFrame:
     """For the plot: batch, ordered, mean, low, high (documents/s); batches only."""
     return pd.DataFrame(
-        {"batch": one.batch, "ordered": one.ordered, "mean": one.rate.mean, "low": one.rate.low, "high": one.rate.high}
+        {
+            "batch": one.batch,
+            "ordered": one.ordered,
+            "mean": one.rate.middle,
+            "low": one.rate.low,
+            "high": one.rate.high,
+        }
         for one in inserts.series
         if one.batch > 1
     )

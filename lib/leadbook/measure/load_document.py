@@ -118,7 +118,7 @@ class LoadTest:
         """For the plot: change, mean, low, high (ratio after / before), shown."""
         return pd.DataFrame(
             {
-                "change": one.name, "mean": one.effect.ratio.mean, "low": one.effect.ratio.low,
+                "change": one.name, "mean": one.effect.ratio.middle, "low": one.effect.ratio.low,
                 "high": one.effect.ratio.high, "shown": one.effect.shown,
             }
             for one in self.trials.values() if one is not None

@@ -17,12 +17,14 @@ from leadbook import connect
 from leadbook.checks import Check, judge, not_measured
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.place import Leads, Place
-from leadbook.measure.rounds import interleaved
+from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "Lookups", "Operation", "checks", "curves", "measure", "plan_of", "table"]
 
-SINGLES_IN_ALL, BATCH, BATCHES_IN_ALL = 1_000, 100, 200
+BATCH = 100
+SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
+"""Calls in all rounds, and in each, at least: p99 of single keys and p95 of batches are told from these numbers on."""
 KEY_SECONDS = 600
 Document = dict[str, Any]
 
@@ -64,8 +66,8 @@ def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
     urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1}).limit(BATCH * 10)]
     asked = [(url, True) for url in urls[: len(urls) // 2]]
     asked += [(f"{url}-nobody", False) for url in urls[len(urls) // 2 :]]
-    singles = -(-SINGLES_IN_ALL // place.settings.bench_rounds)
-    batches = -(-BATCHES_IN_ALL // place.settings.bench_rounds)
+    singles = calls_a_round(place.settings.bench_rounds, *SINGLES_IN_ALL)
+    batches = calls_a_round(place.settings.bench_rounds, *BATCHES_IN_ALL)
     with contextlib.ExitStack() as stack:
         variants: dict[str, Callable[[], _Round]] = {
             "MongoDB find": partial(_mongodb_single, collection, asked, singles),

@@ -27,6 +27,7 @@ PREFIX = "leadbook_scratch_"
 STALE_SECONDS = 3_600
 SETTLE_MS = 2_000
 BATCH = 1_000
+UNREPLICATED = "local"
 Document = dict[str, Any]
 Leads = Collection[Document]
 
@@ -69,6 +70,8 @@ class Place:
             settings=phase.settings,
         )
         drop_stale(place.database)
+        if place.on_own_servers:
+            drop_stale(place.admin[UNREPLICATED])
         atexit.register(place.close)
         return place
 
@@ -84,6 +87,11 @@ class Place:
     def database(self) -> Database[Document]:
         """The application's view of the leads' database."""
         return self.mongodb[self.settings.database]
+
+    @property
+    def on_own_servers(self) -> bool:
+        """Whether these are rehearsal servers, where a setting may be changed for a trial and nobody else works."""
+        return self.endpoints.source == "rehearsal" and not self.settings.is_production
 
     def documents(self, count: int) -> list[Document]:
         """`count` lead documents that this place has not handed out before."""
@@ -146,7 +154,7 @@ class Place:
     @contextlib.contextmanager
     def scratch(self, purpose: str, *, documents: int = 0, indexes: Iterable[IndexSpec] = INDEXES) -> Iterator[Leads]:
         """A new collection like the leads' (validator, `indexes`) holding that many documents; dropped at the end."""
-        name = f"{PREFIX}{purpose}_{int(time.time()):x}_{secrets.token_hex(3)}"
+        name = _name(purpose)
         collection = create_like(self.database, name, self.settings, indexes=indexes)
         try:
             if documents:
@@ -154,6 +162,40 @@ class Place:
             yield collection
         finally:
             _drop(self.mongodb, self.settings.database, name)
+
+    @contextlib.contextmanager
+    def lone(self, purpose: str, indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
+        """A scratch collection with `indexes` whose writes wait for the server alone (`w: 1`); dropped at the end.
+
+        On own servers it lies in `local`, which is not replicated (nor validated): members on the same machine would
+        take the processor that is measured. On others it is replicated as usual, by machines of their own.
+        """
+        if not self.on_own_servers:
+            with self.scratch(purpose, indexes=indexes) as collection:
+                yield collection.with_options(write_concern=WriteConcern(w=1))
+            return
+        with connect.mongodb(_unretried(self.endpoints.admin_uri), self.settings) as client:
+            name = _name(purpose)
+            bare: Leads = client[UNREPLICATED].get_collection(name, write_concern=WriteConcern(w=1))
+            models = [index.model() for index in indexes]
+            try:
+                if models:
+                    bare.create_indexes(models)
+                yield bare
+            finally:
+                _drop(client, UNREPLICATED, name)
+
+
+def _name(purpose: str) -> str:
+    return f"{PREFIX}{purpose}_{int(time.time()):x}_{secrets.token_hex(3)}"
+
+
+def _unretried(uri: str) -> str:
+    """`uri` without retryable writes, which `local` refuses."""
+    base, _, options = uri.partition("?")
+    scheme, _, rest = base.partition("://")
+    kept = [pair for pair in options.split("&") if pair and not pair.lower().startswith("retrywrites=")]
+    return f"{scheme}://{rest if '/' in rest else rest + '/'}?{'&'.join([*kept, 'retryWrites=false'])}"
 
 
 def _drop(client: connect.Client, database: str, name: str) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-__all__ = ["interleaved", "order_of"]
+__all__ = ["calls_a_round", "interleaved", "order_of"]
 
 T = TypeVar("T")
 
@@ -16,6 +16,11 @@ def order_of(names: list[str], round_number: int, seed: int) -> list[str]:
     shuffled = list(names)
     random.Random(f"{seed}/{round_number}").shuffle(shuffled)
     return shuffled
+
+
+def calls_a_round(rounds: int, in_all: int, each: int) -> int:
+    """Calls of one trial: `each`, and more where `rounds` are too few for `in_all`."""
+    return max(each, -(-in_all // rounds))
 
 
 def interleaved(

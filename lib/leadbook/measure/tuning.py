@@ -45,7 +45,14 @@ class Trial:
     @property
     def improved(self) -> bool:
         """A difference is shown, and it is one for the better."""
-        return self.effect.shown and (self.effect.ratio.mean > 1) == (self.better == "higher")
+        return self.effect.shown and (self.effect.ratio.middle > 1) == (self.better == "higher")
+
+    @property
+    def measured(self) -> tuple[str, str]:
+        """Before and after with their intervals."""
+        sides = (self.effect.before, self.effect.after)
+        before, after = (side.text(digits=0 if side.middle >= 100 else 1) for side in sides)
+        return before, after
 
 
 def _compared(place: Place, before: Callable[[], float], after: Callable[[], float], seed: int) -> Difference:
@@ -137,7 +144,7 @@ def cache(place: Place) -> Trial | None:
 
     None on production, where nobody changes a server's cache for a trial, and where the server does not allow it.
     """
-    if place.settings.is_production or place.endpoints.source != "rehearsal":
+    if not place.on_own_servers:
         return None
     try:
         size = _cache_bytes(place.admin)
@@ -201,8 +208,8 @@ def table(trials: Sequence[Trial | None]) -> pd.DataFrame:
                 "before": str(one.before),
                 "after": str(one.after),
                 "unit": one.unit,
-                "before_measured": one.effect.before.text(digits=0 if one.effect.before.mean >= 100 else 1),
-                "after_measured": one.effect.after.text(digits=0 if one.effect.after.mean >= 100 else 1),
+                "before_measured": one.measured[0],
+                "after_measured": one.measured[1],
                 "effect": one.effect.text(),
             }
             for one in trials

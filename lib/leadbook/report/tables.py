@@ -31,6 +31,8 @@ __all__ = [
     "target_text",
 ]
 
+LONG_WORD = re.compile(r"[\w./]{20,}")
+"""May break after `_`, `.` and `/`: one long identifier would push the other columns out of the page."""
 CHECK_COLUMNS: dict[str, str] = {
     "verdict": "what the check found",
     "check": "stable id and what is checked",
@@ -89,7 +91,7 @@ def cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(cell(item) for item in value)
-    return escape(str(value))
+    return LONG_WORD.sub(lambda word: re.sub(r"([._/])(?=\w)", r"\1<wbr>", word[0]), escape(str(value)))
 
 
 def _is_number(value: Any) -> bool:

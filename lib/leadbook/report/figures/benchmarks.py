@@ -99,13 +99,13 @@ def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
 
 
 def index_prices(bars: pd.DataFrame) -> Figure:
-    """Extra insert time of each index. bars: name, mean, low, high (microseconds a document), shown (not noise)."""
+    """Extra insert time of each index. bars: name, middle, low, high (microseconds a document), shown (not noise)."""
     label = "microseconds more a document than without (grey: no cost shown)"
     figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]
-    axes.scatter(bars["mean"], bars["name"], color=colours, zorder=3, s=28)
+    axes.scatter(bars["middle"], bars["name"], color=colours, zorder=3, s=28)
     for place, (_, bar) in enumerate(bars.iterrows()):
         axes.plot([bar["low"], bar["high"]], [place, place], color=colours[place], linewidth=2)
     axes.axvline(0, color=style.INK, linewidth=1)

@@ -24,7 +24,7 @@ def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
         range(len(loads)), loads["documents_per_s"], color=[colours[count] for count in loads["writers"]], width=0.6
     )
     axes.set_xticks(range(len(loads)), labels)
-    axes.set_xlim(-0.6, len(loads) + 0.1)
+    axes.set_xlim(-0.6, len(loads) + 0.4)
     style.target_line(axes, target, f"target {target:,.0f}/s")
     return figure
 
@@ -46,16 +46,7 @@ def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -
         behind["rate"], behind["worst_ms"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
     )
     axes.set_yscale("log")
-    axes.axvline(target, color=style.TARGET, linestyle="--", linewidth=1.3)
-    axes.annotate(
-        f"target {target:,.0f}/s",
-        (target, 0.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 6),
-        textcoords="offset points",
-        fontsize=9,
-        color=style.TARGET,
-    )
+    style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     if knee is not None:
         axes.axvline(knee, color=style.INK, linewidth=1)
         axes.annotate(
