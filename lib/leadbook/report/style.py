@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 from html import escape
 from io import BytesIO
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter
 from PIL import Image
 
 from leadbook.checks import Verdict
@@ -71,6 +73,15 @@ def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = 
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color("#c4c9d0")
     return made, axes
+
+
+def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis whose numbers are written out: 0.1, 20, 1,000; in between where little more than a decade."""
+    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    axes.tick_params(axis=which, which="minor", labelsize=8, colors=MUTED, length=2)
 
 
 def target_line(axes: Axes, value: float, label: str, *, vertical: bool = False) -> None:

@@ -64,7 +64,7 @@ def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None
         if step <= max((c[-1][0] for c in curves.values() if c), default=99)
     ]
     axes.set_xticks([_stretched(step) for step in shown], [f"{step:g}" for step in shown])
-    axes.set_yscale("log")
+    style.log_scale(axes)
     if target is not None:
         style.target_line(axes, target, f"target {target:g} ms")
     _legend(figure, axes)
@@ -86,7 +86,7 @@ def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
             places, part["median_ms"], color=style.INK, s=16, zorder=3, label="median" if number == 2 else None
         )
     axes.set_xticks(range(len(groups)), [f"{service}\n{threads} threads" for service, threads in groups])
-    axes.set_yscale("log")
+    style.log_scale(axes)
     for service, target in targets.items():
         wide = [place for place, (name, _) in enumerate(groups) if name == service]
         if wide:

@@ -45,7 +45,7 @@ def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -
     axes.scatter(
         behind["rate"], behind["worst_ms"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
     )
-    axes.set_yscale("log")
+    style.log_scale(axes)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     if knee is not None:
         axes.axvline(knee, color=style.INK, linewidth=1)
@@ -77,8 +77,9 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
     rates, slowest, server = figure.subplots(3, 1, sharex=True)
     for number, (name, frame) in enumerate(work.items()):
         colour = style.PALETTE[number % len(style.PALETTE)]
-        rates.plot(frame["second"], frame["rate"], drawstyle="steps-post", color=colour, label=name)
-        slowest.plot(frame["second"], frame["worst_ms"], drawstyle="steps-post", color=colour)
+        whole = _to_the_end(frame)
+        rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
+        slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
     seconds = readings["at"] - readings["at"].min()
     for number, (column, label) in enumerate(
         (
@@ -89,7 +90,7 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
         )
     ):
         server.plot(seconds, readings[column], color=style.PALETTE[(number + 4) % len(style.PALETTE)], label=label)
-    slowest.set_yscale("log")
+    style.log_scale(slowest)
     for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
         axes.set_ylabel(label, fontsize=9, color=style.MUTED)
         axes.tick_params(labelsize=9, colors=style.MUTED)
@@ -101,6 +102,14 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
     server.legend(fontsize=8, frameon=False, ncols=4)
     server.set_xlabel("seconds", fontsize=10, color=style.MUTED)
     return figure
+
+
+def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:
+    """The last slice once more at its end, so that it is drawn as wide as the others."""
+    if len(slices) < 2:
+        return slices
+    width = slices["second"].diff().min()
+    return pd.concat([slices, slices.tail(1).assign(second=slices["second"].iloc[-1] + width)])
 
 
 def effects(trials: pd.DataFrame) -> Figure:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from leadbook.report import style
 
@@ -21,8 +20,7 @@ def round_trips(samples: Mapping[str, Sequence[float]]) -> Figure:
         share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
         axes.step(ordered, share, where="post", label=f"{service}: median {np.median(ordered):.2f} ms", color=colour)
         axes.plot(np.median(ordered), 50, "o", color=colour)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    style.log_scale(axes, "x")
     axes.set_ylim(0, 102)
     if samples:
         axes.legend(loc="lower right", frameon=False, fontsize=9)

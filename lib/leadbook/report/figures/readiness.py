@@ -22,7 +22,7 @@ def headroom(checks: Sequence[Check]) -> Figure:
         "Headroom of each gate", "times better than the target (log scale)", "", size=(8.0, 0.5 * len(rows) + 1.6)
     )
     axes.grid(axis="y", visible=False)
-    axes.set_xscale("log")
+    style.log_scale(axes, "x")
     titles = [title for title, _, _ in rows]
     axes.barh(titles, [f for _, f, _ in rows], color=[style.VERDICT_COLOURS[v] for _, _, v in rows], height=0.55)
     for place, (_, factor, _) in enumerate(rows):
