@@ -114,8 +114,8 @@ def duplicate_checks(
 def lookup_checks(found: Lookups, settings: Settings) -> list[Check]:
     """Look-ups of a batch in Redis and MongoDB; round trips; what n8n would send."""
     away = "Redis is away"
-    mongodb = f"one $in of {found.leads} URLs; slowest round {found.mongodb_slowest_ms:.1f} ms"
-    redis = f"one MGET for {found.leads} leads; slowest round {found.redis_slowest_ms or 0:.1f} ms"
+    mongodb = f"one $in of {found.leads} URLs; slowest of the rounds {found.mongodb_slowest_ms:.1f} ms"
+    redis = f"one MGET for {found.leads} leads; slowest of the rounds {found.redis_slowest_ms or 0:.1f} ms"
     checks = [judge("PIPE-DUP-004", found.mongodb_ms, settings=settings, evidence=mongodb)]
     if found.redis_ms is None:
         names = ("PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004")
