@@ -37,8 +37,8 @@ NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS = 40
-SLICES, MORE_ROUNDS = 5, 8
-"""Trials are a fifth as long and rounds eight times as many: microseconds are small beside a host's drift, so
+SLICES, MORE_ROUNDS = 10, 8
+"""Trials are a tenth as long and rounds eight times as many: microseconds are small beside a host's drift, so
 variants alternate quickly."""
 
 

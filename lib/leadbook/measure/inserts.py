@@ -121,8 +121,10 @@ class Inserts:
 
 
 def insert_batches(collection: Leads, documents: Sequence[Document], batch: int, *, ordered: bool) -> Trial:
-    """Insert `documents` in batches of `batch` (1: `insert_one`), each call timed, and count what arrived."""
-    before = collection.count_documents({})
+    """Insert `documents` in batches of `batch` (1: `insert_one`), each call timed, and count those that arrived.
+
+    The driver gives each document its `_id`, by which it is found again.
+    """
     calls, acknowledged = [], 0
     cpu = time.process_time()
     for at in range(0, len(documents), batch):
@@ -137,7 +139,7 @@ def insert_batches(collection: Leads, documents: Sequence[Document], batch: int,
         calls=tuple(calls),
         sent=len(documents),
         acknowledged=acknowledged,
-        stored=collection.count_documents({}) - before,
+        stored=collection.count_documents({"_id": {"$in": [document["_id"] for document in documents]}}),
     )
 
 
