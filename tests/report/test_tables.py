@@ -85,3 +85,17 @@ def test_a_figure_has_a_title_labels_and_equal_bytes_each_time():
     assert style.png(drawn) == style.png(drawn)
     html = style.embed(drawn, 'Rates "now" & then')
     assert html.count("Rates &quot;now&quot; &amp; then") == 2 and 'src="data:image/png;base64,' in html
+
+
+def test_a_logarithmic_axis_has_plain_numbers():
+    drawn, axes = style.figure("Waiting", "", "ms")
+    axes.plot([1, 2, 3], [0.2, 3, 4_000])
+    style.log_scale(axes)
+    drawn.canvas.draw()
+    shown = {tick.get_text() for tick in axes.get_yticklabels()} - {""}
+    assert {"0.1", "1", "1,000"} <= shown
+    narrow, axes = style.figure("Waiting", "", "ms")
+    axes.plot([1, 2], [20, 60])
+    style.log_scale(axes)
+    narrow.canvas.draw()
+    assert {"20", "60"} <= {tick.get_text() for tick in axes.get_yticklabels(minor=True)}

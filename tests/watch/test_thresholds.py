@@ -91,3 +91,10 @@ def test_one_peak_is_no_finding_where_the_median_is_judged():
 def test_one_evicted_key_fails():
     found = judge_timeline(timeline(redis__evicted_per_s=[0, 0, 0.5, 0]), NEWEST, {})
     assert next(check for check in found if check.id == "MON-RDS-003").verdict is Verdict.FAIL
+
+
+def test_limits_are_told_as_the_values_that_are_no_longer_good():
+    shown = levels_frame(timeline()).set_index("reading")["warn"]
+    for rule in RULES:
+        assert shown[rule.title].startswith({"<": "≥ ", "<=": "> "}[rule.compare]), rule.reading
+    assert all("e+" not in text for text in shown)

@@ -14,7 +14,7 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogFormatter
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 from leadbook.checks import Verdict
@@ -75,12 +75,19 @@ def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = 
     return made, axes
 
 
+class _Plain(LogFormatter):
+    """Numbers the same ticks as matplotlib does, but as `2,000`, never as `2e+03`."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.10g}" if super().__call__(x, pos) else ""
+
+
 def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     """A logarithmic axis whose numbers are written out: 0.1, 20, 1,000; in between where little more than a decade."""
     (axes.set_yscale if which == "y" else axes.set_xscale)("log")
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    axis.set_major_formatter(_Plain(minor_thresholds=(1.5, 0.5)))
+    axis.set_minor_formatter(_Plain(minor_thresholds=(1.5, 0.5)))
     axes.tick_params(axis=which, which="minor", labelsize=8, colors=MUTED, length=2)
 
 

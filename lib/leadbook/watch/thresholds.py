@@ -22,6 +22,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
+_BEYOND = {"<": "≥", "<=": ">", ">": "≤", ">=": "<"}
+
 
 class Level(StrEnum):
     """Where a value stands."""
@@ -127,11 +129,16 @@ def levels_frame(timeline: Timeline) -> pd.DataFrame:
         value = timeline.statistic(rule.reading, rule.statistic)
         rows.append({
             "reading": rule.title, "value": value, "unit": rule.unit, "of the samples": rule.statistic,
-            "peak": timeline.statistic(rule.reading, "max"), "warn": f"not {rule.compare} {rule.warn:g}",
-            "critical": "–" if rule.critical is None else f"not {rule.compare} {rule.critical:g}",
+            "peak": timeline.statistic(rule.reading, "max"), "warn": _beyond(rule, rule.warn),
+            "critical": "–" if rule.critical is None else _beyond(rule, rule.critical),
             "level": _shown_level(rule, value, timeline).value,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _beyond(rule: Threshold, limit: float) -> str:
+    """The values that are no longer good: `≥ 95` where `< 95` is."""
+    return f"{_BEYOND[rule.compare]} {limit:,.10g}"
 
 
 def _shown_level(rule: Threshold, value: float | None, timeline: Timeline) -> Level:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -10,6 +11,9 @@ from leadbook.checks import Check, Verdict
 from leadbook.report import style
 
 __all__ = ["headroom"]
+
+LABEL = 40
+"""Characters of a gate's title on one line: a longer one would squeeze the plot."""
 
 
 def headroom(checks: Sequence[Check]) -> Figure:
@@ -23,10 +27,11 @@ def headroom(checks: Sequence[Check]) -> Figure:
     )
     axes.grid(axis="y", visible=False)
     style.log_scale(axes, "x")
-    titles = [title for title, _, _ in rows]
+    titles = [textwrap.fill(title, LABEL) for title, _, _ in rows]
     axes.barh(titles, [f for _, f, _ in rows], color=[style.VERDICT_COLOURS[v] for _, _, v in rows], height=0.55)
     for place, (_, factor, _) in enumerate(rows):
-        axes.annotate(f"{factor:,.3g}x", (factor, place), xytext=(4, 0), textcoords="offset points", va="center",
+        told = f"{factor:,.0f}x" if factor >= 100 else f"{factor:.3g}x"
+        axes.annotate(told, (factor, place), xytext=(4, 0), textcoords="offset points", va="center",
                       fontsize=9, color=style.INK)  # fmt: skip
     axes.invert_yaxis()
     axes.margins(x=0.15)
