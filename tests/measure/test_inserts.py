@@ -3,6 +3,7 @@
 import pytest
 
 from leadbook.measure import inserts
+from leadbook.measure.canary import Canary
 
 
 def test_every_document_of_a_trial_is_counted_afterwards(place):
@@ -37,3 +38,23 @@ def test_the_whole_benchmark_leaves_nothing_and_answers_every_check(measured, pl
     assert list(table.columns) == list(inserts.COLUMNS)
     rate = checks["BCH-INS-003"]
     assert rate.measured == pytest.approx(measured.best.rate.low), "the lower end of the interval is judged"
+
+
+def series(batch, *rates):
+    trials = tuple(
+        inserts.Trial(seconds=1_000 / rate, cpu_seconds=0.0, calls=(0.1,), sent=1_000, acknowledged=1_000, stored=1_000)
+        for rate in rates
+    )
+    return inserts.Series(batch=batch, ordered=False, trials=trials)
+
+
+def test_another_batch_size_is_recommended_only_where_it_is_shown_to_be_better(place):
+    def found(*rates):
+        sizes = (series(1, 200), series(500, 5_000, 5_100, 4_900, 5_050), series(1_000, *rates))
+        return inserts.Inserts(series=sizes, canary=Canary(), encode_rate=1.0, documents_after=0)
+
+    better, noisy = found(8_000, 8_100, 7_900, 8_050), found(5_500, 4_600, 5_600, 5_400)
+    assert noisy.best.batch == better.best.batch == 1_000
+    assert (better.recommended(500), noisy.recommended(500)) == (1_000, 500)
+    assert better.recommended(600) == 1_000, "600 was not measured, its neighbour was"
+    assert better.recommended(900) == 900, "nearest to the best: nothing is shown"

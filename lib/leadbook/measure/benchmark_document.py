@@ -96,12 +96,14 @@ class Benchmarks:
         return "\n\n".join(parts) + "\n"
 
     def _inserts(self) -> str:
-        best = self.inserted.best
+        best, size = self.inserted.best, self.settings.batch_size
+        proposed = self.inserted.recommended(size)
+        why = "shown to be better" if proposed != size else "as it is: no better size is shown"
         single = self.inserted.get(1).latencies.summary()
         return "\n\n".join([
-            f"Best: **{best.name}**, {best.rate.text('documents/s')} (target "
+            f"Highest mean: **{best.name}**, {best.rate.text('documents/s')} (target "
             f"{self.settings.target_insert_rate:,.0f}). One insert: median {number(single.p50_ms, 'ms')}, "
-            f"p99 {number(single.p99_ms, 'ms')}. Recommended setting: `batch_size: {best.batch}`, unordered "
+            f"p99 {number(single.p99_ms, 'ms')}. Recommended setting: `batch_size: {proposed}` ({why}), unordered "
             "(n8n's MongoDB node inserts ordered only; it writes to the staging collection, see phase 04).",
             frame_table(inserts_.table(self.inserted)),
             "### Write concerns\n\nThe task book asks for `w: 1, j: false` and `w: 0`. Below is what each costs until "

@@ -38,7 +38,7 @@ class Trial:
     """One variant in one round.
 
     seconds: wall time inside insert calls.  cpu_seconds: of this process meanwhile.  calls: seconds of each call.
-    sent, acknowledged: documents.  stored: how many more documents the collection held afterwards (read back).
+    sent, acknowledged: documents.  stored: those found afterwards (read back).
     """
 
     seconds: float
@@ -118,6 +118,15 @@ class Inserts:
     def against_best(self, batch: int) -> Difference:
         """That batch size (unordered) against the best one."""
         return difference(self.get(batch).rates, self.best.rates)
+
+    def nearest(self, batch: int) -> int:
+        """The measured batch size that is nearest to `batch`."""
+        return min((one.batch for one in self.series if one.batch > 1), key=lambda size: abs(size - batch))
+
+    def recommended(self, batch: int) -> int:
+        """`batch`, which is set now, or the best size where that is shown to be better."""
+        nearest = self.nearest(batch)
+        return self.best.batch if nearest != self.best.batch and self.against_best(nearest).shown else batch
 
 
 def insert_batches(collection: Leads, documents: Sequence[Document], batch: int, *, ordered: bool) -> Trial:
@@ -306,19 +315,16 @@ def _size(inserts: Inserts, batch: int, settings: Settings) -> Check:
 
 
 def _configured(inserts: Inserts, settings: Settings) -> Check:
-    sizes = {series.batch for series in inserts.series}
-    nearest = min(sizes - {1}, key=lambda size: abs(size - settings.batch_size))
-    best = inserts.best
-    against = inserts.against_best(nearest)
+    best, nearest = inserts.best, inserts.nearest(settings.batch_size)
     evidence = (
         f"batch_size {settings.batch_size} (measured at {nearest}): {inserts.get(nearest).rate.text('documents/s')}; "
         f"highest mean at {best.batch}: {best.rate.text('documents/s')}"
     )
-    if nearest != best.batch and against.shown:
+    if inserts.recommended(settings.batch_size) != settings.batch_size:
         return warned(
             "BCH-INS-008",
             False,
-            evidence=f"{evidence}; {best.batch} is better by {against.text()}",
+            evidence=f"{evidence}; {best.batch} is better by {inserts.against_best(nearest).text()}",
             remedy=f"set batch_size: {best.batch}",
         )
     return judge("BCH-INS-008", True, evidence=f"{evidence}; no better size shown")

@@ -13,8 +13,8 @@ __all__ = ["Difference", "Interval", "difference", "interval", "median_interval"
 
 RESAMPLES = 20_000
 LEVEL = 0.95
-MANY = 5.0
-"""From this ratio on people say `54 times`, not `+5318 %`."""
+MANY, NEARLY_NOTHING = 5.0, 0.05
+"""Beyond these ratios people say `54 times`, not `+5318 %`, and `-99.6 %`, not `-100 %`."""
 # Student's t, 97.5 %, for 1 to 29 degrees of freedom (any table); beyond, the normal's 1.96 is close enough.
 STUDENT = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -68,8 +68,9 @@ class Difference:
         ratio = self.ratio
         if ratio.middle > MANY and (ratio.low is None or ratio.low > 1):
             return f"{ratio.text(digits=0).replace(' (', ' times (')}" if ratio.low else f"{ratio.middle:.0f} times"
+        digits = 1 if ratio.middle < NEARLY_NOTHING else 0
         percent = [
-            f"{100 * (value - 1):+.0f} %" for value in (ratio.middle, ratio.low, ratio.high) if value is not None
+            f"{100 * (value - 1):+.{digits}f} %" for value in (ratio.middle, ratio.low, ratio.high) if value is not None
         ]
         return percent[0] if len(percent) < 3 else f"{percent[0]} ({percent[1]} to {percent[2]})"
 
