@@ -124,6 +124,15 @@ def test_a_document_is_text_not_markup(directory):
     assert not soup.article.find_all("a") and "out (https://x.example)" in soup.article.get_text()
 
 
+def test_a_long_address_in_a_documents_table_may_break_and_stays_whole(directory):
+    address = "mongodb://<username>:<password>@db.example.net:27017/leads?replicaSet=leadbook&tls=true&authSource=admin"
+    (directory / "documents" / "guide.md").write_text(f"| setting | value |\n| --- | --- |\n| address | {address} |\n")
+    write(directory, benchmarks())
+    value = BeautifulSoup((directory / "documents" / "guide.html").read_text(), "html.parser").find_all("td")[1]
+    assert value.get_text() == address
+    assert len(value.find_all("wbr")) > 5
+
+
 def test_the_index_tells_the_verdict_the_reason_and_the_way_on(directory):
     write(directory, benchmarks(made.check(verdict=Verdict.FAIL)), warnings=("something <odd>",))
     soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
@@ -134,6 +143,16 @@ def test_the_index_tells_the_verdict_the_reason_and_the_way_on(directory):
     assert len(soup.select("#phases tbody tr")) == 9
     for name in ("checks.json", "junit.xml", "manifest.json", "03_x.html", "notebooks/03_x.ipynb"):
         assert soup.find("a", href=name) is not None, name
+
+
+def test_the_servers_are_told_in_numbers_for_people(tmp_path):
+    facts = {"mongodb": {"round_trip_p50_ms": 0.2775174980342854, "pool": {"idle (ms)": 600000}}, "tls": True}
+    record = made.run(replace(made.phase("01"), facts={"infrastructure": facts}))
+    site.write(record, tmp_path, Redactor())
+    soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
+    told = {name.text: name.find_next_sibling("dd").text for name in soup.select("dl.wide dt")}
+    assert told["mongodb round trip p50 ms"] == "0.2775"
+    assert (told["mongodb pool idle (ms)"], told["tls"], told["servers"]) == ("600,000", "yes", "rehearsal")
 
 
 def test_a_page_that_cannot_be_made_does_not_take_the_report_down(directory):

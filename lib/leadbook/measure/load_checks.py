@@ -45,7 +45,7 @@ INSERT_COLUMNS = {
     "p50_ms": "median of whole calls, ms",
     "p95_ms": "95th percentile of calls, ms; empty below 200 calls",
     "worst_ms": "slowest call, ms",
-    "client_cores": "CPU of all load processes, in cores",
+    "cores": "CPU of all load processes, in cores",
     "missing": "documents sent and not found afterwards",
     "errors": "errors seen by the writers",
 }
@@ -66,7 +66,7 @@ def insert_table(loads: Sequence[InsertLoad] | None) -> pd.DataFrame:
                 "p50_ms": told.p50_ms,
                 "p95_ms": told.p95_ms,
                 "worst_ms": told.worst_ms,
-                "client_cores": round(load.outcome.cores, 2),
+                "cores": round(load.outcome.cores, 2),
                 "missing": load.missing,
                 "errors": sum(load.outcome.errors.values()),
             }

@@ -12,6 +12,7 @@ from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
+from leadbook.report.tables import number
 from leadbook.report.verdict import Decision
 
 __all__ = ["render"]
@@ -86,7 +87,7 @@ def _limits(run: RunRecord) -> list[_Limit]:
     ]
 
 
-def _servers(run: RunRecord) -> list[tuple[str, Any]]:
+def _servers(run: RunRecord) -> list[tuple[str, str]]:
     """What phase 01 left about the servers (fact `infrastructure`), and the host that ran the notebooks."""
     first = run.phase("01")
     told = (first.facts if first else {}).get("infrastructure")
@@ -94,7 +95,14 @@ def _servers(run: RunRecord) -> list[tuple[str, Any]]:
     opened = next((phase.opened for phase in run.phases if phase.opened), None) or {}
     if opened.get("servers"):
         rows.insert(0, ("servers", opened["servers"]))
-    return [*rows, *((name.replace("_", " "), value) for name, value in run.host.items())]
+    rows += [(name.replace("_", " "), value) for name, value in run.host.items()]
+    return [(name, _written(value)) for name, value in rows]
+
+
+def _written(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
+    return number(value) if isinstance(value, int | float) else str(value)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
