@@ -34,6 +34,14 @@ def test_option_in_the_address_wins(endpoints: Endpoints, settings: Settings) ->
         assert client.write_concern.document["w"] == 1
 
 
+@pytest.mark.parametrize("uri", ["mongodb://h:1,g:2/?retryWrites=true&tls=true", "mongodb://h"])
+def test_retryable_writes_are_switched_off_in_any_address(uri: str, settings: Settings) -> None:
+    with connect.mongodb(uri, settings, retry_writes=False) as client:
+        assert client.options.retry_writes is False
+    with connect.mongodb(uri, settings) as client:
+        assert client.options.retry_writes is True
+
+
 def test_times_come_back_with_a_zone(database: connect.Database) -> None:
     from datetime import UTC, datetime
 

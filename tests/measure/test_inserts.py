@@ -40,6 +40,15 @@ def test_the_whole_benchmark_leaves_nothing_and_answers_every_check(measured, pl
     assert rate.measured == pytest.approx(measured.best.rate.low), "the lower end of the interval is judged"
 
 
+def test_documents_are_read_back_in_parts_and_a_lost_one_is_missed(place, monkeypatch):
+    monkeypatch.setattr(inserts, "ASKED", 7)
+    with place.scratch("parts") as collection:
+        made = place.documents(50)
+        assert inserts.insert_batches(collection, made, 20, ordered=False).stored == 50
+        collection.delete_one({"_id": made[3]["_id"]})
+        assert inserts._arrived(collection, [one["_id"] for one in made]) == 49
+
+
 def series(batch, *rates):
     trials = tuple(
         inserts.Trial(seconds=1_000 / rate, cpu_seconds=0.0, calls=(0.1,), sent=1_000, acknowledged=1_000, stored=1_000)

@@ -125,6 +125,9 @@ def test_a_timeline_adds_up():
     slices = by_second([(0.1, 50, 0.01), (0.4, 50, 0.03), (0.9, 100, 0.02)], width=0.5)
     assert slices["rate"].tolist() == [200, 200]
     assert slices["worst_ms"].tolist() == [30, 20]
+    begun = by_second([(0.1, 50, 0.01), (0.4, 50, 0.03), (0.6, 100, 0.4)], width=0.5)
+    assert begun["rate"].isna().tolist() == [False, True], "a slice hardly begun has no rate"
+    assert begun["worst_ms"].tolist() == [30, 400], "and hides no slow call"
 
 
 def test_addresses_are_not_shown():

@@ -10,7 +10,7 @@ import pytest
 from pymongo import WriteConcern
 
 from leadbook import connect, servers
-from leadbook.measure.place import PREFIX, Place, _unretried, drop_stale
+from leadbook.measure.place import PREFIX, Place, drop_stale
 from leadbook.schema import INDEXES
 
 
@@ -61,7 +61,8 @@ def test_a_direct_client_speaks_to_the_primary_alone(place):
 def test_on_own_servers_a_lone_collection_is_not_replicated_and_is_dropped(place, admin):
     assert place.on_own_servers
     before = _last_operation(admin)
-    with place.lone("alone", INDEXES) as collection:
+    with place.lone({"alone": INDEXES}) as made:
+        collection = made["alone"]
         collection.insert_many(place.documents(20))
         assert (collection.database.name, collection.count_documents({})) == ("local", 20)
         assert len(list(collection.list_indexes())) == len(INDEXES) + 1
@@ -75,7 +76,8 @@ def test_on_other_servers_a_lone_collection_is_a_scratch_collection_like_any_oth
         place.settings = place.settings.model_copy(update={"profile": "production"})
     else:
         place.endpoints = dataclasses.replace(place.endpoints, source="environment")
-    with place.lone("alone", INDEXES[:1]) as collection:
+    with place.lone({"alone": INDEXES[:1]}) as made:
+        collection = made["alone"]
         assert scratches() == [collection.name]
         assert collection.write_concern.document == {"w": 1}
     assert scratches() == []
@@ -87,18 +89,6 @@ def _last_operation(admin):
 
 def _operations(admin, after, name):
     return [one for one in admin["local"]["oplog.rs"].find({"ts": {"$gt": after}}) if name in str(one.get("ns"))]
-
-
-@pytest.mark.parametrize(
-    ("uri", "without"),
-    [
-        ("mongodb://u:p@h:1,g:2/?retryWrites=true&tls=true", "mongodb://u:p@h:1,g:2/?tls=true&retryWrites=false"),
-        ("mongodb://h", "mongodb://h/?retryWrites=false"),
-        ("mongodb+srv://h/db", "mongodb+srv://h/db?retryWrites=false"),
-    ],
-)
-def test_retryable_writes_are_switched_off_in_any_address(uri, without):
-    assert _unretried(uri) == without
 
 
 @pytest.mark.slow

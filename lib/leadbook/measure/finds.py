@@ -76,14 +76,14 @@ def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ..
     rounds = interleaved(timed, rounds=number, seed=seed)
     found = []
     for name, times in rounds.items():
-        query = filters.get(name.removeprefix("find ")) if name.startswith("find ") else None
-        counted = filters.get(name.removeprefix("count ").removeprefix("find "), {})
+        kind, _, what = name.partition(" ")
+        query = filters.get(what, {})
         found.append(
             Find(
                 name=name,
                 latencies=Latencies().merge(*(Latencies(one) for one in times)),
-                matching=collection.count_documents(counted),
-                plan=plan_of(collection, query) if query is not None else None,
+                matching=collection.count_documents(query),
+                plan=plan_of(collection, query) if kind == "find" else None,
             )
         )
     return tuple(found)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -116,14 +115,10 @@ def measure(place: Place, filled: Leads, leads: Leads | None = None, *, seed: in
 
 def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
     shapes: dict[str, Sequence[IndexSpec]] = {NONE: (), **{one.name: (one,) for one in INDEXES}, ALL: INDEXES}
-    with contextlib.ExitStack() as stack:
-        variants: dict[str, Callable[[], float]] = {}
-        for number, (name, indexes) in enumerate(shapes.items()):
-            scratch = stack.enter_context(place.lone(f"index{number}", indexes))
-            variants[name] = partial(_micros, place, scratch)
+    with place.lone(shapes) as collections:
+        variants = {name: partial(_micros, place, collection) for name, collection in collections.items()}
         count = MORE_ROUNDS * place.settings.bench_rounds
-        settle = None if place.on_own_servers else place.settle
-        rounds = interleaved(variants, rounds=count, seed=seed, before=settle)
+        rounds = interleaved(variants, rounds=count, seed=seed, before=place.settle)
     base = rounds[NONE]
     return {
         name: IndexPrice(

@@ -67,7 +67,8 @@ class Difference:
             return "no difference shown"
         ratio = self.ratio
         if ratio.middle > MANY and (ratio.low is None or ratio.low > 1):
-            return f"{ratio.text(digits=0).replace(' (', ' times (')}" if ratio.low else f"{ratio.middle:.0f} times"
+            times, *spread = ratio.text().split(" ", 1)
+            return " ".join([times, "times", *spread])
         digits = 1 if ratio.middle < NEARLY_NOTHING else 0
         percent = [
             f"{100 * (value - 1):+.{digits}f} %" for value in (ratio.middle, ratio.low, ratio.high) if value is not None

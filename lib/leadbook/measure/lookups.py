@@ -275,7 +275,9 @@ def table(lookups: Lookups) -> pd.DataFrame:
                 "p95_ms": told.p95_ms,
                 "p99_ms": told.p99_ms,
                 "worst_ms": told.worst_ms,
-                "keys_per_s": round(operation.size * 1_000 / told.mean_ms) if told.mean_ms else None,
+                "keys_per_s": round(operation.size * 1_000 / mean_ms)
+                if (mean_ms := operation.latencies.mean_ms)
+                else None,
                 "wrong": operation.wrong,
             }
         )

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -164,38 +164,40 @@ class Place:
             _drop(self.mongodb, self.settings.database, name)
 
     @contextlib.contextmanager
-    def lone(self, purpose: str, indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
-        """A scratch collection with `indexes` whose writes wait for the server alone (`w: 1`); dropped at the end.
+    def lone(self, shapes: Mapping[str, Iterable[IndexSpec]]) -> Iterator[dict[str, Leads]]:
+        """Scratch collections by name, each with its indexes, whose writes wait for the server alone (`w: 1`).
 
-        On own servers it lies in `local`, which is not replicated (nor validated): members on the same machine would
-        take the processor that is measured. On others it is replicated as usual, by machines of their own.
+        On own servers they lie in `local`, which is not replicated (nor validated): members on the same machine would
+        take the processor that is measured. On others they are replicated as usual, by machines of their own.
+        All are dropped at the end.
         """
-        if not self.on_own_servers:
-            with self.scratch(purpose, indexes=indexes) as collection:
-                yield collection.with_options(write_concern=WriteConcern(w=1))
-            return
-        with connect.mongodb(_unretried(self.endpoints.admin_uri), self.settings) as client:
-            name = _name(purpose)
-            bare: Leads = client[UNREPLICATED].get_collection(name, write_concern=WriteConcern(w=1))
-            models = [index.model() for index in indexes]
-            try:
-                if models:
-                    bare.create_indexes(models)
-                yield bare
-            finally:
-                _drop(client, UNREPLICATED, name)
+        with contextlib.ExitStack() as stack:
+            if self.on_own_servers:
+                client = connect.mongodb(self.endpoints.admin_uri, self.settings, retry_writes=False)
+                database = stack.enter_context(client)[UNREPLICATED]
+                made = {name: stack.enter_context(_bare(database, indexes)) for name, indexes in shapes.items()}
+            else:
+                made = {
+                    name: stack.enter_context(self.scratch("lone", indexes=indexes)) for name, indexes in shapes.items()
+                }
+            yield {name: one.with_options(write_concern=WriteConcern(w=1)) for name, one in made.items()}
+
+
+@contextlib.contextmanager
+def _bare(database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
+    """A new collection with nothing but `indexes`; dropped at the end."""
+    collection: Leads = database[_name("lone")]
+    models = [index.model() for index in indexes]
+    try:
+        if models:
+            collection.create_indexes(models)
+        yield collection
+    finally:
+        _drop(database.client, database.name, collection.name)
 
 
 def _name(purpose: str) -> str:
     return f"{PREFIX}{purpose}_{int(time.time()):x}_{secrets.token_hex(3)}"
-
-
-def _unretried(uri: str) -> str:
-    """`uri` without retryable writes, which `local` refuses."""
-    base, _, options = uri.partition("?")
-    scheme, _, rest = base.partition("://")
-    kept = [pair for pair in options.split("&") if pair and not pair.lower().startswith("retrywrites=")]
-    return f"{scheme}://{rest if '/' in rest else rest + '/'}?{'&'.join([*kept, 'retryWrites=false'])}"
 
 
 def _drop(client: connect.Client, database: str, name: str) -> None:

@@ -79,13 +79,12 @@ def by_second(ends: list[tuple[float, int, float]], *, width: float = 0.5) -> pd
     """Load over time from the ends of calls: second (start of each slice), rate (documents or keys/s), worst_ms.
 
     `ends`: (seconds since the start, documents, latency in s), as `workers.Outcome.ends`. `width`: seconds a slice.
-    A last slice that was hardly begun is left out: its rate would look like a collapse.
+    A last slice that was hardly begun has no rate: it would look like a collapse.
     """
     frame = pd.DataFrame(ends, columns=["second", "documents", "latency"])
     slices = (frame["second"] // width) * width
-    if len(slices.unique()) > 1 and frame["second"].max() - slices.max() < width / 2:
-        frame = frame[slices < slices.max()]
     grouped = frame.groupby(slices)
-    return pd.DataFrame(
-        {"rate": grouped["documents"].sum() / width, "worst_ms": grouped["latency"].max() * 1_000}
-    ).reset_index()
+    made = pd.DataFrame({"rate": grouped["documents"].sum() / width, "worst_ms": grouped["latency"].max() * 1_000})
+    if len(made) > 1 and frame["second"].max() - made.index[-1] < width / 2:
+        made.loc[made.index[-1], "rate"] = float("nan")
+    return made.reset_index()

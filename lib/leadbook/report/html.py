@@ -11,7 +11,7 @@ from typing import Any
 
 import mistune
 import nbformat
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from nbconvert.exporters import HTMLExporter
@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from leadbook.checks import Check, Verdict
 from leadbook.report.offline import contained
 from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import measured_text, target_text
+from leadbook.report.tables import LONG_WORD, breakable, measured_text, target_text
 
 __all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state"]
 
@@ -30,7 +30,6 @@ SHOWN = 12
 """Blocking checks that a page or the index shows in full; further ones are folded."""
 LONGEST_TEXT = 20_000
 """Characters of one printed output that a page shows."""
-LONG_WORD = re.compile(r"\S{40,}")
 _BANNERS = {"papermill-error-cell-tag", "leadbook-broken"}
 
 
@@ -211,21 +210,12 @@ def document_page(document: Document, run: RunRecord, directory: Path) -> str:
     for table in body.find_all("table"):
         table.wrap(body.new_tag("div", attrs={"class": "scroll"}))
         for told in table.find_all(string=LONG_WORD):
-            told.replace_with(*_breakable(told, body))
+            told.replace_with(BeautifulSoup(breakable(told), "html.parser"))
     return (
         environment()
         .get_template("document.html.j2")
         .render(css=stylesheet(), run=run, document=document, body=str(body))
     )
-
-
-def _breakable(text: str, body: BeautifulSoup) -> list[str | Tag]:
-    """`text` in parts, where a long word such as an address may break between two of them."""
-    parts: list[str | Tag] = []
-    for word in re.split(r"(\s+)", text):
-        pieces = re.split(r"(?<=[._/,;&?=@])(?=\w)", word) if LONG_WORD.search(word) else [word]
-        parts += [part for piece in pieces for part in (piece, body.new_tag("wbr"))][:-1]
-    return parts
 
 
 def _page_name(document: Document) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from leadbook import traceability
 from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import number
+from leadbook.report.tables import cell
 from leadbook.report.verdict import Decision
 
 __all__ = ["render"]
@@ -87,7 +89,7 @@ def _limits(run: RunRecord) -> list[_Limit]:
     ]
 
 
-def _servers(run: RunRecord) -> list[tuple[str, str]]:
+def _servers(run: RunRecord) -> list[tuple[str, Markup]]:
     """What phase 01 left about the servers (fact `infrastructure`), and the host that ran the notebooks."""
     first = run.phase("01")
     told = (first.facts if first else {}).get("infrastructure")
@@ -96,13 +98,7 @@ def _servers(run: RunRecord) -> list[tuple[str, str]]:
     if opened.get("servers"):
         rows.insert(0, ("servers", opened["servers"]))
     rows += [(name.replace("_", " "), value) for name, value in run.host.items()]
-    return [(name, _written(value)) for name, value in rows]
-
-
-def _written(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
-    return number(value) if isinstance(value, int | float) else str(value)
+    return [(name, Markup(cell(value))) for name, value in rows]  # noqa: S704  cell escapes
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from leadbook.report.style import VERDICT_COLOURS
 __all__ = [
     "CHECK_COLUMNS",
     "badge",
+    "breakable",
     "cell",
     "checks_frame",
     "checks_table",
@@ -31,8 +32,8 @@ __all__ = [
     "target_text",
 ]
 
-LONG_WORD = re.compile(r"[\w./]{20,}")
-"""May break after `_`, `.` and `/`: one long identifier would push the other columns out of the page."""
+LONG_WORD = re.compile(r"\S{20,}")
+"""May break at its punctuation: one long identifier or address would push the other columns out of the page."""
 CHECK_COLUMNS: dict[str, str] = {
     "verdict": "what the check found",
     "check": "stable id and what is checked",
@@ -91,7 +92,14 @@ def cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(cell(item) for item in value)
-    return LONG_WORD.sub(lambda word: re.sub(r"([._/])(?=\w)", r"\1<wbr>", word[0]), escape(str(value)))
+    return breakable(str(value))
+
+
+def breakable(text: str) -> str:
+    """`text` as escaped HTML whose long words may break after punctuation."""
+    words = (re.split(r"(?<=[._/,;&?=@])(?=\w)", word) if LONG_WORD.match(word) else [word]
+             for word in re.split(r"(\s+)", text))  # fmt: skip
+    return "".join("<wbr>".join(map(escape, pieces)) for pieces in words)
 
 
 def _is_number(value: Any) -> bool:

@@ -7,19 +7,19 @@ The prober only reads. The writer writes to the scratch collection that it is gi
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
+
+from leadbook.ticker import Repeater
 
 __all__ = ["Batch", "Lookup", "Prober", "Writer", "batches_frame", "lookups_frame"]
 
@@ -53,37 +53,7 @@ class Lookup:
     failure: str = ""
 
 
-@dataclass
-class _Thread:
-    """A thread that repeats `step` until the block is left."""
-
-    began: float = field(default_factory=time.monotonic)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def step(self) -> float:
-        """One piece of work; returns the seconds to rest."""
-        raise NotImplementedError
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._stop.wait(self.step())
-
-    def __enter__(self) -> Self:
-        self.began = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"leadbook-{type(self).__name__}", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=60)
-
-
-class Writer(_Thread):
+class Writer(Repeater):
     """Inserts unordered batches of 100, 250 and 500 in turn, at most `per_second` documents a second.
 
     A key is written to Redis only after its batch was acknowledged, as the pipeline does.
@@ -160,7 +130,7 @@ class Writer(_Thread):
             self._redis.unlink(*map(self.key, self.written[start : start + 1_000]))
 
 
-class Prober(_Thread):
+class Prober(Repeater):
     """Looks leads up as a duplicate check does, known and unknown ones in turn, and runs one filtered find.
 
     known: gives an URL that is stored, or None while there is none; key: its Redis key, where the answer is certain.

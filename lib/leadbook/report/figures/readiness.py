@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from leadbook.checks import Check, Verdict
 from leadbook.report import style
+from leadbook.report.tables import number
 
 __all__ = ["headroom"]
 
@@ -30,8 +31,7 @@ def headroom(checks: Sequence[Check]) -> Figure:
     titles = [textwrap.fill(title, LABEL) for title, _, _ in rows]
     axes.barh(titles, [f for _, f, _ in rows], color=[style.VERDICT_COLOURS[v] for _, _, v in rows], height=0.55)
     for place, (_, factor, _) in enumerate(rows):
-        told = f"{factor:,.0f}x" if factor >= 100 else f"{factor:.3g}x"
-        axes.annotate(told, (factor, place), xytext=(4, 0), textcoords="offset points", va="center",
+        axes.annotate(f"{number(factor)}x", (factor, place), xytext=(4, 0), textcoords="offset points", va="center",
                       fontsize=9, color=style.INK)  # fmt: skip
     axes.invert_yaxis()
     axes.margins(x=0.15)
