@@ -86,16 +86,14 @@ class Endpoints:
 
 def mongodb(uri: str, settings: Settings, *, listeners: Sequence[Any] = (), retry_writes: bool = True) -> Client:
     """A MongoClient with the settings' pool, time-outs and write concern; options in `uri` win. Waits for no server.
-
-    `retry_writes`: False switches retryable writes off, whatever `uri` says; `local` and old engines refuse them.
+    `retry_writes`: False switches retryable writes off, whatever `uri` says; the database `local` refuses them.
 
     Raises ParameterError for an address or a combination of settings that the driver refuses, and UnreachableError
     where a `mongodb+srv` name cannot be resolved.
     """
     in_uri = {pair.partition("=")[0].lower() for pair in uri.partition("?")[2].replace(";", "&").split("&") if pair}
     options = {key: value for key, value in _options(settings).items() if key.lower() not in in_uri}
-    if not retry_writes:
-        options["retryWrites"] = False
+    options |= {} if retry_writes else {"retryWrites": False}
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise ParameterError(settings.mongodb_uri_env, "must start with mongodb:// or mongodb+srv://")
     try:

@@ -63,7 +63,6 @@ def procedures(
     """Markdown of the document "Backup and recovery procedures" (step 3.2.1.9)."""
     consistency = backup.manifest.consistency if backup else "not measured"
     rows = [(f"{check.id} {check.title}", check.verdict, check.evidence) for check in checks]
-    results = pipe_table(["check", "verdict", "evidence"], rows)
     return f"""\
 # Backup and recovery procedures
 
@@ -105,5 +104,5 @@ Damage done on purpose to copies of the backup:
 
 {frame_table(damage_frame(drills))}
 
-{results}
+{pipe_table(["check", "verdict", "evidence"], rows)}
 """
