@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -116,3 +116,29 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"mongodb://127.0.0.1:{port}/"
     process.kill()
     process.wait()
+
+
+class Trust:
+    """What a test marked `trust` promises of one way to break a run; `check` holds the promise against what came."""
+
+    def __init__(self, *, way: str, status: int | None, says: Iterable[str], leaves: str) -> None:
+        self.way, self.status, self.leaves = way, status, leaves
+        self.says = (says,) if isinstance(says, str) else tuple(says)
+        self.checked = False
+
+    def check(self, status: int | None, text: str) -> None:
+        """Assert the exit status (None where no command ran) and that `text` says all that was promised."""
+        self.checked = True
+        assert status == self.status, text
+        missing = [part for part in self.says if part not in text]
+        assert not missing, f"{missing} not said in: {text}"
+
+
+@pytest.fixture
+def trust(request: pytest.FixtureRequest) -> Iterator[Trust]:
+    """The promise of the test's `trust` mark, a row of docs/trust.md; a test that never checks it fails."""
+    mark = request.node.get_closest_marker("trust")
+    assert mark is not None, "the trust fixture needs @pytest.mark.trust(way=…, status=…, says=…, leaves=…)"
+    promise = Trust(**mark.kwargs)
+    yield promise
+    assert promise.checked, "the test never called trust.check(status, text)"
