@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from leadbook.errors import InputFileError, ParameterError, RefusedError
-from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override, secret_values
+from leadbook.settings import ACTIONS, PROJECT, Redactor, Settings, load_profile, parse_override, secret_values
 
 PROFILES = ("rehearsal", "ci", "production")
 
@@ -23,7 +23,13 @@ def test_every_profile_names_every_parameter_and_itself(profile):
 def test_production_starts_nothing_and_changes_nothing_unasked():
     settings = Settings.from_mapping(load_profile("production"))
     assert not settings.rehearsal_servers
-    assert not settings.apply_schema
+    assert not any(settings.approves(action) for action in ACTIONS)
+    approved = settings.model_copy(update={"approve": f"load_test on {settings.database}"})
+    assert approved.approves("load_test") and not approved.approves("apply_schema")
+    with pytest.raises(ParameterError, match="but the database is"):
+        settings.model_copy(update={"approve": "load_test on other"}).approves("load_test")
+    with pytest.raises(RefusedError, match="approve='apply_schema on "):
+        settings.refuse_unapproved("apply_schema")
     with pytest.raises(RefusedError, match="rehearsal"):
         settings.refuse_in_production("start rehearsal servers")
 
@@ -38,6 +44,8 @@ def test_production_starts_nothing_and_changes_nothing_unasked():
         ({"write_concern": "most"}, "majority"),
         ({"validation_level": "hard"}, "'validation_level'"),
         ({"enrichment": 1}, "'enrichment'"),
+        ({"approve": "load_test"}, "ACTION on DATABASE"),
+        ({"approve": "load_tset on leads"}, "ACTION on DATABASE"),
     ],
 )
 def test_a_bad_parameter_is_one_line_that_names_it(values, message):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
 __all__ = [
+    "ACTIONS",
     "PROJECT",
     "Redactor",
     "Settings",
@@ -29,6 +30,14 @@ __all__ = [
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout: notebooks, params and reports live here."""
+
+ACTIONS = {
+    "apply_schema": "create the collections, the validator and the indexes that are missing",
+    "benchmarks": "insert scratch documents, time them and switch the profiler on for a moment",
+    "load_test": "put the sprint's load on the servers",
+    "restore_drill": "restore a copy of the leads beside them and remove it again",
+}
+"""What changes or burdens a production database, by the name under which `approve` lets it happen."""
 
 
 class Settings(BaseModel):
@@ -45,6 +54,8 @@ class Settings(BaseModel):
     members: int = Field(3, ge=1, le=7, description="members of the rehearsal replica set")
     run_dir: str = Field("", description="where records are kept; empty: .leadbook/interactive")
     cell_timeout_s: int = Field(300, ge=1, description="longest run of one cell under `leadbook run`, s")
+    approve: str = Field("", description="what production may do: 'apply_schema on DATABASE, load_test on DATABASE'")
+    record_max_age_hours: float = Field(24.0, gt=0, description="oldest record of an earlier phase that counts, hours")
 
     # --- addresses: names of environment variables, never the secrets themselves
     mongodb_uri_env: str = Field("MONGODB_URI", description="variable holding the application's MongoDB URI")
@@ -138,7 +149,6 @@ class Settings(BaseModel):
     load_records: str = Field("10000, 20000", description="documents of the load tests")
     load_writers: str = Field("10, 50", description="concurrent writers of the load tests")
     duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
-    approve_load: bool = Field(True, description="approve the load test; production needs it, since it costs capacity")
     load_processes: int = Field(0, ge=0, le=64, description="processes that make the load, 0 for one a core")
     open_loop_seconds: float = Field(2.0, gt=0, description="length of each step of the open-loop test, s")
     open_loop_percent: str = Field(
@@ -193,6 +203,16 @@ class Settings(BaseModel):
             raise ValueError("must be 'majority' or a number in quotes, such as '1'")
         return value
 
+    @field_validator("approve")
+    @classmethod
+    def _known_actions(cls, value: str) -> str:
+        for entry in filter(None, map(str.strip, value.split(","))):
+            action, _, database = entry.partition(" on ")
+            if action not in ACTIONS or not database.strip():
+                known = ", ".join(ACTIONS)
+                raise ValueError(f"must be 'ACTION on DATABASE', with an ACTION of {known}")
+        return value
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
         """Strictly checked settings. Raises ParameterError naming the first bad key, with "did you mean"."""
@@ -229,6 +249,31 @@ class Settings(BaseModel):
     def is_rehearsal(self) -> bool:
         """True where what only a production cluster can show is not applicable (profiles rehearsal and ci)."""
         return self.profile != "production"
+
+    def approves(self, action: str) -> bool:
+        """Whether `action`, a key of ACTIONS, may be done on this database. A rehearsal's own needs no approval.
+
+        Raises ParameterError where it is approved for another database only: a slip that must not pass unnoticed.
+        """
+        if not self.is_production:
+            return True
+        entries = (entry.partition(" on ") for entry in self.approve.split(","))
+        named = {database.strip() for name, _, database in entries if name.strip() == action}
+        if named and self.database not in named:
+            raise ParameterError(
+                "approve", f"approves {action} on {', '.join(sorted(named))}, but the database is {self.database}",
+                f"say approve='{action} on {self.database}'",
+            )  # fmt: skip
+        return bool(named)
+
+    def how_to_approve(self, action: str) -> str:
+        """What to type so that `approves(action)` is true: the remedy of a check that waits for an approval."""
+        return f"to let leadbook {ACTIONS[action]}, run it with -p approve='{action} on {self.database}'"
+
+    def refuse_unapproved(self, action: str) -> None:
+        """Raise RefusedError, naming what to type, unless `approves(action)`."""
+        if not self.approves(action):
+            raise RefusedError(f"{action} is not approved for database {self.database}; {self.how_to_approve(action)}")
 
     def refuse_in_production(self, action: str) -> None:
         """Raise RefusedError if this is a production profile."""

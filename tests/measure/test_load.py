@@ -82,7 +82,7 @@ def test_a_server_that_is_away_is_an_error_and_not_a_pass(loader):
 
 
 def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches):
-    place.settings = place.settings.model_copy(update={"approve_load": False})
+    place.settings = place.settings.model_copy(update={"profile": "production"})
     loader, settings = Loader.of(place), place.settings
     assert loader.crew is None
     calls = {
@@ -106,7 +106,7 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
         *tuning.checks({}, None, loader.problems, settings),
     ]
     assert {check.verdict.value for check in checks} == {"not measured"}
-    assert all("approve_load" in check.remedy for check in checks if check.id != "LOAD-TUN-002")
+    assert all("approve='load_test on " in check.remedy for check in checks if check.id != "LOAD-TUN-002")
     assert scratches() == []
     loader.close()
 

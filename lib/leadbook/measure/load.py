@@ -112,7 +112,7 @@ class Loader:
         `batch`: documents a batch at most, the settings' batch_size by default.
         """
         settings = place.settings
-        approved = settings.approve_load
+        approved = settings.approves("load_test")
         processes = settings.load_processes or min(os.cpu_count() or 1, 8)
         return cls(place=place, crew=Crew(processes) if approved else None, batch=batch or settings.batch_size)
 

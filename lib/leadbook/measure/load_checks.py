@@ -79,7 +79,7 @@ def problem(check_id: str, problems: Problems, name: str, settings: Settings) ->
     why = problems.get(name, "it was not run")
     if isinstance(why, BaseException):
         return errored(check_id, why, settings=settings)
-    return not_measured(check_id, why, settings=settings, remedy="set approve_load: true once the load is agreed on")
+    return not_measured(check_id, why, settings=settings, remedy=settings.how_to_approve("load_test"))
 
 
 def insert_checks(

@@ -242,7 +242,7 @@ def _cache_check(trial: Trial | None, mixed: Mixed | None, settings: Settings) -
             "LOAD-TUN-004",
             "no load was run",
             settings=settings,
-            remedy="set approve_load: true once the load is agreed on",
+            remedy=settings.how_to_approve("load_test"),
         )
     used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
     if pd.isna(used):

@@ -41,9 +41,13 @@ def apply_audit(
         remedy = "give the DBA's account dbAdmin on the database and name its address by mongodb_admin_uri_env"
         return [], [errored("MDB-SCH-005", error, remedy=remedy)]
     evidence = f"{sum(change.applied for change in changes)} changes applied in this run, {len(left)} left"
+    remedy = ""
     if left and not settings.apply_schema:
         evidence += "; apply_schema is false, so they are only shown"
-    return changes, [judge("MDB-SCH-005", len(left), evidence=evidence)]
+    elif left and not settings.approves("apply_schema"):
+        evidence += "; they are not approved, so they are only shown"
+        remedy = settings.how_to_approve("apply_schema")
+    return changes, [judge("MDB-SCH-005", len(left), evidence=evidence, remedy=remedy)]
 
 
 def structure_audit(leads: Collection[Document], settings: Settings) -> list[Check]:

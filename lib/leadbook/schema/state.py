@@ -157,11 +157,12 @@ def apply(
     """Make what is pending true, and return it with `applied` set. Idempotent; drops nothing; findings stay findings.
 
     `admin` (a client, database or collection with dbAdmin rights) runs the commands; None uses the application's own
-    connection, whose readWrite role does not include collMod. With `apply_schema` false nothing is changed.
+    connection, whose readWrite role does not include collMod. With `apply_schema` false, or in production
+    without `approve`, nothing is changed.
     A unique index that the data contradicts becomes a finding. Raises pymongo's OperationFailure for missing rights.
     """
     changes = pending(collection, settings)
-    if not settings.apply_schema:
+    if not (settings.apply_schema and settings.approves("apply_schema")):
         return changes
     database = _database(admin, collection.database)
     done: list[Change] = []
