@@ -75,9 +75,7 @@ def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints):
     good = (made / "brightdata.jsonl").read_text().splitlines()[:20]
     broken = tmp_path / "broken.jsonl"
     broken.write_text("\n".join([*good[:10], '{"id": "x", ', *good[10:]]) + "\n")
-    env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
-           "REDIS_URL": endpoints.redis_url}  # fmt: skip
-    done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "database=leadbook_test", env=env)
+    done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "database=leadbook_test")
     ledger = json.loads(done.stdout)
     assert done.returncode == 1
     assert f"{broken}:11: record cannot be read as JSON" in done.stderr

@@ -7,7 +7,8 @@ import pytest
 
 from leadbook.checks import judge, not_applicable
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError
-from leadbook.phase import Blocked, Phase, read_record
+from leadbook.phase import Blocked, Phase
+from leadbook.provenance import read_record
 from leadbook.settings import Settings
 
 
@@ -18,7 +19,9 @@ def namespace(endpoints, settings, tmp_path):
 
 @pytest.fixture
 def book(namespace):
-    return Phase.open("07", namespace)
+    book = Phase.open("07", namespace)
+    yield book
+    book.release()
 
 
 def passing():
@@ -103,9 +106,10 @@ def test_mongodb_away_is_one_line(namespace, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_redis_away_is_told_and_does_not_stop(namespace, monkeypatch):
+def test_redis_away_is_told_and_does_not_stop(namespace, endpoints, monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", endpoints.mongodb_uri)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
-    book = Phase.open("07", namespace)
+    book = Phase.open("07", {**namespace, "profile": "production", "database": "lead_generation"})
     assert book.redis is None
     assert "127.0.0.1:9" in book.redis_problem
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -60,7 +61,7 @@ def run(
     from leadbook import runner
 
     values = _values(profile, override, members=members)
-    with _RehearsalServers(Settings.from_mapping(values)) as rehearsal:
+    with _RehearsalServers(Settings.from_mapping(values), "leadbook run") as rehearsal:
         result = runner.run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
@@ -74,13 +75,28 @@ def run(
 
 
 class _RehearsalServers:
-    """Rehearsal servers for the length of a run; they end with it unless `leadbook up` started them to stay."""
+    """The servers of a run, which nobody else works on meanwhile.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.secrets, self._held = settings, set[str](), False
+    Rehearsal servers end with it unless `leadbook up` started them to stay. Servers of others are refused here, before
+    anything runs, where the profile may not work on them.
+    """
+
+    def __init__(self, settings: Settings, what: str) -> None:
+        self.settings, self.what, self.secrets, self._held = settings, what, set[str](), False
 
     def __enter__(self) -> _RehearsalServers:
-        from leadbook import servers
+        from leadbook.locks import TargetLock
+
+        self._lock = TargetLock(self.settings, self.what)
+        try:
+            return self._entered()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _entered(self) -> _RehearsalServers:
+        from leadbook import adoption, connect, servers
+        from leadbook.errors import UnreachableError
         from leadbook.settings import secret_values
 
         mongodb = not os.environ.get(self.settings.mongodb_uri_env)
@@ -93,6 +109,12 @@ class _RehearsalServers:
         endpoints = servers.resolve(self.settings)
         urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
         self.secrets = secret_values(url for url in urls if url)
+        for line in endpoints.restarts:
+            err.print(f"rehearsal servers: {line}", highlight=False, soft_wrap=True)
+        if "environment" in (endpoints.source, endpoints.redis_source):
+            with connect.mongodb(endpoints.mongodb_uri, self.settings) as client, suppress(UnreachableError):
+                connect.ping_mongodb(client)  # a server that is away is told by the phases, with a report
+                adoption.require(client, self.settings, endpoints)
         return self
 
     def stop(self) -> None:
@@ -104,6 +126,7 @@ class _RehearsalServers:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+        self._lock.release()
 
 
 # ---------------------------------------------------------------------------------------------------------- servers
@@ -155,6 +178,23 @@ def down() -> None:
     from leadbook import servers
 
     out.print("stopped" if servers.down() else "nothing to stop")
+
+
+@app.command()
+def adopt(
+    database: Annotated[str, typer.Argument(help="a database that does not exist yet, on the servers you have named")],
+    profile: Profile = "rehearsal",
+) -> None:
+    """Create an empty database for rehearsals on servers named by the environment; elsewhere there they are refused."""
+    from leadbook import adoption
+
+    mark = adoption.adopt(Settings.from_mapping(_values(profile, None, database=database)))
+    where = f"{database} on {mark['replica_set']} ({', '.join(mark['hosts'])})"
+    out.print(
+        f"{where} is a rehearsal's since {mark['adopted_at']}; "
+        f"run there with: leadbook run --profile {profile} -p database={database}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------- ingest
@@ -260,7 +300,7 @@ def bench(
     from leadbook.leads import scale as scaling
 
     settings = Settings.from_mapping(_values(profile, override))
-    with _RehearsalServers(settings):
+    with _RehearsalServers(settings, "leadbook bench"):
         if scale:
             rows = scaling.table(scaling.run(settings, records=records or 1_000_000, rounds=rounds))
         else:

@@ -56,6 +56,7 @@ class Endpoints:
 
     admin_uri is the DBA's, or the application's where no other is known; reporting_uri is None where nobody set one.
     source and redis_source tell whether MongoDB and Redis are the user's own or rehearsal servers.
+    restarts: rehearsal servers that had died and were started again for this, a line each.
     """
 
     mongodb_uri: str
@@ -64,6 +65,7 @@ class Endpoints:
     redis_url: str
     source: Literal["environment", "rehearsal"]
     redis_source: Literal["environment", "rehearsal"]
+    restarts: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> set[str]:

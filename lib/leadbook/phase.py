@@ -11,7 +11,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,18 @@ from matplotlib.figure import Figure
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 from redis import Redis
 
-from leadbook import connect, servers
+from leadbook import __version__, adoption, connect, servers
 from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
+from leadbook.locks import TargetLock
+from leadbook.provenance import Records, Target, code_digest, settings_digest
 from leadbook.report import cards, style, tables
 from leadbook.settings import PROJECT, Redactor, Settings, secret_values
 
-__all__ = ["Blocked", "Phase", "phase_title", "read_record"]
+__all__ = ["Blocked", "Phase", "phase_title"]
 
 TITLES = {
     "01": "Provisioning checks",
@@ -47,6 +50,7 @@ TITLES = {
 }
 PACKAGES = ("leadbook", "pymongo", "redis", "papermill", "scrapbook", "pandas", "matplotlib")
 INTERACTIVE = ".leadbook/interactive"
+"""Below it a folder for each profile: a rehearsal does not write over production's records."""
 
 
 class Blocked(LeadbookError):  # noqa: N818
@@ -60,15 +64,6 @@ def phase_title(phase: str) -> str:
     return TITLES[phase]
 
 
-def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
-    """The sidecar record of a phase; an empty mapping when the phase left none or it cannot be read."""
-    try:
-        record = json.loads((run_dir / "records" / f"{phase}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 class _Shown(list[Check]):
     """Checks that are on the page already: a cell that ends with them does not print them a second time."""
 
@@ -78,6 +73,9 @@ class _Shown(list[Check]):
 
 class Phase:
     """One phase at work. Made by `Phase.open`; ended by `close`, which states the verdict."""
+
+    target: Target
+    records: Records
 
     def __init__(self, number: str, settings: Settings, endpoints: connect.Endpoints, redactor: Redactor) -> None:
         self.number, self.settings, self.redactor = number, settings, redactor
@@ -95,6 +93,7 @@ class Phase:
         )
         self.redis: Redis | None = None
         self.redis_problem = ""
+        self._lock: TargetLock | None = None
 
     # ------------------------------------------------------------------------------------------------ opening
 
@@ -102,8 +101,9 @@ class Phase:
     def open(cls, number: str, namespace: MutableMapping[str, Any]) -> Phase:
         """Begin a phase: check the parameters, connect, scrub outputs.
 
-        Raises ParameterError (a parameter), UnreachableError (MongoDB does not answer; Redis may be away: then
-        `redis` is None and `redis_problem` says why).
+        Raises ParameterError (a parameter), RefusedError (the profile may not work here, or somebody else does),
+        UnreachableError (MongoDB does not answer; Redis may be away: then `redis` is None and `redis_problem` says
+        why).
         """
         _refuse_unknown(namespace)
         settings = Settings.for_notebook(namespace, set(namespace) & set(Settings.model_fields))
@@ -114,22 +114,32 @@ class Phase:
         redactor.add(secret_values(url for url in urls if url))
         phase = cls(number, settings, endpoints, redactor)
         connect.ping_mongodb(phase.mongodb)
+        adoption.require(phase.mongodb, settings, endpoints)
+        if settings.is_rehearsal and "LEADBOOK_RUN_ID" not in os.environ:
+            phase._lock = TargetLock(settings, f"notebook {number}", shared=True)
+        phase.target = Target.read(phase.mongodb, settings, endpoints)
+        phase.records = Records(phase.run_dir, phase.target, timedelta(hours=settings.record_max_age_hours))
         client = connect.redis(endpoints.redis_url, settings)
         try:
             connect.ping_redis(client)
             phase.redis = client
         except UnreachableError as error:
             phase.redis_problem = str(error)
-        phase._put(
-            "opened",
-            {
-                "phase": number, "title": TITLES[number], "profile": settings.profile, "servers": endpoints.source,
-                "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
-                "versions": {name: version(name) for name in PACKAGES},
-            },
-        )  # fmt: skip
+        phase._put("opened", phase._opened(namespace))
         phase._introduce()
         return phase
+
+    def _opened(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
+        """What the record says of itself: of whom, where, with which settings and code."""
+        values = {key: namespace[key] for key in Settings.model_fields if key in namespace}
+        return {
+            "phase": self.number, "title": TITLES[self.number], "profile": self.settings.profile,
+            "servers": self.endpoints.source, "target": self.target.as_dict(),
+            "parameters": values, "settings_digest": settings_digest(values),
+            "version": __version__, "code": code_digest(),
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
+            "versions": {name: version(name) for name in PACKAGES},
+        }  # fmt: skip
 
     def _introduce(self) -> None:
         where = "rehearsal servers" if self.endpoints.source == "rehearsal" else "servers named by the environment"
@@ -138,6 +148,8 @@ class Phase:
             f"Phase {self.number}, profile **{self.settings.profile}**, {where}: MongoDB at "
             f"`{_hosts(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
         )
+        for line in self.endpoints.restarts:
+            self.say(f"**Rehearsal servers:** {line}.")
 
     @property
     def database(self) -> Database[dict[str, Any]]:
@@ -206,18 +218,16 @@ class Phase:
         return path
 
     def facts(self, phase: str) -> dict[str, Any]:
-        """Facts that an earlier phase of this run left; empty when it has not run to its end."""
-        record = read_record(self.run_dir, phase)
-        return dict(record.get("facts", {})) if record.get("closed") else {}
+        """Facts that an earlier phase left; empty where its record does not count here (see `Records`)."""
+        return dict(self.records.of(phase).get("facts", {}))
 
     def checks(self, phase: str) -> list[Check]:
-        """Checks of an earlier phase of this run; empty when it has not run to its end."""
-        record = read_record(self.run_dir, phase)
-        return [Check.from_dict(check) for check in record.get("checks", [])] if record.get("closed") else []
+        """Checks of an earlier phase; empty where its record does not count here."""
+        return [Check.from_dict(check) for check in self.records.of(phase).get("checks", [])]
 
     def closed(self, phase: str) -> bool:
-        """Whether an earlier phase of this run reached its closing verdict."""
-        return bool(read_record(self.run_dir, phase).get("closed"))
+        """Whether an earlier phase reached its closing verdict, and its record counts here."""
+        return bool(self.records.of(phase))
 
     # ------------------------------------------------------------------------------------------------ showing
 
@@ -241,15 +251,32 @@ class Phase:
         checks = [Check.from_dict(check) for check in self._record["checks"].values()]
         found, counts = blockers(checks), tally(checks)
         verdict = Verdict.FAIL.value if found or not checks else Verdict.PASS.value
+        if told := self.records.told():
+            self.say(told)
         display(HTML(cards.verdict_html(self.number, TITLES[self.number], verdict, counts, found)))
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._put("closed", {"verdict": verdict, "counts": counts, "at": at})
+        self._put("closed", {
+            "verdict": verdict, "counts": counts, "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "target": self._target_now().as_dict(), "records": self.records.used,
+        })  # fmt: skip
+        self.release()
+        if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
+            raise Blocked(f"phase {self.number}: {len(found)} checks block: {', '.join(c.id for c in found[:8])}")
+
+    def _target_now(self) -> Target:
+        """The target at the end: phase 02 makes the collection. Servers that are gone by now leave it as it was."""
+        try:
+            return Target.read(self.mongodb, self.settings, self.endpoints)
+        except PyMongoError:
+            return self.target
+
+    def release(self) -> None:
+        """Close the clients and let others work on the target."""
         for client in {id(c): c for c in (self.mongodb, self.admin, self.reporting) if c is not None}.values():
             client.close()
         if self.redis is not None:
             self.redis.close()
-        if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
-            raise Blocked(f"phase {self.number}: {len(found)} checks block: {', '.join(c.id for c in found[:8])}")
+        if self._lock is not None:
+            self._lock.release()
 
     # ------------------------------------------------------------------------------------------------ keeping
 
@@ -283,7 +310,8 @@ def _project_path(text: str) -> Path:
 
 
 def _run_dir(settings: Settings) -> Path:
-    return _project_path(settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR") or INTERACTIVE)
+    named = settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR")
+    return _project_path(named) if named else PROJECT / INTERACTIVE / settings.profile
 
 
 def _hosts(uri: str) -> str:

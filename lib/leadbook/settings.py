@@ -55,7 +55,7 @@ class Settings(BaseModel):
     run_dir: str = Field("", description="where records are kept; empty: .leadbook/interactive")
     cell_timeout_s: int = Field(300, ge=1, description="longest run of one cell under `leadbook run`, s")
     approve: str = Field("", description="what production may do: 'apply_schema on DATABASE, load_test on DATABASE'")
-    record_max_age_hours: float = Field(24.0, gt=0, description="oldest record of an earlier phase that counts, hours")
+    record_max_age_hours: float = Field(48.0, gt=0, description="oldest record of an earlier phase that counts, hours")
 
     # --- addresses: names of environment variables, never the secrets themselves
     mongodb_uri_env: str = Field("MONGODB_URI", description="variable holding the application's MongoDB URI")

@@ -105,6 +105,31 @@ def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path)
     again = only_redis(settings, folder)
     assert again.redis and again.redis.pid != state.redis.pid and again.redis_url == state.redis_url
     assert client.get("lead:linkedin:x") == b"1"
+    (said,) = again.restarts
+    assert said.startswith("redis had died and was started again with its data")
+
+
+def test_who_asks_for_addresses_learns_what_was_restarted(own_servers: Start, settings: Settings) -> None:
+    """Servers that died meanwhile are not put up again in silence: the phase that finds them so says it, once."""
+    state = own_servers(mongodb=True)
+    assert servers.resolve(settings, folder=state.folder).restarts == ()
+    assert state.redis
+    os.kill(state.redis.pid, signal.SIGKILL)
+    assert wait_until(lambda: bool(state.dead))
+    (said,) = servers.resolve(settings, folder=state.folder).restarts
+    assert "redis had died" in said
+    assert servers.resolve(settings, folder=state.folder).restarts == ()
+
+
+def test_a_step_of_the_clock_makes_no_process_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil counts a process's start from the time of boot, which moves with the clock; the watchdog must not."""
+    pid, created = os.getpid(), leash.created_at(os.getpid())
+    assert created and leash.alive(pid, created)
+    for step_s in (0.05, -3600.0):
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self, step_s=step_s: 1.7e9 + step_s)
+        assert leash.alive(pid, created) and leash.created_at(pid) == created
+    assert not leash.alive(pid, created + "0"), "a reused pid is another process"
+    assert leash.created_at(2**22 + 1) == "" and not leash.alive(2**22 + 1, "")
 
 
 def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Settings) -> None:

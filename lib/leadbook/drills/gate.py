@@ -26,17 +26,28 @@ PHASES = ("01", "02", "03", "04", "05", "06")
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What one earlier phase left. `closed` is False when it did not run to its end; then nothing else counts."""
+    """What one earlier phase left. Where `closed` is False nothing else counts, and `problem` says why.
+
+    at: when it closed, ISO 8601.
+    """
 
     phase: str
     closed: bool
     checks: Sequence[Check]
     facts: Mapping[str, Any]
+    problem: str = ""
+    at: str = ""
 
 
 def collect(book: Any) -> list[Evidence]:
-    """The records of phases 01 to 06 of this run, through the open phase `book`."""
-    return [Evidence(phase=p, closed=book.closed(p), checks=book.checks(p), facts=book.facts(p)) for p in PHASES]
+    """The records of phases 01 to 06 that count here, through the open phase `book`; why the others do not."""
+    return [
+        Evidence(
+            phase=p, closed=book.closed(p), checks=book.checks(p), facts=book.facts(p),
+            problem=book.records.refused.get(p, ""), at=book.records.used.get(p, {}).get("closed_at", ""),
+        )
+        for p in PHASES
+    ]  # fmt: skip
 
 
 def missing(evidence: Evidence) -> list[str]:
@@ -53,9 +64,15 @@ def _from_fact(
     check_id: str, evidence: Sequence[Evidence], phase: str, name: str, settings: Settings, scale: float = 1.0
 ) -> Check:
     value = _fact(evidence, phase, name)
-    if not isinstance(value, int | float):
-        return not_measured(check_id, f"phase {phase} of this run left no {name}", settings=settings)
-    return judge(check_id, value * scale, settings=settings, evidence=f"{name} of phase {phase} of this run")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return not_measured(check_id, _left_nothing(evidence, phase, name), settings=settings)
+    at = next(item.at for item in evidence if item.phase == phase)
+    return judge(check_id, value * scale, settings=settings, evidence=f"{name} of phase {phase}, {at}".rstrip(", "))
+
+
+def _left_nothing(evidence: Sequence[Evidence], phase: str, name: str) -> str:
+    problem = next((item.problem for item in evidence if item.phase == phase), "")
+    return f"phase {phase} does not count: {problem}" if problem else f"phase {phase} left no {name}"
 
 
 def gate_checks(evidence: Sequence[Evidence], settings: Settings) -> list[Check]:
@@ -63,7 +80,7 @@ def gate_checks(evidence: Sequence[Evidence], settings: Settings) -> list[Check]
     ledger = _fact(evidence, "04", "ledger") or {}
     stored = ledger.get("stored")
     return [
-        judge("GATE-E2E-001", stored, settings=settings, evidence="stored leads in phase 04's ledger of this run"),
+        judge("GATE-E2E-001", stored, settings=settings, evidence="stored leads in phase 04's ledger"),
         _from_fact("GATE-RATE-001", evidence, "04", "leads_per_second", settings, 3600.0),
         _from_fact("GATE-INS-001", evidence, "03", "insert_rate", settings),
         _from_fact("GATE-DUP-001", evidence, "03", "duplicate_check_redis_p99_ms", settings),
@@ -78,9 +95,9 @@ def gate_checks(evidence: Sequence[Evidence], settings: Settings) -> list[Check]
 
 def _no_blockers(check_id: str, evidence: Sequence[Evidence], phases: Sequence[str]) -> Check:
     asked = [item for item in evidence if item.phase in phases]
-    unfinished = [item.phase for item in asked if not item.closed]
-    if unfinished:
-        return not_measured(check_id, f"phase {', '.join(unfinished)} did not run to its end in this run")
+    missed = [f"phase {item.phase}: {item.problem or 'it did not run to its end'}" for item in asked if not item.closed]
+    if missed:
+        return not_measured(check_id, "; ".join(missed))
     found = [check.id for item in asked for check in blockers(item.checks)]
     found += [check_id for item in asked for check_id in missing(item)]
     counted = sum(len(item.checks) for item in asked)
@@ -91,11 +108,12 @@ def _no_blockers(check_id: str, evidence: Sequence[Evidence], phases: Sequence[s
 
 
 def phase_rows(evidence: Sequence[Evidence]) -> pd.DataFrame:
-    """One row a phase: ran to its end, checks, blocking ones, not recorded ones."""
+    """One row a phase: whether its record counts and why not, checks, blocking ones, not recorded ones."""
     rows = [
         {
             "phase": item.phase,
-            "ran to its end": "yes" if item.closed else "no",
+            "counts here": "yes" if item.closed else f"no: {item.problem or 'it did not run to its end'}",
+            "closed at": item.at or "–",
             "checks": len(item.checks),
             "blocking": sum(check.verdict in BLOCKING for check in item.checks),
             "not recorded": len(missing(item)) if item.closed else "–",
@@ -136,7 +154,7 @@ def infrastructure_document(evidence: Sequence[Evidence]) -> str:
     """The infrastructure configuration (task book 3.3.1.7) as Markdown, from phase 01's facts; no credentials."""
     facts = _fact(evidence, "01", "infrastructure")
     if not isinstance(facts, Mapping):
-        return "# Infrastructure configuration\n\nNot measured: phase 01 of this run left no configuration.\n"
+        return "# Infrastructure configuration\n\nNot measured: phase 01 left no configuration.\n"
     lines = ["# Infrastructure configuration", ""]
     for topic, values in facts.items():
         lines += [f"## {str(topic).replace('_', ' ').capitalize()}", "", "| setting | value |", "|---|---|"]
@@ -162,6 +180,6 @@ def document_checks(checks: Sequence[Check], evidence: Sequence[Evidence]) -> li
         judge(
             "GATE-DOC-002",
             configured,
-            evidence="from phase 01's facts" if configured else "phase 01 of this run left no configuration",
+            evidence="from phase 01's facts" if configured else "phase 01 left no configuration",
         ),
     ]

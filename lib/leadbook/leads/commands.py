@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from leadbook import connect, schema, servers
+from leadbook import adoption, connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError, ParameterError
 from leadbook.leads import pipeline, rehearsal
 from leadbook.leads.crm import Synced
@@ -23,6 +23,7 @@ from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor
+from leadbook.locks import TargetLock
 from leadbook.settings import Settings
 
 __all__ = ["IncompleteError", "crm_sync", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
@@ -124,9 +125,11 @@ def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:
 @contextmanager
 def _site(settings: Settings) -> Iterator[Site]:
     """Where to work, found ready; with the vendors of enrichment and CRM, on a rehearsal their sandbox."""
-    site = Site(endpoints=servers.resolve(settings), settings=settings)
-    ready(site)
     with ExitStack() as stack:
+        if settings.is_rehearsal:
+            stack.enter_context(TargetLock(settings, "an ingest", shared=True))
+        site = Site(endpoints=servers.resolve(settings), settings=settings)
+        ready(site)
         if settings.enrichment or settings.crm:
             real = not settings.is_rehearsal
             services = Services.of(settings) if real else stack.enter_context(Sandbox()).services.only(settings)
@@ -150,6 +153,7 @@ def ready(site: Site) -> None:
     settings = site.settings
     with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
         connect.ping_mongodb(client)
+        adoption.require(client, settings, site.endpoints)
         leads = client[settings.database][settings.collection]
         rehearsal.mark(leads.database, settings)
         if _arbitrated(leads):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo.collection import Collection
+
+from leadbook.provenance import collection_uuid
 
 __all__ = [
     "EMAIL_PREFIX",
@@ -68,13 +68,3 @@ def decode(value: bytes | str | None, collection: str) -> Entry | None:
         return Entry(ObjectId(said["id"]), int(said["fields"]))
     except (ValueError, TypeError, KeyError, InvalidId):
         return None
-
-
-def collection_uuid(collection: Collection[dict[str, Any]]) -> str:
-    """The first 12 hexadecimal digits of the collection's UUID; a dropped and remade collection has another one.
-
-    Empty for a collection that does not exist yet: no key may be believed or written then.
-    """
-    found = next(iter(collection.database.list_collections(filter={"name": collection.name})), None)
-    uuid = (found or {}).get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
-    return bytes(getattr(uuid, "bytes", uuid)).hex()[:12] if uuid is not None else ""

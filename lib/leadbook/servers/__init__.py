@@ -136,7 +136,7 @@ def resolve(settings: Settings, *, folder: Path | None = None) -> Endpoints:
             raise ParameterError(
                 name, f"environment variable {variable} is not set", f"set it to the address of {what}: {why}"
             )
-    state = None
+    state, known = None, status(folder)
     if not (own_mongodb and own_redis):
         state = _found_or_started(settings, folder, mongodb=not own_mongodb, redis=not own_redis)
     mongodb_source: Literal["environment", "rehearsal"] = "environment" if own_mongodb else "rehearsal"
@@ -147,6 +147,7 @@ def resolve(settings: Settings, *, folder: Path | None = None) -> Endpoints:
         redis_url=own_redis or (state.redis_url if state else ""),
         source=mongodb_source,
         redis_source="environment" if own_redis else "rehearsal",
+        restarts=tuple(state.restarts[len(known.restarts) if known else 0 :]) if state else (),
     )
 
 
@@ -232,6 +233,8 @@ def _restart_dead(state: State) -> State:
     dead = state.dead
     if not dead:
         return state
+    names, at = ", ".join(process.name for process in dead), datetime.now(UTC).isoformat(timespec="seconds")
+    again = f"{names} had died and was started again with its data ({at})"
     try:
         for process in dead:
             pid, created = spawn(process.argv, state.data / f"{process.name}.out")
@@ -241,8 +244,9 @@ def _restart_dead(state: State) -> State:
         if any(process.name != "redis" for process in dead):
             replica_set.wait_healthy(state)
     except ServerError:
-        return _clean(state.folder, keep=state)
-    return state
+        anew = f"{names} had died and could not be started again: all servers began anew, empty ({at})"
+        return replace(_clean(state.folder, keep=state), restarts=(*state.restarts, anew)).save()
+    return replace(state, restarts=(*state.restarts, again)).save()
 
 
 def _start_missing(state: State, settings: Settings, mongod: Path | None, redis_server: Path | None) -> State:

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 POLL_SECONDS = 0.5
+START_TICKS = 19
+"""Place of `starttime` in /proc/PID/stat, counted after the command's closing parenthesis; see proc(5), field 22."""
 
 
 def state_path(folder: Path) -> Path:
@@ -72,20 +74,32 @@ def locked(folder: Path, timeout_s: float = 90.0) -> Iterator[None]:
         yield
 
 
-def created_at(pid: int) -> float:
-    """When the process was created, s since the epoch; 0.0 when it is gone. With the pid it identifies a process."""
+def created_at(pid: int) -> str:
+    """What tells this process from any other that has or had its pid; empty when it is gone.
+
+    On Linux the boot's id and the clock ticks from boot to its start: a time of day would change with every step of
+    the clock, and a step would make each process another one.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}:{fields[START_TICKS]}"
+    except (OSError, IndexError):
+        pass
+    if Path("/proc/self/stat").exists():
+        return ""
+    try:
+        return f"{psutil.Process(pid).create_time():.0f}"
     except psutil.Error:
-        return 0.0
+        return ""
 
 
-def alive(pid: int, created: float) -> bool:
+def alive(pid: int, created: str) -> bool:
     """True while this very process (not another one with a reused pid) runs, or still holds its port while dying."""
+    if not created or created_at(pid) != created:
+        return False
     try:
         process = psutil.Process(pid)
-        if abs(process.create_time() - created) >= 0.05:
-            return False
         if process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return True
         return bool(process.num_threads() > 1)  # a zombie whose other threads have not ended yet

@@ -28,7 +28,7 @@ class Owner:
     """A process for whose life the servers are needed; `created` tells it from a later one with the same pid."""
 
     pid: int
-    created: float
+    created: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Process:
 
     name: str
     pid: int
-    created: float
+    created: str
     port: int
     argv: tuple[str, ...]
 
@@ -52,6 +52,7 @@ class State:
     """A set of rehearsal servers. Addresses hold passwords and are left out of the repr.
 
     kept: started to stay until `down`. owners: processes whose end ends the servers, unless kept.
+    restarts: what had died and was started again, one line each.
     ready: False while starting; a set found unready is renewed. leash: pid of the watchdog, if any.
     """
 
@@ -62,6 +63,7 @@ class State:
     kept: bool = False
     ready: bool = False
     leash: int | None = None
+    restarts: tuple[str, ...] = ()
     mongodb_uri: str = field(default="", repr=False)
     admin_uri: str = field(default="", repr=False)
     reporting_uri: str = field(default="", repr=False)
@@ -132,14 +134,17 @@ class State:
             **values,
             "folder": folder,
             "databases": tuple(values["databases"]),
+            "restarts": tuple(values.get("restarts", ())),
             "owners": tuple(Owner(**owner) for owner in values["owners"]),
             "processes": tuple(Process(**{**entry, "argv": tuple(entry["argv"])}) for entry in values["processes"]),
         }
         return cls(**made)
 
 
-def spawn(argv: Sequence[str], output: Path) -> tuple[int, float]:
-    """Start `argv` detached (own session, deaf to the terminal's Ctrl-C, no child of ours); (pid, creation time).
+def spawn(argv: Sequence[str], output: Path) -> tuple[int, str]:
+    """Start `argv` detached (own session, deaf to the terminal's Ctrl-C, no child of ours); (pid, its identity).
+
+    The identity is what `leash.created_at` says of it.
 
     A shell between us and the server hands it over to init, so that it leaves no zombie with us when it ends.
     """

@@ -1,0 +1,66 @@
+"""Two runs do not share servers: the second learns who has them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from leadbook.errors import RefusedError
+from leadbook.locks import TargetLock
+from leadbook.settings import PROJECT
+
+
+@pytest.fixture
+def own_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADBOOK_STATE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.trust(
+    way="a second run, bench or ingest of one checkout starts while a run is at work on the same servers",
+    status=2, says=("leadbook run (process ", "wait until it has ended"), leaves="the first run goes on undisturbed",
+)  # fmt: skip
+def test_a_second_run_is_refused_and_told_who_works(own_place, settings, trust):
+    with TargetLock(settings, "leadbook run"):
+        done = subprocess.run(
+            [sys.executable, "-m", "leadbook.cli", "ingest", "--staged"], capture_output=True, text=True, timeout=60,
+            cwd=PROJECT, env=dict(os.environ), check=False,
+        )  # fmt: skip
+        trust.check(done.returncode, done.stderr)
+        assert len(done.stderr.strip().splitlines()) == 1 and str(os.getpid()) in done.stderr
+        assert not (own_place / "state.json").exists(), "no server was started for it"
+
+
+def test_those_who_share_keep_a_run_out_and_each_other_in(own_place, settings):
+    first, second = (TargetLock(settings, f"notebook 0{n}", shared=True) for n in (2, 3))
+    first.release()
+    with pytest.raises(RefusedError, match="notebook 03"):
+        TargetLock(settings, "leadbook run")
+    second.release()
+    TargetLock(settings, "leadbook run").release()
+
+
+def test_other_databases_and_other_servers_are_free(own_place, settings, monkeypatch):
+    with TargetLock(settings, "leadbook run"):
+        monkeypatch.setenv("MONGODB_URI", "mongodb://u:secret@elsewhere.example:27017/?tls=true")
+        with TargetLock(settings, "leadbook run") as lock:
+            assert "elsewhere" not in lock.path.name and "secret" not in lock.path.read_text()
+            other = settings.model_copy(update={"database": "another"})
+            TargetLock(other, "leadbook run").release()
+
+
+def test_a_killed_holder_leaves_no_lock(own_place, settings):
+    code = (
+        "import sys, time; from leadbook.locks import TargetLock; from leadbook.settings import Settings\n"
+        "lock = TargetLock(Settings(), 'leadbook run'); print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline().strip() == "held"
+    with pytest.raises(RefusedError):
+        TargetLock(settings, "leadbook run")
+    holder.kill()
+    holder.wait()
+    TargetLock(settings, "leadbook run").release()

@@ -1,0 +1,121 @@
+"""A record is evidence for one target, profile and day: everything else is refused, and said."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from leadbook.drills import gate
+from leadbook.phase import Phase
+from leadbook.provenance import Records, Target, code_digest, settings_digest
+
+TARGET = Target(
+    profile="production", servers="environment", replica_set="atlas-a", hosts=("a:27017", "b:27017"),
+    database="lead_generation", collection="performance_marketers", collection_uuid="0123456789ab", redis="c:6379/0",
+)  # fmt: skip
+
+
+def record(**changes):
+    target = TARGET.as_dict() | changes.pop("target", {})
+    at = changes.pop("at", datetime.now(UTC).isoformat(timespec="seconds"))
+    return {
+        "phase": "03", "opened": {"profile": "production"}, "facts": {"insert_rate": 5000.0}, "checks": [],
+        "closed": {"verdict": "pass", "at": at, "target": target},
+    } | changes  # fmt: skip
+
+
+def read(tmp_path, content):
+    path = tmp_path / "records" / "03.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+    records = Records(tmp_path, TARGET, timedelta(hours=48))
+    return records, records.of("03")
+
+
+def hours_ago(hours):
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+
+
+def test_a_record_of_the_same_target_counts_and_is_named_with_its_digest(tmp_path):
+    records, found = read(tmp_path, record(at=hours_ago(3)))
+    assert found["facts"] == {"insert_rate": 5000.0}
+    assert len(records.used["03"]["sha256"]) == 64
+    assert records.told() == "Records of earlier phases used: 03 (3 h old)."
+
+
+def test_a_record_made_before_the_collection_counts(tmp_path):
+    assert read(tmp_path, record(target={"collection_uuid": ""}))[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"opened": {"profile": "rehearsal"}}, "of profile rehearsal"),
+        ({"target": {"replica_set": "atlas-b"}}, "its replica set is atlas-b, here it is atlas-a"),
+        ({"target": {"hosts": ["x:1"]}}, "its hosts is x:1"),
+        ({"target": {"database": "other"}}, "its database is other"),
+        ({"target": {"collection_uuid": "ffffffffffff"}}, "dropped and made again"),
+        ({"at": hours_ago(24 * 365)}, "8760 hours old, more than 48"),
+        ({"at": hours_ago(-1)}, "in the future"),
+        ({"at": "yesterday"}, "cannot be read"),
+        ({"closed": None, "broken": "the kernel died"}, "did not run to its end: the kernel died"),
+        ({"closed": {"verdict": "pass", "at": hours_ago(1)}}, "does not say of which servers"),
+    ],
+)
+def test_any_other_record_is_refused_and_said(tmp_path, changes, why):
+    records, found = read(tmp_path, record(**changes))
+    assert found == {}
+    assert why in records.refused["03"] and why in records.told()
+    assert records.used == {}
+
+
+def test_a_record_that_is_edited_later_is_read_once(tmp_path):
+    records, _ = read(tmp_path, record())
+    (tmp_path / "records" / "03.json").write_text(json.dumps(record(facts={"insert_rate": 999_999.0})))
+    assert records.of("03")["facts"] == {"insert_rate": 5000.0}
+
+
+def test_digests_tell_settings_and_code_but_not_where_a_run_is_kept():
+    assert settings_digest({"batch_size": 1, "run_dir": "a"}) == settings_digest({"batch_size": 1, "run_dir": "b"})
+    assert settings_digest({"batch_size": 1}) != settings_digest({"batch_size": 2})
+    assert len(code_digest()) == 12
+
+
+@pytest.fixture
+def namespaces(endpoints, admin, settings, tmp_path, monkeypatch):
+    """Parameters of a rehearsal and of production, both kept in one folder; production's servers are named."""
+    monkeypatch.setenv("LEADBOOK_RUN_ID", "test")
+    admin.drop_database("lead_generation")
+    rehearsal = {**settings.model_dump(), "run_dir": str(tmp_path), "In": []}
+    return rehearsal, {**rehearsal, "profile": "production", "database": "lead_generation"}
+
+
+@pytest.mark.trust(
+    way="01 to 06 run as a rehearsal, then 07 with the production profile in the same folder",
+    status=None, says=("it is of profile rehearsal, here it is production",),
+    leaves="the gate is not measured: no GO",
+)  # fmt: skip
+def test_a_rehearsals_records_are_nothing_to_productions_gate(namespaces, endpoints, monkeypatch, trust):
+    rehearsal, production = namespaces
+    for phase in gate.PHASES:
+        book = Phase.open(phase, rehearsal)
+        book.fact("insert_rate", 9_000.0)
+        book.close()
+    monkeypatch.setenv("MONGODB_URI", endpoints.mongodb_uri)
+    monkeypatch.setenv("REDIS_URL", endpoints.redis_url)
+    book = Phase.open("07", production)
+    checks = {check.id: check for check in gate.gate_checks(gate.collect(book), book.settings)}
+    trust.check(None, book.records.told())
+    assert {check.verdict.value for check in checks.values()} == {"not measured"}
+    book.release()
+
+
+def test_the_records_own_account_says_whose_it_is(namespaces, tmp_path):
+    book = Phase.open("01", namespaces[0])
+    book.close()
+    opened = json.loads((tmp_path / "records" / "01.json").read_text())["opened"]
+    assert opened["target"]["database"] == book.settings.database
+    assert opened["target"]["hosts"] and opened["settings_digest"] and opened["code"] and opened["version"]
+    assert opened["parameters"]["batch_size"] == book.settings.batch_size
