@@ -176,7 +176,8 @@ def setup(tmp_path: Path, **stubs: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.trust(
     way="`make run` with a Python that cannot make virtual environments, as Debian's without python3-venv",
-    status=2, says=("cannot make a virtual environment", "apt install python3-venv"), leaves="nothing; no .venv is begun",
+    status=2, says=("cannot make a virtual environment", "apt install python3-venv"),
+    leaves="nothing; no .venv is begun",
 )  # fmt: skip
 def test_a_python_that_cannot_make_environments_is_told_what_to_install(tmp_path, trust):
     """Debian and Ubuntu leave `ensurepip` out of python3."""
