@@ -51,7 +51,7 @@ def test_help_lists_the_commands():
 )
 @pytest.mark.trust(
     way="a misspelt command, option, profile, parameter or vendor; a wrong value; a missing file or address", status=2,
-    says=("leadbook: ",), leaves="nothing; no server is started and no run directory is made",
+    says=("leadbook: ",), leaves="nothing; no server is started",
 )  # fmt: skip
 def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path, trust):
     done = leadbook(*words, env={"LEADBOOK_STATE": str(tmp_path / "state")})

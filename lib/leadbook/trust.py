@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from leadbook.errors import UsageError
@@ -40,8 +41,11 @@ ROOMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way to break a run. `status`: exit status, None where no command ran; `test`: its name, "" beside a module's
-    own list of cases; `path`: its file, relative to the project."""
+    """One way to break a run.
+
+    `status`: exit status, None where no command ran, negative when a signal ended it; `test`: its name, "" in a
+    module's own list of cases; `path`: its file, relative to the project.
+    """
 
     way: str
     status: int | None
@@ -121,7 +125,7 @@ def trust_page(project: Path) -> str:
 
 
 def _row(way: Way) -> str:
-    status = "none" if way.status is None else str(way.status)
+    status = "none" if way.status is None else str(way.status) if way.status >= 0 else Signals(-way.status).name
     name = (way.test or way.path.stem).removeprefix("test_").replace("_", " ")
     cells = (way.way, status, "<br>".join(f"“{part}”" for part in way.says) or "nothing", way.leaves)
     return f"| {' | '.join(map(_plain, cells))} | [{name}](../{way.path.as_posix()}) |"

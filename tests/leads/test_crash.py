@@ -149,7 +149,7 @@ def test_ctrl_c_settles_what_is_under_way_and_stops(small, leads, made, trust):
 
 @pytest.mark.trust(
     way="Redis killed (SIGKILL) during ingestion", status=None,
-    says=(), leaves="every lead once; only the cache is gone",
+    says=(), leaves="every lead once",
 )  # fmt: skip
 def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(
     small, leads, made, own_servers, undisturbed, settings, trust
