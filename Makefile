@@ -4,8 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROFILE ?= rehearsal
+LOWEST := 3.11.0
+PINS := .leadbook/pins
+# --fork-strategy fewest: one version of a package for all Pythons, the newest that the lowest one takes.
+COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
+	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
-.PHONY: help setup run test nbval lint lab sample docs down clean
+.PHONY: help setup pins run test nbval lint lab sample docs down clean
 
 help:
 	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
@@ -14,10 +19,17 @@ setup: $(READY)  # make .venv and install the pinned packages
 
 $(READY): requirements.txt requirements-dask.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "leadbook needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 run")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "leadbook: $(PYTHON) cannot make a virtual environment; install what it lacks (Debian, Ubuntu: apt install python3-venv) or name another Python: make PYTHON=python3.12 run" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dask.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $(READY)
+
+pins:  # resolve requirements*.in anew, keeping what fits (MOVE=--upgrade moves all, MOVE="-P pandas" one)
+	$(PYTHON) -m venv --clear $(PINS)
+	$(PINS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dask.in -o requirements-dask.txt
 
 run: $(READY)  # the whole chain on the profile (PROFILE=rehearsal); exit 0 GO, 1 NO-GO, 2 broken
 	$(BIN)/leadbook run --profile $(PROFILE)
@@ -46,7 +58,7 @@ lab: $(READY)  # JupyterLab in the notebooks folder
 sample: $(READY)  # regenerate docs/sample-report from a rehearsal run
 	$(BIN)/leadbook run --profile rehearsal --keep-as docs/sample-report
 
-docs: $(READY)  # regenerate traceability, README's table and the notebooks' links
+docs: $(READY)  # regenerate traceability, trust, README's table and the notebooks' links
 	$(BIN)/leadbook docs
 
 down: $(READY)  # stop the rehearsal servers

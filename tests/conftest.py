@@ -134,6 +134,13 @@ class Trust:
         assert not missing, f"{missing} not said in: {text}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a promise that nobody checks."""
+    lost = [i.nodeid for i in items if i.get_closest_marker("trust") and "trust" not in getattr(i, "fixturenames", ())]
+    if lost:
+        raise pytest.UsageError(f"marked `trust`, but without the fixture that checks it: {', '.join(lost)}")
+
+
 @pytest.fixture
 def trust(request: pytest.FixtureRequest) -> Iterator[Trust]:
     """The promise of the test's `trust` mark, a row of docs/trust.md; a test that never checks it fails."""

@@ -49,27 +49,40 @@ def test_help_lists_the_commands():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path):
+@pytest.mark.trust(
+    way="a misspelt command, option, profile, parameter or vendor; a wrong value; a missing file or address", status=2,
+    says=("leadbook: ",), leaves="nothing; no server is started",
+)  # fmt: skip
+def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path, trust):
     done = leadbook(*words, env={"LEADBOOK_STATE": str(tmp_path / "state")})
-    assert done.returncode == 2
+    trust.check(done.returncode, done.stderr)
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "state").exists()
 
 
-def test_an_unreachable_server_is_one_line_without_the_password(tmp_path):
+@pytest.mark.trust(
+    way="`leadbook ingest` while MongoDB does not answer", status=2,
+    says=("127.0.0.1:9",), leaves="nothing stored; the password is shown nowhere",
+)  # fmt: skip
+def test_an_unreachable_server_is_one_line_without_the_password(tmp_path, trust):
     sample = tmp_path / "leads.jsonl"
     sample.write_text("{}\n")
     done = leadbook(
         "ingest", str(sample), "--vendor", "brightdata", "-p", "server_selection_timeout_ms=500",
         env={"MONGODB_URI": "mongodb://u:planted-pw@127.0.0.1:9/", "REDIS_URL": "redis://127.0.0.1:9/0"},
     )  # fmt: skip
-    assert done.returncode == 2
-    assert "127.0.0.1:9" in done.stderr
+    trust.check(done.returncode, done.stderr)
     assert "planted-pw" not in done.stdout + done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints):
+@pytest.mark.trust(
+    way="a line of an export that is no JSON", status=1,
+    says=("broken.jsonl:11: record cannot be read as JSON",),
+    leaves="all other records, brought in; the broken one counted as rejected",
+)  # fmt: skip
+def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints, trust):
     made = tmp_path / "made"
     assert leadbook("sample", str(made), "--records", "200").returncode == 0
     good = (made / "brightdata.jsonl").read_text().splitlines()[:20]
@@ -77,7 +90,7 @@ def test_a_broken_line_is_named_counted_and_stops_nothing(tmp_path, endpoints):
     broken.write_text("\n".join([*good[:10], '{"id": "x", ', *good[10:]]) + "\n")
     done = leadbook("ingest", str(broken), "--vendor", "brightdata", "--json", "-p", "database=leadbook_test")
     ledger = json.loads(done.stdout)
-    assert done.returncode == 1
+    trust.check(done.returncode, done.stderr)
     assert f"{broken}:11: record cannot be read as JSON" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert ledger["read"] == 21

@@ -86,10 +86,15 @@ def test_tables_are_shown_with_explained_columns(book, capsys):
     assert "1" in capsys.readouterr().out
 
 
-def test_misspelt_papermill_parameters_are_refused(namespace):
+@pytest.mark.trust(
+    way="a misspelt parameter given to papermill itself", status=2,
+    says=("did you mean 'members'",), leaves="a notebook that stops at its first cell",
+)  # fmt: skip
+def test_misspelt_papermill_parameters_are_refused(namespace, trust):
     namespace["In"] = ["", "# Parameters\nmembrs = 1\n"]
-    with pytest.raises(ParameterError, match="did you mean 'members'"):
+    with pytest.raises(ParameterError) as caught:
         Phase.open("07", namespace)
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
 def test_an_undeclared_setting_is_refused(namespace):
@@ -99,19 +104,28 @@ def test_an_undeclared_setting_is_refused(namespace):
         book.settings.batch_size  # noqa: B018
 
 
-def test_mongodb_away_is_one_line(namespace, monkeypatch):
+@pytest.mark.trust(
+    way="MongoDB away when a notebook begins", status=2,
+    says=("127.0.0.1:9",), leaves="a notebook that stops at its first cell",
+)  # fmt: skip
+def test_mongodb_away_is_one_line(namespace, monkeypatch, trust):
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:9/")
     with pytest.raises(UnreachableError) as caught:
         Phase.open("07", {**namespace, "server_selection_timeout_ms": 300})
     assert "\n" not in str(caught.value)
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
-def test_redis_away_is_told_and_does_not_stop(namespace, endpoints, monkeypatch):
+@pytest.mark.trust(
+    way="Redis away when a notebook begins", status=None,
+    says=("127.0.0.1:9",), leaves="a notebook that goes on without Redis",
+)  # fmt: skip
+def test_redis_away_is_told_and_does_not_stop(namespace, endpoints, monkeypatch, trust):
     monkeypatch.setenv("MONGODB_URI", endpoints.mongodb_uri)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
     book = Phase.open("07", {**namespace, "profile": "production", "database": "lead_generation"})
     assert book.redis is None
-    assert "127.0.0.1:9" in book.redis_problem
+    trust.check(None, book.redis_problem)
 
 
 def test_records_are_plain_json(book, tmp_path):

@@ -37,16 +37,26 @@ def test_a_folder_without_notebooks_is_refused(tmp_path):
         plan.discover(tmp_path)
 
 
-def test_a_broken_notebook_file_is_one_clear_line(folder):
+@pytest.mark.trust(
+    way="a notebook file that is no notebook", status=2,
+    says=("03_x.ipynb",), leaves="nothing; no notebook is started",
+)  # fmt: skip
+def test_a_broken_notebook_file_is_one_clear_line(folder, trust):
     (folder / "03_x.ipynb").write_text("{")
-    with pytest.raises(InputFileError, match=r"03_x\.ipynb"):
+    with pytest.raises(InputFileError) as caught:
         plan.discover(folder)
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
-def test_a_notebook_that_would_lose_its_records_is_refused(tmp_path):
+@pytest.mark.trust(
+    way="a notebook that does not say where its records go", status=2,
+    says=("does not declare run_dir",), leaves="nothing; no notebook is started",
+)  # fmt: skip
+def test_a_notebook_that_would_lose_its_records_is_refused(tmp_path, trust):
     make(tmp_path, "01", CLOSE, parameters='profile = "rehearsal"')
-    with pytest.raises(InputFileError, match="does not declare run_dir"):
+    with pytest.raises(InputFileError) as caught:
         plan.discover(tmp_path)
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
 def test_each_notebook_is_given_only_the_keys_that_it_declares(folder):

@@ -64,26 +64,40 @@ def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_no
     assert verdicts["T-02-009"] == "fail" and verdicts["T-02-001"] == "not measured" and verdicts["T-03-001"] == "pass"
 
 
-def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder):
+@pytest.mark.trust(
+    way="a notebook's kernel killed in the middle of a run", status=2,
+    says=("cell 6 of 7", "killed by SIGKILL", "Not run: 03"),
+    leaves="a report that says BROKEN and names the cell",
+)  # fmt: skip
+def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder, trust):
     make(folder / "nb", "02", PASSES, "import os; os.kill(os.getpid(), 9)", CLOSE)
     found = go(folder)
-    assert (found.verdict, found.exit_status) == ("BROKEN", 2)
+    assert found.verdict == "BROKEN"
     assert "Phase 02, Title 02, broke: cell 6 of 7 (`import os; os.kill(os.getpid(), 9)`)" in found.reason
-    assert "Not run: 03" in found.reason
+    trust.check(found.exit_status, found.reason + found.index.read_text())
     index, page = found.index.read_text(), (found.directory / "02_phase.html").read_text()
     assert "BROKEN" in index and "killed by SIGKILL" in index
     assert "Stopped at cell 6 of 7" in page and 'id="stopped"' in page
     assert "killed by SIGKILL" in (found.directory / "junit.xml").read_text()
 
 
-def test_nothing_but_nine_phases_can_be_go(folder):
+@pytest.mark.trust(
+    way="a whole run while notebooks are missing", status=2,
+    says=("05, 06, 07, 08, 09",), leaves="a report that says BROKEN, never GO",
+)  # fmt: skip
+def test_nothing_but_nine_phases_can_be_go(folder, trust):
     for path in list((folder / "nb").iterdir())[1:]:
         path.unlink()
     found = go(folder)
-    assert (found.verdict, found.exit_status) == ("BROKEN", 2) and "05, 06, 07, 08, 09" in found.reason
+    assert found.verdict == "BROKEN"
+    trust.check(found.exit_status, found.reason)
 
 
-def test_no_secret_reaches_any_file(folder, monkeypatch):
+@pytest.mark.trust(
+    way="a notebook prints, writes and records the passwords of the servers", status=0,
+    says=("leak.txt",), leaves="a finished run in which no file holds them; the file that did is named in a warning",
+)  # fmt: skip
+def test_no_secret_reaches_any_file(folder, monkeypatch, trust):
     password = 'p"ä&s<s 22'
     monkeypatch.setenv("MONGODB_URI", "mongodb://app:hunter%4022@example.invalid/db")
     monkeypatch.setenv("CRM_API_KEY", "key-12345678")
@@ -102,13 +116,18 @@ def test_no_secret_reaches_any_file(folder, monkeypatch):
             text = path.read_text(encoding="utf-8")
             for secret in ("hunter@22", "hunter%4022", "key-12345678", password, *escaped):
                 assert secret not in text, (path.name, secret)
-    assert "leak.txt" in " ".join(found.record.warnings) and found.exit_status == 0
+    trust.check(found.exit_status, " ".join(found.record.warnings))
 
 
-def test_a_run_directory_that_cannot_be_made_is_one_clear_line(folder):
+@pytest.mark.trust(
+    way="a run directory that cannot be made", status=2,
+    says=("choose another with --out",), leaves="nothing; no notebook is started",
+)  # fmt: skip
+def test_a_run_directory_that_cannot_be_made_is_one_clear_line(folder, trust):
     (folder / "out").write_text("a file")
-    with pytest.raises(UsageError, match="choose another with --out"):
+    with pytest.raises(UsageError) as caught:
         go(folder, only="01")
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
 # ------------------------------------------------------------------------------------------------ signals, leftovers
@@ -146,23 +165,31 @@ def alive(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.trust(
+    way="Ctrl-C, or SIGTERM, while a cell runs", status=2,
+    says=("interrupted by SIG", "servers stopped"), leaves="a report of what had run; no kernel and no server",
+)  # fmt: skip
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number):
+def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number, trust):
     process = start(folder)
     process.send_signal(number)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert f"interrupted by {number.name}" in said and "servers stopped" in said
+    trust.check(process.returncode, said)
+    assert f"interrupted by {number.name}" in said
     assert not alive(folder)
     (index,) = folder.glob("out/2*/index.html")
     assert f"interrupted by {number.name}" in index.read_text()
 
 
-def test_no_kernel_outlives_a_killed_runner(folder):
+@pytest.mark.trust(
+    way="the runner itself killed (SIGKILL)", status=-9,
+    says=(), leaves="no kernel",
+)  # fmt: skip
+def test_no_kernel_outlives_a_killed_runner(folder, trust):
     process = start(folder)
     assert alive(folder)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    trust.check(process.wait(), "")
     deadline = time.monotonic() + 30
     while alive(folder):
         assert time.monotonic() < deadline

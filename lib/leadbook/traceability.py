@@ -1,6 +1,7 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
-It also generates what is derived: docs/traceability.md, the attestations' form, README's table, previous/next links.
+It also generates what is derived: docs/traceability.md, docs/trust.md, the attestations' form, README's table,
+previous/next links.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 
 from leadbook.checks import Definition, catalogue
+from leadbook.trust import trust_page
 
 __all__ = ["Section", "Step", "attestations_example", "coverage_rows", "generate", "sections", "steps", "trace"]
 
@@ -103,6 +105,7 @@ def generate(project: Path, *, write: bool) -> list[Path]:
     """Files whose generated parts are out of date; written when `write`. Paths are relative to `project`."""
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
+        project / "docs" / "trust.md": trust_page(project),
         project / "params" / "attestations.example.yaml": attestations_example(),
     }
     readme = project / "README.md"

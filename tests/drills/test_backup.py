@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -171,23 +170,33 @@ def test_a_dump_is_one_point_in_time_while_writers_go_on(filled, names, tmp_path
     assert leads.count_documents({}) == 2_505
 
 
+@pytest.mark.trust(
+    way="a restore aimed at the leads' own collection, or at one that exists", status=2,
+    says=("refuses to restore",), leaves="the collections as they were",
+)  # fmt: skip
 @pytest.mark.parametrize("target", ["original", "existing", "other"])
-def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, settings, target):
+def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, settings, target, trust):
     existing = schema.scratch_name("taken")
     filled.create_collection(existing)
     name = {"original": settings.collection, "existing": existing, "other": "precious"}[target]
     before = str(content_of(filled, settings.collection))
-    with pytest.raises(RefusedError, match="refuses to restore"):
+    with pytest.raises(RefusedError) as caught:
         restore(made.path, dba, names={settings.collection: name})
+    trust.check(caught.value.exit_status, str(caught.value))
     assert str(content_of(filled, settings.collection)) == before
     assert scratches(filled) == [existing] and "precious" not in filled.list_collection_names()
 
 
-def test_a_restore_that_fails_drops_what_it_made(made, filled, dba):
+@pytest.mark.trust(
+    way="a restore that fails half-way", status=None,
+    says=(), leaves="none of what it had made; the leads, untouched",
+)  # fmt: skip
+def test_a_restore_that_fails_drops_what_it_made(made, filled, dba, settings, trust):
     taken = schema.scratch_name("twice")
     with pytest.raises(OperationFailure):
         restore(made.path, dba, names={entry.name: taken for entry in made.manifest.collections})
-    assert scratches(filled) == []
+    assert scratches(filled) == [] and filled[settings.collection].count_documents({}) == 2_500
+    trust.check(None, "")
 
 
 # ------------------------------------------------------------------------------------------------------------- damage
@@ -212,16 +221,19 @@ def rewrite(folder, **changed):
     path.write_text(backup_module.Manifest(collections=entries, **{**body, **changed}).as_json())
 
 
-def test_a_missing_document_is_noticed_even_when_the_file_hash_agrees(made, settings):
+@pytest.mark.trust(
+    way="a backup that lacks a document, with file hashes forged to agree", status=None,
+    says=("2,499 documents, the manifest says 2,500", "content hash differs"), leaves="a backup that counts as unsound",
+)  # fmt: skip
+def test_a_missing_document_is_noticed_even_when_the_file_hash_agrees(made, settings, trust):
     import zstandard
 
     data = made.path / f"{settings.collection}.bson.zst"
     documents = list(documents_in(data))
     data.write_bytes(zstandard.ZstdCompressor().compress(b"".join(documents[:-1])))
     rewrite(made.path)
-    problems = verify(made.path).problems
-    assert any("2,499 documents, the manifest says 2,500" in problem for problem in problems)
-    assert any("content hash differs" in problem for problem in problems)
+    assert not verify(made.path).sound
+    trust.check(None, "\n".join(verify(made.path).problems))
 
 
 def test_a_file_the_manifest_does_not_name_is_a_problem(made):
@@ -260,10 +272,14 @@ back_up(client[sys.argv[1]], [sys.argv[2]], Path(sys.argv[3]), Settings(), on_ba
 """
 
 
-def test_a_killed_dump_leaves_only_a_partial_folder(filled, endpoints, tmp_path, settings, monkeypatch):
+@pytest.mark.trust(
+    way="a backup killed (SIGKILL) while it is written", status=-9,
+    says=(), leaves="a folder that ends in .partial and is never taken for a backup",
+)  # fmt: skip
+def test_a_killed_dump_leaves_only_a_partial_folder(filled, endpoints, tmp_path, settings, monkeypatch, trust):
     monkeypatch.setenv("TEST_URI", endpoints.mongodb_uri)
     command = [sys.executable, "-c", KILLED, filled.name, settings.collection, str(tmp_path)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    trust.check(subprocess.run(command, check=False).returncode, "")
     (left,) = tmp_path.iterdir()
     assert left.name.endswith(".partial") and backups(tmp_path) == []
     assert not verify(left).sound

