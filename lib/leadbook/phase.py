@@ -26,7 +26,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from redis import Redis
 
-from leadbook import connect, servers
+from leadbook import addresses, connect, servers
 from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
 from leadbook.report import cards, style, tables
@@ -136,7 +136,7 @@ class Phase:
         redis = f"; **Redis is away** ({self.redis_problem})" if self.redis is None else ""
         self.say(
             f"Phase {self.number}, profile **{self.settings.profile}**, {where}: MongoDB at "
-            f"`{_hosts(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
+            f"`{addresses.shown(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
         )
 
     @property
@@ -284,10 +284,6 @@ def _project_path(text: str) -> Path:
 
 def _run_dir(settings: Settings) -> Path:
     return _project_path(settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR") or INTERACTIVE)
-
-
-def _hosts(uri: str) -> str:
-    return uri.partition("://")[2].rpartition("@")[2].split("/")[0].split("?")[0] or "localhost"
 
 
 def _refuse_unknown(namespace: Mapping[str, Any]) -> None:

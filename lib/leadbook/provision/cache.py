@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
-from leadbook import connect
+from leadbook import addresses, connect
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.provision.judging import guarded, is_mild, mild, production_only
 from leadbook.settings import Settings
@@ -115,9 +115,7 @@ def _share(limit: float, memory: float | None, shown: str, settings: Settings) -
 
 
 def _stranger_refused(url: str, settings: Settings) -> Check:
-    scheme, _, rest = url.partition("://")
-    bare = f"{scheme}://{rest.rpartition('@')[2]}"
-    stranger = connect.redis(bare, settings)
+    stranger = connect.redis(addresses.parse(url).without_credentials("username"), settings)
     try:
         stranger.ping()
     except (AuthenticationError, NoPermissionError) as error:

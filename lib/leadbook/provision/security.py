@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import struct
@@ -14,7 +13,7 @@ from typing import Any
 import bson
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook import connect
+from leadbook import addresses, connect
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.connect import Client
 from leadbook.provision.judging import guarded, is_mild, mild
@@ -138,10 +137,7 @@ def access_checks(
 
 def anonymous(uri: str) -> str:
     """The address without user, password and the options that belong to them."""
-    scheme, _, rest = uri.partition("://")
-    head, slash, tail = rest.partition("/")
-    bare = re.sub(r"(?i)(?<=[?&])(authSource|authMechanism|authMechanismProperties)=[^&]*&?", "", slash + tail)
-    return f"{scheme}://{head.rpartition('@')[2]}{bare.rstrip('?&')}"
+    return addresses.parse(uri).without_credentials("authsource", "authmechanism", "authmechanismproperties")
 
 
 def _anonymous_refused(uri: str, settings: Settings) -> Check:
