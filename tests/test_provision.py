@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,16 +9,15 @@ from pathlib import Path
 
 import pytest
 import redis as redis_py
-import yaml
 
 from leadbook import connect, provision
-from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue, load_attestations
+from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue
 from leadbook.connect import Client, Endpoints
 from leadbook.leads import keys
 from leadbook.provision.judging import on_loopback
 from leadbook.provision.security import anonymous
 from leadbook.servers import binaries, replica_set
-from leadbook.settings import PROJECT, Settings
+from leadbook.settings import Settings
 
 ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
 DOCUMENTS = {"PRV-DOC-001", "PRV-DOC-002", "PRV-DOC-003"}
@@ -342,12 +340,3 @@ def test_connection_string_keeps_own_options_and_hides_files(mongo: Client, sett
     )
     assert shown.startswith("mongodb+srv://<username>:<password>@c.example/leads?maxPoolSize=7&")
     assert "maxPoolSize=60" not in shown and "s%40cret" not in shown and "hidden" not in shown and "home" not in shown
-
-
-def test_form_of_attestations_is_complete_and_claims_nothing() -> None:
-    """Everything is commented out; with the marks removed it names every attestation of the catalogue."""
-    path = PROJECT / "params" / "attestations.example.yaml"
-    assert load_attestations(path) == {}
-    form = yaml.safe_load("\n".join(re.findall(r"(?m)^#(\S.*|  \w+: .*)$", path.read_text())))
-    assert set(form) >= ATTESTED
-    assert all(set(entry) == {"who", "when", "seen"} for entry in form.values())

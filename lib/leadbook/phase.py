@@ -26,8 +26,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from redis import Redis
 
-from leadbook import addresses, connect, servers
-from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
+from leadbook import addresses, attestations, connect, servers
+from leadbook.checks import Check, Verdict, blockers, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
 from leadbook.report import cards, style, tables
 from leadbook.settings import PROJECT, Redactor, Settings, secret_values
@@ -176,10 +176,11 @@ class Phase:
             display(HTML(tables.checks_table(shown)))
 
     def attest(self, *check_ids: str) -> list[Check]:
-        """Record, and return, checks that only a person can make, from the attestations file (see `checks.manual`)."""
-        path = self.settings.attestations_file
-        attestations = load_attestations(_project_path(path)) if path else {}
-        made = _Shown(manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids)
+        """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
+        named = self.settings.attestations_file
+        found = attestations.load(_project_path(named) if named else None, named)
+        target = attestations.Target.of(self.settings, self.endpoints.mongodb_uri)
+        made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
         self.record(made)
         return made
 
