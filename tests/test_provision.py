@@ -235,6 +235,31 @@ def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: End
     assert verdicts(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
 
 
+def test_redis_that_refuses_even_info_is_not_measured(
+    redis_client: redis_py.Redis, mongo: Client, endpoints: Endpoints, settings: Settings
+) -> None:
+    """An account for keys alone: each check says what is missing, and the notebook goes on to its end."""
+    redis_client.execute_command(
+        "ACL", "SETUSER", "keys_only", "on", ">secretive", "~lead:*", "+@read", "+@write", "+ping"
+    )
+    host = endpoints.redis_url.rpartition("@")[2]
+    client = connect.redis(f"redis://keys_only:secretive@{host}", settings)
+    try:
+        cache = provision.inspect_cache(client)
+        assert cache and "INFO" in cache.problem
+        made = provision.memory_checks(cache, endpoints.redis_url, "", settings)
+        made += provision.persistence_checks(client, cache, "", settings)
+        assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}
+        assert all("INFO" in check.evidence for check in made) and "ACL" in made[0].remedy
+        server = provision.inspect(mongo, mongo, settings)
+        held = provision.held(mongo, client, settings)
+        facts = provision.infrastructure(server, cache, held, [], endpoints.mongodb_uri, settings)
+        assert provision.redis_document(facts, made)
+    finally:
+        client.connection_pool.disconnect()
+        redis_client.execute_command("ACL", "DELUSER", "keys_only")
+
+
 def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
     problem = "Redis at 127.0.0.1:1: connection refused"
     assert provision.inspect_cache(None) is None
