@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,16 +9,15 @@ from pathlib import Path
 
 import pytest
 import redis as redis_py
-import yaml
 
 from leadbook import connect, provision
-from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue, load_attestations
+from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue
 from leadbook.connect import Client, Endpoints
 from leadbook.leads import keys
 from leadbook.provision.judging import on_loopback
 from leadbook.provision.security import anonymous
 from leadbook.servers import binaries, replica_set
-from leadbook.settings import PROJECT, Settings
+from leadbook.settings import Settings
 
 ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
 DOCUMENTS = {"PRV-DOC-001", "PRV-DOC-002", "PRV-DOC-003"}
@@ -237,6 +235,31 @@ def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: End
     assert verdicts(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
 
 
+def test_redis_that_refuses_even_info_is_not_measured(
+    redis_client: redis_py.Redis, mongo: Client, endpoints: Endpoints, settings: Settings
+) -> None:
+    """An account for keys alone: each check says what is missing, and the notebook goes on to its end."""
+    redis_client.execute_command(
+        "ACL", "SETUSER", "keys_only", "on", ">secretive", "~lead:*", "+@read", "+@write", "+ping"
+    )
+    host = endpoints.redis_url.rpartition("@")[2]
+    client = connect.redis(f"redis://keys_only:secretive@{host}", settings)
+    try:
+        cache = provision.inspect_cache(client)
+        assert cache and "INFO" in cache.problem
+        made = provision.memory_checks(cache, endpoints.redis_url, "", settings)
+        made += provision.persistence_checks(client, cache, "", settings)
+        assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}
+        assert all("INFO" in check.evidence for check in made) and "ACL" in made[0].remedy
+        server = provision.inspect(mongo, mongo, settings)
+        held = provision.held(mongo, client, settings)
+        facts = provision.infrastructure(server, cache, held, [], endpoints.mongodb_uri, settings)
+        assert provision.redis_document(facts, made)
+    finally:
+        client.connection_pool.disconnect()
+        redis_client.execute_command("ACL", "DELUSER", "keys_only")
+
+
 def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
     problem = "Redis at 127.0.0.1:1: connection refused"
     assert provision.inspect_cache(None) is None
@@ -342,12 +365,3 @@ def test_connection_string_keeps_own_options_and_hides_files(mongo: Client, sett
     )
     assert shown.startswith("mongodb+srv://<username>:<password>@c.example/leads?maxPoolSize=7&")
     assert "maxPoolSize=60" not in shown and "s%40cret" not in shown and "hidden" not in shown and "home" not in shown
-
-
-def test_form_of_attestations_is_complete_and_claims_nothing() -> None:
-    """Everything is commented out; with the marks removed it names every attestation of the catalogue."""
-    path = PROJECT / "params" / "attestations.example.yaml"
-    assert load_attestations(path) == {}
-    form = yaml.safe_load("\n".join(re.findall(r"(?m)^#(\S.*|  \w+: .*)$", path.read_text())))
-    assert set(form) >= ATTESTED
-    assert all(set(entry) == {"who", "when", "seen"} for entry in form.values())

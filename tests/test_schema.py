@@ -1,15 +1,22 @@
 """Validator and indexes on a real server: dry run, apply, findings, scratch collections, probes and advice."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
 
-from leadbook import schema
-from leadbook.checks import Verdict
-from leadbook.errors import RefusedError
+from leadbook import connect, schema
+from leadbook.checks import Verdict, catalogue
+from leadbook.errors import ParameterError, RefusedError
 from leadbook.leads import sample
+from leadbook.report.figures.schema import query_effort
 from leadbook.schema import probes
 
 LENIENT_NULLS = ["data_quality_score", "crm_sync_date"]
@@ -91,7 +98,8 @@ def test_the_application_alone_can_create_but_not_change_a_validator(leads, sett
     with pytest.raises(OperationFailure, match="not authorized"):
         schema.apply(leads, None, strict)
     changes, checks = schema.apply_audit(leads, None, strict)
-    assert changes == [] and checks[0].verdict == Verdict.ERROR and "dbAdmin" in checks[0].remedy
+    assert [change.applied for change in changes] == [False] and "collMod" in schema.by_hand(changes, strict)
+    assert checks[0].verdict == Verdict.ERROR and "dbAdmin" in checks[0].remedy
 
 
 def test_a_changed_validation_setting_is_applied(applied, admin, strict):
@@ -210,12 +218,159 @@ def test_scratch_is_dropped_on_error_and_nothing_else_can_be(database, settings)
         schema.drop_scratch(database[settings.collection])
 
 
-def test_sweep_drops_only_old_scratch_collections(database, settings):
-    old, new = f"{schema.SCRATCH_PREFIX}x_5f000000_abcdef", schema.scratch_name("x")
-    for name in (old, new, "leadbook_scratch_odd", settings.collection):
+def owned(purpose, *, born=None, machine=None, pid=None):
+    """A scratch name as another process, or machine, would make it."""
+    head, time_part, owner = schema.scratch_name(purpose).rsplit("_", 2)
+    time_part = f"{born:08x}" if born is not None else time_part
+    return f"{head}_{time_part}_{machine or owner[:8]}{pid or int(owner[8:16], 16):08x}{owner[16:]}"
+
+
+def dead_pid():
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def test_sweep_drops_what_ended_processes_left_and_nothing_else(database, settings):
+    """Of this machine at once; of another one, or of an older form of name, after a day; names of others never."""
+    day_ago = int(time.time()) - 90_000
+    left = {
+        owned("ended", pid=dead_pid()),
+        owned("number_given_again", born=10_000),
+        owned("old_elsewhere", born=day_ago, machine="0" * 8),
+        f"{schema.SCRATCH_PREFIX}older_form_{day_ago:08x}_abcdef",
+    }
+    kept = {
+        owned("at_work"),
+        owned("at_work_for_long", born=int(psutil.Process().create_time())),
+        owned("new_elsewhere", machine="0" * 8, pid=dead_pid()),
+        f"{schema.SCRATCH_PREFIX}older_form_{int(time.time()):08x}_abcdef",
+        f"{schema.SCRATCH_PREFIX}future_7fffffff_abcdef",
+        f"{schema.SCRATCH_PREFIX}of_mine",
+        f"{schema.SCRATCH_PREFIX}2020_backup_copy",
+        f"{schema.SCRATCH_PREFIX}mine_5f000000_abc",
+        settings.collection,
+    }
+    for name in (*left, *kept):
         database.create_collection(name)
-    assert schema.sweep(database) == [old]
-    assert set(database.list_collection_names()) == {new, "leadbook_scratch_odd", settings.collection}
+    assert set(schema.sweep(database)) == left
+    assert set(database.list_collection_names()) == kept
+
+
+@pytest.mark.trust(
+    way="A kernel is killed while it works with a scratch collection", status=None, says=("leadbook_scratch_killed",),
+    leaves="the scratch collection, which the next start drops at once, since its process is gone",
+)  # fmt: skip
+def test_what_a_killed_process_left_is_dropped_at_the_next_start(database, endpoints, settings, trust):
+    code = (
+        "import os, signal, sys\n"
+        "from leadbook import connect, schema\n"
+        "from leadbook.settings import Settings\n"
+        "settings = Settings(database=sys.argv[1], min_pool_size=0)\n"
+        "client = connect.mongodb(os.environ['URI'], settings)\n"
+        "with schema.scratch(client[settings.database], 'killed', settings, indexes=[]):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    env = {**os.environ, "URI": endpoints.mongodb_uri}
+    done = subprocess.run([sys.executable, "-c", code, settings.database], env=env, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert len(database.list_collection_names()) == 1
+    trust.check(None, " ".join(schema.sweep(database)))
+    assert database.list_collection_names() == []
+
+
+# --------------------------------------------------------------------------------------------- production, not approved
+
+
+@pytest.fixture
+def unapproved(settings):
+    return settings.model_copy(update={"profile": "production"})
+
+
+WRITES = {"insert", "update", "delete", "create", "createIndexes", "collMod", "drop", "dropIndexes", "findAndModify"}
+
+
+@pytest.mark.parametrize("applied_before", [False, True])
+@pytest.mark.trust(
+    way="Notebook 02 in production, on an empty database or a filled one, with nothing approved", status=None,
+    says=("createIndexes", "approve='apply_schema on leadbook_test'"),
+    leaves="nothing was written; the commands that are missing are listed whole",
+)  # fmt: skip
+def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings, unapproved, applied_before, trust):
+    """Every command that 02's functions send is a reading one, and every check that needs more blocks."""
+    if applied_before:
+        schema.apply(leads, admin, settings)
+        leads.drop_index("idx_job_title")
+    before = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
+    app, dba = connect.CommandTrace(), connect.CommandTrace()
+    with (
+        connect.mongodb(endpoints.mongodb_uri, settings, listeners=[app]) as client,
+        connect.mongodb(endpoints.admin_uri, settings, listeners=[dba]) as manager,
+        app,
+        dba,
+    ):
+        mine = client[settings.database][settings.collection]
+        shown = schema.dry_run(mine, unapproved)
+        changes, checks = schema.apply_audit(mine, manager, unapproved)
+        checks += schema.structure_audit(mine, unapproved) + schema.stored_audit(mine)
+        runs, probed = schema.probe_audit(mine, unapproved, manager)
+        found = schema.study(mine, manager, unapproved, sample.documents(10, seed=1))
+    assert not {command.name for command in (*app.commands, *dba.commands)} & WRITES
+    after = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
+    assert after == before and shown == changes and runs == [] and not found.queries
+    assert {check.verdict for check in (*probed, *found.checks) if check.id.startswith(("MDB-PRB", "MDB-PLAN"))} == {
+        Verdict.NOT_MEASURED
+    }
+    assert query_effort(schema.query_frame(found.queries)) is not None
+    assert "nothing is recommended" in schema.schema_document(unapproved, runs)
+    assert schema.index_document(found)
+    trust.check(None, schema.by_hand(changes, unapproved) + checks[0].remedy)
+
+
+def test_every_check_of_02_is_made_on_an_empty_database(leads, admin, unapproved):
+    """What is left out would be called missing, whatever the reason was."""
+    made = {check.id for check in schema.apply_audit(leads, admin, unapproved)[1]}
+    made |= {check.id for check in schema.structure_audit(leads, unapproved) + schema.stored_audit(leads)}
+    made |= {check.id for check in schema.probe_audit(leads, unapproved, admin)[1]}
+    made |= {check.id for check in schema.study(leads, admin, unapproved, []).checks}
+    assert made | {"MDB-SCH-008", "MDB-IDX-016"} == {one.id for one in catalogue().values() if one.phase == "02"}
+
+
+def test_commands_to_paste_are_whole_and_make_the_schema(leads, admin, settings):
+    """Each line of the script is run as it stands; then nothing is pending."""
+    text = schema.by_hand(schema.pending(leads, settings), settings)
+    script = text.split("```javascript\n")[1].removesuffix("\n```").splitlines()
+    assert script[0] == f'db = db.getSiblingDB("{settings.database}");' and len(script) == 16
+    for line in script[1:]:
+        admin[settings.database].command(json_util.loads(line.removeprefix("db.runCommand(").removesuffix(");")))
+    assert schema.pending(leads, settings) == []
+    assert schema.by_hand([], settings) == "No change is left to be applied by hand."
+
+
+def test_approval_for_another_database_is_refused(leads, unapproved):
+    other = unapproved.model_copy(update={"approve": "apply_schema on elsewhere"})
+    with pytest.raises(ParameterError, match="but the database is leadbook_test"):
+        schema.probe_audit(leads, other)
+
+
+def test_approved_production_probes_and_studies_on_scratch_collections(applied, admin, unapproved):
+    approved = unapproved.model_copy(update={"approve": "apply_schema on leadbook_test"})
+    _, checks = schema.probe_audit(applied, approved, admin)
+    assert set(verdicts(checks).values()) <= {Verdict.PASS, Verdict.WARN}
+    found = schema.study(applied, admin, approved, sample.documents(1_200, seed=1))
+    assert found.subject.startswith(schema.SCRATCH_PREFIX) and len(found.queries) == 15
+    assert applied.count_documents({}) == 0
+    assert not [name for name in applied.database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+
+
+def test_an_account_that_may_not_look_is_told_what_it_needs(leads, endpoints, settings):
+    """The reporting user of another database: a finding and errors with a remedy, never a stopped notebook."""
+    with connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        foreign = client["nobody_granted_this"][settings.collection]
+        (finding,) = schema.dry_run(foreign, settings)
+        changes, (check,) = schema.apply_audit(foreign, client, settings)
+    assert "not authorised" in finding.line and "dbAdmin" in finding.remedy and changes == [finding]
+    assert check.verdict == Verdict.ERROR and "dbAdmin" in check.remedy
 
 
 # ------------------------------------------------------------------------------------------------------------- probes

@@ -26,12 +26,12 @@ __all__ = [
     "Check",
     "Definition",
     "Verdict",
+    "attested",
     "blockers",
     "catalogue",
     "definition",
     "errored",
     "judge",
-    "load_attestations",
     "manual",
     "not_applicable",
     "not_measured",
@@ -230,36 +230,14 @@ def _target_or_name(entry: Definition, settings: Any) -> Any:
     return entry.target if settings is None else _resolve(entry, None, settings)
 
 
-def manual(check_id: str, attestations: Mapping[str, Mapping[str, str]], *, rehearsal: bool) -> Check:
-    """What only a person can see: passes with an attestation (who, when, seen), else `manual` (not verified).
-
-    On rehearsal a `production_only` check is `not applicable`.
-    """
-    entry = definition(check_id)
-    if rehearsal and entry.production_only:
-        return not_applicable(check_id, "only a production cluster can show this")
-    found = attestations.get(check_id)
-    if not found:
-        remedy = entry.remedy or "look, then attest it"
-        return _make(entry, Verdict.MANUAL, None, True, "nobody has attested this",
-                     f"{remedy}; then add {check_id} with who, when and seen to the attestations file")  # fmt: skip
-    evidence = f"attested by {found['who']} on {found['when']}: {found['seen']}"
-    return _make(entry, Verdict.PASS, "attested", True, evidence, "")
+def manual(check_id: str, why: str, *, remedy: str = "") -> Check:
+    """Only a person can see this, and nobody's word for it counts (see `attestations`). Never a pass."""
+    return _make(definition(check_id), Verdict.MANUAL, None, True, why, remedy)
 
 
-def load_attestations(path: Path) -> dict[str, dict[str, str]]:
-    """Attestations by check id. Raises LeadbookError where who, when or seen is missing or the id is unknown."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    if not isinstance(values, dict):
-        raise LeadbookError(f"{path}: must map check ids to who, when and seen")
-    attested: dict[str, dict[str, str]] = {}
-    for check_id, entry in values.items():
-        definition(str(check_id))
-        missing = [key for key in ("who", "when", "seen") if not (isinstance(entry, dict) and entry.get(key))]
-        if missing:
-            raise LeadbookError(f"{path}: attestation {check_id} lacks {', '.join(missing)}")
-        attested[str(check_id)] = {key: str(entry[key]) for key in ("who", "when", "seen")}
-    return attested
+def attested(check_id: str, evidence: str) -> Check:
+    """A person has seen this, and says who, when and what."""
+    return _make(definition(check_id), Verdict.PASS, "attested", True, evidence, "")
 
 
 def tally(checks: Iterable[Check]) -> dict[str, int]:

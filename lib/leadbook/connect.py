@@ -1,4 +1,4 @@
-"""The only place clients are built, and what listens to them.
+"""The only place clients are built; what listens to them stands in `traces`.
 
 An option that stands in the address itself wins over the setting: whoever wrote `?maxPoolSize=20` into MONGODB_URI
 meant it. Phase 01 therefore shows what the driver *really* holds, never what a profile says. Everything else (pool,
@@ -7,24 +7,28 @@ time-outs, write concern) is passed explicitly, so that no driver default decide
 
 from __future__ import annotations
 
+import os
 import re
-import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import redis as redis_py
-from pymongo import MongoClient, monitoring
+from pymongo import MongoClient
 from pymongo import collection as pymongo_collection
 from pymongo import database as pymongo_database
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.common import VALIDATORS
+from pymongo.errors import ConfigurationError, PyMongoError
 from redis.backoff import ExponentialBackoff
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS as _REDIS_OPTIONS
 from redis.retry import Retry
 
+from leadbook import addresses
+from leadbook.addresses import Address, AddressError
 from leadbook.errors import ParameterError, UnreachableError
-from leadbook.settings import Redactor, Settings, secret_values
+from leadbook.settings import Redactor, Settings
+from leadbook.traces import Command, CommandTrace, PoolTrace
 
 __all__ = [
     "Client",
@@ -37,6 +41,7 @@ __all__ = [
     "mongodb",
     "ping_mongodb",
     "ping_redis",
+    "read",
     "redis",
 ]
 
@@ -48,6 +53,8 @@ Database = pymongo_database.Database[dict[str, Any]]
 Collection = pymongo_collection.Collection[dict[str, Any]]
 
 APP_NAME = "leadbook"
+_PROFILE = ("minPoolSize", "maxPoolSize", "wTimeoutMS", "journal")
+"""Options of the profile that the driver holds against those in the address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +77,7 @@ class Endpoints:
     @property
     def secrets(self) -> set[str]:
         """Passwords and whole addresses, for a Redactor."""
-        return secret_values([self.mongodb_uri, self.admin_uri, self.reporting_uri or "", self.redis_url])
+        return addresses.secret_values([self.mongodb_uri, self.admin_uri, self.reporting_uri or "", self.redis_url])
 
     @property
     def has_own_admin(self) -> bool:
@@ -93,23 +100,53 @@ def mongodb(uri: str, settings: Settings, *, listeners: Sequence[Any] = (), retr
     Raises ParameterError for an address or a combination of settings that the driver refuses, and UnreachableError
     where a `mongodb+srv` name cannot be resolved.
     """
-    in_uri = {pair.partition("=")[0].lower() for pair in uri.partition("?")[2].replace(";", "&").split("&") if pair}
+    name = _variable(uri, settings)
+    address = read(uri, name, "MongoDB")
+    in_uri = {key.lower() for key, _ in address.options}
     options = {key: value for key, value in _options(settings).items() if key.lower() not in in_uri}
     options |= {} if retry_writes else {"retryWrites": False}
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise ParameterError(settings.mongodb_uri_env, "must start with mongodb:// or mongodb+srv://")
     try:
         with warnings.catch_warnings():  # the driver only warns of a bad value, and goes on without it
             warnings.filterwarnings("error", message=r"(?!Unknown option)", category=UserWarning)
             return MongoClient(uri, tz_aware=True, event_listeners=list(listeners), **options)
-    except ConfigurationError as error:
-        text = Redactor(secret_values([uri])).text(str(error))
-        if isinstance(error, InvalidURI) or "DNS" not in text:
-            raise ParameterError(settings.mongodb_uri_env, f"is not a usable MongoDB address: {_line(text)}") from None
-        raise UnreachableError("MongoDB", Redactor().address(uri), _line(text), "check the host name") from None
-    except (ValueError, TypeError, UserWarning) as error:
-        text = _line(Redactor(secret_values([uri])).text(str(error)))
-        raise ParameterError(settings.mongodb_uri_env, f"is not a usable MongoDB address: {text}") from None
+    except (PyMongoError, OSError, ValueError, TypeError, UserWarning) as error:
+        if address.scheme == "mongodb+srv" and isinstance(error, ConfigurationError) and "DNS" in str(error):
+            problem = "this name has no SRV record, or no name server answers"
+            raise UnreachableError("MongoDB", address.shown, problem, "check the host name") from None
+        raise ParameterError(name, f"is not a usable MongoDB address: {_refusal(error, address)}") from None
+
+
+def read(uri: str, variable: str, service: Literal["MongoDB", "Redis"]) -> Address:
+    """The parts of an address. Raises ParameterError that names the variable and the kind of problem, never a part of
+    the address: what looks like a host or a port may be the middle of a password."""
+    schemes = addresses.MONGODB if service == "MongoDB" else addresses.REDIS
+    if not uri.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ParameterError(variable, f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    try:
+        return addresses.parse(uri)
+    except AddressError as error:
+        raise ParameterError(variable, f"is not a usable {service} address: {error}") from None
+
+
+def _variable(uri: str, settings: Settings) -> str:
+    """Name of the environment variable that holds `uri`."""
+    names = [str(settings.__dict__[f"mongodb_{kind}uri_env"]) for kind in ("", "admin_", "reporting_")]
+    return next((name for name in names if os.environ.get(name, "").strip() == uri), names[0])
+
+
+def _refusal(error: BaseException, address: Address) -> str:
+    """Why a driver refuses an address, without a word of the driver's: it quotes what it was given."""
+    text = str(error)
+    known = [key for key, _ in address.options if key.lower() in {*VALIDATORS, *_REDIS_OPTIONS}]
+    named = dict.fromkeys(key for key in [*known, *_PROFILE] if re.search(rf"(?i)\b{key}\b", text))
+    if isinstance(error, OSError) or "file" in text.lower():
+        files = [key for key in known if "file" in key.lower()]
+        return f"a file that it names cannot be read: {', '.join(files) or 'see its options'}"
+    if named:
+        return f"the driver refuses its option {' and '.join(named)}"
+    if address.scheme in addresses.MONGODB and address.user and not address.password:
+        return "it names a user and no password"
+    return "the driver refuses one of its options" if address.options else f"the driver refuses it; {addresses.ENCODE}"
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -140,6 +177,7 @@ def redis(url: str, settings: Settings) -> redis_py.Redis:
     broken connection is retried twice within 0.1 s: the cache may be slow or gone, never in the way.
     Raises ParameterError.
     """
+    address = read(url, settings.redis_url_env, "Redis")
     try:
         pool = redis_py.BlockingConnectionPool.from_url(
             url,
@@ -152,9 +190,10 @@ def redis(url: str, settings: Settings) -> redis_py.Redis:
             decode_responses=False,
             client_name=APP_NAME,
         )
-    except (ValueError, TypeError) as error:
-        text = _line(Redactor(secret_values([url])).text(str(error)))
-        raise ParameterError(settings.redis_url_env, f"is not a usable Redis address: {text}") from None
+        pool.connection_class(**pool.connection_kwargs)  # an unknown option would else be found at the first command
+    except (redis_py.RedisError, OSError, ValueError, TypeError) as error:
+        problem = f"is not a usable Redis address: {_refusal(error, address)}"
+        raise ParameterError(settings.redis_url_env, problem) from None
     return redis_py.Redis(connection_pool=pool)
 
 
@@ -226,177 +265,3 @@ def _diagnose(text: str, error: BaseException, service: str) -> tuple[str, str]:
 
 def _line(text: str) -> str:
     return (text.splitlines() or [""])[0].split(", Timeout:")[0].strip().rstrip(".")
-
-
-# ------------------------------------------------------------------------------------------------------------ traces
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One command as it went over the wire, without its documents (they may hold personal data).
-
-    write_concern: the `writeConcern` field really sent, or None when the command had none.
-    documents: how many documents, updates or deletes it carried. duration_ms: until the driver had the reply.
-    """
-
-    name: str
-    database: str
-    collection: str
-    write_concern: Mapping[str, Any] | None
-    documents: int
-    ordered: bool | None
-    duration_ms: float
-    failure: str
-
-
-class CommandTrace(monitoring.CommandListener):
-    """Records commands while entered: `with trace: …`, then `trace.commands`. Pass it as a listener of `mongodb`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._started: dict[tuple[int, Any], Mapping[str, Any]] = {}
-        self._commands: list[Command] = []
-        self._recording = False
-
-    def __enter__(self) -> Self:
-        with self._lock:
-            self._commands, self._started, self._recording = [], {}, True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._recording = False
-
-    @property
-    def commands(self) -> list[Command]:
-        """Commands in the order of their replies."""
-        with self._lock:
-            return list(self._commands)
-
-    def named(self, name: str) -> list[Command]:
-        """Commands of one name, such as `insert`."""
-        return [command for command in self.commands if command.name == name]
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Driver's hook."""
-        if not self._recording:
-            return
-        body = event.command
-        counted = next((body[key] for key in ("documents", "updates", "deletes") if key in body), ())
-        named = body.get(event.command_name)
-        concern = body.get("writeConcern")
-        kept = {
-            "name": event.command_name, "database": event.database_name,
-            "collection": named if isinstance(named, str) else "",
-            "write_concern": dict(concern) if concern is not None else None,
-            "documents": len(counted), "ordered": body.get("ordered"),
-        }  # fmt: skip
-        with self._lock:
-            self._started[(event.request_id, event.connection_id)] = kept
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Driver's hook."""
-        self._finish(event, "")
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Driver's hook. Keeps the code's name only: a message may quote a document."""
-        self._finish(event, str(event.failure.get("codeName") or event.failure.get("code") or "failed"))
-
-    def _finish(self, event: Any, failure: str) -> None:
-        with self._lock:
-            kept = self._started.pop((event.request_id, event.connection_id), None)
-            if kept is not None:
-                self._commands.append(Command(**kept, duration_ms=event.duration_micros / 1000, failure=failure))
-
-
-class PoolTrace(monitoring.ConnectionPoolListener):
-    """Counts and times what a connection pool does. Pass it as a listener of `mongodb`; safe in any number of threads.
-
-    checkouts and ready are durations in seconds (waiting for a connection; opening one, with TLS and authentication).
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything but the number of connections open now (`open`)."""
-        with self._lock:
-            self._checkouts: list[float] = []
-            self._ready: list[float] = []
-            self._failures: list[str] = []
-            self._open: int = getattr(self, "_open", 0)
-            self.created = self.closed = self.cleared = 0
-
-    @property
-    def checkouts(self) -> list[float]:
-        """Seconds each successful check-out took."""
-        with self._lock:
-            return list(self._checkouts)
-
-    @property
-    def ready(self) -> list[float]:
-        """Seconds each new connection took to be usable."""
-        with self._lock:
-            return list(self._ready)
-
-    @property
-    def failures(self) -> list[str]:
-        """Reason of each failed check-out, such as `timeout`."""
-        with self._lock:
-            return list(self._failures)
-
-    @property
-    def open(self) -> int:
-        """Connections open now, in all pools of the client."""
-        with self._lock:
-            return self._open
-
-    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self._checkouts.append(event.duration or 0.0)
-
-    def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self._failures.append(str(event.reason))
-
-    def connection_created(self, event: monitoring.ConnectionCreatedEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self.created += 1
-            self._open += 1
-
-    def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self._ready.append(event.duration or 0.0)
-
-    def connection_closed(self, event: monitoring.ConnectionClosedEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self.closed += 1
-            self._open -= 1
-
-    def pool_cleared(self, event: monitoring.PoolClearedEvent) -> None:
-        """Driver's hook."""
-        with self._lock:
-            self.cleared += 1
-
-    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
-        """Driver's hook; nothing to record."""
-
-    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
-        """Driver's hook; nothing to record."""
-
-    def pool_created(self, event: monitoring.PoolCreatedEvent) -> None:
-        """Driver's hook; nothing to record."""
-
-    def pool_ready(self, event: monitoring.PoolReadyEvent) -> None:
-        """Driver's hook; nothing to record."""
-
-    def pool_closed(self, event: monitoring.PoolClosedEvent) -> None:
-        """Driver's hook; nothing to record."""

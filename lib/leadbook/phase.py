@@ -27,8 +27,8 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from redis import Redis
 
-from leadbook import __version__, adoption, connect, servers
-from leadbook.checks import Check, Verdict, blockers, load_attestations, manual, plain, tally
+from leadbook import __version__, addresses, adoption, attestations, connect, servers
+from leadbook.checks import Check, Verdict, blockers, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
 from leadbook.locks import TargetLock
 from leadbook.provenance import Records, Target, code_digest, settings_digest
@@ -146,7 +146,7 @@ class Phase:
         redis = f"; **Redis is away** ({self.redis_problem})" if self.redis is None else ""
         self.say(
             f"Phase {self.number}, profile **{self.settings.profile}**, {where}: MongoDB at "
-            f"`{_hosts(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
+            f"`{addresses.shown(self.endpoints.mongodb_uri)}`, database `{self.database.name}`{redis}."
         )
         for line in self.endpoints.restarts:
             self.say(f"**Rehearsal servers:** {line}.")
@@ -188,10 +188,11 @@ class Phase:
             display(HTML(tables.checks_table(shown)))
 
     def attest(self, *check_ids: str) -> list[Check]:
-        """Record, and return, checks that only a person can make, from the attestations file (see `checks.manual`)."""
-        path = self.settings.attestations_file
-        attestations = load_attestations(_project_path(path)) if path else {}
-        made = _Shown(manual(check, attestations, rehearsal=self.settings.is_rehearsal) for check in check_ids)
+        """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
+        named = self.settings.attestations_file
+        found = attestations.load(_project_path(named) if named else None, named)
+        target = attestations.Target.of(self.settings, self.endpoints.mongodb_uri)
+        made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
         self.record(made)
         return made
 
@@ -312,10 +313,6 @@ def _project_path(text: str) -> Path:
 def _run_dir(settings: Settings) -> Path:
     named = settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR")
     return _project_path(named) if named else PROJECT / INTERACTIVE / settings.profile
-
-
-def _hosts(uri: str) -> str:
-    return uri.partition("://")[2].rpartition("@")[2].split("/")[0].split("?")[0] or "localhost"
 
 
 def _refuse_unknown(namespace: Mapping[str, Any]) -> None:

@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from leadbook import addresses
+from leadbook.addresses import secret_values
 from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
 __all__ = [
@@ -340,21 +341,6 @@ def parse_override(text: str) -> tuple[str, Any]:
 # --------------------------------------------------------------------------------------------------------- secrets
 
 
-def secret_values(urls: Iterable[str]) -> set[str]:
-    """Passwords and whole addresses inside `urls`, plain and URL-encoded; what must never be shown."""
-    secrets: set[str] = set()
-    for url in filter(None, urls):
-        authority = url.partition("://")[2].split("/")[0].split("?")[0]
-        userinfo, at, _ = authority.rpartition("@")
-        if not at:
-            continue
-        secrets.add(url)
-        password = userinfo.partition(":")[2]
-        plain = unquote(password)
-        secrets |= {password, plain, quote(plain, safe=""), quote_plus(plain)}
-    return {secret for secret in secrets if len(secret) >= 3}
-
-
 class Redactor:
     """Replaces known secrets in text. Its repr shows how many it knows, never which."""
 
@@ -365,17 +351,20 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Learn further secrets; longer ones are replaced first."""
-        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+        """Learn further secrets, however they are escaped; longer ones are replaced first."""
+        spelt = {spelling for secret in filter(None, secrets) for spelling in addresses.spellings(secret)}
+        self._secrets = sorted({*self._secrets, *spelt}, key=len, reverse=True)
 
     @classmethod
     def from_environment(cls, settings: Settings | None = None) -> Redactor:
-        """A redactor that knows what the environment's addresses hold, and values of variables named like secrets."""
+        """A redactor that knows the environment's secrets: in addresses, whatever their variable is called, and in
+        variables named like secrets."""
         fields = Settings.model_fields
         names = {key: str(fields[key].default) for key in fields if key.endswith("_env")}
         if settings is not None:
             names = {key: str(settings.__dict__[key]) for key in names}
-        secrets = secret_values(os.environ.get(name, "") for name in names.values())
+        held = [name for key, name in names.items() if key.endswith(("_uri_env", "_url_env"))]
+        secrets = addresses.environment_secrets(os.environ, held)
         keys = [name for key, name in names.items() if key.endswith(("_api_key_env", "_token_env"))]
         secrets |= {value for name in keys if len(value := os.environ.get(name, "")) >= 6}
         for name, value in os.environ.items():
@@ -405,9 +394,12 @@ class Redactor:
         return value
 
     def address(self, url: str) -> str:
-        """Scheme, hosts and path of an address: no user, no password, no options."""
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else self.text(url)
+        """Scheme, hosts and path of an address: no user, no password, no options; of one in doubt, nothing."""
+        try:
+            read = addresses.parse(url)
+        except addresses.AddressError:
+            return addresses.UNREADABLE
+        return f"{read.scheme}://{'' if read.scheme == 'unix' else read.shown}{read.path}"
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"

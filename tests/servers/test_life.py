@@ -97,7 +97,8 @@ def test_missing_service_joins_the_running_one(settings: Settings, folder: Path)
 
 @pytest.mark.trust(
     way="rehearsal Redis killed (SIGKILL), then `leadbook up`", status=None,
-    says=("redis had died and was started again with its data",), leaves="the same Redis with its keys, but for the last second's",
+    says=("redis had died and was started again with its data",),
+    leaves="the same Redis with its keys, but for the last second's",
 )  # fmt: skip
 def test_killed_redis_comes_back_with_its_keys(settings: Settings, folder: Path, trust: Trust) -> None:
     state = only_redis(settings, folder)

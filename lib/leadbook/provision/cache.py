@@ -9,9 +9,9 @@ from secrets import token_hex
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from leadbook import connect
+from leadbook import addresses, connect
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.provision.judging import guarded, is_mild, mild, production_only
 from leadbook.settings import Settings
@@ -26,10 +26,12 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """What Redis tells of itself. info: INFO's fields. configuration: CONFIG GET's, empty where that is forbidden."""
+    """What Redis tells of itself. info: INFO's fields. configuration: CONFIG GET's, empty where that is forbidden.
+    problem: why there is no INFO, empty where there is."""
 
     address: str
     encrypted: bool
+    problem: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,17 +68,22 @@ class Cache:
 
 
 def inspect_cache(redis: Redis | None) -> Cache | None:
-    """Ask Redis once; None where it is away. Read-only. Raises RedisError where even INFO is refused."""
+    """Ask Redis once; None where it is away. Read-only; never raises: see `Cache.problem`."""
     if redis is None:
         return None
     try:
         configuration = {name: redis.config_get(name).get(name) for name in CONFIGURATION}
-    except ResponseError:  # managed services forbid CONFIG, also as NOPERM
+    except RedisError:  # managed services forbid CONFIG, also as NOPERM
         configuration = {}
+    try:
+        info, problem = redis.info(), ""
+    except RedisError as error:
+        info, problem = {}, f"INFO: {str(error).splitlines()[0][:160]}"
     return Cache(
         address=connect.redis_address(redis),
         encrypted="SSL" in redis.connection_pool.connection_class.__name__,
-        info=redis.info(),
+        problem=problem,
+        info=info,
         configuration=configuration,
     )
 
@@ -84,8 +91,9 @@ def inspect_cache(redis: Redis | None) -> Cache | None:
 def memory_checks(cache: Cache | None, url: str, problem: str, settings: Settings) -> list[Check]:
     """Release, authentication, encryption, RAM, maxmemory and eviction. A server on this machine is judged mildly."""
     ids = ("RDS-VER-001", "RDS-SEC-001", "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-002", "RDS-MEM-003", "RDS-MEM-004")
-    if cache is None:
-        return [not_measured(check_id, problem, settings=settings) for check_id in ids]
+    if cache is None or cache.problem:
+        why, remedy = (cache.problem, "allow INFO in the user's ACL") if cache else (problem, "")
+        return [not_measured(check_id, why, settings=settings, remedy=remedy) for check_id in ids]
     lenient = is_mild(settings, [cache.host])
     limit, memory = cache.maxmemory_gb, cache.memory_gb
     shown = f"maxmemory {limit:.2f} GB, RAM {f'{memory:.2f} GB' if memory else 'hidden by the service'}"
@@ -115,9 +123,7 @@ def _share(limit: float, memory: float | None, shown: str, settings: Settings) -
 
 
 def _stranger_refused(url: str, settings: Settings) -> Check:
-    scheme, _, rest = url.partition("://")
-    bare = f"{scheme}://{rest.rpartition('@')[2]}"
-    stranger = connect.redis(bare, settings)
+    stranger = connect.redis(addresses.parse(url).without_credentials("username"), settings)
     try:
         stranger.ping()
     except (AuthenticationError, NoPermissionError) as error:
@@ -140,9 +146,9 @@ def persistence_checks(redis: Redis | None, cache: Cache | None, problem: str, s
     In rehearsal a snapshot is asked for (BGSAVE); in production only the last one's outcome is read. Writes one probe
     key and deletes it.
     """
-    if redis is None or cache is None:
-        ids = ("RDS-PER-001", "RDS-PER-002", "RDS-PER-003")
-        return [not_measured(check_id, problem, settings=settings) for check_id in ids]
+    if redis is None or cache is None or cache.problem:
+        ids, why = ("RDS-PER-001", "RDS-PER-002", "RDS-PER-003"), cache.problem if cache else problem
+        return [not_measured(check_id, why, settings=settings) for check_id in ids]
     return [
         _configured(cache),
         guarded("RDS-PER-002", lambda: _snapshot(redis, cache, settings), settings),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus, urlencode
 
+from leadbook import addresses
 from leadbook.checks import Check, judge
 from leadbook.provision.cache import Cache
 from leadbook.provision.connectivity import Latency
@@ -23,20 +24,18 @@ MASKED_OPTIONS = {"tlscafile": "<ca.pem>", "tlscertificatekeyfile": "<client.pem
 
 def connection_string(uri: str, rows: Sequence[Held]) -> str:
     """The address for n8n and others: `<username>:<password>`, and the pool parameters that were really held."""
-    head, _, query = uri.partition("?")
-    scheme, _, rest = head.partition("://")
-    authority, _, database = rest.partition("/")
-    hosts = authority.rpartition("@")[2]
+    address = addresses.parse(uri)
     options = {
-        name: MASKED_OPTIONS.get(name.lower(), value)
-        for name, value in parse_qsl(query)
-        if "password" not in name.lower() and name.lower() != "authmechanismproperties"
+        name: MASKED_OPTIONS.get(name.lower(), unquote_plus(value))
+        for name, value in address.plain_options()
+        if name.lower() != "authmechanismproperties"
     }
     known = {name.lower() for name in options}
     for row in rows:
         if row.service == "MongoDB" and row.value is not None and row.setting.lower() not in known:
             options[row.setting] = row.value
-    return f"{scheme}://<username>:<password>@{hosts}/{database}?{urlencode(options, safe='<>./,:')}"
+    place = f"{address.shown}{address.path or '/'}"
+    return f"{address.scheme}://<username>:<password>@{place}?{urlencode(options, safe='<>./,:')}"
 
 
 def infrastructure(

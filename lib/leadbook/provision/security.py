@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from secrets import token_hex
 from typing import Any
 
 import bson
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook import connect
+from leadbook import addresses, connect
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.connect import Client
 from leadbook.provision.judging import guarded, is_mild, mild
 from leadbook.provision.server import Server
+from leadbook.schema import scratch_name
 from leadbook.settings import Settings
 
 __all__ = ["BROAD_ROLES", "Tls", "access_checks", "handshake", "roles_of", "speaks_plainly", "tls_checks"]
@@ -138,10 +137,7 @@ def access_checks(
 
 def anonymous(uri: str) -> str:
     """The address without user, password and the options that belong to them."""
-    scheme, _, rest = uri.partition("://")
-    head, slash, tail = rest.partition("/")
-    bare = re.sub(r"(?i)(?<=[?&])(authSource|authMechanism|authMechanismProperties)=[^&]*&?", "", slash + tail)
-    return f"{scheme}://{head.rpartition('@')[2]}{bare.rstrip('?&')}"
+    return addresses.parse(uri).without_credentials("authsource", "authmechanism", "authmechanismproperties")
 
 
 def _anonymous_refused(uri: str, settings: Settings) -> Check:
@@ -170,7 +166,7 @@ def _narrow(client: Client) -> Check:
 def _reads_only(reporting: Client | None, client: Client, settings: Settings) -> Check:
     if reporting is None:
         return warned("MDB-SEC-006", None, evidence="no reporting user is named; the task book suggests one")
-    name = f"leadbook_scratch_provision_{token_hex(4)}"
+    name = scratch_name("provision")
     connect.ping_mongodb(reporting)
     try:
         reporting[settings.database][name].insert_one({"probe": "reporting"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from secrets import token_hex
 from typing import Any
 
 from pymongo import WriteConcern
@@ -13,6 +12,7 @@ from pymongo.errors import PyMongoError
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.connect import Client, Database
 from leadbook.provision.judging import Asked, ask, from_asked, guarded, is_mild, mild, production_only
+from leadbook.schema import scratch_name
 from leadbook.settings import Settings
 
 __all__ = ["Member", "Server", "host_checks", "inspect", "topology_checks", "version_checks"]
@@ -262,7 +262,7 @@ def _engine(server: Server) -> Check:
 
 def _journal(server: Server, database: Database, settings: Settings) -> Check:
     scratch = database.get_collection(
-        f"leadbook_scratch_provision_{token_hex(4)}",
+        scratch_name("provision"),
         write_concern=WriteConcern(w="majority", j=True, wtimeout=settings.wtimeout_ms or None),
     )
     try:

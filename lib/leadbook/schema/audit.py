@@ -12,22 +12,35 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
-from leadbook.checks import Check, errored, judge, not_applicable, warned
+from leadbook.checks import Check, errored, judge, not_applicable, not_measured, warned
 from leadbook.schema.indexes import INDEXES, IndexSpec
-from leadbook.schema.state import Change, actual, apply, desired, pending
+from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import TIMESTAMPS, validator
 from leadbook.settings import Settings
 
 __all__ = [
-    "INDEX_CHECKS", "apply_audit", "document_check", "stored_audit", "structure_audit",
+    "INDEX_CHECKS", "apply_audit", "document_check", "dry_run", "stored_audit", "structure_audit",
 ]  # fmt: skip
 
 Document = dict[str, Any]
 
+UNAUTHORIZED = 13
+NEEDS = "give the DBA's account dbAdmin on the database and name its address by mongodb_admin_uri_env"
+
 INDEX_CHECKS = {index.name: f"MDB-IDX-{number:03d}" for number, index in enumerate(INDEXES, start=1)}
 """Check id of each desired index."""
+
+
+def dry_run(leads: Collection[Document], settings: Settings) -> list[Change]:
+    """What is pending, changing nothing; where the server does not tell, a finding that says what is missing."""
+    try:
+        return pending(leads, settings)
+    except PyMongoError as error:
+        why = "not authorised" if getattr(error, "code", None) == UNAUTHORIZED else type(error).__name__
+        line = f"the actual state cannot be read: listCollections, {why}"
+        return [Change(kind="finding", collection=leads.name, line=line, remedy=NEEDS)]
 
 
 def apply_audit(
@@ -37,9 +50,8 @@ def apply_audit(
     try:
         changes = apply(leads, admin, settings)
         left = [change for change in pending(leads, settings) if change.kind != "finding"]
-    except OperationFailure as error:
-        remedy = "give the DBA's account dbAdmin on the database and name its address by mongodb_admin_uri_env"
-        return [], [errored("MDB-SCH-005", error, remedy=remedy)]
+    except PyMongoError as error:
+        return dry_run(leads, settings), [errored("MDB-SCH-005", error, remedy=NEEDS)]
     evidence = f"{sum(change.applied for change in changes)} changes applied in this run, {len(left)} left"
     remedy = ""
     if left and not settings.apply_schema:
@@ -70,7 +82,7 @@ def structure_audit(leads: Collection[Document], settings: Settings) -> list[Che
         judge("MDB-SCH-003", setting if state.exists else None, target=wanted, evidence="listCollections options"),
         judge("MDB-SCH-004", not missing and not guarded,
               evidence=f"missing: {', '.join(missing) or 'none'}; unique indexes: {', '.join(guarded) or 'none'}"),
-        *_index_checks(state.indexes),
+        *_index_checks(state),
     ]  # fmt: skip
 
 
@@ -82,7 +94,8 @@ def _validator_evidence(found: Any) -> str:
     return f"{len(properties)} fields, requires {required}; differing: {', '.join(wrong) or 'none'}"
 
 
-def _index_checks(found: Sequence[IndexSpec]) -> list[Check]:
+def _index_checks(state: CollectionState) -> list[Check]:
+    found: Sequence[IndexSpec] = state.indexes
     by_name = {index.name: index for index in found}
     checks, right = [], 0
     for index in INDEXES:
@@ -92,6 +105,11 @@ def _index_checks(found: Sequence[IndexSpec]) -> list[Check]:
         evidence = "; ".join(differences) or f"listIndexes: {one}"
         checks.append(judge(INDEX_CHECKS[index.name], not differences, evidence=evidence))
     checks.append(judge("MDB-IDX-012", right, target=len(INDEXES), evidence=f"{len(found)} indexes besides _id_"))
+    if not state.exists:
+        return [
+            *checks,
+            not_measured("MDB-IDX-017", "the collection does not exist yet", remedy="apply the schema first"),
+        ]
     names = {index.name for index in INDEXES}
     extra = [str(index) for index in found if index.name not in names]
     if extra:

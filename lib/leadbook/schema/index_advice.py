@@ -84,6 +84,8 @@ def selectivity(
 ) -> list[Selectivity]:
     """Selectivity of each field among sampled leads that have it; nothing for an empty collection. Read-only."""
     fields = list(dict.fromkeys(fields))
+    if not fields:  # the server refuses an empty $facet
+        return []
     facets: dict[str, Any] = {
         field: [{"$match": {field: {"$ne": None}}},
                 {"$group": {"_id": f"${field}", "n": {"$sum": 1}}}, {"$sort": {"n": -1}},

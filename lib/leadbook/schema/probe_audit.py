@@ -9,8 +9,9 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from leadbook.checks import Check, errored, judge, warned
+from leadbook.checks import Check, errored, judge, not_measured, warned
 from leadbook.schema.probes import ProbeRun, logged_documents, probe_modes
+from leadbook.schema.scratch import sweep
 from leadbook.settings import Settings
 
 __all__ = ["probe_audit", "recommendation"]
@@ -24,6 +25,7 @@ _CONFIGURED = {
     "MDB-PRB-009": "null defaults",
 }
 _STRICT = {"MDB-PRB-005": "missing field", "MDB-PRB-006": "wrong type"}
+_UNAPPROVED = "probes make scratch collections in this database, and nothing is approved there"
 _WHOLE, _REFUSES = "MDB-PRB-008", "MDB-SCH-009"
 
 
@@ -32,12 +34,18 @@ def probe_audit(
 ) -> tuple[list[ProbeRun], list[Check]]:
     """Run the probes under each validation setting and check what the server did. Leaves nothing behind.
 
-    `admin` reads the server's log, where a warning validator puts whole documents.
+    `admin` reads the server's log, where a warning validator puts whole documents. Production probes scratch
+    collections that it makes in the leads' database, and only where `apply_schema` is approved.
     """
+    ids = (*_CONFIGURED, *_STRICT, _WHOLE, _REFUSES)
+    if not settings.approves("apply_schema"):
+        remedy = settings.how_to_approve("apply_schema")
+        return [], [not_measured(check_id, _UNAPPROVED, remedy=remedy) for check_id in ids]
     try:
+        sweep(leads.database)
         runs = probe_modes(leads, settings)
     except (PyMongoError, LookupError) as error:
-        return [], [errored(check_id, error) for check_id in (*_CONFIGURED, *_STRICT, _WHOLE, _REFUSES)]
+        return [], [errored(check_id, error) for check_id in ids]
     mode = f"{settings.validation_level} / {settings.validation_action}"
     configured = next(run for run in runs if run.mode == mode)
     strict = next(run for run in runs if run.mode == "strict / error")

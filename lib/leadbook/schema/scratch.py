@@ -1,13 +1,24 @@
-"""Scratch collections: named so that nobody mistakes them for leads, dropped at the end and after a crash."""
+"""Scratch collections: named so that nobody mistakes them for leads, dropped at the end and after a crash.
+
+A name tells what the collection is for, when it was made, and by which process of which machine. So whatever a killed
+process left is dropped at the next start, at once, and what another one is still working with is left alone.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
+import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import psutil
 from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -17,15 +28,38 @@ from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
 from leadbook.settings import Settings
 
-__all__ = ["SCRATCH_PREFIX", "drop_scratch", "scratch", "scratch_name", "sweep"]
+__all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_scratch", "scratch", "scratch_name", "sweep"]
 
 SCRATCH_PREFIX = "leadbook_scratch_"
 """Benchmarks, drills and probes write only to collections whose names begin so."""
 
+_NAME = re.compile(
+    rf"{SCRATCH_PREFIX}\w+_(?P<born>[0-9a-f]{{8}})_(?:(?P<machine>[0-9a-f]{{8}})(?P<pid>[0-9a-f]{{8}}))?[0-9a-f]{{6}}"
+)
+"""Names that `scratch_name` makes. Those of other lengths are somebody else's and are never dropped by `sweep`."""
+
+
+@cache
+def _machine() -> str:
+    """Eight digits for this machine: its name, the id of its installation and, in a container, its space of process
+    numbers: a process that is asked for by its number must be the very one."""
+    told = [platform.node()]
+    with suppress(OSError):
+        told.append(str(Path("/proc/self/ns/pid").readlink()))
+    with suppress(OSError):
+        told.append(Path("/etc/machine-id").read_text(encoding="ascii").strip())
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+
 
 def scratch_name(purpose: str) -> str:
-    """A new name: prefix, purpose, time of creation (hexadecimal seconds) and a random part."""
-    return f"{SCRATCH_PREFIX}{purpose}_{int(time.time()):x}_{token_hex(3)}"
+    """A new name: prefix, purpose, time of creation (hexadecimal seconds), machine and process, a random part."""
+    owner = f"{_machine()}{os.getpid():08x}{token_hex(3)}"
+    return f"{SCRATCH_PREFIX}{purpose}_{int(time.time()):08x}_{owner}"
+
+
+def is_scratch(name: str) -> bool:
+    """Whether `scratch_name` made this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def drop_scratch(collection: Collection[dict[str, Any]]) -> None:
@@ -58,15 +92,36 @@ def scratch(
         drop_scratch(collection)
 
 
-def sweep(database: Database[dict[str, Any]], *, older_than_s: float = 3600.0) -> list[str]:
-    """Drop scratch collections that a killed run left more than `older_than_s` seconds ago; returns their names."""
+def sweep(database: Database[dict[str, Any]], *, older_than_s: float = 86_400.0) -> list[str]:
+    """Drop what killed processes left in scratch collections, and nothing else; returns the names.
+
+    Of this machine: those whose process has ended. Of other machines, or where the name tells none: those older than
+    `older_than_s` seconds (a day, longer than any run), since nobody can be asked.
+    """
     dropped = []
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}}):
-        try:
-            born = int(name.rsplit("_", 2)[-2], 16)
-        except (IndexError, ValueError):
-            continue
-        if time.time() - born > 0 and time.time() - born > older_than_s:
+        if _is_left(name, older_than_s):
             drop_scratch(database[name])
             dropped.append(name)
     return dropped
+
+
+def _is_left(name: str, older_than_s: float) -> bool:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return False
+    born = int(match["born"], 16)
+    if match["machine"] == _machine():
+        return not _at_work(int(match["pid"], 16), born)
+    return time.time() - born > max(older_than_s, 0.0)
+
+
+def _at_work(pid: int, born: int) -> bool:
+    """Whether the process that made a name in second `born` still lives; a later one may have been given its number."""
+    try:
+        process = psutil.Process(pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() < born + 2)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True

@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from leadbook.checks import Check, errored, judge, not_measured, warned
-from leadbook.schema.contracts import measure_contracts, realistic
+from leadbook.schema.contracts import ENOUGH, measure_contracts, realistic
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import Advice, IndexUsage, Selectivity, advise, index_sizes, index_usage, selectivity
 from leadbook.schema.indexes import IndexSpec
@@ -68,10 +68,14 @@ def study(
     """Measure the task book's queries and review the indexes of `leads`.
 
     With too few leads stored, plans and selectivity come from a scratch collection of `sample` leads, dropped at the
-    end; use ($indexStats, read by `admin` where given) is that of `leads`. A server error becomes `error` checks.
+    end; production makes one only where `apply_schema` is approved, and measures no query otherwise. Use ($indexStats,
+    read by `admin` where given) is that of `leads`. A server error becomes `error` checks.
     """
     try:
         sweep(leads.database)
+        if not settings.approves("apply_schema") and leads.estimated_document_count() < ENOUGH:
+            review, advised = _review(leads, leads, admin)
+            return Study(review=review, checks=(*_unapproved(settings), *advised))
         with realistic(leads, settings, sample) as subject:
             queries = measure_contracts(subject)
             review, advised = _review(leads, subject, admin)
@@ -82,6 +86,13 @@ def study(
     except (PyMongoError, BSONError) as error:
         ids = (*QUERY_CHECKS, TIME_CHECK, EFFORT_CHECK, USAGE_CHECK, PREFIX_CHECK, SELECTIVITY_CHECK)
         return Study(checks=tuple(errored(check_id, error, settings=settings) for check_id in ids))
+
+
+def _unapproved(settings: Settings) -> list[Check]:
+    why = f"fewer than {ENOUGH:,} leads are stored, and a scratch collection of sample leads is not approved"
+    remedy = settings.how_to_approve("apply_schema")
+    ids = (*QUERY_CHECKS, TIME_CHECK, EFFORT_CHECK)
+    return [not_measured(check_id, why, settings=settings, remedy=remedy) for check_id in ids]
 
 
 def query_checks(results: Sequence[QueryResult], settings: Settings) -> list[Check]:
@@ -155,6 +166,10 @@ def _review(
         selectivity=tuple(picks),
         advice=tuple(advice),
     )
+    if not found:
+        why, remedy = f"{leads.name} has no index yet", "apply the schema first"
+        ids = (USAGE_CHECK, PREFIX_CHECK, SELECTIVITY_CHECK)
+        return review, [not_measured(check_id, why, remedy=remedy) for check_id in ids]
     low = _advice_check(SELECTIVITY_CHECK, "low selectivity", advice)
     if not picks:
         low = not_measured(SELECTIVITY_CHECK, f"{subject.name} holds no lead to sample")

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from leadbook.connect import Endpoints
+from leadbook.connect import Endpoints, read
 from leadbook.errors import ParameterError, ServerError
 from leadbook.servers import binaries, cache, leash, replica_set
 from leadbook.servers.state import Owner, Process, State, default_folder, spawn
@@ -123,6 +123,11 @@ def resolve(settings: Settings, *, folder: Path | None = None) -> Endpoints:
         _variable(settings.mongodb_admin_uri_env),
         _variable(settings.mongodb_reporting_uri_env),
     )
+    for kind, value in (("", own_mongodb), ("admin_", own_admin), ("reporting_", own_reporting)):
+        if value:
+            read(value, getattr(settings, f"mongodb_{kind}uri_env"), "MongoDB")
+    if own_redis:
+        read(own_redis, settings.redis_url_env, "Redis")
     if not own_mongodb and (own_admin or own_reporting):
         name = settings.mongodb_admin_uri_env if own_admin else settings.mongodb_reporting_uri_env
         raise ParameterError(

@@ -15,11 +15,16 @@ def query_effort(queries: pd.DataFrame) -> Figure:
     """Documents examined beside documents returned for each query, with the server's time written after the bars.
 
     `queries` has the columns `question`, `docs`, `returned` and `server ms`. Bars of equal length are ideal; a longer
-    upper bar is work thrown away; no upper bar means that the index alone answered.
+    upper bar is work thrown away; no upper bar means that the index alone answered. Where nothing was
+    measured, it says so.
     """
     rows = queries.reset_index(drop=True)
     height = 0.45 * len(rows) + 1.7
     figure, axes = style.figure("Work done by each query", "documents (log scale)", "", size=(8.5, height))
+    if rows.empty:
+        axes.text(0.5, 0.5, "no query was measured", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return figure
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     axes.set_xscale("symlog", linthresh=1)
