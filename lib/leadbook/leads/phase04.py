@@ -101,9 +101,8 @@ class Study:
             self._trial_stored = collection.count_documents({})
             self._trial_kept = self.book.database[rejected].count_documents({})
             Site.close()
+            rehearsal.forget_keys(self.book.redis, collection_uuid(collection))
         self.book.database[rejected].drop()
-        if self.settings.is_rehearsal:
-            rehearsal.forget_keys(self.book.redis)
 
     def trial_table(self) -> pd.DataFrame:
         """The small sample's ledger by source."""
