@@ -72,3 +72,32 @@ def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file, 
     assert leads.count_documents({}) == 0
     with pytest.raises(LeadbookError, match="no unique index"):
         guard.refuse_without_unique_index(leads)
+
+
+W0 = {"parameter": {"write_concern": "0"}, "w=0 in the address": "w=0", "W=0 in the address": "W=0"}
+
+
+@pytest.mark.trust(
+    way="writes are sent with w: 0, by the parameter or by the address, in an ingest, a drain, a replay or a CRM run",
+    status=2, says=("parameter 'write_concern'", "w: 0", "take w=0 out of the address"),
+    leaves="nothing is written: the refusal comes before the first write",
+)  # fmt: skip
+@pytest.mark.parametrize("asked", W0.values(), ids=W0)
+@pytest.mark.parametrize("what", ["files", "staged", "replay", "crm"])
+def test_what_counts_outcomes_refuses_unacknowledged_writes(
+    endpoints, database, settings, vendor_file, monkeypatch, trust, what, asked
+):
+    settings = settings.model_copy(update={"crm": True, **(asked if isinstance(asked, dict) else {})})
+    if isinstance(asked, str):
+        address = endpoints.mongodb_uri.replace("w=majority", "")
+        monkeypatch.setenv("MONGODB_URI", f"{address}{'&' if '?' in address else '?'}{asked}")
+    run = {
+        "files": lambda: commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings),
+        "staged": lambda: commands.ingest_staged(settings),
+        "replay": lambda: commands.replay_rejected(settings),
+        "crm": lambda: commands.crm_sync(settings),
+    }[what]
+    with pytest.raises(ParameterError) as caught:
+        run()
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert database.list_collection_names() == []

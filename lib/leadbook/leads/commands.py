@@ -144,12 +144,13 @@ def _told(result: pipeline.PipelineResult, site: Site) -> dict[str, Any]:
 def ready(site: Site) -> None:
     """Raise unless MongoDB answers and the unique index on linkedin_url, the arbiter of duplicates, is there.
 
-    On rehearsal a missing schema is applied. Raises UnreachableError and LeadbookError.
+    On rehearsal a missing schema is applied. Raises UnreachableError, ParameterError (w: 0) and LeadbookError.
     """
     settings = site.settings
     with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
         connect.ping_mongodb(client)
         leads = client[settings.database][settings.collection]
+        guard.refuse_unacknowledged(leads)
         rehearsal.mark(leads.database, settings)
         if guard.has_unique_index(leads):
             return

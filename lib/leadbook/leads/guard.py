@@ -1,5 +1,5 @@
 """The guard before every write of leads: without the unique index on linkedin_url nothing decides what is a
-duplicate."""
+duplicate, and without acknowledgements nobody knows what was stored."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from leadbook.errors import LeadbookError
+from leadbook.errors import LeadbookError, ParameterError
 from leadbook.leads import faults
 
-__all__ = ["has_unique_index", "refuse_without_unique_index"]
+__all__ = ["has_unique_index", "refuse_unacknowledged", "refuse_without_unique_index"]
 
 
 def has_unique_index(leads: Collection[dict[str, Any]]) -> bool:
@@ -39,3 +39,13 @@ def refuse_without_unique_index(leads: Collection[dict[str, Any]]) -> None:
             f"collection {leads.full_name} has no unique index on linkedin_url, which decides what is a duplicate; "
             "apply the schema first: leadbook run --only 02"
         )
+
+
+def refuse_unacknowledged(leads: Collection[dict[str, Any]]) -> None:
+    """Raise ParameterError where writes to `leads` are sent with w: 0, whoever asked for that: every duplicate would
+    pass for stored. Call it before the first write."""
+    if not leads.write_concern.acknowledged:
+        raise ParameterError(
+            "write_concern", f"writes to {leads.full_name} are sent with w: 0, so that no outcome is ever known",
+            "set write_concern to majority, and take w=0 out of the address",
+        )  # fmt: skip

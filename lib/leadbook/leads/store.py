@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from leadbook.leads import faults
+from leadbook.leads import faults, guard
 
 __all__ = ["EMAIL_TAKEN", "FAILED", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
 
@@ -55,12 +55,13 @@ class LeadStore:
 
     attempts, patience_s: how often and how long (seconds) a write in doubt is tried; an election takes 3 to 12 s.
     own_ids: the documents' `_id`s come from their source, so that a duplicate `_id` means "this very record is
-    stored".
+    stored". Raises ParameterError for a collection whose writes are not acknowledged.
     """
 
     def __init__(
         self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 60.0, own_ids: bool = False
     ) -> None:
+        guard.refuse_unacknowledged(collection)
         self.collection = collection
         self.attempts, self.patience_s, self.own_ids = attempts, patience_s, own_ids
         self.problem = ""
