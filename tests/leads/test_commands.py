@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from leadbook.errors import InputFileError, LeadbookError, ParameterError, UnreachableError
-from leadbook.leads import commands
+from leadbook.leads import commands, guard
 from leads.vendor_records import person
 
 
@@ -52,8 +52,52 @@ def test_a_file_that_breaks_off_keeps_what_was_read_and_says_so(site, leads, tmp
         commands.ingest_files([path], "brightdata", site.settings)
 
 
-def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file):
+PARTIAL = {"partialFilterExpression": {"email": {"$gt": ""}}}
+
+
+@pytest.mark.trust(
+    way="the unique index on linkedin_url is dropped, or replaced by one that covers some leads only, before an ingest",
+    status=2, says=("has no unique index on linkedin_url", "leadbook run --only 02"),
+    leaves="nothing is written; the schema is applied, then the same command again",
+)  # fmt: skip
+@pytest.mark.parametrize("instead", [None, {}, PARTIAL], ids=["none", "not unique", "partial"])
+def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file, trust, instead):
     leads.drop_index("idx_linkedin_url_unique")
+    if instead is not None:
+        leads.create_index("linkedin_url", unique=bool(instead), **instead)
     settings = site.settings.model_copy(update={"apply_schema": False})
-    with pytest.raises(LeadbookError, match="no unique index on linkedin_url"):
+    with pytest.raises(LeadbookError) as caught:
         commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings)
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert leads.count_documents({}) == 0
+    with pytest.raises(LeadbookError, match="no unique index"):
+        guard.refuse_without_unique_index(leads)
+
+
+W0 = {"parameter": {"write_concern": "0"}, "w=0 in the address": "w=0", "W=0 in the address": "W=0"}
+
+
+@pytest.mark.trust(
+    way="writes are sent with w: 0, by the parameter or by the address, in an ingest, a drain, a replay or a CRM run",
+    status=2, says=("parameter 'write_concern'", "w: 0", "take w=0 out of the address"),
+    leaves="nothing is written: the refusal comes before the first write",
+)  # fmt: skip
+@pytest.mark.parametrize("asked", W0.values(), ids=W0)
+@pytest.mark.parametrize("what", ["files", "staged", "replay", "crm"])
+def test_what_counts_outcomes_refuses_unacknowledged_writes(
+    endpoints, database, settings, vendor_file, monkeypatch, trust, what, asked
+):
+    settings = settings.model_copy(update={"crm": True, **(asked if isinstance(asked, dict) else {})})
+    if isinstance(asked, str):
+        address = endpoints.mongodb_uri.replace("w=majority", "")
+        monkeypatch.setenv("MONGODB_URI", f"{address}{'&' if '?' in address else '?'}{asked}")
+    run = {
+        "files": lambda: commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings),
+        "staged": lambda: commands.ingest_staged(settings),
+        "replay": lambda: commands.replay_rejected(settings),
+        "crm": lambda: commands.crm_sync(settings),
+    }[what]
+    with pytest.raises(ParameterError) as caught:
+        run()
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert database.list_collection_names() == []

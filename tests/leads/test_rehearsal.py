@@ -4,10 +4,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from bson import ObjectId
 
 from leadbook import schema
 from leadbook.errors import RefusedError
 from leadbook.leads import keys, rehearsal
+from leadbook.leads.erasures import ERASURES
+from leadbook.leads.turns import SPENDING
 from leads.vendor_records import person
 
 
@@ -27,19 +30,45 @@ def leads(phase):
     return phase.mongodb[phase.settings.database][phase.settings.collection]
 
 
+@pytest.mark.trust(
+    way="a rehearsal is given a Redis that holds other databases' duplicate keys too", status=None,
+    says=("documents", "keys of earlier runs were removed"),
+    leaves="every key that names another collection, or was written by somebody else",
+)  # fmt: skip
 @pytest.mark.parametrize("few", [10, 0], ids=["collection made again", "documents deleted"])
-def test_reset_empties_leads_and_their_keys_and_keeps_validator_and_indexes(phase, monkeypatch, few):
+def test_reset_empties_leads_and_their_keys_and_keeps_validator_and_indexes(phase, monkeypatch, few, trust):
     monkeypatch.setattr(rehearsal, "FEW", 2_000 - 200 * few)
     rehearsal.mark(leads(phase).database, phase.settings)
     assert rehearsal.ensure_leads(phase, records=200) > 100
-    phase.redis.set("somebody:elses", "1")
+    ours = len(phase.redis.keys("lead:*"))
+    foreign = {
+        b"somebody:elses": b"1", f"{keys.LINKEDIN_PREFIX}plain".encode(): b"1",
+        f"{keys.LINKEDIN_PREFIX}other".encode(): keys.encode("0123456789ab", ObjectId(), 3).encode(),
+        f"{keys.EMAIL_PREFIX}other".encode(): keys.encode("0123456789ab", ObjectId(), 3).encode(),
+    }  # fmt: skip
+    phase.redis.mset(foreign)
     before = schema.actual(leads(phase))
     said = rehearsal.reset(phase)
-    assert "documents" in said
+    trust.check(None, said)
+    assert f"and {ours:,} keys" in said and ours > 100
     assert leads(phase).count_documents({}) == 0
     assert schema.actual(leads(phase)) == before
-    assert [key for key in phase.redis.keys("*") if not key.startswith(b"lead:")] == [b"somebody:elses"]
-    assert not phase.redis.keys(f"{keys.LINKEDIN_PREFIX}*") and not phase.redis.keys(f"{keys.EMAIL_PREFIX}*")
+    assert {key: phase.redis.get(key) for key in phase.redis.keys("*")} == foreign
+
+
+def test_a_lead_collections_keys_leave_without_it_and_nobody_elses(phase, clean_redis):
+    clean_redis.set(keys.linkedin_key("u"), keys.encode("0123456789ab", ObjectId(), 3))
+    assert rehearsal.forget_keys(clean_redis, "", "ba9876543210") == 0
+    assert rehearsal.forget_keys(None, "0123456789ab") == 0
+    assert rehearsal.forget_keys(clean_redis, "0123456789ab") == 1 and clean_redis.dbsize() == 0
+
+
+@pytest.mark.parametrize("name", [ERASURES, SPENDING])
+def test_a_database_whose_erasure_list_or_spending_is_somebodys_is_never_emptied(phase, name):
+    phase.mongodb[phase.settings.database][name].insert_one({"_id": "somebody's"})
+    with pytest.raises(RefusedError, match="did not make"):
+        rehearsal.reset(phase)
+    assert phase.mongodb[phase.settings.database][name].count_documents({}) == 1
 
 
 def test_records_without_the_marker_are_never_emptied(phase):

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateOne, WriteConcern
 from pymongo.errors import AutoReconnect
 
 from leadbook import connect
+from leadbook.errors import ParameterError
 from leadbook.leads.filler import Filler
 from leadbook.leads.score import Rules
 from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
@@ -177,3 +178,8 @@ def test_a_standalone_server_has_no_transactions(settings, standalone):
         filled = Filler(store, Rules.of(settings)).fill(many(10, email="p{}@b.example"), datetime.now(UTC))
         assert [one.added for one in filled] == [("email",)] * 10
         assert not store.transactions
+
+
+def test_a_store_of_unacknowledged_writes_is_refused(leads):
+    with pytest.raises(ParameterError, match="w: 0"):
+        LeadStore(leads.with_options(write_concern=WriteConcern(w=0)))

@@ -11,7 +11,7 @@ import pytest
 from leadbook.errors import ParameterError
 from leadbook.measure import load_checks, openloop, tuning
 from leadbook.measure.load import Loader, numbers, share
-from leadbook.measure.operations import Target
+from leadbook.measure.operations import KEY_PREFIX, Target
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import Outcome, Task, run_tasks
 
@@ -69,6 +69,17 @@ def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratche
     assert found.readings["connections"].notna().any()
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
+
+
+def test_the_keys_of_another_load_test_on_the_same_redis_stay(loader):
+    others = f"{KEY_PREFIX}leadbook_scratch_of_another_run:lead:linkedin:u"
+    loader.place.redis.set(others, b"1")
+    try:
+        with loader.keys("leadbook_scratch_mine", ["u"]):
+            assert loader.place.redis.dbsize() == 2
+        assert loader.place.redis.keys("*") == [others.encode()]
+    finally:
+        loader.place.redis.delete(others)
 
 
 def test_a_server_that_is_away_is_an_error_and_not_a_pass(loader):

@@ -313,6 +313,10 @@ class _Work:
         gone: list[Candidate] = []
         seen: list[tuple[ObjectId, dict[str, Any]]] = []
         for (candidate, by), filled in zip(known, found, strict=True):
+            if filled.problem:
+                self.problem = self.problem or filled.problem
+                self.fail(candidate)
+                continue
             if filled.lead is None:
                 gone.append(candidate)
                 continue

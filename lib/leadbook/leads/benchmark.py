@@ -24,6 +24,7 @@ from bson import ObjectId
 from leadbook import connect, servers
 from leadbook.leads import pipeline, rehearsal, sample
 from leadbook.leads.clean import clean
+from leadbook.leads.keys import collection_uuid
 from leadbook.leads.limits import insert_in_batches
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.site import Site
@@ -85,7 +86,8 @@ def first_sightings(path: Path, vendor_name: str, seen: set[str]) -> Iterator[tu
 
 @contextmanager
 def scratch_site(site: Site) -> Iterator[Site]:
-    """The site with an empty scratch collection for leads and one for rejects; both are dropped at the end."""
+    """The site with an empty scratch collection for leads and one for rejects; both are dropped at the end, and the
+    collection's keys leave Redis."""
     rejected = scratch_name("rejected")
     with connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         database = client[site.settings.database]
@@ -95,6 +97,8 @@ def scratch_site(site: Site) -> Iterator[Site]:
                 yield replace(site, settings=site.settings.model_copy(update=named))
             finally:
                 database[rejected].drop()
+                with connect.redis(site.endpoints.redis_url, site.settings) as redis:
+                    rehearsal.forget_keys(redis, collection_uuid(leads))
 
 
 def ingested(there: Site, files: Files, pool: Executor) -> pipeline.PipelineResult:
@@ -122,7 +126,7 @@ def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float
 
 
 def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[Round]:
-    """Measure; the leads' keys of the scratch collections are removed at the end. Rehearsal only."""
+    """Measure, in scratch collections. Rehearsal only."""
     settings.refuse_in_production("run the pipeline's benchmark")
     site = Site(endpoints=servers.resolve(settings), settings=settings)
     made = []
@@ -137,8 +141,6 @@ def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[R
             stages = {stage: 1e6 * spent / on_new.ledger.read for stage, spent in on_new.stages.items()}
             made.append(Round(raw=raw, new=on_new.stored_per_second, mixed=on_mixed.stored_per_second,
                               mixed_records=on_mixed.leads_per_second, stages=stages))  # fmt: skip
-    with connect.redis(site.endpoints.redis_url, settings) as redis:
-        rehearsal.forget_keys(redis)
     Site.close()
     return made
 

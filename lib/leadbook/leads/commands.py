@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from leadbook import adoption, connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError, ParameterError
-from leadbook.leads import pipeline, rehearsal
+from leadbook.leads import guard, pipeline, rehearsal
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
 from leadbook.leads.replay import replay
@@ -148,32 +147,21 @@ def _told(result: pipeline.PipelineResult, site: Site) -> dict[str, Any]:
 def ready(site: Site) -> None:
     """Raise unless MongoDB answers and the unique index on linkedin_url, the arbiter of duplicates, is there.
 
-    On rehearsal a missing schema is applied. Raises UnreachableError and LeadbookError.
+    On rehearsal a missing schema is applied. Raises UnreachableError, ParameterError (w: 0) and LeadbookError.
     """
     settings = site.settings
     with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
         connect.ping_mongodb(client)
         adoption.require(client, settings, site.endpoints)
         leads = client[settings.database][settings.collection]
+        guard.refuse_unacknowledged(leads)
         rehearsal.mark(leads.database, settings)
-        if _arbitrated(leads):
+        if guard.has_unique_index(leads):
             return
         if settings.is_rehearsal and settings.apply_schema:
             with connect.mongodb(site.endpoints.admin_uri, settings) as admin:
                 schema.apply(leads, admin, settings)
-        if not _arbitrated(leads):
-            raise LeadbookError(
-                f"collection {settings.database}.{settings.collection} has no unique index on linkedin_url, which "
-                "decides what is a duplicate; apply the schema first: leadbook run --only 02"
-            )
-
-
-def _arbitrated(leads: Any) -> bool:
-    try:
-        indexes = list(leads.list_indexes())
-    except PyMongoError:
-        return False
-    return any(index.get("unique") and list(index["key"]) == ["linkedin_url"] for index in indexes)
+        guard.refuse_without_unique_index(leads)
 
 
 def _summary(result: pipeline.PipelineResult) -> str:

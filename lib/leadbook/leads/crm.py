@@ -16,7 +16,7 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 
-from leadbook.leads import hubspot
+from leadbook.leads import guard, hubspot
 from leadbook.leads.answers import Answer, Meaning
 from leadbook.leads.calls import Caller
 from leadbook.leads.score import now_ms
@@ -58,12 +58,14 @@ class Synced:
 
 class Crm:
     """Sends qualified leads of one collection to HubSpot. batch: contacts a call.  id_property: `email` or
-    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked."""
+    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked. Raises
+    ParameterError for a collection whose writes are not acknowledged: a lead would be sent and never marked."""
 
     def __init__(
         self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
         pause_s: float = 1.0, locked_s: float = 2.0, timeout_s: float = 30.0,
     ) -> None:  # fmt: skip
+        guard.refuse_unacknowledged(leads)
         self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
         self._hubspot = Caller(
             service, hubspot.MEANINGS, gate=Pace(), pause_s=pause_s, locked_s=locked_s, timeout_s=timeout_s

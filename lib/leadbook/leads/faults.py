@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.errors import BSONError
@@ -22,6 +22,7 @@ __all__ = [
     "IN_DOUBT",
     "NO_TRANSACTIONS",
     "UNENCODABLE",
+    "concern_not_met",
     "duplicate_key",
     "is_in_doubt",
     "is_refused",
@@ -86,6 +87,11 @@ def detail(error: Mapping[str, Any]) -> str:
         if missing := rule.get("missingProperties"):
             broken.append(f"missing {', '.join(missing)}")
     return "; ".join(broken) or f"code {error.get('code')}"
+
+
+def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What a bulk write's `writeConcernErrors` say, in words."""
+    return f"write concern not met: code {errors[0].get('code')}"
 
 
 def described(error: PyMongoError) -> str:

@@ -21,6 +21,8 @@ from leadbook.schema.scratch import SCRATCH_PREFIX, scratch
 __all__ = ["BatchRate", "Limits", "insert_in_batches", "measure"]
 
 BATCHES = (100, 250, 500)
+SINGLES = 50
+"""Documents that are sent one by one, to be read back; how fast that goes is phase 03's subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,23 @@ class BatchRate:
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Rates by batch size with one writer, and at the settings' batch size with more. sent: what the driver really
-    sent: (ordered, write concern) of each insert, as text."""
+    sent: (ordered, write concern) of each insert, as text.
+
+    wrong: documents that were missing or differed when they were read back; singles: those of them sent one by one.
+    """
 
     rates: tuple[BatchRate, ...]
     sent: tuple[str, ...]
-    lost: int
+    wrong: int
+    singles: int = 0
+
+    @property
+    def read_back(self) -> str:
+        """What was read back, in words."""
+        batched = sum(one.documents for one in self.rates)
+        return (
+            f"{batched:,} documents of batches and {self.singles:,} sent one by one, each compared with what was sent"
+        )
 
     @property
     def best(self) -> BatchRate:
@@ -72,28 +86,45 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
     """Insert prepared leads into scratch collections with the leads' validator and indexes, `documents` a trial.
 
     Trials of all batch sizes and writers alternate over `rounds`, and each adds its documents and seconds up: the best
-    of single short trials would be the luckiest one, and no limit that anything can be read beside.
+    of single short trials would be the luckiest one, and no limit that anything can be read beside. Between trials all
+    documents are read back and compared, and SINGLES more that were sent one by one.
     """
     settings, trace = site.settings, CommandTrace()
     plans = [(batch, 1) for batch in dict.fromkeys((*batches, settings.batch_size))]
     plans += [(settings.batch_size, writers) for writers in (2,) if writers <= max(2, settings.writers)]
     trials: dict[tuple[int, int], list[BatchRate]] = {plan: [] for plan in plans}
-    start = 0
+    start = wrong = 0
     with ExitStack() as stack:
         stack.enter_context(trace)
         client = stack.enter_context(connect.mongodb(site.endpoints.mongodb_uri, settings, listeners=[trace]))
-        into = {plan: stack.enter_context(scratch(client[settings.database], "limit", settings)) for plan in plans}
+        into = {plan: stack.enter_context(scratch(site.database(client), "limit", settings)) for plan in plans}
         for number in range(rounds):
             for batch, writers in plans if number % 2 else reversed(plans):
                 made = sample.documents(documents, seed=settings.sample_seed, start=start)
                 start += documents
                 trials[batch, writers].append(insert_in_batches(into[batch, writers], made, batch, writers))
-        lost = sum(rounds * documents - collection.count_documents({}) for collection in into.values())
+                wrong += _differing(into[batch, writers], made)
+        wrong += _one_by_one(into[plans[0]], sample.documents(SINGLES, seed=settings.sample_seed, start=start))
     sent = sorted({
         f"ordered: {str(command.ordered).lower()}, writeConcern: {dict(command.write_concern or {})}"
-        for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX)
+        for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX) and command.documents > 1
     })  # fmt: skip
-    return Limits(rates=tuple(_together(trials[plan]) for plan in plans), sent=tuple(sent), lost=lost)
+    return Limits(
+        rates=tuple(_together(trials[plan]) for plan in plans), sent=tuple(sent), wrong=wrong, singles=SINGLES
+    )
+
+
+def _differing(collection: Collection[dict[str, Any]], sent: Sequence[dict[str, Any]]) -> int:
+    """Documents that are not stored as they were sent; `insert_many` has given them their `_id`s."""
+    found = {one["_id"]: one for one in collection.find({"_id": {"$in": [one["_id"] for one in sent]}})}
+    return sum(found.get(one["_id"]) != one for one in sent)
+
+
+def _one_by_one(collection: Collection[dict[str, Any]], documents: Sequence[dict[str, Any]]) -> int:
+    """Documents that are not stored as they were sent, each by an insert of its own."""
+    for one in documents:
+        collection.insert_one(one)
+    return sum(collection.find_one({"_id": one["_id"]}) != one for one in documents)
 
 
 def _together(trials: Sequence[BatchRate]) -> BatchRate:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.checks import Check, judge
-from leadbook.leads import audit, documents, inputs, limits, pipeline, probes, rehearsal, tryout, verdicts
+from leadbook.leads import audit, documents, guard, inputs, limits, pipeline, probes, rehearsal, tryout, verdicts
 from leadbook.leads.drain import drain
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.ledger import Ledger
@@ -60,25 +60,37 @@ class Study:
         self.book, self.settings = book, book.settings
         services = Services.of(book.settings) if book.settings.is_production else Services()
         self.site = Site(endpoints=book.endpoints, settings=book.settings, services=services)
+        self.database = self.site.database(book.mongodb)
+        self.leads = self.database[self.settings.collection]
         self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
-        self.input = inputs.choose(self.settings, Path(self._folder.name), book.staging)
+        staging = self.database[self.settings.staging_collection]
+        self.input = inputs.choose(self.settings, Path(self._folder.name), staging)
         self.before: set[str] = set()
         self.pool: Executor = started(self.settings.executor, self.settings.writers, self.site)
 
     @classmethod
     def begin(cls, book: Any) -> Study:
-        """Empty the rehearsal (never production), choose the input, start the workers; says what it did."""
+        """Empty the rehearsal (never production), choose the input, start the workers; says what it did.
+
+        Raises ParameterError (w: 0) and LeadbookError (no unique index judges the leads) before any lead is written.
+        """
+        guard.refuse_unacknowledged(book.leads)
         if book.settings.is_rehearsal:
             book.say(rehearsal.reset(book))
         else:
             apply(book.leads, book.admin, book.settings)
+        guard.refuse_without_unique_index(book.leads)
         study = cls(book)
-        study.before = {lead["linkedin_url"] for lead in book.leads.find({}, {"linkedin_url": 1, "_id": 0})}
+        study.before = {lead["linkedin_url"] for lead in study.leads.find({}, {"linkedin_url": 1, "_id": 0})}
         if study.input is None:
-            book.say("No `lead_files` are set and nothing is staged; made records never go into production.")
+            book.say(f"Nothing to bring in: {verdicts.NOTHING}; made records never go into production.")
         else:
             book.table(study.input.table(), "Input", columns=inputs.COLUMNS)
         return study
+
+    def _explained(self, checks: list[Check]) -> list[Check]:
+        """Checks of the input: where there is none, those not measured say so."""
+        return verdicts.explained(checks, "" if self.input else verdicts.NOTHING)
 
     def _sources(self, first: int | None = None) -> Sequence[pipeline.Source]:
         return list(self.input.sources(first=first)) if self.input else []
@@ -91,7 +103,7 @@ class Study:
     def trial(self) -> None:
         """The first records through the whole flow into scratch collections, in this process."""
         rejected = scratch_name("rejected")
-        with scratch(self.book.database, "trial", self.settings) as collection:
+        with scratch(self.database, "trial", self.settings) as collection:
             named = {"collection": collection.name, "rejected_collection": rejected}
             site = Site(
                 endpoints=self.site.endpoints, settings=self.settings.model_copy(update=named),
@@ -99,11 +111,10 @@ class Study:
             )  # fmt: skip
             self._trial = pipeline.run(self._sources(TRIAL), site, workers=1)
             self._trial_stored = collection.count_documents({})
-            self._trial_kept = self.book.database[rejected].count_documents({})
+            self._trial_kept = self.database[rejected].count_documents({})
             Site.close()
-        self.book.database[rejected].drop()
-        if self.settings.is_rehearsal:
-            rehearsal.forget_keys(self.book.redis)
+            rehearsal.forget_keys(self.book.redis, collection_uuid(collection))
+        self.database[rejected].drop()
 
     def trial_table(self) -> pd.DataFrame:
         """The small sample's ledger by source."""
@@ -116,7 +127,7 @@ class Study:
         said = (
             f"{ledger.read} records; {self._trial_stored} leads and {self._trial_kept} rejects were counted afterwards"
         )
-        return [judge("PIPE-E2E-001", lost if ledger.read else None, evidence=said)]
+        return self._explained([judge("PIPE-E2E-001", lost if ledger.read else None, evidence=said)])
 
     # ---------------------------------------------------------------------------------------------- full run
 
@@ -164,7 +175,7 @@ class Study:
 
     def ledger_checks(self) -> list[Check]:
         """Balanced, nothing failed, equal to the recount."""
-        return verdicts.ledger_checks(self.result, self.truth, len(self.truth.urls & self.before))
+        return self._explained(verdicts.ledger_checks(self.result, self.truth, len(self.truth.urls & self.before)))
 
     # ----------------------------------------------------------------------------------------------- quality
 
@@ -176,26 +187,28 @@ class Study:
     @cached_property
     def formats(self) -> audit.Formats:
         """Formats of stored leads."""
-        return audit.formats(self.book.leads)
+        return audit.formats(self.leads)
 
     @cached_property
     def scores(self) -> audit.Scores:
         """Scores of stored leads."""
-        return audit.scores(self.book.leads, Rules.of(self.settings))
+        return audit.scores(self.leads, Rules.of(self.settings))
 
     def quality_checks(self) -> list[Check]:
         """Formats, fill rates and scores."""
-        return verdicts.quality_checks(self.formats, self.fill_rates, self.scores, self.settings)
+        return self._explained(verdicts.quality_checks(self.formats, self.fill_rates, self.scores, self.settings))
 
     # -------------------------------------------------------------------------------------------- duplicates
 
     def again(self) -> None:
         """The same input once more, and a part of it without Redis; then look-ups are timed."""
-        self.accuracy = audit.accuracy(self.truth, self.result, self.book.leads, self.before)
+        self.accuracy = audit.accuracy(self.truth, self.result, self.leads, self.before)
         self.second = self._run(self._sources(), self.site)
         unaided = Site(endpoints=self.site.endpoints, settings=self.settings, use_cache=False)
         self.unaided = self._run(self._sources(UNAIDED), unaided)
-        self.lookups = probes.lookups(self.site, self.book.redis, self.book.leads)
+        Site.close()  # a cache that gave Redis up during a run asks afresh
+        away = self.book.redis_problem or "Redis is away"
+        self.lookups = probes.lookups(self.site, self.book.redis, self.leads, away=away)
 
     def duplicate_table(self) -> pd.DataFrame:
         """The three runs of the input (DUPLICATE_COLUMNS)."""
@@ -208,7 +221,7 @@ class Study:
 
     def duplicate_checks(self) -> list[Check]:
         """Accuracy, second run, run without Redis."""
-        return verdicts.duplicate_checks(self.accuracy, self.second, self.unaided, self.settings)
+        return self._explained(verdicts.duplicate_checks(self.accuracy, self.second, self.unaided, self.settings))
 
     def truth_sentence(self) -> str:
         """How far Redis was right."""
@@ -236,14 +249,15 @@ class Study:
 
     def speed_checks(self) -> list[Check]:
         """Rates of prepared documents, and the pipeline beside them."""
-        return verdicts.batch_checks(self.limits, self.settings) + verdicts.speed_checks(self.result, self.limits)
+        beside = verdicts.speed_checks(self.result, self.limits)
+        return verdicts.batch_checks(self.limits, self.settings) + self._explained(beside)
 
     # ----------------------------------------------------------------------------------------------- queries
 
     @cached_property
     def queries(self) -> list[Any]:
         """The task book's queries, explained on the leads just stored."""
-        return measure_contracts(self.book.leads)
+        return measure_contracts(self.leads)
 
     def query_table(self) -> pd.DataFrame:
         """QUERY_COLUMNS."""
@@ -261,39 +275,43 @@ class Study:
 
     def query_checks(self) -> list[Check]:
         """No collection scan, all fast."""
-        return verdicts.query_checks(self.queries if self.scores.leads else [], self.settings)
+        return self._explained(verdicts.query_checks(self.queries if self.scores.leads else [], self.settings))
 
     # --------------------------------------------------------------------------------------------------- end
 
     def stage(self) -> None:
         """Stage payloads twice over in a scratch collection as n8n does, and drain them into another."""
         names = {name: scratch_name(name) for name in ("staged", "rejected")}
-        payloads = [record.payload for source in self._sources(TRIAL // 5) for record in source.records]
-        vendors = [source.vendor for source in self._sources(TRIAL // 5) for _ in source.records]
         now = now_ms()
         documents = [
-            {"vendor": vendor, "payload": payload, "collected_at": now}
-            for vendor, payload in zip(vendors, payloads, strict=True)
-        ]
-        database = self.book.database
-        with scratch(database, "drained", self.settings) as leads:
+            {"vendor": source.vendor, "payload": record.payload, "collected_at": now}
+            for source in self._sources(TRIAL // 5) for record in source.records
+        ]  # fmt: skip
+        self.staged, self.ended, self.sent = Ledger(), {}, 2 * len(documents)
+        if not documents:
+            return
+        with scratch(self.database, "drained", self.settings) as leads:
             renamed = {"collection": leads.name, "staging_collection": names["staged"],
                        "rejected_collection": names["rejected"]}  # fmt: skip
-            site = replace(self.site, settings=self.settings.model_copy(update=renamed), use_cache=False)
+            settings = self.settings.model_copy(update=renamed)
+            site = replace(
+                self.site, settings=settings, use_cache=False, services=Services()
+            )  # nobody is paid for these
             try:
                 for _ in range(2):
-                    database[names["staged"]].insert_many([dict(one) for one in documents], ordered=True)
+                    self.database[names["staged"]].insert_many([dict(one) for one in documents], ordered=True)
                 self.staged = drain(site, executor=self.pool, workers=self.settings.writers).ledger
-                self.ended = Staging(database[names["staged"]]).ended()
+                self.ended = Staging(self.database[names["staged"]]).ended()
             finally:
                 for name in names.values():
-                    database[name].drop()
+                    self.database[name].drop()
 
     def staging_checks(self) -> list[Check]:
         """Everything staged arrived, and ended once."""
         ended = sum(self.ended.values())
-        said = f"{self.staged.read} payloads staged, every one twice; stored {self.staged.stored}, ended {ended}"
-        return [judge("PIPE-N8N-003", ended == self.staged.read if ended else None, evidence=said)]
+        said = f"{self.sent} payloads staged, every one twice; stored {self.staged.stored}, ended {ended}"
+        right = ended == self.staged.read == self.sent
+        return self._explained([judge("PIPE-N8N-003", right if self.sent else None, evidence=said)])
 
     def ask_vendors(self) -> None:
         """Enrichment and CRM: on rehearsal tried in the sandbox, in production what the full run did."""
@@ -306,7 +324,7 @@ class Study:
 
     def issue_checks(self) -> list[Check]:
         """Nothing unsettled."""
-        return [verdicts.issue_check(self.issues, self.result.ledger.read)]
+        return self._explained([verdicts.issue_check(self.issues, self.result.ledger.read)])
 
     def optimization(self) -> str:
         """The optimization results as Markdown."""
@@ -316,7 +334,7 @@ class Study:
 
     def handoff(self) -> str:
         """The hand-off as Markdown."""
-        return documents.handoff(self.settings, collection_uuid(self.book.leads))
+        return documents.handoff(self.settings, collection_uuid(self.leads))
 
     def document_checks(self, *paths: Path) -> list[Check]:
         """The phase's documents were written."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -12,10 +13,14 @@ import pandas as pd
 from bson import ObjectId
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from leadbook.leads import sample
+from leadbook.leads.cache import LeadCache
 from leadbook.leads.clean import clean
-from leadbook.leads.keys import linkedin_key
+from leadbook.leads.keys import collection_uuid, decode, linkedin_key
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.site import Site
 from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
@@ -150,21 +155,24 @@ def _ordered(leads: Collection[Document], documents: list[Document]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookups:
-    """Duplicate look-ups of one batch, in ms: median of the rounds, and the slowest. None where Redis is away.
+    """Duplicate look-ups of one batch, in ms: median of the rounds, and the slowest. None where not measured.
 
-    leads: in the batch.  one_by_one_ms: the same keys by one GET each, as n8n asks.  memory_per_key: bytes.
-    answered: leads whose key said that they are stored.  round_trips: to ask and to tell about the batch.
+    leads: in the batch.  one_by_one_ms: the same keys by one GET each, as n8n asks; answered: leads whose value said
+    then that they are stored here.  known: leads that had a key before.  memory_per_key: bytes.  round_trips: to ask
+    and to tell about the batch.  away: why Redis was not measured.
     """
 
     leads: int
-    redis_ms: float | None
-    redis_slowest_ms: float | None
-    one_by_one_ms: float | None
-    mongodb_ms: float
-    mongodb_slowest_ms: float
-    memory_per_key: int | None
-    answered: int
-    round_trips: int | None
+    mongodb_ms: float | None
+    mongodb_slowest_ms: float | None
+    redis_ms: float | None = None
+    redis_slowest_ms: float | None = None
+    one_by_one_ms: float | None = None
+    memory_per_key: int | None = None
+    known: int = 0
+    answered: int = 0
+    round_trips: int | None = None
+    away: str = ""
 
     def table(self) -> pd.DataFrame:
         """Way, ms for the batch, ms a lead."""
@@ -179,27 +187,48 @@ class Lookups:
         )
 
 
-def lookups(site: Site, redis: Any, leads: Collection[Document], *, rounds: int = 15) -> Lookups:
-    """Time look-ups of one batch of stored leads. Writes nothing but that batch's keys again."""
+def lookups(
+    site: Site, redis: Redis | None, leads: Collection[Document], *, away: str = "Redis is away", rounds: int = 15
+) -> Lookups:
+    """Time look-ups of one batch of stored leads. Writes nothing but that batch's keys again. away: why there is no
+    `redis`; one that dies meanwhile is away too."""
     batch = list(leads.find().limit(site.settings.batch_size))
     tools = site.tools()
-    asked: list[float] = []
-    one_by_one = memory = trips = None
-    answered = 0
     tools.filler.find(batch)  # opens the connection
-    mongodb = [_ms(lambda: tools.filler.find(batch)) for _ in range(rounds)]
-    if redis is not None and batch:
-        tools.cache.look_up(batch)
-        asked = [_ms(lambda: tools.cache.look_up(batch)) for _ in range(rounds)]
-        answered = sum(1 for sighting in tools.cache.look_up(batch) if sighting.lead)
-        trips = tools.cache.round_trips(batch)
-        one_by_one = _ms(lambda: [redis.get(linkedin_key(lead["linkedin_url"])) for lead in batch])
-        memory = redis.memory_usage(linkedin_key(batch[0]["linkedin_url"]))
-    return Lookups(
-        leads=len(batch), redis_ms=median(asked) if asked else None, redis_slowest_ms=max(asked, default=None),
-        one_by_one_ms=one_by_one, mongodb_ms=median(mongodb), mongodb_slowest_ms=max(mongodb), memory_per_key=memory,
-        answered=answered, round_trips=trips,
-    )  # fmt: skip
+    mongodb = [_ms(lambda: tools.filler.find(batch)) for _ in range(rounds)] if batch else []
+    found = Lookups(
+        leads=len(batch), mongodb_ms=median(mongodb) if mongodb else None, mongodb_slowest_ms=max(mongodb, default=None)
+    )
+    if redis is None:
+        return replace(found, away=away)
+    try:
+        return (
+            replace(found, **_in_redis(tools.cache, redis, batch, collection_uuid(leads), rounds)) if batch else found
+        )
+    except RedisError as error:
+        return replace(found, away=f"Redis stopped answering ({type(error).__name__})")
+
+
+def _in_redis(cache: LeadCache, redis: Redis, batch: list[Document], collection: str, rounds: int) -> dict[str, Any]:
+    """Redis's part of `Lookups`. Raises RedisError unless every look-up was answered."""
+    redis.ping()
+    before = cache.truth.asked
+    known = sum(1 for sighting in cache.look_up(batch) if sighting.lead)
+    times = [_ms(lambda: cache.look_up(batch)) for _ in range(rounds)]
+    if cache.truth.asked - before < (rounds + 1) * len(batch):  # the cache gives up at once, which would look fast
+        raise RedisTimeoutError("look-ups were not answered in time")
+    trips = cache.round_trips(batch)
+    keys = [linkedin_key(lead["linkedin_url"]) for lead in batch]
+    values: list[Any] = []
+    one_by_one = _ms(lambda: values.extend(redis.get(key) for key in keys))
+    memory = None
+    with suppress(ResponseError):  # a user may lack the right
+        memory = redis.memory_usage(keys[0])
+    return {
+        "redis_ms": median(times), "redis_slowest_ms": max(times), "one_by_one_ms": one_by_one, "known": known,
+        "memory_per_key": memory, "round_trips": trips,
+        "answered": sum(1 for value in values if decode(value, collection) is not None),
+    }  # fmt: skip
 
 
 def _ms(call: Any) -> float:

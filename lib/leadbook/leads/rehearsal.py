@@ -1,17 +1,18 @@
 """A rehearsal starts from nothing: empty what leadbook itself filled, and nothing else.
 
 Emptying needs three things at once: a rehearsal profile, a database whose name ends with `_rehearsal`, and the
-marker that leadbook left there while the collections were still empty. Redis keys are removed by SCAN of the leads'
-patterns.
+marker that leadbook left there while the collections were still empty. Redis may be shared: a key is removed only where
+its value names a collection that leadbook filled here.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -22,7 +23,7 @@ from leadbook import connect, schema
 from leadbook.errors import RefusedError
 from leadbook.leads import pipeline, sample
 from leadbook.leads.erasures import ERASURES
-from leadbook.leads.keys import PATTERNS
+from leadbook.leads.keys import PATTERNS, collection_uuid, decode
 from leadbook.leads.score import now_ms
 from leadbook.leads.site import Site
 from leadbook.leads.turns import SPENDING
@@ -48,8 +49,8 @@ class Opened(Protocol):
     settings: Settings
 
 
-def _own(settings: Settings) -> tuple[str, str, str]:
-    return settings.collection, settings.staging_collection, settings.rejected_collection
+def _own(settings: Settings) -> tuple[str, ...]:
+    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, ERASURES
 
 
 def mark(database: Database[Document], settings: Settings) -> bool:
@@ -79,9 +80,9 @@ def reset(phase: Opened) -> str:
             f"database {database.name!r} holds records that leadbook's rehearsal did not make: it is not emptied; "
             "use another database, or empty it by hand"
         )
-    removed = sum(_empty(database[name]) for name in (*_own(settings), SPENDING, ERASURES))
+    keys = forget_keys(phase.redis, collection_uuid(database[settings.collection]))  # emptying may give it another UUID
+    removed = sum(_empty(database[name]) for name in _own(settings))
     schema.apply(database[settings.collection], phase.admin, settings)
-    keys = forget_keys(phase.redis)
     return f"The rehearsal starts from nothing: {removed:,} documents and {keys:,} keys of earlier runs were removed."
 
 
@@ -100,18 +101,22 @@ def _empty(collection: Collection[Document]) -> int:
     return count
 
 
-def forget_keys(redis: Redis | None) -> int:
-    """Delete the leads' keys (by SCAN, never FLUSHALL); how many there were. 0 when Redis is away."""
-    if redis is None:
-        return 0
+def forget_keys(redis: Redis | None, *collections: str) -> int:
+    """Delete the leads' keys that were written for `collections` (from `keys.collection_uuid`), and no others, by SCAN
+    and never by FLUSHALL; how many there were. 0 when Redis is away."""
     removed = 0
-    try:
+    wanted = [one for one in collections if one]
+    if redis is None or not wanted:
+        return removed
+    with suppress(RedisError):
         for pattern in PATTERNS:
             keys = redis.scan_iter(pattern, count=2_000)
             while part := list(islice(keys, 2_000)):
-                removed += redis.unlink(*part)
-    except RedisError:
-        return removed
+                values = cast("list[bytes | None]", redis.mget(part))
+                ours = [
+                    key for key, value in zip(part, values, strict=True) if any(decode(value, one) for one in wanted)
+                ]
+                removed += redis.unlink(*ours) if ours else 0
     return removed
 
 

@@ -19,7 +19,7 @@ import psutil
 from bson import ObjectId
 
 from leadbook import connect, servers
-from leadbook.leads import pipeline, rehearsal, sample
+from leadbook.leads import pipeline, sample
 from leadbook.leads.benchmark import Files, first_sightings, ingested, scratch_site
 from leadbook.leads.limits import insert_in_batches
 from leadbook.leads.score import Rules, now_ms, stamp
@@ -63,7 +63,7 @@ class Scale:
 
 
 def run(settings: Settings, *, records: int = 1_000_000, small: int = SMALL, rounds: int = 3) -> Scale:
-    """Measure in scratch collections; rehearsal only. The leads' keys are removed from Redis at the end.
+    """Measure in scratch collections; rehearsal only.
 
     Needs about 0.5 GB of disk for a million records, and caches that hold the data (see `shared_cache_gb`).
     """
@@ -78,8 +78,6 @@ def run(settings: Settings, *, records: int = 1_000_000, small: int = SMALL, rou
         raw_before = [_raw(site, few) for _ in range(rounds)]
         raw_large = _raw(site, many)
         raw_after = [_raw(site, few) for _ in range(rounds)]
-    with connect.redis(site.endpoints.redis_url, settings) as redis:
-        rehearsal.forget_keys(redis)
     Site.close()
     return Scale(
         records=result.ledger.read, stored=result.ledger.stored,

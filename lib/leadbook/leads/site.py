@@ -8,7 +8,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from pymongo import ReadPreference
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 from redis import Redis
 
 from leadbook import connect
@@ -61,13 +63,20 @@ class Site:
             return mongodb, None
         return mongodb, connect.redis(self.endpoints.redis_url, settings)
 
+    def database(self, client: connect.Client) -> connect.Database:
+        """The leads' database as outcomes and counts must read it: from the primary and with everything it holds,
+        whatever the address asks for. A member that lags would know leads that are gone, and not know new ones."""
+        return client.get_database(
+            self.settings.database, read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local")
+        )
+
     def tools(self) -> Tools:
         """This thread's tools, made at first use; never shared with a forked child."""
         key = (os.getpid(), self)
         if getattr(_LOCAL, "key", None) != key:
             self.close()
             mongodb, redis = self.clients()
-            _LOCAL.tools, _LOCAL.clients = self._made(mongodb[self.settings.database], redis), (mongodb, redis)
+            _LOCAL.tools, _LOCAL.clients = self._made(self.database(mongodb), redis), (mongodb, redis)
             _LOCAL.key = key
         tools: Tools = _LOCAL.tools
         return tools

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from leadbook.leads import faults
+from leadbook.leads import faults, guard
 
 __all__ = ["EMAIL_TAKEN", "FAILED", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
 
@@ -55,12 +55,13 @@ class LeadStore:
 
     attempts, patience_s: how often and how long (seconds) a write in doubt is tried; an election takes 3 to 12 s.
     own_ids: the documents' `_id`s come from their source, so that a duplicate `_id` means "this very record is
-    stored".
+    stored". Raises ParameterError for a collection whose writes are not acknowledged.
     """
 
     def __init__(
         self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 60.0, own_ids: bool = False
     ) -> None:
+        guard.refuse_unacknowledged(collection)
         self.collection = collection
         self.attempts, self.patience_s, self.own_ids = attempts, patience_s, own_ids
         self.problem = ""
@@ -144,7 +145,7 @@ class LeadStore:
                 outcomes[index] = Outcome(FAILED, detail=f"code {code}")
         concern = details.get("writeConcernErrors")
         if concern:
-            self.problem = f"write concern not met: code {concern[0].get('code')}"
+            self.problem = faults.concern_not_met(concern)
         ours = self.present([documents[index]["_id"] for index in clashes]) if doubt and clashes else set()
         for index in todo:
             if outcomes[index] is None:
@@ -152,10 +153,10 @@ class LeadStore:
 
     @staticmethod
     def _outcome(clash: str | None, ours: bool, unacknowledged: bool) -> Outcome | None:
-        if clash is None or ours or clash == "_id":
-            return None if unacknowledged else Outcome(STORED)
-        if clash == "doubt":
+        if unacknowledged or clash == "doubt":  # what clashed may itself be taken back by a failover
             return None
+        if clash is None or ours or clash == "_id":
+            return Outcome(STORED)
         return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
 
     def present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
@@ -163,19 +164,28 @@ class LeadStore:
 
         committed: by a majority of the members, so that no failover takes them back.
         """
-        source = self.collection.with_options(read_concern=ReadConcern("majority")) if committed else self.collection
+        source = self._committed if committed else self.collection
         return {document["_id"] for document in source.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
 
+    @property
+    def _committed(self) -> Collection[Document]:
+        return self.collection.with_options(read_concern=ReadConcern("majority"))
+
     def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
-        """No attempts are left: what a majority of the members holds is stored; the rest stays unknown."""
+        """No attempts are left: what a majority of the members holds decides; the rest stays unknown."""
         open_ = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        wanted = [{"_id": {"$in": [documents[index]["_id"] for index in open_]}}]
+        wanted += [{name: {"$in": [documents[index].get(name) for index in open_ if documents[index].get(name)]}}
+                   for name in ("linkedin_url", "email")]  # fmt: skip
         try:
-            there = self.present([documents[index]["_id"] for index in open_], committed=True)
+            there = list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1}))
         except PyMongoError:
             return
+        held = {name: {lead.get(name) for lead in there} - {None} for name in ("_id", "linkedin_url", "email")}
         for index in open_:
-            if documents[index]["_id"] in there:
-                outcomes[index] = Outcome(STORED)
+            for name, kind in (("_id", STORED), ("linkedin_url", KNOWN), ("email", EMAIL_TAKEN)):
+                if outcomes[index] is None and documents[index].get(name) in held[name]:
+                    outcomes[index] = Outcome(kind)
 
     # ------------------------------------------------------------------------------------------------- update
 
@@ -203,10 +213,11 @@ class LeadStore:
             self.transactions = getattr(error, "code", None) not in faults.NO_TRANSACTIONS
             return False
 
-    def find(self, urls: Iterable[str], fields: Mapping[str, int]) -> dict[str, Document]:
-        """Stored leads by LinkedIn URL, with `fields` (a projection holding linkedin_url). Raises pymongo's errors."""
-        wanted = {"linkedin_url": {"$in": list(urls)}}
-        return self.again(lambda: {found["linkedin_url"]: found for found in self.collection.find(wanted, fields)})
+    def find(self, urls: Iterable[str], fields: Mapping[str, int], *, committed: bool = False) -> dict[str, Document]:
+        """Stored leads by LinkedIn URL, with `fields` (a projection holding linkedin_url); committed: as a majority of
+        the members holds them. Raises pymongo's errors."""
+        source, wanted = self._committed if committed else self.collection, {"linkedin_url": {"$in": list(urls)}}
+        return self.again(lambda: {found["linkedin_url"]: found for found in source.find(wanted, fields)})
 
     def holders(self, emails: Iterable[str]) -> dict[str, str]:
         """LinkedIn URL of the lead that holds each e-mail, where one does. Raises pymongo's errors."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from leadbook.checks import Check, judge, not_measured, warned
+from leadbook.checks import Check, Verdict, judge, not_measured, warned
 from leadbook.leads.audit import Accuracy, Formats, Recount, Scores
 from leadbook.leads.ledger import Ledger
 from leadbook.leads.limits import Limits
@@ -17,10 +17,13 @@ from leadbook.leads.probes import Lookups, Probe
 from leadbook.settings import Settings
 
 __all__ = [
+    "BRING_IN",
+    "NOTHING",
     "Issue",
     "batch_checks",
     "design_checks",
     "duplicate_checks",
+    "explained",
     "issues",
     "ledger_checks",
     "lookup_checks",
@@ -29,6 +32,19 @@ __all__ = [
     "query_checks",
     "speed_checks",
 ]  # fmt: skip
+
+
+BRING_IN = "have payloads staged, or set lead_files, and run this phase again"
+NOTHING = "nothing is staged, and no lead_files are set"
+
+
+def explained(checks: Sequence[Check], why: str) -> list[Check]:
+    """The checks; those that found nothing to measure say `why` (where that is known), and how to bring records in."""
+    return [
+        replace(one, evidence=f"{why}; {one.evidence}", remedy=BRING_IN)
+        if why and one.verdict is Verdict.NOT_MEASURED else one
+        for one in checks
+    ]  # fmt: skip
 
 
 def design_checks(settings: Settings, written: bool, lacking: Mapping[str, Sequence[str]]) -> list[Check]:
@@ -113,21 +129,24 @@ def duplicate_checks(
 
 def lookup_checks(found: Lookups, settings: Settings) -> list[Check]:
     """Look-ups of a batch in Redis and MongoDB; round trips; what n8n would send."""
-    away = "Redis is away"
+    in_redis = ("PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004")
+    if not found.leads:
+        names = ("PIPE-DUP-004", *in_redis)
+        return [not_measured(name, "no lead is stored", settings=settings, remedy=BRING_IN) for name in names]
     mongodb = f"one $in of {found.leads} URLs; slowest of the rounds {found.mongodb_slowest_ms:.1f} ms"
-    redis = f"one MGET for {found.leads} leads; slowest of the rounds {found.redis_slowest_ms or 0:.1f} ms"
     checks = [judge("PIPE-DUP-004", found.mongodb_ms, settings=settings, evidence=mongodb)]
     if found.redis_ms is None:
-        names = ("PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004")
-        return checks + [not_measured(name, away, settings=settings) for name in names]
+        remedy = f"see why Redis is away: it should answer at the address in {settings.redis_url_env}"
+        return checks + [not_measured(name, found.away, settings=settings, remedy=remedy) for name in in_redis]
+    redis = f"one MGET for {found.leads} leads; slowest of the rounds {found.redis_slowest_ms or 0:.1f} ms"
+    asked = f"one GET for each of {found.leads} stored leads: {found.answered} named this collection"
     return [
         *checks,
         judge("PIPE-DUP-003", found.redis_ms, settings=settings, evidence=redis),
         judge("PIPE-RDS-001", found.round_trips, evidence="one MGET to ask, one script of SET … EX to tell"),
-        judge(
-            "PIPE-N8N-004", found.answered > 0, evidence=f"{found.answered} of {found.leads} stored leads have a key"
-        ),
-    ]
+        judge("PIPE-N8N-004", found.leads - found.answered,
+              evidence=f"{asked}; before the keys were written again, {found.known} had one"),
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- quality
@@ -165,7 +184,7 @@ def batch_checks(limits: Limits, settings: Settings) -> list[Check]:
     if chosen.verdict == "fail":
         chosen = warned("PIPE-BAT-003", share, evidence=configured)
     return [
-        judge("PIPE-INS-001", limits.lost, evidence="documents counted after each run"),
+        judge("PIPE-INS-001", limits.wrong, evidence=limits.read_back),
         judge("PIPE-INS-002", limits.best.rate, settings=settings, evidence=f"{limits.best.writers} writers"),
         judge("PIPE-INS-003", honest if limits.sent else None, evidence="; ".join(limits.sent)),
         judge("PIPE-BAT-002", slowest.rate, settings=settings, evidence=f"slowest: {slowest.batch} a batch"),
@@ -188,7 +207,7 @@ def query_checks(results: Sequence[Any], settings: Settings) -> list[Check]:
     judged = [one for one in results if one.contract.check_id]
     scans = [one.contract.title for one in judged if one.plan.collection_scan]
     times = {one.contract.title: one.millis for one in judged if one.millis is not None}
-    slowest = max(times, key=lambda title: times[title]) if times else ""
+    slowest = max(times, key=lambda title: times[title]) if times else "none was timed"
     return [
         judge("PIPE-QRY-001", len(scans) if judged else None, evidence=", ".join(scans) or f"{len(judged)} queries"),
         judge("PIPE-QRY-002", times.get(slowest), settings=settings, evidence=f"slowest: {slowest}"),

@@ -197,7 +197,7 @@ class Loader:
                  first=number * (SOURCE_LEADS - SHARED), options={"source": f"workflow-{number + 1}"})
             for number in range(SOURCES)
         ]  # fmt: skip
-        with self.place.scratch("sources") as collection, self.keys([]):
+        with self.place.scratch("sources") as collection, self.keys(collection.name, []):
             outcomes = self.run(self.target(collection, redis=redis), tasks)
             whole = Outcome(name="sources", processes=0)
             for outcome in outcomes.values():
@@ -219,7 +219,7 @@ class Loader:
             urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1, "_id": 0})]
             lead = collection.find_one({"location_state": {"$exists": True}}) or {}
             tasks = self._mix(first, known, {"location_state": lead.get("location_state")})
-            with self.keys(urls), Sampler(self.place) as sampler:
+            with self.keys(collection.name, urls), Sampler(self.place) as sampler:
                 outcomes = self.run(self.target(collection), tasks)
             readings = sampler.frame()
             return Mixed(
@@ -276,8 +276,8 @@ class Loader:
         return [task for task in tasks if self.place.redis is not None or task.kind != "redis check"]
 
     @contextlib.contextmanager
-    def keys(self, urls: Sequence[str]) -> Iterator[None]:
-        """Scratch keys of these leads in Redis; all scratch keys are removed at the end."""
+    def keys(self, collection: str, urls: Sequence[str]) -> Iterator[None]:
+        """Scratch keys of these leads in Redis; all keys of that scratch collection are removed at the end."""
         client = self.place.redis
         if client is None:
             yield
@@ -286,12 +286,12 @@ class Loader:
             for at in range(0, len(urls), 1_000):
                 pipe = client.pipeline(transaction=False)
                 for url in urls[at : at + 1_000]:
-                    pipe.set(key(url), b"1", ex=600)
+                    pipe.set(key(collection, url), b"1", ex=600)
                 pipe.execute()
             yield
         finally:
             with contextlib.suppress(redis_py.RedisError):
-                for found in client.scan_iter(match=f"{KEY_PREFIX}*", count=1_000):
+                for found in client.scan_iter(match=f"{KEY_PREFIX}{collection}:*", count=1_000):
                     client.unlink(found)
 
 

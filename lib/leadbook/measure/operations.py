@@ -57,9 +57,9 @@ class Target:
     seed: int
 
 
-def key(url: str) -> str:
-    """The scratch key of a lead in Redis."""
-    return f"{KEY_PREFIX}lead:linkedin:{url}"
+def key(collection: str, url: str) -> str:
+    """The scratch key of a lead in Redis; the scratch collection's name sets this run's keys apart from any other's."""
+    return f"{KEY_PREFIX}{collection}:lead:linkedin:{url}"
 
 
 class Operations:
@@ -169,7 +169,7 @@ class Operations:
         part = self._part(number)
         fresh, redis_up = part, True
         try:
-            known = self.redis.mget([key(one["linkedin_url"]) for one in part])
+            known = self.redis.mget([key(self.target.collection, one["linkedin_url"]) for one in part])
             fresh = [one for one, answer in zip(part, known, strict=True) if answer is None]  # type: ignore[arg-type]
             self._count_error("duplicate (redis)", len(part) - len(fresh))
         except (redis_py.RedisError, OSError):
@@ -180,7 +180,7 @@ class Operations:
         if redis_up:
             pipe = self.redis.pipeline(transaction=False)
             for one in fresh:
-                pipe.set(key(one["linkedin_url"]), b"1", ex=600)
+                pipe.set(key(self.target.collection, one["linkedin_url"]), b"1", ex=600)
             pipe.execute()
         return stored
 
@@ -194,7 +194,7 @@ class Operations:
 
     def _redis_check(self, number: int) -> int:
         asked = self._asked(number)
-        answers: Any = self.redis.mget([key(url) for url, _ in asked])
+        answers: Any = self.redis.mget([key(self.target.collection, url) for url, _ in asked])
         return self._verified([answer is not None for answer in answers], asked)
 
     def _mongodb_check(self, number: int) -> int:
