@@ -64,6 +64,7 @@ docs: $(READY)  # regenerate traceability, trust, README's table and the noteboo
 down: $(READY)  # stop the rehearsal servers
 	$(BIN)/leadbook down
 
-clean:  # remove the virtual environment and what runs left (not reports)
-	-$(BIN)/leadbook down
-	rm -rf $(VENV) .leadbook .pytest_cache .mypy_cache .ruff_cache
+clean:  # remove the virtual environment, caches and rehearsal servers; never backups, records or reports
+	-@if [ -x $(BIN)/leadbook ]; then $(BIN)/leadbook down; LEADBOOK_STATE=.leadbook/nbval/servers $(BIN)/leadbook down; fi
+	rm -rf $(VENV) .leadbook/servers .leadbook/nbval .pytest_cache .mypy_cache .ruff_cache
+	@for kept in .leadbook/* reports; do if [ -e "$$kept" ]; then echo "kept: $$kept"; fi; done

@@ -18,7 +18,7 @@ SAME_LAYER = {
     ("checks", "settings"), ("servers", "connect"), ("provenance", "connect"), ("adoption", "connect"),
     ("adoption", "provenance"), ("locks", "servers"),
     *{(room, "schema") for room in ("provision", "leads", "measure", "drills", "watch", "analysis")},
-    ("measure", "leads"), ("watch", "leads"), ("analysis", "leads"), ("report", "traceability"),
+    ("measure", "leads"), ("drills", "leads"), ("watch", "leads"), ("analysis", "leads"), ("report", "traceability"),
 }  # fmt: skip
 """Imports inside a layer that the design allows: the database's shape and ready-made documents serve others."""
 

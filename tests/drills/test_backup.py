@@ -176,7 +176,7 @@ def test_a_dump_is_one_point_in_time_while_writers_go_on(filled, names, tmp_path
 )  # fmt: skip
 @pytest.mark.parametrize("target", ["original", "existing", "other"])
 def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, settings, target, trust):
-    existing = schema.scratch_name("taken")
+    existing = schema.scratch_name("restored_taken")
     filled.create_collection(existing)
     name = {"original": settings.collection, "existing": existing, "other": "precious"}[target]
     before = str(content_of(filled, settings.collection))
@@ -192,7 +192,7 @@ def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, 
     says=(), leaves="none of what it had made; the leads, untouched",
 )  # fmt: skip
 def test_a_restore_that_fails_drops_what_it_made(made, filled, dba, settings, trust):
-    taken = schema.scratch_name("twice")
+    taken = schema.scratch_name("restored_twice")
     with pytest.raises(OperationFailure):
         restore(made.path, dba, names={entry.name: taken for entry in made.manifest.collections})
     assert scratches(filled) == [] and filled[settings.collection].count_documents({}) == 2_500

@@ -31,11 +31,12 @@ def verdicts(checks):
 
 def test_the_whole_phase_passes_and_leaves_nothing(filled, admin, clean_redis, kept, tmp_path):
     dba = admin[filled.name]
+    swept = proof.sweep_audit(dba, kept)
     made, checks = proof.backup_audit(filled, kept)
     drills, found = proof.damage_audit(made, filled, kept)
     recovered, more = proof.recovery_audit(made, dba, kept)
     cache, last = proof.cache_audit(clean_redis, filled[kept.collection])
-    checks += [*found, *more, *last]
+    checks += [*swept, *found, *more, *last]
     text = proof.procedures(kept, made, drills, recovered, cache, checks)
     checks += proof.discard(made, kept)
     assert {check.verdict for check in checks} == {Verdict.PASS}, checks
@@ -55,6 +56,7 @@ def test_the_whole_phase_passes_and_leaves_nothing(filled, admin, clean_redis, k
 def test_an_empty_database_is_a_failed_backup(database, kept):
     made, checks = proof.backup_audit(database, kept)
     assert verdicts(checks)["BKP-DMP-001"] == Verdict.FAIL
+    assert verdicts(checks)["BKP-DMP-005"] == Verdict.NOT_MEASURED
     recovered, more = proof.recovery_audit(made, database, kept)
     assert recovered.seconds is None
     assert Verdict.PASS not in {check.verdict for check in more}

@@ -5,7 +5,8 @@
       performance_marketers.bson.zst    the documents as the server sent them, one after another, zstd with checksum
       performance_marketers.metadata.json   options (validator) and indexes, canonical extended JSON
 
-While it is written its name ends in `.partial`; whatever ends so is not a backup.
+While it is written its name ends in `.partial` and it holds a mark (see `marks`); whatever ends so is not a backup.
+The folder of backups may be anybody's: leadbook changes nothing of it, since each backup's own folder is private.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -25,12 +28,13 @@ from typing import Any, BinaryIO
 import zstandard
 from bson import json_util
 
-from leadbook.errors import InputFileError
+from leadbook.drills.marks import MARK_FILE, abandoned, is_mark, mark, read_mark
+from leadbook.errors import InputFileError, RefusedError
 from leadbook.settings import PROJECT, Settings
 
 __all__ = [
     "FORMAT", "CollectionEntry", "ContentHash", "Manifest", "backups", "backups_folder", "documents_in", "file_sha256",
-    "private_file", "read_manifest", "read_metadata", "remove", "writing",
+    "private_file", "read_manifest", "read_metadata", "remove", "sweep_folder", "writing",
 ]  # fmt: skip
 
 FORMAT = "leadbook-backup/1"
@@ -71,7 +75,7 @@ class Manifest:
 
     taken_at: UTC, ISO 8601; everything acknowledged before it is in the backup.  seconds: time it took.
     consistency: `snapshot` (one point in time for all collections) or `none` (each document by itself).
-    files: SHA-256 and bytes by file name.  holds no document and no address.
+    files: SHA-256 and bytes by file name.  made_by: the process that took it (see `marks`).  holds no document.
     """
 
     taken_at: str
@@ -82,6 +86,7 @@ class Manifest:
     consistency: str
     collections: tuple[CollectionEntry, ...]
     files: Mapping[str, Mapping[str, Any]]
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def documents(self) -> int:
@@ -128,11 +133,19 @@ def read_metadata(folder: Path, name: str) -> dict[str, Any]:
 
 
 def backups_folder(settings: Settings) -> Path:
-    """Where backups are kept; made with mode 0700, since they hold personal data."""
+    """Where backups are kept. Made with mode 0700 where it is missing; one that is there stays as it is.
+
+    Raises RefusedError for a folder in which anybody may put another backup in a backup's place.
+    """
     named = Path(settings.backup_dir or ".leadbook/backups").expanduser()
     folder = named if named.is_absolute() else PROJECT / named
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    mode = folder.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise RefusedError(
+            f"{folder}: anybody may write there, so that a backup could be exchanged; name another backup_dir, or take "
+            "that right away with chmod o-w"
+        )
     return folder
 
 
@@ -142,29 +155,99 @@ def backups(folder: Path) -> list[Path]:
 
 
 def remove(backup: Path) -> None:
-    """Delete one backup, whole or partial. Raises InputFileError for a folder that is none."""
-    if not (backup.name.endswith(PARTIAL) or (backup / MANIFEST).is_file()):
-        raise InputFileError(backup, "is not a backup: it is not deleted")
+    """Delete one backup, whole or partial. Raises InputFileError for a folder that is none of leadbook's."""
+    if not (_is_whole(backup) or _is_partial(backup)):
+        raise InputFileError(backup, "is not a backup of leadbook's: it is not deleted")
     shutil.rmtree(backup)
 
 
+_NAME = re.compile(r"leads-\d{8}T\d{6}Z-[0-9a-f]{6}")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder is named as a backup and its manifest is one's, sound or damaged."""
+    try:
+        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(_NAME.match(folder.name)) and isinstance(told, dict) and told.get("format") == FORMAT
+
+
+def _is_partial(folder: Path) -> bool:
+    """Whether the folder is one that a dump or drill of leadbook's writes into: by its name and its mark.
+
+    It is empty for a moment before it has its mark, and has a manifest instead for a moment before its last name.
+    """
+    if not (_NAME.match(folder.name) and folder.name.endswith(PARTIAL) and folder.is_dir()):
+        return False
+    return read_mark(folder) is not None or _is_whole(folder) or not any(folder.iterdir())
+
+
+def sweep_folder(folder: Path, settings: Settings) -> list[str]:
+    """Remove what killed runs left: partial folders, and whole backups of this profile where it is a rehearsal's.
+
+    A production's whole backup is kept, whoever ended its run. Returns what was removed, by kind and name.
+    """
+    removed = []
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith(PARTIAL):
+            if _is_partial(path) and _given_up(path, read_mark(path)):
+                remove(path)
+                removed.append(f"partial folder {path.name}")
+        elif settings.is_rehearsal and path in backups(folder) and _thrown_away(path, settings):
+            remove(path)
+            removed.append(f"rehearsal's backup {path.name}")
+    return removed
+
+
+def _given_up(path: Path, found: Mapping[str, Any] | None) -> bool:
+    """Whether nobody works on the folder: its mark's process is gone, or without a mark an hour has passed."""
+    if found is not None:
+        return abandoned(found)
+    return datetime.now(UTC).timestamp() - path.stat().st_mtime > 3_600
+
+
+def _thrown_away(backup: Path, settings: Settings) -> bool:
+    try:
+        manifest = read_manifest(backup)
+    except (InputFileError, OSError):
+        return False
+    made_by = manifest.made_by if is_mark(manifest.made_by) else None
+    return manifest.profile == settings.profile and _given_up(backup, made_by)
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[Path]:
-    """A private folder to write into; it gets its final name when the block ends well and vanishes otherwise.
+def writing(folder: Path, what: str, target: str) -> Iterator[Path]:
+    """A private folder to write a backup into, with its final name when the block ends well; else it vanishes.
 
     Yields the partial folder; its final path is the same without the `.partial` suffix.
+    """
+    with aside(folder, what, target) as partial:
+        yield partial
+        (partial / MARK_FILE).unlink()
+        _sync_folder(partial)
+        partial.rename(final_path(partial))
+        _sync_folder(folder)
+
+
+@contextmanager
+def aside(folder: Path, what: str, target: str) -> Iterator[Path]:
+    """A private, marked, partial folder that vanishes when the block ends, unless it was renamed.
+
+    what: the kind of copy made in it.  target: of what.  Raises RefusedError where the file system lets others read
+    what is private.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     partial = folder / f"leads-{stamp}-{token_hex(3)}{PARTIAL}"
     partial.mkdir(mode=0o700)
     try:
+        if stat.S_IMODE(partial.stat().st_mode) & 0o077:
+            raise RefusedError(f"{folder}: this file system lets others read what is written; name another backup_dir")
+        with private_file(partial / MARK_FILE) as file:
+            file.write(json.dumps(mark(what, target)).encode())
         yield partial
-        _sync_folder(partial)
-        partial.rename(final_path(partial))
-        _sync_folder(folder)
-    except BaseException:
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def final_path(partial: Path) -> Path:

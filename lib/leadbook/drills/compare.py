@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.drills.archive import CollectionEntry, ContentHash, read_metadata
-from leadbook.drills.backup import collection_metadata
+from leadbook.drills.archive import CollectionEntry, read_metadata
+from leadbook.drills.backup import collection_metadata, content_of
 
 __all__ = ["Comparison", "compare", "content_of", "validated"]
 
@@ -39,17 +38,6 @@ class Comparison:
     valid: bool | None
     validate_says: str
     seconds: float
-
-
-def content_of(database: Database[Document], name: str) -> ContentHash:
-    """Count and content hash of a collection, by reading all of it. Read-only."""
-    codec = database.codec_options.with_options(document_class=RawBSONDocument)
-    content = ContentHash()
-    collection: Any = database.get_collection(name, codec_options=codec)
-    with collection.find({}, batch_size=1_000) as cursor:
-        for document in cursor:
-            content.add(document.raw)
-    return content
 
 
 def validated(database: Database[Document], name: str) -> tuple[bool | None, str]:

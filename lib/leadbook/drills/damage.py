@@ -10,7 +10,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from leadbook.drills.archive import DATA, MANIFEST, METADATA, PARTIAL, backups, read_manifest
+from leadbook.drills.archive import DATA, MANIFEST, METADATA, aside, read_manifest, remove
 from leadbook.drills.backup import back_up
 from leadbook.drills.verify import verify
 from leadbook.errors import LeadbookError
@@ -64,19 +64,16 @@ KINDS: dict[str, Callable[[Path, str], None]] = {
 
 
 def corrupt(backup: Path) -> list[Damage]:
-    """Damage a copy of `backup` in each way and verify it. The copies are private, beside it, and deleted at once."""
-    largest = max(read_manifest(backup).collections, key=lambda entry: entry.bson_bytes).name
+    """Damage a copy of `backup` in each way and verify it. The copies lie in a private, marked folder that goes."""
+    manifest = read_manifest(backup)
+    largest = max(manifest.collections, key=lambda entry: entry.bson_bytes).name
     drills = []
     for name, damage in KINDS.items():
-        copy = backup.with_name(f"{backup.name}-damaged{PARTIAL}")
-        try:
-            shutil.copytree(backup, copy)
-            victim = copy.rename(copy.with_name(copy.name.removesuffix(PARTIAL)))
-            copy = victim
+        with aside(backup.parent, "damaged copy", manifest.database) as folder:
+            victim = folder / backup.name
+            shutil.copytree(backup, victim)
             damage(victim, largest)
             found = verify(victim)
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
         drills.append(Damage(name=name, noticed=not found.sound, said=(*found.problems, "nothing")[0]))
     return drills
 
@@ -87,7 +84,7 @@ class _InterruptedError(LeadbookError):
 
 def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
     """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
-    before = set(backups(folder))
+    before = set(folder.iterdir())
 
     def interrupt(written: int) -> None:
         raise _InterruptedError(f"interrupted after {written:,} documents")
@@ -99,5 +96,5 @@ def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, se
         left = [path.name for path in folder.iterdir() if path not in before]
         said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
         return Damage(name=name, noticed=not left, said=said)
-    shutil.rmtree(finished.path)
+    remove(finished.path)
     return Damage(name=name, noticed=False, said="fewer than 500 documents: the dump ended before it could be cut")

@@ -1,7 +1,7 @@
 """Everything that notebook 06 calls, in one place."""
 
 from leadbook.drills.frames import COLUMNS, backup_frame, comparison_frame, damage_frame, stage_frame
-from leadbook.drills.recovery import backup_audit, cache_audit, damage_audit, discard, recovery_audit
+from leadbook.drills.recovery import backup_audit, cache_audit, damage_audit, discard, recovery_audit, sweep_audit
 from leadbook.drills.written import procedures, recovery_sentence, redis_sentence
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "recovery_sentence",
     "redis_sentence",
     "stage_frame",
+    "sweep_audit",
 ]

@@ -1,38 +1,43 @@
 """Phase 06 as checks: back up, damage copies, restore beside the original, compare, clean up.
 
-Every function returns facts beside checks; a server or file error becomes an `error` check. Nothing but scratch
-collections is written, and those are dropped, also on error.
+Every function returns facts beside checks; a server or file error becomes an `error` check. Nothing but marked copies
+is written, and those are dropped: at the end, also on error, and by the next run where this one is killed.
 """
 
 from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from redis import Redis, RedisError
 
 from leadbook.checks import Check, errored, judge, not_measured, warned
-from leadbook.drills.archive import backups, backups_folder, read_manifest, remove
+from leadbook.drills.archive import backups_folder, remove, sweep_folder
 from leadbook.drills.backup import Backup, back_up
 from leadbook.drills.cache import CacheFacts, cache_facts
 from leadbook.drills.compare import Comparison, compare
 from leadbook.drills.damage import Damage, abort, corrupt
+from leadbook.drills.erased import Again, erase_again
+from leadbook.drills.marks import sweep_copies, unexplained
 from leadbook.drills.restore import Restored, drop_restored, restore
 from leadbook.drills.verify import Verification, verify
 from leadbook.errors import LeadbookError, RefusedError
-from leadbook.schema import sweep
+from leadbook.leads.erasures import ERASURES
+from leadbook.leads.turns import SPENDING
 from leadbook.settings import Settings
 
 __all__ = [
     "Recovery", "backup_audit", "cache_audit", "collections_of", "damage_audit", "discard", "recovery_audit",
+    "sweep_audit",
 ]  # fmt: skip
 
 Document = dict[str, Any]
@@ -48,7 +53,10 @@ DAMAGE_CHECKS = {
     "dump interrupted half-way": "BKP-COR-004",
 }
 RESTORE_CHECKS = ("BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003",
-                  "BKP-CMP-004", "BKP-CMP-005")  # fmt: skip
+                  "BKP-CMP-004", "BKP-CMP-005", "BKP-ERA-001")  # fmt: skip
+ANYTHING: CodecOptions[Document] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +85,58 @@ class Recovery:
 
 
 def collections_of(settings: Settings) -> list[str]:
-    """What is backed up: leads, staging and rejected records."""
-    return [settings.collection, settings.staging_collection, settings.rejected_collection]
+    """What is backed up, in the order in which it is restored.
+
+    The list of erasure requests comes first, so that no lead is ever back without it. Then leads, staging (whose
+    outcomes prove that nothing was lost), rejected records, and what enrichment has spent (its cap must hold after a
+    recovery too). Left out: marks that let a rehearsal empty a database, which must never come back into another one,
+    and scratch collections.
+    """
+    return [
+        ERASURES, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+    ]  # fmt: skip
+
+
+def sweep_audit(database: Database[Document], settings: Settings) -> list[Check]:
+    """Remove what killed drills of leadbook's left in the database and in the backups' folder, and say so."""
+    try:
+        removed = [*sweep_copies(database), *sweep_folder(backups_folder(settings), settings)]
+        left = unexplained(database)
+    except PROBLEMS as error:
+        return [errored("BKP-CLN-002", error)]
+    said = f"a killed drill had left {', '.join(removed)}: removed" if removed else "nothing was left by a killed drill"
+    strange = f"; named as a copy, but without a mark: {', '.join(left)}" if left else ""
+    return [judge("BKP-CLN-002", len(left), evidence=said + strange)]
 
 
 def backup_audit(database: Database[Document], settings: Settings) -> tuple[Backup | None, list[Check]]:
-    """Dump the three collections into the backups folder and verify the dump byte by byte."""
+    """Dump the collections into the backups folder, verify the dump byte by byte, and hold it against the originals."""
     try:
-        folder = backups_folder(settings)
-        sweep(database)
-        _forget_old_rehearsals(folder)
-        backup = back_up(database, collections_of(settings), folder, settings)
+        backup = back_up(database, collections_of(settings), backups_folder(settings), settings)
         found = verify(backup.path)
     except PROBLEMS as error:
-        return None, [errored(f"BKP-DMP-{number:03d}", error) for number in (1, 2, 3, 4)]
-    return backup, [*_dump_checks(backup, found)]
+        return None, [errored(f"BKP-DMP-{number:03d}", error) for number in (1, 2, 3, 4, 5)]
+    return backup, [*_dump_checks(backup, found), _original_check(backup)]
+
+
+def _original_check(backup: Backup) -> Check:
+    """The dump against the live collections, which were read a second time at the same point in time."""
+    manifest = backup.manifest
+    if not manifest.documents:
+        return not_measured("BKP-DMP-005", "the backup holds no document")
+    if len(backup.originals) < len(manifest.collections):
+        why = "the dump took longer than the server keeps snapshots: the originals could not be read again"
+        return not_measured("BKP-DMP-005", why, remedy="raise minSnapshotHistoryWindowInSeconds, then dump again")
+    beside = [(entry, backup.originals[entry.name]) for entry in manifest.collections]
+    unlike = [f"{entry.name}: {entry.documents:,} of {live.documents:,} documents" for entry, live in beside
+              if entry.content != live.content]  # fmt: skip
+    moved = [entry.name for entry, live in beside if entry.content != live.content and not live.quiet]
+    if moved and len(moved) == len(unlike):
+        why = f"written to during the dump of a standalone server: {', '.join(moved)}"
+        return not_measured("BKP-DMP-005", why, remedy="stop the writers, then dump again")
+    how = "read twice at one point in time" if manifest.consistency == "snapshot" else "unchanged during the dump"
+    evidence = f"unlike their originals: {'; '.join(unlike)}" if unlike else f"{len(beside)} collections, {how}"
+    return judge("BKP-DMP-005", len(unlike), evidence=f"{evidence}; compared by count and content hash")
 
 
 def _dump_checks(backup: Backup, found: Verification) -> list[Check]:
@@ -114,24 +159,8 @@ def _dump_checks(backup: Backup, found: Verification) -> list[Check]:
 
 
 def _readable_by_others(backup: Path) -> list[str]:
-    paths = [backup.parent, backup, *backup.iterdir()]
+    paths = [backup, *backup.iterdir()]
     return [path.name for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
-
-
-def _forget_old_rehearsals(folder: Path, *, older_than_s: float = 3600.0) -> None:
-    """Rehearsal backups and half-written ones that a killed run left more than an hour ago."""
-    for path in folder.iterdir():
-        if time.time() - path.stat().st_mtime < older_than_s:
-            continue
-        if path.name.endswith(".partial") or (path in backups(folder) and _profile(path) in ("rehearsal", "ci")):
-            remove(path)
-
-
-def _profile(backup: Path) -> str:
-    try:
-        return read_manifest(backup).profile
-    except LeadbookError:
-        return ""
 
 
 def damage_audit(
@@ -159,9 +188,13 @@ def damage_audit(
 def recovery_audit(
     backup: Backup | None, database: Database[Document], settings: Settings
 ) -> tuple[Recovery, list[Check]]:
-    """Restore beside the original, compare, drop the copies. `database`: the DBA's view where there is one."""
+    """Restore beside the original, compare, erase again, drop the copies. `database`: the DBA's view where there is
+    one. In production only with an approval. Raises ParameterError where another database is approved."""
     if backup is None:
         return Recovery(), [not_measured(check_id, "there is no backup") for check_id in RESTORE_CHECKS]
+    if not settings.approves("restore_drill"):
+        why, how = "restoring a copy beside the leads is not approved", settings.how_to_approve("restore_drill")
+        return Recovery(), [not_measured(check_id, why, remedy=how) for check_id in RESTORE_CHECKS]
     restored: list[Restored] = []
     try:
         began = time.perf_counter()
@@ -171,6 +204,7 @@ def recovery_audit(
             compare(backup.path, entry, one.name, database)
             for entry, one in zip(backup.manifest.collections, restored, strict=True)
         ]
+        again = _erase_again(restored, database, settings)
     except PROBLEMS as error:
         return Recovery(), [errored(check_id, error) for check_id in RESTORE_CHECKS]
     finally:
@@ -179,7 +213,26 @@ def recovery_audit(
     stages = {"dump": backup.manifest.seconds, "verify": total - load - index, "load": load, "indexes": index,
               "compare": sum(one.seconds for one in comparisons)}  # fmt: skip
     recovery = Recovery(restored=tuple(restored), comparisons=tuple(comparisons), stages=stages)
-    return recovery, [*_restore_checks(recovery, backup, database), *_compare_checks(comparisons)]
+    checks = [*_restore_checks(recovery, backup, database), *_compare_checks(comparisons)]
+    checks.append(_erasure_check(again) if recovery.documents else not_measured("BKP-ERA-001", "nothing was restored"))
+    return recovery, checks
+
+
+def _erase_again(restored: Iterable[Restored], database: Database[Document], settings: Settings) -> Again:
+    """Erase from the copies whoever is on the live list of requests, or on the backup's."""
+    copies = {one.original: database.get_collection(one.name, codec_options=ANYTHING) for one in restored}
+    lists = [database[ERASURES], *([copies[ERASURES]] if ERASURES in copies else [])]
+    return erase_again(
+        copies.get(settings.collection), copies.get(settings.staging_collection),
+        copies.get(settings.rejected_collection), lists,
+    )  # fmt: skip
+
+
+def _erasure_check(again: Again) -> Check:
+    count = sum(again.found.values())
+    said = f"{again.requests:,} erasure requests, live and in the backup; {count:,} documents of theirs came back"
+    named = f" and were erased again: _id {', '.join(again.names)}{', …' if count > len(again.names) else ''}"
+    return judge("BKP-ERA-001", again.left, evidence=said + (named if count else ""))
 
 
 def _restore_checks(recovery: Recovery, backup: Backup, database: Database[Document]) -> list[Check]:

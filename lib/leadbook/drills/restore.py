@@ -16,6 +16,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from leadbook.drills.archive import DATA, documents_in, read_manifest, read_metadata
+from leadbook.drills.marks import COPIES, drop_copies, leave
 from leadbook.drills.verify import verify
 from leadbook.errors import InputFileError, RefusedError
 from leadbook.schema import SCRATCH_PREFIX, drop_scratch, scratch_name
@@ -24,6 +25,7 @@ __all__ = ["Restored", "drop_restored", "restore"]
 
 Document = dict[str, Any]
 BATCH = 1_000
+_KIND = COPIES.removeprefix(SCRATCH_PREFIX)
 UNAUTHORIZED = 13
 
 
@@ -46,24 +48,28 @@ class Restored:
 def restore(backup: Path, database: Database[Document], *, names: dict[str, str] | None = None) -> list[Restored]:
     """Restore every collection of `backup` into `database` under a new scratch name (or `names`: original -> new).
 
-    Verifies the backup first. What was restored so far is dropped when anything fails. Raises InputFileError for an
-    unsound backup, and RefusedError for a target that exists or is not a scratch name: nothing is ever overwritten.
+    Verifies the backup first, and marks the copies as leadbook's before it makes them (see `marks`). What was restored
+    so far is dropped when anything fails. Raises InputFileError for an unsound backup, and RefusedError for a target
+    that exists or is not a copy's name: nothing is ever overwritten.
     """
     found = verify(backup)
     if not found.sound:
         raise InputFileError(backup, f"unsound, so nothing is restored: {found.problems[0]}")
     manifest = read_manifest(backup)
     existing = set(database.list_collection_names())
-    targets = {entry.name: (names or {}).get(entry.name) or scratch_name(f"restored_{entry.name}")
+    targets = {entry.name: (names or {}).get(entry.name) or scratch_name(f"{_KIND}{entry.name}")
                for entry in manifest.collections}  # fmt: skip
     for original, target in targets.items():
         _refuse(original, target, existing)
     done: list[Restored] = []
+    made: list[str] = []
+    mark = leave(database, targets.values())
     try:
         for original, target in targets.items():
-            done.append(_restore(backup, original, database, target))
+            done.append(_restore(backup, original, database, target, made))
     except BaseException:
-        drop_restored(database, targets.values())
+        drop_restored(database, made)
+        drop_scratch(database[mark])
         raise
     return done
 
@@ -73,14 +79,18 @@ def _refuse(original: str, target: str, existing: set[str]) -> None:
         raise RefusedError(f"refuses to restore over the original collection {original}: choose another name")
     if target in existing:
         raise RefusedError(f"refuses to restore over the existing collection {target}: choose another name")
-    if not target.startswith(SCRATCH_PREFIX):
-        raise RefusedError(f"refuses to restore into {target}: names must begin with {SCRATCH_PREFIX}")
+    if not target.startswith(COPIES):
+        raise RefusedError(f"refuses to restore into {target}: names must begin with {COPIES}")
 
 
-def _restore(backup: Path, original: str, database: Database[Document], target: str) -> Restored:
+def _restore(
+    backup: Path, original: str, database: Database[Document], target: str, made: list[str]
+) -> Restored:  # fmt: skip
+    """Restore one collection; `made` gets the target's name as soon as it is this restore's own."""
     metadata = read_metadata(backup, original)
     began = time.perf_counter()
     database.command({"create": target, **metadata["options"]})
+    made.append(target)
     collection = database[target].with_options(write_concern=WriteConcern(w="majority"))
     taken, refused, bypassed = _load(collection, documents_in(backup / f"{original}{DATA}"))
     loaded = time.perf_counter()
@@ -123,6 +133,5 @@ def _insert(collection: Any, batch: list[RawBSONDocument], bypass: bool) -> None
 
 
 def drop_restored(database: Database[Document], names: Iterable[str]) -> None:
-    """Drop restored copies. Raises RefusedError for a name that is not a scratch name."""
-    for name in names:
-        drop_scratch(database[name])
+    """Drop restored copies and their marks. Raises RefusedError for a name that is not a copy's."""
+    drop_copies(database, names)

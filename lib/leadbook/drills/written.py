@@ -20,12 +20,16 @@ _RECOVERY_STEPS = """\
 2. Choose the newest backup from before the damage and verify it; an unsound one is refused.
 3. Restore it **beside** the original, into collections of other names. Nothing is ever restored over a collection.
 4. Compare: count, content hash, indexes, validator, and the server's `validate` on the copy.
-5. Rename the damaged collection away and the copy into its place (`renameCollection`); drop nothing yet.
-6. **Delete the duplicate keys in Redis** (`lead:linkedin:*`, `lead:email:*`). A restore takes leads out of MongoDB that
+5. **Erase again.** The backup may be older than somebody's request. Keep the live `erasure_requests`: an older list
+   must never take its place. Add to it what the backup's list has beyond it, then delete from the copy whoever is on
+   it. By hand, before anything is renamed, with `copies` from `leadbook.drills.restore.restore`:
+   `leadbook.drills.erased.erase_again(leads_copy, staged_copy, rejected_copy, [live_list, copied_list])`.
+6. Rename the damaged collection away and the copy into its place (`renameCollection`); drop nothing yet.
+7. **Delete the duplicate keys in Redis** (`lead:linkedin:*`, `lead:email:*`). A restore takes leads out of MongoDB that
    Redis still calls known; a writer that believed it would lose them. (This pipeline's keys name the collection's UUID:
    a copy renamed into place has another one, but an Atlas snapshot brings the old one back.)
-7. Ingest the vendor files since the backup again. Files are idempotent: known leads are skipped, lost ones return.
-8. Start the writers and run notebooks 02 and 07.
+8. Ingest the vendor files since the backup again. Files are idempotent: known leads are skipped, lost ones return.
+9. Start the writers and run notebooks 02 and 07.
 """
 
 
@@ -75,10 +79,14 @@ can be lost (recovery point) is what was written since the last backup: with hou
 whose vendor files are kept can be ingested again, so that nothing is lost for good.
 
 **Location.** Atlas keeps its backups itself. Logical backups lie in `{settings.backup_dir or ".leadbook/backups"}` of
-the machine that runs this notebook, in folders that their owner alone may read, since they hold personal data. They are
-never part of a report. Delete them when the sprint's retention ends.
+the machine that runs this notebook, each in a folder that its owner alone may read, since they hold personal data. They
+are never part of a report. Delete them when the sprint's retention ends.
 
-**Verification.** Every file has its SHA-256 and every collection its count and content hash in the manifest; the
+**Content.** Erasure requests, leads, staging, rejected records and what enrichment has spent. Left out: the marks by
+which a rehearsal may empty its database, since they must never come back into another one, and scratch collections.
+
+**Verification.** The originals are read a second time, at the dump's own point in time, and held against the dump by
+count and content hash. Every file has its SHA-256 and every collection its count and content hash in the manifest; the
 manifest has a digest of itself. A backup appears under its final name only when it is whole. Consistency of this one:
 {consistency} (`snapshot`: all collections at one point in time).
 
@@ -92,6 +100,9 @@ manifest has a digest of itself. A backup appears under its final name only when
 **Recovery time.** {recovery_sentence(recovery)}
 
 {frame_table(stage_frame(recovery))}
+
+**Drills.** A drill marks its copies before it makes them (`leadbook_scratch_drill_mark_*`, `mark.json`). When it is
+killed, the next run of notebook 06 removes what carries its mark, and nothing else.
 
 **Validation.** A recovery is done when count, content hash, indexes and validator agree with the manifest, `validate`
 finds nothing, and notebook 02 passes.

@@ -2,34 +2,117 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from leadbook.errors import UsageError
 from leadbook.settings import PROJECT
 
-__all__ = ["keep"]
+__all__ = ["KIND", "keep", "refuse_target"]
 
 LIMIT_BYTES = 6_000_000
-LEFT_OUT = {"run.log", ".ballast"}
+LEFT_OUT = {"run.log", ".ballast", "manifest.json"}
+KIND = "leadbook kept run"
+"""What a kept run's manifest says it is. A run's own folder does not say so: it is a record, not a sample."""
+BACKUP = "leadbook-backup/"
 
 
 def keep(run: Path, target: Path) -> None:
-    """Replace `target` by a copy of the run's directory; folder names of this machine become relative.
+    """Put a copy of the run's directory at `target`, in place of an earlier one; folder names of this machine become
+    relative.
 
-    Raises UsageError when `target` holds something that is not a kept run, or the copy would be over 6 MB.
+    Raises UsageError where `refuse_target` does, or the copy would be over 6 MB. An accident leaves what was there.
     """
-    if target.exists() and not (target / "manifest.json").exists():
-        raise UsageError(f"{target}: is not a kept run, so it is not replaced; name another folder")
+    refuse_target(target)
     files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name not in LEFT_OUT]
     size = sum(path.stat().st_size for path in files)
     if size > LIMIT_BYTES:
         raise UsageError(f"{run}: {size / 1e6:.1f} MB are too many for a sample ({LIMIT_BYTES / 1e6:.0f} MB)")
-    shutil.rmtree(target, ignore_errors=True)
-    for path in files:
-        copy = target / path.relative_to(run)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        content = path.read_bytes()
-        for folder, name in ((run, "."), (PROJECT, ".")):
-            content = content.replace(str(folder).encode(), name.encode())
-        copy.write_bytes(content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{token_hex(4)}")
+    partial.mkdir()
+    try:
+        for path in files:
+            _copy(path, partial / path.relative_to(run), run)
+        told = {key: value for key, value in _manifest(run).items() if key not in ("files", "kind")}
+        text = json.dumps({"kind": KIND, **told, "files": _describe(partial)}, indent=1, ensure_ascii=False)
+        (partial / "manifest.json").write_text(_portable(text.encode(), run).decode() + "\n", encoding="utf-8")
+        _exchange(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_target(target: Path) -> None:
+    """Raise UsageError unless `target` is free for a kept run: nothing is there, or a kept run and nothing else."""
+    around = [target.absolute(), *target.absolute().parents]
+    if any(_holds_backups(folder) for folder in around):
+        raise UsageError(f"{target}: there are backups, which a kept run must not lie among; name another folder")
+    if not target.exists() and not target.is_symlink():
+        return
+    problem = "is a link" if target.is_symlink() else _no_kept_run(target)
+    if problem:
+        raise UsageError(f"{target}: {problem}, so it is not replaced; name another folder")
+
+
+def _no_kept_run(target: Path) -> str:
+    """Why the folder is not a kept run and nothing else; empty where it is."""
+    manifest = _manifest(target)
+    if manifest.get("kind") != KIND or not isinstance(manifest.get("files"), dict):
+        return "is not a kept run"
+    there = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
+    strange = sorted(there - {*manifest["files"], "manifest.json"})
+    return f"holds {strange[0]}, which its manifest does not name" if strange else ""
+
+
+def _holds_backups(folder: Path) -> bool:
+    """Whether the folder is a backup, or one lies in it."""
+    manifests = [folder / "manifest.json", *folder.glob("leads-*/manifest.json")]
+    return any(str(_manifest(path.parent).get("format", "")).startswith(BACKUP) for path in manifests)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _copy(path: Path, copy: Path, run: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(_portable(path.read_bytes(), run))
+
+
+def _portable(content: bytes, run: Path) -> bytes:
+    for folder in (run, PROJECT):
+        content = content.replace(str(folder).encode(), b".")
+    return content
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    """Size and SHA-256 of every file of the copy, which differs from the run where folders were renamed."""
+    return {
+        str(path.relative_to(folder)): {
+            "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*")) if path.is_file()
+    }  # fmt: skip
+
+
+def _exchange(partial: Path, target: Path) -> None:
+    """`partial` takes the place of `target` by renames; the old one goes only when the new one stands."""
+    if not target.exists():
+        partial.rename(target)
+        return
+    old = partial.with_name(f"{partial.name}.old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old)
