@@ -55,7 +55,9 @@ def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_w
     up, away = loader.sources(), loader.sources(redis=False)
     assert (up.stored, up.duplicates, len(up.per_source)) == (up.expected, 180, 10)
     assert (away.stored, away.outcome.errors["duplicate"]) == (away.expected, 180)
-    checks = load_checks.source_checks(up, away, loader.problems, loader.place.settings)
+    settings = loader.place.settings
+    checks = load_checks.source_checks(up, loader.problems, settings)
+    checks += load_checks.fallback_checks(away, loader.problems, settings)
     assert {check.verdict.value for check in checks} == {"pass"}
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
@@ -99,7 +101,9 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
         *load_checks.insert_checks(None, loader.problems, settings),
         *load_checks.size_checks(None, loader.problems, settings),
         *load_checks.pool_checks(None, loader.problems, settings),
-        *load_checks.source_checks(None, None, loader.problems, settings),
+        *load_checks.source_checks(None, loader.problems, settings),
+        *load_checks.fallback_checks(None, loader.problems, settings),
+        load_checks.bound_check(None, None, loader.problems, settings),
         *load_checks.mixed_checks(None, loader.problems, settings),
         *load_checks.issue_checks([], loader.problems, settings),
         *openloop.checks(None, loader.problems, settings),
