@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from leadbook import connect
 from leadbook.errors import UnreachableError
 from leadbook.leads import sample
-from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, scratch_name, undo
+from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, undo
 from leadbook.settings import Settings
 
 __all__ = ["PREFIX", "Place", "insert_all"]
@@ -64,7 +64,6 @@ class Place:
     redis_problem: str = "Redis does not answer"
     _next: int = field(default=0, repr=False)
     _settles: bool = field(default=True, repr=False)
-    _left: bool = field(default=False, repr=False)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,8 +99,7 @@ class Place:
         """Drop what `keep` made. What cannot be dropped now is left to the next run's sweep."""
         self._kept.close()
         with contextlib.suppress(PyMongoError):
-            if not self._left:
-                self.session.end()
+            self.session.end()
 
     def insist_on_mongodb(self) -> None:
         """Raise UnreachableError, within ANSWER_S, where MongoDB is away: nothing more can be measured then."""
@@ -193,27 +191,14 @@ class Place:
     def scratch(self, purpose: str, *, documents: int = 0, indexes: Iterable[IndexSpec] = INDEXES) -> Iterator[Leads]:
         """A new collection like the leads' (validator, `indexes`) holding that many documents; dropped at the end."""
         self.begin()
-        name = self._name(purpose)
+        name = self.session.name(purpose)
         try:
             collection = create_like(self.database, name, self.settings, indexes=indexes)
             if documents:
                 insert_all(collection, self.documents(documents))
             yield collection
         finally:
-            self._drop(self.database, name)
-
-    def _name(self, purpose: str) -> str:
-        return scratch_name(f"{purpose}_{self.session.token}")
-
-    def _drop(self, database: Database[Document], name: str) -> None:
-        """Drop a scratch collection where a primary is known; a server that is away is not waited for."""
-        try:
-            if not database.client.topology_description.has_writable_server():
-                raise PyMongoError("no primary")
-            with pymongo.timeout(undo.PATIENCE_S):
-                database.drop_collection(name)
-        except PyMongoError:
-            self._left = True
+            self.session.drop(self.database[name])
 
     @contextlib.contextmanager
     def lone(self, shapes: Mapping[str, Iterable[IndexSpec]]) -> Iterator[dict[str, Leads]]:
@@ -238,14 +223,14 @@ class Place:
     @contextlib.contextmanager
     def _bare(self, database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
         """A new collection with nothing but `indexes`; dropped at the end."""
-        collection: Leads = database[self._name("lone")]
+        collection: Leads = database[self.session.name("lone")]
         models = [index.model() for index in indexes]
         try:
             if models:
                 collection.create_indexes(models)
             yield collection
         finally:
-            self._drop(database, collection.name)
+            self.session.drop(collection)
 
 
 def insert_all(collection: Leads, documents: list[Document]) -> None:

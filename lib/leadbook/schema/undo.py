@@ -21,11 +21,12 @@ import psutil
 import pymongo
 import redis as redis_py
 from pymongo import MongoClient, WriteConcern
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from leadbook.errors import RefusedError
-from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as sweep_old
 
 __all__ = ["COLLECTION", "STALE_SECONDS", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
@@ -70,17 +71,12 @@ class Session:
     def __init__(self, database: Database[Document]) -> None:
         self.token = token_hex(4)
         self._record = database.get_collection(COLLECTION, write_concern=WriteConcern("majority", wtimeout=5_000))
-        self._begun = False
+        self._begun = self._left = False
 
     @property
     def keys(self) -> str:
         """What the session's Redis keys begin with."""
         return _keys(self.token)
-
-    @property
-    def purpose(self) -> str:
-        """For `scratch_name`: what the names of the session's scratch collections hold."""
-        return f"_{self.token}"
 
     def begin(self) -> None:
         """Record who works here; once. Raises PyMongoError."""
@@ -108,9 +104,24 @@ class Session:
             _PUT_BACK[what](admin, self._record.database.name, before)
             self._record.update_one({"_id": self.token}, {"$unset": {what: ""}})
 
+    def name(self, purpose: str) -> str:
+        """A name for a scratch collection of this session."""
+        return scratch_name(f"{purpose}_{self.token}")
+
+    def drop(self, collection: Collection[Document]) -> None:
+        """Drop a scratch collection of this session. Where no primary is known nobody is waited for: the session stays
+        on record then, and the next sweep drops it."""
+        try:
+            if not collection.database.client.topology_description.has_writable_server():
+                raise PyMongoError("no primary")
+            with pymongo.timeout(PATIENCE_S):
+                drop_scratch(collection)
+        except PyMongoError:
+            self._left = True
+
     def end(self) -> None:
         """Forget the session, when everything that it made is gone. Raises PyMongoError."""
-        if self._begun:
+        if self._begun and not self._left:
             self._begun = False
             _forget(self._record.database, self.token)
 
