@@ -11,7 +11,7 @@ import pytest
 from leadbook.errors import ParameterError
 from leadbook.measure import load_checks, openloop, tuning
 from leadbook.measure.load import Loader, numbers, share
-from leadbook.measure.operations import KEY_PREFIX, Target
+from leadbook.measure.operations import Target
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import Outcome, Task, run_tasks
 
@@ -55,7 +55,9 @@ def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_w
     up, away = loader.sources(), loader.sources(redis=False)
     assert (up.stored, up.duplicates, len(up.per_source)) == (up.expected, 180, 10)
     assert (away.stored, away.outcome.errors["duplicate"]) == (away.expected, 180)
-    checks = load_checks.source_checks(up, away, loader.problems, loader.place.settings)
+    settings = loader.place.settings
+    checks = load_checks.source_checks(up, loader.problems, settings)
+    checks += load_checks.fallback_checks(away, loader.problems, settings)
     assert {check.verdict.value for check in checks} == {"pass"}
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
@@ -72,10 +74,10 @@ def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratche
 
 
 def test_the_keys_of_another_load_test_on_the_same_redis_stay(loader):
-    others = f"{KEY_PREFIX}leadbook_scratch_of_another_run:lead:linkedin:u"
+    others = "leadbook_scratch_of_another_run:lead:linkedin:u"
     loader.place.redis.set(others, b"1")
     try:
-        with loader.keys("leadbook_scratch_mine", ["u"]):
+        with loader.keys(["u"]):
             assert loader.place.redis.dbsize() == 2
         assert loader.place.redis.keys("*") == [others.encode()]
     finally:
@@ -110,7 +112,9 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
         *load_checks.insert_checks(None, loader.problems, settings),
         *load_checks.size_checks(None, loader.problems, settings),
         *load_checks.pool_checks(None, loader.problems, settings),
-        *load_checks.source_checks(None, None, loader.problems, settings),
+        *load_checks.source_checks(None, loader.problems, settings),
+        *load_checks.fallback_checks(None, loader.problems, settings),
+        load_checks.bound_check(None, None, loader.problems, settings),
         *load_checks.mixed_checks(None, loader.problems, settings),
         *load_checks.issue_checks([], loader.problems, settings),
         *openloop.checks(None, loader.problems, settings),

@@ -10,8 +10,8 @@ import pytest
 from pymongo import WriteConcern
 
 from leadbook import connect, servers
-from leadbook.measure.place import PREFIX, Place, drop_stale
-from leadbook.schema import INDEXES
+from leadbook.measure.place import PREFIX, Place
+from leadbook.schema import INDEXES, sweep
 
 
 def test_a_scratch_collection_has_the_leads_validator_and_indexes_and_is_gone_afterwards(place, scratches):
@@ -42,7 +42,7 @@ def test_only_old_leftovers_are_dropped(place, scratches):
     place.database.create_collection(old)
     place.database.create_collection(fresh)
     with place.scratch("young") as young:
-        assert drop_stale(place.database) == [old]
+        assert sweep(place.database) == [old]
         assert {young.name, fresh} == set(scratches())
 
 
@@ -73,7 +73,9 @@ def test_on_own_servers_a_lone_collection_is_not_replicated_and_is_dropped(place
 @pytest.mark.parametrize("whose", ["environment", "production"])
 def test_on_other_servers_a_lone_collection_is_a_scratch_collection_like_any_other(place, scratches, whose):
     if whose == "production":
-        place.settings = place.settings.model_copy(update={"profile": "production"})
+        place.settings = place.settings.model_copy(
+            update={"profile": "production", "approve": f"benchmarks on {place.settings.database}"}
+        )
     else:
         place.endpoints = dataclasses.replace(place.endpoints, source="environment")
     with place.lone({"alone": INDEXES[:1]}) as made:

@@ -4,6 +4,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from leadbook.measure import profiler
+from leadbook.measure.trials import Bench
 
 
 def test_a_slow_query_is_caught_and_everything_is_as_before(place):
@@ -13,14 +14,14 @@ def test_a_slow_query_is_caught_and_everything_is_as_before(place):
     assert "command" not in caught.profile
     assert caught.logged is True
     assert caught.before == caught.after
-    assert {check.verdict.value for check in profiler.checks(caught)} == {"pass"}
+    assert {check.verdict.value for check in profiler.checks(caught, place.settings)} == {"pass"}
 
 
 def test_the_former_state_comes_back_after_an_exception(place, admin, settings):
     database = admin[settings.database]
     database.command("profile", 0, slowms=77, sampleRate=0.5)
     try:
-        with pytest.raises(RuntimeError, match="boom"), profiler.profiling(database, slow_ms=5):
+        with pytest.raises(RuntimeError, match="boom"), profiler.profiling(place, slow_ms=5):
             assert profiler.current(database).level == 1
             assert profiler.current(database).slow_ms == 5
             raise RuntimeError("boom")
@@ -31,7 +32,8 @@ def test_the_former_state_comes_back_after_an_exception(place, admin, settings):
 
 def test_a_user_without_the_right_gives_not_measured(place):
     place.admin = place.mongodb
-    filled = place.keep("slow", 5)
-    error = profiler.attempt(place, filled)
-    assert isinstance(error, OperationFailure)
-    assert {check.verdict.value for check in profiler.checks(error)} == {"not measured"}
+    bench = Bench(place=place, filled=place.keep("slow", 5))
+    taken = bench.take("slow query", profiler.catch, profiler.checks, bench.filled)
+    assert isinstance(bench.problems["slow query"], OperationFailure)
+    assert {check.verdict.value for check in taken.checks} == {"not measured"}
+    assert [check.id for check in taken.checks] == ["BCH-LOG-001", "BCH-LOG-002", "BCH-LOG-003"]

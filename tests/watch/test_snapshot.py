@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
-from pymongo.errors import PyMongoError
 
 from leadbook import connect, servers, watch
 from leadbook.checks import Verdict, catalogue
+from leadbook.errors import UnreachableError
+from leadbook.leads import sample
 from leadbook.schema import create_like
 from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.watch.workload import KEY_PREFIX
@@ -123,18 +125,63 @@ def test_documents_are_never_given_to_production(settings):
     assert watch.sample_documents(settings.model_copy(update={"profile": "production"})) is None
 
 
-def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings):
-    """The snapshot raises, which fails the cell and the phase."""
+@pytest.mark.trust(
+    way="MongoDB is killed (SIGKILL) during the snapshot of 08",
+    status=None,
+    says=("MongoDB at 127.0.0.1:", "connection refused", "is the server running"),
+    leaves="The writer's scratch collection, which the next run drops.",
+)
+def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings, trust):
+    """The snapshot raises, which fails the cell and the phase: in one line, and soon."""
     state = own_servers()
     endpoints = servers.resolve(settings, folder=state.folder)
-    hasty = settings.model_copy(update={"server_selection_timeout_ms": 1_000})
-    with connect.mongodb(endpoints.admin_uri, hasty) as admin:
-        pid = admin.admin.command("serverStatus")["pid"]
-        killer = threading.Timer(0.6, os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        with pytest.raises(PyMongoError):
-            snapshot(endpoints, hasty, admin, None)
+    with connect.mongodb(endpoints.admin_uri, settings) as admin:
+        killer = killed_after(0.6, state.members[0].pid)
+        started = time.monotonic()
+        with pytest.raises(UnreachableError) as raised:
+            snapshot(endpoints, settings, admin, None)
         killer.join()
+    patience = settings.server_selection_timeout_ms / 1_000
+    assert time.monotonic() - started < 2 * patience + 5, "each thread waits once, and nobody after it"
+    trust.check(None, str(raised.value))
+
+
+def killed_after(seconds, pid):
+    """A running timer that kills the process."""
+    timer = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    return timer
+
+
+@pytest.mark.parametrize("profile", ["rehearsal", "production"])
+@pytest.mark.trust(
+    way="Redis is killed (SIGKILL) during the snapshot of 08",
+    status=None,
+    says=("Redis went away during the snapshot", "connection refused"),
+    leaves="Nothing: what MongoDB, pool and host did is measured, and every check of Redis says why it is not.",
+)
+def test_redis_dying_meanwhile_leaves_everything_else_measured(own_servers, settings, admin, profile, trust):
+    state = own_servers()
+    endpoints = servers.resolve(settings, folder=state.folder)
+    redis = connect.redis(endpoints.redis_url, settings)
+    with connect.mongodb(endpoints.admin_uri, settings) as admin:
+        leads = create_like(admin[settings.database], settings.collection, settings)
+        leads.insert_many(sample.documents(200, seed=3))
+        killer = killed_after(0.7, state.redis.pid)
+        changed, seen = snapshot(endpoints, settings, admin, redis, profile=profile)
+        killer.join()
+        checks = {check.id: check for check in judged(changed, seen, admin, redis, leads)[0]}
+        assert not [name for name in admin[settings.database].list_collection_names() if "scratch" in name]
+    dark = {
+        name for name, check in checks.items() if check.verdict is Verdict.NOT_MEASURED and "Redis" in check.evidence
+    }
+    assert {"MON-DUP-001", *(f"MON-RDS-0{number:02}" for number in (1, 2, 3, 6, 9, 10, 11))} <= dark
+    for name in ("MON-DUP-002", "MON-DUP-003", "MON-WATCH-001", "MON-ERR-001", "MON-QUERY-003", "MON-BATCH-001"):
+        assert checks[name].measured is not None, name
+    assert checks["MON-ERR-001"].measured == 0, "that Redis does not answer is no failed operation of the sprint"
+    assert checks["MON-DUP-003"].measured == 100
+    assert not [check for check in checks.values() if check.verdict is Verdict.ERROR]
+    trust.check(None, checks["MON-RDS-001"].evidence)
 
 
 def test_without_redis_the_snapshot_goes_on_and_says_so(endpoints, settings, admin):

@@ -60,7 +60,7 @@ def abandoned(found: Mapping[str, Any]) -> bool:
     """Whether the process that left this mark is gone (one of another machine: began more than an hour ago)."""
     try:
         if found["machine"] == _machine():
-            return not alive(int(found["pid"]), float(found["born"]))
+            return not alive(int(found["pid"]), str(found["born"]))
         return datetime.now(UTC) - datetime.fromisoformat(found["at"]) > PATIENCE
     except (KeyError, TypeError, ValueError):
         return False

@@ -20,20 +20,22 @@ from leadbook.settings import Settings
 
 __all__ = ["Benchmarks"]
 
+NOT_MEASURED = "Not measured; the verdicts above say why."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmarks:
-    """Everything that phase 03 measured."""
+    """Everything that phase 03 measured; None for what could not be."""
 
     settings: Settings
     disclosed: disclosure_.Disclosure
-    inserted: inserts_.Inserts
-    concerns: concerns_.Concerns
-    lookups: lookups_.Lookups
-    finds: tuple[finds_.Find, ...]
-    pools: tuple[pools_.Pool, ...]
-    prices: indexes_.Prices
-    references: references_.References
+    inserted: inserts_.Inserts | None
+    concerns: concerns_.Concerns | None
+    lookups: lookups_.Lookups | None
+    finds: tuple[finds_.Find, ...] | None
+    pools: tuple[pools_.Pool, ...] | None
+    prices: indexes_.Prices | None
+    references: references_.References | None
 
     def leave(self, phase: Any) -> None:
         """Record every fact with an opened phase."""
@@ -42,35 +44,55 @@ class Benchmarks:
 
     def facts(self) -> dict[str, Any]:
         """Numbers for later phases: rates in documents/s (insert_rate: lower end of the interval), times in ms."""
+        return {
+            "environment": {name: self.disclosed[name] for name in disclosure_.LIKE},
+            **self._insert_facts(),
+            **self._read_facts(),
+            **self._pool_facts(),
+            **self._price_facts(),
+        }
+
+    def _insert_facts(self) -> dict[str, Any]:
+        if self.inserted is None:
+            return {}
         best = self.inserted.best
-        redis = self.lookups.operations.get("Redis GET")
-        mongodb = self.lookups.operations["MongoDB find"]
-        warm = [pool for pool in self.pools if (pool.service, pool.state) == ("MongoDB", "warm")]
-        told = {pool.threads: pool.checkouts.summary().judged[1] for pool in warm}
-        limit = self.settings.target_mongodb_checkout_ms
-        client_bound = {pool.threads for pool in warm if pool.never_queued and (told[pool.threads] or 0) >= limit}
-        worst = [value for threads, value in told.items() if value is not None and threads not in client_bound]
         return {
             "insert_rate": best.rate.low,
             "insert_rate_mean": best.rate.middle,
             "best_batch_size": best.batch,
             "single_insert_p99_ms": self.inserted.get(1).latencies.summary().judged[1],
-            "duplicate_check_redis_p99_ms": redis.latencies.summary().judged[1] if redis else None,
-            "duplicate_check_mongodb_p99_ms": mongodb.latencies.summary().judged[1],
-            "checkout_p99_ms": max(worst, default=None),
-            "find_worst_ms": max((find.latencies.worst_ms or 0 for find in self.finds if find.plan), default=None),
-            "environment": {name: self.disclosed[name] for name in disclosure_.LIKE},
             "canary_seconds": self.inserted.canary.seconds,
             "rates_by_round": {one.name: one.rates for one in self.inserted.series},
-            "rates_by_concern": {one.concern.name: list(one.readable) for one in self.concerns.prices},
+            "inserts": inserts_.table(self.inserted).to_dict("records"),
+        }
+
+    def _read_facts(self) -> dict[str, Any]:
+        operations = self.lookups.operations if self.lookups else {}
+        told = {name: one.latencies.summary().judged[1] for name, one in operations.items()}
+        return {
+            "duplicate_check_redis_p99_ms": told.get("Redis GET"),
+            "duplicate_check_mongodb_p99_ms": told.get("MongoDB find"),
+            "find_worst_ms": max((one.latencies.worst_ms or 0 for one in self.finds or () if one.plan), default=None),
+            "histograms": {name: one.latencies.encoded() for name, one in operations.items()},
+            "lookups": lookups_.table(self.lookups).to_dict("records"),
+        }
+
+    def _pool_facts(self) -> dict[str, Any]:
+        warm = [pool for pool in self.pools or () if (pool.service, pool.state) == ("MongoDB", "warm")]
+        told = {pool.threads: pool.checkouts.summary().judged[1] for pool in warm}
+        limit = self.settings.target_mongodb_checkout_ms
+        client_bound = {pool.threads for pool in warm if pool.never_queued and (told[pool.threads] or 0) >= limit}
+        worst = [value for threads, value in told.items() if value is not None and threads not in client_bound]
+        return {"checkout_p99_ms": max(worst, default=None), "pools": pools_.table(self.pools).to_dict("records")}
+
+    def _price_facts(self) -> dict[str, Any]:
+        prices = self.concerns.prices if self.concerns else ()
+        return {
+            "rates_by_concern": {one.concern.name: list(one.readable) for one in prices},
             "hidden_indexes": [
                 {"index": one.index, "covered_by": one.covered_by, "query": one.query, "effect": one.effect.text()}
-                for one in self.prices.hidden
+                for one in (self.prices.hidden if self.prices else ())
             ],
-            "histograms": {name: one.latencies.encoded() for name, one in self.lookups.operations.items()},
-            "inserts": inserts_.table(self.inserted).to_dict("records"),
-            "pools": pools_.table(self.pools).to_dict("records"),
-            "lookups": lookups_.table(self.lookups).to_dict("records"),
             "index_prices": indexes_.bars(self.prices).to_dict("records"),
         }
 
@@ -96,6 +118,8 @@ class Benchmarks:
         return "\n\n".join(parts) + "\n"
 
     def _inserts(self) -> str:
+        if self.inserted is None:
+            return NOT_MEASURED
         best, size = self.inserted.best, self.settings.batch_size
         proposed = self.inserted.recommended(size)
         why = "shown to be better" if proposed != size else "as it is: no better size is shown"
@@ -114,8 +138,9 @@ class Benchmarks:
         ])  # fmt: skip
 
     def _queries(self) -> str:
-        planned = [find for find in self.finds if find.plan]
+        planned = [find for find in self.finds or () if find.plan]
         indexed = sum("COLLSCAN" not in (find.plan or {})["stages"] for find in planned)
+        stored = f"{self.lookups.stored:,}" if self.lookups else "an unknown number of"
         share = 100 * indexed / len(planned) if planned else None
         return "\n\n".join([
             "### Duplicate checks\n\nRedis first; a miss, an error or no Redis means *unknown*, and MongoDB's unique "
@@ -123,11 +148,13 @@ class Benchmarks:
             "is written only after the insert was acknowledged.",
             frame_table(lookups_.table(self.lookups)),
             f"### Finds and counts\n\nOf {len(planned)} filters {number(share, '%')} were answered by an index, "
-            f"among {self.lookups.stored:,} leads.",
+            f"among {stored} leads.",
             frame_table(finds_.table(self.finds)),
         ])  # fmt: skip
 
     def _pools(self) -> str:
+        if self.pools is None:
+            return NOT_MEASURED
         busiest = max((pool.threads for pool in self.pools if pool.service == "MongoDB"), default=0)
         size = self.settings.max_pool_size
         return "\n\n".join([
@@ -138,6 +165,8 @@ class Benchmarks:
         ])  # fmt: skip
 
     def _indexes(self) -> str:
+        if self.prices is None:
+            return NOT_MEASURED
         return "\n\n".join([
             "Insert cost of each index alone and of all, against none. An index is hidden and its query timed before "
             f"anyone thinks of dropping it: `db.{self.settings.collection}.hideIndex(name)`.",

@@ -208,8 +208,10 @@ def _with_duplicates(fresh: Sequence[Document], stored: Sequence[Document]) -> l
     return batch
 
 
-def prices(concerns: Concerns) -> pd.DataFrame:
+def prices(concerns: Concerns | None) -> pd.DataFrame:
     """One row a concern: what it costs and what it may lose."""
+    if concerns is None:
+        return pd.DataFrame(columns=["write concern", *PRICE_COLUMNS])
     dearest = next(price for price in concerns.prices if price.concern.name == "majority")
     return pd.DataFrame(
         {
@@ -231,7 +233,7 @@ PRICE_COLUMNS = {
 }
 
 
-def losses(concerns: Concerns) -> pd.DataFrame:
+def losses(concerns: Concerns | None) -> pd.DataFrame:
     """One row a concern: ten duplicates in a batch of 100."""
     return pd.DataFrame(
         {
@@ -244,7 +246,7 @@ def losses(concerns: Concerns) -> pd.DataFrame:
             "errors seen": one.reported,
             "lost unseen": one.unreported,
         }
-        for one in (*concerns.losses, concerns.configured)
+        for one in ((*concerns.losses, concerns.configured) if concerns else ())
     )
 
 
@@ -259,9 +261,9 @@ LOSS_COLUMNS = {
 }
 
 
-def bars(concerns: Concerns) -> pd.DataFrame:
+def bars(concerns: Concerns | None) -> pd.DataFrame:
     """For the plot: name, mean, low, high (documents/s until readable), acknowledged."""
-    waited = {loss.concern.name: loss.acknowledged for loss in concerns.losses}
+    waited = {loss.concern.name: loss.acknowledged for loss in concerns.losses} if concerns else {}
     return pd.DataFrame(
         {
             "name": price.concern.name,
@@ -270,8 +272,8 @@ def bars(concerns: Concerns) -> pd.DataFrame:
             "high": price.rate.high,
             "acknowledged": waited[price.concern.name],
         }
-        for price in concerns.prices
-    )
+        for price in (concerns.prices if concerns else ())
+    ).reindex(columns=["name", "mean", "low", "high", "acknowledged"])
 
 
 def checks(concerns: Concerns, settings: Settings) -> list[Check]:

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.connect import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.place import PREFIX, Leads, Place
 
 __all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
 
@@ -39,7 +39,8 @@ class Disclosure:
 
 
 def disclose(place: Place, filled: Leads) -> Disclosure:
-    """Read everything once. `filled` is the collection that finds are measured on; one lead comes and goes there."""
+    """Read everything once. `filled` is the collection that finds are measured on; one lead comes and goes
+    there where it is a scratch collection."""
     settings = place.settings
     hello = _told(lambda: place.mongodb.admin.command("hello")) or {}
     status = _told(lambda: place.admin.admin.command("serverStatus")) or {}
@@ -63,7 +64,7 @@ def disclose(place: Place, filled: Leads) -> Disclosure:
         "redis": redis_info.get("redis_version") if redis_info else None,
         "redis_maxmemory": redis_info.get("maxmemory") if redis_info else None,
         "redis_persistence": _persistence(place.redis),
-        "indexes": len(list(filled.list_indexes())) - 1,
+        "indexes": max(0, len(list(filled.list_indexes())) - 1),
         "leads": filled.estimated_document_count(),
         "trial_documents": settings.bench_documents,
         "profile": settings.profile,
@@ -80,7 +81,12 @@ def disclose(place: Place, filled: Leads) -> Disclosure:
 
 
 def wire_concern(place: Place, collection: Leads) -> Mapping[str, Any] | None:
-    """The writeConcern that one insert of the application's client really carried; the document is removed again."""
+    """The writeConcern that one insert of the application's client really carried; the document is removed again.
+
+    None, and nothing is written, where `collection` is not a scratch collection.
+    """
+    if not collection.name.startswith(PREFIX):
+        return None
     trace = CommandTrace()
     with place.client(trace) as client, trace:
         target: Leads = client[collection.database.name][collection.name]

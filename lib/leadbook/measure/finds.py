@@ -114,7 +114,7 @@ COLUMNS = {
 }
 
 
-def table(finds: tuple[Find, ...]) -> pd.DataFrame:
+def table(finds: tuple[Find, ...] | None) -> pd.DataFrame:
     """One row a query; columns as in `COLUMNS`."""
     return pd.DataFrame(
         [
@@ -128,7 +128,7 @@ def table(finds: tuple[Find, ...]) -> pd.DataFrame:
                 "index": ", ".join(find.plan["indexes"]) or "none" if find.plan else "",
                 "examined": f"{find.plan['documents']} / {find.plan['returned']}" if find.plan else "",
             }
-            for find in finds
+            for find in finds or ()
         ],
         columns=list(COLUMNS),
     )

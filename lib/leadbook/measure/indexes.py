@@ -13,10 +13,12 @@ import pandas as pd
 from pymongo.errors import PyMongoError
 
 from leadbook.checks import Check, judge, warned
+from leadbook.errors import RefusedError
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.place import PREFIX, Leads, Place
 from leadbook.measure.rounds import interleaved
 from leadbook.schema import INDEXES, IndexSpec
+from leadbook.settings import Settings
 
 __all__ = [
     "COLUMNS",
@@ -172,7 +174,12 @@ def _hide_all(place: Place, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
 
 
 def hide_and_measure(place: Place, filled: Leads, short: IndexSpec, long: IndexSpec) -> Hidden:
-    """Time the query that `short` serves with it and with it hidden, in interleaved rounds; unhidden at the end."""
+    """Time the query that `short` serves with it and with it hidden, in interleaved rounds; unhidden at the end.
+
+    Raises RefusedError for anything but a scratch collection: indexes that others use are never hidden.
+    """
+    if not filled.name.startswith(PREFIX):
+        raise RefusedError(f"{filled.name} is not a scratch collection: its indexes are not hidden")
     lead = filled.find_one({field: {"$exists": True} for field in short.fields}) or {}
     query = {field: lead.get(field) for field in short.fields}
     database = place.admin[filled.database.name]
@@ -221,9 +228,11 @@ COLUMNS = {
 }
 
 
-def table(prices: Prices) -> pd.DataFrame:
+def table(prices: Prices | None) -> pd.DataFrame:
     """One row an index; columns as in `COLUMNS`."""
     specs = {index.name: index for index in INDEXES}
+    if prices is None:
+        return pd.DataFrame(columns=list(COLUMNS))
     remarks = _remarks(prices)
     rows = []
     for name, price in prices.prices.items():
@@ -258,16 +267,17 @@ def _remarks(prices: Prices) -> dict[str, str]:
     return remarks
 
 
-def bars(prices: Prices) -> pd.DataFrame:
+def bars(prices: Prices | None) -> pd.DataFrame:
     """For the plot: name, middle, low, high (microseconds a document more than without indexes), shown."""
-    priced = [(price.name, price.cost, price.shown) for price in prices.prices.values() if price.name != NONE]
+    found = prices.prices.values() if prices else ()
+    priced = [(price.name, price.cost, price.shown) for price in found if price.name != NONE]
     return pd.DataFrame(
         {"name": name.removeprefix("idx_"), "middle": cost.middle, "low": cost.low, "high": cost.high, "shown": shown}
         for name, cost, shown in priced
-    )
+    ).reindex(columns=["name", "middle", "low", "high", "shown"])
 
 
-def checks(prices: Prices) -> list[Check]:
+def checks(prices: Prices, settings: Settings | None = None) -> list[Check]:
     """Steps 1.4.1.1 and 1.1.4.5: every index priced; redundant and unselective ones named, hidden before any advice."""
     everything = prices.prices[ALL]
     remarks = _remarks(prices)

@@ -12,12 +12,13 @@ import bson
 import pandas as pd
 from pymongo.errors import BulkWriteError
 
+from leadbook.canary import Canary
 from leadbook.checks import Check, judge, warned
-from leadbook.measure.canary import Canary
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import Difference, Interval, difference, interval
 from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.workers import CLIENT_BOUND
 from leadbook.settings import Settings
 
 __all__ = ["BATCHES", "COLUMNS", "Inserts", "Series", "Trial", "bars", "checks", "insert_batches", "measure", "table"]
@@ -28,8 +29,6 @@ SINGLES_IN_ALL = (1_000, 250)
 """Single inserts in all rounds, and in each, at least: a p99 is told from 1,000 on."""
 ASKED = 10_000
 """Documents asked for at once when they are read back."""
-CLIENT_BOUND = 0.80
-"""Share of one core used by this process above which Python, not the server, is what was measured."""
 
 Document = dict[str, Any]
 
@@ -235,9 +234,10 @@ COLUMNS = {
 }
 
 
-def table(inserts: Inserts) -> pd.DataFrame:
+def table(inserts: Inserts | None) -> pd.DataFrame:
     """One row a variant; columns as in `COLUMNS`."""
-    return pd.DataFrame([_row(inserts, series) for series in inserts.series], columns=list(COLUMNS))
+    rows = [_row(inserts, series) for series in inserts.series] if inserts else []
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _row(inserts: Inserts, series: Series) -> Document:
@@ -261,7 +261,7 @@ def _row(inserts: Inserts, series: Series) -> Document:
     }
 
 
-def bars(inserts: Inserts) -> pd.DataFrame:
+def bars(inserts: Inserts | None) -> pd.DataFrame:
     """For the plot: batch, ordered, mean, low, high (documents/s); batches only."""
     return pd.DataFrame(
         {
@@ -271,9 +271,9 @@ def bars(inserts: Inserts) -> pd.DataFrame:
             "low": one.rate.low,
             "high": one.rate.high,
         }
-        for one in inserts.series
+        for one in (inserts.series if inserts else ())
         if one.batch > 1
-    )
+    ).reindex(columns=["batch", "ordered", "mean", "low", "high"])
 
 
 def checks(inserts: Inserts, settings: Settings) -> list[Check]:
@@ -353,8 +353,8 @@ def _quality(inserts: Inserts) -> list[Check]:
         else judge("BCH-ENV-001", seen, evidence=evidence)
     )
     bound = (
-        warned("BCH-ENV-002", round(share, 2), evidence=control)
+        warned("BCH-ENV-002", round(share, 2), target=CLIENT_BOUND, evidence=control)
         if share > CLIENT_BOUND
-        else judge("BCH-ENV-002", round(share, 2), evidence=control)
+        else judge("BCH-ENV-002", round(share, 2), target=CLIENT_BOUND, evidence=control)
     )
     return [quiet, bound]

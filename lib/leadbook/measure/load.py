@@ -6,20 +6,21 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pandas as pd
 import redis as redis_py
-from pymongo.errors import PyMongoError
 
+from leadbook.checks import Check
 from leadbook.errors import ParameterError
+from leadbook.measure import trials
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import KEY_PREFIX, Target, key
+from leadbook.measure.operations import Target
 from leadbook.measure.place import Leads, Place
 from leadbook.measure.readings import Sampler
 from leadbook.measure.workers import Crew, Outcome, Task
+from leadbook.settings import Settings
 
 __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 
@@ -31,6 +32,8 @@ CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
 NOBODY = "redis://127.0.0.1:1/0"
 REFUSED = "the load test is not approved for this profile"
+SIZES, SIZE_WRITERS = (1_000, 5_000, 10_000), 10
+"""Records of the batch tests, task book 3.1.1.3, and how many write them at once."""
 
 
 def numbers(name: str, text: str) -> list[int]:
@@ -103,7 +106,7 @@ class Loader:
     place: Place
     crew: Crew | None
     batch: int
-    problems: dict[str, BaseException | str] = field(default_factory=dict)
+    problems: trials.Problems = field(default_factory=dict)
 
     @classmethod
     def of(cls, place: Place, *, batch: int | None = None) -> Loader:
@@ -122,15 +125,26 @@ class Loader:
             self.crew.close()
 
     def attempt(self, name: str, call: Callable[..., T], *given: Any, **named: Any) -> T | None:
-        """`call(*given, **named)`, or None with the reason kept in `problems`."""
+        """`call(*given, **named)`, or None with the reason kept in `problems`. Raises UnreachableError: no MongoDB."""
         if self.crew is None:
             self.problems[name] = REFUSED
             return None
-        try:
-            return call(*given, **named)
-        except (PyMongoError, redis_py.RedisError, BrokenProcessPool, OSError, RuntimeError) as error:
-            self.problems[name] = error
-            return None
+        return trials.attempt(self.place, self.problems, name, lambda: call(*given, **named))
+
+    def take(
+        self, name: str, call: Callable[..., T], judge: Callable[[T | None, trials.Problems, Settings], list[Check]],
+        *given: Any,
+    ) -> trials.Taken[T]:  # fmt: skip
+        """`attempt`, judged; a missed time is measured once more (see `canary`)."""
+        settings = self.place.settings
+
+        def judged(found: T | None) -> list[Check]:
+            return judge(found, self.problems, settings)
+
+        if self.crew is None:
+            self.problems[name] = REFUSED
+            return trials.Taken(found=None, checks=judged(None))
+        return trials.take(self.place, self.problems, name, lambda: call(*given), judged)
 
     def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> Target:
         """Where the processes send their work; without `redis` to a Redis that refuses connections.
@@ -140,8 +154,10 @@ class Loader:
         ends, settings = self.place.endpoints, self.place.settings
         uri = self.place.primary_uri if direct else ends.mongodb_uri
         known = {name: value for name, value in settings.__dict__.items() if not name.startswith("_")}
-        return Target(mongodb_uri=uri, redis_url=ends.redis_url if redis else NOBODY, settings=known,
-                      database=settings.database, collection=collection.name, seed=settings.sample_seed)  # fmt: skip
+        there = redis and self.place.redis is not None
+        return Target(mongodb_uri=uri, redis_url=ends.redis_url if there else NOBODY, settings=known,
+                      database=settings.database, collection=collection.name, seed=settings.sample_seed,
+                      keys=self.place.session.keys)  # fmt: skip
 
     def run(self, target: Target, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, Outcome]:
         """Each task's threads and calls shared out over the processes (or the first few of them)."""
@@ -177,9 +193,10 @@ class Loader:
         with self.place.scratch("control") as collection:
             return self.run(self.target(collection), [task])["control"]
 
-    def sizes(self) -> tuple[InsertLoad, ...]:
-        """1,000 and 5,000 records by ten writers; 10,000 and more are the matrix's."""
-        return tuple(self.insert(records, 10) for records in (1_000, 5_000))
+    def sizes(self, matrix: Sequence[InsertLoad] | None = None) -> tuple[InsertLoad, ...]:
+        """1,000, 5,000 and 10,000 records by ten writers; what the matrix has measured already is taken from there."""
+        known = {load.records: load for load in matrix or () if load.writers == SIZE_WRITERS}
+        return tuple(known.get(records) or self.insert(records, SIZE_WRITERS) for records in SIZES)
 
     def pool(self, *, threads: int = 50, calls: int = 1_000) -> InsertLoad:
         """Bulk inserts of five by `threads` of one process through one filled pool: enough check-outs for a p99."""
@@ -192,12 +209,13 @@ class Loader:
 
     def sources(self, *, redis: bool = True) -> Sources:
         """Ten collectors at once, each asking Redis, inserting what is new and then telling Redis."""
+        redis = redis and self.place.redis is not None
         tasks = [
             Task(name=f"source {number + 1}", kind="source", threads=1, size=50, calls=SOURCE_LEADS // 50,
                  first=number * (SOURCE_LEADS - SHARED), options={"source": f"workflow-{number + 1}"})
             for number in range(SOURCES)
         ]  # fmt: skip
-        with self.place.scratch("sources") as collection, self.keys(collection.name, []):
+        with self.place.scratch("sources") as collection, self.keys([]):
             outcomes = self.run(self.target(collection, redis=redis), tasks)
             whole = Outcome(name="sources", processes=0)
             for outcome in outcomes.values():
@@ -206,6 +224,10 @@ class Loader:
             return Sources(redis=redis, outcome=whole, expected=SOURCES * (SOURCE_LEADS - SHARED) + SHARED,
                            stored=collection.count_documents({}),
                            per_source={str(one["_id"]): int(one["n"]) for one in grouped})  # fmt: skip
+
+    def without_redis(self) -> Sources:
+        """`sources` with a Redis that refuses connections."""
+        return self.sources(redis=False)
 
     def mixed(self, *, known: int = 5_000) -> Mixed:
         """Everything at once at the target rates, open loop: inserts, duplicate checks by Redis and MongoDB, finds.
@@ -219,7 +241,7 @@ class Loader:
             urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1, "_id": 0})]
             lead = collection.find_one({"location_state": {"$exists": True}}) or {}
             tasks = self._mix(first, known, {"location_state": lead.get("location_state")})
-            with self.keys(collection.name, urls), Sampler(self.place) as sampler:
+            with self.keys(urls), Sampler(self.place) as sampler:
                 outcomes = self.run(self.target(collection), tasks)
             readings = sampler.frame()
             return Mixed(
@@ -276,8 +298,8 @@ class Loader:
         return [task for task in tasks if self.place.redis is not None or task.kind != "redis check"]
 
     @contextlib.contextmanager
-    def keys(self, collection: str, urls: Sequence[str]) -> Iterator[None]:
-        """Scratch keys of these leads in Redis; all keys of that scratch collection are removed at the end."""
+    def keys(self, urls: Sequence[str]) -> Iterator[None]:
+        """Scratch keys of these leads in Redis; all scratch keys of this session are removed at the end."""
         client = self.place.redis
         if client is None:
             yield
@@ -286,12 +308,12 @@ class Loader:
             for at in range(0, len(urls), 1_000):
                 pipe = client.pipeline(transaction=False)
                 for url in urls[at : at + 1_000]:
-                    pipe.set(key(collection, url), b"1", ex=600)
+                    pipe.set(f"{self.place.session.keys}lead:linkedin:{url}", b"1", ex=600)
                 pipe.execute()
             yield
         finally:
             with contextlib.suppress(redis_py.RedisError):
-                for found in client.scan_iter(match=f"{KEY_PREFIX}{collection}:*", count=1_000):
+                for found in client.scan_iter(match=f"{self.place.session.keys}*", count=1_000):
                     client.unlink(found)
 
 

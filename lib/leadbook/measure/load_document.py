@@ -59,7 +59,8 @@ class LoadTest:
 
     def outcomes(self) -> list[Outcome]:
         """Every outcome of every load, for the check on unplanned errors."""
-        loads = [*(self.sizes or ()), *(self.matrix or ()), *([self.pool] if self.pool else [])]
+        loads = [*(self.sizes or ()), *([self.pool] if self.pool else [])]
+        loads += [load for load in self.matrix or () if load not in loads]
         found = [load.outcome for load in loads] + [run.outcome for run in self.sources if run]
         found += list(self.mixed.outcomes.values()) if self.mixed else []
         return found + [one.outcome for one in self.steps or ()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
 """Calls in all rounds, and in each, at least: p99 of single keys and p95 of batches are told from these numbers on."""
 KEY_SECONDS = 600
+NOT_APPROVED = "needs keys of its own in Redis, and benchmarks are not approved here"
 Document = dict[str, Any]
 
 
@@ -73,8 +73,8 @@ def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
             "MongoDB find": partial(_mongodb_single, collection, asked, singles),
             "MongoDB find $in 100": partial(_mongodb_batch, collection, asked, batches),
         }
-        if place.redis is not None:
-            keys = stack.enter_context(_keys(place.redis, [url for url, known in asked if known]))
+        if place.redis is not None and place.settings.approves(place.action):
+            keys = stack.enter_context(_keys(place, place.redis, [url for url, known in asked if known]))
             variants |= {
                 "Redis GET": partial(_redis_get, place.redis, keys, asked, singles),
                 "Redis MGET 100": partial(_redis_mget, place.redis, keys, asked, batches),
@@ -97,14 +97,15 @@ def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
         operations=operations,
         plan=plan_of(collection, {"linkedin_url": urls[0]}),
         stored=collection.estimated_document_count(),
-        redis_problem="" if place.redis is not None else "Redis does not answer",
+        redis_problem=place.redis_problem if place.redis is None else "",
     )
 
 
 @contextlib.contextmanager
-def _keys(client: redis_py.Redis, urls: Sequence[str]) -> Iterator[Callable[[str], str]]:
+def _keys(place: Place, client: redis_py.Redis, urls: Sequence[str]) -> Iterator[Callable[[str], str]]:
     """Keys in the leads' format under a prefix of their own; set for `urls`, removed at the end, short-lived anyway."""
-    prefix = f"leadbook_scratch:{secrets.token_hex(4)}:lead:linkedin:"
+    place.begin()
+    prefix = f"{place.session.keys}lead:linkedin:"
     pipe = client.pipeline(transaction=False)
     for url in urls:
         pipe.set(prefix + url, b"1", ex=KEY_SECONDS)
@@ -261,10 +262,10 @@ COLUMNS = {
 }
 
 
-def table(lookups: Lookups) -> pd.DataFrame:
+def table(lookups: Lookups | None) -> pd.DataFrame:
     """One row an operation; columns as in `COLUMNS`."""
     rows = []
-    for operation in lookups.operations.values():
+    for operation in lookups.operations.values() if lookups else ():
         told = operation.latencies.summary()
         rows.append(
             {
@@ -284,9 +285,10 @@ def table(lookups: Lookups) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def curves(lookups: Lookups) -> dict[str, list[tuple[float, float]]]:
+def curves(lookups: Lookups | None) -> dict[str, list[tuple[float, float]]]:
     """For the plot: (percentile, ms) of each operation."""
-    return {name: operation.latencies.curve() for name, operation in lookups.operations.items()}
+    operations = lookups.operations if lookups else {}
+    return {name: operation.latencies.curve() for name, operation in operations.items()}
 
 
 _JUDGED = {
@@ -306,14 +308,9 @@ def checks(lookups: Lookups, settings: Settings) -> list[Check]:
     for check_id, name in _JUDGED.items():
         operation = lookups.operations.get(name)
         if operation is None:
-            found.append(
-                not_measured(
-                    check_id,
-                    lookups.redis_problem,
-                    settings=settings,
-                    remedy="make Redis reachable, then run phase 03 again",
-                )
-            )
+            why = lookups.redis_problem
+            remedy = "make Redis reachable, then run phase 03 again" if why else settings.how_to_approve("benchmarks")
+            found.append(not_measured(check_id, why or NOT_APPROVED, settings=settings, remedy=remedy))
             continue
         told = operation.latencies.summary()
         judged, value = told.judged

@@ -17,7 +17,7 @@ import pandas as pd
 from leadbook.checks import Check, judge, warned
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.load import InsertLoad, Loader, numbers
-from leadbook.measure.load_checks import Problems, problem
+from leadbook.measure.trials import Problems, problem
 from leadbook.measure.workers import Outcome, Task
 from leadbook.settings import Settings
 

@@ -12,15 +12,14 @@ from typing import Any, Protocol
 
 import bson
 import redis as redis_py
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
 from leadbook import connect
 from leadbook.leads import sample
 from leadbook.settings import Settings
 
-__all__ = ["KINDS", "Operations", "Target", "key"]
+__all__ = ["KINDS", "Operations", "Target"]
 
-KEY_PREFIX = "leadbook_scratch:load:"
 FILL_SECONDS = 15.0
 KINDS = ("insert", "redis check", "mongodb check", "find", "count", "source", "encode", "ping")
 
@@ -46,7 +45,7 @@ class Work(Protocol):
 class Target:
     """Where the load goes. Holds addresses with passwords: travels by pipe, is never shown.
 
-    settings: as a mapping.  seed: of the sample's documents.
+    settings: as a mapping.  seed: of the sample's documents.  keys: what its scratch keys in Redis begin with.
     """
 
     mongodb_uri: str = field(repr=False)
@@ -55,11 +54,11 @@ class Target:
     database: str
     collection: str
     seed: int
+    keys: str = "leadbook_scratch:load:"
 
-
-def key(collection: str, url: str) -> str:
-    """The scratch key of a lead in Redis; the scratch collection's name sets this run's keys apart from any other's."""
-    return f"{KEY_PREFIX}{collection}:lead:linkedin:{url}"
+    def key(self, url: str) -> str:
+        """The scratch key of a lead in Redis."""
+        return f"{self.keys}lead:linkedin:{url}"
 
 
 class Operations:
@@ -73,6 +72,7 @@ class Operations:
         self._lock = threading.Lock()
         self.sent = self.wrong = 0
         self.errors: Counter[str] = Counter()
+        self.lost: ServerSelectionTimeoutError | None = None
         self.documents = self._make()
         self._call = {
             "insert": self._insert, "source": self._source, "redis check": self._redis_check,
@@ -99,9 +99,15 @@ class Operations:
             redis.close()
 
     def call(self, number: int) -> int:
-        """Do the work of that number; gives how many documents or keys were done. Errors are counted, not raised."""
+        """Do the work of that number; gives how many documents or keys were done. Errors are counted, not raised.
+
+        `lost` is set where MongoDB is away for as long as serverSelectionTimeoutMS: no further call can do anything.
+        """
         try:
             return self._call(number)
+        except ServerSelectionTimeoutError as error:
+            self.lost = error
+            return 0
         except (PyMongoError, redis_py.RedisError, OSError) as error:
             self._count_error(type(error).__name__)
             return 0
@@ -169,7 +175,7 @@ class Operations:
         part = self._part(number)
         fresh, redis_up = part, True
         try:
-            known = self.redis.mget([key(self.target.collection, one["linkedin_url"]) for one in part])
+            known = self.redis.mget([self.target.key(one["linkedin_url"]) for one in part])
             fresh = [one for one, answer in zip(part, known, strict=True) if answer is None]  # type: ignore[arg-type]
             self._count_error("duplicate (redis)", len(part) - len(fresh))
         except (redis_py.RedisError, OSError):
@@ -180,8 +186,9 @@ class Operations:
         if redis_up:
             pipe = self.redis.pipeline(transaction=False)
             for one in fresh:
-                pipe.set(key(self.target.collection, one["linkedin_url"]), b"1", ex=600)
-            pipe.execute()
+                pipe.set(self.target.key(one["linkedin_url"]), b"1", ex=600)
+            with contextlib.suppress(redis_py.RedisError, OSError):  # stored it is, whether Redis hears of it or not
+                pipe.execute()
         return stored
 
     def _asked(self, number: int) -> list[tuple[str, bool]]:
@@ -194,7 +201,7 @@ class Operations:
 
     def _redis_check(self, number: int) -> int:
         asked = self._asked(number)
-        answers: Any = self.redis.mget([key(self.target.collection, url) for url, _ in asked])
+        answers: Any = self.redis.mget([self.target.key(url) for url, _ in asked])
         return self._verified([answer is not None for answer in answers], asked)
 
     def _mongodb_check(self, number: int) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import secrets
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import pymongo
 import redis as redis_py
 from pymongo import WriteConcern
 from pymongo.collection import Collection
@@ -17,16 +16,18 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from leadbook import connect
+from leadbook.errors import UnreachableError
 from leadbook.leads import sample
-from leadbook.schema import INDEXES, IndexSpec, create_like
+from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, undo
 from leadbook.settings import Settings
 
-__all__ = ["PREFIX", "Place", "drop_stale", "insert_all"]
+__all__ = ["PREFIX", "Place", "insert_all"]
 
-PREFIX = "leadbook_scratch_"
-STALE_SECONDS = 3_600
+PREFIX = SCRATCH_PREFIX
 SETTLE_MS = 2_000
 BATCH = 1_000
+ANSWER_S = 3.0
+"""How long MongoDB has to answer a ping before it counts as away, s."""
 UNREPLICATED = "local"
 Document = dict[str, Any]
 Leads = Collection[Document]
@@ -38,8 +39,11 @@ class Opened(Protocol):
     mongodb: connect.Client
     admin: connect.Client
     redis: redis_py.Redis | None
+    redis_problem: str
     endpoints: connect.Endpoints
     settings: Settings
+
+    def say(self, markdown: str) -> None: ...
 
 
 @dataclass(kw_only=True)
@@ -47,7 +51,8 @@ class Place:
     """Connections, settings and a source of documents for measurements.
 
     mongodb and redis are the application's (redis None where it is away); admin is the DBA's.
-    Everything is written to collections named `leadbook_scratch_...` in the settings' database.
+    Everything is written to collections named `leadbook_scratch_...` in the settings' database, and only where `action`
+    is approved.  redis_problem: why Redis is away.
     """
 
     mongodb: connect.Client
@@ -55,33 +60,62 @@ class Place:
     redis: redis_py.Redis | None
     endpoints: connect.Endpoints
     settings: Settings
+    action: str = "benchmarks"
+    redis_problem: str = "Redis does not answer"
     _next: int = field(default=0, repr=False)
     _settles: bool = field(default=True, repr=False)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
+    def __post_init__(self) -> None:
+        self.session = undo.Session(self.database)
+
     @classmethod
-    def of(cls, phase: Opened) -> Place:
-        """The place of an opened phase. Drops scratch collections that a killed run left more than an hour ago."""
+    def of(cls, phase: Opened, action: str = "benchmarks") -> Place:
+        """The place of an opened phase, for an action of `settings.ACTIONS`. Puts back what killed runs left."""
         place = cls(
             mongodb=phase.mongodb,
             admin=phase.admin,
             redis=phase.redis,
             endpoints=phase.endpoints,
             settings=phase.settings,
+            action=action,
+            redis_problem=phase.redis_problem or "Redis does not answer",
         )
-        drop_stale(place.database)
-        if place.on_own_servers:
-            drop_stale(place.admin[UNREPLICATED])
+        for line in undo.sweep(place.database, place.admin, place.redis, own=place.on_own_servers):
+            phase.say(line)
         atexit.register(place.close)
         return place
+
+    def begin(self) -> None:
+        """To be called before anything is written. Raises RefusedError where it is not approved."""
+        self.settings.refuse_unapproved(self.action)
+        self.session.begin()
 
     def keep(self, purpose: str, documents: int) -> Leads:
         """A scratch collection holding that many documents that stays until `close`, or until this process exits."""
         return self._kept.enter_context(self.scratch(purpose, documents=documents))
 
     def close(self) -> None:
-        """Drop what `keep` made."""
+        """Drop what `keep` made. What cannot be dropped now is left to the next run's sweep."""
         self._kept.close()
+        with contextlib.suppress(PyMongoError):
+            self.session.end()
+
+    def insist_on_mongodb(self) -> None:
+        """Raise UnreachableError, within ANSWER_S, where MongoDB is away: nothing more can be measured then."""
+        with pymongo.timeout(ANSWER_S):
+            connect.ping_mongodb(self.mongodb)
+
+    def lost_redis(self) -> bool:
+        """Whether Redis was there and is away now; then it is left out from here on, and `redis_problem` says why."""
+        if self.redis is None:
+            return False
+        try:
+            connect.ping_redis(self.redis)
+        except UnreachableError as error:
+            self.redis, self.redis_problem = None, str(error)
+            return True
+        return False
 
     @property
     def database(self) -> Database[Document]:
@@ -105,7 +139,9 @@ class Place:
         good after SETTLE_MS, where a member lags or is away.
         """
         client = self.mongodb
-        if not self._settles or not client.topology_description.topology_type_name.startswith("ReplicaSet"):
+        if not (
+            self._settles and self.settings.approves(self.action)
+        ) or not client.topology_description.topology_type_name.startswith("ReplicaSet"):
             return
         everybody = WriteConcern(w=len(client.nodes), wtimeout=SETTLE_MS)
         try:
@@ -154,14 +190,15 @@ class Place:
     @contextlib.contextmanager
     def scratch(self, purpose: str, *, documents: int = 0, indexes: Iterable[IndexSpec] = INDEXES) -> Iterator[Leads]:
         """A new collection like the leads' (validator, `indexes`) holding that many documents; dropped at the end."""
-        name = _name(purpose)
-        collection = create_like(self.database, name, self.settings, indexes=indexes)
+        self.begin()
+        name = self.session.name(purpose)
         try:
+            collection = create_like(self.database, name, self.settings, indexes=indexes)
             if documents:
                 insert_all(collection, self.documents(documents))
             yield collection
         finally:
-            _drop(self.mongodb, self.settings.database, name)
+            self.session.drop(self.database[name])
 
     @contextlib.contextmanager
     def lone(self, shapes: Mapping[str, Iterable[IndexSpec]]) -> Iterator[dict[str, Leads]]:
@@ -173,36 +210,27 @@ class Place:
         """
         with contextlib.ExitStack() as stack:
             if self.on_own_servers:
+                self.begin()
                 client = connect.mongodb(self.endpoints.admin_uri, self.settings, retry_writes=False)
                 database = stack.enter_context(client)[UNREPLICATED]
-                made = {name: stack.enter_context(_bare(database, indexes)) for name, indexes in shapes.items()}
+                made = {name: stack.enter_context(self._bare(database, indexes)) for name, indexes in shapes.items()}
             else:
                 made = {
                     name: stack.enter_context(self.scratch("lone", indexes=indexes)) for name, indexes in shapes.items()
                 }
             yield {name: one.with_options(write_concern=WriteConcern(w=1)) for name, one in made.items()}
 
-
-@contextlib.contextmanager
-def _bare(database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
-    """A new collection with nothing but `indexes`; dropped at the end."""
-    collection: Leads = database[_name("lone")]
-    models = [index.model() for index in indexes]
-    try:
-        if models:
-            collection.create_indexes(models)
-        yield collection
-    finally:
-        _drop(database.client, database.name, collection.name)
-
-
-def _name(purpose: str) -> str:
-    return f"{PREFIX}{purpose}_{int(time.time()):x}_{secrets.token_hex(3)}"
-
-
-def _drop(client: connect.Client, database: str, name: str) -> None:
-    with contextlib.suppress(PyMongoError):
-        client[database].drop_collection(name)
+    @contextlib.contextmanager
+    def _bare(self, database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
+        """A new collection with nothing but `indexes`; dropped at the end."""
+        collection: Leads = database[self.session.name("lone")]
+        models = [index.model() for index in indexes]
+        try:
+            if models:
+                collection.create_indexes(models)
+            yield collection
+        finally:
+            self.session.drop(collection)
 
 
 def insert_all(collection: Leads, documents: list[Document]) -> None:
@@ -210,15 +238,3 @@ def insert_all(collection: Leads, documents: list[Document]) -> None:
     target = collection.with_options(write_concern=WriteConcern(w=1))
     for at in range(0, len(documents), BATCH):
         target.insert_many(documents[at : at + BATCH], ordered=False)
-
-
-def drop_stale(database: Database[Document], *, older_than: float = STALE_SECONDS) -> list[str]:
-    """Drop scratch collections whose names say that they are older than that many seconds; gives their names."""
-    dropped = []
-    for name in database.list_collection_names(filter={"name": {"$regex": f"^{PREFIX}"}}):
-        stamp = name.removeprefix(PREFIX).split("_")[-2:-1]
-        with contextlib.suppress(ValueError, IndexError):
-            if time.time() - int(stamp[0], 16) > older_than:
-                database.drop_collection(name)
-                dropped.append(name)
-    return dropped

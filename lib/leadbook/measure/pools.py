@@ -268,7 +268,7 @@ COLUMNS = {
 }
 
 
-def table(pools: tuple[Pool, ...]) -> pd.DataFrame:
+def table(pools: tuple[Pool, ...] | None) -> pd.DataFrame:
     """One row a pool; columns as in `COLUMNS`."""
     return pd.DataFrame(
         [
@@ -284,13 +284,13 @@ def table(pools: tuple[Pool, ...]) -> pd.DataFrame:
                 "opened": pool.created,
                 "failed": pool.failures,
             }
-            for pool in pools
+            for pool in pools or ()
         ],
         columns=list(COLUMNS),
     )
 
 
-def bars(pools: tuple[Pool, ...]) -> pd.DataFrame:
+def bars(pools: tuple[Pool, ...] | None) -> pd.DataFrame:
     """For the plot: service, state, threads, median_ms, worst_ms."""
     return pd.DataFrame(
         {
@@ -300,8 +300,8 @@ def bars(pools: tuple[Pool, ...]) -> pd.DataFrame:
             "median_ms": pool.checkouts.percentile(50),
             "worst_ms": pool.checkouts.worst_ms,
         }
-        for pool in pools
-    )
+        for pool in pools or ()
+    ).reindex(columns=["service", "state", "threads", "median_ms", "worst_ms"])
 
 
 def targets(settings: Settings) -> dict[str, float]:

@@ -18,16 +18,16 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 from redis import RedisError
 
-from leadbook.checks import Check, judge, not_applicable, warned
+from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.measure.inserts import insert_batches
 from leadbook.measure.intervals import Difference, Interval, difference, interval
-from leadbook.measure.place import Place
+from leadbook.measure.place import PREFIX, Place
 from leadbook.measure.rounds import interleaved
+from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "References", "checks", "measure", "table"]
 
 BATCH, REQUESTS = 500, 1_000
-KEY = "leadbook_scratch:reference"
 CLOSE_MS = 0.1
 """How far a look-up over a bare socket may be from redis-benchmark's: a thousandth of the target of 100 ms."""
 
@@ -35,13 +35,14 @@ CLOSE_MS = 0.1
 @dataclass(frozen=True, kw_only=True)
 class References:
     """inserts: our rate against a bare loop's, documents/s.  The medians of GET in ms: ours (redis-py), over a bare
-    socket, and redis-benchmark's; None with `redis_why` where it could not run."""
+    socket, and redis-benchmark's; None with `redis_why` where it could not run.  failed: it should have run."""
 
     inserts: Difference
     ours: Interval | None
     bare: Interval | None
     tool: Interval | None
     redis_why: str
+    failed: bool = False
 
 
 def measure(place: Place, *, seed: int = 6) -> References:
@@ -49,18 +50,19 @@ def measure(place: Place, *, seed: int = 6) -> References:
     inserts = _inserts(place, seed)
     why = _no_tool(place)
     if why:
-        return References(inserts=inserts, ours=None, bare=None, tool=None, redis_why=why)
+        away = place.redis is None
+        return References(inserts=inserts, ours=None, bare=None, tool=None, redis_why=why, failed=away)
     try:
         with _one_off_user(place) as (user, password), _bare(place, user, password) as bare:
             variants: dict[str, Callable[[], float]] = {
-                "ours": lambda: _median(lambda: place.redis.get(KEY)),  # type: ignore[union-attr]
+                "ours": lambda: _median(lambda: place.redis.get(_key(place))),  # type: ignore[union-attr]
                 "bare": lambda: _median(bare),
                 "tool": lambda: _tool(place, user, password),
             }
             found = interleaved(variants, rounds=place.settings.bench_rounds, seed=seed)
     except (RedisError, OSError, subprocess.SubprocessError, ValueError) as error:
         why = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
-        return References(inserts=inserts, ours=None, bare=None, tool=None, redis_why=why)
+        return References(inserts=inserts, ours=None, bare=None, tool=None, redis_why=why, failed=True)
     return References(
         inserts=inserts,
         ours=interval(found["ours"]),
@@ -91,7 +93,7 @@ def _inserts(place: Place, seed: int) -> Difference:
 
 def _no_tool(place: Place) -> str:
     if place.redis is None:
-        return "Redis does not answer"
+        return place.redis_problem
     if place.endpoints.redis_source != "rehearsal":
         return "redis-benchmark would need this server's password on its command line"
     if shutil.which("redis-benchmark") is None:
@@ -102,19 +104,20 @@ def _no_tool(place: Place) -> str:
 @contextlib.contextmanager
 def _one_off_user(place: Place) -> Iterator[tuple[str, str]]:
     """A Redis user for one key and some seconds: redis-benchmark takes a password on its command line only."""
-    client, name, password = place.redis, f"leadbook_scratch_{secrets.token_hex(4)}", secrets.token_hex(16)
+    client, name, password = place.redis, f"{PREFIX}{place.session.token}", secrets.token_hex(16)
+    place.begin()
     if client is None:
         raise ValueError("Redis is away")
     client.acl_setuser(
-        name, enabled=True, passwords=[f"+{password}"], keys=[KEY], commands=["+get", "+config|get", "+ping"]
+        name, enabled=True, passwords=[f"+{password}"], keys=[_key(place)], commands=["+get", "+config|get", "+ping"]
     )
     try:
-        client.set(KEY, b"1", ex=600)
+        client.set(_key(place), b"1", ex=600)
         yield name, password
     finally:
         with contextlib.suppress(RedisError):
             client.acl_deluser(name)
-            client.delete(KEY)
+            client.delete(_key(place))
 
 
 @contextlib.contextmanager
@@ -126,13 +129,18 @@ def _bare(place: Place, user: str, password: str) -> Iterator[Callable[[], bytes
         link.sendall(f"AUTH {user} {password}\r\n".encode())
         if not link.recv(64).startswith(b"+OK"):
             raise ValueError("the one-off user was refused")
-        command = f"*2\r\n$3\r\nGET\r\n${len(KEY)}\r\n{KEY}\r\n".encode()
+        key = _key(place)
+        command = f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode()
 
         def get() -> bytes:
             link.sendall(command)
             return link.recv(64)
 
         yield get
+
+
+def _key(place: Place) -> str:
+    return f"{place.session.keys}reference"
 
 
 def _median(call: Callable[[], object]) -> float:
@@ -166,7 +174,7 @@ def _tool(place: Place, user: str, password: str) -> float:
         "3",
         "--csv",
         "GET",
-        KEY,
+        _key(place),
     ]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     rows = [row for row in csv.reader(io.StringIO(done.stdout)) if len(row) >= 5]
@@ -183,8 +191,10 @@ COLUMNS = {
 }
 
 
-def table(references: References) -> pd.DataFrame:
+def table(references: References | None) -> pd.DataFrame:
     """One row a comparison; columns as in `COLUMNS`."""
+    if references is None:
+        return pd.DataFrame(columns=list(COLUMNS))
     inserts = references.inserts
     rows = [
         {
@@ -215,7 +225,7 @@ def table(references: References) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def checks(references: References) -> list[Check]:
+def checks(references: References, settings: Settings | None = None) -> list[Check]:
     """Our figures agree with independent ones (step 1.4.1.9); a warning where they do not."""
     inserts, evidence = references.inserts, _evidence(references)
     agree = (
@@ -224,7 +234,8 @@ def checks(references: References) -> list[Check]:
         else judge("BCH-REF-001", True, evidence=evidence)
     )
     if references.tool is None or references.bare is None or references.ours is None:
-        return [agree, not_applicable("BCH-REF-002", references.redis_why)]
+        untold = not_measured if references.failed else not_applicable
+        return [agree, untold("BCH-REF-002", references.redis_why)]
     apart = abs(references.bare.middle - references.tool.middle)
     library = references.ours.middle - references.bare.middle
     evidence = (

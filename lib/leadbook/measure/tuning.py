@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,11 +15,12 @@ from pymongo.errors import PyMongoError
 from leadbook.checks import Check, judge, not_measured
 from leadbook.measure.intervals import Difference, difference
 from leadbook.measure.load import Loader, Mixed
-from leadbook.measure.load_checks import Problems, problem
 from leadbook.measure.place import Place, insert_all
 from leadbook.measure.pools import first_burst
 from leadbook.measure.rounds import interleaved
+from leadbook.measure.trials import Problems, problem
 from leadbook.measure.workers import Task
+from leadbook.schema import undo
 from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "Trial", "cache", "checks", "pool", "redis_lookups", "table", "writers"]
@@ -151,13 +151,13 @@ def cache(place: Place) -> Trial | None:
         with place.scratch("cache") as collection:
 
             def rate(limit: int) -> float:
-                _set_cache(place.admin, limit)
+                undo.set_cache(place.admin, limit)
                 documents = place.documents(place.settings.bench_documents // 2)
                 started = time.perf_counter()
                 insert_all(collection, documents)
                 return len(documents) / (time.perf_counter() - started)
 
-            with _restored(partial(_set_cache, place.admin, size)):
+            with place.session.changed("cache", {"bytes": size}, place.admin):
                 effect = _compared(place, partial(rate, size), partial(rate, 2 * size), seed=14)
     except (PyMongoError, KeyError):
         return None
@@ -172,20 +172,8 @@ def cache(place: Place) -> Trial | None:
     )
 
 
-@contextlib.contextmanager
-def _restored(restore: Callable[[], None]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        restore()
-
-
 def _cache_bytes(admin: MongoClient[dict[str, Any]]) -> int:
     return int(admin.admin.command("serverStatus")["wiredTiger"]["cache"]["maximum bytes configured"])
-
-
-def _set_cache(admin: MongoClient[dict[str, Any]], size: int) -> None:
-    admin.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={size}")
 
 
 COLUMNS = {

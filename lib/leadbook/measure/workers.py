@@ -15,11 +15,17 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import Any
 
+from pymongo.errors import ServerSelectionTimeoutError
+
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.operations import Operations, Target
 
-__all__ = ["Crew", "Outcome", "Task", "crew", "run_tasks"]
+__all__ = ["CLIENT_BOUND", "Crew", "Outcome", "Task", "crew", "run_tasks"]
 
+CLIENT_BOUND = 0.80
+"""Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
+single server its callers wait four times the service time on average (M/M/1: use / (1 - use)); below, the rest is the
+database's."""
 SWITCH_SECONDS = 0.0005
 """How soon a thread gives Python's lock away (default 5 ms): waiting for it must not be taken for the server's time."""
 READY_SECONDS, PATIENCE = 0.04, 60.0
@@ -124,7 +130,10 @@ class Outcome:
 
 
 def run_tasks(target: Target, tasks: Sequence[Task]) -> list[Outcome]:
-    """Run tasks side by side in this process; in a crew every process starts at the same moment."""
+    """Run tasks side by side in this process; in a crew every process starts at the same moment.
+
+    Raises ServerSelectionTimeoutError where MongoDB went away meanwhile.
+    """
     with contextlib.ExitStack() as stack:
         try:
             runs = [_Run(task, stack.enter_context(Operations.open(target, task))) for task in tasks]
@@ -145,6 +154,9 @@ def run_tasks(target: Target, tasks: Sequence[Task]) -> list[Outcome]:
         for thread in threads:
             thread.join()
         cpu = time.process_time() - cpu
+        lost = next((run.operations.lost for run in runs if run.operations.lost), None)
+        if lost is not None:
+            raise ServerSelectionTimeoutError(str(lost))
         return [run.outcome(cpu / len(runs)) for run in runs]
 
 
@@ -176,7 +188,7 @@ class _Run:
     def work(self, origin: float) -> None:
         calls: list[tuple[float, float, float, int]] = []
         skipped = 0
-        while (number := self._take()) is not None:
+        while self.operations.lost is None and (number := self._take()) is not None:
             due = origin + (self.task.arrivals[number] if self.task.arrivals is not None else 0.0)
             time.sleep(max(0.0, due - time.monotonic()))
             began = time.monotonic()

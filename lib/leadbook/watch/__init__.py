@@ -11,16 +11,10 @@ from leadbook.watch.log import (
     snapshot_facts,
     summary,
 )
-from leadbook.watch.performance import (
-    batch_sizes_frame,
-    issues,
-    performance_checks,
-    pool_checks,
-    watch_checks,
-    workload_frame,
-)
-from leadbook.watch.session import observe, sample_documents
+from leadbook.watch.performance import batch_sizes_frame, issues, watch_checks, workload_frame
+from leadbook.watch.session import sample_documents
 from leadbook.watch.slow import slow_check, slow_frame
+from leadbook.watch.steady import observe, performance_checks, pool_checks
 from leadbook.watch.surroundings import database_checks, look_around, reading_checks, redis_state_checks
 from leadbook.watch.thresholds import levels_frame
 from leadbook.watch.validation import collection_rate, review_checks

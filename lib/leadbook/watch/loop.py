@@ -96,6 +96,8 @@ class Watcher:
 
     def __exit__(self, *exception: Any) -> None:
         self._ticker.__exit__(*exception)
+        if exception and exception[0] is not None:
+            return
         if len(self._rows) > 1 and time.monotonic() - self._began - self._rows[-1][0] < self._interval / 2:
             self._rows.pop()  # the last sample replaces it: a rate over a few milliseconds tells nothing
         self._sample()

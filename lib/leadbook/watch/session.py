@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import psutil
+import pymongo
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -23,9 +24,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook import connect
+from leadbook.canary import Canary
+from leadbook.errors import UnreachableError
 from leadbook.leads import sample
 from leadbook.leads.keys import linkedin_key
-from leadbook.schema.scratch import scratch
+from leadbook.schema import create_like, undo
 from leadbook.settings import Settings
 from leadbook.watch.host import HostSource, server_pid_here
 from leadbook.watch.loop import Timeline, Watcher
@@ -41,6 +44,8 @@ from leadbook.watch.workload import Batch, Documents, Lookup, Prober, Writer
 __all__ = ["Observation", "observe", "sample_documents"]
 
 INTERVAL_S = 0.5
+ANSWER_S = 3.0
+"""How long MongoDB has to answer a ping before it counts as away, s."""
 FIRST_SAMPLE = 5_000_000
 """Far from the samples that other phases store."""
 DOCUMENTS_PER_S = 2_500
@@ -54,6 +59,7 @@ class Observation:
     wrote: whether a writer was at work.  waits_ms: each wait for a pooled connection.  versions: of mongodb and redis.
     absent: source -> why it was not watched.  logs: log file -> bytes, None when the servers run elsewhere.
     slow: None where it may not be read; slow_source says how it was found, or why not.
+    again: a second snapshot where the first one missed a time, and canary: the constant workload around it.
     """
 
     started_at: datetime
@@ -73,6 +79,8 @@ class Observation:
     absent: Mapping[str, str]
     cores: int | None
     logs: Mapping[str, int] | None = field(default=None)
+    again: Observation | None = None
+    canary: Canary | None = None
 
     @property
     def arriving(self) -> float | None:
@@ -97,13 +105,25 @@ def observe(
 ) -> Observation:
     """Watch for `settings.monitor_seconds`; `documents` feeds the writer, and on production there is no writer.
 
-    Raises PyMongoError where MongoDB cannot be reached at all; a reading that fails later is a gap in the timeline.
+    Redis may go away meanwhile: then everything is told without it. Raises UnreachableError where MongoDB is away, at
+    the beginning or at the end; a reading that fails in between is a gap in the timeline.
     """
     use = PoolUse()
-    client = connect.mongodb(endpoints.mongodb_uri, settings, listeners=[use])
-    with client, ExitStack() as stack:
+    with connect.mongodb(endpoints.mongodb_uri, settings, listeners=[use]) as client:
+        try:
+            connect.ping_mongodb(client)
+            return _observe(client, use, settings, admin, redis, documents)
+        except PyMongoError:
+            _insist(client)
+            raise
+
+
+def _observe(
+    client: MongoClient[dict[str, Any]], use: PoolUse, settings: Settings, admin: MongoClient[dict[str, Any]],
+    redis: Redis | None, documents: Documents | None,
+) -> Observation:  # fmt: skip
+    with ExitStack() as stack:
         database = client[settings.database]
-        connect.ping_mongodb(client)
         writer = _writer(database, settings, redis, documents, stack)
         leads = writer.collection if writer else database[settings.collection]
         prober = _prober(leads, redis, writer)
@@ -116,9 +136,11 @@ def observe(
                 work.enter_context(writer)
             work.enter_context(prober)
             sleep(settings.monitor_seconds)
+            if not client.topology_description.has_writable_server():
+                _insist(client)
         seconds = monotonic() - began
         slow, how = slow_operations(admin, settings.database, started_at)
-        return Observation(
+        seen = Observation(
             started_at=started_at, seconds=seconds, timeline=watcher.timeline(),
             batches=tuple(writer.batches if writer else ()), lookups=tuple(prober.lookups),
             waits_ms=tuple(1000 * wait for wait in use.checkouts), pool_failures=tuple(use.failures),
@@ -128,6 +150,30 @@ def observe(
             slow=slow, slow_source=how, versions=_versions(admin, redis), absent=absent, cores=_cores(admin),
             logs=_logs(admin) if "host" not in absent else None,
         )  # fmt: skip
+        return _without_lost_redis(seen, redis)
+
+
+def _insist(client: MongoClient[dict[str, Any]]) -> None:
+    """Raise UnreachableError, within ANSWER_S, unless MongoDB answers."""
+    with pymongo.timeout(ANSWER_S):
+        connect.ping_mongodb(client)
+
+
+def _without_lost_redis(seen: Observation, redis: Redis | None) -> Observation:
+    """The observation as if there had been no Redis, where it went away meanwhile: half a watch of it tells nothing."""
+    try:
+        if redis is not None:
+            connect.ping_redis(redis)
+        return seen
+    except UnreachableError as error:
+        why = f"Redis went away during the snapshot: {error}"
+    frame = seen.timeline.frame
+    kept = frame[[name for name in frame.columns if not name.startswith("redis.")]]
+    return replace(
+        seen, absent={**seen.absent, "redis": why}, timeline=replace(seen.timeline, frame=kept),
+        lookups=tuple(lookup for lookup in seen.lookups if lookup.kind != "redis"),
+        versions={name: version for name, version in seen.versions.items() if name != "redis"},
+    )  # fmt: skip
 
 
 _UNREADABLE = object()
@@ -139,8 +185,13 @@ def _writer(
 ) -> Writer | None:  # fmt: skip
     if documents is None or settings.is_production:
         return None
-    collection = stack.enter_context(scratch(database, "monitor", settings))
-    writer = Writer(collection, documents, redis=redis, per_second=DOCUMENTS_PER_S)
+    session = undo.Session(database)
+    session.begin()
+    stack.callback(session.end)
+    collection = database[session.name("monitor")]
+    stack.callback(session.drop, collection)
+    create_like(database, collection.name, settings)
+    writer = Writer(collection, documents, redis=redis, per_second=DOCUMENTS_PER_S, keys=f"{session.keys}monitor:")
     stack.callback(writer.clean_up)
     writer.stock_up(int(DOCUMENTS_PER_S * settings.monitor_seconds) + 500)
     return writer
@@ -152,13 +203,13 @@ def _prober(leads: Collection[dict[str, Any]], redis: Redis | None, writer: Writ
         def latest(turn: int) -> str | None:
             return writer.written[turn * 7919 % len(writer.written)] if writer.written else None
 
-        return Prober(leads, redis, known=latest, key=writer.key, cached_for_certain=redis is not None)
+        return Prober(leads, redis, known=latest, key=writer.key, cached=writer.cached)
     stored = [lead["linkedin_url"] for lead in leads.find({}, {"linkedin_url": 1}).limit(500) if "linkedin_url" in lead]
 
     def sampled(turn: int) -> str | None:
         return stored[turn % len(stored)] if stored else None
 
-    return Prober(leads, redis, known=sampled, key=linkedin_key, cached_for_certain=False)
+    return Prober(leads, redis, known=sampled, key=linkedin_key, cached=lambda _: False)
 
 
 def _sources(

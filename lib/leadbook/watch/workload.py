@@ -6,6 +6,7 @@ The prober only reads. The writer writes to the scratch collection that it is gi
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ __all__ = ["Batch", "Lookup", "Prober", "Writer", "batches_frame", "lookups_fram
 Documents = Callable[[int, int], Sequence[dict[str, Any]]]
 """`make(count, start)`: so many new lead documents, none of which it gave for another start."""
 
-KEY_PREFIX = "leadbook_scratch_monitor:"
+KEY_PREFIX = "leadbook_scratch:"
 BATCH_SIZES = (100, 250, 500)
 FILTERED = {"is_qualified": True, "crm_synced": False}
 
@@ -56,16 +57,18 @@ class Lookup:
 class Writer(Repeater):
     """Inserts unordered batches of 100, 250 and 500 in turn, at most `per_second` documents a second.
 
-    A key is written to Redis only after its batch was acknowledged, as the pipeline does.
+    A key is written to Redis only after its batch was acknowledged, as the pipeline does. keys: what they begin with.
     """
 
     def __init__(
-        self, collection: Collection[dict[str, Any]], documents: Documents, *, redis: Redis | None, per_second: float
-    ) -> None:
+        self, collection: Collection[dict[str, Any]], documents: Documents, *, redis: Redis | None, per_second: float,
+        keys: str = f"{KEY_PREFIX}monitor:",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.collection, self._documents, self._redis = collection, documents, redis
         self._per_second, self._next = per_second, 0
-        self._prefix = f"{KEY_PREFIX}{secrets.token_hex(4)}:"
+        self._prefix = keys
+        self._uncached: set[str] = set()
         self.batches: list[Batch] = []
         self.first_batch: list[dict[str, Any]] = []
         self.written: list[str] = []
@@ -118,22 +121,31 @@ class Writer(Repeater):
                     for url in urls:
                         pipe.set(self.key(url), 1, ex=120)
                     pipe.execute()
-            except RedisError:
-                return
+            except RedisError:  # Redis only saves work: what is stored is stored
+                self._uncached.update(urls)
         self.written.extend(urls)
 
+    def cached(self, url: str) -> bool:
+        """Whether the key of a stored lead was acknowledged by Redis."""
+        return self._redis is not None and url not in self._uncached
+
     def clean_up(self) -> None:
-        """Remove this writer's Redis keys. The collection belongs to the caller."""
+        """Remove this writer's Redis keys; a Redis that is away loses them by itself, in two minutes at most.
+
+        The collection belongs to the caller.
+        """
         if self._redis is None:
             return
-        for start in range(0, len(self.written), 1_000):
-            self._redis.unlink(*map(self.key, self.written[start : start + 1_000]))
+        with contextlib.suppress(RedisError, OSError):
+            for start in range(0, len(self.written), 1_000):
+                self._redis.unlink(*map(self.key, self.written[start : start + 1_000]))
 
 
 class Prober(Repeater):
     """Looks leads up as a duplicate check does, known and unknown ones in turn, and runs one filtered find.
 
-    known: gives an URL that is stored, or None while there is none; key: its Redis key, where the answer is certain.
+    known: gives an URL that is stored, or None while there is none; key: its Redis key; cached: whether Redis certainly
+    holds it.
     """
 
     def __init__(
@@ -143,12 +155,12 @@ class Prober(Repeater):
         *,
         known: Callable[[int], str | None],
         key: Callable[[str], str],
-        cached_for_certain: bool,
+        cached: Callable[[str], bool],
         pause_s: float = 0.02,
     ) -> None:
         super().__init__()
         self._collection, self._redis, self._known, self._key = collection, redis, known, key
-        self._certain, self._pause, self._turn = cached_for_certain, pause_s, 0
+        self._cached, self._pause, self._turn = cached, pause_s, 0
         self.lookups: list[Lookup] = []
 
     def step(self) -> float:
@@ -159,11 +171,11 @@ class Prober(Repeater):
         expected = stored is not None
         if self._redis is not None:
             redis, key = self._redis, self._key(url)
-            wanted = expected if self._certain or not expected else None
+            wanted = expected if not expected or self._cached(url) else None
             self._time("redis", lambda: bool(redis.exists(key)), wanted)
         find = {"linkedin_url": url}
         self._time("mongodb", lambda: self._collection.find_one(find, {"_id": 1}) is not None, expected)
-        if self._turn % 5 == 0:
+        if self._turn % 5 == 0 and not self.lookups[-1].failure:
             self._time("filtered", lambda: bool(list(self._collection.find(FILTERED, {"_id": 1}).limit(100))), None)
         return self._pause
 

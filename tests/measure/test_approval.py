@@ -1,0 +1,131 @@
+"""In production benchmarks write only where they are approved; unapproved they read, and go on to the end."""
+
+import pytest
+
+from leadbook.errors import ParameterError, RefusedError
+from leadbook.leads import sample
+from leadbook.measure import concerns, disclosure, finds, indexes, inserts, lookups, pools, profiler, references
+from leadbook.measure.benchmark_document import Benchmarks
+from leadbook.measure.trials import Bench
+from leadbook.report.figures import benchmarks as figures
+from leadbook.schema import INDEXES, create_like, index_named
+
+READS = {"BCH-DUP-001", "BCH-DUP-002", "BCH-DUP-003", "BCH-DUP-005", "BCH-FND-001", "BCH-FND-002", "BCH-CNT-001",
+         "BCH-POOL-001", "BCH-POOL-009"}  # fmt: skip
+WRITES = {"BCH-INS-001", "BCH-WC-001", "BCH-RDS-001", "BCH-IDX-001", "BCH-LOG-001", "BCH-REF-001"}
+
+
+@pytest.fixture
+def unapproved(place, monkeypatch):
+    """A place in production without any approval; few calls."""
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (60, 1))
+    monkeypatch.setattr(pools, "MONGODB_THREADS", (10,))
+    place.settings = place.settings.model_copy(update={"profile": "production"})
+    return place
+
+
+def all_taken(place, leads):
+    """Every measurement of notebook 03, in its order, and all that it shows of them."""
+    bench = Bench.of(place)
+    disclosed = bench.disclose()
+    taken = [
+        bench.take("inserts", inserts.measure, inserts.checks),
+        bench.take("write concerns", concerns.measure, concerns.checks),
+        bench.take("look-ups", lookups.measure, lookups.checks, bench.filled),
+        bench.take("finds", finds.measure, finds.checks, bench.filled),
+        bench.take("connections", pools.measure, pools.checks, bench.filled),
+        bench.take("index prices", indexes.measure, indexes.checks, bench.filled, leads),
+        bench.take("references", references.measure, references.checks),
+    ]
+    caught = bench.take("slow query", profiler.catch, profiler.checks, bench.filled)
+    names = ("inserted", "concerns", "lookups", "finds", "pools", "prices", "references")
+    found = dict(zip(names, (one.found for one in taken), strict=True))
+    measured = Benchmarks(settings=place.settings, disclosed=disclosed, **found)
+    checks = [check for one in (*taken, caught) for check in one.checks]
+    assert "Not measured" in measured.document(checks) and measured.facts()["environment"]
+    figures.throughput(inserts.bars(found["inserted"]), target=1)
+    figures.write_concerns(concerns.bars(found["concerns"]))
+    figures.percentiles(lookups.curves(found["lookups"]), "title")
+    figures.checkouts(pools.bars(found["pools"]), targets=pools.targets(place.settings))
+    figures.index_prices(indexes.bars(found["prices"]))
+    tables = (inserts.table, concerns.prices, lookups.table, finds.table, pools.table, indexes.table, references.table)
+    for table, one in zip(tables, taken, strict=True):
+        assert isinstance(table(one.found).columns, object)
+    concerns.losses(found["concerns"]), disclosure.table(disclosed)
+    return bench, {check.id: check for check in checks}
+
+
+def written(admin, database, after):
+    """Operations on the leads' database in the oplog since then."""
+    query = {"ts": {"$gt": after}, "ns": {"$regex": f"^{database}\\."}}
+    return list(admin["local"]["oplog.rs"].find(query))
+
+
+def last(admin):
+    return admin["local"]["oplog.rs"].find_one(sort=[("$natural", -1)])["ts"]
+
+
+@pytest.mark.trust(
+    way="03 is run on production without approve='benchmarks on DATABASE'",
+    status=None,
+    says=("nothing is written", "approve='benchmarks on leadbook_test'"),
+    leaves="Nothing: leads are read, everything else is not measured, and the notebook runs to its end.",
+)
+def test_unapproved_benchmarks_read_and_write_nothing(unapproved, admin, clean_redis, trust):
+    leads = create_like(unapproved.database, unapproved.settings.collection, unapproved.settings)
+    leads.insert_many(sample.documents(300, seed=1))
+    before, indexed = last(admin), list(leads.list_indexes())
+    profile = profiler.current(admin[unapproved.settings.database])
+    bench, checks = all_taken(unapproved, leads)
+    assert written(admin, unapproved.settings.database, before) == []
+    assert (list(leads.list_indexes()), clean_redis.dbsize()) == (indexed, 0)
+    assert profiler.current(admin[unapproved.settings.database]) == profile
+    assert all(checks[one].verdict.value in ("pass", "fail") for one in READS)
+    assert {checks[one].verdict.value for one in WRITES} == {"not measured"}
+    assert all("approve='benchmarks on leadbook_test'" in checks[one].remedy for one in WRITES)
+    trust.check(None, bench.sentence)
+
+
+def test_with_no_lead_stored_and_no_approval_nothing_is_measured_and_nothing_breaks(unapproved, admin):
+    before = last(admin)
+    bench, checks = all_taken(unapproved, unapproved.database[unapproved.settings.collection])
+    assert written(admin, unapproved.settings.database, before) == []
+    assert {check.verdict.value for check in checks.values()} == {"not measured"}
+    assert "No lead is stored" in bench.sentence
+
+
+def test_an_approval_of_another_database_is_refused(unapproved):
+    unapproved.settings = unapproved.settings.model_copy(update={"approve": "benchmarks on other"})
+    with pytest.raises(ParameterError, match="approves benchmarks on other"):
+        Bench.of(unapproved)
+
+
+@pytest.mark.parametrize("write", ["scratch", "lone", "keep"])
+def test_no_door_of_a_place_is_open_without_approval(unapproved, scratches, write):
+    doors = {
+        "scratch": lambda: unapproved.scratch("x").__enter__(),
+        "lone": lambda: unapproved.lone({"x": INDEXES[:1]}).__enter__(),
+        "keep": lambda: unapproved.keep("x", 1),
+    }
+    with pytest.raises(RefusedError, match="not approved"):
+        doors[write]()
+    assert scratches() == []
+
+
+def test_an_index_that_others_use_is_never_hidden(place):
+    leads = create_like(place.database, place.settings.collection, place.settings)
+    short, long = index_named("idx_company_name"), index_named("idx_company_name_location_state")
+    with pytest.raises(RefusedError, match="not a scratch collection"):
+        indexes.hide_and_measure(place, leads, short, long)
+    assert not [one for one in leads.list_indexes() if one.get("hidden")]
+
+
+def test_approved_benchmarks_are_made(unapproved, admin):
+    unapproved.settings = unapproved.settings.model_copy(
+        update={"approve": f"benchmarks on {unapproved.settings.database}", "bench_leads": 1_000}
+    )
+    bench = Bench.of(unapproved)
+    assert bench.filled.count_documents({}) == 1_000
+    assert {
+        check.verdict.value for check in bench.take("slow query", profiler.catch, profiler.checks, bench.filled).checks
+    } == {"pass"}
