@@ -85,17 +85,20 @@ def collected(
     ledger: Mapping[str, Any] | None, staging: Collection[dict[str, Any]], rejected: Collection[dict[str, Any]],
     stored: int,
 ) -> Collected:  # fmt: skip
-    """Raw records: what was read by phase 04's run or lies in staging, whichever is more; else stored plus rejected (a
-    lower bound: duplicates are not known any more)."""
-    staged = staging.count_documents({})
+    """Raw records: the most that anything tells. What phase 04's run read, or what lies in staging, is a count; stored
+    plus rejected is a lower bound, since of records from files the duplicates are not known any more."""
+    staged, refused = staging.count_documents({}), rejected.count_documents({})
     read = ledger.get("read") if ledger else None
-    if isinstance(read, int) and read >= staged:
-        return Collected(records=read, source="records read, in the ledger of phase 04", exact=True)
-    if staged:
-        return Collected(records=staged, source=f"records in {staging.name}", exact=True)
-    refused = rejected.count_documents({})
-    source = f"{stored:,} stored and {refused:,} rejected; phase 04 left no ledger, duplicates are not known"
-    return Collected(records=stored + refused, source=source, exact=False)
+    told = [
+        Collected(records=staged, source=f"records in {staging.name}", exact=True),
+        Collected(
+            records=stored + refused, exact=False,
+            source=f"{stored:,} stored and {refused:,} rejected; duplicates among records from files are not known",
+        ),
+    ]  # fmt: skip
+    if isinstance(read, int):
+        told.insert(0, Collected(records=read, source="records read, in the ledger of phase 04", exact=True))
+    return max(told, key=lambda one: one.records or 0)
 
 
 def count_checks(found: Statistics, raw: Collected, settings: Settings) -> list[Check]:
