@@ -38,13 +38,16 @@ def test_targets_stand_beside_what_was_counted(ten, settings):
     assert checks["FIN-QUAL-003"].measured == 80.0 and checks["FIN-QUAL-003"].verdict is Verdict.FAIL, "more than 80"
 
 
-def test_collected_comes_from_the_ledger_then_staging_then_a_lower_bound(database, ten, settings):
+def test_collected_is_the_most_that_ledger_staging_or_a_lower_bound_tell(database, ten, settings):
     staging, rejected = database["raw_leads"], database["rejected_leads"]
     assert analysis.collected(LEDGER, staging, rejected, 10).records == 25_000
     rejected.insert_many([{}, {}])
     bound = analysis.collected(None, staging, rejected, 10)
     assert (bound.records, bound.exact) == (12, False)
-    staging.insert_many([{} for _ in range(15)])
+    staging.insert_many([{} for _ in range(5)])
+    assert analysis.collected(None, staging, rejected, 10).records == 12, "few staged records beside leads from files"
+    assert analysis.collected({"read": 5}, staging, rejected, 10).records == 12, "a ledger of a small run beside them"
+    staging.insert_many([{} for _ in range(10)])
     assert analysis.collected(None, staging, rejected, 10).records == 15
 
 

@@ -6,11 +6,6 @@ from leadbook.analysis.integrity import IndexCount
 from leadbook.checks import Verdict
 
 
-def ledger(read, stored, failed=0, rejected=0):
-    return {"read": read, "stored": stored, "filled": 0, "duplicate": {"batch": 0, "redis": 0, "mongodb": 0},
-            "rejected": {"missing_job_title": rejected}, "failed": failed}  # fmt: skip
-
-
 def test_a_whole_collection_passes(ten, admin, settings):
     whole = admin[settings.database][settings.collection]
     assert analysis.validate_check(whole, settings).verdict in (Verdict.PASS, Verdict.WARN)
@@ -56,30 +51,14 @@ def test_an_index_that_lost_documents_fails():
     assert check.verdict is Verdict.FAIL and "9 of 10" in check.evidence
 
 
-def test_the_ledger_is_held_against_what_is_stored(ten, database):
-    rejected = database["rejected_leads"]
-    rejected.insert_one({})
-    good = analysis.loss_checks(ledger(11, 10, rejected=1), ten, rejected)
-    assert {check.verdict for check in good} == {Verdict.PASS}
-    lost = {check.id: check for check in analysis.loss_checks(ledger(13, 12, rejected=1), ten, rejected)}
-    assert lost["FIN-LOSS-002"].verdict is Verdict.FAIL and lost["FIN-LOSS-002"].measured == 2
-    failed = {check.id: check for check in analysis.loss_checks(ledger(14, 10, failed=4), ten, rejected)}
-    assert failed["FIN-LOSS-001"].verdict is Verdict.FAIL and failed["FIN-LOSS-001"].measured == 4
-    unkept = {check.id: check for check in analysis.loss_checks(ledger(15, 10, rejected=5), ten, rejected)}
-    assert unkept["FIN-LOSS-003"].measured == 4
-
-
-def test_an_unbalanced_ledger_is_a_loss(ten, database):
-    found = {check.id: check for check in analysis.loss_checks(ledger(20, 10), ten, database["rejected_leads"])}
-    assert found["FIN-LOSS-001"].verdict is Verdict.FAIL and found["FIN-LOSS-001"].measured == 10
-
-
-def test_without_a_ledger_no_loss_is_excluded(ten, database):
-    found = analysis.loss_checks(None, ten, database["rejected_leads"])
-    assert {check.verdict for check in found} == {Verdict.NOT_MEASURED}
-
-
 def test_a_half_done_last_insert_is_seen(ten):
     ten.insert_one(lead("late", updated_at=None))
     check = analysis.newest_check(ten)
     assert check.verdict is Verdict.FAIL and check.measured == 1
+
+
+def test_where_nothing_is_stored_nothing_is_whole(leads, admin, settings):
+    assert analysis.validate_check(admin[settings.database][leads.name], settings).verdict is Verdict.NOT_MEASURED
+    assert analysis.index_check(analysis.index_counts(leads)).verdict is Verdict.NOT_MEASURED
+    assert analysis.constraint_check(leads).verdict is Verdict.NOT_MEASURED
+    assert analysis.newest_check(leads).verdict is Verdict.NOT_MEASURED

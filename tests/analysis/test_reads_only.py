@@ -25,11 +25,13 @@ def whole_analysis(leads, admin, reporting, redis, settings, evidence, write):
     outliers, anomalies = analysis.source_outliers(fields), analysis.find_anomalies(seen, settings)
     indexes, plans = analysis.index_counts(seen), analysis.plans_frame(seen)
     metrics = analysis.metrics_frame(evidence)
+    staging = database[settings.staging_collection]
+    places = analysis.Places(leads=seen, staging=staging, rejects=rejected, redis=redis)
     checks: list[Check] = [
         *analysis.count_checks(found, raw, settings), *analysis.quality_checks(found, settings),
         analysis.required_check(fields), analysis.validate_check(admin[database.name][leads.name], settings),
         analysis.index_check(indexes), analysis.constraint_check(seen), analysis.unique_check(indexes),
-        *analysis.loss_checks(None, seen, rejected), analysis.newest_check(seen),
+        *analysis.loss_checks(evidence, places), analysis.newest_check(seen),
         *analysis.anomaly_checks(anomalies, outliers, found.total),
         *analysis.ready_checks(plans, reporting, seen, settings), *analysis.metric_checks(evidence, metrics, settings),
         analysis.cost_check(found, settings),
@@ -110,6 +112,14 @@ def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, client
         "FIN-QUAL-002",
         "FIN-COMP-001",
         "FIN-LAST-001",
+        "FIN-COUNT-003",
+        "FIN-INT-001",
+        "FIN-INT-002",
+        "FIN-INT-003",
+        "FIN-LOSS-001",
+        "FIN-LOSS-002",
+        "FIN-LOSS-003",
+        "FIN-PERF-001",
     }
     assert len(folder.audience) == 7
 

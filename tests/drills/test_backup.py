@@ -171,8 +171,8 @@ def test_a_dump_is_one_point_in_time_while_writers_go_on(filled, names, tmp_path
 
 
 @pytest.mark.trust(
-    way="a restore aimed at the leads' own collection, or at one that exists", status=2,
-    says=("refuses to restore",), leaves="the collections as they were",
+    way="A restore names the leads' own or any other existing collection as its target", status=2,
+    says=("refuses to restore",), leaves="Everything as it was: a restore only makes new collections beside.",
 )  # fmt: skip
 @pytest.mark.parametrize("target", ["original", "existing", "other"])
 def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, settings, target, trust):
@@ -180,9 +180,9 @@ def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, 
     filled.create_collection(existing)
     name = {"original": settings.collection, "existing": existing, "other": "precious"}[target]
     before = str(content_of(filled, settings.collection))
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RefusedError) as refused:
         restore(made.path, dba, names={settings.collection: name})
-    trust.check(caught.value.exit_status, str(caught.value))
+    trust.check(refused.value.exit_status, str(refused.value))
     assert str(content_of(filled, settings.collection)) == before
     assert scratches(filled) == [existing] and "precious" not in filled.list_collection_names()
 
@@ -241,11 +241,16 @@ def test_a_file_the_manifest_does_not_name_is_a_problem(made):
     assert verify(made.path).problems == ("extra: not named by the manifest",)
 
 
-@pytest.mark.parametrize("kind", ["data cut off by 64 bytes", "manifest lost"])
-def test_an_unsound_backup_is_not_restored(made, filled, dba, settings, kind):
+@pytest.mark.trust(
+    way="A backup that was damaged or cut off is restored", status=2, says=("unsound, so nothing is restored",),
+    leaves="Nothing is restored; the leads and the damaged backup stay as they are.",
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["data cut off by 64 bytes", "one bit flipped in the data", "manifest lost"])
+def test_an_unsound_backup_is_not_restored(made, filled, dba, settings, kind, trust):
     KINDS[kind](made.path, settings.collection)
-    with pytest.raises(InputFileError):
+    with pytest.raises(InputFileError) as refused:
         restore(made.path, dba)
+    trust.check(refused.value.exit_status, str(refused.value))
     assert scratches(filled) == []
 
 

@@ -207,8 +207,10 @@ def test_an_approval_lets_production_restore_beside(filled, admin, production):
     _, more = proof.recovery_audit(made, admin[filled.name], approved)
     assert set(verdicts(more).values()) == {Verdict.PASS} and scratches(filled) == []
     other = production.model_copy(update={"approve": "restore_drill on elsewhere"})
-    with pytest.raises(ParameterError, match="elsewhere"):
-        proof.recovery_audit(made, admin[filled.name], other)
+    for ask in (lambda: proof.sweep_audit(admin[filled.name], other),
+                lambda: proof.recovery_audit(made, admin[filled.name], other)):  # fmt: skip
+        with pytest.raises(ParameterError, match="elsewhere"):
+            ask()
 
 
 # ------------------------------------------------------------------------------------------------- folders of others

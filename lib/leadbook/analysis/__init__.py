@@ -12,11 +12,11 @@ from leadbook.analysis.integrity import (
     index_check,
     index_counts,
     indexes_frame,
-    loss_checks,
     newest_check,
     unique_check,
     validate_check,
 )
+from leadbook.analysis.losses import Places, loss_checks
 from leadbook.analysis.publish import publish
 from leadbook.analysis.queries import counterparts_frame
 from leadbook.analysis.recommendations import recommend, recommendation_check, recommendations_frame
@@ -34,6 +34,7 @@ __all__ = [
     "COLUMNS",
     "Analysis",
     "Evidence",
+    "Places",
     "anomalies_frame",
     "anomaly_checks",
     "collect",

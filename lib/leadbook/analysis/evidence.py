@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.checks import Check, Verdict, judge, not_measured
+from leadbook.checks import Check, Verdict, catalogue, judge, not_measured
 from leadbook.settings import Settings
 
 __all__ = ["AREAS", "Evidence", "collect", "metric_checks", "metrics_frame", "trends_frame"]
@@ -133,9 +133,17 @@ def _headline(check_id: str, evidence: Evidence, settings: Settings, *places: tu
 
 
 def _performance(evidence: Evidence) -> Check:
+    """Failed checks of the phases that measure performance. Where a phase, or a check of one, is missing, what was
+    not looked at may have failed: then nothing is measured, unless something is known to have failed."""
     seen = [check for phase in _PERFORMANCE for check in evidence.checks.get(phase, ())]
-    if not seen:
-        return not_measured("FIN-PERF-001", "phases 03, 05 and 08 left nothing in this run")
     bad = [check for check in seen if check.verdict in (Verdict.FAIL, Verdict.ERROR)]
-    shown = "; ".join(f"{check.id} {check.title}" for check in bad) or f"{len(seen)} checks of phases 03, 05 and 08"
-    return judge("FIN-PERF-001", len(bad), evidence=shown)
+    if bad:
+        return judge("FIN-PERF-001", len(bad), evidence="; ".join(f"{check.id} {check.title}" for check in bad))
+    absent = [phase for phase in _PERFORMANCE if not evidence.checks.get(phase)]
+    if absent:
+        return not_measured("FIN-PERF-001", f"phase {', '.join(absent)} left nothing that counts here")
+    recorded = {check.id for check in seen if check.verdict is not Verdict.NOT_MEASURED}
+    known = [entry.id for entry in catalogue().values() if entry.phase in _PERFORMANCE and entry.kind == "measured"]
+    if missing := [check_id for check_id in known if check_id not in recorded]:
+        return not_measured("FIN-PERF-001", f"{len(missing)} checks not measured: {', '.join(missing[:6])}")
+    return judge("FIN-PERF-001", 0, evidence=f"{len(seen)} checks of phases {', '.join(_PERFORMANCE)}")

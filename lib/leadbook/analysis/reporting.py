@@ -93,11 +93,13 @@ def ready_checks(
     shown = "; ".join(f"{row.query}: {row.problem}" for row in failed.itertuples())
     evidence = shown or f"{len(plans)} queries, together {plans['ms'].sum():.0f} ms, run by {who}"
     scans = plans[plans["filtered"] & plans["plan"].str.contains("COLLSCAN")]
-    filtered = plans[plans["filtered"] & (plans["problem"] == "")]
+    filtered = plans[plans["filtered"]]
+    planned = (filtered["problem"] == "") & filtered["plan"].str.contains("SCAN|EXPRESS|IDHACK")
+    known = len(filtered) > 0 and bool(planned.all())
     scanned = ", ".join(scans["query"]) or "; ".join(f"{row.query}: {row.plan}" for row in filtered.itertuples())
     return [
         judge("FIN-READY-001", len(failed), evidence=evidence),
-        judge("FIN-READY-002", len(scans) if len(filtered) else None, evidence=scanned),
+        judge("FIN-READY-002", len(scans) if len(scans) or known else None, evidence=scanned),
         _rights(reporting, settings),
         _sizes(leads),
     ]

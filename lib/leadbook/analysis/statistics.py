@@ -85,20 +85,20 @@ def collected(
     ledger: Mapping[str, Any] | None, staging: Collection[dict[str, Any]], rejected: Collection[dict[str, Any]],
     stored: int,
 ) -> Collected:  # fmt: skip
-    """Raw records: the pipeline's ledger of this run, else the staging collection, else stored plus rejected (a lower
-    bound: duplicates are not known any more)."""
-    if ledger and isinstance(ledger.get("read"), int):
-        return Collected(
-            records=ledger["read"], source="records read, in the ledger of phase 04 of this run", exact=True
-        )
-    staged = staging.estimated_document_count()
-    if staged:
-        return Collected(records=staged, source=f"records in {staging.name}", exact=True)
-    refused = rejected.estimated_document_count()
-    source = (
-        f"{stored:,} stored and {refused:,} rejected; phase 04 of this run left no ledger, duplicates are not known"
-    )
-    return Collected(records=stored + refused, source=source, exact=False)
+    """Raw records: the most that anything tells. What phase 04's run read, or what lies in staging, is a count; stored
+    plus rejected is a lower bound, since of records from files the duplicates are not known any more."""
+    staged, refused = staging.count_documents({}), rejected.count_documents({})
+    read = ledger.get("read") if ledger else None
+    told = [
+        Collected(records=staged, source=f"records in {staging.name}", exact=True),
+        Collected(
+            records=stored + refused, exact=False,
+            source=f"{stored:,} stored and {refused:,} rejected; duplicates among records from files are not known",
+        ),
+    ]  # fmt: skip
+    if isinstance(read, int):
+        told.insert(0, Collected(records=read, source="records read, in the ledger of phase 04", exact=True))
+    return max(told, key=lambda one: one.records or 0)
 
 
 def count_checks(found: Statistics, raw: Collected, settings: Settings) -> list[Check]:
@@ -115,7 +115,7 @@ def count_checks(found: Statistics, raw: Collected, settings: Settings) -> list[
     return [
         judge("FIN-COUNT-001", raw.records, settings=settings, evidence=f"{bound}{raw.source}"),
         judge("FIN-COUNT-002", found.unique, settings=settings, evidence=f"distinct linkedin_url; {share}"),
-        judge("FIN-COUNT-003", found.total - found.unique,
+        judge("FIN-COUNT-003", found.total - found.unique if found.total else None,
               evidence=f"{found.total:,} documents, {found.unique:,} distinct linkedin_url"),
         stretch,
         _all_of("FIN-SRC-001", named, found.total, f"{len(found.by_source)} sources"),

@@ -93,6 +93,10 @@ class Manifest:
         """Documents in all collections."""
         return sum(entry.documents for entry in self.collections)
 
+    def documents_of(self, name: str) -> int:
+        """Documents of one collection; 0 where the backup has none of that name."""
+        return sum(entry.documents for entry in self.collections if entry.name == name)
+
     @property
     def size(self) -> int:
         """Bytes on disk of all files named here."""

@@ -24,7 +24,8 @@ BATCH = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """What was erased again from a restored copy. found: documents by collection.  left: those that stayed.
+    """What was erased again from a restored copy. requests: persons on any list.  found: documents by collection.
+    left: those that stayed.
 
     names: `_id`s of the documents, which say nothing of the person; the first few of each collection.
     """
@@ -44,7 +45,7 @@ def erase_again(
     leads, staged, rejected: the copies, None where the backup has none. Ask for copies only: what is given is deleted
     from.
     """
-    requests = sum(each.count_documents({}) for each in lists)
+    requests = len({request["_id"] for each in lists for request in each.find({}, {"_id": 1})})
     copies: list[tuple[Collection[Document] | None, Callable[[Mapping[str, Any]], str]]] = [
         (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, staged_url), (rejected, reject_url),
     ]  # fmt: skip

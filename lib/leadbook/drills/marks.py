@@ -21,7 +21,7 @@ from pymongo.database import Database
 
 from leadbook.errors import RefusedError
 from leadbook.schema import SCRATCH_PREFIX, drop_scratch, scratch_name
-from leadbook.servers.leash import alive
+from leadbook.servers.leash import alive, created_at
 
 __all__ = [
     "COPIES", "MARK_FILE", "abandoned", "drop_copies", "is_mark", "leave", "mark", "read_mark", "sweep_copies",
@@ -39,7 +39,7 @@ def mark(what: str, target: str) -> Document:
     """A mark of this process. what: the copy's kind.  target: database and servers, without credentials."""
     return {
         "made_by": MADE_BY, "what": what, "target": target, "run": os.environ.get("LEADBOOK_RUN_ID", "interactive"),
-        "machine": _machine(), "pid": os.getpid(), "born": psutil.Process().create_time(),
+        "machine": _machine(), "pid": os.getpid(), "born": created_at(os.getpid()),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
 

@@ -98,7 +98,11 @@ def collections_of(settings: Settings) -> list[str]:
 
 
 def sweep_audit(database: Database[Document], settings: Settings) -> list[Check]:
-    """Remove what killed drills of leadbook's left in the database and in the backups' folder, and say so."""
+    """Remove what killed drills of leadbook's left in the database and in the backups' folder, and say so.
+
+    Raises ParameterError, before anything is written, where the restore is approved for another database.
+    """
+    settings.approves("restore_drill")
     try:
         removed = [*sweep_copies(database), *sweep_folder(backups_folder(settings), settings)]
         left = unexplained(database)
@@ -252,9 +256,9 @@ def _restore_checks(recovery: Recovery, backup: Backup, database: Database[Docum
 
 
 def _refuses_original(backup: Backup, database: Database[Document]) -> Check:
-    name = backup.manifest.collections[0].name if backup.manifest.collections else ""
-    if not name:
+    if not backup.manifest.collections:
         return not_measured("BKP-RST-002", "the backup holds no collection")
+    name = max(backup.manifest.collections, key=lambda entry: entry.bson_bytes).name
     try:
         drop_restored(database, [one.name for one in restore(backup.path, database, names={name: name})])
     except RefusedError as error:

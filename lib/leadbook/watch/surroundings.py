@@ -80,14 +80,19 @@ def database_checks(
     return [*replication, *oplog, *disk_checks(around.disk, seen.logs), _backup(backups, settings)]
 
 
+_PROVEN = ("BKP-DMP-001", "BKP-DMP-002", "BKP-DMP-005", "BKP-CLN-001")
+"""Phase 06's checks that make a backup one: it holds something, is sound, agrees with the live data, and was kept."""
+
+
 def _backup(backups: Sequence[Check], settings: Settings) -> Check:
-    proven = [datetime.fromisoformat(check.taken_at) for check in backups if check.verdict is Verdict.PASS]
-    if proven:
-        age = (datetime.now(UTC) - max(proven)).total_seconds() / 3600
-        return backup_check(age, where="phase 06 of this run took and restored one")
     if settings.is_rehearsal:
-        return not_applicable("MON-BACKUP-001", "phase 06, which takes and restores a backup, has not run in this run")
-    return backup_check(None, where="phase 06 of this run left no backup; look at the provider's snapshots")
+        return not_applicable("MON-BACKUP-001", "phase 06 of a rehearsal removes its backup when it has proven itself")
+    passed = {check.id: check for check in backups if check.verdict is Verdict.PASS}
+    if missing := [check_id for check_id in _PROVEN if check_id not in passed]:
+        why = f"phase 06 left no proven backup ({', '.join(missing)})" if backups else "phase 06 left no backup"
+        return backup_check(None, where=f"{why}; look at the provider's snapshots")
+    age = (datetime.now(UTC) - datetime.fromisoformat(passed["BKP-DMP-001"].taken_at)).total_seconds() / 3600
+    return backup_check(age, where="phase 06 took it, held it against the live data and kept it")
 
 
 def redis_state_checks(around: Surroundings, seen: Observation) -> list[Check]:

@@ -1,0 +1,210 @@
+"""A lead that was acknowledged and is gone is found, whoever bears witness; what has no witness is not measured."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from analysis_leads import NOW, lead
+from leadbook import analysis
+from leadbook.checks import Verdict, catalogue, judge, not_applicable, not_measured
+from leadbook.leads.cache import LeadCache
+from leadbook.leads.erasures import ERASURES, Erasures
+from leadbook.leads.keys import collection_uuid
+
+
+def ledger(read, stored, failed=0, rejected=0):
+    return {"read": read, "stored": stored, "filled": 0, "duplicate": {"batch": 0, "redis": 0, "mongodb": 0},
+            "rejected": {"missing_job_title": rejected}, "failed": failed}  # fmt: skip
+
+
+BEGUN = {"04": "PIPE-E2E-001", "06": "BKP-DMP-001"}
+
+
+def evidence(told=None, **facts):
+    """Records of phases 04 and 06, which began before the leads of `lead` were made."""
+    at = (NOW - timedelta(hours=1)).isoformat()
+    checks = {phase: [replace(not_measured(check_id, ""), taken_at=at)] for phase, check_id in BEGUN.items()}
+    return analysis.Evidence(checks=checks, facts={"04": {"ledger": told} if told else {}, "06": facts})
+
+
+@pytest.fixture
+def places(ten, database, settings, clean_redis):
+    database[settings.staging_collection].drop()
+    database[settings.rejected_collection].drop()
+    return analysis.Places(leads=ten, staging=database[settings.staging_collection],
+                           rejects=database[settings.rejected_collection], redis=clean_redis)  # fmt: skip
+
+
+def judged(places, found=None):
+    return {check.id: check for check in analysis.loss_checks(found or analysis.Evidence(), places)}
+
+
+def staged(places, leads, outcome="stored"):
+    """Staged records that were ended so, each with its lead's `_id` and URL."""
+    places.staging.insert_many([
+        {"_id": one["_id"], "vendor": "brightdata", "payload": {"url": one["linkedin_url"]},
+         "pipeline": {"state": "done", "outcome": outcome, "ended_at": NOW - timedelta(days=1)}}
+        for one in leads
+    ])  # fmt: skip
+
+
+def remember(places, leads):
+    cache = LeadCache(places.redis, collection=collection_uuid(places.leads), ttl_s=600)
+    cache.remember([(one["_id"], one) for one in leads])
+
+
+# -------------------------------------------------------------------------------------------------- whoever witnesses
+
+
+@pytest.mark.trust(
+    way="Stored leads are deleted behind leadbook's back, then a few more are brought in", status=None,
+    says=("4 absent by staging and Redis", "_id"),
+    leaves="Whatever is left; FIN-LOSS-002 fails and names the records, so that their sources can be run again.",
+)  # fmt: skip
+def test_stored_leads_that_were_deleted_are_found_by_their_staged_records(places, trust):
+    everyone = list(places.leads.find())
+    staged(places, everyone)
+    assert judged(places)["FIN-LOSS-002"].verdict is Verdict.PASS
+    places.leads.delete_many({"_id": {"$in": [one["_id"] for one in everyone[:4]]}})
+    places.leads.insert_many([lead(f"new{n}") for n in range(10)])
+    staged(places, places.leads.find({"linkedin_url": {"$regex": "/new"}}))
+    check = judged(places, evidence(ledger(10, 10)))["FIN-LOSS-002"]
+    assert check.verdict is Verdict.FAIL and check.measured == 4
+    assert str(everyone[0]["_id"]) in check.evidence and everyone[0]["linkedin_url"] not in check.evidence
+    trust.check(None, check.evidence)
+
+
+def test_leads_from_files_are_found_by_their_keys_in_redis(places):
+    everyone = list(places.leads.find())
+    remember(places, everyone)
+    assert judged(places)["FIN-LOSS-002"].verdict is Verdict.PASS
+    places.leads.delete_many({"_id": {"$in": [one["_id"] for one in everyone[:3]]}})
+    places.leads.insert_many([lead(f"new{n}") for n in range(10)])
+    check = judged(places, evidence(ledger(10, 10)))["FIN-LOSS-002"]
+    assert check.verdict is Verdict.FAIL and check.measured == 3
+
+
+def test_keys_of_another_collection_are_no_witness(places):
+    cache = LeadCache(places.redis, collection="another one's", ttl_s=600)
+    cache.remember([(one["_id"], one) for one in places.leads.find()])
+    places.leads.delete_one({})
+    assert judged(places)["FIN-LOSS-002"].verdict is Verdict.NOT_MEASURED
+
+
+def test_older_leads_do_not_hide_what_this_run_lost(places):
+    old = NOW - timedelta(days=3)
+    places.leads.insert_many([lead(f"old{n}", created_at=old, updated_at=old) for n in range(50)])
+    check = judged(places, evidence(ledger(12, 12)))["FIN-LOSS-002"]
+    assert check.verdict is Verdict.FAIL and check.measured == 2 and "phase 04's ledger" in check.evidence
+
+
+def test_fewer_leads_than_the_backup_held_are_a_loss(places):
+    assert judged(places, evidence(backup_leads=10))["FIN-LOSS-002"].verdict is Verdict.PASS
+    places.leads.delete_one({})
+    check = judged(places, evidence(backup_leads=10))["FIN-LOSS-002"]
+    assert check.verdict is Verdict.FAIL and check.measured == 1
+
+
+def test_erased_persons_are_no_loss_and_others_still_are(places):
+    everyone = list(places.leads.find())
+    staged(places, everyone)
+    remember(places, everyone)
+    erased, lost = everyone[:2], everyone[2:3]
+    places.leads.delete_many({"_id": {"$in": [one["_id"] for one in (*erased, *lost)]}})
+    Erasures(places.leads.database[ERASURES], asking=True).add([one["linkedin_url"] for one in erased])
+    check = judged(places)["FIN-LOSS-002"]
+    assert check.measured == 1 and "2 erased on request" in check.evidence
+
+
+def test_a_lead_that_was_stored_again_is_no_loss(places):
+    (one,) = places.leads.find({}).limit(1)
+    staged(places, [one])
+    places.leads.delete_one({"_id": one["_id"]})
+    places.leads.insert_one(lead("again", linkedin_url=one["linkedin_url"]))
+    assert judged(places)["FIN-LOSS-002"].verdict is Verdict.PASS
+
+
+def test_a_staged_record_that_tells_no_url_is_named_by_its_id(places):
+    (one,) = places.leads.find({}).limit(1)
+    staged(places, [one])
+    places.staging.update_one({}, {"$unset": {"payload": 1}})
+    places.leads.delete_one({"_id": one["_id"]})
+    check = judged(places)["FIN-LOSS-002"]
+    assert check.measured == 1 and str(one["_id"]) in check.evidence
+
+
+def test_redis_away_is_said(places):
+    staged(places, places.leads.find())
+    away = analysis.Places(leads=places.leads, staging=places.staging, rejects=places.rejects, redis=None)
+    check = judged(away)["FIN-LOSS-002"]
+    assert check.verdict is Verdict.PASS and "Redis is away" in check.evidence
+
+
+def test_without_a_witness_no_loss_is_excluded(places):
+    assert {check.verdict for check in judged(places).values()} == {Verdict.NOT_MEASURED}
+
+
+# ------------------------------------------------------------------------------------------------ outcomes and rejects
+
+
+def test_the_ledger_is_held_against_what_is_stored(places):
+    places.rejects.insert_one({})
+    good = judged(places, evidence(ledger(11, 10, rejected=1)))
+    assert {check.verdict for check in good.values()} == {Verdict.PASS}
+    failed = judged(places, evidence(ledger(14, 10, failed=4)))["FIN-LOSS-001"]
+    assert failed.verdict is Verdict.FAIL and failed.measured == 4
+    unkept = judged(places, evidence(ledger(15, 10, rejected=5)))["FIN-LOSS-003"]
+    assert unkept.verdict is Verdict.FAIL and unkept.measured == 4
+
+
+@pytest.mark.parametrize("read", [20, 3])
+def test_an_unbalanced_ledger_is_a_loss_in_both_directions(places, read):
+    check = judged(places, evidence(ledger(read, 10)))["FIN-LOSS-001"]
+    assert check.verdict is Verdict.FAIL and check.measured == abs(read - 10)
+
+
+def test_staged_records_that_nobody_ended_have_no_outcome(places):
+    staged(places, places.leads.find())
+    assert judged(places)["FIN-LOSS-001"].verdict is Verdict.PASS
+    places.staging.insert_many([{"payload": {}}, {"payload": {}, "pipeline": {"state": "claimed"}},
+                                {"payload": {}, "pipeline": {"state": "done", "outcome": "failed"}}])  # fmt: skip
+    check = judged(places)["FIN-LOSS-001"]
+    assert check.verdict is Verdict.FAIL and check.measured == 3
+
+
+def test_rejected_staged_records_are_kept_by_name(places):
+    (one, two, three) = ({"_id": n, "linkedin_url": f"https://www.linkedin.com/in/r{n}"} for n in range(3))
+    staged(places, [one, two, three], "rejected:missing_job_title")
+    places.rejects.insert_many([{"staged_id": 0}, *({"source": "older"} for _ in range(50))])
+    places.leads.insert_one(lead("r1"))
+    check = judged(places)["FIN-LOSS-003"]
+    assert check.verdict is Verdict.FAIL and check.measured == 1, "one is kept, one became a lead, one is gone"
+
+
+# ----------------------------------------------------------------------------------------------------------- evidence
+
+
+def looked_at(settings, *phases):
+    """Every check of these phases, recorded, and none failed."""
+    known = [entry for entry in catalogue().values() if entry.phase in phases]
+    made = [not_applicable(entry.id, "here", settings=settings) for entry in known]
+    return {phase: [check for check in made if check.phase == phase] for phase in phases}
+
+
+def performance(checks, settings):
+    found = analysis.Evidence(checks=checks)
+    made = analysis.metric_checks(found, analysis.metrics_frame(found), settings)
+    return next(check for check in made if check.id == "FIN-PERF-001")
+
+
+@pytest.mark.parametrize("gone", ["03", "05", "08"])
+def test_performance_is_not_measured_where_a_phase_left_nothing(settings, gone):
+    whole = looked_at(settings, "03", "05", "08")
+    assert performance(whole, settings).verdict is Verdict.PASS
+    check = performance({**whole, gone: []}, settings)
+    assert check.verdict is Verdict.NOT_MEASURED and gone in check.evidence
+    lacking = performance({**whole, gone: whole[gone][1:]}, settings)
+    assert lacking.verdict is Verdict.NOT_MEASURED
+    failed = judge(next(c.id for c in catalogue().values() if c.phase == "08" and c.compare == "true"), False)
+    assert performance({**whole, gone: [failed]}, settings).verdict is Verdict.FAIL
