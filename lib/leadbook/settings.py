@@ -120,8 +120,9 @@ class Settings(BaseModel):
     )
     qualified_min_score: int = Field(75, ge=0, le=100, description="least quality score of a qualified lead")
     qualified_title_patterns: str = Field(
-        "marketing, marketer, growth, paid media, paid search, ppc, sem, performance, demand gen, acquisition, digital",
-        description="a qualified lead's job title contains one of these",
+        "marketing, marketer, growth, paid media, paid search, paid social, ppc, sem, performance, demand gen, "
+        "acquisition, digital",
+        description="titles of qualified leads: whole words; the last of several may go on (demand gen: Generation)",
     )
     enrichment: bool = Field(False, description="ask Hunter and Clearbit for missing fields")
     enrichment_budget_usd: float = Field(

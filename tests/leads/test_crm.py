@@ -4,15 +4,20 @@ import multiprocessing
 import signal
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from bson import ObjectId
 
 from leadbook.errors import ParameterError
+from leadbook.leads import pipeline
 from leadbook.leads.commands import crm_sync
 from leadbook.leads.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
+from leadbook.leads.erasures import ERASURES, Erasures
+from leadbook.leads.filler import Filler
 from leadbook.leads.sandbox import Sandbox
-from leadbook.leads.score import now_ms
+from leadbook.leads.score import Rules, now_ms
+from leadbook.leads.store import LeadStore
 from leads import crash_target
 
 
@@ -200,8 +205,8 @@ def test_a_lead_without_additional_data_bears_no_note_but_keeps_nobody_back(lead
     leads.update_one({"email": "p1@shop.example"}, {"$set": {"additional_data": None}})
     sandbox.contacts.refused = lambda email: email == "p1@shop.example"
     assert sync(leads, sandbox).as_dict() == {
-        "sent": 2, "created": 2, "updated": 0, "changed": 0, "failed": {"VALIDATION_ERROR": 1}, "calls": 1,
-        "stopped": "",
+        "sent": 2, "created": 2, "updated": 0, "changed": 0, "failed": {"VALIDATION_ERROR": 1}, "erased": 0,
+        "calls": 1, "stopped": "",
     }  # fmt: skip
 
 
@@ -211,3 +216,45 @@ def test_the_command_needs_crm_on_and_uses_the_sandbox_on_a_rehearsal(leads, set
     fill(leads, 5)
     said = crm_sync(settings.model_copy(update={"crm": True}), limit=3)
     assert said["sandbox"] and said["sent"] + sum(said["failed"].values()) == 3
+
+
+def test_a_lead_that_is_filled_after_it_was_sent_is_sent_again_once(leads, sandbox, settings):
+    fill(leads, 3)
+    assert sync(leads, sandbox).sent == 3
+    filler = Filler(LeadStore(leads), Rules.of(settings))
+    began_before_the_sync = now_ms() - timedelta(minutes=5)
+    sighting = {"linkedin_url": "https://www.linkedin.com/in/p1", "phone": "+4930123456"}
+    (filled,) = filler.fill([sighting], began_before_the_sync)
+    assert filled.added == ("phone",)
+    assert [sync(leads, sandbox).sent for _ in range(2)] == [1, 0]
+    assert sandbox.contacts.by_id["p1@shop.example"]["phone"] == "+4930123456" and len(sandbox.contacts.by_id) == 3
+
+
+def test_a_lead_that_anybody_changed_after_it_was_sent_is_sent_again_once(leads, sandbox):
+    fill(leads, 3)
+    sync(leads, sandbox)
+    later = now_ms() + timedelta(milliseconds=5)
+    leads.update_one({"email": "p1@shop.example"}, {"$set": {"job_title": "Head of Growth", "updated_at": later}})
+    time.sleep(0.01)
+    assert [sync(leads, sandbox).sent for _ in range(2)] == [1, 0]
+    assert sandbox.contacts.by_id["p1@shop.example"]["jobtitle"] == "Head of Growth"
+
+
+def test_a_lead_that_hubspot_gave_up_on_is_tried_again_once_it_was_filled(leads, sandbox, settings):
+    fill(leads, 1, additional_data={"crm_attempts": MAX_ATTEMPTS, "crm_error": "VALIDATION_ERROR"})
+    assert sync(leads, sandbox).sent == 0
+    sighting = {"linkedin_url": "https://www.linkedin.com/in/p0", "phone": "+4930123456"}
+    Filler(LeadStore(leads), Rules.of(settings)).fill([sighting], now_ms())
+    assert sync(leads, sandbox).sent == 1
+
+
+@pytest.mark.trust(
+    way="a lead is stored, or comes back with a backup, though its person asked for erasure; then the CRM is synced",
+    status=None, says=("'sent': 2", "'erased': 1"), leaves="the CRM never hears of that person",
+)  # fmt: skip
+def test_a_person_who_asked_for_erasure_is_never_sent(site, leads, sandbox, database, trust):
+    fill(leads, 3)
+    Erasures(database[ERASURES]).add(["https://www.linkedin.com/in/p1"])
+    there = replace(site, services=sandbox.services)
+    trust.check(None, str(pipeline.crm_of(there, sandbox.services.hubspot).sync().as_dict()))
+    assert set(sandbox.contacts.by_id) == {"p0@shop.example", "p2@shop.example"}

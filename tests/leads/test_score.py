@@ -2,6 +2,7 @@
 
 import pytest
 
+from leadbook.leads import people
 from leadbook.leads.score import Rules, now_ms, stamp
 from leadbook.settings import Settings
 
@@ -33,14 +34,43 @@ def test_weights_are_parameters():
     assert mine.max_points == 90
 
 
-@pytest.mark.parametrize(
-    ("title", "qualified"),
-    [("Performance Marketing Manager", True), ("PPC specialist", True), ("Head of Digital", True),
-     ("Marketers' guild", True),
-     ("Semiconductor engineer", False), ("Assembly lead", False), ("Accountant", False)],
-)  # fmt: skip
-def test_a_title_qualifies_by_whole_words(title, qualified):
+TITLES = {
+    "Performance Marketing Manager": True, "PPC specialist": True, "Head of Digital": True, "Marketers' guild": True,
+    "SEM/SEO Lead": True, "Demand Generation Director": True, "Director of Demand Generation": True,
+    "Head of Demand Gen": True, "Demand-Gen Lead": True, "DemandGen Manager": True, "VP, DEMAND GENERATION": True,
+    "Paid Social Manager": True, "Paid-Media Buyer": True, "Acquisitions Lead": True,
+    "Semiconductor engineer": False, "Seminar host": False, "Assembly lead": False, "Accountant": False,
+    "Supply and Demand Planner": False, "On Demand Engineer": False, "Oppct Analyst": False,
+    "Unpaid Media Intern": False, "Telemarketing Agent": False, "Digitalis Researcher": False, "Sémantique": False,
+    "": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("title", "qualified"), TITLES.items())
+def test_a_title_qualifies_by_whole_words_whose_last_may_go_on(title, qualified):
     assert rules().judged({**LEAD, "job_title": title, "email": "a@b.example"})["is_qualified"] is qualified
+
+
+def test_the_server_judges_titles_as_python_does(leads):
+    titles = [*TITLES, "МАРКЕТИНГ lead", "Телемаркетинг", "semé", None, 7]
+    mine = rules(qualified_title_patterns=Settings().qualified_title_patterns + ", маркетинг")
+    leads.insert_many([{**LEAD, "linkedin_url": f"u{number}", "job_title": title, "email": f"{number}@b.example",
+                        "data_quality_score": 80} for number, title in enumerate(titles)])  # fmt: skip
+    said = leads.aggregate([{"$set": {"said": mine.qualifying()}}, {"$sort": {"_id": 1}}])
+    here = [mine.qualifies({"job_title": title, "email": "a@b.example"}, 80) for title in titles]
+    assert [lead["said"] for lead in said] == here and sum(here) > 10
+
+
+@pytest.mark.parametrize("lacking", [{"email": None}, {"data_quality_score": 70}, {"job_title": "Recruiter"}])
+def test_the_server_asks_for_score_email_and_title(leads, lacking):
+    good = {**LEAD, "email": "a@b.example", "data_quality_score": 80}
+    leads.insert_many([good, {**good, "linkedin_url": "v", "email": "c@b.example", **lacking}])
+    found = leads.aggregate([{"$sort": {"_id": 1}}, {"$set": {"said": rules().qualifying()}}])
+    assert [lead["said"] for lead in found] == [True, False]
+
+
+def test_each_made_marketer_has_a_title_that_qualifies():
+    assert [title for title in people.TITLES if not rules().title.search(title)] == []
 
 
 def test_without_email_or_score_nobody_qualifies():

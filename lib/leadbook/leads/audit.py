@@ -199,11 +199,10 @@ def scores(leads: Leads, rules: Rules) -> Scores:
         {"$cond": [_has("email"), rules.email, 0]},
         {"$cond": [{"$and": [_has(name) for name in rules.company_fields]}, rules.company, 0]},
     ]}  # fmt: skip
-    may_qualify = {"$and": [_has("email"), {"$gte": ["$data_quality_score", rules.min_score]}]}
     right = {"$and": [
         {"$eq": ["$additional_data.quality_points", "$points"]},
         {"$eq": ["$data_quality_score", {"$min": [MAX_SCORE, "$points"]}]},
-        {"$or": [{"$eq": ["$is_qualified", False]}, may_qualify]},
+        {"$eq": ["$is_qualified", rules.qualifying()]},
     ]}  # fmt: skip
     rows = list(leads.aggregate([
         {"$set": {"points": points}},

@@ -332,7 +332,8 @@ class _Work:
             self.tools.cache.remember(seen)
         if gone:
             self.tools.cache.judged(stale=len(gone))
-            for candidate in self.insert(gone):
+            erased = self.tools.erasures.among(candidate.lead["linkedin_url"] for candidate in gone)
+            for candidate in self.insert(self.leave_out(gone, erased)):
                 self.fail(candidate)
 
     # ------------------------------------------------------------------------------------------------- end

@@ -1,8 +1,9 @@
 """CRM: qualified leads to HubSpot, 100 a call, each lead marked when HubSpot has taken it.
 
 The leads themselves remember what was sent (`crm_synced`, `crm_sync_date`), so that a run that broke off goes on
-where it was; an upsert by a unique property makes sending twice harmless. One bad contact never keeps back the others
-of its batch: it is refused on its own, with the reason in `additional_data.crm_error`.
+where it was; an upsert by a unique property makes sending twice harmless. A lead that was filled or changed since it
+was sent is sent again; a person who asked for erasure is not. One bad contact never keeps back the others of its batch:
+it is refused on its own, with the reason in `additional_data.crm_error`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pymongo.collection import Collection
 from leadbook.leads import guard, hubspot
 from leadbook.leads.answers import Answer, Meaning
 from leadbook.leads.calls import Caller
+from leadbook.leads.erasures import Erasures
 from leadbook.leads.score import now_ms
 from leadbook.leads.services import Service
 from leadbook.leads.turns import Pace
@@ -38,13 +40,15 @@ Document = dict[str, Any]
 class Synced:
     """What a synchronisation did, in leads. created and updated: as HubSpot says.  changed: taken, but changed here
     meanwhile, so that the next run sends them again.  failed: refused, by reason; tried by later runs, three times in
-    all.  stopped: why it ended early, with leads still waiting.  answers: calls by outcome."""
+    all.  erased: left out, because their persons asked for erasure.  stopped: why it ended early, with leads still
+    waiting.  answers: calls by outcome."""
 
     sent: int = 0
     created: int = 0
     updated: int = 0
     changed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    erased: int = 0
     stopped: str = ""
     answers: Counter[str] = field(default_factory=Counter)
 
@@ -52,24 +56,27 @@ class Synced:
         """JSON-ready."""
         return {
             "sent": self.sent, "created": self.created, "updated": self.updated, "changed": self.changed,
-            "failed": dict(self.failed), "calls": sum(self.answers.values()), "stopped": self.stopped,
+            "failed": dict(self.failed), "erased": self.erased, "calls": sum(self.answers.values()),
+            "stopped": self.stopped,
         }  # fmt: skip
 
 
 class Crm:
     """Sends qualified leads of one collection to HubSpot. batch: contacts a call.  id_property: `email` or
-    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked. Raises
-    ParameterError for a collection whose writes are not acknowledged: a lead would be sent and never marked."""
+    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked.
+    erasures: persons who are left out. Raises ParameterError for a collection whose writes are not acknowledged: a
+    lead would be sent and never marked."""
 
     def __init__(
         self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
-        pause_s: float = 1.0, locked_s: float = 2.0, timeout_s: float = 30.0,
+        pause_s: float = 1.0, locked_s: float = 2.0, timeout_s: float = 30.0, erasures: Erasures | None = None,
     ) -> None:  # fmt: skip
         guard.refuse_unacknowledged(leads)
         self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
         self._hubspot = Caller(
             service, hubspot.MEANINGS, gate=Pace(), pause_s=pause_s, locked_s=locked_s, timeout_s=timeout_s
         )
+        self._erasures = erasures
         self._refused_in_a_row = 0
 
     def waiting(self) -> int:
@@ -78,8 +85,9 @@ class Crm:
 
     @property
     def _wanted(self) -> Document:
+        changed = {"crm_sync_date": {"$type": "date"}, "$expr": {"$gt": ["$updated_at", "$crm_sync_date"]}}
         return {
-            "crm_synced": False, "is_qualified": True, "email": {"$gt": ""},
+            "$or": [{"crm_synced": False}, changed], "is_qualified": True, "email": {"$gt": ""},
             "additional_data.crm_attempts": {"$not": {"$gte": MAX_ATTEMPTS}},
         }  # fmt: skip
 
@@ -89,7 +97,8 @@ class Crm:
         result = Synced()
         try:
             for batch in self._batches(limit):
-                self._send(batch, result)
+                if kept := self._without_erased(batch, result):
+                    self._send(kept, result)
                 if result.stopped:
                     break
         finally:
@@ -103,6 +112,12 @@ class Crm:
         with self.leads.find(self._wanted, fields, sort=[("_id", 1)], limit=limit or 0, batch_size=self.batch) as found:
             while batch := list(islice(found, self.batch)):
                 yield batch
+
+    def _without_erased(self, batch: Sequence[Document], result: Synced) -> list[Document]:
+        asked = self._erasures.among(lead["linkedin_url"] for lead in batch) if self._erasures is not None else set()
+        kept = [lead for lead in batch if lead["linkedin_url"] not in asked]
+        result.erased += len(batch) - len(kept)
+        return kept
 
     def _send(self, batch: Sequence[Document], result: Synced) -> None:
         answer = hubspot.upsert(self._hubspot, batch, self.id_property)

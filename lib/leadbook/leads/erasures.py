@@ -20,20 +20,17 @@ ERASURES = "erasure_requests"
 
 
 class Erasures:
-    """Who must not be stored. asking: requests may come in while this object lives; without, an empty collection is
-    looked at once only. Raises pymongo's errors."""
+    """Who must not be stored, nor sent on. Asked anew for each batch: a request may come in at any time, from another
+    process too. Raises pymongo's errors."""
 
-    def __init__(self, collection: Collection[dict[str, object]], *, asking: bool) -> None:
+    def __init__(self, collection: Collection[dict[str, object]]) -> None:
         self.collection = collection
-        self._look: bool | None = True if asking else None
 
     def among(self, urls: Iterable[str]) -> set[str]:
         """Those of `urls` whose persons asked for erasure."""
-        if self._look is None:
-            self._look = self.collection.find_one({}, {"_id": 1}) is not None
-        if not self._look:
-            return set()
         by_hash = {_hash(url): url for url in urls}
+        if not by_hash:
+            return set()
         return {by_hash[str(found["_id"])] for found in self.collection.find({"_id": {"$in": list(by_hash)}})}
 
     def add(self, urls: Iterable[str]) -> None:

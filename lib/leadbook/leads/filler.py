@@ -59,7 +59,10 @@ class _Try:
             return None
         self.gave = adds
         guard = {"_id": lead["_id"], "updated_at": lead.get("updated_at"), **dict.fromkeys(self.fields)}
-        change = {"$set": {**adds, **note, **rules.judged({**lead, **adds}), "updated_at": at}}
+        resend = {"crm_synced": False} if adds else {}  # what the CRM has of this lead is not all of it any more
+        change: Document = {"$set": {**adds, **note, **resend, **rules.judged({**lead, **adds}), "updated_at": at}}
+        if adds:
+            change["$unset"] = {"additional_data.crm_attempts": ""}
         return UpdateOne(guard, change | ({"$addToSet": {"additional_data.flags": "email_conflict"}} if note else {}))
 
     @property

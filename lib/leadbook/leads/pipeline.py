@@ -181,7 +181,7 @@ def crm_of(site: Site, hubspot: Service) -> Crm:
     settings, made = site.settings, site.services.sandbox
     return Crm(
         site.tools().store.collection, hubspot, batch=settings.crm_batch_size, id_property=settings.crm_id_property,
-        pause_s=0.02 if made else 1.0, locked_s=0.02 if made else 2.0,
+        pause_s=0.02 if made else 1.0, locked_s=0.02 if made else 2.0, erasures=site.tools().erasures,
     )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from pymongo.collection import Collection
 
 from leadbook.leads.batch import Batch, process
 from leadbook.leads.enrich import ERASED
-from leadbook.leads.ledger import FAILED
+from leadbook.leads.ledger import FAILED, rejected
 from leadbook.leads.pipeline import PipelineResult
-from leadbook.leads.rejects import Reject, RejectedLeads
+from leadbook.leads.rejects import Reject, RejectedLeads, payload_text
 from leadbook.leads.score import now_ms
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor, problem_of, vendor_names
@@ -57,9 +57,9 @@ def replay(site: Site) -> PipelineResult:
     return result
 
 
-def _parts(rejected: Collection[dict[str, Any]], vendor: str, size: int) -> Iterator[list[dict[str, Any]]]:
+def _parts(rejects: Collection[dict[str, Any]], vendor: str, size: int) -> Iterator[list[dict[str, Any]]]:
     """Rejected records of one vendor, in the order of their `_id`s, each once even while some are deleted."""
-    with rejected.find({"vendor": vendor}, sort=[("_id", 1)], batch_size=size) as found:
+    with rejects.find({"vendor": vendor}, sort=[("_id", 1)], batch_size=size) as found:
         while part := list(islice(found, size)):
             yield part
 
@@ -81,3 +81,5 @@ def _renew(kept: RejectedLeads, part: Sequence[dict[str, Any]], outcomes: Sequen
     for outcome in {said for said in again.values() if said.startswith("rejected:")}:
         ids = [reject_id for reject_id, said in again.items() if said == outcome]
         kept.renew(ids, outcome.partition(":")[2], now_ms())
+        if outcome == rejected(ERASED):  # nothing of theirs stays
+            kept.collection.update_many({"_id": {"$in": ids}}, {"$set": {"payload": payload_text({"erased": True})}})

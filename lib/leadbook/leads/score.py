@@ -6,7 +6,7 @@ beside it in `additional_data.quality_points`: a valid lead cannot score below 8
 data from better.
 
 "Qualified" is not defined there either. Here: a score of at least `qualified_min_score`, an e-mail, and a job title
-holding one of `qualified_title_patterns` as whole words.
+holding one of `qualified_title_patterns` (see `title_pattern`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from leadbook.settings import Settings
 
-__all__ = ["MAX_SCORE", "REQUIRED", "Rules", "now_ms", "stamp"]
+__all__ = ["MAX_SCORE", "REQUIRED", "Rules", "now_ms", "stamp", "title_pattern"]
 
 REQUIRED = ("linkedin_url", "full_name", "job_title", "company_name")
 MAX_SCORE = 100
@@ -33,6 +33,19 @@ def now_ms() -> datetime:
     """Now in UTC, cut to MongoDB's milliseconds, so that what was sent equals what is read back."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def title_pattern(patterns: str) -> str:
+    """A regular expression, for Python and for the server, of the job titles that `patterns` (commas between) mean.
+
+    A pattern of one word is that whole word or its plural: `sem` is no part of "Semiconductor". Of several words the
+    last may go on, and spaces or hyphens stand between them or not: `demand gen` finds "Demand Generation Director",
+    "Demand-Gen Lead" and "DemandGen". Letters' case does not matter.
+    """
+    ways = []
+    for words in filter(None, (re.findall(r"[^\s-]+", part) for part in patterns.split(","))):
+        ways.append("[ -]*".join(map(re.escape, words)) + (r"\w*" if len(words) > 1 else "s?"))
+    return rf"(?<!\w)(?:{'|'.join(ways) or '(?!)'})(?!\w)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +62,11 @@ class Rules:
     @classmethod
     def of(cls, settings: Settings) -> Rules:
         """The rules that `settings` state."""
-        patterns = [
-            re.escape(part.strip().lower()) for part in settings.qualified_title_patterns.split(",") if part.strip()
-        ]
         fields = [name.strip() for name in settings.complete_company_fields.split(",") if name.strip()]
         return cls(
             required=settings.points_required_field, email=settings.points_email, company=settings.points_company,
             company_fields=tuple(fields), min_score=settings.qualified_min_score,
-            title=re.compile(rf"(?<!\w)(?:{'|'.join(patterns) or '(?!)'})s?(?!\w)", re.IGNORECASE),
+            title=re.compile(title_pattern(settings.qualified_title_patterns), re.IGNORECASE),
         )  # fmt: skip
 
     @property
@@ -75,9 +85,18 @@ class Rules:
 
     def qualifies(self, lead: Mapping[str, Any], score: int) -> bool:
         """Whether `lead` is worth the sales team's time. A syntactically invalid e-mail never got this far."""
-        return (
-            score >= self.min_score and bool(lead.get("email")) and bool(self.title.search(lead.get("job_title", "")))
-        )
+        title = lead.get("job_title")
+        said = isinstance(title, str) and bool(self.title.search(title))  # other writers store other types
+        return said and score >= self.min_score and bool(lead.get("email"))
+
+    def qualifying(self) -> dict[str, Any]:
+        """`qualifies` as an aggregation expression over a stored lead, for the server to judge by the same rule."""
+        title = {"$cond": [{"$eq": [{"$type": "$job_title"}, "string"]}, "$job_title", ""]}
+        words = f"(*UCP){self.title.pattern}"  # makes the server's \w Unicode's, as Python's is
+        return {"$and": [
+            {"$gte": ["$data_quality_score", self.min_score]}, {"$gt": ["$email", ""]},
+            {"$regexMatch": {"input": title, "regex": words, "options": "i"}},
+        ]}  # fmt: skip
 
     def judged(self, lead: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that follow from the others: score, points and qualification, as MongoDB paths."""

@@ -89,7 +89,7 @@ class Site:
             store=LeadStore(leads, own_ids=self.own_ids),
             cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s),
             rejects=RejectedLeads(database[settings.rejected_collection]),
-            erasures=Erasures(database[self.erasures], asking=self.services.enriches),
+            erasures=Erasures(database[self.erasures]),
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
             enricher=self._enricher(database),

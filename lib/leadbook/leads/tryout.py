@@ -172,7 +172,8 @@ def table(tried: Tryout) -> pd.DataFrame:
 def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> pd.DataFrame:
     rows = [("enrichment", said, count) for said, count in sorted(questions.items())]
     for name, one in goes.items():
-        taken = (("taken: new contact", one.created), ("taken: known contact", one.updated))
+        taken = [("taken: new contact", one.created), ("taken: known contact", one.updated)]
+        taken += [("left out: asked for erasure", one.erased)] if one.erased else []
         rows += [(name, said, count) for said, count in (*taken, *(
             (f"refused: {reason}", count) for reason, count in sorted(one.failed.items())))]  # fmt: skip
     return pd.DataFrame(rows or [("nobody", "enrichment and CRM are off", 0)], columns=list(COLUMNS))
