@@ -329,7 +329,9 @@ def tune(
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="directories of runs; the last one is judged")],
 ) -> None:
-    """Compare the benchmarks of runs. Exit 1 when the last is worse beyond noise; 2 for unlike environments.
+    """Compare the benchmarks of runs. Exit 1 when the last is worse beyond noise; 2 where they are not comparable.
+
+    Not comparable are unlike environments, and a host that was faster or slower by more than a fifth.
 
     Two runs are judged by noise seen elsewhere; with three or more earlier runs their own noise is measured.
     """

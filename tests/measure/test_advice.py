@@ -123,10 +123,29 @@ def test_differences_are_judged_against_noise():
     assert [row.verdict for row in compare.compare(run(SLOW), run(FAST)).rows] == ["better", "no difference shown"]
 
 
-def test_a_host_that_became_as_much_slower_itself_is_no_regression():
-    found = compare.compare(run(FAST, milliseconds=1.0), run(SLOW, milliseconds=1.9, canary=0.020))
-    assert found.drift == pytest.approx(2.0)
-    assert not found.regressions
+@pytest.mark.trust(
+    way="Two runs are compared whose host was 1.6 times slower in one of them",
+    status=2,
+    says=("not comparable", "the host was 1.6 times slower", "run again"),
+    leaves="Nothing; no figure is called better or worse.",
+)
+def test_runs_on_hosts_of_unlike_speed_are_not_comparable(trust):
+    quiet, busy = run(FAST, canary=0.010), run(SLOW, milliseconds=1.9, canary=0.016)
+    with pytest.raises(UsageError, match=r"1\.6 times faster"):
+        compare.compare(busy, quiet)
+    with pytest.raises(UsageError, match=r"than in run 2"):
+        compare.compare(quiet, busy, quiet)
+    with pytest.raises(UsageError) as raised:
+        compare.compare(quiet, busy)
+    trust.check(raised.value.exit_status, str(raised.value))
+
+
+def test_a_small_drift_of_the_host_explains_as_small_a_change():
+    slower = [rate / 1.6 for rate in FAST]
+    found = compare.compare(run(FAST, canary=0.010), run(slower, canary=0.0115))
+    assert found.drift == pytest.approx(1.15)
+    assert found.rows[0].verdict == "worse", "the host did not become that much slower"
+    assert len(compare.compare(run(FAST), {**run(SLOW), "canary_seconds": []}).regressions) == 1
 
 
 def test_two_runs_of_the_same_code_differ_by_more_than_their_own_intervals_say():

@@ -2,11 +2,13 @@
 
 import pytest
 
+from leadbook.checks import catalogue
 from leadbook.errors import ParameterError, RefusedError
 from leadbook.leads import sample
 from leadbook.measure import concerns, disclosure, finds, indexes, inserts, lookups, pools, profiler, references
 from leadbook.measure.benchmark_document import Benchmarks
-from leadbook.measure.trials import Bench
+from leadbook.measure.trials import AREAS, Bench
+from leadbook.report import style
 from leadbook.report.figures import benchmarks as figures
 from leadbook.schema import INDEXES, create_like, index_named
 
@@ -43,11 +45,14 @@ def all_taken(place, leads):
     measured = Benchmarks(settings=place.settings, disclosed=disclosed, **found)
     checks = [check for one in (*taken, caught) for check in one.checks]
     assert "Not measured" in measured.document(checks) and measured.facts()["environment"]
-    figures.throughput(inserts.bars(found["inserted"]), target=1)
-    figures.write_concerns(concerns.bars(found["concerns"]))
-    figures.percentiles(lookups.curves(found["lookups"]), "title")
-    figures.checkouts(pools.bars(found["pools"]), targets=pools.targets(place.settings))
-    figures.index_prices(indexes.bars(found["prices"]))
+    drawn = [
+        figures.throughput(inserts.bars(found["inserted"]), target=1),
+        figures.write_concerns(concerns.bars(found["concerns"])),
+        figures.percentiles(lookups.curves(found["lookups"]), "title"),
+        figures.checkouts(pools.bars(found["pools"]), targets=pools.targets(place.settings)),
+        figures.index_prices(indexes.bars(found["prices"])),
+    ]
+    assert all(style.png(figure) for figure in drawn)
     tables = (inserts.table, concerns.prices, lookups.table, finds.table, pools.table, indexes.table, references.table)
     for table, one in zip(tables, taken, strict=True):
         assert isinstance(table(one.found).columns, object)
@@ -80,7 +85,7 @@ def test_unapproved_benchmarks_read_and_write_nothing(unapproved, admin, clean_r
     assert written(admin, unapproved.settings.database, before) == []
     assert (list(leads.list_indexes()), clean_redis.dbsize()) == (indexed, 0)
     assert profiler.current(admin[unapproved.settings.database]) == profile
-    assert all(checks[one].verdict.value in ("pass", "fail") for one in READS)
+    assert all(checks[one].measured is not None or "host busy" in checks[one].evidence for one in READS)
     assert {checks[one].verdict.value for one in WRITES} == {"not measured"}
     assert all("approve='benchmarks on leadbook_test'" in checks[one].remedy for one in WRITES)
     trust.check(None, bench.sentence)
@@ -129,3 +134,9 @@ def test_approved_benchmarks_are_made(unapproved, admin):
     assert {
         check.verdict.value for check in bench.take("slow query", profiler.catch, profiler.checks, bench.filled).checks
     } == {"pass"}
+
+
+def test_every_check_of_the_benchmarks_is_answered_by_one_measurement():
+    measured = [one.id for one in catalogue().values() if one.phase == "03" and one.kind == "measured"]
+    areas = [prefix for prefixes in AREAS.values() for prefix in prefixes]
+    assert [one for one in measured if sum(one.startswith(area) for area in areas) != 1] == ["BCH-DOC-001"]

@@ -182,3 +182,21 @@ def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
     assert "AutoReconnect" in check.evidence
     (check,) = load_checks.issue_checks([Outcome(name="c", planned=1)], {"pool": OSError("gone")}, settings)
     assert check.verdict.value == "fail"
+
+
+def test_batches_of_1000_5000_and_10000_are_measured_each_and_the_matrix_is_not_measured_twice(loader):
+    loader.batch, settings = 500, loader.place.settings
+    ten = loader.insert(10_000, 10)
+    sizes = loader.sizes((ten,))
+    assert [load.outcome.sent for load in sizes] == [1_000, 5_000, 10_000] and sizes[2] is ten
+    rate, missing = load_checks.size_checks(sizes, {}, settings)
+    assert "1,000, 5,000, 10,000 records" in rate.evidence and missing.measured == 0
+    assert len(load_checks.insert_table([*sizes, ten])) == 3
+    short, _ = load_checks.size_checks(sizes[:2], {}, settings)
+    assert short.verdict.value == "not measured" and "10,000 records were not sent" in short.evidence
+
+
+def test_a_largest_load_below_the_task_books_is_not_measured(loader):
+    settings = loader.place.settings
+    (rate, *_) = load_checks.insert_checks((loader.insert(500, 10),), {}, settings)
+    assert rate.verdict.value == "not measured" and "load_records" in rate.remedy

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from leadbook import watch
+from leadbook.canary import Canary
 from leadbook.checks import Verdict, judge
 from leadbook.schema import create_like
 from leadbook.settings import Settings
@@ -218,3 +219,23 @@ def test_the_servers_log_tells_of_a_slow_query_without_its_values(database, admi
 def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
     state = read_redis_state(redis_client, since=datetime.now(UTC) + timedelta(seconds=5))
     assert state.slow == 0 and state.maxmemory > 0 and state.slow_limit_us is not None
+
+
+def looked(ms, *, right=True):
+    return tuple(Lookup(at=0.1, kind="mongodb", ms=ms, right=right) for _ in range(10))
+
+
+@pytest.mark.parametrize(
+    ("again", "songs", "verdict"),
+    [
+        (4.0, [0.01, 0.01, 0.01], "pass"),
+        (300.0, [0.01, 0.01, 0.01], "fail"),
+        (300.0, [0.01, 0.09, 0.01], "not measured"),
+    ],
+)
+def test_a_missed_time_is_judged_by_a_second_snapshot_and_the_canary(again, songs, verdict):
+    second = observation(lookups=looked(again))
+    seen = observation(lookups=looked(400.0, right=False), again=second, canary=Canary(seconds=songs))
+    checks = {check.id: check for check in watch.performance_checks(seen, SETTINGS, {})}
+    assert checks["MON-DUP-002"].verdict.value == verdict
+    assert checks["MON-DUP-003"].measured == 0, "a wrong answer of the first snapshot stays wrong"

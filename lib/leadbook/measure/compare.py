@@ -1,4 +1,7 @@
-"""Runs compared: refused where their environments differ, and judged against the noise between runs."""
+"""Runs compared: refused where environments or the speed of their hosts differ, judged against noise between runs.
+
+The host's speed is told by the canary of each run, constant work that touches no server.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from leadbook.canary import NOISY
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
@@ -22,6 +26,8 @@ IGNORED = ("profile",)
 RUN_TO_RUN = 1.5
 """Factor between runs that says nothing: the widest between medians or mean rates of six runs of the same code on the
 same quiet two-core host. Rounds and calls of one run share its moment: their intervals are too narrow for two runs."""
+SAME_HOST = 1 + NOISY
+"""Factor between the canaries of two runs within which the host counts as the same: what it may vary within one run."""
 ENOUGH = 3
 """Earlier runs from which the noise between runs is measured instead."""
 
@@ -86,7 +92,8 @@ COLUMNS = {
 def compare(*runs: Mapping[str, Any]) -> Comparison:
     """Compare the facts that phase 03 left in the last of `runs` with those of the earlier ones.
 
-    Raises UsageError where a run holds no benchmarks, and where the environments are unlike, naming what differs.
+    Raises UsageError where a run holds no benchmarks, where the environments are unlike, naming what differs, and where
+    the host was faster or slower by more than SAME_HOST, naming the factor: nobody can tell then what the change is of.
     """
     if len(runs) < 2:
         raise UsageError("a comparison takes two runs or more")
@@ -98,6 +105,8 @@ def compare(*runs: Mapping[str, Any]) -> Comparison:
         differing = unlike(facts["environment"], last["environment"])
         if differing:
             raise UsageError("the environments are unlike, so a comparison would say nothing: " + "; ".join(differing))
+    for number, facts in enumerate(earlier, 1):
+        _refuse_unlike_hosts(f"run {number}" if len(earlier) > 1 else "the earlier run", _drift([facts], last))
     drift = _drift(earlier, last)
     figures = [_figures(facts) for facts in runs]
     rows = [
@@ -137,6 +146,16 @@ def _drift(earlier: Sequence[Mapping[str, Any]], last: Mapping[str, Any]) -> flo
     before = [second for facts in earlier for second in facts.get("canary_seconds") or ()]
     after = last.get("canary_seconds")
     return statistics.mean(after) / statistics.mean(before) if before and after else None
+
+
+def _refuse_unlike_hosts(which: str, drift: float | None) -> None:
+    if drift is None or 1 / SAME_HOST <= drift <= SAME_HOST:
+        return
+    factor, word = (drift, "slower") if drift > 1 else (1 / drift, "faster")
+    raise UsageError(
+        f"not comparable: the host was {factor:.1f} times {word} than in {which}, by constant work that touches no "
+        f"server (limit {SAME_HOST:g}); run again when the host is as quiet as it was"
+    )
 
 
 def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Figure]:

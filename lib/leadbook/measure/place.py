@@ -26,8 +26,6 @@ __all__ = ["PREFIX", "Place", "insert_all"]
 PREFIX = SCRATCH_PREFIX
 SETTLE_MS = 2_000
 BATCH = 1_000
-ANSWER_S = 3.0
-"""How long MongoDB has to answer a ping before it counts as away, s."""
 UNREPLICATED = "local"
 Document = dict[str, Any]
 Leads = Collection[Document]
@@ -102,8 +100,8 @@ class Place:
             self.session.end()
 
     def insist_on_mongodb(self) -> None:
-        """Raise UnreachableError, within ANSWER_S, where MongoDB is away: nothing more can be measured then."""
-        with pymongo.timeout(ANSWER_S):
+        """Raise UnreachableError, within undo.ANSWER_S, where MongoDB is away: nothing more can be measured then."""
+        with pymongo.timeout(undo.ANSWER_S):
             connect.ping_mongodb(self.mongodb)
 
     def lost_redis(self) -> bool:

@@ -51,7 +51,8 @@ def attempt(place: Place, problems: Problems, name: str, call: Callable[[], T]) 
     try:
         found = call()
     except RefusedError as error:
-        problems[name] = str(error)
+        approved = place.settings.approves(place.action)
+        problems[name] = str(error) if approved else f"not approved for database {place.settings.database}"
         return None
     except ERRORS as error:
         place.insist_on_mongodb()

@@ -91,6 +91,12 @@ def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     axes.tick_params(axis=which, which="minor", labelsize=8, colors=MUTED, length=2)
 
 
+def nothing(figure: Figure) -> Figure:
+    """The figure of something that could not be measured."""
+    figure.text(0.5, 0.5, "not measured", ha="center", va="center", fontsize=14, color=MUTED)
+    return figure
+
+
 def target_line(axes: Axes, value: float, label: str, *, vertical: bool = False) -> None:
     """A dashed line at `value` (in the axis' unit) with its `label` beside it."""
     if vertical:

@@ -36,6 +36,8 @@ STALE_SECONDS = 3_600
 """Age from which a session of another machine counts as dead; one of this machine is dead when its process is."""
 PATIENCE_S = 5.0
 """Longest that cleaning up waits for a server, s."""
+ANSWER_S = 3.0
+"""How long MongoDB has to answer a ping before it counts as away, after something went wrong, s."""
 Document = dict[str, Any]
 Client = MongoClient[Document]
 

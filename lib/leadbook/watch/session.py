@@ -44,8 +44,6 @@ from leadbook.watch.workload import Batch, Documents, Lookup, Prober, Writer
 __all__ = ["Observation", "observe", "sample_documents"]
 
 INTERVAL_S = 0.5
-ANSWER_S = 3.0
-"""How long MongoDB has to answer a ping before it counts as away, s."""
 FIRST_SAMPLE = 5_000_000
 """Far from the samples that other phases store."""
 DOCUMENTS_PER_S = 2_500
@@ -154,8 +152,8 @@ def _observe(
 
 
 def _insist(client: MongoClient[dict[str, Any]]) -> None:
-    """Raise UnreachableError, within ANSWER_S, unless MongoDB answers."""
-    with pymongo.timeout(ANSWER_S):
+    """Raise UnreachableError, within undo.ANSWER_S, unless MongoDB answers."""
+    with pymongo.timeout(undo.ANSWER_S):
         connect.ping_mongodb(client)
 
 

@@ -18,6 +18,8 @@ Curve = Sequence[tuple[float, float]]
 def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
     """Documents/s by batch size, ordered beside unordered. bars: batch, ordered, mean, low, high (documents/s)."""
     figure, axes = style.figure("Insert rate by batch size", "documents a batch", "documents/s")
+    if bars.empty:
+        return style.nothing(figure)
     batches = sorted(bars["batch"].unique())
     for number, (ordered, part) in enumerate(bars.sort_values("batch").groupby("ordered")):
         places = [batches.index(batch) + 0.38 * (number - 0.5) for batch in part["batch"]]
@@ -37,6 +39,8 @@ def write_concerns(bars: pd.DataFrame) -> Figure:
     """Documents/s of each write concern until readable. bars: name, mean, low, high, acknowledged."""
     figure, axes = style.figure("The price of a write concern", "documents/s until readable", "",
                                 size=(8.0, 0.5 * len(bars) + 1.6))  # fmt: skip
+    if bars.empty:
+        return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     colours = [style.PALETTE[0] if known else style.PALETTE[1] for known in bars["acknowledged"]]
@@ -52,6 +56,8 @@ def write_concerns(bars: pd.DataFrame) -> Figure:
 def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None = None) -> Figure:
     """Latency by percentile, both axes stretched so that the tail shows. curves: name -> (percentile, ms)."""
     figure, axes = style.figure(title, "percentile", "ms (log scale)")
+    if not any(curves.values()):
+        return style.nothing(figure)
     for number, (name, curve) in enumerate(curves.items()):
         if curve:
             places = [_stretched(percentile) for percentile, _ in curve]
@@ -76,6 +82,8 @@ def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
     figure, axes = style.figure(
         "Waiting for a connection", "driver and threads at once", "ms (log scale)", size=(9.0, 4.8)
     )
+    if bars.empty:
+        return style.nothing(figure)
     groups = list(dict.fromkeys(zip(bars["service"], bars["threads"], strict=True)))
     for number, state in enumerate(("cold", "warm", "saturated")):
         part = bars[bars["state"] == state]
@@ -102,6 +110,8 @@ def index_prices(bars: pd.DataFrame) -> Figure:
     """Extra insert time of each index. bars: name, middle, low, high (microseconds a document), shown (not noise)."""
     label = "microseconds more a document than without (grey: no cost shown)"
     figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
+    if bars.empty:
+        return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]

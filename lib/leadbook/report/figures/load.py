@@ -17,7 +17,7 @@ def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
     """Documents/s of each closed-loop load. loads: documents, writers, documents_per_s."""
     figure, axes = style.figure("Capacity: writers that never wait", "documents, writers", "documents/s")
     if loads.empty:
-        return _nothing(figure)
+        return style.nothing(figure)
     labels = [f"{row.documents:,}\n{row.writers} writers" for row in loads.itertuples()]
     colours = {count: style.PALETTE[number] for number, count in enumerate(sorted(loads["writers"].unique()))}
     axes.bar(
@@ -33,7 +33,7 @@ def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -
     """Latency from the intended start against the rate. steps: rate, median_ms, worst_ms, service_ms, kept_up."""
     figure, axes = style.figure("Latency against rate", "documents/s offered", "ms a batch (log scale)")
     if steps.empty:
-        return _nothing(figure)
+        return style.nothing(figure)
     ordered = steps.sort_values("rate")
     for column, label, colour, dash in (
         ("worst_ms", "slowest, from the intended start", style.PALETTE[1], "-"),
@@ -73,7 +73,7 @@ def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure
     figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=style.PAPER, layout="constrained")
     FigureCanvasAgg(figure)
     if not work:
-        return _nothing(figure)
+        return style.nothing(figure)
     rates, slowest, server = figure.subplots(3, 1, sharex=True)
     for number, (name, frame) in enumerate(work.items()):
         colour = style.PALETTE[number % len(style.PALETTE)]
@@ -121,7 +121,7 @@ def effects(trials: pd.DataFrame) -> Figure:
         size=(8.0, 0.6 * max(len(trials), 1) + 1.6),
     )
     if trials.empty:
-        return _nothing(figure)
+        return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     for place, row in enumerate(trials.itertuples()):
@@ -132,9 +132,4 @@ def effects(trials: pd.DataFrame) -> Figure:
     axes.axvline(0, color=style.INK, linewidth=1)
     axes.set_xscale("symlog", linthresh=100)
     axes.invert_yaxis()
-    return figure
-
-
-def _nothing(figure: Figure) -> Figure:
-    figure.text(0.5, 0.5, "not measured", ha="center", va="center", fontsize=14, color=style.MUTED)
     return figure

@@ -1,0 +1,138 @@
+"""Servers that die while 03 and 05 measure: Redis only saves work, MongoDB is the subject."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from leadbook import connect, servers
+from leadbook.checks import Verdict
+from leadbook.errors import UnreachableError
+from leadbook.measure import load_checks, lookups, pools, references
+from leadbook.measure.load import Loader
+from leadbook.measure.place import Place
+from leadbook.measure.trials import Bench
+
+
+@pytest.fixture
+def mortal(own_servers, settings, monkeypatch):
+    """A place on servers that the test may kill; few calls."""
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (100, 1))
+    monkeypatch.setattr(pools, "MONGODB_THREADS", (10,))
+    monkeypatch.setattr(pools, "REDIS_THREADS", (10,))
+    state = own_servers()
+    endpoints = servers.resolve(settings, folder=state.folder)
+    small = settings.model_copy(
+        update={"bench_rounds": 2, "bench_documents": 100, "batch_size": 50, "load_processes": 2,
+                "duplicate_checks": 10_000, "server_selection_timeout_ms": 4_000}
+    )  # fmt: skip
+    redis = connect.redis(endpoints.redis_url, small)
+    with connect.mongodb(endpoints.mongodb_uri, small) as mongo, connect.mongodb(endpoints.admin_uri, small) as admin:
+        place = Place(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=small)
+        yield state, place
+        place.close()
+
+
+def killed_after(seconds, pid):
+    """A running timer that kills the process."""
+    timer = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    return timer
+
+
+def unmeasured(taken):
+    return {check.id for check in taken.checks if check.verdict is Verdict.NOT_MEASURED}
+
+
+@pytest.mark.trust(
+    way="Redis is killed (SIGKILL) while 03 measures duplicate checks",
+    status=None,
+    says=("Redis at 127.0.0.1:", "connection refused"),
+    leaves="Nothing: MongoDB is measured without it, and each check of Redis says why it is not.",
+)
+def test_benchmarks_go_on_without_a_redis_that_died(mortal, trust):
+    state, place = mortal
+    bench = Bench(place=place, filled=place.keep("leads", 300))
+    killer = killed_after(0.1, state.redis.pid)
+    taken = bench.take("look-ups", lookups.measure, lookups.checks, bench.filled)
+    killer.join()
+    told = {check.id: check for check in taken.checks}
+    assert {"BCH-RDS-001", "BCH-RDS-002", "BCH-RDS-003", "BCH-RDS-004"} <= unmeasured(taken)
+    assert told["BCH-DUP-001"].measured > 0 and told["BCH-DUP-005"].measured == 100
+    trust.check(None, told["BCH-RDS-001"].evidence)
+    connections = bench.take("connections", pools.measure, pools.checks, bench.filled)
+    assert {"BCH-POOL-004", "BCH-POOL-005"} <= unmeasured(connections)
+    compared = bench.take("references", references.measure, references.checks)
+    assert unmeasured(compared) == {"BCH-REF-002"}, "what could not be measured does not pass as not applicable"
+
+
+@pytest.mark.trust(
+    way="Redis is killed (SIGKILL) in the middle of the load test",
+    status=None,
+    says=("Redis does not answer",),
+    leaves="Nothing: the load is made again without it, and the checks of Redis are not measured.",
+)
+def test_a_load_test_goes_on_without_a_redis_that_died(mortal, trust):
+    state, place = mortal
+    loader = Loader.of(place)
+    try:
+        warm = loader.take("sources", loader.sources, load_checks.source_checks)
+        assert warm.found.redis
+        killer = killed_after(4.0, state.redis.pid)
+        mixed = loader.take("everything", loader.mixed, load_checks.mixed_checks)
+        killer.join()
+        place.lost_redis()
+        without = loader.take("sources", loader.sources, load_checks.source_checks)
+    finally:
+        loader.close()
+    told = {check.id: check for check in mixed.checks}
+    assert told["LOAD-DUP-001"].verdict is Verdict.NOT_MEASURED
+    assert told["LOAD-DUP-003"].measured == 100 and told["LOAD-MIX-002"].measured == 0
+    assert "duplicate check by MongoDB" in mixed.found.outcomes
+    assert not without.found.redis and without.found.stored == without.found.expected
+    assert not loader.problems
+    assert "Redis was away" in without.checks[0].evidence
+    trust.check(None, told["LOAD-DUP-001"].evidence)
+
+
+def ended_by(state, call, *, after):
+    """The one line in which `call` ended after MongoDB was killed, and how long it took."""
+    started, killer = time.monotonic(), killed_after(after, state.members[0].pid)
+    with pytest.raises(UnreachableError) as raised:
+        call()
+    killer.join()
+    return str(raised.value), time.monotonic() - started - after
+
+
+@pytest.mark.trust(
+    way="MongoDB is killed (SIGKILL) in the middle of the load test",
+    status=None,
+    says=("MongoDB at 127.0.0.1:", "connection refused; is the server running"),
+    leaves="Scratch collections, which the next run drops.",
+)
+def test_a_load_test_without_mongodb_ends_in_one_line_and_soon(mortal, trust):
+    state, place = mortal
+    loader = Loader.of(place)
+    try:
+        loader.insert(100, 2)
+        line, took = ended_by(state, lambda: loader.attempt("matrix", loader.insert, 500_000, 4), after=1.5)
+    finally:
+        loader.close()
+        place.close()
+    assert took < 20, "one server selection of 4 s and a ping of 3 s, on a busy host"
+    trust.check(None, line)
+
+
+def test_benchmarks_without_mongodb_end_in_one_line_and_soon(mortal):
+    state, place = mortal
+    bench = Bench(place=place, filled=place.keep("leads", 300))
+    line, took = ended_by(
+        state, lambda: [bench.take("look-ups", lookups.measure, lookups.checks, bench.filled) for _ in range(99)],
+        after=0.3,
+    )  # fmt: skip
+    started = time.monotonic()
+    place.close()
+    assert took < 20 and time.monotonic() - started < 1, "nobody waits for a server that is known to be away"
+    assert "is the server running" in line
