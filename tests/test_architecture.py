@@ -8,11 +8,12 @@ import pytest
 from leadbook.settings import PROJECT
 
 LIB = PROJECT / "lib" / "leadbook"
-ROOMS = ["errors", "settings", "checks", "connect", "servers", "schema", "provision", "leads", "measure", "drills",
-         "watch", "analysis", "report", "phase", "traceability", "runner", "cli"]  # fmt: skip
+ROOMS = ["errors", "settings", "sealed", "checks", "connect", "servers", "schema", "provision", "leads", "measure",
+         "drills", "watch", "analysis", "report", "phase", "traceability", "runner", "cli"]  # fmt: skip
 LAYER = {
-    "errors": 0, "settings": 1, "checks": 1, "prose": 1, "ticker": 1, "connect": 2, "servers": 2, "schema": 3,
-    "provision": 3, "leads": 3, "measure": 3, "drills": 3, "watch": 3, "analysis": 3, "report": 3, "traceability": 3,
+    "errors": 0, "sealed": 1, "settings": 1, "checks": 1, "prose": 1, "ticker": 1, "connect": 2, "servers": 2,
+    "schema": 3, "provision": 3, "leads": 3, "measure": 3, "drills": 3, "watch": 3, "analysis": 3, "report": 3,
+    "traceability": 3,
     "phase": 4, "runner": 4, "cli": 5,
 }  # fmt: skip
 SAME_LAYER = {
