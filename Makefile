@@ -19,7 +19,7 @@ $(READY): requirements.txt requirements-dask.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $(READY)
 
-run: $(READY)  # the whole chain on the profile (PROFILE=rehearsal); exit 0 GO, 1 NO-GO, 2 broken
+run: $(READY)  # the whole chain (PROFILE=rehearsal); make exits 0 for GO, else 2: .venv/bin/leadbook run tells 1 NO-GO from 2 broken
 	$(BIN)/leadbook run --profile $(PROFILE)
 
 lint: $(READY)  # ruff over sources and notebooks, mypy over the library
