@@ -95,6 +95,7 @@ class Phase:
         )
         self.redis: Redis | None = None
         self.redis_problem = ""
+        self._namespace: Mapping[str, Any] = {}
 
     # ------------------------------------------------------------------------------------------------ opening
 
@@ -106,7 +107,8 @@ class Phase:
         `redis` is None and `redis_problem` says why).
         """
         _refuse_unknown(namespace)
-        settings = Settings.for_notebook(namespace, set(namespace) & set(Settings.model_fields))
+        declared = sorted(set(namespace) & set(Settings.model_fields))
+        settings = Settings.for_notebook(namespace, declared)
         redactor = Redactor.from_environment(settings)
         _scrub_kernel_output(redactor)
         endpoints = servers.resolve(settings)
@@ -126,8 +128,10 @@ class Phase:
                 "phase": number, "title": TITLES[number], "profile": settings.profile, "servers": endpoints.source,
                 "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
                 "versions": {name: version(name) for name in PACKAGES},
+                "parameters": {key: namespace[key] for key in declared},
             },
         )  # fmt: skip
+        phase._namespace = namespace
         phase._introduce()
         return phase
 
@@ -237,7 +241,13 @@ class Phase:
         self.say(f"*{caption}*")
 
     def close(self) -> None:
-        """State the verdict. Outside `leadbook run` a blocking check raises Blocked, so that no exit code lies."""
+        """State the verdict. Outside `leadbook run` a blocking check raises Blocked, so that no exit code lies.
+
+        Raises ParameterError where a parameter is no longer what the phase was opened with.
+        """
+        for key, value in self._record["opened"]["parameters"].items():
+            if self.redactor.tree(self._namespace.get(key)) != value:
+                raise ParameterError(key, "was changed after the phase was opened", "run the notebook from its top")
         checks = [Check.from_dict(check) for check in self._record["checks"].values()]
         found, counts = blockers(checks), tally(checks)
         verdict = Verdict.FAIL.value if found or not checks else Verdict.PASS.value

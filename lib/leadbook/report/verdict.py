@@ -24,7 +24,7 @@ class Decision:
 def decide(run: RunRecord) -> Decision:
     """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO."""
     broken = [phase for phase in run.phases if phase.status is Status.BROKEN]
-    if broken or run.interrupted:
+    if broken or run.interrupted or run.broken:
         return _broken(run, broken)
     missing = [phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     if missing:
@@ -46,6 +46,9 @@ def decide(run: RunRecord) -> Decision:
 def _broken(run: RunRecord, broken: list[PhaseRecord]) -> Decision:
     later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     tail = f" Not run: {', '.join(later)}." if later else ""
+    if run.broken:
+        return Decision(verdict="BROKEN", exit_status=2, reason=f"{run.broken}{tail}",
+                        steps=("Find the cause and end it, then run the whole chain again.",))  # fmt: skip
     if not broken:
         return Decision(verdict="BROKEN", exit_status=2, reason=f"The run was interrupted by {run.interrupted}.{tail}",
                         steps=("Run it again.",))  # fmt: skip

@@ -5,23 +5,26 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from leadbook import sealed
 from leadbook.errors import UsageError
 from leadbook.settings import PROJECT
 
 __all__ = ["keep"]
 
 LIMIT_BYTES = 6_000_000
-LEFT_OUT = {"run.log", ".ballast"}
+LEFT_OUT = {"run.log"}
 
 
 def keep(run: Path, target: Path) -> None:
-    """Replace `target` by a copy of the run's directory; folder names of this machine become relative.
+    """Replace `target` by a copy of the run's directory, sealed anew; folder names of this machine become relative.
 
-    Raises UsageError when `target` holds something that is not a kept run, or the copy would be over 6 MB.
+    Raises InputFileError when the run has not ended or a file of it changed since, UsageError when `target` holds
+    something that is not a kept run or the copy would be over 6 MB.
     """
+    summary = sealed.verify(run)
     if target.exists() and not (target / "manifest.json").exists():
         raise UsageError(f"{target}: is not a kept run, so it is not replaced; name another folder")
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name not in LEFT_OUT]
+    files = [path for path in sealed.files(run) if path.name not in LEFT_OUT]
     size = sum(path.stat().st_size for path in files)
     if size > LIMIT_BYTES:
         raise UsageError(f"{run}: {size / 1e6:.1f} MB are too many for a sample ({LIMIT_BYTES / 1e6:.0f} MB)")
@@ -33,3 +36,4 @@ def keep(run: Path, target: Path) -> None:
         for folder, name in ((run, "."), (PROJECT, ".")):
             content = content.replace(str(folder).encode(), name.encode())
         copy.write_bytes(content)
+    sealed.seal(target, summary)
