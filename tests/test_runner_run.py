@@ -66,12 +66,17 @@ def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_no
     assert verdicts["T-02-009"] == "fail" and verdicts["T-02-001"] == "not measured" and verdicts["T-03-001"] == "pass"
 
 
-def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder):
+@pytest.mark.trust(
+    way="The kernel of a phase dies (out of memory, for one)", status=2,
+    says=("Phase 02, Title 02, broke: cell 6 of 7", "killed by SIGKILL", "Not run: 03"),
+    leaves="a report that says BROKEN, names the cell, and shows the notebook as far as it got",
+)  # fmt: skip
+def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder, trust):
     make(folder / "nb", "02", PASSES, "import os; os.kill(os.getpid(), 9)", CLOSE)
     found = go(folder)
     assert (found.verdict, found.exit_status) == ("BROKEN", 2)
     assert "Phase 02, Title 02, broke: cell 6 of 7 (`import os; os.kill(os.getpid(), 9)`)" in found.reason
-    assert "Not run: 03" in found.reason
+    trust.check(found.exit_status, found.reason)
     index, page = found.index.read_text(), (found.directory / "02_phase.html").read_text()
     assert "BROKEN" in index and "killed by SIGKILL" in index
     assert "Stopped at cell 6 of 7" in page and 'id="stopped"' in page
@@ -193,13 +198,17 @@ def alive(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.trust(
+    way="The run is interrupted (Ctrl-C, a CI job that is cancelled)", status=2,
+    says=("interrupted by SIG", "servers stopped"), leaves="a report that says BROKEN; no process",
+)  # fmt: skip
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number):
+def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number, trust):
     process = start(folder)
     process.send_signal(number)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert f"interrupted by {number.name}" in said and "servers stopped" in said
+    trust.check(process.returncode, said)
+    assert f"interrupted by {number.name}" in said
     assert not alive(folder)
     (index,) = folder.glob("out/2*/index.html")
     assert f"interrupted by {number.name}" in index.read_text()

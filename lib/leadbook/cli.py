@@ -72,6 +72,7 @@ def run(
     reports/latest-partial and never says GO.
     """
     from leadbook import runner
+    from leadbook.report.index import target_text
 
     values = _values(profile, override, members=members)
     with _RehearsalServers(Settings.from_mapping(values)) as rehearsal:
@@ -79,7 +80,8 @@ def run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
         )  # fmt: skip
-    out.print(f"[bold]{result.verdict}[/bold]: {result.reason}", highlight=False, soft_wrap=True)
+    out.print(f"{result.verdict}: {result.reason}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"target: {target_text(result.record)}", highlight=False, markup=False, soft_wrap=True)
     if result.index is not None:
         out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
     if keep_as is not None and result.exit_status == 0:

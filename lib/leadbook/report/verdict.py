@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadbook.checks import Check, Verdict, blockers, tally
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
@@ -22,7 +22,18 @@ class Decision:
 
 
 def decide(run: RunRecord) -> Decision:
-    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO."""
+    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO.
+
+    Records that are not of this run are named in the reason.
+    """
+    found = _decided(run)
+    others = "; ".join(f"phase {phase.phase} of {time}" for phase, time in run.of_other_times)
+    if not others:
+        return found
+    return replace(found, reason=f"{found.reason} Records of other times were used: {others}.")
+
+
+def _decided(run: RunRecord) -> Decision:
     broken = [phase for phase in run.phases if phase.status is Status.BROKEN]
     if broken or run.interrupted or run.broken:
         return _broken(run, broken)
