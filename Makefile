@@ -31,7 +31,7 @@ pins:  # resolve requirements*.in anew, keeping what fits (MOVE=--upgrade moves 
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dask.in -o requirements-dask.txt
 
-run: $(READY)  # the whole chain on the profile (PROFILE=rehearsal); exit 0 GO, 1 NO-GO, 2 broken
+run: $(READY)  # the whole chain (PROFILE=rehearsal); make exits 0 for GO, else 2: .venv/bin/leadbook run tells 1 NO-GO from 2 broken
 	$(BIN)/leadbook run --profile $(PROFILE)
 
 lint: $(READY)  # ruff over sources and notebooks, mypy over the library

@@ -8,14 +8,24 @@ from typing import Any
 
 from IPython.display import display
 
+from leadbook.checks import BLOCKING, Check, Definition, tally
+
+
+def definition(check_id: str) -> Definition:
+    """The catalogue's entry of a test check `T-NN-…`."""
+    return Definition(
+        id=check_id, title="rate of inserts", phase=check_id[2:4], steps=("1.1.1.1",), compare=">=", target=10,
+        unit="documents/s", remedy="insert faster",
+    )  # fmt: skip
+
 
 class Book:
     """Writes the same scraps and record file as `leadbook.phase.Phase`."""
 
-    def __init__(self, run_dir: str, phase: str) -> None:
+    def __init__(self, run_dir: str, phase: str, **opened: Any) -> None:
         self.phase, self.path = phase, Path(run_dir) / "records" / f"{phase}.json"
         self.record: dict[str, Any] = {"phase": phase, "checks": [], "facts": {}, "documents": [], "closed": None}
-        self._put("opened", {"phase": phase, "title": f"Title {phase}", "profile": "rehearsal"})
+        self._put("opened", {"phase": phase, "title": f"Title {phase}", **opened})
 
     def _put(self, part: str, data: Any) -> None:
         self.record[part] = data
@@ -26,11 +36,13 @@ class Book:
         display({"application/scrapbook.scrap.json+json": payload}, raw=True)  # as scrapbook.glue, without its import
         self.path.write_text(json.dumps(self.record))
 
-    def check(self, check_id: str, verdict: str, measured: Any = None) -> None:
+    def check(self, check_id: str, verdict: str, measured: Any = None, **changes: Any) -> None:
+        entry = definition(check_id)
         data = {
-            "id": check_id, "title": "rate of inserts", "phase": self.phase, "steps": ["1.1.1.1"], "verdict": verdict,
-            "target": ">= 10 documents/s", "measured": measured, "unit": "documents/s", "evidence": "counted",
-            "remedy": "insert faster", "source": "", "kind": "measured", "taken_at": "2026-01-01T00:00:00+00:00",
+            "id": check_id, "title": entry.title, "phase": self.phase, "steps": list(entry.steps), "verdict": verdict,
+            "target": ">= 10 documents/s", "measured": measured, "unit": entry.unit, "evidence": "counted",
+            "remedy": entry.remedy, "source": "", "kind": "measured", "taken_at": "2026-01-01T00:00:00+00:00",
+            **changes,
         }  # fmt: skip
         self.record["checks"].append(data)
         self._save(f"check/{check_id}", data)
@@ -45,5 +57,8 @@ class Book:
         self.record["documents"].append({"slug": slug, **entry})
         self._save(f"document/{slug}", entry)
 
-    def close(self) -> None:
-        self._put("closed", {"verdict": "pass", "counts": {}, "at": "2026-01-01T00:00:00+00:00"})
+    def close(self, **changes: Any) -> None:
+        made = [Check.from_dict(check) for check in self.record["checks"]]
+        blocks = not made or any(check.verdict in BLOCKING for check in made)
+        at = "2026-01-01T00:00:00+00:00"
+        self._put("closed", {"verdict": "fail" if blocks else "pass", "counts": tally(made), "at": at, **changes})

@@ -7,7 +7,11 @@ from pathlib import Path
 import nbformat
 
 PARAMETERS = 'profile = "rehearsal"  # profile\nrun_dir = ""  # records\ndatabase = "d"  # database'
-OPEN = "from tests.runner_book import Book\nbook = Book(run_dir, '{phase}')"
+OPEN = (
+    "from tests.runner_book import Book\n"
+    "given = dict(profile=profile, run_dir=run_dir, database=database)\n"
+    "book = Book(run_dir, '{phase}', profile=profile, parameters=given)"
+)
 PASSES = "book.check('T-{phase}-001', 'pass', 12.5)"
 CLOSE = "book.close()"
 

@@ -1,6 +1,8 @@
 """A verdict that can be trusted: what is not measured never passes."""
 
+import ast
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from leadbook import checks
 from leadbook.checks import Check, Verdict, judge
 from leadbook.errors import LeadbookError
-from leadbook.settings import Settings
+from leadbook.settings import PROJECT, Settings
 from leadbook.traceability import steps
 
 SETTINGS = Settings()
@@ -70,12 +72,105 @@ def test_a_check_survives_json():
     assert Check.from_dict(check.as_dict()) == check
 
 
+def test_only_an_attestation_verifies_what_a_person_must_see():
+    assert checks.manual("GATE-MON-001", {}, rehearsal=True).verdict is Verdict.NOT_APPLICABLE
+    signed = {"GATE-MON-001": {"who": "Ada", "when": "2026-01-02", "seen": "four alerts"}}
+    assert checks.manual("GATE-MON-001", signed, rehearsal=False).verdict is Verdict.PASS
+
+
+def test_an_attestation_must_say_who_when_and_what(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("GATE-MON-001: {who: Ada, seen: alerts}\n")
+    with pytest.raises(LeadbookError, match="lacks when"):
+        checks.load_attestations(path)
+    path.write_text("GATE-MON-01: {who: Ada, when: now, seen: alerts}\n")
+    with pytest.raises(LeadbookError, match="not in the catalogue"):
+        checks.load_attestations(path)
+
+
+# ------------------------------------------------------------------------------------------------ judged once more
+
+PRODUCTION = Settings(profile="production")
+
+
+def told(check_id, verdict, measured=None, settings=SETTINGS, **changes):
+    """A check as a notebook might have recorded it, whatever its value says."""
+    made = checks.not_measured(check_id, "why", settings=settings)
+    return replace(made, verdict=Verdict(verdict), measured=measured, **changes)
+
+
+@pytest.mark.parametrize("measured", [2_000, 1_000, 999, None, math.nan, "fast"])
+def test_what_judge_made_is_believed(measured):
+    assert checks.objection(judge(RATE, measured, settings=SETTINGS), SETTINGS) == ""
+
+
+@pytest.mark.parametrize(
+    ("check", "settings", "objection"),
+    [
+        (judge(RATE, 11, settings=Settings(target_insert_rate=10)), SETTINGS, "its target is '>= 10.0"),
+        (told("MDB-SEC-001", "warn", 0.0), SETTINGS, ""),
+        (told("MDB-SEC-001", "warn", 0.0), PRODUCTION, "which fails"),
+        (told("MDB-HST-001", "not applicable"), SETTINGS, ""),
+        (told("MDB-HST-001", "not applicable"), PRODUCTION, "applies to profile production"),
+        (told("MDB-TOP-003", "not applicable"), PRODUCTION, ""),
+        (told("MON-CACHE-001", "warn", 12.0), SETTINGS, ""),
+        (told("MON-CACHE-001", "warn", 30.0), SETTINGS, "which fails"),
+        (told("MON-CACHE-001", "fail", 30.0, target="< 20 %"), SETTINGS, ""),
+        (told("MON-CACHE-001", "pass", 4.0, target="< 60 %"), SETTINGS, "its target is '< 60 %'"),
+        (told("MON-REPL-004", "pass", 5, target="5 members"), SETTINGS, ""),
+        (told("MON-REPL-004", "pass", 4, target="5 members"), SETTINGS, "recorded as pass with 4"),
+        (told("MDB-SCH-003", "pass", "strict / error", Settings(validation_level="strict", validation_action="error")),
+         SETTINGS, "its target is 'strict / error'"),
+        (told("ATL-BCK-001", "pass", True), PRODUCTION, "only an attestation"),
+        (told("ATL-BCK-001", "pass", "attested"), PRODUCTION, "only an attestation"),
+        (told("ATL-BCK-001", "not applicable"), PRODUCTION, "applies to profile production"),
+        (told("ATL-BCK-001", "warn"), PRODUCTION, "only an attestation"),
+        (told("ATL-BCK-001", "manual"), PRODUCTION, ""),
+    ],
+    ids=lambda value: value.id if isinstance(value, Check) else "",
+)  # fmt: skip
+def test_a_recorded_verdict_is_held_against_the_catalogue(check, settings, objection):
+    found = checks.objection(check, settings)
+    assert objection in found if objection else found == ""
+
+
+def test_an_attestation_in_the_file_is_believed():
+    signed = {"ATL-BCK-001": {"who": "Ada", "when": "2026-01-02", "seen": "daily"}}
+    assert checks.objection(checks.manual("ATL-BCK-001", signed, rehearsal=False), PRODUCTION, signed) == ""
+
+
+def calls(name):
+    """The check ids that the library's code passes to a function of `checks`, as far as they stand there."""
+    for path in (PROJECT / "lib" / "leadbook").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = isinstance(node, ast.Call) and getattr(node.func, "id", "") == name and node.args
+            if called and isinstance(node.args[0], ast.Constant):
+                yield node.args[0].value, node
+
+
+def test_the_catalogue_says_where_code_may_warn_leave_out_or_find_a_target():
+    """Else the runner would not believe what that code records."""
+    warned = {check_id for check_id, _ in calls("warned")} | {check_id for check_id, _ in calls("judge_level")}
+    left_out = {check_id for check_id, _ in calls("not_applicable")}
+    assert not {one for one in warned if checks.definition(one).warns != "always"}
+    assert not {
+        one for one in left_out if not (checks.definition(one).may_not_apply or checks.definition(one).production_only)
+    }
+    for check_id, node in calls("judge"):
+        for given in (word.value for word in node.keywords if word.arg == "target"):
+            entry = checks.definition(check_id)
+            assert entry.computed or "len(" in ast.unparse(given), f"{check_id}: say how its target is found"
+
+
 @pytest.mark.parametrize("entry", checks.catalogue().values(), ids=lambda entry: entry.id)
 def test_each_definition_is_complete(entry):
     assert entry.steps, "answers no step"
     assert set(entry.steps) <= set(steps()), "answers a step that the task book does not have"
     assert entry.compare in {">=", ">", "<=", "<", "==", "true"}
     assert entry.kind in {"measured", "attestation"}
+    assert entry.warns in {"", "always", "rehearsal"} and (entry.critical is None or entry.warns == "always")
+    if entry.kind == "attestation":
+        assert not entry.warns and not entry.may_not_apply and not entry.computed
     assert entry.title and entry.source and entry.remedy
     assert entry.phase in {f"0{n}" for n in range(1, 10)}
     if isinstance(entry.target, str) and entry.target.startswith("target_"):

@@ -50,8 +50,8 @@ def test_help_lists_the_commands():
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.trust(
-    way="a misspelt command, option, profile, parameter or vendor; a wrong value; a missing file or address", status=2,
-    says=("leadbook: ",), leaves="nothing; no server is started",
+    way="A command, an option, a parameter or a profile is mistyped", status=2, says=("leadbook: ",),
+    leaves="nothing: no server, no directory; the line says what was meant, where that can be guessed",
 )  # fmt: skip
 def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path, trust):
     done = leadbook(*words, env={"LEADBOOK_STATE": str(tmp_path / "state")})
@@ -61,9 +61,59 @@ def test_misuse_is_one_line_and_exit_2(words, expected, tmp_path, trust):
     assert not (tmp_path / "state").exists()
 
 
+def broken_package(folder, name, error):
+    """A folder for PYTHONPATH in which a package of ours is not what it should be."""
+    (folder / f"{name}.py").write_text(f"raise {error}\n")
+    return {"PYTHONPATH": str(folder), "LEADBOOK_STATE": str(folder / "state")}
+
+
 @pytest.mark.trust(
-    way="`leadbook ingest` while MongoDB does not answer", status=2,
-    says=("127.0.0.1:9",), leaves="nothing stored; the password is shown nowhere",
+    way="A package is missing from the virtual environment", status=2, says=("is missing or broken", "make setup"),
+    leaves="nothing: no server, no directory",
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["typer", "pydantic", "papermill"])
+def test_a_missing_package_is_one_line_and_exit_2(tmp_path, trust, name):
+    env = broken_package(tmp_path, name, f"ModuleNotFoundError('no module', name='{name}.x')")
+    done = leadbook("run", "--only", "01", env=env)
+    assert f"the package '{name}'" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    trust.check(done.returncode, done.stderr)
+
+
+@pytest.mark.trust(
+    way="leadbook itself has a fault and a command ends in an exception", status=2,
+    says=("a fault of leadbook itself, RuntimeError: boom •••", "LEADBOOK_DEBUG=1"), leaves="nothing",
+)  # fmt: skip
+def test_an_unexpected_exception_is_one_line_and_exit_2(tmp_path, trust):
+    env = broken_package(tmp_path, "psutil", "RuntimeError('boom planted-pw')")
+    env["MONGODB_URI"] = "mongodb://u:planted-pw@127.0.0.1:9/"
+    done = leadbook("status", env=env)
+    assert len(done.stderr.strip().splitlines()) == 1 and "planted-pw" not in done.stderr
+    trust.check(done.returncode, done.stderr)
+    told = leadbook("status", env={**env, "LEADBOOK_DEBUG": "1"})
+    assert told.returncode == 2 and "Traceback" in told.stderr and "planted-pw" not in told.stderr
+
+
+@pytest.mark.trust(
+    way="What a command should write cannot be written there", status=2, says=("File exists",), leaves="nothing",
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_is_one_line_and_exit_2(tmp_path, trust):
+    (tmp_path / "file").write_text("")
+    done = leadbook("sample", str(tmp_path / "file"), "--records", "100")
+    assert len(done.stderr.strip().splitlines()) == 1
+    trust.check(done.returncode, done.stderr)
+
+
+def test_a_run_directory_that_cannot_be_made_is_exit_2(tmp_path, endpoints):
+    (tmp_path / "file").write_text("")
+    env = {"MONGODB_URI": endpoints.mongodb_uri, "REDIS_URL": endpoints.redis_url}
+    done = leadbook("run", "--only", "01", "--out", str(tmp_path / "file"), env=env)
+    assert done.returncode == 2 and "choose another with --out" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.trust(
+    way="Nobody answers at the address of MongoDB", status=2, says=("127.0.0.1:9",),
+    leaves="nothing; the line names host and port, never the password",
 )  # fmt: skip
 def test_an_unreachable_server_is_one_line_without_the_password(tmp_path, trust):
     sample = tmp_path / "leads.jsonl"

@@ -60,6 +60,21 @@ def test_outside_a_run_a_blocking_check_raises_at_the_end(book, monkeypatch):
         book.close()
 
 
+@pytest.mark.trust(
+    way="A cell eases a target after the phase was opened", status=2,
+    says=("parameter 'target_insert_rate': was changed after the phase was opened", "from its top"),
+    leaves="a phase that never stated its verdict: under `leadbook run` it is BROKEN",
+)  # fmt: skip
+def test_a_parameter_changed_after_the_opening_ends_the_phase(book, namespace, trust):
+    book.record([passing()])
+    assert read_record(book.run_dir, "07")["opened"]["parameters"]["target_insert_rate"] == 1_000
+    namespace["target_insert_rate"] = 1.0
+    with pytest.raises(ParameterError) as refused:
+        book.close()
+    trust.check(refused.value.exit_status, str(refused.value))
+    assert not book.closed("07")
+
+
 def test_a_phase_without_checks_does_not_pass(book, tmp_path, monkeypatch):
     monkeypatch.setenv("LEADBOOK_RUN_ID", "test")
     book.close()

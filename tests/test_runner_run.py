@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,18 +13,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import checks, runner
-from leadbook.checks import Definition
-from leadbook.errors import UsageError
+from leadbook import checks, runner, sealed
+from leadbook.errors import InputFileError, UsageError
+from leadbook.report import site
 from leadbook.runner.kernels import RUN_ID
 from leadbook.settings import PROJECT
 
 SLEEPS = "import time, pathlib; pathlib.Path(run_dir, 'asleep').touch(); time.sleep(120)"
-EXPECTED = {
-    f"T-0{n}-001": Definition(id=f"T-0{n}-001", title="rate", phase=f"0{n}", steps=("1.1.1.1",)) for n in (1, 2, 3)
-}
+EXPECTED = {f"T-0{n}-001": definition(f"T-0{n}-001") for n in (1, 2, 3)}
 
 
 @pytest.fixture
@@ -51,12 +51,14 @@ def test_one_phase_that_passes_is_partial_and_no_go(folder):
     names = {str(path.relative_to(found.directory)) for path in found.directory.rglob("*") if path.is_file()}
     wanted = {"index.html", "02_phase.html", "notebooks/02_phase.ipynb", "checks.json", "junit.xml", "manifest.json"}
     assert wanted <= names and not any(name.startswith(".") for name in names)
-    assert (folder / "out" / "latest").resolve() == found.directory
+    assert (folder / "out" / "latest-partial").resolve() == found.directory
+    assert not (folder / "out" / "latest").exists()
     states = {phase["phase"]: phase["status"] for phase in results(found)["phases"]}
     assert states["02"] == "ran" and states["01"] == states["03"] == "not run"
 
 
-def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_not_measured(folder):
+def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_not_measured(folder, monkeypatch):
+    monkeypatch.setattr(checks, "catalogue", lambda: EXPECTED | {"T-02-009": definition("T-02-009")})
     make(folder / "nb", "02", "book.check('T-02-009', 'fail', 1.0)", CLOSE)
     found = go(folder, start="02")
     assert (found.verdict, found.exit_status) == ("PARTIAL", 1)
@@ -65,16 +67,16 @@ def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_no
 
 
 @pytest.mark.trust(
-    way="a notebook's kernel killed in the middle of a run", status=2,
-    says=("cell 6 of 7", "killed by SIGKILL", "Not run: 03"),
-    leaves="a report that says BROKEN and names the cell",
+    way="The kernel of a phase dies (out of memory, for one)", status=2,
+    says=("Phase 02, Title 02, broke: cell 6 of 7", "killed by SIGKILL", "Not run: 03"),
+    leaves="a report that says BROKEN, names the cell, and shows the notebook as far as it got",
 )  # fmt: skip
 def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(folder, trust):
     make(folder / "nb", "02", PASSES, "import os; os.kill(os.getpid(), 9)", CLOSE)
     found = go(folder)
     assert found.verdict == "BROKEN"
     assert "Phase 02, Title 02, broke: cell 6 of 7 (`import os; os.kill(os.getpid(), 9)`)" in found.reason
-    trust.check(found.exit_status, found.reason + found.index.read_text())
+    trust.check(found.exit_status, found.reason)
     index, page = found.index.read_text(), (found.directory / "02_phase.html").read_text()
     assert "BROKEN" in index and "killed by SIGKILL" in index
     assert "Stopped at cell 6 of 7" in page and 'id="stopped"' in page
@@ -130,6 +132,51 @@ def test_a_run_directory_that_cannot_be_made_is_one_clear_line(folder, trust):
     trust.check(caught.value.exit_status, str(caught.value))
 
 
+def test_a_part_of_the_chain_does_not_move_latest(folder):
+    whole = go(folder)
+    part = go(folder, start="02")
+    assert (folder / "out" / "latest").resolve() == whole.directory
+    assert (folder / "out" / "latest-partial").resolve() == part.directory
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "index.html")
+
+
+@pytest.mark.trust(
+    way="The disk is full when the report is to be written", status=2,
+    says=("BROKEN", "The report could not be written", "No space left on device"),
+    leaves="what fits: a page with verdict and reason alone, never a GO; a path is told only of a page that is there",
+)  # fmt: skip
+@pytest.mark.parametrize("worse", [False, True])
+def test_a_report_that_cannot_be_written_is_no_success(folder, monkeypatch, trust, worse):
+    monkeypatch.setattr(site, "write", full)
+    if worse:
+        begin = site.begin
+        monkeypatch.setattr(site, "begin", lambda *given: (begin(*given), monkeypatch.setattr(site, "say", full))[0])
+    found = go(folder, only="02")
+    page = next((folder / "out").glob("2*/index.html")).read_text()
+    assert found.index is None if worse else found.index is not None and "BROKEN" in page
+    assert "RUNNING" in page if worse else "could not be written" in page
+    trust.check(found.exit_status, f"{found.verdict} {found.reason}")
+
+
+def test_a_manifest_that_cannot_be_written_is_no_success(folder, monkeypatch):
+    seal = sealed.seal
+    monkeypatch.setattr(
+        sealed, "seal", lambda where, told, *more: full() if told["state"] == "ended" else seal(where, told)
+    )
+    found = go(folder, only="02")
+    assert (found.verdict, found.exit_status) == ("BROKEN", 2) and "No space left" in found.reason
+
+
+def test_a_fault_of_the_runner_itself_is_broken_and_has_its_report(folder, monkeypatch):
+    monkeypatch.setattr("leadbook.runner.chain.execute", lambda *_, **__: 1 / 0)
+    found = go(folder, only="02")
+    assert (found.verdict, found.exit_status) == ("BROKEN", 2)
+    assert "The runner itself failed: ZeroDivisionError" in found.index.read_text()
+
+
 # ------------------------------------------------------------------------------------------------ signals, leftovers
 
 
@@ -166,8 +213,8 @@ def alive(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.trust(
-    way="Ctrl-C, or SIGTERM, while a cell runs", status=2,
-    says=("interrupted by SIG", "servers stopped"), leaves="a report of what had run; no kernel and no server",
+    way="The run is interrupted (Ctrl-C, a CI job that is cancelled)", status=2,
+    says=("interrupted by SIG", "servers stopped"), leaves="a report that says BROKEN; no process",
 )  # fmt: skip
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number, trust):
@@ -182,14 +229,24 @@ def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number, trust):
 
 
 @pytest.mark.trust(
-    way="the runner itself killed (SIGKILL)", status=-9,
-    says=(), leaves="no kernel",
+    way="The run itself is killed (SIGKILL, out of memory, power) after an earlier run had ended", status=-9,
+    says=("RUNNING", "ended without a verdict: nothing of it counts"),
+    leaves="`latest` leads to the killed run, whose page says that it has no verdict; its manifest says running; the "
+    "earlier run stays in its own directory; no process is left",
 )  # fmt: skip
-def test_no_kernel_outlives_a_killed_runner(folder, trust):
+def test_a_killed_run_leaves_no_process_and_hides_no_missing_verdict_behind_the_earlier_run(folder, trust):
+    earlier = go(folder)
+    assert (folder / "out" / "latest").resolve() == earlier.directory
     process = start(folder)
     assert alive(folder)
     os.kill(process.pid, signal.SIGKILL)
-    trust.check(process.wait(), "")
+    status = process.wait()
+    latest = (folder / "out" / "latest").resolve()
+    assert latest != earlier.directory and not (latest / "checks.json").exists()
+    assert json.loads((latest / "manifest.json").read_text())["state"] == "running"
+    with pytest.raises(InputFileError, match="has not ended, or was killed"):
+        sealed.verify(latest)
+    trust.check(status, (latest / "index.html").read_text())
     deadline = time.monotonic() + 30
     while alive(folder):
         assert time.monotonic() < deadline

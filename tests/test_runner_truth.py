@@ -10,14 +10,22 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
+from leadbook import checks
 from leadbook.report.records import PhaseRecord, Status
 from leadbook.runner import engine, plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.rundir import RunDirectory
-from leadbook.settings import Redactor
+from leadbook.settings import Redactor, Settings
+
+
+@pytest.fixture(autouse=True)
+def expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue of the one check that these notebooks record."""
+    monkeypatch.setattr(checks, "catalogue", lambda: {"T-02-001": definition("T-02-001")})
 
 
 @pytest.fixture
@@ -26,7 +34,13 @@ def directory(tmp_path: Path) -> RunDirectory:
 
 
 def go(
-    directory: RunDirectory, *cells: str, redactor: Redactor | None = None, timeout_s: int = 60, prepare=None, **kw
+    directory: RunDirectory,
+    *cells: str,
+    redactor: Redactor | None = None,
+    timeout_s: int = 60,
+    prepare=None,
+    values=None,
+    **kw,
 ) -> PhaseRecord:
     """Execute one notebook of phase 02 with these cells."""
     path = make(directory.path.parent / "nb", "02", *cells)
@@ -38,8 +52,9 @@ def go(
     try:
         (step,) = plan.discover(path.parent)
         return execute(
-            step, parameters=step.parameters({}, directory.path), kernels=kernels, directory=directory,
-            redactor=redactor or Redactor(), interrupted=lambda: "", timeout_s=timeout_s, **kw,
+            step, parameters=step.parameters(values or {}, directory.path), kernels=kernels, directory=directory,
+            redactor=redactor or Redactor(), interrupted=lambda: "",
+            settings=Settings.from_mapping({"cell_timeout_s": timeout_s, **(values or {})}), **kw,
         )  # fmt: skip
     finally:
         kernels.close()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -35,6 +36,7 @@ __all__ = [
     "manual",
     "not_applicable",
     "not_measured",
+    "objection",
     "plain",
     "tally",
     "warned",
@@ -64,6 +66,9 @@ class Definition:
     id: stable, `AREA-TOPIC-NNN`.  phase: `01` to `09`.  steps: numbers of the task book's steps it answers.
     compare: `>=`, `>`, `<=`, `<`, `==` or `true`.  target: a literal, or the name of a settings key (`target_…`).
     kind: `measured` or `attestation`.  production_only: `not applicable` on rehearsal and ci.
+    critical: beyond it a check that may warn fails.  computed: how code finds the target, where the catalogue's is an
+    example only.  warns: `always`, or on `rehearsal`, may a value beyond the target warn instead of fail.
+    may_not_apply: where, besides `production_only`, it does not apply.
     source: where the rule or threshold comes from.  remedy: what to do when it fails.
     """
 
@@ -76,6 +81,10 @@ class Definition:
     unit: str = ""
     kind: str = "measured"
     production_only: bool = False
+    critical: float | None = None
+    computed: str = ""
+    warns: str = ""
+    may_not_apply: str = ""
     source: str = ""
     remedy: str = ""
 
@@ -160,13 +169,17 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+def _target_text(entry: Definition, target: Any) -> str:
+    if entry.compare == "true":
+        return "yes"
+    return f"{entry.compare} {plain(target)}".removeprefix("== ") + f" {entry.unit}".rstrip()
+
+
 def _make(entry: Definition, verdict: Verdict, measured: Any, target: Any, evidence: str, remedy: str) -> Check:
-    shown = "yes" if entry.compare == "true" else f"{entry.compare} {plain(target)}".removeprefix("== ")
     return Check(
         id=entry.id, title=entry.title, phase=entry.phase, steps=entry.steps, verdict=verdict,
-        target=f"{shown} {entry.unit}".strip() if entry.compare != "true" else shown,
-        measured=plain(measured), unit=entry.unit, evidence=evidence, remedy=remedy or entry.remedy,
-        source=entry.source, kind=entry.kind,
+        target=_target_text(entry, target), measured=plain(measured), unit=entry.unit, evidence=evidence,
+        remedy=remedy or entry.remedy, source=entry.source, kind=entry.kind,
     )  # fmt: skip
 
 
@@ -177,6 +190,8 @@ def _resolve(entry: Definition, target: Any, settings: Any) -> Any:
         if settings is None:
             raise LeadbookError(f"check {entry.id} needs settings: its target is the parameter {target}")
         target = getattr(settings, target)
+    elif isinstance(target, str) and settings is not None:
+        target = re.sub(r"\{(\w+)\}", lambda name: str(getattr(settings, name[1])), target)
     return target
 
 
@@ -233,6 +248,71 @@ def _target_or_name(entry: Definition, settings: Any) -> Any:
 def manual(check_id: str, why: str, *, remedy: str = "") -> Check:
     """Only a person can see this, and nobody's word for it counts (see `attestations`). Never a pass."""
     return _make(definition(check_id), Verdict.MANUAL, None, True, why, remedy)
+
+
+def objection(
+    check: Check, settings: Any, attested: Container[str] = (), *, mask: Callable[[str], str] = lambda text: text
+) -> str:
+    """Why a recorded check cannot be believed; empty when it can: the catalogue defines it, the verdict follows.
+
+    `settings` are the run's own, `attested` the ids in its attestations file; `mask` is what records went through.
+    """
+    entry = catalogue().get(check.id)
+    if entry is None:
+        return "it is not in the catalogue"
+    for name in ("title", "phase", "steps", "unit", "kind", "source"):
+        recorded, defined = getattr(check, name), getattr(entry, name)
+        if recorded != (mask(defined) if isinstance(defined, str) else defined):
+            return f"its {name} is {recorded!r}, in the catalogue {defined!r}"
+    target = _resolve(entry, None, settings)
+    known = {mask(_target_text(entry, one)): one for one in (entry.critical, target) if one is not None}
+    if check.verdict in (Verdict.NOT_MEASURED, Verdict.ERROR, Verdict.MANUAL, Verdict.NOT_APPLICABLE):
+        return "" if check.verdict is not Verdict.NOT_APPLICABLE else _why_it_applies(entry, settings)
+    if check.target not in known and not entry.computed:
+        return (
+            f"its target is {check.target!r}, by the catalogue and the run's parameters {_target_text(entry, target)!r}"
+        )
+    if entry.kind == "attestation":
+        seen = check.verdict is Verdict.PASS and check.measured == "attested" and check.id in attested
+        return "" if seen else "only an attestation in the run's attestations file answers it"
+    limit = known[check.target] if check.target in known else _told_limit(entry, check.target)
+    return _misjudged(entry, check, limit, settings)
+
+
+def _why_it_applies(entry: Definition, settings: Any) -> str:
+    if entry.may_not_apply or (entry.production_only and settings.is_rehearsal):
+        return ""
+    return f"it is recorded as not applicable, but applies to profile {settings.profile}"
+
+
+def _told_limit(entry: Definition, text: str) -> Any:
+    """The target behind a check's text, where code found it."""
+    text = text.removeprefix(f"{entry.compare} ").removesuffix(f" {entry.unit}" if entry.unit else "")
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _misjudged(entry: Definition, check: Check, limit: Any, settings: Any) -> str:
+    holds = _holds(entry, check.measured, limit)
+    told = f"it is recorded as {check.verdict.value} with {check.measured!r} against {check.target!r}"
+    if check.verdict is Verdict.PASS:
+        return "" if holds else told
+    if check.verdict is Verdict.FAIL:
+        return told if holds else ""
+    allowed = entry.warns == "always" or (entry.warns == "rehearsal" and settings.is_rehearsal)
+    critical = entry.critical is not None and check.measured is not None
+    if holds or (allowed and not (critical and not _holds(entry, check.measured, entry.critical))):
+        return ""
+    return f"{told}, which fails"
+
+
+def _holds(entry: Definition, measured: Any, limit: Any) -> bool:
+    try:
+        return measured is not None and bool(_COMPARE[entry.compare](measured, limit))
+    except TypeError:
+        return False
 
 
 def attested(check_id: str, evidence: str) -> Check:

@@ -1,6 +1,7 @@
 """The `leadbook` command. Each command parses its words, calls one function of the library and prints one result.
 
-Exit status: 0 done (for `run`: GO), 1 NO-GO, 2 broken or misused. Errors are one line on standard error.
+Exit status: 0 done (for `run`: GO), 1 NO-GO, 2 broken or misused. Errors are one line on standard error; whatever goes
+wrong in leadbook itself, or is missing on the machine, is 2, never 1.
 """
 
 from __future__ import annotations
@@ -8,16 +9,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import typer
-from rich.console import Console
-from rich.table import Table
+from leadbook.errors import LeadbookError, UsageError, missing_package
 
-from leadbook.errors import LeadbookError, UsageError
-from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override
+try:
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override
+except ImportError as absent:  # nothing is there yet to say it with
+    sys.stderr.write(f"leadbook: {missing_package(absent)}\n")
+    sys.exit(2)
 
 __all__ = ["app", "main"]
 
@@ -28,6 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
+
+DEBUG = "LEADBOOK_DEBUG"
+"""Environment variable: set, a fault of leadbook itself shows its whole traceback before its one line."""
 
 Profile = Annotated[str, typer.Option("--profile", "-P", help="rehearsal, ci, production, or a YAML file")]
 Override = Annotated[
@@ -57,8 +67,13 @@ def run(
     keep_as: Annotated[Path | None, typer.Option("--keep-as", help="copy the finished run to this folder")] = None,
     override: Override = None,
 ) -> None:
-    """Run the notebooks in order and write the report. Exit 0 GO, 1 NO-GO, 2 broken or misused."""
+    """Run the notebooks in order and write the report. Exit 0 GO, 1 NO-GO, 2 broken or misused.
+
+    A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
+    reports/latest-partial and never says GO.
+    """
     from leadbook import runner
+    from leadbook.report.index import target_text
 
     values = _values(profile, override, members=members)
     with _RehearsalServers(Settings.from_mapping(values), "leadbook run") as rehearsal:
@@ -66,8 +81,10 @@ def run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
         )  # fmt: skip
-    out.print(f"[bold]{result.verdict}[/bold]: {result.reason}", highlight=False, soft_wrap=True)
-    out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
+    out.print(f"{result.verdict}: {result.reason}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"target: {target_text(result.record)}", highlight=False, markup=False, soft_wrap=True)
+    if result.index is not None:
+        out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
     if keep_as is not None and result.exit_status == 0:
         runner.keep(result.directory, keep_as)
         out.print(f"kept as: {keep_as}", highlight=False, soft_wrap=True)
@@ -372,14 +389,28 @@ def main() -> None:
         _fail(Redactor.from_environment().text(str(error)), error.exit_status)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 2)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # what typer raises for a wrong word on the command line
-            raise
+    except ImportError as error:
+        _fail(missing_package(error), 2)
+    except Exception as error:  # noqa: BLE001  an exit status of 1 would say NO-GO
+        _fail(_one_line(error), 2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _one_line(error: Exception) -> str:
+    """A wrong word on the command line, a machine that refuses, or a fault of leadbook, and what to do."""
+    if hasattr(error, "format_message"):  # what typer raises
         problem = error.format_message().rstrip(".")
         if not problem:  # no command at all: the help has been shown
             sys.exit(2)
-        _fail(f"{problem}; `leadbook --help` lists commands and options", 2)
-    sys.exit(status if isinstance(status, int) else 0)
+        return f"{problem}; `leadbook --help` lists commands and options"
+    first = Redactor.from_environment().text((str(error).strip().splitlines() or [""])[0][:300])
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; make room or give access there, then try again"
+    if os.environ.get(DEBUG):
+        sys.stderr.write(Redactor.from_environment().text("".join(traceback.format_exception(error))))
+    where = f"{type(error).__name__}: {first}".rstrip(": ")
+    return f"a fault of leadbook itself, {where}; {DEBUG}=1 shows where, please report it"
 
 
 def _fail(line: str, exit_status: int) -> NoReturn:

@@ -28,6 +28,7 @@ __all__ = [
     "UnreachableError",
     "UsageError",
     "did_you_mean",
+    "missing_package",
 ]
 
 
@@ -90,3 +91,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?`, or an empty string when nothing is close."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def missing_package(error: ImportError) -> str:
+    """What to say of an import that failed: which package, and how to get it."""
+    name = (error.name or "").partition(".")[0]
+    what = f"the package {name!r} is missing or broken" if name else f"a package is broken ({error})"
+    return f"{what}; run `make setup`, then use .venv/bin/leadbook"

@@ -94,6 +94,7 @@ class Phase:
         self.redis: Redis | None = None
         self.redis_problem = ""
         self._lock: TargetLock | None = None
+        self._namespace: Mapping[str, Any] = {}
 
     # ------------------------------------------------------------------------------------------------ opening
 
@@ -106,7 +107,8 @@ class Phase:
         why).
         """
         _refuse_unknown(namespace)
-        settings = Settings.for_notebook(namespace, set(namespace) & set(Settings.model_fields))
+        declared = sorted(set(namespace) & set(Settings.model_fields))
+        settings = Settings.for_notebook(namespace, declared)
         redactor = Redactor.from_environment(settings)
         _scrub_kernel_output(redactor)
         endpoints = servers.resolve(settings)
@@ -126,6 +128,7 @@ class Phase:
         except UnreachableError as error:
             phase.redis_problem = str(error)
         phase._put("opened", phase._opened(namespace))
+        phase._namespace = namespace
         phase._introduce()
         return phase
 
@@ -248,7 +251,13 @@ class Phase:
         self.say(f"*{caption}*")
 
     def close(self) -> None:
-        """State the verdict. Outside `leadbook run` a blocking check raises Blocked, so that no exit code lies."""
+        """State the verdict. Outside `leadbook run` a blocking check raises Blocked, so that no exit code lies.
+
+        Raises ParameterError where a parameter is no longer what the phase was opened with.
+        """
+        for key, value in self._record["opened"]["parameters"].items():
+            if self.redactor.tree(self._namespace.get(key)) != value:
+                raise ParameterError(key, "was changed after the phase was opened", "run the notebook from its top")
         checks = [Check.from_dict(check) for check in self._record["checks"].values()]
         found, counts = blockers(checks), tally(checks)
         verdict = Verdict.FAIL.value if found or not checks else Verdict.PASS.value

@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from leadbook import sealed
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure import advice, compare
 from leadbook.measure.advice import Advice, advise, tune
@@ -106,11 +107,12 @@ def test_runs_are_read_from_their_records(tmp_path):
     for name, rates in (("a", FAST), ("b", SLOW)):
         records = tmp_path / name / "records"
         records.mkdir(parents=True)
-        (records / "03.json").write_text(json.dumps({"facts": run(rates)}))
-        (records / "05.json").write_text(json.dumps({"facts": {"advice": []}}))
+        (records / "03.json").write_text(json.dumps({"facts": run(rates), "closed": {"verdict": "pass"}}))
+        (records / "05.json").write_text(json.dumps({"facts": {"advice": []}, "closed": {"verdict": "pass"}}))
+        sealed.seal(tmp_path / name, {"state": "ended"})
     assert compare.compare_runs(tmp_path / "a", tmp_path / "b").regressions[0].change == "-50 %"
     assert advice.of_run(tmp_path / "a") == []
-    with pytest.raises(InputFileError, match="no record of phase 03"):
+    with pytest.raises(InputFileError, match="is not a finished run"):
         compare.compare_runs(tmp_path / "a", tmp_path / "missing")
 
 
@@ -170,3 +172,42 @@ def test_three_earlier_runs_measure_the_noise_between_runs():
 def test_one_run_alone_cannot_be_compared():
     with pytest.raises(UsageError, match="two runs or more"):
         compare.compare(run(SLOW))
+
+
+@pytest.mark.trust(
+    way="A number in the record of a finished run is edited before `leadbook tune` or `leadbook compare` reads it",
+    status=2, says=("records/05.json", "was changed since the run ended"), leaves="nothing; no file is written",
+)  # fmt: skip
+def test_a_record_edited_after_the_run_is_refused(tmp_path, trust):
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for folder in runs:
+        (folder / "records").mkdir(parents=True)
+        for phase, told in (("03", run(SLOW)), ("05", {"advice": []})):
+            text = json.dumps({"facts": told, "closed": {"verdict": "pass"}})
+            (folder / "records" / f"{phase}.json").write_text(text)
+        sealed.seal(folder, {"state": "ended"})
+    record = runs[0] / "records" / "05.json"
+    record.write_text(record.read_text().replace("[]", '[{"parameter": "batch_size"}]'))
+    for read in (lambda: advice.of_run(runs[0]), lambda: compare.compare_runs(*runs)):
+        with pytest.raises(InputFileError) as refused:
+            read()
+        trust.check(refused.value.exit_status, str(refused.value))
+
+
+def test_a_run_that_lacks_its_end_or_a_file_is_refused(tmp_path):
+    (tmp_path / "records").mkdir()
+    record = tmp_path / "records" / "05.json"
+    record.write_text(json.dumps({"facts": {"advice": []}, "closed": None}))
+    sealed.seal(tmp_path, {"state": "ended"})
+    with pytest.raises(InputFileError, match="did not run to its end"):
+        advice.of_run(tmp_path)
+    (tmp_path / "records" / "03.json").write_text("{}")
+    with pytest.raises(InputFileError, match=r"03\.json: was put there by something else"):
+        advice.of_run(tmp_path)
+    (tmp_path / "records" / "03.json").unlink()
+    record.unlink()
+    with pytest.raises(InputFileError, match=r"05\.json: is missing"):
+        advice.of_run(tmp_path)
+    sealed.seal(tmp_path, {"state": "running"})
+    with pytest.raises(InputFileError, match="has not ended, or was killed"):
+        advice.of_run(tmp_path)

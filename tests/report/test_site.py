@@ -193,8 +193,47 @@ def test_junit_counts_what_blocks_as_failures():
         "1",
     )
     assert suites["04 Data pipeline"].find("testcase/error").get("type") == "broken"
-    assert len(suites) == 8 and not any(name.startswith("05") for name in suites)
+    assert len(suites) == 9 and not any(name.startswith("05") for name in suites)
     assert int(root.get("failures")) == 3
+
+
+@pytest.mark.parametrize("changes", [{"broken": "records/01.json was changed."}, {"interrupted": "SIGTERM"}])
+def test_a_run_that_cannot_be_believed_is_not_green_in_junit(changes):
+    root = ElementTree.fromstring(junit.render(made.run(**changes)))
+    assert root.find("testsuite[@name='run']/testcase/error") is not None and root.get("errors") == "1"
+    assert root.get("errors") != ElementTree.fromstring(junit.render(made.run())).get("errors")
+
+
+TARGET = {"replica_set": "atlas-x1", "hosts": ["a.example:27017", "b.example:27017"], "database": "leads_2026",
+          "collection": "performance_marketers", "collection_uuid": "6f1c", "redis": "c.example:6379"}  # fmt: skip
+
+
+def test_the_verdict_names_its_target_and_records_of_other_times(directory):
+    told = {
+        "title": "Benchmarks",
+        "target": TARGET,
+        "run": "20251231T000000Z-000000",
+        "started_at": "2025-12-31T00:00:00+00:00",
+    }
+    write(directory, benchmarks(opened=told))
+    card = BeautifulSoup((directory / "index.html").read_text(), "html.parser").select_one(".verdict").get_text(" ")
+    for part in (
+        "replica set atlas-x1 at a.example:27017, b.example:27017",
+        "database leads_2026",
+        "Redis c.example:6379",
+    ):
+        assert part in card
+    assert "Records of other times were used" in card and "phase 03 of run 20251231T000000Z-000000" in card
+    write(directory, benchmarks())
+    card = BeautifulSoup((directory / "index.html").read_text(), "html.parser").select_one(".verdict").get_text(" ")
+    assert "not recorded" in card and "other times" not in card
+
+
+def test_a_run_that_has_begun_says_so_and_claims_nothing(tmp_path):
+    site.begin(made.run(ended_at=""), tmp_path, Redactor())
+    soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
+    assert soup.h1.get_text() == "RUNNING" and "2026-01-01 00:00 UTC" in soup.select_one(".why").get_text()
+    assert "ended without a verdict" in soup.get_text() and not soup.find("a", href=re.compile("html|json"))
 
 
 def test_each_gate_shows_the_check_nearest_to_its_target():

@@ -88,6 +88,14 @@ def test_one_peak_is_no_finding_where_the_median_is_judged():
     assert next(check for check in found if check.id == "MON-QUEUE-002").verdict is Verdict.PASS
 
 
+def test_the_catalogue_knows_the_critical_limits_too():
+    """The runner judges a recorded check once more, by the catalogue alone."""
+    for rule in RULES:
+        entry = definition(rule.check)
+        critical = rule.critical if rule.critical != rule.warn else None
+        assert (entry.target, entry.critical, bool(entry.warns)) == (rule.warn, critical, rule.critical != rule.warn)
+
+
 def test_one_evicted_key_fails():
     found = judge_timeline(timeline(redis__evicted_per_s=[0, 0, 0.5, 0]), NEWEST, {})
     assert next(check for check in found if check.id == "MON-RDS-003").verdict is Verdict.FAIL

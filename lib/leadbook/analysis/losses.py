@@ -46,7 +46,7 @@ class Places:
     @property
     def erasures(self) -> Erasures:
         """Who asked for erasure."""
-        return Erasures(self.leads.database[ERASURES], asking=True)
+        return Erasures(self.leads.database[ERASURES])
 
 
 @dataclass(kw_only=True)

@@ -49,7 +49,7 @@ def erase_again(
     copies: list[tuple[Collection[Document] | None, Callable[[Mapping[str, Any]], str]]] = [
         (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, staged_url), (rejected, reject_url),
     ]  # fmt: skip
-    erasures = [Erasures(each, asking=True) for each in lists]
+    erasures = [Erasures(each) for each in lists]
     found, names, left = {}, [], 0
     for copy, url_of in copies if requests else ():
         if copy is None:

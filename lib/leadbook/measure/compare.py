@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from leadbook import sealed
 from leadbook.canary import NOISY
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
@@ -131,7 +132,12 @@ def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
-    """Facts that a phase left in a run's directory. Raises InputFileError where there are none."""
+    """Facts that a phase left in a finished run's directory.
+
+    Raises InputFileError where there are none, where the phase did not run to its end, and where anything of the run
+    changed since it ended.
+    """
+    sealed.verify(run)
     path = run / "records" / f"{phase}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -139,6 +145,8 @@ def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
         raise InputFileError(path, f"this run has no record of phase {phase}", hint="name a run's directory") from None
     except ValueError as error:
         raise InputFileError(path, f"is not a record: {error}") from None
+    if not isinstance(record, dict) or not record.get("closed"):
+        raise InputFileError(path, f"phase {phase} of this run did not run to its end")
     return dict(record.get("facts", {}))
 
 

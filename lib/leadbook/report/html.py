@@ -23,7 +23,7 @@ from leadbook.report.offline import contained
 from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
 from leadbook.report.tables import LONG_WORD, breakable, measured_text, target_text
 
-__all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state"]
+__all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state", "stylesheet", "when"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 12
@@ -41,7 +41,7 @@ def environment() -> Environment:
     """Templates with every value escaped, and an error for a name that is not there."""
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
-        "slug": lambda word: str(word).replace(" ", "-"), "when": _when, "seconds": seconds_text, "state": state,
+        "slug": lambda word: str(word).replace(" ", "-"), "when": when, "seconds": seconds_text, "state": state,
         "measured": measured_text, "target": target_text, "ticks": _ticks,
     }  # fmt: skip
     return made
@@ -58,7 +58,7 @@ def stylesheet(*, code: bool = False) -> Markup:
     return Markup(own)  # noqa: S704  our own files
 
 
-def _when(text: str) -> str:
+def when(text: str) -> str:
     """`2026-11-23 18:40 UTC` of an ISO time."""
     try:
         return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

@@ -17,7 +17,7 @@ from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 from leadbook.report.tables import cell
 from leadbook.report.verdict import Decision
 
-__all__ = ["render"]
+__all__ = ["heading", "render", "target_text"]
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
 
@@ -36,9 +36,10 @@ def render(run: RunRecord, decision: Decision, directory: Path, notebooks: Path)
     asked = [check for phase in run.phases if phase.asked for check in phase.checks]
     blocking, unseen = _blocking(run)
     return environment().get_template("index.html.j2").render(
-        css=stylesheet(), run=run, decision=decision, heading=_heading(run), counts=tally(asked),
+        css=stylesheet(), run=run, decision=decision, heading=heading(run), counts=tally(asked),
         total=len(run.checks), blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run),
         audiences=_audiences(run), limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
+        target=target_text(run),
         ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),
     )  # fmt: skip
 
@@ -59,9 +60,28 @@ def _blocking(run: RunRecord) -> tuple[list[Check], list[tuple[PhaseRecord, int]
     return sorted(found, key=lambda check: _ORDER.index(check.verdict)), unseen
 
 
-def _heading(run: RunRecord) -> str:
+def heading(run: RunRecord) -> str:
+    """What was asked of the run, its profile and when it began."""
     what = "Readiness for the sprint" if run.whole else f"Phases {', '.join(run.asked)} of {PHASES[0]} to {PHASES[-1]}"
     return f"{what} · profile {run.profile} · {run.started_at[:16].replace('T', ' ')} UTC"
+
+
+def target_text(run: RunRecord) -> str:
+    """On what the run worked, as its phases recorded it: `replica set rs0 at a:1, b:2; database leads, …`."""
+    told = run.target
+    if not told:
+        return "not recorded"
+    hosts = told.get("hosts") or "hosts not recorded"
+    where = ", ".join(map(str, hosts)) if isinstance(hosts, list | tuple) else str(hosts)
+    name = told.get("replica_set")
+    uuid = f" ({told['collection_uuid']})" if told.get("collection_uuid") else ""
+    collection = f"{told.get('collection') or 'not recorded'}{uuid}"
+    parts = [
+        f"replica set {name} at {where}" if name else f"server {where}",
+        f"database {told.get('database') or 'not recorded'}, collection {collection}",
+        f"Redis {told.get('redis') or 'not recorded'}",
+    ]
+    return "; ".join(parts)
 
 
 def _audiences(run: RunRecord) -> dict[str, list[dict[str, str]]]:

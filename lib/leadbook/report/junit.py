@@ -20,16 +20,25 @@ def render(run: RunRecord) -> str:
     asked for are left out."""
     root = Xml.Element("testsuites", name=f"leadbook {run.profile}", time=f"{run.seconds:.2f}")
     totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
-    for phase in run.phases:
-        if phase.asked:
-            suite = _suite(phase, run)
-            root.append(suite)
-            for name in totals:
-                totals[name] += int(suite.get(name, "0"))
+    why = run.broken or (f"interrupted by {run.interrupted}" if run.interrupted else "")
+    for suite in (_whole(run, why), *(_suite(phase, run) for phase in run.phases if phase.asked)):
+        root.append(suite)
+        for name in totals:
+            totals[name] += int(suite.get(name, "0"))
     for name, count in totals.items():
         root.set(name, str(count))
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _whole(run: RunRecord, why: str) -> Xml.Element:
+    """The run itself as a suite of one case, so that a run that cannot be believed is never all green."""
+    suite = Xml.Element("testsuite", name="run", timestamp=run.started_at, time=f"{run.seconds:.2f}", tests="1",
+                        failures="0", errors="1" if why else "0", skipped="0")  # fmt: skip
+    case = Xml.SubElement(suite, "testcase", classname="run", name="can be believed", time="0")
+    if why:
+        _add(case, "error", why, "broken")
+    return suite
 
 
 def _suite(phase: PhaseRecord, run: RunRecord) -> Xml.Element:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,8 @@ class PhaseRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run. `asked` are the phases it was asked for; `interrupted` names the signal that ended it early."""
+    """One run. `asked` are the phases it was asked for; `interrupted` names the signal that ended it early; `broken`
+    says why the run as a whole cannot be believed, whatever its phases found."""
 
     id: str
     profile: str
@@ -109,6 +111,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
     interrupted: str = ""
+    broken: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -120,6 +123,25 @@ class RunRecord:
     def whole(self) -> bool:
         """Whether all nine phases were asked for."""
         return set(self.asked) >= set(PHASES)
+
+    @property
+    def target(self) -> Mapping[str, Any]:
+        """The target that the phases recorded (replica_set, hosts, database, …); empty where none did."""
+        told = (phase.opened.get("target") for phase in self.phases if phase.opened)
+        return next((one for one in told if isinstance(one, Mapping) and one), {})
+
+    @property
+    def of_other_times(self) -> list[tuple[PhaseRecord, str]]:
+        """Phases whose record is not of this run, each with the run or the time that it is of."""
+        found = []
+        for phase in self.phases:
+            opened = phase.opened or {}
+            run, at = str(opened.get("run") or ""), str(opened.get("started_at") or "")
+            if run and Path(run).name != self.id:
+                found.append((phase, f"run {run}" + (f", {at}" if at else "")))
+            elif at and _earlier(at, self.started_at):
+                found.append((phase, at))
+        return found
 
     def phase(self, number: str) -> PhaseRecord | None:
         """One phase by number; None when the run does not know it."""
@@ -147,6 +169,13 @@ class RunRecord:
         return cls(**{
             **run, "phases": tuple(phases), "asked": tuple(run["asked"]), "warnings": tuple(run["warnings"]),
         })  # fmt: skip
+
+
+def _earlier(moment: str, than: str) -> bool:
+    try:
+        return datetime.fromisoformat(moment) < datetime.fromisoformat(than)
+    except (ValueError, TypeError):
+        return False
 
 
 def _without(values: Mapping[str, Any], key: str) -> dict[str, Any]:

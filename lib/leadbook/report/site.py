@@ -8,10 +8,32 @@ from pathlib import Path
 
 from leadbook.report import html, index, junit
 from leadbook.report.records import RunRecord
-from leadbook.report.verdict import decide
+from leadbook.report.verdict import Decision, decide
 from leadbook.settings import PROJECT, Redactor
 
-__all__ = ["write"]
+__all__ = ["begin", "say", "write"]
+
+
+def begin(record: RunRecord, directory: Path, redactor: Redactor) -> Path:
+    """The page of a run that has only begun; a killed run leaves it behind. Raises OSError."""
+    reason = (
+        f"This run began at {html.when(record.started_at)} and has no verdict yet. If nothing is running any more, it "
+        "was killed or lost its machine, and ended without a verdict: nothing of it counts."
+    )
+    steps = ("Wait for its end. If it has been killed, run it again: `leadbook run`.",)
+    decision = Decision(verdict="RUNNING", reason=reason, exit_status=2, steps=steps)
+    return say(record, decision, directory, redactor)
+
+
+def say(record: RunRecord, decision: Decision, directory: Path, redactor: Redactor) -> Path:
+    """An index of nothing but verdict, reason and way on; where it lies. Raises OSError."""
+    page = html.environment().get_template("brief.html.j2").render(
+        css=html.stylesheet(), run=record, decision=decision, heading=index.heading(record),
+        target=index.target_text(record),
+    )  # fmt: skip
+    path = directory / "index.html"
+    path.write_text(redactor.text(page), encoding="utf-8")
+    return path
 
 
 def write(record: RunRecord, directory: Path, redactor: Redactor, notebooks: Path | None = None) -> RunRecord:

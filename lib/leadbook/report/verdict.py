@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadbook.checks import Check, Verdict, blockers, tally
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
@@ -22,9 +22,20 @@ class Decision:
 
 
 def decide(run: RunRecord) -> Decision:
-    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO."""
+    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO.
+
+    Records that are not of this run are named in the reason.
+    """
+    found = _decided(run)
+    others = "; ".join(f"phase {phase.phase} of {time}" for phase, time in run.of_other_times)
+    if not others:
+        return found
+    return replace(found, reason=f"{found.reason} Records of other times were used: {others}.")
+
+
+def _decided(run: RunRecord) -> Decision:
     broken = [phase for phase in run.phases if phase.status is Status.BROKEN]
-    if broken or run.interrupted:
+    if broken or run.interrupted or run.broken:
         return _broken(run, broken)
     missing = [phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     if missing:
@@ -46,6 +57,9 @@ def decide(run: RunRecord) -> Decision:
 def _broken(run: RunRecord, broken: list[PhaseRecord]) -> Decision:
     later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     tail = f" Not run: {', '.join(later)}." if later else ""
+    if run.broken:
+        return Decision(verdict="BROKEN", exit_status=2, reason=f"{run.broken}{tail}",
+                        steps=("Find the cause and end it, then run the whole chain again.",))  # fmt: skip
     if not broken:
         return Decision(verdict="BROKEN", exit_status=2, reason=f"The run was interrupted by {run.interrupted}.{tail}",
                         steps=("Run it again.",))  # fmt: skip

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from leadbook import sealed
 from leadbook.errors import UsageError
 from leadbook.settings import PROJECT
 
 __all__ = ["KIND", "keep", "refuse_target"]
 
 LIMIT_BYTES = 6_000_000
-LEFT_OUT = {"run.log", ".ballast", "manifest.json"}
+LEFT_OUT = {"run.log", ".ballast", sealed.MANIFEST}
 KIND = "leadbook kept run"
 """What a kept run's manifest says it is. A run's own folder does not say so: it is a record, not a sample."""
 BACKUP = "leadbook-backup/"
@@ -23,12 +23,14 @@ BACKUP = "leadbook-backup/"
 
 def keep(run: Path, target: Path) -> None:
     """Put a copy of the run's directory at `target`, in place of an earlier one; folder names of this machine become
-    relative.
+    relative, and the copy is sealed anew.
 
-    Raises UsageError where `refuse_target` does, or the copy would be over 6 MB. An accident leaves what was there.
+    Raises InputFileError when the run has not ended or a file of it changed since, UsageError where `refuse_target`
+    does, or the copy would be over 6 MB. An accident leaves what was there.
     """
+    summary = {key: value for key, value in sealed.verify(run).items() if key not in ("files", "kind")}
     refuse_target(target)
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name not in LEFT_OUT]
+    files = [path for path in sealed.files(run) if path.name not in LEFT_OUT]
     size = sum(path.stat().st_size for path in files)
     if size > LIMIT_BYTES:
         raise UsageError(f"{run}: {size / 1e6:.1f} MB are too many for a sample ({LIMIT_BYTES / 1e6:.0f} MB)")
@@ -38,9 +40,7 @@ def keep(run: Path, target: Path) -> None:
     try:
         for path in files:
             _copy(path, partial / path.relative_to(run), run)
-        told = {key: value for key, value in _manifest(run).items() if key not in ("files", "kind")}
-        text = json.dumps({"kind": KIND, **told, "files": _describe(partial)}, indent=1, ensure_ascii=False)
-        (partial / "manifest.json").write_text(_portable(text.encode(), run).decode() + "\n", encoding="utf-8")
+        sealed.seal(partial, {"kind": KIND, **json.loads(_portable(json.dumps(summary).encode(), run))})
         _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -64,19 +64,19 @@ def _no_kept_run(target: Path) -> str:
     if manifest.get("kind") != KIND or not isinstance(manifest.get("files"), dict):
         return "is not a kept run"
     there = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
-    strange = sorted(there - {*manifest["files"], "manifest.json"})
+    strange = sorted(there - {*manifest["files"], sealed.MANIFEST})
     return f"holds {strange[0]}, which its manifest does not name" if strange else ""
 
 
 def _holds_backups(folder: Path) -> bool:
     """Whether the folder is a backup, or one lies in it."""
-    manifests = [folder / "manifest.json", *folder.glob("leads-*/manifest.json")]
+    manifests = [folder / sealed.MANIFEST, *folder.glob("leads-*/manifest.json")]
     return any(str(_manifest(path.parent).get("format", "")).startswith(BACKUP) for path in manifests)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        told = json.loads((folder / sealed.MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
@@ -91,16 +91,6 @@ def _portable(content: bytes, run: Path) -> bytes:
     for folder in (run, PROJECT):
         content = content.replace(str(folder).encode(), b".")
     return content
-
-
-def _describe(folder: Path) -> dict[str, Any]:
-    """Size and SHA-256 of every file of the copy, which differs from the run where folders were renamed."""
-    return {
-        str(path.relative_to(folder)): {
-            "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for path in sorted(folder.rglob("*")) if path.is_file()
-    }  # fmt: skip
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -19,8 +19,8 @@ from leadbook.runner.engine import ENGINE, Session, write_notebook
 from leadbook.runner.kernels import Kernels, exit_reason
 from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
-from leadbook.runner.truth import condemn_sidecar, examine, mark_broken, without_banners
-from leadbook.settings import PROJECT, Redactor
+from leadbook.runner.truth import Judge, condemn_sidecar, examine, mark_broken, without_banners
+from leadbook.settings import PROJECT, Redactor, Settings
 
 __all__ = ["execute"]
 
@@ -29,21 +29,23 @@ def execute(
     step: Step,
     *,
     parameters: Mapping[str, Any],
+    settings: Settings,
     kernels: Kernels,
     directory: RunDirectory,
     redactor: Redactor,
     interrupted: Callable[[], str],
-    timeout_s: int,
     on_cell: Callable[[int, int], None] = lambda done, total: None,
 ) -> PhaseRecord:
     """Execute one notebook and return what is true about it. Never raises for anything the notebook does.
 
     A phase that broke leaves a banner on top of its executed copy, and a record file that no later reader trusts.
-    `timeout_s` is the longest that one cell may run, in seconds.
+    Its record, its executed copy and its documents are closed in `directory`: they may not change any more.
+    `settings` are the run's, by which its checks are judged once more; one cell may run as long as `cell_timeout_s`.
     """
     output = directory.path / "notebooks" / step.path.name
     session = Session(
-        kernels=kernels, redactor=redactor, output=output, source=_source(step.path), timeout_s=timeout_s,
+        kernels=kernels, redactor=redactor, output=output, source=_source(step.path),
+        timeout_s=settings.cell_timeout_s,
         interrupted=interrupted, on_cell=on_cell,
     )  # fmt: skip
     started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
@@ -53,10 +55,14 @@ def execute(
     seconds = round(time.monotonic() - clock, 2)
     _keep(session, directory)
     sidecar = directory.path / "records" / f"{step.phase}.json"
-    found = examine(output, sidecar, step.phase, known=redactor.text(known), redactor=redactor)
+    directory.close(output, sidecar)
+    judge = Judge(settings=settings, parameters={**step.defaults, **parameters}, redactor=redactor)
+    found = examine(output, sidecar, step.phase, known=redactor.text(known), judge=judge)
     broken = found.broken
     if broken is not None:
         _condemn(step, broken, output, sidecar, directory)
+        directory.close(output, sidecar)
+    directory.close(*(directory.path / document.path for document in found.documents))
     return PhaseRecord(
         phase=step.phase, title=str((found.opened or {}).get("title") or step.title),
         status=Status.BROKEN if broken else Status.RAN, notebook=f"notebooks/{output.name}" if output.exists() else "",

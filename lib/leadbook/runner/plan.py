@@ -25,13 +25,18 @@ _NAME = re.compile(r"^(\d\d)_(\w+)\.ipynb$")
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One notebook of the chain. `declared` are the keys of its parameters cell; `asked` whether this run wants it."""
+    """One notebook of the chain. `defaults` are its parameters cell's; `asked` whether this run wants it."""
 
     phase: str
     title: str
     path: Path
-    declared: frozenset[str]
+    defaults: Mapping[str, Any]
     asked: bool = True
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The keys of its parameters cell."""
+        return frozenset(self.defaults)
 
     def parameters(self, values: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
         """What this notebook is given: only keys that it declares, and where its records go.
@@ -54,26 +59,27 @@ def discover(notebooks: Path | None = None) -> list[Step]:
         if steps and steps[-1].phase == match[1]:
             raise UsageError(f"two notebooks have the number {match[1]}: {steps[-1].path.name} and {path.name}")
         title = match[2].replace("_", " ").capitalize()
-        steps.append(Step(phase=match[1], title=title, path=path, declared=_declared(path)))
+        steps.append(Step(phase=match[1], title=title, path=path, defaults=_defaults(path)))
     if not steps:
         raise UsageError(f"{folder}: holds no notebook called NN_name.ipynb")
     return steps
 
 
-def _declared(path: Path) -> frozenset[str]:
-    """Names assigned in the cell tagged `parameters`. Read as Python: papermill's own reader skips lines that it cannot
-    parse (an `=` in a comment is enough), and what it skips would silently keep its default."""
+def _defaults(path: Path) -> dict[str, Any]:
+    """Values of the cell tagged `parameters`. Read as Python: papermill's own reader skips lines that it cannot parse
+    (an `=` in a comment is enough), and what it skips would silently keep its default."""
     try:
         cells = nbformat.read(path, as_version=4).cells
         tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
         tree = ast.parse("\n".join(tagged))
+        pairs = [(node.targets[0] if isinstance(node, ast.Assign) else node.target, node.value)
+                 for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]  # fmt: skip
+        defaults = {name.id: ast.literal_eval(value) for name, value in pairs if isinstance(name, ast.Name) and value}
     except (OSError, ValueError, AttributeError, SyntaxError) as error:
-        raise InputFileError(path, f"not a notebook with a parameters cell ({error})") from error
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    declared = frozenset(name.id for name in names)
-    if "run_dir" not in declared:
+        raise InputFileError(path, f"not a notebook with a parameters cell of plain values ({error})") from error
+    if "run_dir" not in defaults:
         raise InputFileError(path, "its parameters cell does not declare run_dir, so its records would be lost")
-    return declared
+    return defaults
 
 
 def make(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import secrets
@@ -15,6 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
+from leadbook import sealed
 from leadbook.errors import UsageError
 from leadbook.settings import PROJECT, Redactor
 
@@ -22,6 +24,9 @@ __all__ = ["RunDirectory", "variants"]
 
 BALLAST_BYTES = 6_000_000
 """Kept aside at the start and given back on a full disk: a report of nine pages with plots needs 2 to 4 MB."""
+
+NOBODYS = "of a file that the run did not write"
+"""Stands for the SHA-256 of a file that appeared among the evidence; no content ever has it."""
 
 STRUCTURE = frozenset({
     "cells", "cell_type", "code", "data", "display_data", "execution_count", "id", "markdown", "metadata", "name",
@@ -43,6 +48,8 @@ class RunDirectory:
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self.path = base / self.id
         self._ballast = self.path / ".ballast"
+        self._closed: dict[str, str] = {}
+        self._spoilt: dict[str, str] = {}
         try:
             base.mkdir(parents=True, exist_ok=True)
             self.path.mkdir()
@@ -69,25 +76,40 @@ class RunDirectory:
                 raise
             return write()
 
-    def point_latest(self) -> None:
-        """`latest` beside the run's directory leads to it (a link; a text file where links cannot be made)."""
-        latest, partial = self.path.parent / "latest", self.path.parent / f".latest.{self.id}"
+    def begin(self, summary: dict[str, Any]) -> None:
+        """Mark the run as running: whoever finds this mark later knows that there is no verdict. Raises OSError."""
+        born = psutil.Process().create_time()
+        sealed.seal(self.path, {**summary, "state": "running", "pid": os.getpid(), "process_started": born})
+
+    def point(self, name: str) -> None:
+        """`name` beside the run's directory leads to it (a link; a text file where links cannot be made)."""
+        link, partial = self.path.parent / name, self.path.parent / f".{name}.{self.id}"
         with suppress(OSError):
             try:
                 partial.symlink_to(self.id, target_is_directory=True)
             except OSError:
                 partial.write_text(f"{self.id}\n", encoding="utf-8")
-            partial.replace(latest)
+            partial.replace(link)
 
-    def files(self) -> list[Path]:
-        """All files of the run, in order of their names, hidden ones left out."""
-        return sorted(p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    def close(self, *paths: Path) -> None:
+        """From now on these files, where they exist, may no longer change."""
+        for path in paths:
+            name = str(path.relative_to(self.path))
+            self._closed.pop(name, None)
+            with suppress(OSError):
+                self._closed[name] = sealed.digest(path)
+
+    def changes(self) -> dict[str, str]:
+        """Closed files that changed or went away, and evidence that nobody closed; they stay spoilt when sealed."""
+        found = sealed.changes(self.path, self._closed)
+        self._spoilt = {name: self._closed.get(name, NOBODYS) for name in found}
+        return found
 
     def sweep(self, redactor: Redactor, known: set[str]) -> list[str]:
         """Mask secrets that slipped through into any file. Returns the files where one was found."""
         needles = [secret.encode() for secret in known]
         found = []
-        for path in self.files():
+        for path in sealed.files(self.path):
             content = path.read_bytes()
             if any(needle in content for needle in needles):
                 cleaned = _cleaned(content, redactor, needles, path.suffix in (".json", ".ipynb"))
@@ -97,15 +119,8 @@ class RunDirectory:
         return found
 
     def seal(self, summary: dict[str, Any]) -> None:
-        """Write `manifest.json`: `summary`, and every file with its size in bytes and SHA-256."""
-        files = {}
-        for path in self.files():
-            if path.name != "manifest.json":
-                content = path.read_bytes()
-                digest = hashlib.sha256(content).hexdigest()
-                files[str(path.relative_to(self.path))] = {"bytes": len(content), "sha256": digest}
-        text = json.dumps({**summary, "files": files}, indent=1, ensure_ascii=False)
-        (self.path / "manifest.json").write_text(text + "\n", encoding="utf-8")
+        """Write `manifest.json`; see `sealed.seal`. Raises OSError."""
+        sealed.seal(self.path, {**summary, "state": "ended"}, self._spoilt)
 
 
 def variants(known: set[str]) -> set[str]:

@@ -4,6 +4,7 @@ believed without its evidence."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,13 @@ import nbformat
 import scrapbook
 from nbformat import NotebookNode
 
-from leadbook.checks import Check
+from leadbook import attestations
+from leadbook.checks import Check, Verdict, blockers, objection, plain, tally
+from leadbook.errors import LeadbookError
 from leadbook.report.records import Break, Document
-from leadbook.settings import Redactor
+from leadbook.settings import PROJECT, Redactor, Settings
 
-__all__ = ["Finding", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
+__all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 
 BANNER_TAG = "papermill-error-cell-tag"
 """papermill's own tag for its banners: it removes such cells when a broken copy is executed again."""
@@ -34,8 +37,53 @@ class Finding:
     documents: tuple[Document, ...] = ()
 
 
-def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", redactor: Redactor) -> Finding:
-    """Read the saved `notebook` and the phase's `sidecar`, and say what is true.
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What a record is held against: the run's settings, the parameters that its notebook was given, the secrets."""
+
+    settings: Settings
+    parameters: Mapping[str, Any]
+    redactor: Redactor
+
+    def other_parameter(self, opened: Mapping[str, Any]) -> str:
+        """What the notebook says of its parameters that is not what the run gave it; empty when all is as given."""
+        used = opened.get("parameters")
+        if not isinstance(used, Mapping):
+            return "it does not say with which parameters it worked"
+        if opened.get("profile") != self.settings.profile:
+            return f"it worked with profile {opened.get('profile')!r}, the run's is {self.settings.profile!r}"
+        if beyond := sorted(set(used) - set(self.parameters)):
+            return f"it worked with {beyond[0]}, which its parameters cell does not declare"
+        for key, given in self.parameters.items():
+            mine, wanted = self.redactor.tree(used.get(key)), self.redactor.tree(plain(given))
+            if mine != wanted and not (isinstance(mine, str) and Redactor.MASK in mine):
+                return f"it worked with {key} = {mine!r}, the run gave it {wanted!r}"
+        return ""
+
+    def misjudged(self, checks: tuple[Check, ...]) -> str:
+        """The first check that does not follow from its value and the catalogue; empty when all do."""
+        try:
+            attested = self._attested()
+        except (OSError, LeadbookError) as error:
+            return f"its attestations cannot be read ({error})"
+        for check in checks:
+            if why := objection(check, self.settings, attested, mask=self.redactor.text):
+                return f"check {check.id} cannot be believed: {why}"
+        return ""
+
+    def _attested(self) -> set[str]:
+        """Checks that somebody's word in the run's attestations file answers, for the target of this run."""
+        uri = os.environ.get(self.settings.mongodb_uri_env, "").strip()
+        if not (self.settings.attestations_file and uri):
+            return set()
+        found = attestations.load(PROJECT / Path(self.settings.attestations_file).expanduser())
+        target = attestations.Target.of(self.settings, uri)
+        told = (attestations.attest(check_id, found, target, self.settings) for check_id in found.entries)
+        return {check.id for check in told if check.verdict is Verdict.PASS}
+
+
+def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Judge) -> Finding:
+    """Read the saved `notebook` and the phase's `sidecar`, hold them before the `judge`, and say what is true.
 
     `known` is a reason the runner already has (a dead kernel, a time-out); it is kept, and placed at the cell where
     execution stopped.
@@ -50,7 +98,12 @@ def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", redac
         documents = tuple(_document(slug, entry) for slug, entry in record["documents"].items())
     except (KeyError, TypeError, ValueError) as error:
         return Finding(broken=Break(reason=known or f"it recorded something that is no check or document ({error})"))
-    broken = _broken_cell(node, known) or _broken_record(record, sidecar, phase, len(node.cells), redactor)
+    reason = _broken_record(record, sidecar, phase, judge.redactor) or _unbelievable(record, checks, judge)
+    missing = [document.path for document in documents if not (sidecar.parents[1] / document.path).is_file()]
+    if not reason and missing:
+        reason = f"it recorded a document that is not there: {missing[0]}"
+    at_end = Break(reason=reason, cell=len(node.cells), cells=len(node.cells)) if reason else None
+    broken = _broken_cell(node, known) or at_end
     if broken is None and known:
         broken = Break(reason=known, cell=len(node.cells), cells=len(node.cells))
     return Finding(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
@@ -110,20 +163,27 @@ def _first_line(source: str) -> str:
     return lines[0][:120] if lines else ""
 
 
-def _broken_record(
-    record: Mapping[str, Any], sidecar: Path, phase: str, cells: int, redactor: Redactor
-) -> Break | None:
-    """All cells ran; do the records say so too?"""
-    reason = ""
-    if record["opened"] is None:
-        reason = f"it recorded no {phase}/opened"
-    elif record["closed"] is None:
-        reason = f"it never stated its verdict ({phase}/closed is missing): did book.close() run?"
-    elif record["last"] != "closed":
-        reason = f"{phase}/{record['last']} was recorded after the closing verdict"
-    elif (differs := _difference(record, read_sidecar(sidecar), redactor)) is not None:
-        reason = f"the notebook and its record file {sidecar.name} disagree about {differs}"
-    return Break(reason=reason, cell=cells, cells=cells) if reason else None
+def _broken_record(record: Mapping[str, Any], sidecar: Path, phase: str, redactor: Redactor) -> str:
+    """All cells ran; do the records say so too? The reason why not, or an empty string."""
+    if not isinstance(record["opened"], Mapping):
+        return f"it recorded no {phase}/opened"
+    if not isinstance(record["closed"], Mapping):
+        return f"it never stated its verdict ({phase}/closed is missing): did book.close() run?"
+    if record["last"] != "closed":
+        return f"{phase}/{record['last']} was recorded after the closing verdict"
+    if (differs := _difference(record, read_sidecar(sidecar), redactor)) is not None:
+        return f"the notebook and its record file {sidecar.name} disagree about {differs}"
+    return ""
+
+
+def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Judge) -> str:
+    """The records agree; does what they say follow from the run's parameters and the catalogue?"""
+    closed, blocking = record["closed"], bool(blockers(checks)) or not checks
+    verdict = Verdict.FAIL if blocking else Verdict.PASS
+    if closed.get("verdict") != verdict.value or closed.get("counts") != tally(checks):
+        told = f"{closed.get('verdict')!r} of {closed.get('counts')}"
+        return f"it closed with {told}, but its checks come to {verdict.value!r} of {tally(checks)}"
+    return judge.other_parameter(record["opened"]) or judge.misjudged(checks)
 
 
 def _difference(record: Mapping[str, Any], sidecar: Mapping[str, Any] | None, redactor: Redactor) -> str | None:

@@ -73,13 +73,12 @@ def structure_audit(leads: Collection[Document], settings: Settings) -> list[Che
         return [errored(check_id, error) for check_id in ids]
     same = state.validator == validator()
     setting = f"{state.validation_level} / {state.validation_action}"
-    wanted = f"{settings.validation_level} / {settings.validation_action}"
     guarded = [f"{side.name}.{index.name}" for side in sides for index in side.indexes if index.unique]
     missing = [side.name for side in sides if not side.exists]
     return [
         judge("MDB-SCH-001", state.exists, evidence=f"listCollections: {leads.full_name}"),
         judge("MDB-SCH-002", state.exists and same, evidence=_validator_evidence(state.validator)),
-        judge("MDB-SCH-003", setting if state.exists else None, target=wanted, evidence="listCollections options"),
+        judge("MDB-SCH-003", setting if state.exists else None, settings=settings, evidence="listCollections options"),
         judge("MDB-SCH-004", not missing and not guarded,
               evidence=f"missing: {', '.join(missing) or 'none'}; unique indexes: {', '.join(guarded) or 'none'}"),
         *_index_checks(state),
