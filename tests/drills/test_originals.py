@@ -119,7 +119,7 @@ def _folder(kept):
 
 
 def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, kept):
-    Erasures(filled[ERASURES], asking=True).add(["https://www.linkedin.com/in/gone"])
+    Erasures(filled[ERASURES]).add(["https://www.linkedin.com/in/gone"])
     filled[SPENDING].insert_one({"_id": "2025-05", "spent": 1})
     filled["leadbook_rehearsal_marker"].insert_one({"_id": "rehearsal"})
     made, _ = proof.backup_audit(filled, kept)
@@ -145,7 +145,7 @@ def test_a_lead_erased_after_the_dump_does_not_come_back(filled, admin, kept, mo
     )
     made, _ = proof.backup_audit(filled, kept)
     leads.delete_one({"_id": gone["_id"]})
-    Erasures(filled[ERASURES], asking=True).add([gone["linkedin_url"]])
+    Erasures(filled[ERASURES]).add([gone["linkedin_url"]])
     seen = {}
     drop = recovery.drop_restored
     monkeypatch.setattr(recovery, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),
