@@ -240,13 +240,14 @@ _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
     (r"[Cc]onnection refused|Errno 111|Error 111|Error 61", "connection refused",
      "is the server running, and is this its port?"),
     (r"authenticat|WRONGPASS|NOAUTH|bad auth|AuthenticationError|invalid username-password", "authentication failed",
-     "check user, password and authSource in the address"),
+     "check user and password in the address (for MongoDB also authSource)"),
     (r"not authorized|NOPERM|requires authentication", "not authorised", "grant the user the role it needs"),
     (r"LOADING|BusyLoading", "still loading its data set", "wait until it has loaded"),
     (r"No replica set members|No primary|not primary", "no primary answers", "look at the replica set's members"),
     (r"connection closed|reset by peer|closed by server", "connection closed by the server",
      "the server may require TLS (tls=true / rediss://), or an access list keeps this machine out"),
-    (r"timed out|Timeout", "no answer in time", "check host, port, firewall and IP access list"),
+    (r"timed out|Timeout", "no answer in time",
+     "check host, port, firewall and IP access list, and whether the server speaks TLS where the address asks for it"),
 )  # fmt: skip
 
 
