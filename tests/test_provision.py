@@ -309,6 +309,17 @@ def test_reporting_user_that_can_write_fails(mongo: Client, endpoints: Endpoints
     assert [n for n in mongo[settings.database].list_collection_names() if n.startswith("leadbook_scratch_")] == []
 
 
+def test_reporting_user_that_cannot_log_in_is_an_error_and_not_the_end(
+    mongo: Client, endpoints: Endpoints, settings: Settings
+) -> None:
+    assert endpoints.reporting_uri
+    password = endpoints.reporting_uri.split(":")[2].split("@")[0]
+    server = provision.inspect(mongo, mongo, settings)
+    with connect.mongodb(endpoints.reporting_uri.replace(password, "wrongwrong"), settings) as refused:
+        made = {c.id: c for c in provision.access_checks(mongo, refused, endpoints.mongodb_uri, server, settings)}
+    assert made["MDB-SEC-006"].verdict is Verdict.ERROR and "authentication failed" in made["MDB-SEC-006"].evidence
+
+
 def test_address_without_credentials(endpoints: Endpoints) -> None:
     bare = anonymous(endpoints.mongodb_uri)
     assert "@" not in bare and "authSource" not in bare and "tlsCAFile" in bare

@@ -13,7 +13,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from leadbook import connect
 from leadbook.checks import Check, Verdict, errored, judge, not_applicable, not_measured
 from leadbook.connect import Client
-from leadbook.errors import UnreachableError
+from leadbook.errors import LeadbookError, UnreachableError
 from leadbook.settings import Settings
 
 __all__ = [
@@ -134,7 +134,7 @@ def guarded(check_id: str, make: Callable[[], Check], settings: Settings) -> Che
         if "unknown command" in str(error):
             return not_measured(check_id, _line(error), settings=settings, remedy="look in the provider's console")
         return errored(check_id, error, settings=settings)
-    except (PyMongoError, RedisError, OSError, LookupError, TypeError, ValueError) as error:
+    except (PyMongoError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
         return errored(check_id, error, settings=settings)
 
 
