@@ -416,6 +416,14 @@ def test_in_production_probes_never_touch_the_leads(applied, settings):
     assert len(runs) == 2 and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
 
 
+def test_probes_do_not_make_the_leads_collection(leads, settings):
+    """With apply_schema false on an empty database, an insert would make it, without its validator."""
+    shown = settings.model_copy(update={"apply_schema": False})
+    runs, _ = schema.probe_audit(leads, shown)
+    assert runs and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+    assert leads.database.list_collection_names() == []
+
+
 def test_probes_clean_up_after_an_exception(applied, monkeypatch):
     inserted = []
 
