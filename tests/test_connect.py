@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
@@ -72,6 +77,28 @@ def test_wrong_password_is_told_apart(endpoints: Endpoints, quick: Settings) -> 
     with client, pytest.raises(UnreachableError, match="authentication failed") as caught:
         connect.ping_mongodb(client)
     assert "wrongwrong" not in str(caught.value)
+
+
+def test_wrong_password_is_told_apart_later_too(endpoints: Endpoints, quick: Settings) -> None:
+    """With a least pool the background thread fails first, and the driver only tells that no server is left."""
+    password = endpoints.mongodb_uri.split(":")[2].split("@")[0]
+    patient = quick.model_copy(update={"min_pool_size": 3})
+    with connect.mongodb(endpoints.mongodb_uri.replace(password, "wrongwrong"), patient) as client:
+        for _ in range(3):
+            with pytest.raises(UnreachableError, match="authentication failed"):
+                connect.ping_mongodb(client)
+            time.sleep(0.7)
+
+
+def test_a_background_thread_that_cannot_log_in_prints_nothing(endpoints: Endpoints) -> None:
+    password = endpoints.mongodb_uri.split(":")[2].split("@")[0]
+    code = (
+        "import os, time\nfrom leadbook import connect\nfrom leadbook.settings import Settings\n"
+        "connect.mongodb(os.environ['URI'], Settings(min_pool_size=3))\ntime.sleep(1.5)\n"
+    )
+    env = {**os.environ, "URI": endpoints.mongodb_uri.replace(password, "wrongwrong")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr + done.stdout == ""
 
 
 def test_untrusted_certificate_is_told_apart(endpoints: Endpoints, quick: Settings) -> None:

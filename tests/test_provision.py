@@ -214,6 +214,23 @@ def test_lack_of_privilege_is_not_measured_and_names_the_remedy(mongo: Client, r
     }
 
 
+def test_a_refused_dba_is_told_apart_from_a_missing_one(mongo: Client, endpoints: Endpoints, roomy: Settings) -> None:
+    """The remedy is the password, not a role; and nothing of the command that the server quotes is shown."""
+    password = endpoints.admin_uri.split(":")[2].split("@")[0]
+    production = roomy.model_copy(update={"profile": "production"})
+    with connect.mongodb(endpoints.admin_uri.replace(password, "wrongwrong"), production) as refused:
+        server = provision.inspect(mongo, refused, production)
+        made = provision.host_checks(server, production, mongo[production.database])
+        made += provision.topology_checks(server, production)
+    unknown = [check for check in made if check.verdict is Verdict.NOT_MEASURED]
+    assert {check.id for check in unknown} >= {"MDB-HST-001", "MDB-ENG-001", "MDB-ENG-004", "MDB-TOP-002"}
+    assert {check.evidence for check in unknown} == {
+        "the account of MONGODB_ADMIN_URI is refused: authentication failed"
+    }
+    assert all("correct user, password" in check.remedy for check in unknown)
+    assert not any("lsid" in check.evidence for check in made)
+
+
 @pytest.fixture
 def limited(redis_client: redis_py.Redis, endpoints: Endpoints, settings: Settings) -> Iterator[redis_py.Redis]:
     """A Redis account as on a managed service: no CONFIG, no BGSAVE."""
@@ -273,6 +290,7 @@ def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
     ]
     assert {check.id for check in made} == {c.id for c in catalogue().values() if c.id.startswith("RDS-")} - ATTESTED
     assert all(check.verdict in BLOCKING and problem in check.evidence for check in made)
+    assert all("RDS-CON-001" in check.remedy for check in made if check.id != "RDS-CON-001")
 
 
 # ---------------------------------------------------------------------------------------- roles, pools, keys
@@ -289,6 +307,17 @@ def test_reporting_user_that_can_write_fails(mongo: Client, endpoints: Endpoints
     made = {c.id: c for c in provision.access_checks(mongo, mongo, endpoints.mongodb_uri, server, settings)}
     assert made["MDB-SEC-006"].verdict is Verdict.FAIL
     assert [n for n in mongo[settings.database].list_collection_names() if n.startswith("leadbook_scratch_")] == []
+
+
+def test_reporting_user_that_cannot_log_in_is_an_error_and_not_the_end(
+    mongo: Client, endpoints: Endpoints, settings: Settings
+) -> None:
+    assert endpoints.reporting_uri
+    password = endpoints.reporting_uri.split(":")[2].split("@")[0]
+    server = provision.inspect(mongo, mongo, settings)
+    with connect.mongodb(endpoints.reporting_uri.replace(password, "wrongwrong"), settings) as refused:
+        made = {c.id: c for c in provision.access_checks(mongo, refused, endpoints.mongodb_uri, server, settings)}
+    assert made["MDB-SEC-006"].verdict is Verdict.ERROR and "authentication failed" in made["MDB-SEC-006"].evidence
 
 
 def test_address_without_credentials(endpoints: Endpoints) -> None:

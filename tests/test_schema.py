@@ -1,5 +1,6 @@
 """Validator and indexes on a real server: dry run, apply, findings, scratch collections, probes and advice."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,10 @@ import psutil
 import pytest
 from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
+from tests.test_cli import leadbook
 
 from leadbook import connect, schema
-from leadbook.checks import Verdict, catalogue
+from leadbook.checks import BLOCKING, Check, Verdict, catalogue
 from leadbook.errors import ParameterError, RefusedError
 from leadbook.leads import sample
 from leadbook.report.figures.schema import query_effort
@@ -327,6 +329,26 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
     trust.check(None, schema.by_hand(changes, unapproved) + checks[0].remedy)
 
 
+@pytest.mark.parametrize("phase", ["01", "02"])
+@pytest.mark.trust(
+    way="The first commands in production: an empty database, no attestations file, nothing approved", status=1,
+    says=("PARTIAL", "checks block"), leaves="nothing was written; every check that is missing has its remedy",
+)  # fmt: skip
+def test_first_commands_in_production_end_in_order(phase, database, endpoints, tmp_path, trust):
+    env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
+           "REDIS_URL": endpoints.redis_url}  # fmt: skip
+    words = ["run", "--profile", "production", "--only", phase, "--out", str(tmp_path)]
+    missing = str(tmp_path / "nowhere.yaml")
+    done = leadbook(*words, "-p", f"database={database.name}", "-p", f"attestations_file={missing}", env=env)
+    trust.check(done.returncode, done.stdout)
+    made = json.loads((tmp_path / "latest" / "records" / f"{phase}.json").read_text())["checks"]
+    blocking = [Check.from_dict(check) for check in made if check["verdict"] in BLOCKING]
+    assert blocking and all(check.remedy for check in blocking)
+    assert not [check.id for check in blocking if check.verdict is Verdict.ERROR]
+    assert database.list_collection_names() == []
+    assert ("nowhere.yaml does not exist" in (tmp_path / "latest" / "checks.json").read_text()) == (phase == "01")
+
+
 def test_every_check_of_02_is_made_on_an_empty_database(leads, admin, unapproved):
     """What is left out would be called missing, whatever the reason was."""
     made = {check.id for check in schema.apply_audit(leads, admin, unapproved)[1]}
@@ -414,6 +436,14 @@ def test_in_production_probes_never_touch_the_leads(applied, settings):
     production = settings.model_copy(update={"profile": "production"})
     runs = schema.probe_modes(applied, production)
     assert len(runs) == 2 and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+
+
+def test_probes_do_not_make_the_leads_collection(leads, settings):
+    """With apply_schema false on an empty database, an insert would make it, without its validator."""
+    shown = settings.model_copy(update={"apply_schema": False})
+    runs, _ = schema.probe_audit(leads, shown)
+    assert runs and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+    assert leads.database.list_collection_names() == []
 
 
 def test_probes_clean_up_after_an_exception(applied, monkeypatch):

@@ -230,7 +230,7 @@ def not_measured(check_id: str, why: str, *, settings: Any = None, remedy: str =
 def errored(check_id: str, error: BaseException, *, settings: Any = None, remedy: str = "") -> Check:
     """Measuring raised `error`."""
     entry = definition(check_id)
-    first_line = (str(error).splitlines() or [""])[0][:300]
+    first_line = (str(error).splitlines() or [""])[0].partition(" to execute command ")[0][:300]  # it quotes values
     return _make(entry, Verdict.ERROR, None, _target_or_name(entry, settings),
                  f"{type(error).__name__}: {first_line}", remedy)  # fmt: skip
 

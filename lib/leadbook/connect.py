@@ -7,6 +7,7 @@ time-outs, write concern) is passed explicitly, so that no driver default decide
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import warnings
@@ -53,6 +54,8 @@ Database = pymongo_database.Database[dict[str, Any]]
 Collection = pymongo_collection.Collection[dict[str, Any]]
 
 APP_NAME = "leadbook"
+logging.getLogger("pymongo").addHandler(logging.NullHandler())
+"""The driver's background thread logs a traceback each second in which it cannot log in; the call itself tells it."""
 _PROFILE = ("minPoolSize", "maxPoolSize", "wTimeoutMS", "journal")
 """Options of the profile that the driver holds against those in the address."""
 
@@ -241,20 +244,21 @@ _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
      "check the host in the address"),
     (r"[Cc]onnection refused|Errno 111|Error 111|Error 61", "connection refused",
      "is the server running, and is this its port?"),
-    (r"authenticat|WRONGPASS|NOAUTH|bad auth|AuthenticationError|invalid username-password", "authentication failed",
-     "check user, password and authSource in the address"),
+    (r"[Aa]uthenticat|WRONGPASS|NOAUTH|bad auth|AuthenticationError|invalid username-password", "authentication failed",
+     "check user and password in the address (for MongoDB also authSource)"),
     (r"not authorized|NOPERM|requires authentication", "not authorised", "grant the user the role it needs"),
     (r"LOADING|BusyLoading", "still loading its data set", "wait until it has loaded"),
     (r"No replica set members|No primary|not primary", "no primary answers", "look at the replica set's members"),
     (r"connection closed|reset by peer|closed by server", "connection closed by the server",
      "the server may require TLS (tls=true / rediss://), or an access list keeps this machine out"),
-    (r"timed out|Timeout", "no answer in time", "check host, port, firewall and IP access list"),
+    (r"timed out|Timeout", "no answer in time",
+     "check host, port, firewall and IP access list, and whether the server speaks TLS where the address asks for it"),
 )  # fmt: skip
 
 
 def _diagnose(text: str, error: BaseException, service: str) -> tuple[str, str]:
     """What went wrong and what to do, in plain words, from a driver's message."""
-    text = text.replace("\n", " ")
+    text = re.sub(r", full error: \{.*?\}\}?", "", text.replace("\n", " "))
     if service == "MONGODB" and getattr(error, "code", None) in (18, 8000):
         text = "authentication failed"
     for pattern, problem, hint in _DIAGNOSES:

@@ -13,7 +13,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 
 from leadbook import addresses, connect
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
-from leadbook.provision.judging import guarded, is_mild, mild, production_only
+from leadbook.provision.judging import REDIS_AWAY, guarded, is_mild, mild, production_only
 from leadbook.settings import Settings
 
 __all__ = ["Cache", "inspect_cache", "key_checks", "memory_checks", "persistence_checks"]
@@ -92,7 +92,7 @@ def memory_checks(cache: Cache | None, url: str, problem: str, settings: Setting
     """Release, authentication, encryption, RAM, maxmemory and eviction. A server on this machine is judged mildly."""
     ids = ("RDS-VER-001", "RDS-SEC-001", "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-002", "RDS-MEM-003", "RDS-MEM-004")
     if cache is None or cache.problem:
-        why, remedy = (cache.problem, "allow INFO in the user's ACL") if cache else (problem, "")
+        why, remedy = (cache.problem, "allow INFO in the user's ACL") if cache else (problem, REDIS_AWAY)
         return [not_measured(check_id, why, settings=settings, remedy=remedy) for check_id in ids]
     lenient = is_mild(settings, [cache.host])
     limit, memory = cache.maxmemory_gb, cache.memory_gb
@@ -148,7 +148,8 @@ def persistence_checks(redis: Redis | None, cache: Cache | None, problem: str, s
     """
     if redis is None or cache is None or cache.problem:
         ids, why = ("RDS-PER-001", "RDS-PER-002", "RDS-PER-003"), cache.problem if cache else problem
-        return [not_measured(check_id, why, settings=settings) for check_id in ids]
+        remedy = "allow INFO in the user's ACL" if cache else REDIS_AWAY
+        return [not_measured(check_id, why, settings=settings, remedy=remedy) for check_id in ids]
     return [
         _configured(cache),
         guarded("RDS-PER-002", lambda: _snapshot(redis, cache, settings), settings),
@@ -225,7 +226,8 @@ def key_checks(
     linkedin, email: what builds the pipeline's keys, so that the probe proves the very same format.
     """
     if redis is None:
-        return [not_measured(check_id, problem, settings=settings) for check_id in ("RDS-KEY-001", "RDS-KEY-002")]
+        ids = ("RDS-KEY-001", "RDS-KEY-002")
+        return [not_measured(check_id, problem, settings=settings, remedy=REDIS_AWAY) for check_id in ids]
     mark = f"leadbook-probe-{token_hex(4)}"
     url, address = f"https://www.linkedin.com/in/{mark}", f"{mark}@example.com"
     return [

@@ -13,7 +13,7 @@ from leadbook import connect
 from leadbook.checks import Check, judge, not_measured
 from leadbook.connect import Client
 from leadbook.errors import UnreachableError
-from leadbook.provision.judging import guarded
+from leadbook.provision.judging import REDIS_AWAY, guarded
 from leadbook.settings import Settings
 
 __all__ = [
@@ -94,7 +94,7 @@ def redis_connectivity(client: Redis | None, problem: str, settings: Settings) -
     ids = ("RDS-CON-001", "RDS-CON-002")
     if client is None:
         first = judge(ids[0], False, evidence=problem)
-        return None, [first, not_measured(ids[1], problem, settings=settings)]
+        return None, [first, not_measured(ids[1], problem, settings=settings, remedy=REDIS_AWAY)]
     try:
         connect.ping_redis(client)
     except UnreachableError as error:

@@ -10,14 +10,23 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from leadbook import connect
 from leadbook.checks import Check, Verdict, errored, judge, not_applicable, not_measured
 from leadbook.connect import Client
+from leadbook.errors import LeadbookError, UnreachableError
 from leadbook.settings import Settings
 
-__all__ = ["Asked", "ask", "guarded", "is_mild", "mild", "on_loopback", "production_only"]
+__all__ = [
+    "REDIS_AWAY", "Asked", "ask", "dba_refused", "guarded", "is_mild", "mild", "on_loopback", "production_only",
+    "refusal", "remedy_for",
+]  # fmt: skip
 
 FORBIDDEN_CODES = frozenset({13, 59, 115, 8000})
 """Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
+
+
+REDIS_AWAY = "make Redis answer first (see RDS-CON-001) and run this notebook again"
+REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +49,30 @@ def ask(client: Client, command: str, database: str = "admin", **options: Any) -
     try:
         return Asked(values=client[database].command(command, **options))
     except OperationFailure as error:
-        refused = error.code in FORBIDDEN_CODES
-        why = f"the account may not run {command}" if refused else f"{command}: {_line(error)}"
-        return Asked(problem=why)
+        return Asked(problem=refusal(error, f"run {command}"))
     except PyMongoError as error:
         return Asked(problem=f"{command}: {_line(error)}")
+
+
+def refusal(error: OperationFailure, what: str) -> str:
+    """Why the server did not do `what` ("run hostInfo"), without the command that it quotes."""
+    if error.code in FORBIDDEN_CODES:
+        return f"the account may not {what}"
+    return f"could not {what}: {_line(error)}"
+
+
+def dba_refused(admin: Client) -> str:
+    """Why the DBA's account cannot be used at all; empty where it can. Asked once: each refusal costs seconds."""
+    try:
+        connect.ping_mongodb(admin)
+    except UnreachableError as error:
+        return REFUSED_DBA if "authentication failed" in str(error) else f"the DBA's address: {error}"
+    return ""
+
+
+def remedy_for(problem: str, remedy: str) -> str:
+    """`remedy`, or what to do first where the DBA's account was refused."""
+    return "correct user, password and authSource in MONGODB_ADMIN_URI" if problem == REFUSED_DBA else remedy
 
 
 def on_loopback(hosts: Iterable[str]) -> bool:
@@ -106,7 +134,7 @@ def guarded(check_id: str, make: Callable[[], Check], settings: Settings) -> Che
         if "unknown command" in str(error):
             return not_measured(check_id, _line(error), settings=settings, remedy="look in the provider's console")
         return errored(check_id, error, settings=settings)
-    except (PyMongoError, RedisError, OSError, LookupError, TypeError, ValueError) as error:
+    except (PyMongoError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
         return errored(check_id, error, settings=settings)
 
 
@@ -116,7 +144,8 @@ PRIVILEGE_REMEDY = "name the DBA's address in MONGODB_ADMIN_URI (roles clusterMo
 def from_asked(check_id: str, asked: Asked, make: Callable[[], Check], settings: Settings) -> Check:
     """`make()` where the answer is there, else `not measured` with the reason and the privilege to grant."""
     if asked.problem:
-        return not_measured(check_id, asked.problem, settings=settings, remedy=PRIVILEGE_REMEDY)
+        remedy = remedy_for(asked.problem, PRIVILEGE_REMEDY)
+        return not_measured(check_id, asked.problem, settings=settings, remedy=remedy)
     return guarded(check_id, make, settings)
 
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from leadbook.checks import Check, judge, not_measured, warned
 from leadbook.connect import Client
+from leadbook.provision.judging import REDIS_AWAY
 from leadbook.settings import Settings
 
 __all__ = ["POOL_COLUMNS", "Held", "held", "pool_checks", "pool_frame", "redis_pool_checks", "share"]
@@ -185,7 +186,7 @@ def redis_pool_checks(redis: Redis | None, problem: str, rows: list[Held], setti
     """Redis' pool: size, time-out, sharing by threads. The client has no idle time or lifetime; the server may."""
     if redis is None:
         ids = ("RDS-POOL-001", "RDS-POOL-002", "RDS-POOL-003")
-        return [not_measured(check_id, problem, settings=settings) for check_id in ids]
+        return [not_measured(check_id, problem, settings=settings, remedy=REDIS_AWAY) for check_id in ids]
     value = {row.setting: row.value for row in rows if row.service == "Redis"}
     shared = share(redis.client_id)
     return [

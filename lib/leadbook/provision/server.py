@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from pymongo import WriteConcern
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.connect import Client, Database
-from leadbook.provision.judging import Asked, ask, from_asked, guarded, is_mild, mild, production_only
+from leadbook.provision.judging import (
+    Asked,
+    ask,
+    dba_refused,
+    from_asked,
+    guarded,
+    is_mild,
+    mild,
+    production_only,
+    refusal,
+    remedy_for,
+)
 from leadbook.schema import scratch_name
 from leadbook.settings import Settings
 
@@ -120,25 +132,29 @@ def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | No
 
 def inspect(client: Client, admin: Client, settings: Settings) -> Server:
     """Ask the server everything once, as the DBA where there is such an account. Read-only; never raises."""
+    refused = "" if admin is client else dba_refused(admin)
+
+    def dba(question: Callable[[], Asked]) -> Asked:
+        return Asked(problem=refused) if refused else question()
+
     return Server(
         hosts=tuple(sorted(client.topology_description.server_descriptions())),
         hello=ask(client, "hello"),
         build=ask(client, "buildInfo"),
-        status=ask(admin, "serverStatus"),
-        host=ask(admin, "hostInfo"),
-        storage=_storage(client, admin, settings),
-        replication=ask(admin, "replSetGetStatus"),
-        configuration=ask(admin, "replSetGetConfig"),
-        oplog=_oplog(admin),
+        status=dba(lambda: ask(admin, "serverStatus")),
+        host=dba(lambda: ask(admin, "hostInfo")),
+        storage=_storage(client, dba(lambda: ask(admin, "dbStats", "admin")), settings),
+        replication=dba(lambda: ask(admin, "replSetGetStatus")),
+        configuration=dba(lambda: ask(admin, "replSetGetConfig")),
+        oplog=dba(lambda: _oplog(admin)),
     )
 
 
-def _storage(client: Client, admin: Client, settings: Settings) -> Asked:
-    """dbStats of the leads' database; an empty one has no file system sizes yet, then those of `admin`."""
+def _storage(client: Client, other: Asked, settings: Settings) -> Asked:
+    """dbStats of the leads' database; an empty one has no file system sizes yet, then those of `other`, the DBA's."""
     own = ask(client, "dbStats", settings.database)
     if own.get("fsTotalSize"):
         return own
-    other = ask(admin, "dbStats", "admin")
     return other if other.get("fsTotalSize") else Asked(values=own.values, problem=own.problem or other.problem)
 
 
@@ -147,8 +163,10 @@ def _oplog(admin: Client) -> Asked:
         oplog = admin.local["oplog.rs"]
         sizes = admin.local.command("collStats", "oplog.rs")
         first, last = (oplog.find_one({}, {"ts": 1}, sort=[("$natural", way)]) for way in (1, -1))
+    except OperationFailure as error:
+        return Asked(problem=refusal(error, "read the oplog"))
     except PyMongoError as error:
-        return Asked(problem=f"the oplog may not be read: {str(error).splitlines()[0][:120]}")
+        return Asked(problem=f"the oplog could not be read: {type(error).__name__}")
     if not first or not last:
         return Asked(problem="there is no oplog")
     hours = (last["ts"].time - first["ts"].time) / 3600
@@ -210,7 +228,8 @@ def _health(server: Server, settings: Settings) -> Check:
             return not_measured("MDB-TOP-002", "mongos does not tell its shards' members", remedy="ask each shard")
         return judge("MDB-TOP-002", False, evidence="a standalone server: no election, no transactions, no majority")
     if server.replication.problem:
-        return not_measured("MDB-TOP-002", server.replication.problem, remedy="name the DBA in MONGODB_ADMIN_URI")
+        remedy = remedy_for(server.replication.problem, "name the DBA in MONGODB_ADMIN_URI")
+        return not_measured("MDB-TOP-002", server.replication.problem, remedy=remedy)
     states = {member.name: member.state for member in server.members}
     fine = list(states.values()).count("PRIMARY") == 1 and all(
         member.healthy and member.state in ("PRIMARY", "SECONDARY", "ARBITER") for member in server.members
@@ -222,7 +241,8 @@ def _lag(server: Server, settings: Settings) -> Check:
     if server.kind == "standalone":
         return not_applicable("MDB-TOP-003", "a standalone server has no secondary")
     if server.replication.problem:
-        return not_measured("MDB-TOP-003", server.replication.problem, remedy="name the DBA in MONGODB_ADMIN_URI")
+        remedy = remedy_for(server.replication.problem, "name the DBA in MONGODB_ADMIN_URI")
+        return not_measured("MDB-TOP-003", server.replication.problem, remedy=remedy)
     lags = {member.name: member.lag_s for member in server.members if member.lag_s is not None}
     if not lags:
         return not_applicable("MDB-TOP-003", "the set has no secondary")
@@ -277,7 +297,8 @@ def _oplog_window(server: Server, settings: Settings) -> Check:
     if server.oplog.problem:
         if settings.is_rehearsal:
             return not_applicable(check_id, f"a floor of production; {server.oplog.problem}", settings=settings)
-        return not_measured(check_id, server.oplog.problem, remedy="give the DBA read on the database local")
+        remedy = remedy_for(server.oplog.problem, "give the DBA read on the database local")
+        return not_measured(check_id, server.oplog.problem, remedy=remedy)
     hours, full = server.oplog.get("hours"), server.oplog.get("full")
     evidence = f"{100 * full:.0f} % of {server.oplog.get('bytes') / GB:.2f} GB in use"
     if full < OPLOG_FULL and not settings.is_rehearsal and hours < 24:

@@ -181,13 +181,14 @@ def _refusal(error: WriteError) -> tuple[str, str]:
 def probe_modes(collection: Collection[dict[str, Any]], settings: Settings) -> list[ProbeRun]:
     """The probes under the configured setting, under moderate / warn and under strict / error.
 
-    Rehearsal probes the leads' own collection under its configured setting; production, and the other settings, use
-    scratch collections with the same validator and indexes.
+    Rehearsal probes the leads' own collection, where there is one, under its configured setting; production, and the
+    other settings, use scratch collections with the same validator and indexes.
     """
     configured = (settings.validation_level, settings.validation_action)
     others = [mode for mode in (("moderate", "warn"), ("strict", "error")) if mode != configured]
     runs = []
-    if settings.is_production:
+    there = collection.name in collection.database.list_collection_names(filter={"name": collection.name})
+    if settings.is_production or not there:  # an insert would make the collection, without validator and indexes
         others.insert(0, configured)
     else:
         runs.append(probe(collection, *configured))

@@ -92,10 +92,12 @@ def by_hand(changes: Iterable[Change], settings: Settings) -> str:
     commands = [f"{change.shell()};" for change in changes if change.command and not change.applied]
     if not commands:
         return "No change is left to be applied by hand."
+    shown_only = settings.apply_schema and not settings.approves("apply_schema")
+    way = settings.how_to_approve("apply_schema") if shown_only else "let it apply them with apply_schema: true"
     script = "\n".join([f'db = db.getSiblingDB("{settings.database}");', *commands])
     return (
         f"**{len(commands)} commands are left.** Paste them into `mongosh`, logged in with `dbAdmin` on "
-        f"`{settings.database}`, and run this notebook again; or {settings.how_to_approve('apply_schema')}.\n\n"
+        f"`{settings.database}`, and run this notebook again; or, {way}.\n\n"
         f"```javascript\n{script}\n```"
     )
 
