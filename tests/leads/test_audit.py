@@ -1,5 +1,8 @@
 """Independent recounts find what is wrong, and nothing where all is right."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from leadbook.leads import audit, pipeline, probes, sample, verdicts
@@ -110,3 +113,15 @@ def test_production_without_files_or_staged_records_has_no_input(settings, datab
     sources = list(choose(real, tmp_path, staging).sources())
     assert [(source.vendor, len(list(source.records))) for source in sources] == [("brightdata", 1)]
     assert not list(tmp_path.iterdir())
+
+
+def test_leads_qualified_by_other_patterns_are_found_and_the_remedy_judges_them_anew(run, leads, settings):
+    rules = Rules.of(settings)
+    changed = leads.update_many({"is_qualified": True, "job_title": "PPC Manager"}, {"$set": {"is_qualified": False}})
+    assert audit.scores(leads, rules).wrong == changed.modified_count > 0
+    assert leads.update_many(*rules.rejudging()).modified_count == changed.modified_count
+    assert audit.scores(leads, rules).wrong == 0
+    found = replace(audit.scores(leads, rules), wrong=1)
+    checks = verdicts.quality_checks(audit.formats(leads), audit.Recount().fill_rates(), found, settings)
+    remedy = next(check.remedy for check in checks if check.id == "PIPE-SCR-001")
+    assert all(json.dumps(part, ensure_ascii=False) in remedy for part in rules.rejudging())

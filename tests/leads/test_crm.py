@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from bson import ObjectId
+from pymongo.errors import BulkWriteError
 
 from leadbook.errors import ParameterError
 from leadbook.leads import pipeline
@@ -258,3 +259,25 @@ def test_a_person_who_asked_for_erasure_is_never_sent(site, leads, sandbox, data
     there = replace(site, services=sandbox.services)
     trust.check(None, str(pipeline.crm_of(there, sandbox.services.hubspot).sync().as_dict()))
     assert set(sandbox.contacts.by_id) == {"p0@shop.example", "p2@shop.example"}
+
+
+class Unmarked:
+    """A real collection whose marks are carried out, and reported as not acknowledged in time."""
+
+    def __init__(self, collection):
+        self.collection, self.write_concern = collection, collection.write_concern
+
+    def bulk_write(self, marks, **how):
+        self.collection.bulk_write(marks, **how)
+        raise BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64, "errmsg": "timed out"}]})
+
+    def __getattr__(self, name):
+        return getattr(self.collection, name)
+
+
+def test_marks_that_nobody_acknowledged_stop_the_run_in_one_line_and_count_as_nothing(leads, sandbox):
+    fill(leads, 3)
+    result = sync(Unmarked(leads), sandbox)
+    assert result.sent == 0 and result.stopped.startswith("MongoDB: BulkWriteError")
+    leads.update_many({}, {"$set": {"crm_synced": False}})  # as after a failover
+    assert sync(leads, sandbox).sent == 3 and len(sandbox.contacts.by_id) == 3

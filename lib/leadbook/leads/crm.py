@@ -16,8 +16,9 @@ from typing import Any
 
 from pymongo import UpdateOne
 from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
 
-from leadbook.leads import guard, hubspot
+from leadbook.leads import faults, guard, hubspot
 from leadbook.leads.answers import Answer, Meaning
 from leadbook.leads.calls import Caller
 from leadbook.leads.erasures import Erasures
@@ -92,8 +93,8 @@ class Crm:
         }  # fmt: skip
 
     def sync(self, limit: int | None = None) -> Synced:
-        """Send what is waiting, `limit` leads at most. Raises pymongo's errors; HubSpot's end up in `failed` and
-        `stopped`."""
+        """Send what is waiting, `limit` leads at most. HubSpot's errors end up in `failed` and `stopped`, MongoDB's in
+        `stopped`: a mark that no majority acknowledged is not counted as sent."""
         result = Synced()
         try:
             for batch in self._batches(limit):
@@ -101,6 +102,8 @@ class Crm:
                     self._send(kept, result)
                 if result.stopped:
                     break
+        except PyMongoError as error:  # what was not marked is sent again, which an upsert bears
+            result.stopped = f"MongoDB: {faults.described(error)}"
         finally:
             result.answers = Counter(self._hubspot.counts)
             self._hubspot.close()

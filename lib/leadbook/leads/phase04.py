@@ -109,12 +109,14 @@ class Study:
                 endpoints=self.site.endpoints, settings=self.settings.model_copy(update=named),
                 use_cache=self.settings.is_rehearsal,
             )  # fmt: skip
-            self._trial = pipeline.run(self._sources(TRIAL), site, workers=1)
-            self._trial_stored = collection.count_documents({})
-            self._trial_kept = self.database[rejected].count_documents({})
-            Site.close()
-            rehearsal.forget_keys(self.book.redis, collection_uuid(collection))
-        self.database[rejected].drop()
+            try:
+                self._trial = pipeline.run(self._sources(TRIAL), site, workers=1)
+                self._trial_stored = collection.count_documents({})
+                self._trial_kept = self.database[rejected].count_documents({})
+            finally:
+                Site.close()
+                rehearsal.forget_keys(self.book.redis, collection_uuid(collection))
+                self.database[rejected].drop()
 
     def trial_table(self) -> pd.DataFrame:
         """The small sample's ledger by source."""

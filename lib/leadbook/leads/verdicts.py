@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from leadbook.leads.ledger import Ledger
 from leadbook.leads.limits import Limits
 from leadbook.leads.pipeline import PipelineResult
 from leadbook.leads.probes import Lookups, Probe
+from leadbook.leads.score import Rules
 from leadbook.settings import Settings
 
 __all__ = [
@@ -164,9 +166,23 @@ def quality_checks(formats: Formats, rates: pd.DataFrame, scores: Scores, settin
             "PIPE-MAP-002", formats.total if some else None, evidence=broken or f"{formats.leads:,} leads, all rules"
         ),
         judge("PIPE-MAP-003", worst, evidence="fill rates before and after cleaning, in the table"),
-        judge("PIPE-SCR-001", scores.wrong if scores.leads else None, evidence=beside),
+        judge(
+            "PIPE-SCR-001",
+            scores.wrong if scores.leads else None,
+            evidence=beside,
+            remedy=_rejudge(settings) if scores.wrong else "",
+        ),
         judge("PIPE-SCR-002", scores.mean, settings=settings, evidence=beside),
     ]
+
+
+def _rejudge(settings: Settings) -> str:
+    """How stored leads are qualified by this run's parameters, for mongosh."""
+    wanted, pipeline = (json.dumps(part, ensure_ascii=False) for part in Rules.of(settings).rejudging())
+    return (
+        "leads judged by other weights or title patterns, or written by somebody else; where only the qualification is "
+        f"another one, this judges them anew: db.{settings.collection}.updateMany({wanted}, {pipeline})"
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- speed
