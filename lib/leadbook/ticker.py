@@ -40,6 +40,10 @@ class Repeater:
         self._stop.set()
         self._thread.join(timeout=self.patience_s)
 
+    def stop(self) -> None:
+        """Begin no further step; leaving the block waits for the one under way."""
+        self._stop.set()
+
     def _run(self) -> None:
         rest = self._first_after_s
         while not self._stop.wait(rest):

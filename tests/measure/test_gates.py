@@ -108,8 +108,8 @@ def test_a_host_whose_processors_are_taken_is_called_busy(place, trust):
 )
 def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypatch, trust):
     heard(monkeypatch, EVEN)
-    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (60, 1))
-    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (60, 1))
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (150, 1))
+    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (20, 1))
     state = own_servers(redis=False)
     endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
     small = settings.model_copy(update={"bench_rounds": 2})
@@ -118,9 +118,9 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
         filled = place.keep("stall", 200)
 
         def stall():
-            while not over.wait(0.05):
+            while not over.wait(0.005):
                 os.kill(state.members[0].pid, signal.SIGSTOP)
-                time.sleep(0.25)
+                time.sleep(0.15)
                 os.kill(state.members[0].pid, signal.SIGCONT)
 
         thread = threading.Thread(target=stall)

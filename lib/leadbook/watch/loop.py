@@ -103,6 +103,10 @@ class Watcher:
         self._sample()
         self._ended = time.monotonic()
 
+    def stop(self) -> None:
+        """Take no further sample but the last."""
+        self._ticker.stop()
+
     def _sample(self) -> None:
         at = time.monotonic() - self._began
         found = {}

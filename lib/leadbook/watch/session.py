@@ -135,6 +135,10 @@ def _observe(
             work.enter_context(prober)
             sleep(settings.monitor_seconds)
             if not client.topology_description.has_writable_server():
+                watcher.stop()
+                prober.stop()
+                if writer:
+                    writer.stop()
                 _insist(client)
         seconds = monotonic() - began
         slow, how = slow_operations(admin, settings.database, started_at)
