@@ -13,7 +13,7 @@ LAYER = {
     "trust": 1,
     "attestations": 2, "canary": 2, "connect": 2, "servers": 2, "locks": 2, "provenance": 2, "adoption": 2, "schema": 3,
     "provision": 3, "leads": 3, "measure": 3, "drills": 3, "watch": 3, "analysis": 3, "report": 3, "traceability": 3,
-    "phase": 4, "runner": 4, "cli": 5,
+    "phase": 4, "workplace": 4, "runner": 4, "cli": 5,
 }  # fmt: skip
 SAME_LAYER = {
     ("checks", "settings"), ("servers", "connect"), ("provenance", "connect"), ("adoption", "connect"),

@@ -72,22 +72,6 @@ def test_a_check_survives_json():
     assert Check.from_dict(check.as_dict()) == check
 
 
-def test_only_an_attestation_verifies_what_a_person_must_see():
-    assert checks.manual("GATE-MON-001", {}, rehearsal=True).verdict is Verdict.NOT_APPLICABLE
-    signed = {"GATE-MON-001": {"who": "Ada", "when": "2026-01-02", "seen": "four alerts"}}
-    assert checks.manual("GATE-MON-001", signed, rehearsal=False).verdict is Verdict.PASS
-
-
-def test_an_attestation_must_say_who_when_and_what(tmp_path):
-    path = tmp_path / "a.yaml"
-    path.write_text("GATE-MON-001: {who: Ada, seen: alerts}\n")
-    with pytest.raises(LeadbookError, match="lacks when"):
-        checks.load_attestations(path)
-    path.write_text("GATE-MON-01: {who: Ada, when: now, seen: alerts}\n")
-    with pytest.raises(LeadbookError, match="not in the catalogue"):
-        checks.load_attestations(path)
-
-
 # ------------------------------------------------------------------------------------------------ judged once more
 
 PRODUCTION = Settings(profile="production")
@@ -135,8 +119,7 @@ def test_a_recorded_verdict_is_held_against_the_catalogue(check, settings, objec
 
 
 def test_an_attestation_in_the_file_is_believed():
-    signed = {"ATL-BCK-001": {"who": "Ada", "when": "2026-01-02", "seen": "daily"}}
-    assert checks.objection(checks.manual("ATL-BCK-001", signed, rehearsal=False), PRODUCTION, signed) == ""
+    assert checks.objection(checks.attested("ATL-BCK-001", "by Ada"), PRODUCTION, {"ATL-BCK-001"}) == ""
 
 
 def calls(name):

@@ -106,9 +106,10 @@ def test_a_run_is_never_kept_among_backups(tmp_path):
 def test_a_copy_that_breaks_off_leaves_the_old_one(tmp_path, monkeypatch):
     target = tmp_path / "sample"
     runner.keep(a_run(tmp_path / "one", "first"), target)
-    monkeypatch.setattr(keep_module, "_describe", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    second = a_run(tmp_path / "two", "second")
+    monkeypatch.setattr(keep_module.sealed, "seal", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        runner.keep(a_run(tmp_path / "two", "second"), target)
+        runner.keep(second, target)
     assert "first" in (target / "index.html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "sample"}
 

@@ -52,14 +52,14 @@ def test_a_secret_is_given_to_the_step_that_runs_the_chain_and_to_no_other(path)
     for job in read(path)["jobs"].values():
         assert not secret({key: part for key, part in job.items() if key != "steps"})
         for step in job["steps"]:
-            assert not secret(step) or step["run"].startswith("make run PROFILE=production")
+            assert not secret(step) or step["run"].startswith(".venv/bin/leadbook run --profile production")
 
 
 @each
 def test_production_is_run_by_the_protected_job_only(path):
     for job in read(path)["jobs"].values():
         runs = " ".join(step.get("run", "") for step in job["steps"])
-        profiles = set(re.findall(r"PROFILE=(\S+)", runs))
+        profiles = set(re.findall(r"--profile (\S+)", runs))
         assert profiles == {"production" if job.get("environment") == "production" else "ci"}
         assert "${{" not in runs  # an input pasted into a shell's line is run as a part of it
 

@@ -108,7 +108,9 @@ def parse(url: str) -> Address:
     if database and (re.search(doubtful, user + password) or (at and not user and scheme in MONGODB)):
         raise AddressError(ENCODE)
     path, _, query = tail.partition("#")[0].partition("?")
-    pairs = (pair.partition("=") for pair in re.split("[&;]", query) if pair)
+    pairs = [pair.partition("=") for pair in re.split("[&;]", query)] if query else []
+    if not all(key and value for key, _, value in pairs):  # a raw & in a password reads as an option without a value
+        raise AddressError(ENCODE)
     return Address(
         scheme=scheme, hosts=_hosts(scheme, listed, path), path=path, user=user, password=password if colon else None,
         options=tuple((key, value) for key, _, value in pairs),

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -74,9 +73,10 @@ def run(
     """
     from leadbook import runner
     from leadbook.report.index import target_text
+    from leadbook.workplace import Workplace
 
     values = _values(profile, override, members=members)
-    with _RehearsalServers(Settings.from_mapping(values), "leadbook run") as rehearsal:
+    with Workplace(Settings.from_mapping(values), "leadbook run", err) as rehearsal:
         result = runner.run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
@@ -89,61 +89,6 @@ def run(
         runner.keep(result.directory, keep_as)
         out.print(f"kept as: {keep_as}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_status)
-
-
-class _RehearsalServers:
-    """The servers of a run, which nobody else works on meanwhile.
-
-    Rehearsal servers end with it unless `leadbook up` started them to stay. Servers of others are refused here, before
-    anything runs, where the profile may not work on them.
-    """
-
-    def __init__(self, settings: Settings, what: str) -> None:
-        self.settings, self.what, self.secrets, self._held = settings, what, set[str](), False
-
-    def __enter__(self) -> _RehearsalServers:
-        from leadbook.locks import TargetLock
-
-        self._lock = TargetLock(self.settings, self.what)
-        try:
-            return self._entered()
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def _entered(self) -> _RehearsalServers:
-        from leadbook import adoption, connect, servers
-        from leadbook.errors import UnreachableError
-        from leadbook.settings import secret_values
-
-        mongodb = not os.environ.get(self.settings.mongodb_uri_env)
-        redis = not os.environ.get(self.settings.redis_url_env)
-        os.environ[servers.OWNER_VARIABLE] = str(os.getpid())
-        if self.settings.rehearsal_servers and not self.settings.is_production and (mongodb or redis):
-            self._held = True
-            with err.status("starting rehearsal servers"):
-                servers.up(self.settings, owner_pid=os.getpid(), mongodb=mongodb, redis=redis)
-        endpoints = servers.resolve(self.settings)
-        urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
-        self.secrets = secret_values(url for url in urls if url)
-        for line in endpoints.restarts:
-            err.print(f"rehearsal servers: {line}", highlight=False, soft_wrap=True)
-        if "environment" in (endpoints.source, endpoints.redis_source):
-            with connect.mongodb(endpoints.mongodb_uri, self.settings) as client, suppress(UnreachableError):
-                connect.ping_mongodb(client)  # a server that is away is told by the phases, with a report
-                adoption.require(client, self.settings, endpoints)
-        return self
-
-    def stop(self) -> None:
-        from leadbook import servers
-
-        if self._held:
-            self._held = False
-            servers.release(os.getpid())
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-        self._lock.release()
 
 
 # ---------------------------------------------------------------------------------------------------------- servers
@@ -315,9 +260,10 @@ def bench(
     """Measure the pipeline from files on disk beside raw inserts of the same leads. Rehearsal servers only."""
     from leadbook.leads import benchmark
     from leadbook.leads import scale as scaling
+    from leadbook.workplace import Workplace
 
     settings = Settings.from_mapping(_values(profile, override))
-    with _RehearsalServers(settings, "leadbook bench"):
+    with Workplace(settings, "leadbook bench", err):
         if scale:
             rows = scaling.table(scaling.run(settings, records=records or 1_000_000, rounds=rounds))
         else:

@@ -134,8 +134,8 @@ def bound_check(
     if control is not None:
         evidence += f"; they could encode {control.rate:,.0f} documents/s and send nothing"
     if share > CLIENT_BOUND:
-        return warned("LOAD-ENV-001", round(share, 2), target=CLIENT_BOUND, evidence=evidence)
-    return judge("LOAD-ENV-001", round(share, 2), target=CLIENT_BOUND, evidence=evidence)
+        return warned("LOAD-ENV-001", round(share, 2), evidence=evidence)
+    return judge("LOAD-ENV-001", round(share, 2), evidence=evidence)
 
 
 def size_checks(loads: Sequence[InsertLoad] | None, problems: Problems, settings: Settings) -> list[Check]:

@@ -36,6 +36,7 @@ __all__ = [
     "State",
     "default_folder",
     "down",
+    "refuse_addresses",
     "release",
     "resolve",
     "status",
@@ -117,12 +118,27 @@ def resolve(settings: Settings, *, folder: Path | None = None) -> Endpoints:
 
     Raises ParameterError naming the variable to set where nothing may be started, and ServerError.
     """
-    own_mongodb = _variable(settings.mongodb_uri_env)
-    own_redis = _variable(settings.redis_url_env)
-    own_admin, own_reporting = (
-        _variable(settings.mongodb_admin_uri_env),
-        _variable(settings.mongodb_reporting_uri_env),
+    refuse_addresses(settings)
+    own_mongodb, own_redis, own_admin, own_reporting = _addresses(settings)
+    state, known = None, status(folder)
+    if not (own_mongodb and own_redis):
+        state = _found_or_started(settings, folder, mongodb=not own_mongodb, redis=not own_redis)
+    mongodb_source: Literal["environment", "rehearsal"] = "environment" if own_mongodb else "rehearsal"
+    return Endpoints(
+        mongodb_uri=own_mongodb or (state.mongodb_uri if state else ""),
+        admin_uri=own_admin or own_mongodb or (state.admin_uri if state else ""),
+        reporting_uri=own_reporting or (state.reporting_uri if state and not own_mongodb else None) or None,
+        redis_url=own_redis or (state.redis_url if state else ""),
+        source=mongodb_source,
+        redis_source="environment" if own_redis else "rehearsal",
+        restarts=tuple(state.restarts[len(known.restarts) if known else 0 :]) if state else (),
     )
+
+
+def refuse_addresses(settings: Settings) -> None:
+    """Raise ParameterError, naming the variable, for an address that cannot be read, is missing where nothing may be
+    started, or is half an environment. Starts and asks nothing."""
+    own_mongodb, own_redis, own_admin, own_reporting = _addresses(settings)
     for kind, value in (("", own_mongodb), ("admin_", own_admin), ("reporting_", own_reporting)):
         if value:
             read(value, getattr(settings, f"mongodb_{kind}uri_env"), "MongoDB")
@@ -141,19 +157,14 @@ def resolve(settings: Settings, *, folder: Path | None = None) -> Endpoints:
             raise ParameterError(
                 name, f"environment variable {variable} is not set", f"set it to the address of {what}: {why}"
             )
-    state, known = None, status(folder)
-    if not (own_mongodb and own_redis):
-        state = _found_or_started(settings, folder, mongodb=not own_mongodb, redis=not own_redis)
-    mongodb_source: Literal["environment", "rehearsal"] = "environment" if own_mongodb else "rehearsal"
-    return Endpoints(
-        mongodb_uri=own_mongodb or (state.mongodb_uri if state else ""),
-        admin_uri=own_admin or own_mongodb or (state.admin_uri if state else ""),
-        reporting_uri=own_reporting or (state.reporting_uri if state and not own_mongodb else None) or None,
-        redis_url=own_redis or (state.redis_url if state else ""),
-        source=mongodb_source,
-        redis_source="environment" if own_redis else "rehearsal",
-        restarts=tuple(state.restarts[len(known.restarts) if known else 0 :]) if state else (),
-    )
+
+
+def _addresses(settings: Settings) -> tuple[str, str, str, str]:
+    """MongoDB's, Redis's, the DBA's and the reporting address as the environment holds them; empty where unset."""
+    names = (settings.mongodb_uri_env, settings.redis_url_env, settings.mongodb_admin_uri_env,
+             settings.mongodb_reporting_uri_env)  # fmt: skip
+    mongodb, redis, admin, reporting = map(_variable, names)
+    return mongodb, redis, admin, reporting
 
 
 def _variable(name: str) -> str:
