@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from leadbook.errors import InputFileError, LeadbookError, ParameterError, UnreachableError
-from leadbook.leads import commands
+from leadbook.leads import commands, guard
 from leads.vendor_records import person
 
 
@@ -52,8 +52,23 @@ def test_a_file_that_breaks_off_keeps_what_was_read_and_says_so(site, leads, tmp
         commands.ingest_files([path], "brightdata", site.settings)
 
 
-def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file):
+PARTIAL = {"partialFilterExpression": {"email": {"$gt": ""}}}
+
+
+@pytest.mark.trust(
+    way="the unique index on linkedin_url is dropped, or replaced by one that covers some leads only, before an ingest",
+    status=2, says=("has no unique index on linkedin_url", "leadbook run --only 02"),
+    leaves="nothing is written; the schema is applied, then the same command again",
+)  # fmt: skip
+@pytest.mark.parametrize("instead", [None, {}, PARTIAL], ids=["none", "not unique", "partial"])
+def test_without_the_unique_index_nothing_is_ingested(site, leads, vendor_file, trust, instead):
     leads.drop_index("idx_linkedin_url_unique")
+    if instead is not None:
+        leads.create_index("linkedin_url", unique=bool(instead), **instead)
     settings = site.settings.model_copy(update={"apply_schema": False})
-    with pytest.raises(LeadbookError, match="no unique index on linkedin_url"):
+    with pytest.raises(LeadbookError) as caught:
         commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings)
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert leads.count_documents({}) == 0
+    with pytest.raises(LeadbookError, match="no unique index"):
+        guard.refuse_without_unique_index(leads)

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from leadbook import connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError, ParameterError
-from leadbook.leads import pipeline, rehearsal
+from leadbook.leads import guard, pipeline, rehearsal
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
 from leadbook.leads.replay import replay
@@ -152,24 +151,12 @@ def ready(site: Site) -> None:
         connect.ping_mongodb(client)
         leads = client[settings.database][settings.collection]
         rehearsal.mark(leads.database, settings)
-        if _arbitrated(leads):
+        if guard.has_unique_index(leads):
             return
         if settings.is_rehearsal and settings.apply_schema:
             with connect.mongodb(site.endpoints.admin_uri, settings) as admin:
                 schema.apply(leads, admin, settings)
-        if not _arbitrated(leads):
-            raise LeadbookError(
-                f"collection {settings.database}.{settings.collection} has no unique index on linkedin_url, which "
-                "decides what is a duplicate; apply the schema first: leadbook run --only 02"
-            )
-
-
-def _arbitrated(leads: Any) -> bool:
-    try:
-        indexes = list(leads.list_indexes())
-    except PyMongoError:
-        return False
-    return any(index.get("unique") and list(index["key"]) == ["linkedin_url"] for index in indexes)
+        guard.refuse_without_unique_index(leads)
 
 
 def _summary(result: pipeline.PipelineResult) -> str:

@@ -1,0 +1,41 @@
+"""The guard before every write of leads: without the unique index on linkedin_url nothing decides what is a
+duplicate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+
+from leadbook.errors import LeadbookError
+from leadbook.leads import faults
+
+__all__ = ["has_unique_index", "refuse_without_unique_index"]
+
+
+def has_unique_index(leads: Collection[dict[str, Any]]) -> bool:
+    """Whether a unique index on linkedin_url alone judges every lead; a partial one lets some pass. Read-only.
+
+    Raises LeadbookError where the server does not tell its indexes (a missing right, a lost connection).
+    """
+    try:
+        indexes = list(leads.list_indexes())
+    except PyMongoError as error:
+        raise LeadbookError(
+            f"the indexes of {leads.full_name} cannot be read ({faults.described(error)}), so nobody knows whether "
+            "duplicates are kept out; grant the user readWrite on it, or try again"
+        ) from None
+    return any(
+        index.get("unique") and list(index["key"]) == ["linkedin_url"] and "partialFilterExpression" not in index
+        for index in indexes
+    )
+
+
+def refuse_without_unique_index(leads: Collection[dict[str, Any]]) -> None:
+    """Raise LeadbookError unless the unique index on linkedin_url is there. Call it before the first write."""
+    if not has_unique_index(leads):
+        raise LeadbookError(
+            f"collection {leads.full_name} has no unique index on linkedin_url, which decides what is a duplicate; "
+            "apply the schema first: leadbook run --only 02"
+        )
