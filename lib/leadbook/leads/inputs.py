@@ -59,9 +59,12 @@ class Staged:
     def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
         """Staged records as sources, one a vendor: those still waiting, or ended since then."""
         wanted = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.ended_at": {"$gte": self.since}}]}
-        for said in self.staging.distinct("vendor", wanted):
+        said_by = {"$ifNull": ["$vendor", None]}  # a record may name none
+        rows = self.staging.aggregate([{"$match": wanted}, {"$group": {"_id": said_by}}])
+        for said in [row["_id"] for row in rows]:
             vendor = vendor_of({"vendor": said})
-            found = self.staging.find({**wanted, "vendor": said}).limit(first or 0)
+            same = {"$expr": {"$eq": [said_by, {"$literal": said}]}}
+            found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
             yield pipeline.Source(
                 name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
                 records=(raw_record(record, vendor) for record in found),
