@@ -3,6 +3,7 @@
 import pytest
 
 from leadbook.leads import audit, pipeline, probes, sample, verdicts
+from leadbook.leads.drain import drain
 from leadbook.leads.inputs import Inputs, choose
 from leadbook.leads.score import Rules
 from leads.vendor_records import contact, person
@@ -110,3 +111,18 @@ def test_production_without_files_or_staged_records_has_no_input(settings, datab
     sources = list(choose(real, tmp_path, staging).sources())
     assert [(source.vendor, len(list(source.records))) for source in sources] == [("brightdata", 1)]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_recount_counts_records_of_unknown_vendors_and_of_none(site, leads, settings, database, tmp_path):
+    real = settings.model_copy(update={"profile": "production"})
+    staging = database[settings.staging_collection]
+    staging.insert_many(
+        [{"vendor": vendor, "payload": person("ana")} for vendor in ("brightdata", "zoomy", None, ["a"])]
+    )
+    staging.insert_one({"payload": person("ben")})
+    given = choose(real, tmp_path, staging)
+    truth = audit.recount(given.sources())
+    assert (truth.read, truth.valid, len(truth.urls)) == (5, 1, 1)
+    result = drain(site, workers=1)
+    checks = verdicts.ledger_checks(result, audit.recount(given.sources()))
+    assert {check.verdict.value for check in checks} == {"pass"}

@@ -184,7 +184,8 @@ class _Work:
     def enrich(self, fresh: list[Candidate]) -> list[Candidate]:
         """Fill what new leads lack, where enrichment is on; those whose persons asked for erasure are dropped."""
         urls = [candidate.lead["linkedin_url"] for candidate in fresh]
-        gone = self.tools.store.again(lambda: self.tools.erasures.among(urls))
+        erasures = self.tools.erasures
+        gone = self.tools.store.again(lambda: erasures.among(urls)) if erasures.asks else set()
         fresh = self.leave_out(fresh, gone)
         if self.tools.enricher is None or not fresh:
             return fresh
@@ -195,7 +196,8 @@ class _Work:
         self.answers.update(said.answers)
         self.questions.update(said.questions)
         gone = {fresh[index].lead["linkedin_url"] for index in said.erased}
-        self.tools.store.again(lambda: self.tools.erasures.add(gone))
+        if gone:
+            self.tools.store.again(lambda: erasures.add(gone))
         return self.leave_out(fresh, gone)
 
     def leave_out(self, fresh: list[Candidate], gone: set[str]) -> list[Candidate]:

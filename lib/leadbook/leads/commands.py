@@ -110,16 +110,17 @@ def ingest_staged(
         watch = CacheWatch(notice, show)
         result = drain(site, follow=follow, vendor=name, progress=watch, notice=notice, stop=stop)
         if not follow:
-            result.problem = result.problem or stop() or _left(result, settings)
+            result.problem = result.problem or _left(result, settings, stop())
         return _told(result, site)
 
 
-def _left(result: pipeline.PipelineResult, settings: Settings) -> str:
+def _left(result: pipeline.PipelineResult, settings: Settings, stopped: str) -> str:
     """Why a drain that ended is not done; empty when nothing is left."""
     waiting, claimed = result.staging.get("waiting", 0), result.staging.get("claimed", 0)
     if not waiting and not claimed:
         return ""
-    return f"{waiting} records of {settings.staging_collection} wait still, and {claimed} are claimed by other workers"
+    left = f"{waiting} records of {settings.staging_collection} wait still, and {claimed} are claimed by other workers"
+    return f"{stopped}; {left}" if stopped else left
 
 
 class CacheWatch:

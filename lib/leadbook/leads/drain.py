@@ -111,11 +111,18 @@ class _Drain:
         """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
         abandoned = self.staging.claimed().expired > 0
         before = self.result.ledger.read + self.taken_over + len(self.undecided)
-        if abandoned:
-            futures = [self._submitted(self._alone(), replace(session, abandoned=True))]
-        else:
-            futures = [self._submitted(self.executor, session) for _ in range(self.result.workers)]
-        broken = [error for future in futures if (error := self._collected(future)) is not None]
+        executor = self._alone() if abandoned else self.executor
+        session = replace(session, abandoned=abandoned)
+        flying: list[Future[list[BatchReport]]] = []
+        broken: list[Exception] = []
+        for _ in range(1 if abandoned else self.result.workers):
+            flying.append(self._submitted(executor, session))
+            if flying[-1].done():  # it ran here: what it found holds for those that were to follow
+                broken += self._collected(flying.pop())
+            if self.result.problem or broken:
+                break
+        for future in flying:
+            broken += self._collected(future)
         if broken:
             self._broke(broken[0], alone=abandoned)
             return True
@@ -140,19 +147,19 @@ class _Drain:
             future.set_exception(error)
             return future
 
-    def _collected(self, future: Future[list[BatchReport]]) -> Exception | None:
-        """Take a session's reports in; or what ended it."""
+    def _collected(self, future: Future[list[BatchReport]]) -> list[Exception]:
+        """Take a session's reports in; what ended it, if anything did."""
         try:
             reports = future.result()
         except LeadbookError:
             raise
         except Exception as error:  # noqa: BLE001  (whatever an executor raises)
-            return error
+            return [error]
         for report in reports:
             self.result.add(report)
             self.taken_over += report.taken_over
             self.undecided |= {key_of(one.id): one for one in report.undecided}
-        return None
+        return []
 
     def _broke(self, error: Exception, *, alone: bool) -> None:
         """A worker died, or raised what no record can cause: its claims go to others, who go on."""

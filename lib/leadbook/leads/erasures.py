@@ -27,6 +27,11 @@ class Erasures:
         self.collection = collection
         self._look: bool | None = True if asking else None
 
+    @property
+    def asks(self) -> bool:
+        """Whether `among` asks the server."""
+        return self._look is not False
+
     def among(self, urls: Iterable[str]) -> set[str]:
         """Those of `urls` whose persons asked for erasure."""
         if self._look is None:
