@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -175,6 +177,8 @@ def ingest(
     """Bring vendor files, or what collectors staged, into the leads' collection and print the ledger.
 
     Exit 1 when records could not be read at all (broken JSON or CSV): they are named, and kept in the rejected leads.
+    Exit 2 when it stopped early or records are left. SIGTERM, SIGINT and SIGHUP end it in order, with the ledger; of
+    `--staged --follow` that is the end, exit 0.
     """
     from leadbook.leads import commands
 
@@ -185,14 +189,21 @@ def ingest(
     if staged:
         if files:
             raise UsageError("give files or --staged, not both")
-        _print_ledger(commands.ingest_staged(settings, vendor=vendor or "", follow=follow, progress=progress), as_json)
+        with _ledger_of_incomplete(as_json):
+            ledger = commands.ingest_staged(
+                settings, vendor=vendor or "", follow=follow, progress=progress, notice=_notice
+            )
+        _print_ledger(ledger, as_json)
         return
     if not files:
         raise UsageError("no file given; name one or more vendor files, or --staged")
     if vendor is None:
         raise UsageError("--vendor is missing; name a file of params/vendors, such as brightdata or apollo")
     unreadable: list[str] = []
-    ledger = commands.ingest_files(files, vendor, settings, progress=progress, unreadable=unreadable)
+    with _ledger_of_incomplete(as_json):
+        ledger = commands.ingest_files(
+            files, vendor, settings, progress=progress, unreadable=unreadable, notice=_notice
+        )
     _print_ledger(ledger, as_json)
     if unreadable:
         _fail("; ".join(unreadable), 1)
@@ -207,7 +218,27 @@ def replay(
     """Run the rejected records again, after a rule or a mapping was mended, and print the ledger."""
     from leadbook.leads import commands
 
-    _print_ledger(commands.replay_rejected(Settings.from_mapping(_values(profile, override))), as_json)
+    with _ledger_of_incomplete(as_json):
+        ledger = commands.replay_rejected(Settings.from_mapping(_values(profile, override)), notice=_notice)
+    _print_ledger(ledger, as_json)
+
+
+@contextmanager
+def _ledger_of_incomplete(as_json: bool) -> Iterator[None]:
+    """A run that stopped early prints what it did until then, too."""
+    from leadbook.leads.commands import IncompleteError
+
+    try:
+        yield
+    except IncompleteError as error:
+        if error.ledger:
+            _print_ledger(error.ledger, as_json)
+        raise
+
+
+def _notice(line: str) -> None:
+    """Say on standard error what a user should know while a command goes on."""
+    err.print(f"leadbook: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_ledger(ledger: dict[str, Any], as_json: bool) -> None:

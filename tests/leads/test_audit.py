@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from leadbook.leads import audit, pipeline, probes, sample, verdicts
+from leadbook.leads.drain import drain
 from leadbook.leads.inputs import Inputs, choose
 from leadbook.leads.score import Rules
 from leads.vendor_records import contact, person
@@ -125,3 +126,18 @@ def test_leads_qualified_by_other_patterns_are_found_and_the_remedy_judges_them_
     checks = verdicts.quality_checks(audit.formats(leads), audit.Recount().fill_rates(), found, settings)
     remedy = next(check.remedy for check in checks if check.id == "PIPE-SCR-001")
     assert all(json.dumps(part, ensure_ascii=False) in remedy for part in rules.rejudging())
+
+
+def test_a_recount_counts_records_of_unknown_vendors_and_of_none(site, leads, settings, database, tmp_path):
+    real = settings.model_copy(update={"profile": "production"})
+    staging = database[settings.staging_collection]
+    staging.insert_many(
+        [{"vendor": vendor, "payload": person("ana")} for vendor in ("brightdata", "zoomy", None, ["a"])]
+    )
+    staging.insert_one({"payload": person("ben")})
+    given = choose(real, tmp_path, staging)
+    truth = audit.recount(given.sources())
+    assert (truth.read, truth.valid, len(truth.urls)) == (5, 1, 1)
+    result = drain(site, workers=1)
+    checks = verdicts.ledger_checks(result, audit.recount(given.sources()))
+    assert {check.verdict.value for check in checks} == {"pass"}

@@ -54,13 +54,13 @@ class Recount:
 
 
 def recount(sources: Iterable[Source]) -> Recount:
-    """Go through the sources once, in this process."""
+    """Go through the sources once, in this process. Records of an unknown vendor (its name is empty) are rejects."""
     made = Recount()
     for source in sources:
-        vendor = load_vendor(source.vendor)
+        vendor = load_vendor(source.vendor) if source.vendor else None
         for record in source.records:
             made.read += 1
-            if record.problem:
+            if record.problem or vendor is None:
                 continue
             made.before.update(_present(record.payload, vendor))
             cleaned = clean(record.payload, vendor)

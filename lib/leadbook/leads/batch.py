@@ -6,6 +6,7 @@ This is the unit of work of every executor: independent of other batches, safe t
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import bson
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from leadbook.leads import faults, fill
+from leadbook.leads.batches import Batch, BatchReport
 from leadbook.leads.cache import CacheTruth, Sighting
 from leadbook.leads.clean import clean
 from leadbook.leads.dedupe import Candidate, group
@@ -26,56 +29,16 @@ from leadbook.leads.ledger import FAILED, FILLED, STORED, Ledger, duplicate, rej
 from leadbook.leads.rejects import Reject
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.score import now_ms, stamp
-from leadbook.leads.store import EMAIL_TAKEN, KNOWN, REFUSED
+from leadbook.leads.store import EMAIL_TAKEN, ID_TAKEN, IN_DOUBT, KNOWN, REFUSED
 from leadbook.leads.store import STORED as ACKNOWLEDGED
 from leadbook.leads.tools import Tools
-from leadbook.leads.vendors import RawRecord, load_vendor, vendor_names
+from leadbook.leads.vendors import load_vendor, vendor_names
 
 __all__ = ["Batch", "BatchReport", "process"]
 
 ASK_FIRST = 0.1
 """With more than this share of known leads in the last batches, one `$in` find before the insert is cheaper than
 their write errors (measured: a duplicate costs an insert about 60 us, a find about 10 us per lead)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Raw records of one source. ids: `_id`s of staged records, which their leads take over; None for files.
-    keep_outcomes: the report tells each record's outcome (staged records always)."""
-
-    index: int
-    source: str
-    vendor: str
-    records: Sequence[RawRecord]
-    ids: Sequence[Any] | None = None
-    keep_outcomes: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchReport:
-    """What a batch did.
-
-    stages: seconds by stage.  after: valid leads that have each field.  reasons: all reasons of
-    rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
-    answers, questions, spent_usd: see Enrichment.  outcomes: one per record, where the batch asks for them.  problem:
-    why the server could not be used, empty when it could.
-    """
-
-    index: int
-    source: str
-    ledger: Ledger
-    stages: Mapping[str, float]
-    cache: CacheTruth
-    valid: int
-    after: Mapping[str, int]
-    reasons: Mapping[str, int]
-    flags: Mapping[str, int]
-    enriched: int = 0
-    answers: Mapping[str, int] = field(default_factory=dict)
-    questions: Mapping[str, int] = field(default_factory=dict)
-    spent_usd: float = 0.0
-    outcomes: tuple[str, ...] = ()
-    problem: str = ""
 
 
 @dataclass
@@ -95,6 +58,8 @@ class _Work:
     answers: Counter[str] = field(default_factory=Counter)
     questions: Counter[str] = field(default_factory=Counter)
     spent_usd: float = 0.0
+    in_doubt: set[int] = field(default_factory=set)
+    id_taken: set[int] = field(default_factory=set)
     problem: str = ""
 
     def __post_init__(self) -> None:
@@ -138,7 +103,7 @@ class _Work:
         record = self.batch.records[position]
         self.outcomes[position] = rejected(reasons[0])
         self.rejects[position] = Reject(
-            source=self.batch.source, vendor=self.batch.vendor, number=record.number,
+            source=self.batch.source, vendor=self.batch.vendor or self.batch.called, number=record.number,
             payload={"erased": True} if erase else record.payload,
             reasons=reasons, detail=detail, staged_id=None if self.batch.ids is None else self.batch.ids[position],
         )  # fmt: skip
@@ -153,12 +118,13 @@ class _Work:
         fresh: list[Candidate] = []
         known: list[tuple[Candidate, str]] = []
         mailed: list[Candidate] = []
+        own = self.own([(one, seen.lead.id) for one, seen in zip(candidates, sightings, strict=True) if seen.lead])
         for candidate, sighting in zip(candidates, sightings, strict=True):
             if sighting.lead is None:
                 fresh.append(candidate)
                 if sighting.email is not None:
                     mailed.append(candidate)
-            elif self.is_own(candidate, sighting.lead.id):
+            elif candidate.position in own:
                 self.settle(candidate, STORED)
             elif not filling or not fill.mask(candidate.lead) & ~sighting.lead.fields:
                 self.settle(candidate, duplicate("redis"), added=())
@@ -217,7 +183,9 @@ class _Work:
 
     def enrich(self, fresh: list[Candidate]) -> list[Candidate]:
         """Fill what new leads lack, where enrichment is on; those whose persons asked for erasure are dropped."""
-        gone = self.tools.erasures.among(candidate.lead["linkedin_url"] for candidate in fresh)
+        urls = [candidate.lead["linkedin_url"] for candidate in fresh]
+        erasures = self.tools.erasures
+        gone = self.tools.store.again(lambda: erasures.among(urls))
         fresh = self.leave_out(fresh, gone)
         if self.tools.enricher is None or not fresh:
             return fresh
@@ -228,7 +196,8 @@ class _Work:
         self.answers.update(said.answers)
         self.questions.update(said.questions)
         gone = {fresh[index].lead["linkedin_url"] for index in said.erased}
-        self.tools.erasures.add(gone)
+        if gone:
+            self.tools.store.again(lambda: erasures.add(gone))
         return self.leave_out(fresh, gone)
 
     def leave_out(self, fresh: list[Candidate], gone: set[str]) -> list[Candidate]:
@@ -268,11 +237,14 @@ class _Work:
                 elif outcome.kind == EMAIL_TAKEN:
                     self.set_aside(candidate)
                     again.append(candidate)
+                elif outcome.kind == ID_TAKEN:
+                    self.id_taken.add(candidate.position)
+                    again.append(candidate)
                 elif outcome.kind == REFUSED:
                     again += self.refuse(candidate, outcome.reason, outcome.detail)
                 else:
                     self.problem = self.problem or self.tools.store.problem or outcome.detail
-                    self.fail(candidate)
+                    self.fail(candidate, in_doubt=outcome.detail == IN_DOUBT)
             todo = again
         if fresh and self.tools.known_share <= ASK_FIRST:
             self.learn(len(known), len(fresh))
@@ -280,24 +252,46 @@ class _Work:
             self.tools.cache.remember(stored)
         return known
 
-    def is_own(self, candidate: Candidate, lead_id: Any) -> bool:
-        """Whether that stored lead is this very staged record, from a worker that died before it could end it."""
-        return self.batch.ids is not None and self.batch.ids[candidate.position] == lead_id
+    def own(self, known: Sequence[tuple[Candidate, Any]]) -> set[int]:
+        """Positions whose known lead (by its `_id`) is this very staged record, from a worker that died before it
+        could end it. A lead that is older than the record's first claim came from another record of that `_id`.
+        """
+        ids, since = self.batch.ids, self.batch.since
+        if ids is None or not since:
+            return set()
+        alike = [(one.position, lead_id) for one, lead_id in known if lead_id in self.ids_of(one)]
+        if not alike:
+            return set()
+        made = self.tools.store.again(lambda: self.tools.store.made_at([lead_id for _, lead_id in alike]))
+        return {
+            position for position, lead_id in alike
+            if lead_id in made and since[position] is not None and made[lead_id] >= since[position]
+        }  # fmt: skip
 
-    def new_id(self, candidate: Candidate) -> Any:
-        """A staged record's own `_id`, so that storing it twice is seen to be the same record; else a new one."""
-        ids = self.batch.ids
-        return ObjectId() if ids is None else ids[candidate.position]
+    def ids_of(self, candidate: Candidate) -> tuple[ObjectId, ...]:
+        """The `_id`s that a staged record's lead may have: the record's own, or where that is no ObjectId or belongs
+        to another lead, one that follows from it, so that storing it twice is seen to be the same record."""
+        own = (self.batch.ids or ())[candidate.position]
+        made = hashlib.sha256(bson.encode({"_id": own}) + candidate.lead["linkedin_url"].encode()).digest()[:12]
+        return (own, ObjectId(made)) if isinstance(own, ObjectId) else (ObjectId(made),)
+
+    def new_id(self, candidate: Candidate) -> ObjectId:
+        """`_id` of the lead to store: of a staged record one of its own, else a new one."""
+        if self.batch.ids is None:
+            return ObjectId()
+        return self.ids_of(candidate)[-1 if candidate.position in self.id_taken else 0]
 
     def refuse(self, candidate: Candidate, reason: str, detail: str) -> list[Candidate]:
         """MongoDB does not take this lead. Its followers are leads of their own right then."""
         self.reject(candidate.position, (reason,), detail)
         return group([(one.position, one.lead) for one in candidate.followers], filling=self.tools.filling)
 
-    def fail(self, candidate: Candidate) -> None:
-        """Nobody knows whether it is stored: run the source again."""
+    def fail(self, candidate: Candidate, *, in_doubt: bool = False) -> None:
+        """It is not known to be stored: run the source again. in_doubt: it was sent, and may be stored."""
         for position in (candidate.position, *(one.position for one in candidate.followers)):
             self.outcomes[position] = FAILED
+            if in_doubt:
+                self.in_doubt.add(position)
 
     def revisit(self, known: Sequence[tuple[Candidate, str]]) -> None:
         """Leads known already: fill them, or count them; and let the cache know what MongoDB knows."""
@@ -312,6 +306,8 @@ class _Work:
             )
         gone: list[Candidate] = []
         seen: list[tuple[ObjectId, dict[str, Any]]] = []
+        leads_found = [(one, done.lead["_id"]) for (one, _), done in zip(known, found, strict=True) if done.lead]
+        own = self.own(leads_found)
         for (candidate, by), filled in zip(known, found, strict=True):
             if filled.problem:
                 self.problem = self.problem or filled.problem
@@ -320,12 +316,12 @@ class _Work:
             if filled.lead is None:
                 gone.append(candidate)
                 continue
-            if filled.lead and self.is_own(candidate, filled.lead["_id"]):
+            if filled.lead and candidate.position in own:
                 self.settle(candidate, STORED)
                 seen.append((filled.lead["_id"], filled.lead))
                 continue
-            own = set(filled.added) & (candidate.own or set(candidate.lead))
-            self.settle(candidate, FILLED if own else duplicate(by), filled.added)
+            gained = set(filled.added) & (candidate.own or set(candidate.lead))
+            self.settle(candidate, FILLED if gained else duplicate(by), filled.added)
             if filled.lead and (by == "mongodb" or filled.added):
                 seen.append((filled.lead["_id"], filled.lead))
         with self.stage("cache write"):
@@ -358,7 +354,7 @@ class _Work:
             ledger=Ledger.of(self.outcomes, read=len(self.batch.records)), stages=dict(self.stages), cache=truth,
             valid=self.valid, after=dict(self.after), reasons=dict(reasons), flags=dict(self.flags),
             enriched=self.enriched, answers=dict(self.answers), questions=dict(self.questions),
-            spent_usd=self.spent_usd,
+            spent_usd=self.spent_usd, in_doubt=tuple(sorted(self.in_doubt)),
             outcomes=tuple(map(str, self.outcomes)) if self.batch.keep_outcomes or self.batch.ids is not None else (),
             problem=self.problem,
         )  # fmt: skip

@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from leadbook import adoption, connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError, ParameterError
-from leadbook.leads import guard, pipeline, rehearsal
+from leadbook.leads import faults, guard, pipeline, rehearsal
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
 from leadbook.leads.replay import replay
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
+from leadbook.leads.stops import ends_in_order
 from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.locks import TargetLock
 from leadbook.settings import Settings
@@ -28,21 +30,31 @@ from leadbook.settings import Settings
 __all__ = ["IncompleteError", "crm_sync", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
 
 
+Notice = Callable[[str], None]
+
 BROKEN = frozenset({"broken_json", "broken_csv"})
 """Problems of a damaged file, not of a poor record: the user hears of them."""
 
 
 class IncompleteError(LeadbookError):
-    """The run stopped early. What was stored is stored; running the same sources again brings in the rest."""
+    """The run stopped early. What was stored is stored; running the same sources again brings in the rest.
+
+    ledger: of what was done until then, as the finished run's; empty where nothing was.
+    """
+
+    def __init__(self, problem: str, ledger: dict[str, Any] | None = None) -> None:
+        super().__init__(problem)
+        self.ledger = ledger or {}
 
 
 def ingest_files(
     files: Sequence[Path], vendor: str, settings: Settings, *, progress: bool = False,
-    unreadable: list[str] | None = None,
+    unreadable: list[str] | None = None, notice: Notice = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Bring vendor files into the leads' collection; the ledger with `seconds` and `leads_per_second`.
 
     unreadable: takes one line for each file with records that are no JSON or CSV at all; they count as rejected.
+    notice: takes one line for what a user should know meanwhile. SIGTERM, SIGINT and SIGHUP stop reading.
     Raises InputFileError (missing or unusable file), ParameterError (unknown vendor), UnreachableError (no MongoDB;
     Redis may be away) and IncompleteError.
     """
@@ -50,11 +62,12 @@ def ingest_files(
     for path in files:
         if not path.is_file():
             raise InputFileError(path, "is a directory" if path.is_dir() else "no such file")
-    with _site(settings) as site, _shown(progress) as show:
+    with ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show:
         sources = [pipeline.file_source(path, name) for path in files]
         watched = [_Watched(source.records, path) for source, path in zip(sources, files, strict=True)]
         sources = [replace(source, records=records) for source, records in zip(sources, watched, strict=True)]
-        ledger = _told(pipeline.run(sources, site, progress=show), site)
+        watch = CacheWatch(notice, show)
+        ledger = _told(pipeline.run(sources, site, progress=watch, stop=stop), site)
     if unreadable is not None:
         unreadable += [records.told(settings.rejected_collection) for records in watched if records.count]
     return ledger
@@ -84,25 +97,62 @@ class _Watched:
 
 
 def ingest_staged(
-    settings: Settings, *, vendor: str = "", follow: bool = False, progress: bool = False
-) -> dict[str, Any]:
-    """Move staged records on until none is left, with `follow` until Ctrl-C; the ledger as `ingest_files` gives it.
+    settings: Settings, *, vendor: str = "", follow: bool = False, progress: bool = False,
+    notice: Notice = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Move staged records on until none is left, with `follow` until a signal; the ledger as `ingest_files` gives it.
 
-    vendor: of records that name none. Raises ParameterError, UnreachableError and IncompleteError.
+    vendor: of records that name none.  notice: takes one line for what a user should know meanwhile. SIGTERM, SIGINT
+    and SIGHUP end it in order. Raises ParameterError, UnreachableError and IncompleteError, which without `follow`
+    tells of records that are left.
     """
     name = load_vendor(vendor).name if vendor else ""
-    with _site(settings) as site, _shown(progress) as show:
-        return _told(drain(site, follow=follow, vendor=name, progress=show), site)
+    with ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show:
+        watch = CacheWatch(notice, show)
+        result = drain(site, follow=follow, vendor=name, progress=watch, notice=notice, stop=stop)
+        if not follow:
+            result.problem = result.problem or _left(result, settings, stop())
+        return _told(result, site)
 
 
-def replay_rejected(settings: Settings) -> dict[str, Any]:
+def _left(result: pipeline.PipelineResult, settings: Settings, stopped: str) -> str:
+    """Why a drain that ended is not done; empty when nothing is left."""
+    waiting, claimed = result.staging.get("waiting", 0), result.staging.get("claimed", 0)
+    if not waiting and not claimed:
+        return ""
+    left = f"{waiting} records of {settings.staging_collection} wait still, and {claimed} are claimed by other workers"
+    return f"{stopped}; {left}" if stopped else left
+
+
+class CacheWatch:
+    """Takes a run's progress, and says when Redis went away and when it is asked again."""
+
+    def __init__(self, notice: Notice, show: Callable[[pipeline.PipelineResult], None] | None = None) -> None:
+        self.notice, self.show = notice, show
+        self.away, self.asked, self.is_away = 0, 0, False
+
+    def __call__(self, result: pipeline.PipelineResult) -> None:
+        """Look at what the cache was asked since the last call."""
+        away, asked = result.cache.away - self.away, result.cache.asked - self.asked
+        self.away, self.asked = result.cache.away, result.cache.asked
+        if away and result.cache.failures and not self.is_away:
+            self.is_away = True
+            self.notice("Redis does not answer: MongoDB alone tells what is a duplicate meanwhile; slower, never wrong")
+        elif self.is_away and asked and not away:
+            self.is_away = False
+            self.notice("Redis answers again")
+        if self.show is not None:
+            self.show(result)
+
+
+def replay_rejected(settings: Settings, *, notice: Notice = lambda _: None) -> dict[str, Any]:
     """Run rejected records again; the ledger as `ingest_files` gives it. Those that are leads now leave the
     collection.
 
     Raises UnreachableError and IncompleteError.
     """
-    with _site(settings) as site:
-        return _told(replay(site), site)
+    with ends_in_order(notice) as stop, _site(settings) as site:
+        return _told(replay(site, stop=stop), site)
 
 
 def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:
@@ -134,13 +184,22 @@ def _site(settings: Settings) -> Iterator[Site]:
             services = Services.of(settings) if real else stack.enter_context(Sandbox()).services.only(settings)
             site = replace(site, services=services)
         stack.callback(Site.close)
-        yield site
+        try:
+            yield site
+        except PyMongoError as error:
+            raise IncompleteError(f"{faults.described(error)}; run it again once MongoDB answers") from None
 
 
 def _told(result: pipeline.PipelineResult, site: Site) -> dict[str, Any]:
-    if result.problem:
-        raise IncompleteError(f"{result.problem}; {_summary(result)}; run it again to bring in the rest")
-    pipeline.finish(result, site)
+    failed = f"{result.ledger.failed} records failed" if result.ledger.failed else ""
+    if not result.problem and not failed:
+        try:
+            pipeline.finish(result, site)
+        except PyMongoError as error:
+            result.problem = f"all records have their outcome, what follows has not: {faults.described(error)}"
+    if result.problem or failed:
+        said = f"{result.problem or failed}; {_summary(result)}; run it again to bring in the rest"
+        raise IncompleteError(said, result.as_dict())
     return result.as_dict()
 
 
@@ -169,7 +228,7 @@ def _summary(result: pipeline.PipelineResult) -> str:
     return (
         f"until then read {ledger.read}: stored {ledger.stored}, filled {ledger.filled}, "
         f"duplicate {ledger.duplicates}, rejected {ledger.rejects}, failed {ledger.failed}"
-    )
+    ) + (f" ({result.in_doubt} of them were sent and not acknowledged: they may be stored)" if result.in_doubt else "")
 
 
 @contextmanager

@@ -95,5 +95,7 @@ def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
 
 
 def described(error: PyMongoError) -> str:
-    """Type and first line of a driver's error, without addresses' credentials (the driver never shows them)."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+    """Type and first line of a driver's error, without addresses' credentials (the driver never shows them) and without
+    the state of the topology that the driver appends."""
+    line = (str(error).splitlines() or [""])[0].partition(", Timeout:")[0].partition(", full error:")[0]
+    return f"{type(error).__name__}: {line[:200]}"

@@ -14,7 +14,6 @@ from pymongo.collection import Collection
 
 from leadbook.errors import InputFileError, ParameterError
 from leadbook.leads import pipeline, sample
-from leadbook.leads.score import now_ms
 from leadbook.leads.staging import Staging, raw_record, vendor_of
 from leadbook.leads.vendors import load_vendor, read_records
 from leadbook.settings import PROJECT, Settings
@@ -50,7 +49,8 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """What collectors have staged since nobody ended it; after the drain, what was ended since `since`."""
+    """What collectors have staged since nobody ended it; after the drain, what was ended since `since`, by
+    the server's clock."""
 
     staging: Collection[dict[str, Any]]
     since: datetime
@@ -59,9 +59,12 @@ class Staged:
     def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
         """Staged records as sources, one a vendor: those still waiting, or ended since then."""
         wanted = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.ended_at": {"$gte": self.since}}]}
-        for said in self.staging.distinct("vendor", wanted):
+        said_by = {"$ifNull": ["$vendor", None]}  # a record may name none
+        rows = self.staging.aggregate([{"$match": wanted}, {"$group": {"_id": said_by}}])
+        for said in [row["_id"] for row in rows]:
             vendor = vendor_of({"vendor": said})
-            found = self.staging.find({**wanted, "vendor": said}).limit(first or 0)
+            same = {"$expr": {"$eq": [said_by, {"$literal": said}]}}
+            found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
             yield pipeline.Source(
                 name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
                 records=(raw_record(record, vendor) for record in found),
@@ -81,7 +84,9 @@ def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]
     if settings.lead_files.strip():
         return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
     if settings.is_production:
-        return Staged(staging=staging, since=now_ms()) if Staging(staging).waiting() else None
+        if not Staging(staging).waiting():
+            return None
+        return Staged(staging=staging, since=staging.database.command("hello")["localTime"])
     facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
     return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
 

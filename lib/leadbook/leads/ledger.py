@@ -85,6 +85,13 @@ class Ledger:
         """Records with an outcome."""
         return self.stored + self.filled + self.duplicates + self.rejects + self.failed
 
+    def outcomes(self) -> dict[str, int]:
+        """Counts by outcome, as `of` takes them; those that are 0 are left out."""
+        named = {STORED: self.stored, FILLED: self.filled, FAILED: self.failed}
+        named |= {duplicate(by): count for by, count in self.duplicate.items()}
+        named |= {rejected(reason): count for reason, count in self.rejected.items()}
+        return {outcome: count for outcome, count in named.items() if count}
+
     def assert_balanced(self) -> None:
         """Raise UnbalancedError unless read = stored + filled + duplicate + rejected + failed."""
         if self.read != self.accounted or set(self.duplicate) != set(DUPLICATES):

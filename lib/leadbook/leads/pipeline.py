@@ -9,16 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from leadbook.errors import InputFileError, LeadbookError
 from leadbook.leads import members
-from leadbook.leads.batch import Batch, BatchReport, process
+from leadbook.leads.batches import Batch, BatchReport, nothing
 from leadbook.leads.cache import CacheTruth
 from leadbook.leads.crm import Crm, Synced
+from leadbook.leads.isolate import safely
 from leadbook.leads.ledger import FAILED, Ledger
 from leadbook.leads.services import Service
 from leadbook.leads.site import Site
@@ -55,8 +56,9 @@ class PipelineResult:
 
     batches: (index, source, ledger).  stages: seconds by stage, summed over workers; `read` and `wait` are the
     feeding process's.  valid, after: valid leads, and how many have each field.  reasons: all reasons of rejects.
-    flags: of valid leads.  seconds: from the first read to the last acknowledgement.  problem: why the run stopped
-    early.
+    flags: of valid leads.  seconds: from the first read to the last acknowledgement.  in_doubt: failed records that
+    were sent and not acknowledged, so that they may be stored; the next run tells.  staging: what is left of staged
+    records, empty for files.  problem: why the run stopped early.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -75,6 +77,8 @@ class PipelineResult:
     crm: Synced | None = None
     workers: int = 1
     seconds: float = 0.0
+    in_doubt: int = 0
+    staging: dict[str, int] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -108,6 +112,7 @@ class PipelineResult:
         self.valid += report.valid
         self.enriched += report.enriched
         self.spent_usd += report.spent_usd
+        self.in_doubt += len(report.in_doubt)
         for name in ("after", "reasons", "flags", "answers", "questions"):
             getattr(self, name).update(getattr(report, name))
         self.problem = self.problem or report.problem
@@ -116,6 +121,12 @@ class PipelineResult:
         """What `leadbook ingest --json` prints."""
         said = self.ledger.as_dict()
         said |= {"seconds": round(self.seconds, 3), "leads_per_second": round(self.leads_per_second, 1)}
+        if self.in_doubt:
+            said["in_doubt"] = self.in_doubt
+        if self.staging:
+            said["staging"] = dict(self.staging)
+        if self.cache.failures:
+            said["cache_away"] = {"leads_not_asked": self.cache.away, "failed_calls": self.cache.failures}
         if self.questions:
             said["enrichment"] = {
                 "leads": self.enriched, "questions": dict(self.questions), "spent_usd": round(self.spent_usd, 4)
@@ -127,17 +138,18 @@ class PipelineResult:
 
 def run_batch(batch: Batch, site: Site) -> BatchReport:
     """What an executor runs: one batch with this worker's own clients."""
-    return process(batch, site.tools())
+    return safely(batch, site.tools())
 
 
 def run(
     sources: Iterable[Source], site: Site, *, executor: Executor | None = None, workers: int | None = None,
-    progress: Callable[[PipelineResult], None] | None = None,
+    progress: Callable[[PipelineResult], None] | None = None, stop: Callable[[], str] = lambda: "",
 ) -> PipelineResult:  # fmt: skip
     """Bring every record of `sources` to its outcome.
 
     executor: any `concurrent.futures.Executor`; without one that which `settings.executor` names, or none at all for a
-    few batches. workers: how many it has (default: settings.writers). A server that cannot be
+    few batches. workers: how many it has (default: settings.writers). stop: why to read no further, once it is told
+    to; what was read is settled. A server that cannot be
     used stops the run early: see `problem`; run the sources again then. Raises InputFileError (after what was read
     is settled), UnbalancedError (a defect), and KeyboardInterrupt once the batches in flight have ended.
     """
@@ -154,7 +166,7 @@ def run(
     else:
         started = time.perf_counter()
     try:
-        _drive(chain(first, feed), site, executor, result, progress)
+        _drive(chain(first, feed), site, executor, result, progress, stop)
     except InputFileError as error:
         if not result.ledger.read:
             raise
@@ -206,11 +218,14 @@ def _timed(batches: Iterator[Batch], result: PipelineResult) -> Iterator[Batch]:
 
 def _drive(
     batches: Iterator[Batch], site: Site, executor: Executor, result: PipelineResult,
-    progress: Callable[[PipelineResult], None] | None,
+    progress: Callable[[PipelineResult], None] | None, stop: Callable[[], str],
 ) -> None:  # fmt: skip
     flying: dict[Future[BatchReport], Batch] = {}
     try:
         for batch in batches:
+            result.problem = result.problem or stop()
+            if result.problem:
+                return
             flying[_submitted(executor, batch, site)] = batch
             while len(flying) >= IN_FLIGHT * result.workers or any(future.done() for future in flying):
                 _collect(flying, result, progress)
@@ -252,7 +267,5 @@ def _report(future: Future[BatchReport], batch: Batch) -> BatchReport:
         raise
     except Exception as error:  # noqa: BLE001  (whatever an executor raises: the records must be accounted for)
         ledger = Ledger.of([FAILED] * len(batch.records), read=len(batch.records))
-        return BatchReport(
-            index=batch.index, source=batch.source, ledger=ledger, stages={}, cache=CacheTruth(), valid=0, after={},
-            reasons={}, flags={}, problem=f"a worker failed: {type(error).__name__}: {error}"[:300],
-        )  # fmt: skip
+        said = nothing(batch.source, f"a worker failed: {type(error).__name__}: {error}"[:300])
+        return replace(said, index=batch.index, ledger=ledger, in_doubt=tuple(range(len(batch.records))))

@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, WriteConcernError
 
+from leadbook.leads import faults
 from leadbook.leads.score import now_ms
 
 __all__ = ["MAX_PAYLOAD", "Reject", "RejectedLeads", "payload_text"]
@@ -46,7 +47,7 @@ class Reject:
         identity = json.dumps([self.vendor, self.source, self.number, text, str(self.staged_id or "")]).encode()
         made = {
             "_id": hashlib.sha256(identity).hexdigest()[:32],
-            "vendor": self.vendor, "source": self.source, "record_number": self.number,
+            "vendor": self.vendor, "source": _encodable(self.source), "record_number": self.number,
             "reason": self.reasons[0], "reasons": list(self.reasons),
             "payload": text[:MAX_PAYLOAD], "rejected_at": at,
         }  # fmt: skip
@@ -55,6 +56,11 @@ class Reject:
         if len(text) > MAX_PAYLOAD:
             made["payload_truncated"] = True
         return made | ({"detail": self.detail[:500]} if self.detail else {})
+
+
+def _encodable(name: str) -> str:
+    """A file's name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def payload_text(payload: Any) -> str:
@@ -73,7 +79,7 @@ class RejectedLeads:
         self.collection = collection
 
     def keep(self, rejects: Sequence[Reject]) -> None:
-        """Store the rejects; those kept before stay as they are."""
+        """Store the rejects; those kept before stay as they are. WriteConcernError: not acknowledged, try again."""
         if not rejects:
             return
         at = now_ms()
@@ -81,8 +87,11 @@ class RejectedLeads:
         try:
             self.collection.insert_many(documents.values(), ordered=False)
         except BulkWriteError as error:
-            others = [item for item in error.details.get("writeErrors", ()) if item.get("code") != 11000]
-            if others or error.details.get("writeConcernErrors"):
+            others = [item for item in error.details.get("writeErrors", ()) if item.get("code") != faults.DUPLICATE]
+            concerns = error.details.get("writeConcernErrors") or ()
+            if concerns or (others and all(item.get("code") in faults.IN_DOUBT for item in others)):
+                raise WriteConcernError("rejects not acknowledged", (*concerns, *others)[0].get("code")) from None
+            if others:
                 raise
 
     def renew(self, ids: Sequence[str], reason: str, at: datetime) -> None:

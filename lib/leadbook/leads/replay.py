@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
 
-from leadbook.leads.batch import Batch, process
+from leadbook.leads import faults
+from leadbook.leads.batches import Batch, BatchReport
 from leadbook.leads.enrich import ERASED
+from leadbook.leads.isolate import safely
 from leadbook.leads.ledger import FAILED, rejected
 from leadbook.leads.pipeline import PipelineResult
 from leadbook.leads.rejects import Reject, RejectedLeads, payload_text
 from leadbook.leads.score import now_ms
 from leadbook.leads.site import Site
-from leadbook.leads.vendors import RawRecord, load_vendor, problem_of, vendor_names
+from leadbook.leads.staging import vendor_of
+from leadbook.leads.tools import Tools
+from leadbook.leads.vendors import RawRecord, load_vendor, problem_of
 
 __all__ = ["replay"]
 
@@ -32,11 +37,12 @@ class _Known(RejectedLeads):
         """Nothing: the caller renews the reasons."""
 
 
-def replay(site: Site) -> PipelineResult:
+def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResult:
     """Run every rejected record through the pipeline; those that became leads (or were leads already) leave the
     collection.
 
-    Safe to repeat and to break off. Raises pymongo's errors.
+    Safe to repeat and to break off. stop: why to end after the batch at work. A server that cannot be used ends it
+    early: see `problem`.
     """
     tools = site.tools()
     kept = tools.rejects
@@ -44,13 +50,16 @@ def replay(site: Site) -> PipelineResult:
     started = time.perf_counter()
     tools.rejects = _Known(kept.collection)
     try:
-        for vendor in kept.collection.distinct("vendor"):
+        for vendor in tools.store.again(lambda: kept.collection.distinct("vendor")):
             for index, part in enumerate(_parts(kept.collection, vendor, site.settings.batch_size)):
-                records = [_record(reject, vendor) for reject in part]
-                batch = Batch(index=index, source="replay", vendor=vendor, records=records, keep_outcomes=True)
-                report = process(batch, tools)
-                _renew(kept, part, report.outcomes)
+                report = _again(index, part, str(vendor), tools)
+                tools.store.again(lambda part=part, report=report: _renew(kept, part, report.outcomes))  # type: ignore[misc]
                 result.add(report)
+                result.problem = result.problem or stop()
+                if result.problem:
+                    return result
+    except PyMongoError as error:
+        result.problem = result.problem or faults.described(error)
     finally:
         tools.rejects = kept
         result.seconds = time.perf_counter() - started
@@ -64,15 +73,25 @@ def _parts(rejects: Collection[dict[str, Any]], vendor: str, size: int) -> Itera
             yield part
 
 
+def _again(index: int, part: Sequence[dict[str, Any]], called: str, tools: Tools) -> BatchReport:
+    """A part once more, by the vendor that `called` means now."""
+    vendor = vendor_of({"vendor": called})
+    records = [_record(reject, vendor) for reject in part]
+    batch = Batch(index=index, source="replay", vendor=vendor, called=called, records=records, keep_outcomes=True)
+    return safely(batch, tools)
+
+
 def _record(reject: dict[str, Any], vendor: str) -> RawRecord:
+    number = reject["record_number"]
     if reject.get("payload_truncated"):
-        return RawRecord(reject["record_number"], {}, "too_large")
-    payload = json.loads(reject["payload"])
-    if reject["reason"] in UNREADABLE:
-        return RawRecord(reject["record_number"], payload, reject["reason"])
-    if vendor not in vendor_names():
-        return RawRecord(reject["record_number"], payload, "unknown_vendor")
-    return RawRecord(reject["record_number"], payload, problem_of(payload, load_vendor(vendor)))
+        return RawRecord(number, {}, "too_large")
+    try:
+        payload = json.loads(reject["payload"])
+    except (ValueError, RecursionError):
+        return RawRecord(number, {}, "broken_json")
+    if reject["reason"] in UNREADABLE or not isinstance(payload, dict):
+        return RawRecord(number, payload, reject["reason"] if reject["reason"] in UNREADABLE else "not_an_object")
+    return RawRecord(number, payload, problem_of(payload, load_vendor(vendor)) if vendor else "unknown_vendor")
 
 
 def _renew(kept: RejectedLeads, part: Sequence[dict[str, Any]], outcomes: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ write concern not met in time) is sent again with the same `_id`s, so that nothi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,11 +14,11 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from leadbook.leads import faults, guard
+from leadbook.leads.patience import InDoubt, Patience
 
-__all__ = ["EMAIL_TAKEN", "FAILED", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
+__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -29,6 +28,9 @@ KNOWN = "known"
 EMAIL_TAKEN = "email taken"
 REFUSED = "refused"
 FAILED = "failed"
+ID_TAKEN = "_id taken"
+IN_DOUBT = "outcome unknown"
+"""Detail of a failed document that was sent and not acknowledged: it may be stored."""
 
 FEW = 8
 """Fewer updates are not worth a transaction's own round trip."""
@@ -36,7 +38,8 @@ FEW = 8
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one document. kind: `stored`, `known` (its URL is stored), `email taken`, `refused` or `failed`.
+    """What became of one document. kind: `stored`, `known` (its URL is stored), `email taken`, `_id taken` (by
+    another lead), `refused` or `failed`.
 
     reason: the ledger's word for a refusal.  detail: the rule broken, or the error's code.
     """
@@ -46,24 +49,21 @@ class Outcome:
     detail: str = ""
 
 
-class _InDoubt(Exception):  # noqa: N818
-    """The outcome of some documents is not known yet; raised and caught here only."""
-
-
 class LeadStore:
     """Writes leads to one collection, with the collection's write concern.
 
-    attempts, patience_s: how often and how long (seconds) a write in doubt is tried; an election takes 3 to 12 s.
-    own_ids: the documents' `_id`s come from their source, so that a duplicate `_id` means "this very record is
-    stored". Raises ParameterError for a collection whose writes are not acknowledged.
+    attempts: how often a fill is tried.  patience_s: longest outage that is borne, seconds (see Patience).
+    own_ids: the documents' `_id`s come from their source, so that the first attempt may find them stored already.
+    Raises ParameterError for a collection whose writes are not acknowledged.
     """
 
     def __init__(
-        self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 60.0, own_ids: bool = False
+        self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 30.0, own_ids: bool = False
     ) -> None:
         guard.refuse_unacknowledged(collection)
         self.collection = collection
-        self.attempts, self.patience_s, self.own_ids = attempts, patience_s, own_ids
+        self.attempts, self.own_ids = attempts, own_ids
+        self.patience = Patience(patience_s)
         self.problem = ""
         self.transactions = True
 
@@ -84,14 +84,14 @@ class LeadStore:
             todo = [index for index, outcome in enumerate(outcomes) if outcome is None]
             self._insert(documents, todo, outcomes, doubt=attempt > 1 or self.own_ids)
             if any(outcomes[index] is None for index in todo):
-                raise _InDoubt
+                raise InDoubt
 
         try:
             self.again(once)
-        except (_InDoubt, PyMongoError) as error:
+        except (InDoubt, PyMongoError) as error:
             self.problem = faults.described(error) if isinstance(error, PyMongoError) else self.problem
             self._settle(documents, outcomes)
-        return [outcome or Outcome(FAILED, detail="outcome unknown") for outcome in outcomes]
+        return [outcome or Outcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
 
     def _insert(
         self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], *, doubt: bool
@@ -146,18 +146,31 @@ class LeadStore:
         concern = details.get("writeConcernErrors")
         if concern:
             self.problem = faults.concern_not_met(concern)
-        ours = self.present([documents[index]["_id"] for index in clashes]) if doubt and clashes else set()
+        suspect = [index for index, clash in clashes.items() if doubt or clash == "_id"]
+        found = self._found([documents[index] for index in suspect])
         for index in todo:
             if outcomes[index] is None:
-                outcomes[index] = self._outcome(clashes.get(index), documents[index]["_id"] in ours, bool(concern))
+                stored = found.get(documents[index]["_id"])
+                ours = stored is not None and _is_same(stored, documents[index])
+                same_lead = stored is not None and stored.get("linkedin_url") == documents[index].get("linkedin_url")
+                outcomes[index] = self._outcome(clashes.get(index), ours, same_lead, bool(concern))
 
     @staticmethod
-    def _outcome(clash: str | None, ours: bool, unacknowledged: bool) -> Outcome | None:
+    def _outcome(clash: str | None, ours: bool, same_lead: bool, unacknowledged: bool) -> Outcome | None:
         if unacknowledged or clash == "doubt":  # what clashed may itself be taken back by a failover
             return None
-        if clash is None or ours or clash == "_id":
+        if clash is None or ours:
             return Outcome(STORED)
+        if clash == "_id" and not same_lead:
+            return Outcome(ID_TAKEN)
         return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
+
+    def _found(self, documents: Sequence[Document]) -> dict[Any, Document]:
+        """What is stored under the `_id`s of `documents`, as far as `_is_same` looks. Raises pymongo's errors."""
+        if not documents:
+            return {}
+        wanted = {"_id": {"$in": [document["_id"] for document in documents]}}
+        return {found["_id"]: found for found in self.collection.find(wanted, dict.fromkeys(_COMPARED, 1))}
 
     def present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
         """Which `_id`s are stored. Raises pymongo's errors.
@@ -166,6 +179,11 @@ class LeadStore:
         """
         source = self._committed if committed else self.collection
         return {document["_id"] for document in source.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+
+    def made_at(self, ids: Sequence[Any]) -> dict[Any, Any]:
+        """`created_at` of those of these leads that are stored and have one. Raises pymongo's errors."""
+        found = self.collection.find({"_id": {"$in": list(ids)}, "created_at": {"$type": "date"}}, {"created_at": 1})
+        return {lead["_id"]: lead["created_at"] for lead in found}
 
     @property
     def _committed(self) -> Collection[Document]:
@@ -178,14 +196,16 @@ class LeadStore:
         wanted += [{name: {"$in": [documents[index].get(name) for index in open_ if documents[index].get(name)]}}
                    for name in ("linkedin_url", "email")]  # fmt: skip
         try:
-            there = list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1}))
+            there = self.again(
+                lambda: list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1}))
+            )
         except PyMongoError:
             return
-        held = {name: {lead.get(name) for lead in there} - {None} for name in ("_id", "linkedin_url", "email")}
+        held = {
+            (name, lead[name]): lead for lead in there for name in ("_id", "linkedin_url", "email") if lead.get(name)
+        }
         for index in open_:
-            for name, kind in (("_id", STORED), ("linkedin_url", KNOWN), ("email", EMAIL_TAKEN)):
-                if outcomes[index] is None and documents[index].get(name) in held[name]:
-                    outcomes[index] = Outcome(kind)
+            outcomes[index] = _settled(documents[index], held)
 
     # ------------------------------------------------------------------------------------------------- update
 
@@ -228,11 +248,25 @@ class LeadStore:
         )
 
     def again(self, call: Callable[[], T]) -> T:
-        """`call`, repeated with growing waits while its outcome is in doubt."""
-        retrying = Retrying(
-            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.patience_s),
-            wait=wait_random_exponential(multiplier=0.1, max=3.0),
-            retry=retry_if_exception(lambda error: isinstance(error, _InDoubt) or faults.is_in_doubt(error)),
-            reraise=True, sleep=time.sleep,
-        )  # fmt: skip
-        return retrying(call)
+        """`call`, repeated with growing waits while its outcome is in doubt; see Patience."""
+        return self.patience.again(call)
+
+
+_COMPARED = ("linkedin_url", "created_at")
+
+
+def _is_same(stored: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    """Whether the document stored under an `_id` is the one that was sent, and not another lead with that `_id`."""
+    return all(stored.get(name) == sent.get(name) for name in _COMPARED)
+
+
+def _settled(sent: Mapping[str, Any], held: Mapping[tuple[str, Any], Document]) -> Outcome | None:
+    """What became of a document, by the leads that a majority holds; None where they do not tell."""
+    mine = held.get(("_id", sent["_id"]))
+    if mine is not None and _is_same(mine, sent):
+        return Outcome(STORED)
+    if ("linkedin_url", sent.get("linkedin_url")) in held:
+        return Outcome(KNOWN)
+    if ("email", sent.get("email")) in held:
+        return Outcome(EMAIL_TAKEN)
+    return Outcome(ID_TAKEN) if mine is not None else None

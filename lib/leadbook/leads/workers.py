@@ -96,7 +96,7 @@ def _dask(address: str) -> Executor:
 
 
 def processes(workers: int) -> ProcessPoolExecutor:
-    """Worker processes that leave Ctrl-C to us and end when we do.
+    """Worker processes that leave Ctrl-C and hang-ups to us and end when we do.
 
     They are forked from a server process that has the modules loaded and no client, no thread and no connection (where
     there is none, as on Windows, they start afresh).
@@ -119,7 +119,9 @@ def _warmed(site: Any) -> None:
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="leadbook-end-with-parent", daemon=True).start()
 
 
