@@ -89,8 +89,10 @@ def test_what_counts_outcomes_refuses_unacknowledged_writes(
 ):
     settings = settings.model_copy(update={"crm": True, **(asked if isinstance(asked, dict) else {})})
     if isinstance(asked, str):
+        settings = settings.model_copy(update={"profile": "production"})
         address = endpoints.mongodb_uri.replace("w=majority", "")
         monkeypatch.setenv("MONGODB_URI", f"{address}{'&' if '?' in address else '?'}{asked}")
+        monkeypatch.setenv("REDIS_URL", endpoints.redis_url)
     run = {
         "files": lambda: commands.ingest_files([vendor_file(person("ana"))], "brightdata", settings),
         "staged": lambda: commands.ingest_staged(settings),

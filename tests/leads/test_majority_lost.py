@@ -80,7 +80,7 @@ def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust,
     print(f"told after {seconds:.1f} s: {caught.value}")  # noqa: T201
     assert seconds < 60 and len(str(caught.value).splitlines()) == 1
     first.ledger.assert_balanced()
-    assert first.ledger.failed > 0 and first.in_doubt <= first.ledger.failed
+    assert first.problem and first.in_doubt <= first.ledger.failed  # none failed where a claim met the end first
     Site.close()
     servers.up(site.settings, owner_pid=os.getpid(), redis=False, folder=state.folder)
     leads = admin[site.settings.database][site.settings.collection]

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import pytest
 from bson import ObjectId
 
-from leadbook import schema
+from leadbook import adoption, schema
 from leadbook.errors import RefusedError
 from leadbook.leads import keys, rehearsal
-from leadbook.leads.erasures import ERASURES
-from leadbook.leads.turns import SPENDING
+from leadbook.provenance import Target
 from leads.vendor_records import person
 
 
@@ -35,10 +34,8 @@ def leads(phase):
     says=("documents", "keys of earlier runs were removed"),
     leaves="every key that names another collection, or was written by somebody else",
 )  # fmt: skip
-@pytest.mark.parametrize("few", [10, 0], ids=["collection made again", "documents deleted"])
-def test_reset_empties_leads_and_their_keys_and_keeps_validator_and_indexes(phase, monkeypatch, few, trust):
-    monkeypatch.setattr(rehearsal, "FEW", 2_000 - 200 * few)
-    rehearsal.mark(leads(phase).database, phase.settings)
+def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_and_indexes(phase, trust):
+    uuid = keys.collection_uuid(leads(phase))
     assert rehearsal.ensure_leads(phase, records=200) > 100
     ours = len(phase.redis.keys("lead:*"))
     foreign = {
@@ -52,7 +49,7 @@ def test_reset_empties_leads_and_their_keys_and_keeps_validator_and_indexes(phas
     trust.check(None, said)
     assert f"and {ours:,} keys" in said and ours > 100
     assert leads(phase).count_documents({}) == 0
-    assert schema.actual(leads(phase)) == before
+    assert schema.actual(leads(phase)) == before and keys.collection_uuid(leads(phase)) == uuid
     assert {key: phase.redis.get(key) for key in phase.redis.keys("*")} == foreign
 
 
@@ -63,28 +60,20 @@ def test_a_lead_collections_keys_leave_without_it_and_nobody_elses(phase, clean_
     assert rehearsal.forget_keys(clean_redis, "0123456789ab") == 1 and clean_redis.dbsize() == 0
 
 
-@pytest.mark.parametrize("name", [ERASURES, SPENDING])
-def test_a_database_whose_erasure_list_or_spending_is_somebodys_is_never_emptied(phase, name):
-    phase.mongodb[phase.settings.database][name].insert_one({"_id": "somebody's"})
-    with pytest.raises(RefusedError, match="did not make"):
-        rehearsal.reset(phase)
-    assert phase.mongodb[phase.settings.database][name].count_documents({}) == 1
-
-
-def test_records_without_the_marker_are_never_emptied(phase):
+def test_on_servers_of_others_only_an_adopted_database_is_emptied(phase):
+    phase.endpoints = replace(phase.endpoints, source="environment", redis_source="environment")
     leads(phase).insert_one({"linkedin_url": "https://www.linkedin.com/in/somebody-real"})
-    with pytest.raises(RefusedError, match="did not make"):
+    with pytest.raises(RefusedError, match="leadbook adopt"):
         rehearsal.reset(phase)
     assert leads(phase).count_documents({}) == 1
+    target = Target.read(phase.mongodb, phase.settings, phase.endpoints).as_dict()
+    leads(phase).database[adoption.MARKER].insert_one({"_id": "adopted", **target})
+    assert "1 documents" in rehearsal.reset(phase)
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [({"profile": "production"}, "production refuses"), ({"database": "leads"}, "does not end with _rehearsal")],
-)
-def test_other_profiles_and_databases_are_refused(phase, change, words):
-    phase.settings = phase.settings.model_copy(update=change)
-    with pytest.raises(RefusedError, match=words):
+def test_production_is_never_emptied(phase):
+    phase.settings = phase.settings.model_copy(update={"profile": "production"})
+    with pytest.raises(RefusedError, match="production refuses"):
         rehearsal.reset(phase)
 
 

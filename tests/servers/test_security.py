@@ -86,7 +86,7 @@ def test_redis_holds_the_task_books_settings(redis_client: redis_py.Redis) -> No
 def test_secrets_stand_only_in_private_files(endpoints: Endpoints, state_folder: Path) -> None:
     """No password in any process's command line or environment, nor in a file that others may read."""
     passwords = {secret for secret in endpoints.secrets if "://" not in secret}
-    assert len(passwords) == 4
+    assert len(passwords) >= 4
     state = servers.status(state_folder)
     assert state
     for process in psutil.process_iter(["cmdline"]):

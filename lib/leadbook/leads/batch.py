@@ -342,7 +342,7 @@ class _Work:
             with self.stage("keep rejects"):
                 self.tools.store.again(lambda: self.tools.rejects.keep(list(self.rejects.values())))
         except PyMongoError as error:
-            self.problem = faults.described(error)
+            self.problem = self.problem or faults.described(error)
             for position in self.rejects:
                 self.outcomes[position] = FAILED
 
@@ -373,7 +373,7 @@ def process(batch: Batch, tools: Tools) -> BatchReport:
     try:
         work.place(candidates)
     except PyMongoError as error:
-        work.problem = faults.described(error)
+        work.problem = work.problem or faults.described(error)
         work.outcomes = [outcome or FAILED for outcome in work.outcomes]
     work.keep_rejects()
     return work.report(tools.cache.truth)

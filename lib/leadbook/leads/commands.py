@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from leadbook import adoption, connect, schema, servers
 from leadbook.errors import InputFileError, LeadbookError, ParameterError
-from leadbook.leads import faults, guard, pipeline, rehearsal
+from leadbook.leads import faults, guard, pipeline
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
 from leadbook.leads.replay import replay
@@ -214,7 +214,6 @@ def ready(site: Site) -> None:
         adoption.require(client, settings, site.endpoints)
         leads = client[settings.database][settings.collection]
         guard.refuse_unacknowledged(leads)
-        rehearsal.mark(leads.database, settings)
         if guard.has_unique_index(leads):
             return
         if settings.is_rehearsal and settings.apply_schema:

@@ -99,7 +99,12 @@ class Filler:
         done: dict[str, Filled] = {}
         todo = {sighting["linkedin_url"]: _Try(sighting) for sighting in sightings}
         for attempt in range(self.store.attempts):
-            stored = self.find([one.sighting for one in todo.values()]) if found is None else found
+            try:
+                stored = self.find([one.sighting for one in todo.values()]) if found is None else found
+            except PyMongoError:
+                if not self.problem:
+                    raise
+                break  # what went wrong first is told: the primary steps down because of it
             found = None
             held = self._held([url for url, one in todo.items() if one.doubt])
             updates: dict[str, UpdateOne] = {}

@@ -16,7 +16,7 @@ from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from leadbook.leads import faults
 
-__all__ = ["InDoubt", "Patience"]
+__all__ = ["BRIEF_S", "InDoubt", "Patience"]
 
 T = TypeVar("T")
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pymongo import UpdateOne
+import pymongo
+from pymongo import ReadPreference, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from leadbook.leads import faults, guard
-from leadbook.leads.patience import InDoubt, Patience
+from leadbook.leads.patience import BRIEF_S, InDoubt, Patience
 
 __all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
 
@@ -76,7 +77,7 @@ class LeadStore:
         Raises OperationFailure only where the server refuses everything (no rights).
         """
         outcomes: list[Outcome | None] = [None] * len(documents)
-        attempt = 0
+        attempt, self.problem = 0, ""
 
         def once() -> None:
             nonlocal attempt
@@ -89,7 +90,8 @@ class LeadStore:
         try:
             self.again(once)
         except (InDoubt, PyMongoError) as error:
-            self.problem = faults.described(error) if isinstance(error, PyMongoError) else self.problem
+            if isinstance(error, PyMongoError):
+                self.problem = "; ".join(filter(None, (self.problem, faults.described(error))))
             self._settle(documents, outcomes)
         return [outcome or Outcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
 
@@ -187,7 +189,10 @@ class LeadStore:
 
     @property
     def _committed(self) -> Collection[Document]:
-        return self.collection.with_options(read_concern=ReadConcern("majority"))
+        """What a majority holds is held for good, whichever member tells it: without a primary a secondary does. Not
+        asked by `again`: that a secondary reads is no sign that the outage has ended."""
+        majority, any_member = ReadConcern("majority"), ReadPreference.PRIMARY_PREFERRED
+        return self.collection.with_options(read_concern=majority, read_preference=any_member)
 
     def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
         """No attempts are left: what a majority of the members holds decides; the rest stays unknown."""
@@ -196,9 +201,8 @@ class LeadStore:
         wanted += [{name: {"$in": [documents[index].get(name) for index in open_ if documents[index].get(name)]}}
                    for name in ("linkedin_url", "email")]  # fmt: skip
         try:
-            there = self.again(
-                lambda: list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1}))
-            )
+            with pymongo.timeout(BRIEF_S):
+                there = list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1}))
         except PyMongoError:
             return
         held = {
@@ -236,8 +240,11 @@ class LeadStore:
     def find(self, urls: Iterable[str], fields: Mapping[str, int], *, committed: bool = False) -> dict[str, Document]:
         """Stored leads by LinkedIn URL, with `fields` (a projection holding linkedin_url); committed: as a majority of
         the members holds them. Raises pymongo's errors."""
-        source, wanted = self._committed if committed else self.collection, {"linkedin_url": {"$in": list(urls)}}
-        return self.again(lambda: {found["linkedin_url"]: found for found in source.find(wanted, fields)})
+        wanted = {"linkedin_url": {"$in": list(urls)}}
+        if committed:
+            with pymongo.timeout(BRIEF_S):
+                return {found["linkedin_url"]: found for found in self._committed.find(wanted, fields)}
+        return self.again(lambda: {found["linkedin_url"]: found for found in self.collection.find(wanted, fields)})
 
     def holders(self, emails: Iterable[str]) -> dict[str, str]:
         """LinkedIn URL of the lead that holds each e-mail, where one does. Raises pymongo's errors."""

@@ -353,8 +353,8 @@ def _quality(inserts: Inserts) -> list[Check]:
         else judge("BCH-ENV-001", seen, evidence=evidence)
     )
     bound = (
-        warned("BCH-ENV-002", round(share, 2), target=CLIENT_BOUND, evidence=control)
+        warned("BCH-ENV-002", round(share, 2), evidence=control)
         if share > CLIENT_BOUND
-        else judge("BCH-ENV-002", round(share, 2), target=CLIENT_BOUND, evidence=control)
+        else judge("BCH-ENV-002", round(share, 2), evidence=control)
     )
     return [quiet, bound]
