@@ -33,6 +33,7 @@ from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did
 from leadbook.locks import TargetLock
 from leadbook.provenance import Records, Target, code_digest, settings_digest
 from leadbook.report import cards, style, tables
+from leadbook.schema import undo
 from leadbook.settings import PROJECT, Redactor, Settings, secret_values
 
 __all__ = ["Blocked", "Phase", "phase_title"]
@@ -130,6 +131,7 @@ class Phase:
         phase._put("opened", phase._opened(namespace))
         phase._namespace = namespace
         phase._introduce()
+        phase._put_back()
         return phase
 
     def _opened(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +145,15 @@ class Phase:
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),
             "versions": {name: version(name) for name in PACKAGES},
         }  # fmt: skip
+
+    def _put_back(self) -> None:
+        """Put back what killed sessions changed or left here, and say so, before anything is measured."""
+        try:
+            own = self.endpoints.source == "rehearsal" and not self.settings.is_production
+            for line in undo.sweep(self.database, self.admin, self.redis, own=own):
+                self.say(line)
+        except PyMongoError as error:
+            self.say(f"Whether a killed leadbook left something here could not be seen ({type(error).__name__}).")
 
     def _introduce(self) -> None:
         where = "rehearsal servers" if self.endpoints.source == "rehearsal" else "servers named by the environment"

@@ -112,7 +112,7 @@ def test_erased_persons_are_no_loss_and_others_still_are(places):
     remember(places, everyone)
     erased, lost = everyone[:2], everyone[2:3]
     places.leads.delete_many({"_id": {"$in": [one["_id"] for one in (*erased, *lost)]}})
-    Erasures(places.leads.database[ERASURES], asking=True).add([one["linkedin_url"] for one in erased])
+    Erasures(places.leads.database[ERASURES]).add([one["linkedin_url"] for one in erased])
     check = judged(places)["FIN-LOSS-002"]
     assert check.measured == 1 and "2 erased on request" in check.evidence
 

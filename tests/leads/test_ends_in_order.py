@@ -33,7 +33,7 @@ class Command:
 
     def __init__(self, words, endpoints, settings, *, ignored=(), redis_url=None, **parameters):
         parameters |= {"database": settings.database, "members": 1}
-        argv = [sys.executable, "-m", "leadbook.cli", *words]
+        argv = [sys.executable, "-m", "leadbook.cli", *words, "--profile", "production"]
         for name, value in parameters.items():
             argv += ["-p", f"{name}={value}"]
         environment = dict(os.environ) | {

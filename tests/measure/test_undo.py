@@ -3,14 +3,12 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from tests.conftest import SMALL
 
 from leadbook.errors import RefusedError
 from leadbook.measure import profiler
-from leadbook.measure.place import Place
 from leadbook.schema import undo
 from leadbook.settings import PROJECT
 
@@ -24,12 +22,6 @@ def victim(place):
     yield process
     process.kill()
     process.wait()
-
-
-def opened(place, said):
-    """What a phase offers to `Place.of`."""
-    return SimpleNamespace(mongodb=place.mongodb, admin=place.admin, redis=place.redis, redis_problem="",
-                           endpoints=place.endpoints, settings=place.settings, say=said.append)  # fmt: skip
 
 
 def left(place):
@@ -51,16 +43,16 @@ def test_a_killed_benchmark_is_undone_by_the_next(place, admin, settings, reques
         victim = request.getfixturevalue("victim")
         assert profiler.current(database).slow_ms == 5
         said = []
-        Place.of(opened(place, said))
+        said += undo.sweep(place.database, place.admin, place.redis, own=True)
         assert (said, profiler.current(database).slow_ms) == ([], 5), "who lives is left alone"
         victim.kill()
         victim.wait()
         assert len(left(place)) == 4 and place.redis.dbsize() == 1
-        Place.of(opened(place, said))
+        said += undo.sweep(place.database, place.admin, place.redis, own=True)
         assert profiler.current(database) == profiler.Level(level=0, slow_ms=77, sample_rate=0.5)
         assert (left(place), place.redis.dbsize(), len(said)) == ([], 0, 1)
         trust.check(None, said[0])
-        Place.of(opened(place, said))
+        said += undo.sweep(place.database, place.admin, place.redis, own=True)
         assert len(said) == 1
     finally:
         database.command("profile", 0, slowms=100, sampleRate=1.0)
@@ -85,7 +77,7 @@ def test_the_servers_profile_collection_stays_only_where_it_was_before(place, ad
 
 def test_what_cannot_be_put_back_is_told_and_kept(place):
     place.database[undo.COLLECTION].insert_one(
-        {"_id": "0badcafe", "host": "elsewhere", "pid": 1, "started": 0.0,
+        {"_id": "0badcafe", "host": "elsewhere", "machine": "elsewhere", "pid": 1, "at": "2020-01-01T00:00:00+00:00",
          "profiler": {"level": 0, "slowms": 100, "sampleRate": 1.0, "server": "other.example:27017"}}
     )  # fmt: skip
     (line,) = undo.sweep(place.database, place.admin, place.redis)

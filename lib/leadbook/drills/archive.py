@@ -28,8 +28,9 @@ from typing import Any, BinaryIO
 import zstandard
 from bson import json_util
 
-from leadbook.drills.marks import MARK_FILE, abandoned, is_mark, mark, read_mark
+from leadbook.drills.marks import MARK_FILE, is_mark, mark, read_mark
 from leadbook.errors import InputFileError, RefusedError
+from leadbook.servers import owner
 from leadbook.settings import PROJECT, Settings
 
 __all__ = [
@@ -207,7 +208,7 @@ def sweep_folder(folder: Path, settings: Settings) -> list[str]:
 def _given_up(path: Path, found: Mapping[str, Any] | None) -> bool:
     """Whether nobody works on the folder: its mark's process is gone, or without a mark an hour has passed."""
     if found is not None:
-        return abandoned(found)
+        return owner.is_gone(found)
     return datetime.now(UTC).timestamp() - path.stat().st_mtime > 3_600
 
 

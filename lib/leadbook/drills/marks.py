@@ -8,62 +8,38 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pymongo import WriteConcern
 from pymongo.database import Database
 
 from leadbook.errors import RefusedError
 from leadbook.schema import SCRATCH_PREFIX, drop_scratch, scratch_name
-from leadbook.servers.leash import alive, created_at
+from leadbook.servers import owner
 
 __all__ = [
-    "COPIES", "MARK_FILE", "abandoned", "drop_copies", "is_mark", "leave", "mark", "read_mark", "sweep_copies",
+    "COPIES", "MARK_FILE", "drop_copies", "is_mark", "leave", "mark", "read_mark", "sweep_copies",
     "unexplained",
 ]  # fmt: skip
 
 Document = dict[str, Any]
 MADE_BY = "leadbook drill"
 COPIES, MARKS = f"{SCRATCH_PREFIX}restored_", f"{SCRATCH_PREFIX}drill_mark_"
-PATIENCE = timedelta(hours=1)
-"""A drill of another machine cannot be seen to be dead: so long after its beginning it is taken for it."""
 
 
 def mark(what: str, target: str) -> Document:
     """A mark of this process. what: the copy's kind.  target: database and servers, without credentials."""
     return {
         "made_by": MADE_BY, "what": what, "target": target, "run": os.environ.get("LEADBOOK_RUN_ID", "interactive"),
-        "machine": _machine(), "pid": os.getpid(), "born": created_at(os.getpid()),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **owner.me(),
     }  # fmt: skip
-
-
-@cache
-def _machine() -> str:
-    """This machine since it was started: a process's number means something here only."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else psutil.boot_time()}"
 
 
 def is_mark(found: Any) -> bool:
     """Whether `found` is a mark of leadbook's."""
     return isinstance(found, Mapping) and found.get("made_by") == MADE_BY
-
-
-def abandoned(found: Mapping[str, Any]) -> bool:
-    """Whether the process that left this mark is gone (one of another machine: began more than an hour ago)."""
-    try:
-        if found["machine"] == _machine():
-            return not alive(int(found["pid"]), str(found["born"]))
-        return datetime.now(UTC) - datetime.fromisoformat(found["at"]) > PATIENCE
-    except (KeyError, TypeError, ValueError):
-        return False
 
 
 # -------------------------------------------------------------------------------------------------------- in a database
@@ -107,7 +83,7 @@ def sweep_copies(database: Database[Document]) -> list[str]:
     """Drop the copies of killed drills: what an abandoned mark names, and is named as copies are. Their names."""
     dropped = []
     for name, found in _marks(database):
-        if not abandoned(found):
+        if not owner.is_gone(found):
             continue
         there = set(database.list_collection_names())
         for copy in [one for one in found["copies"] if one in there and one.startswith(COPIES)]:

@@ -41,8 +41,6 @@ class Opened(Protocol):
     endpoints: connect.Endpoints
     settings: Settings
 
-    def say(self, markdown: str) -> None: ...
-
 
 @dataclass(kw_only=True)
 class Place:
@@ -69,7 +67,7 @@ class Place:
 
     @classmethod
     def of(cls, phase: Opened, action: str = "benchmarks") -> Place:
-        """The place of an opened phase, for an action of `settings.ACTIONS`. Puts back what killed runs left."""
+        """The place of an opened phase, for an action of `settings.ACTIONS`."""
         place = cls(
             mongodb=phase.mongodb,
             admin=phase.admin,
@@ -79,8 +77,6 @@ class Place:
             action=action,
             redis_problem=phase.redis_problem or "Redis does not answer",
         )
-        for line in undo.sweep(place.database, place.admin, place.redis, own=place.on_own_servers):
-            phase.say(line)
         atexit.register(place.close)
         return place
 

@@ -6,15 +6,11 @@ process left is dropped at the next start, at once, and what another one is stil
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
@@ -26,6 +22,7 @@ from pymongo.database import Database
 from leadbook.errors import RefusedError
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
+from leadbook.servers.owner import machine
 from leadbook.settings import Settings
 
 __all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_scratch", "scratch", "scratch_name", "sweep"]
@@ -39,21 +36,9 @@ _NAME = re.compile(
 """Names that `scratch_name` makes. Those of other lengths are somebody else's and are never dropped by `sweep`."""
 
 
-@cache
-def _machine() -> str:
-    """Eight digits for this machine: its name, the id of its installation and, in a container, its space of process
-    numbers: a process that is asked for by its number must be the very one."""
-    told = [platform.node()]
-    with suppress(OSError):
-        told.append(str(Path("/proc/self/ns/pid").readlink()))
-    with suppress(OSError):
-        told.append(Path("/etc/machine-id").read_text(encoding="ascii").strip())
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
-
-
 def scratch_name(purpose: str) -> str:
     """A new name: prefix, purpose, time of creation (hexadecimal seconds), machine and process, a random part."""
-    owner = f"{_machine()}{os.getpid():08x}{token_hex(3)}"
+    owner = f"{machine()}{os.getpid():08x}{token_hex(3)}"
     return f"{SCRATCH_PREFIX}{purpose}_{int(time.time()):08x}_{owner}"
 
 
@@ -111,7 +96,7 @@ def _is_left(name: str, older_than_s: float) -> bool:
     if match is None:
         return False
     born = int(match["born"], 16)
-    if match["machine"] == _machine():
+    if match["machine"] == machine():
         return not _at_work(int(match["pid"], 16), born)
     return time.time() - born > max(older_than_s, 0.0)
 

@@ -8,16 +8,11 @@ names. `sweep` puts back what dead sessions left, and says so.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import socket
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-import psutil
 import pymongo
 import redis as redis_py
 from pymongo import MongoClient, WriteConcern
@@ -28,12 +23,11 @@ from pymongo.errors import PyMongoError
 from leadbook.errors import RefusedError
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as sweep_old
+from leadbook.servers import owner
 
-__all__ = ["COLLECTION", "STALE_SECONDS", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
+__all__ = ["COLLECTION", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
 
 COLLECTION = "leadbook_undo"
-STALE_SECONDS = 3_600
-"""Age from which a session of another machine counts as dead; one of this machine is dead when its process is."""
 PATIENCE_S = 5.0
 """Longest that cleaning up waits for a server, s."""
 ANSWER_S = 3.0
@@ -84,9 +78,7 @@ class Session:
         """Record who works here; once. Raises PyMongoError."""
         if self._begun:
             return
-        started = psutil.Process().create_time()
-        self._record.insert_one({"_id": self.token, "host": socket.gethostname(), "pid": os.getpid(),
-                                 "started": started, "at": datetime.now(UTC)})  # fmt: skip
+        self._record.insert_one({"_id": self.token, **owner.me()})
         self._begun = True
 
     @contextlib.contextmanager
@@ -142,7 +134,7 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
     """
     lines = []
     for record in list(database[COLLECTION].find({})):
-        if _alive(record):
+        if not owner.is_gone(record):
             continue
         try:
             done = _put_back(record, database, admin, redis, own)
@@ -212,18 +204,5 @@ def _forget(database: Database[Document], token: str) -> None:
             database.drop_collection(COLLECTION)
 
 
-def _alive(record: Document) -> bool:
-    if record.get("host") != socket.gethostname():
-        at = record.get("at")
-        born = at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else 0.0
-        return bool(time.time() - born < STALE_SECONDS)
-    try:
-        return bool(abs(psutil.Process(int(record["pid"])).create_time() - float(record["started"])) < 1.0)
-    except (psutil.Error, KeyError, ValueError):
-        return False
-
-
 def _who(record: Document) -> str:
-    at = record.get("at")
-    when = f"{at:%Y-%m-%d %H:%M} UTC" if isinstance(at, datetime) else "unknown time"
-    return f"A leadbook of {when} (process {record.get('pid')} on {record.get('host')})"
+    return f"A leadbook of {record.get('at')} (process {record.get('pid')} on {record.get('host')})"

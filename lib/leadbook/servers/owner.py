@@ -1,0 +1,51 @@
+"""Which process of which machine left something, and whether it is gone: who sweeps must know both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from leadbook.servers import leash
+
+__all__ = ["PATIENCE", "is_gone", "machine", "me"]
+
+PATIENCE = timedelta(hours=1)
+"""A process of another machine cannot be seen to be dead: so long after it left its mark it is taken for it. Longer
+than any benchmark or drill of a sprint."""
+
+
+@cache
+def machine() -> str:
+    """Eight digits for this machine: its name, the id of its installation and, in a container, its space of process
+    numbers: a process that is asked for by its number must be the very one."""
+    told = [platform.node()]
+    with suppress(OSError):
+        told.append(str(Path("/proc/self/ns/pid").readlink()))
+    with suppress(OSError):
+        told.append(Path("/etc/machine-id").read_text(encoding="ascii").strip())
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+
+
+def me() -> dict[str, Any]:
+    """What a mark says of this process: machine, host (for people), pid, born (see `leash.created_at`), at."""
+    return {
+        "machine": machine(), "host": platform.node(), "pid": os.getpid(), "born": leash.created_at(os.getpid()),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def is_gone(mark: Mapping[str, Any]) -> bool:
+    """Whether the process that left this mark (of `me`) has ended; a mark that cannot be read is nobody's to sweep."""
+    try:
+        if mark["machine"] == machine():
+            return not leash.alive(int(mark["pid"]), str(mark["born"]))
+        return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > PATIENCE
+    except (KeyError, TypeError, ValueError):
+        return False
