@@ -315,7 +315,8 @@ def tune(
     from leadbook.measure import advice
     from leadbook.settings import profile_path
 
-    changed = advice.tune(profile_path(profile), advice.of_run(run_dir), to)
+    named = str(load_profile(profile).get("profile", "rehearsal"))
+    changed = advice.tune(profile_path(profile), advice.of_run(run_dir, named), to)
     out.print(f"{to}: {len(changed)} settings changed", highlight=False, soft_wrap=True)
 
 

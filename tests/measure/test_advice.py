@@ -109,9 +109,11 @@ def test_runs_are_read_from_their_records(tmp_path):
         records.mkdir(parents=True)
         (records / "03.json").write_text(json.dumps({"facts": run(rates), "closed": {"verdict": "pass"}}))
         (records / "05.json").write_text(json.dumps({"facts": {"advice": []}, "closed": {"verdict": "pass"}}))
-        sealed.seal(tmp_path / name, {"state": "ended"})
+        sealed.seal(tmp_path / name, {"state": "ended", "profile": "rehearsal"})
     assert compare.compare_runs(tmp_path / "a", tmp_path / "b").regressions[0].change == "-50 %"
-    assert advice.of_run(tmp_path / "a") == []
+    assert advice.of_run(tmp_path / "a", "rehearsal") == []
+    with pytest.raises(UsageError, match="is a run of profile rehearsal: it says nothing of production"):
+        advice.of_run(tmp_path / "a", "production")
     with pytest.raises(InputFileError, match="is not a finished run"):
         compare.compare_runs(tmp_path / "a", tmp_path / "missing")
 
@@ -188,7 +190,7 @@ def test_a_record_edited_after_the_run_is_refused(tmp_path, trust):
         sealed.seal(folder, {"state": "ended"})
     record = runs[0] / "records" / "05.json"
     record.write_text(record.read_text().replace("[]", '[{"parameter": "batch_size"}]'))
-    for read in (lambda: advice.of_run(runs[0]), lambda: compare.compare_runs(*runs)):
+    for read in (lambda: advice.of_run(runs[0], "rehearsal"), lambda: compare.compare_runs(*runs)):
         with pytest.raises(InputFileError) as refused:
             read()
         trust.check(refused.value.exit_status, str(refused.value))
@@ -200,14 +202,14 @@ def test_a_run_that_lacks_its_end_or_a_file_is_refused(tmp_path):
     record.write_text(json.dumps({"facts": {"advice": []}, "closed": None}))
     sealed.seal(tmp_path, {"state": "ended"})
     with pytest.raises(InputFileError, match="did not run to its end"):
-        advice.of_run(tmp_path)
+        advice.of_run(tmp_path, "rehearsal")
     (tmp_path / "records" / "03.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"03\.json: was put there by something else"):
-        advice.of_run(tmp_path)
+        advice.of_run(tmp_path, "rehearsal")
     (tmp_path / "records" / "03.json").unlink()
     record.unlink()
     with pytest.raises(InputFileError, match=r"05\.json: is missing"):
-        advice.of_run(tmp_path)
+        advice.of_run(tmp_path, "rehearsal")
     sealed.seal(tmp_path, {"state": "running"})
     with pytest.raises(InputFileError, match="has not ended, or was killed"):
-        advice.of_run(tmp_path)
+        advice.of_run(tmp_path, "rehearsal")

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from leadbook import sealed
 from leadbook.errors import InputFileError, UsageError
 from leadbook.measure.compare import facts_of
 from leadbook.measure.intervals import difference
@@ -191,9 +192,15 @@ def from_facts(facts: Mapping[str, Any]) -> list[Advice]:
     return [Advice(**row) for row in rows]
 
 
-def of_run(run: Path) -> list[Advice]:
-    """The advice in a run's directory. Raises InputFileError (no record of phase 05) or UsageError (no advice)."""
-    return from_facts(facts_of(run, "05"))
+def of_run(run: Path, profile: str) -> list[Advice]:
+    """The advice in a run's directory, for a profile of that name: what was measured elsewhere advises nothing here.
+
+    Raises InputFileError (no record of phase 05) or UsageError (no advice, or a run of another profile).
+    """
+    facts, ran = facts_of(run, "05"), str(sealed.verify(run).get("profile"))
+    if ran != profile:
+        raise UsageError(f"{run} is a run of profile {ran}: it says nothing of {profile}; name one of that profile")
+    return from_facts(facts)
 
 
 def tune(profile: Path, advice: Iterable[Advice], out: Path) -> list[Advice]:
