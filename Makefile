@@ -40,7 +40,7 @@ lint: $(READY)  # ruff over sources and notebooks, mypy over the library
 	$(BIN)/mypy
 
 test: $(READY) lint  # lint and all tests, on real servers, then every notebook as nbval runs it
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(MAKE) --no-print-directory nbval
 
 nbval: export LEADBOOK_STATE := $(CURDIR)/.leadbook/nbval/servers

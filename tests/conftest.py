@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -135,10 +136,13 @@ class Trust:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a promise that nobody checks."""
+    """Refuse a promise that nobody checks; files with slow tests come first, so that none of them is the last to end
+    while the other worker has nothing left to do."""
     lost = [i.nodeid for i in items if i.get_closest_marker("trust") and "trust" not in getattr(i, "fixturenames", ())]
     if lost:
         raise pytest.UsageError(f"marked `trust`, but without the fixture that checks it: {', '.join(lost)}")
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture

@@ -175,6 +175,7 @@ def test_a_make_target_of_the_readme_exists(command):
     subprocess.run(["make", "-n", command.split()[1]], cwd=PROJECT, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run(tmp_path, endpoints):
     """Each command in order on one-member servers of its own; production meets the session's, cut to one phase."""
     for command in COMMANDS:

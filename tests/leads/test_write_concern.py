@@ -80,6 +80,7 @@ def test_what_no_majority_holds_is_neither_filled_nor_stored_nor_known(three, im
         assert [one.kind for one in store.insert(documents)] == [STORED, KNOWN]
 
 
+@pytest.mark.slow
 def test_a_majority_is_enough_where_more_members_were_asked_for(three, impatient):
     everybody = impatient.model_copy(update={"write_concern": "3"})
     with connect.mongodb(three.mongodb_uri, everybody) as client:

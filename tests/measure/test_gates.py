@@ -106,6 +106,7 @@ def test_a_host_whose_processors_are_taken_is_called_busy(place, trust):
     says=("calls; median", "measured once more, at first"),
     leaves="Nothing: the times fail, and are not blamed on the host.",
 )
+@pytest.mark.slow
 def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypatch, trust):
     heard(monkeypatch, EVEN)
     monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (150, 1))

@@ -74,6 +74,7 @@ def test_benchmarks_go_on_without_a_redis_that_died(mortal, trust):
     says=("Redis does not answer",),
     leaves="Nothing: the load is made again without it, and the checks of Redis are not measured.",
 )
+@pytest.mark.slow
 def test_a_load_test_goes_on_without_a_redis_that_died(mortal, trust):
     state, place = mortal
     loader = Loader.of(place)

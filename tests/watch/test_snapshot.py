@@ -131,6 +131,7 @@ def test_documents_are_never_given_to_production(settings):
     says=("MongoDB at 127.0.0.1:", "connection refused", "is the server running"),
     leaves="The writer's scratch collection, which the next run drops.",
 )
+@pytest.mark.slow
 def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings, trust):
     """The snapshot raises, which fails the cell and the phase: in one line, and soon."""
     state = own_servers()
