@@ -79,7 +79,9 @@ def target_text(run: RunRecord) -> str:
     parts = [
         f"replica set {name} at {where}" if name else f"server {where}",
         f"database {told.get('database') or 'not recorded'}, collection {collection}",
-        f"Redis {told.get('redis') or 'not recorded'}",
+        "a Redis of the rehearsal's own"
+        if told.get("redis") == "own"
+        else f"Redis {told.get('redis') or 'not recorded'}",
     ]
     return "; ".join(parts)
 
