@@ -22,6 +22,8 @@ __all__ = ["MARKER", "adopt", "require"]
 MARKER = "leadbook_adopted"
 """Collection that holds the one document which makes a database a rehearsal's."""
 NEVER = ("admin", "config", "local")
+UNAUTHORIZED = 13
+"""MongoDB's error code: the user has no right on that database, so it is surely not adopted by it."""
 
 
 def adopt(settings: Settings) -> dict[str, Any]:
@@ -48,9 +50,8 @@ def adopt(settings: Settings) -> dict[str, Any]:
     )  # fmt: skip
     with connect.mongodb(uri, settings) as client:
         connect.ping_mongodb(client)
-        target = Target.read(client, settings, endpoints)
         try:
-            return _mark(client[name], target)
+            return _mark(client[name], Target.read(client, settings, endpoints))
         except PyMongoError as error:
             raise RefusedError(
                 f"database {name} was not adopted: {type(error).__name__} (code {getattr(error, 'code', None)}); "
@@ -95,6 +96,8 @@ def require(client: connect.Client, settings: Settings, endpoints: connect.Endpo
     try:
         mark = client[settings.database][MARKER].find_one({"_id": "adopted"})
     except PyMongoError as error:
+        if getattr(error, "code", None) == UNAUTHORIZED and not settings.is_production:
+            raise RefusedError(_not_adopted(settings)) from None
         raise UnreachableError(
             "MongoDB", connect.mongodb_address(client), f"database {settings.database} cannot be read "
             f"({type(error).__name__})", f"the user of {settings.mongodb_uri_env} needs readWrite on it",
@@ -107,13 +110,17 @@ def require(client: connect.Client, settings: Settings, endpoints: connect.Endpo
             )
         return
     if mark is None:
-        raise RefusedError(
-            f"profile {settings.profile} does not work in database {settings.database} on servers named by "
-            f"{settings.mongodb_uri_env}: it empties, fills and loads what it works on. For the real sprint: --profile "
-            f"production; to rehearse there: leadbook adopt {settings.database}; to rehearse on servers of leadbook's "
-            f"own: unset {settings.mongodb_uri_env} and {settings.redis_url_env}"
-        )
+        raise RefusedError(_not_adopted(settings))
     _refuse_other(mark, Target.read(client, settings, endpoints))
+
+
+def _not_adopted(settings: Settings) -> str:
+    return (
+        f"profile {settings.profile} does not work in database {settings.database} on servers named by "
+        f"{settings.mongodb_uri_env}: it empties, fills and loads what it works on. For the real sprint: --profile "
+        "production; to rehearse there: leadbook adopt NEW_DATABASE, and -p database=NEW_DATABASE; to rehearse on "
+        f"servers of leadbook's own: unset {settings.mongodb_uri_env} and {settings.redis_url_env}"
+    )
 
 
 def _refuse_other(mark: dict[str, Any], target: Target) -> None:

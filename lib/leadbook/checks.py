@@ -230,9 +230,11 @@ def not_measured(check_id: str, why: str, *, settings: Any = None, remedy: str =
 def errored(check_id: str, error: BaseException, *, settings: Any = None, remedy: str = "") -> Check:
     """Measuring raised `error`."""
     entry = definition(check_id)
-    first_line = (str(error).splitlines() or [""])[0].partition(" to execute command ")[0][:300]  # it quotes values
+    first_line = (str(error).splitlines() or [""])[0]
+    for quoted in (" to execute command ", ", full error:"):  # what follows may hold a document
+        first_line = first_line.partition(quoted)[0]
     return _make(entry, Verdict.ERROR, None, _target_or_name(entry, settings),
-                 f"{type(error).__name__}: {first_line}", remedy)  # fmt: skip
+                 f"{type(error).__name__}: {first_line[:300]}", remedy)  # fmt: skip
 
 
 def not_applicable(check_id: str, why: str, *, settings: Any = None) -> Check:
@@ -265,7 +267,8 @@ def objection(
         if recorded != (mask(defined) if isinstance(defined, str) else defined):
             return f"its {name} is {recorded!r}, in the catalogue {defined!r}"
     target = _resolve(entry, None, settings)
-    known = {mask(_target_text(entry, one)): one for one in (entry.critical, target) if one is not None}
+    limits = (target,) if check.verdict is Verdict.PASS else (entry.critical, target)
+    known = {mask(_target_text(entry, one)): one for one in limits if one is not None}
     if check.verdict in (Verdict.NOT_MEASURED, Verdict.ERROR, Verdict.MANUAL, Verdict.NOT_APPLICABLE):
         return "" if check.verdict is not Verdict.NOT_APPLICABLE else _why_it_applies(entry, settings)
     if check.target not in known and not entry.computed:

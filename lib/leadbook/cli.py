@@ -78,7 +78,9 @@ def run(
     from leadbook.workplace import Workplace
 
     values = _values(profile, override, members=members)
-    with Workplace(Settings.from_mapping(values), "leadbook run", err) as rehearsal:
+    if keep_as is not None:
+        runner.refuse_target(keep_as)
+    with Workplace(Settings.from_mapping(values), "leadbook run", err, phases_tell=True) as rehearsal:
         result = runner.run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,

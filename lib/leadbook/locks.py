@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from leadbook import addresses
 from leadbook.errors import RefusedError
 from leadbook.servers.state import default_folder
 from leadbook.settings import PROJECT, Settings
@@ -40,8 +41,8 @@ class TargetLock:
             file = self.path.open("a+", encoding="utf-8")
         except OSError as error:
             raise RefusedError(
-                f"cannot write {self.path} ({error.strerror}), which tells who works on the servers; name another "
-                "folder by LEADBOOK_STATE"
+                f"cannot write {self.path} ({error.strerror}), which tells who works on the servers; let this "
+                "user write there, or work in a checkout of your own"
             ) from None
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -86,6 +87,6 @@ def _path(settings: Settings) -> Path:
     uri = os.environ.get(settings.mongodb_uri_env, "").strip()
     if not uri:
         return default_folder() / "use.lock"
-    hosts = uri.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
+    hosts = ",".join(sorted(host.lower() for host in addresses.shown(uri).split(",")))
     name = hashlib.sha256(f"{hosts}/{settings.database}".encode()).hexdigest()[:16]
     return PROJECT / ".leadbook" / "locks" / f"{name}.lock"

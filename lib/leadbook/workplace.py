@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Self
 
 from rich.console import Console
@@ -21,13 +20,14 @@ class Workplace:
 
     Rehearsal servers end with it unless `leadbook up` started them to stay. Servers of others are refused here, before
     anything runs, where the profile may not work on them. secrets: what their addresses hold and nobody may see.
+    phases_tell: a MongoDB that is away is no error here, since each phase guards itself and tells it.
 
     Raises ParameterError (an address), RefusedError (somebody else works there, or this profile may not) and
     ServerError.
     """
 
-    def __init__(self, settings: Settings, what: str, console: Console) -> None:
-        self.settings, self.what, self.console = settings, what, console
+    def __init__(self, settings: Settings, what: str, console: Console, *, phases_tell: bool = False) -> None:
+        self.settings, self.what, self.console, self.phases_tell = settings, what, console, phases_tell
         self.secrets: set[str] = set()
         self._started = False
 
@@ -49,8 +49,13 @@ class Workplace:
         for line in restarts:
             self.console.print(f"rehearsal servers: {line}", highlight=False, soft_wrap=True)
         if "environment" in (endpoints.source, endpoints.redis_source):
-            with connect.mongodb(endpoints.mongodb_uri, self.settings) as client, suppress(UnreachableError):
-                connect.ping_mongodb(client)  # a server that is away is told by the phases, with a report
+            with connect.mongodb(endpoints.mongodb_uri, self.settings) as client:
+                try:
+                    connect.ping_mongodb(client)
+                except UnreachableError:
+                    if not self.phases_tell:
+                        raise
+                    return  # the phases tell it, with a report, and ask again before they write
                 adoption.require(client, self.settings, endpoints)
 
     def _start(self) -> tuple[str, ...]:

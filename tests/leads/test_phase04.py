@@ -22,7 +22,8 @@ IN_REDIS = {"PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004"}
 @pytest.fixture
 def book(endpoints, settings, mongo, admin, leads, clean_redis):
     """What the notebook holds, in production and on the tests' servers; `said` keeps what it shows."""
-    settings = settings.model_copy(update={"profile": "production", "write_concern": "majority", "batch_size": 100})
+    settings = settings.model_copy(update={"profile": "production", "write_concern": "majority", "batch_size": 100,
+                                           "approve": f"benchmarks on {settings.database}"})  # fmt: skip
     said: list[str] = []
     database = mongo[settings.database]
     yield SimpleNamespace(
@@ -60,7 +61,7 @@ def staged(book, count=30):
 
 @pytest.mark.trust(
     way="phase 04 runs in production while the unique index on linkedin_url is still pending", status=2,
-    says=("has no unique index on linkedin_url", "leadbook run --only 02"),
+    says=("has no unique index on linkedin_url", "run phase 02 of this profile, in production approved"),
     leaves="nothing is written; what is staged stays staged",
 )  # fmt: skip
 def test_without_the_unique_index_phase_04_writes_nothing(book, leads, trust):
@@ -106,6 +107,25 @@ def test_with_nothing_staged_the_phase_ends_in_order_and_says_so(book, trust):
     assert all(
         one.remedy == "have payloads staged, or set lead_files, and run this phase again" for one in unmeasured.values()
     )
+
+
+@pytest.mark.trust(
+    way="phase 04 runs in production without approval for inserts of made records", status=None,
+    says=("inserts of made records are not approved", "approve='benchmarks on "),
+    leaves="what is staged is brought in and judged; no made record is written, and what needs one is not measured",
+)  # fmt: skip
+def test_without_approval_no_made_record_is_written(book, leads, monkeypatch, trust):
+    book.settings = book.settings.model_copy(update={"approve": ""})
+    made = []
+    for place, name in ((phase04, "scratch"), (phase04.limits, "measure"), (phase04.probes, "write_errors")):
+        monkeypatch.setattr(place, name, lambda *_, **__: made.append(1))
+    staged(book)
+    checks = through(book)
+    assert made == [] and leads.count_documents({}) == 30
+    needing = ("PIPE-E2E-001", "PIPE-INS-001", "PIPE-INS-002", "PIPE-BAT-002", "PIPE-SPD-001", "PIPE-N8N-003")
+    assert {checks[name].verdict for name in needing} == {Verdict.NOT_MEASURED}
+    assert checks["PIPE-LED-001"].verdict is Verdict.PASS
+    trust.check(None, " ".join(f"{checks[name].evidence} {checks[name].remedy}" for name in needing))
 
 
 def test_with_nothing_staged_leads_stored_before_are_measured_all_the_same(book, leads, ingest, vendor_file):

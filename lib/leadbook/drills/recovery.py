@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -212,7 +213,8 @@ def recovery_audit(
     except PROBLEMS as error:
         return Recovery(), [errored(check_id, error) for check_id in RESTORE_CHECKS]
     finally:
-        drop_restored(database, [one.name for one in restored])
+        with suppress(PyMongoError):  # the mark stays, and the next phase drops what is left
+            drop_restored(database, [one.name for one in restored])
     load, index = sum(one.load_seconds for one in restored), sum(one.index_seconds for one in restored)
     stages = {"dump": backup.manifest.seconds, "verify": total - load - index, "load": load, "indexes": index,
               "compare": sum(one.seconds for one in comparisons)}  # fmt: skip

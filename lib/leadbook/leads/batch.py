@@ -328,7 +328,8 @@ class _Work:
             self.tools.cache.remember(seen)
         if gone:
             self.tools.cache.judged(stale=len(gone))
-            erased = self.tools.erasures.among(candidate.lead["linkedin_url"] for candidate in gone)
+            urls = [candidate.lead["linkedin_url"] for candidate in gone]
+            erased = self.tools.store.again(lambda: self.tools.erasures.among(urls))
             for candidate in self.insert(self.leave_out(gone, erased)):
                 self.fail(candidate)
 

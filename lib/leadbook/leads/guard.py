@@ -37,7 +37,7 @@ def refuse_without_unique_index(leads: Collection[dict[str, Any]]) -> None:
     if not has_unique_index(leads):
         raise LeadbookError(
             f"collection {leads.full_name} has no unique index on linkedin_url, which decides what is a duplicate; "
-            "apply the schema first: leadbook run --only 02"
+            "apply the schema first: run phase 02 of this profile, in production approved"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 from leadbook.errors import InputFileError, ParameterError
 from leadbook.leads import pipeline, sample
 from leadbook.leads.staging import Staging, raw_record, vendor_of
-from leadbook.leads.vendors import load_vendor, read_records
+from leadbook.leads.vendors import RawRecord, load_vendor, read_records
 from leadbook.settings import PROJECT, Settings
 
 __all__ = ["COLUMNS", "Inputs", "Staged", "choose"]
@@ -67,13 +67,19 @@ class Staged:
             found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
             yield pipeline.Source(
                 name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
-                records=(raw_record(record, vendor) for record in found),
+                records=_raw_records(found, vendor),
             )  # fmt: skip
 
     def table(self) -> pd.DataFrame:
         """One row a vendor (COLUMNS); the size is not known."""
         rows = [(self.staging.name, str(vendor), float("nan"), "no") for vendor in self.staging.distinct("vendor")]
         return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _raw_records(found: Iterable[dict[str, Any]], vendor: str) -> Iterator[RawRecord]:
+    """Staged documents as records of `vendor`, whichever source is made after this one."""
+    for record in found:
+        yield raw_record(record, vendor)
 
 
 def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]) -> Inputs | Staged | None:

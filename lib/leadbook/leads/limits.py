@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,8 +52,14 @@ class Limits:
 
     rates: tuple[BatchRate, ...]
     sent: tuple[str, ...]
-    wrong: int
+    wrong: int | None
     singles: int = 0
+
+    @classmethod
+    def unmeasured(cls, batch_size: int) -> Limits:
+        """Where nothing was inserted: its rates are no numbers, and no check passes on them."""
+        nothing = BatchRate(batch=batch_size, writers=1, documents=0, seconds=math.nan, batch_ms=math.nan)
+        return cls(rates=(nothing,), sent=(), wrong=None)
 
     @property
     def read_back(self) -> str:
@@ -77,7 +84,7 @@ class Limits:
     def table(self) -> pd.DataFrame:
         """Batch size, writers, documents/s, ms a batch."""
         return pd.DataFrame(
-            [(one.batch, one.writers, round(one.rate), round(one.batch_ms, 1)) for one in self.rates],
+            [(one.batch, one.writers, round(one.rate), round(one.batch_ms, 1)) for one in self.rates if one.documents],
             columns=["batch size", "writers", "documents/s", "ms a batch"],
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.checks import Check, judge
+from leadbook.checks import Check, Verdict, judge
 from leadbook.leads import audit, documents, guard, inputs, limits, pipeline, probes, rehearsal, tryout, verdicts
 from leadbook.leads.drain import drain
 from leadbook.leads.keys import collection_uuid
@@ -88,6 +88,32 @@ class Study:
             book.table(study.input.table(), "Input", columns=inputs.COLUMNS)
         return study
 
+    @property
+    def _may_try(self) -> bool:
+        """Whether made records may be written beside the leads, in scratch collections, and timed."""
+        return bool(self.settings.approves("benchmarks"))
+
+    def _tried(self, checks: list[Check]) -> list[Check]:
+        """Checks of what needs that approval: without it, those not measured say so."""
+        if self._may_try:
+            return checks
+        why, how = "inserts of made records are not approved", self.settings.how_to_approve("benchmarks")
+        return [
+            replace(one, evidence=why, remedy=how) if one.verdict is Verdict.NOT_MEASURED else one for one in checks
+        ]
+
+    def probe_writes(self) -> str:
+        """One unordered batch with every kind of write error; a sentence on what it left, or why it was not sent."""
+        self.write_probes: list[probes.Probe] = []
+        if not self._may_try:
+            return f"Not tried: {self.settings.how_to_approve('benchmarks')}."
+        self.write_probes, said = probes.write_errors(self.site, self.database)
+        return said
+
+    def probe_checks(self, rules: Sequence[probes.Probe]) -> list[Check]:
+        """Validation rules and write errors."""
+        return self._tried(verdicts.probe_checks(rules, self.write_probes))
+
     def _explained(self, checks: list[Check]) -> list[Check]:
         """Checks of the input: where there is none, those not measured say so."""
         return verdicts.explained(checks, "" if self.input else verdicts.NOTHING)
@@ -102,6 +128,9 @@ class Study:
 
     def trial(self) -> None:
         """The first records through the whole flow into scratch collections, in this process."""
+        self._trial, self._trial_stored, self._trial_kept = pipeline.PipelineResult(), 0, 0
+        if not self._may_try:
+            return
         rejected = scratch_name("rejected")
         with scratch(self.database, "trial", self.settings) as collection:
             named = {"collection": collection.name, "rejected_collection": rejected}
@@ -129,7 +158,7 @@ class Study:
         said = (
             f"{ledger.read} records; {self._trial_stored} leads and {self._trial_kept} rejects were counted afterwards"
         )
-        return self._explained([judge("PIPE-E2E-001", lost if ledger.read else None, evidence=said)])
+        return self._tried(self._explained([judge("PIPE-E2E-001", lost if ledger.read else None, evidence=said)]))
 
     # ---------------------------------------------------------------------------------------------- full run
 
@@ -237,13 +266,15 @@ class Study:
 
     def limit(self) -> None:
         """How fast prepared documents go in."""
-        self.limits = limits.measure(self.site)
+        unmeasured = limits.Limits.unmeasured(self.settings.batch_size)
+        self.limits = limits.measure(self.site) if self._may_try else unmeasured
 
     def rates(self) -> list[tuple[str, float]]:
         """(name, leads/s) of prepared documents and of the pipeline."""
         best = self.limits.best
+        prepared = [(f"prepared documents,\n{best.writers} writer(s)", best.rate)] if best.documents else []
         return [
-            (f"prepared documents,\n{best.writers} writer(s)", best.rate),
+            *prepared,
             ("pipeline: leads written", self.result.written_per_second),
             ("pipeline: records", self.result.leads_per_second),
             ("pipeline: second run,\nrecords", self.second.leads_per_second),
@@ -252,7 +283,7 @@ class Study:
     def speed_checks(self) -> list[Check]:
         """Rates of prepared documents, and the pipeline beside them."""
         beside = verdicts.speed_checks(self.result, self.limits)
-        return verdicts.batch_checks(self.limits, self.settings) + self._explained(beside)
+        return self._tried(verdicts.batch_checks(self.limits, self.settings) + self._explained(beside))
 
     # ----------------------------------------------------------------------------------------------- queries
 
@@ -290,7 +321,8 @@ class Study:
             for source in self._sources(TRIAL // 5) for record in source.records
         ]  # fmt: skip
         self.staged, self.ended, self.sent = Ledger(), {}, 2 * len(documents)
-        if not documents:
+        if not (documents and self._may_try):
+            self.sent = 0
             return
         with scratch(self.database, "drained", self.settings) as leads:
             renamed = {"collection": leads.name, "staging_collection": names["staged"],
@@ -313,7 +345,7 @@ class Study:
         ended = sum(self.ended.values())
         said = f"{self.sent} payloads staged, every one twice; stored {self.staged.stored}, ended {ended}"
         right = ended == self.staged.read == self.sent
-        return self._explained([judge("PIPE-N8N-003", right if self.sent else None, evidence=said)])
+        return self._tried(self._explained([judge("PIPE-N8N-003", right if self.sent else None, evidence=said)]))
 
     def ask_vendors(self) -> None:
         """Enrichment and CRM: on rehearsal tried in the sandbox, in production what the full run did."""

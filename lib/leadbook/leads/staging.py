@@ -196,7 +196,6 @@ class Staging:
         for outcome in sorted(set(outcomes.values())):
             some = [ids.get(key, key) for key, said in outcomes.items() if said == outcome]
             self.again(lambda some=some, outcome=outcome: self._end(claim, some, outcome, unjudged))  # type: ignore[misc]
-        self._erase([ids.get(key, key) for key, said in outcomes.items() if said == rejected(ERASED)])
         wanted = {"_id": {"$in": [ids.get(key, key) for key in outcomes]}, "pipeline.token": claim.token}
         found = self.again(lambda: list(self.collection.find(wanted, {"_id": 1})))
         kept = {key_of(record["_id"]) for record in found}
@@ -213,13 +212,11 @@ class Staging:
             self.collection.update_many(again, {"$set": {"pipeline.until": LONG_AGO}})
             ours["pipeline.attempts"] = {"$gte": MAX_ATTEMPTS}
         ended = {"pipeline.state": "done", "pipeline.outcome": outcome}
-        self.collection.update_many(ours, {"$set": ended, "$currentDate": {"pipeline.ended_at": True}})
-
-    def _erase(self, ids: Sequence[Any]) -> None:
-        """Persons who asked for erasure: nothing of theirs stays, but for the outcome."""
-        if ids:
+        if outcome == rejected(ERASED):  # in the same write: nothing of theirs stays, whatever happens next
             kept = {"vendor": 1, "collected_at": 1, "pipeline": 1}
-            self.again(lambda: self.collection.update_many({"_id": {"$in": list(ids)}}, [{"$project": kept}]))
+            self.collection.update_many(ours, [{"$project": kept}, {"$set": {**ended, "pipeline.ended_at": "$$NOW"}}])
+            return
+        self.collection.update_many(ours, {"$set": ended, "$currentDate": {"pipeline.ended_at": True}})
 
     def open_of(self, ids: Sequence[Any]) -> set[Any]:
         """Those of these records that nobody has ended, by `key_of` their `_id`."""

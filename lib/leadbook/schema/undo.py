@@ -153,7 +153,13 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
 def _put_back(
     record: Document, database: Database[Document], admin: Client, redis: redis_py.Redis | None, own: bool
 ) -> list[str]:
-    done = []
+    token, done = str(record["_id"]), []
+    dropped = sum(_drop(place, token) for place in (database, *([admin["local"]] if own else [])))
+    if dropped:
+        done.append(f"{dropped} scratch collections dropped")
+    removed = _unlink(redis, token, own) if redis is not None else 0
+    if removed:
+        done.append(f"{removed} Redis keys removed")
     for what, put_back in _PUT_BACK.items():
         before = record.get(what)
         if before is None:
@@ -162,16 +168,12 @@ def _put_back(
             shown = {
                 name: value for name, value in before.items() if name in ("level", "slowms", "sampleRate", "bytes")
             }
-            raise RefusedError(f"the {what} of {before['server']}, no longer the primary, was {shown}: set it there")
+            raise RefusedError(
+                f"the {what} of {before['server']}, no longer the primary, was {shown}: set it there, then delete "
+                f"{record['_id']} from {COLLECTION}"
+            )
         put_back(admin, database.name, before)
         done.append(f"{what} {', '.join(f'{k} {v}' for k, v in before.items() if k not in ('server', 'made'))}")
-    token = str(record["_id"])
-    dropped = sum(_drop(place, token) for place in (database, *([admin["local"]] if own else [])))
-    if dropped:
-        done.append(f"{dropped} scratch collections dropped")
-    removed = _unlink(redis, token, own) if redis is not None else 0
-    if removed:
-        done.append(f"{removed} Redis keys removed")
     return done
 
 
