@@ -42,8 +42,14 @@ class Command:
         }  # fmt: skip
         self.process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=PROJECT,
-            preexec_fn=lambda: [signal.signal(number, signal.SIG_IGN) for number in ignored],
+            preexec_fn=lambda: self.hears(ignored),
         )  # fmt: skip
+
+    @staticmethod
+    def hears(ignored):
+        """Signals as a shell leaves them, however the tests themselves were started (by nohup, in the background)."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
     def ended(self, timeout=60):
         out, err = self.process.communicate(timeout=timeout)
@@ -149,8 +155,8 @@ def test_what_a_killed_command_had_claimed_is_brought_in_by_the_next(site, stage
         command.kill()
     held = Staging(staged).claimed()
     assert held.count > 0
-    staged.update_many({"pipeline.state": "claimed"}, [  # two minutes are long for a test: all claims end in 8 s
-        {"$set": {"pipeline.until": {"$add": ["$$NOW", 8_000]}}}])  # fmt: skip
+    staged.update_many({"pipeline.state": "claimed"}, [  # two minutes are long for a test: all claims end in 20 s
+        {"$set": {"pipeline.until": {"$add": ["$$NOW", 20_000]}}}])  # fmt: skip
     status, out, err = Command(["ingest", "--staged", "--json"], endpoints, settings).ended(120)
     trust.check(None, err)
     ledger = json.loads(out)
