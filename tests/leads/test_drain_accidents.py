@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from bson import ObjectId
+from bson import Code, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
@@ -174,7 +174,7 @@ def test_text_too_deep_to_parse_is_rejected_like_any_broken_text(site, staged, l
     trust.check(None, f"stored {result.ledger.stored}, broken_json {result.ledger.rejected['broken_json']}")
 
 
-ODD_IDS = [{"shop": 1, "id": "x"}, float("nan"), True, 1, "text", b"bytes", datetime(2025, 1, 1, tzinfo=UTC)]
+ODD_IDS = [{"shop": 1, "id": "x"}, float("nan"), True, 1, "text", b"bytes", datetime(2025, 1, 1, tzinfo=UTC), Code("x")]
 
 
 def test_whatever_a_collector_uses_as_id_its_record_ends(site, staged, leads, kept):

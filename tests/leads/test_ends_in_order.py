@@ -68,7 +68,8 @@ def until(what, seconds=60):
 
 
 @pytest.mark.trust(
-    way="`leadbook ingest --staged --follow`, started with & or nohup, gets SIGINT, SIGTERM or SIGHUP", status=0,
+    way="`leadbook ingest --staged --follow`, started with &, gets SIGINT, SIGTERM or SIGHUP (nohup keeps SIGHUP off)",
+    status=0,
     says=("stopped by SIG", '"stored": 30', '"claimed": 0'),
     leaves="the batch at work is finished, nothing stays claimed, the ledger is printed",
 )  # fmt: skip

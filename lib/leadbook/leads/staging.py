@@ -234,7 +234,7 @@ class Staging:
 
 def key_of(record_id: Any) -> Any:
     """A staged `_id` as the key of a mapping: itself, or its BSON where it is no plain value (a document, NaN)."""
-    plain = isinstance(record_id, ObjectId | str) or type(record_id) is int
+    plain = type(record_id) in (ObjectId, str, int)  # bson.Code is a str that no mapping takes as its key
     return record_id if plain else bson.encode({"_id": record_id})
 
 
