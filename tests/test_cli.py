@@ -105,8 +105,7 @@ def test_a_place_that_cannot_be_written_is_one_line_and_exit_2(tmp_path, trust):
 
 def test_a_run_directory_that_cannot_be_made_is_exit_2(tmp_path, endpoints):
     (tmp_path / "file").write_text("")
-    env = {"MONGODB_URI": endpoints.mongodb_uri, "REDIS_URL": endpoints.redis_url}
-    done = leadbook("run", "--only", "01", "--out", str(tmp_path / "file"), env=env)
+    done = leadbook("run", "--only", "01", "-p", "members=1", "--out", str(tmp_path / "file"))
     assert done.returncode == 2 and "choose another with --out" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 

@@ -57,7 +57,7 @@ PARTIAL = {"partialFilterExpression": {"email": {"$gt": ""}}}
 
 @pytest.mark.trust(
     way="the unique index on linkedin_url is dropped, or replaced by one that covers some leads only, before an ingest",
-    status=2, says=("has no unique index on linkedin_url", "leadbook run --only 02"),
+    status=2, says=("has no unique index on linkedin_url", "run phase 02 of this profile"),
     leaves="nothing is written; the schema is applied, then the same command again",
 )  # fmt: skip
 @pytest.mark.parametrize("instead", [None, {}, PARTIAL], ids=["none", "not unique", "partial"])
