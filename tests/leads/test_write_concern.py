@@ -67,7 +67,7 @@ def test_what_no_majority_holds_is_neither_filled_nor_stored_nor_known(three, im
         store = LeadStore(leads, attempts=2)
         with stopped(three, client, 2):
             (filled,) = Filler(store, Rules.of(impatient)).fill([lead("ana", email="a@b.example")], datetime.now(UTC))
-        assert (filled.added, filled.problem) == ((), "write concern not met: code 64")
+        assert filled.added == () and filled.problem.startswith("write concern not met")
     with connect.mongodb(three.mongodb_uri, impatient) as client:
         leads = client[impatient.database][impatient.collection]
         leads.find_one()
@@ -76,7 +76,7 @@ def test_what_no_majority_holds_is_neither_filled_nor_stored_nor_known(three, im
             store = LeadStore(leads, attempts=2, patience_s=1.0)
             # ana was held before; whether a member that answers can be found to say so is the driver's luck
             assert [one.kind for one in store.insert(documents)] in ([UNKNOWN, KNOWN], [UNKNOWN, UNKNOWN])
-            assert store.problem.startswith("write concern not met: code 64")
+            assert store.problem.startswith("write concern not met")  # in time (64), or by the step-down (11602)
         store = LeadStore(leads.with_options(write_concern=leads.write_concern))
         assert [one.kind for one in store.insert(documents)] == [STORED, KNOWN]
 
