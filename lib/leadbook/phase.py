@@ -36,7 +36,7 @@ from leadbook.report import cards, style, tables
 from leadbook.schema import undo
 from leadbook.settings import PROJECT, Redactor, Settings, secret_values
 
-__all__ = ["Blocked", "Phase", "phase_title"]
+__all__ = ["Blocked", "Phase"]
 
 TITLES = {
     "01": "Provisioning checks",
@@ -58,11 +58,6 @@ class Blocked(LeadbookError):  # noqa: N818
     """Checks forbid GO; raised by `close` outside `leadbook run`, so that bare papermill exits non-zero."""
 
     exit_status = 1
-
-
-def phase_title(phase: str) -> str:
-    """Title of a phase by number, `01` to `09`."""
-    return TITLES[phase]
 
 
 class _Shown(list[Check]):

@@ -18,7 +18,6 @@ __all__ = [
     "infrastructure_document",
     "metrics_document",
     "phase_rows",
-    "target_rows",
 ]
 
 PHASES = ("01", "02", "03", "04", "05", "06")
@@ -119,21 +118,6 @@ def phase_rows(evidence: Sequence[Evidence]) -> pd.DataFrame:
             "not recorded": len(missing(item)) if item.closed else "–",
         }
         for item in evidence
-    ]
-    return pd.DataFrame(rows)
-
-
-def target_rows(checks: Sequence[Check]) -> pd.DataFrame:
-    """One row a gate: target beside measured value and verdict."""
-    rows = [
-        {
-            "gate": check.title,
-            "target": check.target,
-            "measured": "–" if check.measured is None else check.measured,
-            "unit": check.unit,
-            "verdict": check.verdict.value,
-        }
-        for check in checks
     ]
     return pd.DataFrame(rows)
 

@@ -72,13 +72,6 @@ def _probed(check_id: str, probes: Sequence[Probe]) -> Check:
 # --------------------------------------------------------------------------------------------------------- ledger
 
 
-def trial_check(result: PipelineResult) -> Check:
-    """The small sample: records without an honest outcome."""
-    ledger = result.ledger
-    lost = ledger.read - ledger.accounted + ledger.failed
-    return judge("PIPE-E2E-001", lost if ledger.read else None, evidence=f"{ledger.read} records: {_said(ledger)}")
-
-
 def ledger_checks(result: PipelineResult, truth: Recount, known: int = 0) -> list[Check]:
     """The run's ledger: balanced in every part, nothing failed, and equal to an independent count. known: leads of
     the input that were stored before."""
