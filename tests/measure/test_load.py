@@ -1,12 +1,14 @@
 """Load from processes: shared out completely, counted afterwards, refused where it is not approved."""
 
 import itertools
+import json
 import subprocess
 import sys
 import time
 
 import psutil
 import pytest
+from pymongo.errors import OperationFailure
 
 from leadbook.errors import ParameterError
 from leadbook.measure import load_checks, openloop, tuning
@@ -14,6 +16,7 @@ from leadbook.measure.load import Loader, numbers, share
 from leadbook.measure.operations import Target
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import Outcome, Task, run_tasks
+from leadbook.settings import PROJECT
 
 
 @pytest.fixture
@@ -124,6 +127,27 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
     assert all("approve='load_test on " in check.remedy for check in checks if check.id != "LOAD-TUN-002")
     assert scratches() == []
     loader.close()
+
+
+def test_a_trial_of_notebook_05_that_fails_says_so_under_its_own_check(loader, monkeypatch, scratches):
+    """The notebook's own cell: the names it gives to trials are those that the checks look for."""
+    cells = json.loads((PROJECT / "notebooks" / "05_load_test.ipynb").read_text())["cells"]
+    (cell,) = [text for one in cells if "tuning.writers" in (text := "".join(one["source"]))]
+
+    def refused(*_, **__):
+        raise OperationFailure("the server would not")
+
+    for name in ("first_burst", "insert_all"):
+        monkeypatch.setattr(tuning, name, refused)
+    names = {"loader": loader, "place": loader.place, "tuning": tuning}
+    exec(cell, names)
+    checks = {one.id: one for one in tuning.checks(names["trials"], loader.mixed(known=300), loader.problems,
+                                                   loader.place.settings)}  # fmt: skip
+    assert {name: one.verdict.value for name, one in checks.items()} == {
+        "LOAD-TUN-001": "pass", "LOAD-TUN-002": "pass", "LOAD-TUN-003": "error", "LOAD-TUN-004": "not measured",
+    }  # fmt: skip
+    assert all("the server would not" in checks[name].evidence for name in ("LOAD-TUN-003", "LOAD-TUN-004"))
+    assert scratches() == []
 
 
 def test_outcomes_of_processes_are_merged():

@@ -33,3 +33,23 @@ def test_without_the_tool_it_is_not_applicable_and_says_why(place, monkeypatch):
     (_, redis) = references.checks(found)
     assert redis.verdict.value == "not applicable"
     assert "redis-tools" in redis.evidence
+
+
+def test_the_tool_is_given_no_password_and_its_user_may_read_one_key(place, clean_redis, monkeypatch):
+    """Whoever looks at the list of processes reads its arguments; so whoever reads them may do next to nothing."""
+    argv, may = [], []
+
+    def run(words, **_):
+        name = words[words.index("--user") + 1]
+        argv.extend(words)
+        may.append(clean_redis.acl_getuser(name))
+        monkeypatch.undo()
+        raise OSError("enough seen")
+
+    monkeypatch.setattr(references.shutil, "which", lambda _: "redis-benchmark")
+    monkeypatch.setattr(references.subprocess, "run", run)
+    references.measure(place)
+    (user,) = may
+    assert "nopass" in user["flags"] and not user["passwords"], "an argument that were a password would be seen"
+    assert set(user["commands"]) == {"+get", "+ping"} and user["keys"] == [f"~{references._key(place)}"]
+    assert references.ANY in argv and users(clean_redis) == {"default"}
