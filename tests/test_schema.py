@@ -8,7 +8,6 @@ import sys
 import time
 from datetime import UTC, datetime
 
-import psutil
 import pytest
 from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
@@ -220,11 +219,13 @@ def test_scratch_is_dropped_on_error_and_nothing_else_can_be(database, settings)
         schema.drop_scratch(database[settings.collection])
 
 
-def owned(purpose, *, born=None, machine=None, pid=None):
-    """A scratch name as another process, or machine, would make it."""
+def owned(purpose, *, born=None, machine=None, pid=None, start=None):
+    """A scratch name as another process, or machine, or at another time of the clock, would make it."""
     head, time_part, owner = schema.scratch_name(purpose).rsplit("_", 2)
     time_part = f"{born:08x}" if born is not None else time_part
-    return f"{head}_{time_part}_{machine or owner[:8]}{pid or int(owner[8:16], 16):08x}{owner[16:]}"
+    return (
+        f"{head}_{time_part}_{machine or owner[:8]}{pid or int(owner[8:16], 16):08x}{start or owner[16:24]}{owner[24:]}"
+    )
 
 
 def dead_pid():
@@ -238,13 +239,13 @@ def test_sweep_drops_what_ended_processes_left_and_nothing_else(database, settin
     day_ago = int(time.time()) - 90_000
     left = {
         owned("ended", pid=dead_pid()),
-        owned("number_given_again", born=10_000),
+        owned("number_given_again", start="0" * 8),
         owned("old_elsewhere", born=day_ago, machine="0" * 8),
         f"{schema.SCRATCH_PREFIX}older_form_{day_ago:08x}_abcdef",
     }
     kept = {
         owned("at_work"),
-        owned("at_work_for_long", born=int(psutil.Process().create_time())),
+        owned("at_work_since_before_the_clock_stepped_forward", born=10_000),
         owned("new_elsewhere", machine="0" * 8, pid=dead_pid()),
         f"{schema.SCRATCH_PREFIX}older_form_{int(time.time()):08x}_abcdef",
         f"{schema.SCRATCH_PREFIX}future_7fffffff_abcdef",

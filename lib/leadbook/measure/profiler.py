@@ -80,8 +80,8 @@ def profiling(place: Place, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterat
     made = not database.list_collection_names(filter={"name": "system.profile"})
     undone = {"level": before.level, "slowms": before.slow_ms, "sampleRate": before.sample_rate,
               "filter": before.filter, "made": made}  # fmt: skip
-    with place.session.changed("profiler", undone, place.admin):
-        database.command("profile", level, slowms=slow_ms, sampleRate=1.0)
+    with place.session.changed("profiler", undone, place.admin) as member:
+        database.command("profile", level, slowms=slow_ms, sampleRate=1.0, read_preference=member)
         yield before
 
 

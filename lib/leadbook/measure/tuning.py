@@ -149,13 +149,13 @@ def cache(place: Place) -> Trial | None:
     with place.scratch("cache") as collection:
 
         def rate(limit: int) -> float:
-            undo.set_cache(place.admin, limit)
+            undo.set_cache(place.admin, limit, member)
             documents = place.documents(place.settings.bench_documents // 2)
             started = time.perf_counter()
             insert_all(collection, documents)
             return len(documents) / (time.perf_counter() - started)
 
-        with place.session.changed("cache", {"bytes": size}, place.admin):
+        with place.session.changed("cache", {"bytes": size}, place.admin) as member:
             effect = _compared(place, partial(rate, size), partial(rate, 2 * size), seed=14)
     return Trial(
         name="WiredTiger cache",

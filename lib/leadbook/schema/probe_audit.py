@@ -11,7 +11,6 @@ from pymongo.errors import PyMongoError
 
 from leadbook.checks import Check, errored, judge, not_measured, warned
 from leadbook.schema.probes import ProbeRun, logged_documents, probe_modes
-from leadbook.schema.scratch import sweep
 from leadbook.settings import Settings
 
 __all__ = ["probe_audit", "recommendation"]
@@ -42,7 +41,6 @@ def probe_audit(
         remedy = settings.how_to_approve("apply_schema")
         return [], [not_measured(check_id, _UNAPPROVED, remedy=remedy) for check_id in ids]
     try:
-        sweep(leads.database)
         runs = probe_modes(leads, settings)
     except (PyMongoError, LookupError) as error:
         return [], [errored(check_id, error) for check_id in ids]

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
-import psutil
 from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -22,7 +21,7 @@ from pymongo.database import Database
 from leadbook.errors import RefusedError
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
-from leadbook.servers.owner import machine
+from leadbook.servers import leash, owner
 from leadbook.settings import Settings
 
 __all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_scratch", "scratch", "scratch_name", "sweep"]
@@ -31,15 +30,18 @@ SCRATCH_PREFIX = "leadbook_scratch_"
 """Benchmarks, drills and probes write only to collections whose names begin so."""
 
 _NAME = re.compile(
-    rf"{SCRATCH_PREFIX}\w+_(?P<born>[0-9a-f]{{8}})_(?:(?P<machine>[0-9a-f]{{8}})(?P<pid>[0-9a-f]{{8}}))?[0-9a-f]{{6}}"
+    rf"{SCRATCH_PREFIX}\w+_(?P<born>[0-9a-f]{{8}})_"
+    rf"(?:(?P<machine>[0-9a-f]{{8}})(?P<pid>[0-9a-f]{{8}})(?P<start>[0-9a-f]{{8}})?)?[0-9a-f]{{6}}"
 )
 """Names that `scratch_name` makes. Those of other lengths are somebody else's and are never dropped by `sweep`."""
 
 
 def scratch_name(purpose: str) -> str:
-    """A new name: prefix, purpose, time of creation (hexadecimal seconds), machine and process, a random part."""
-    owner = f"{machine()}{os.getpid():08x}{token_hex(3)}"
-    return f"{SCRATCH_PREFIX}{purpose}_{int(time.time()):08x}_{owner}"
+    """A new name: prefix, purpose, time of creation (hexadecimal seconds), machine, process and its start, a random
+    part."""
+    pid = os.getpid()
+    who = f"{owner.machine()}{pid:08x}{owner.digits(leash.created_at(pid))}"
+    return f"{SCRATCH_PREFIX}{purpose}_{int(time.time()):08x}_{who}{token_hex(3)}"
 
 
 def is_scratch(name: str) -> bool:
@@ -77,36 +79,24 @@ def scratch(
         drop_scratch(collection)
 
 
-def sweep(database: Database[dict[str, Any]], *, older_than_s: float = 86_400.0) -> list[str]:
+def sweep(database: Database[dict[str, Any]], *, at_work: Iterable[str] = ()) -> list[str]:
     """Drop what killed processes left in scratch collections, and nothing else; returns the names.
 
-    Of this machine: those whose process has ended. Of other machines, or where the name tells none: those older than
-    `older_than_s` seconds (a day, longer than any run), since nobody can be asked.
+    Of this machine: those whose process has ended. Of other machines, or where the name tells no process: those older
+    than `owner.LONGEST`, since nobody can be asked; but none that carries a token of `at_work` (see `undo.Session`).
     """
-    dropped = []
+    dropped, spared = [], tuple(f"_{token}_" for token in at_work)
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}}):
-        if _is_left(name, older_than_s):
+        if _is_left(name) and not any(token in name for token in spared):
             drop_scratch(database[name])
             dropped.append(name)
     return dropped
 
 
-def _is_left(name: str, older_than_s: float) -> bool:
+def _is_left(name: str) -> bool:
     match = _NAME.fullmatch(name)
     if match is None:
         return False
-    born = int(match["born"], 16)
-    if match["machine"] == machine():
-        return not _at_work(int(match["pid"], 16), born)
-    return time.time() - born > max(older_than_s, 0.0)
-
-
-def _at_work(pid: int, born: int) -> bool:
-    """Whether the process that made a name in second `born` still lives; a later one may have been given its number."""
-    try:
-        process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() < born + 2)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
+    if match["machine"] == owner.machine() and match["start"]:
+        return not owner.lives(int(match["pid"], 16), match["start"])
+    return time.time() - int(match["born"], 16) > owner.LONGEST.total_seconds()

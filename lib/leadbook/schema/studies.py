@@ -16,7 +16,6 @@ from leadbook.schema.contracts import ENOUGH, measure_contracts, realistic
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import Advice, IndexUsage, Selectivity, advise, index_sizes, index_usage, selectivity
 from leadbook.schema.indexes import IndexSpec
-from leadbook.schema.scratch import sweep
 from leadbook.schema.state import actual
 from leadbook.settings import Settings
 
@@ -72,7 +71,6 @@ def study(
     read by `admin` where given) is that of `leads`. A server error becomes `error` checks.
     """
     try:
-        sweep(leads.database)
         if not settings.approves("apply_schema") and leads.estimated_document_count() < ENOUGH:
             review, advised = _review(leads, leads, admin)
             return Study(review=review, checks=(*_unapproved(settings), *advised))

@@ -1,8 +1,9 @@
 """What the next leadbook must put back when this one is killed: recorded in the database before anything is changed.
 
-One document a session, in a collection of leadbook's own beside the leads. It holds who works there and what was before
-each change (profiler, cache). Scratch collections, Redis keys and Redis users of a session carry its token in their
-names. `sweep` puts back what dead sessions left, and says so.
+One document a session, in a collection of leadbook's own beside the leads, renewed while the session lives. It holds
+who works there and what was before each change (profiler, cache), and on which member. Scratch collections, Redis keys
+and Redis users of a session carry its token in their names. `sweep` puts back what dead sessions left, and says so. The
+collection stays when it is empty: whoever dropped it could take a record that another session has just written with it.
 """
 
 from __future__ import annotations
@@ -15,47 +16,85 @@ from typing import Any
 
 import pymongo
 import redis as redis_py
-from pymongo import MongoClient, WriteConcern
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.read_preferences import Nearest
+from pymongo.server_selectors import Selection
 
 from leadbook.errors import RefusedError
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
-from leadbook.schema.scratch import sweep as sweep_old
+from leadbook.schema.scratch import sweep as drop_left
 from leadbook.servers import owner
+from leadbook.ticker import Ticker
 
-__all__ = ["COLLECTION", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
+__all__ = ["COLLECTION", "Member", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
 
 COLLECTION = "leadbook_undo"
 PATIENCE_S = 5.0
 """Longest that cleaning up waits for a server, s."""
 ANSWER_S = 3.0
 """How long MongoDB has to answer a ping before it counts as away, after something went wrong, s."""
+_SEEN = {"$currentDate": {"seen": True}}
+_IDLE_S = {"$divide": [{"$subtract": ["$$NOW", "$seen"]}, 1_000]}
+"""When a session was last renewed, and for how long it was not: both by the server's clock."""
+_STAYS = " (system.profile stays there: only a primary may drop it)"
 Document = dict[str, Any]
 Client = MongoClient[Document]
 
 
-def set_profiler(database: Database[Document], before: Document) -> None:
-    """Set level, slowms, sampleRate and filter of the profiler. Raises OperationFailure without dbAdmin.
+class Member(Nearest):
+    """Sends a command to one member of a replica set, given as `host:port`, whether it is the primary or not."""
 
-    `made`: `system.profile` was not there before; it is dropped once the profiler is off.
+    def __init__(self, server: str) -> None:
+        super().__init__()
+        self.server = server
+
+    def __call__(self, selection: Selection) -> Selection:
+        """Of all members, this one."""
+        found = [one for one in selection.server_descriptions if f"{one.address[0]}:{one.address[1]}" == self.server]
+        return selection.with_server_descriptions(found)
+
+
+def set_profiler(database: Database[Document], before: Document, at: Member) -> None:
+    """Set level, slowms, sampleRate and filter of a member's profiler. Raises OperationFailure without dbAdmin.
+
+    `made`: `system.profile` was not there before; it is dropped once the profiler is off, where that member is the
+    primary: no other may drop it.
     """
     options = {name: before[name] for name in ("slowms", "sampleRate", "filter") if before.get(name) is not None}
-    database.command("profile", before["level"], **options)
-    if before.get("made") and before["level"] == 0:
+    database.command("profile", before["level"], read_preference=at, **options)
+    if before.get("made") and before["level"] == 0 and at.server == address_of(database.client):
         database.drop_collection("system.profile")
 
 
-def set_cache(client: Client, size: int) -> None:
-    """Set the WiredTiger cache of this server, bytes."""
-    client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={size}")
+def set_cache(client: Client, size: int, at: Member) -> None:
+    """Set the WiredTiger cache of a member, bytes."""
+    client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={size}", read_preference=at)
 
 
-_PUT_BACK: dict[str, Callable[[Client, str, Document], None]] = {
-    "profiler": lambda admin, database, before: set_profiler(admin[database], before),
-    "cache": lambda admin, _, before: set_cache(admin, before["bytes"]),
+_PUT_BACK: dict[str, Callable[[Client, str, Document, Member], None]] = {
+    "profiler": lambda admin, database, before, at: set_profiler(admin[database], before, at),
+    "cache": lambda admin, _, before, at: set_cache(admin, before["bytes"], at),
 }
+
+
+def _undo(what: str, before: Document, database: str, admin: Client) -> None:
+    """Put `what` back on the member where it was changed. Raises RefusedError where that member cannot be reached."""
+    shown = {name: value for name, value in before.items() if name in ("level", "slowms", "sampleRate", "bytes")}
+    server = before.get("server") or address_of(admin)
+    try:
+        with pymongo.timeout(PATIENCE_S):
+            address_of(admin)  # the members are known from here on
+            if server not in {f"{host}:{port}" for host, port in admin.topology_description.server_descriptions()}:
+                raise PyMongoError("this address does not lead to that member")
+            _PUT_BACK[what](admin, database, before, Member(server))
+    except PyMongoError as error:
+        raise RefusedError(
+            f"the {what} of {server} was {shown} and could not be put back ({str(error).splitlines()[0][:80]}): the "
+            f"next phase does it once that member answers; if it never will, delete the record from {COLLECTION}"
+        ) from None
 
 
 class Session:
@@ -68,6 +107,7 @@ class Session:
         self.token = token_hex(4)
         self._record = database.get_collection(COLLECTION, write_concern=WriteConcern("majority", wtimeout=5_000))
         self._begun = self._left = False
+        self._life = contextlib.ExitStack()
 
     @property
     def keys(self) -> str:
@@ -75,28 +115,44 @@ class Session:
         return _keys(self.token)
 
     def begin(self) -> None:
-        """Record who works here; once. Raises PyMongoError."""
+        """Record who works here, once, and renew it until `end`. Raises PyMongoError."""
         if self._begun:
             return
-        self._record.insert_one({"_id": self.token, **owner.me()})
+        self._record.update_one({"_id": self.token}, {"$set": owner.me(), **_SEEN}, upsert=True)
+        self._life.enter_context(Ticker(self._renew, owner.BEAT_S, first_after_s=owner.BEAT_S))
         self._begun = True
 
+    def _renew(self) -> None:
+        with contextlib.suppress(PyMongoError), pymongo.timeout(PATIENCE_S):
+            self._record.update_one({"_id": self.token}, _SEEN)
+
     @contextlib.contextmanager
-    def changed(self, what: str, before: Document, admin: Client) -> Iterator[None]:
+    def changed(self, what: str, before: Document, admin: Client) -> Iterator[Member]:
         """Record what was `before` ("profiler": level, slowms, …; "cache": bytes), and put it back after the block.
 
-        Raises RefusedError where another session holds the same: both would put the other's value back.
+        Yields the member that is to be changed. Raises RefusedError where another session holds the same: both would
+        put the other's value back; and where it cannot be put back now.
         """
         self.begin()
-        other = self._record.find_one({what: {"$exists": True}, "_id": {"$ne": self.token}})
-        if other is not None:
-            raise RefusedError(f"{_who(other)} has changed the {what} and not put it back yet; run again when it ended")
-        self._record.update_one({"_id": self.token}, {"$set": {what: {**before, "server": address_of(admin)}}})
+        server = address_of(admin)
+        held = {what: {**before, "server": server}}
         try:
-            yield
+            self._record.create_index(f"{what}.server", unique=True, sparse=True)
+            found = self._record.update_one({"_id": self.token, what: {"$exists": False}}, {"$set": held})
+        except DuplicateKeyError:
+            other = self._record.find_one({f"{what}.server": server}) or {}
+            raise RefusedError(
+                f"{_who(other)} has changed the {what} and not put it back yet; run again when it ended"
+            ) from None
+        if not found.matched_count:
+            raise RefusedError(f"this session has changed the {what} before and not put it back; open a phase anew")
+        try:
+            yield Member(server)
         finally:
-            _PUT_BACK[what](admin, self._record.database.name, before)
+            left, self._left = self._left, True
+            _undo(what, held[what], self._record.database.name, admin)
             self._record.update_one({"_id": self.token}, {"$unset": {what: ""}})
+            self._left = left
 
     def name(self, purpose: str) -> str:
         """A name for a scratch collection of this session."""
@@ -114,10 +170,16 @@ class Session:
             self._left = True
 
     def end(self) -> None:
-        """Forget the session, when everything that it made is gone. Raises PyMongoError."""
-        if self._begun and not self._left:
-            self._begun = False
-            _forget(self._record.database, self.token)
+        """Forget the session; where something that it made is left, the next sweep does it. Raises PyMongoError."""
+        self._life.close()
+        if not self._begun:
+            return
+        self._begun = False
+        with pymongo.timeout(PATIENCE_S):
+            if self._left:
+                self._record.update_one({"_id": self.token}, {"$set": {"ended": True}})
+            else:
+                self._record.delete_one({"_id": self.token})
 
 
 def address_of(client: Client) -> str:
@@ -132,21 +194,24 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
     users are leadbook's.  What cannot be put back is told, and tried again by the next sweep. Raises PyMongoError where
     the database cannot be read.
     """
-    lines = []
-    for record in list(database[COLLECTION].find({})):
-        if not owner.is_gone(record):
+    lines, at_work = [], []
+    sessions = database.get_collection(COLLECTION, read_preference=ReadPreference.PRIMARY)
+    for record in list(sessions.aggregate([{"$set": {"idle_s": _IDLE_S}}])):
+        if not (record.get("ended") or owner.is_gone(record)):
+            at_work.append(str(record["_id"]))
             continue
+        fate = f"{_who(record)} {'left without cleaning up' if record.get('ended') else 'was killed'}"
         try:
             done = _put_back(record, database, admin, redis, own)
-            _forget(database, record["_id"])
-            lines.append(f"{_who(record)} was killed; put back: {', '.join(done) or 'nothing was left'}.")
+            sessions.delete_one({"_id": record["_id"]})
+            lines.append(f"{fate}; put back: {', '.join(done) or 'nothing was left'}.")
         except (PyMongoError, redis_py.RedisError, RefusedError) as error:
-            lines.append(
-                f"{_who(record)} was killed, and not all could be put back: {str(error).splitlines()[0][:200]}."
-            )
-    old = [*sweep_old(database), *(sweep_old(admin["local"]) if own else ())]
+            lines.append(f"{fate}, and not all could be put back: {str(error).splitlines()[0][:400]}.")
+    old = [
+        name for place in (database, *([admin["local"]] if own else [])) for name in drop_left(place, at_work=at_work)
+    ]
     if old:
-        lines.append(f"Dropped {len(old)} scratch collections that a killed run left more than an hour ago.")
+        lines.append(f"Dropped {len(old)} scratch collections of killed processes: {', '.join(old[:5])}.")
     return lines
 
 
@@ -160,20 +225,14 @@ def _put_back(
     removed = _unlink(redis, token, own) if redis is not None else 0
     if removed:
         done.append(f"{removed} Redis keys removed")
-    for what, put_back in _PUT_BACK.items():
+    for what in _PUT_BACK:
         before = record.get(what)
         if before is None:
             continue
-        if before.get("server") and before["server"] != address_of(admin):
-            shown = {
-                name: value for name, value in before.items() if name in ("level", "slowms", "sampleRate", "bytes")
-            }
-            raise RefusedError(
-                f"the {what} of {before['server']}, no longer the primary, was {shown}: set it there, then delete "
-                f"{record['_id']} from {COLLECTION}"
-            )
-        put_back(admin, database.name, before)
-        done.append(f"{what} {', '.join(f'{k} {v}' for k, v in before.items() if k not in ('server', 'made'))}")
+        _undo(what, before, database.name, admin)
+        told = ", ".join(f"{name} {value}" for name, value in before.items() if name not in ("server", "made"))
+        stays = before.get("made") and before.get("server") != address_of(admin)
+        done.append(f"{what} {told} on {before.get('server')}{_STAYS if stays else ''}")
     return done
 
 
@@ -196,14 +255,6 @@ def _unlink(redis: redis_py.Redis, token: str, own: bool) -> int:
 
 def _keys(token: str) -> str:
     return f"leadbook_scratch:{token}:"
-
-
-def _forget(database: Database[Document], token: str) -> None:
-    """Delete a session's record, and the collection with the last one. Waits PATIENCE_S for the server at most."""
-    with pymongo.timeout(PATIENCE_S):
-        database[COLLECTION].delete_one({"_id": token})
-        if database[COLLECTION].find_one({}) is None:
-            database.drop_collection(COLLECTION)
 
 
 def _who(record: Document) -> str:

@@ -14,11 +14,25 @@ from typing import Any
 
 from leadbook.servers import leash
 
-__all__ = ["PATIENCE", "is_gone", "machine", "me"]
+__all__ = ["BEAT_S", "LONGEST", "PATIENCE", "digits", "is_gone", "lives", "machine", "me"]
 
-PATIENCE = timedelta(hours=1)
-"""A process of another machine cannot be seen to be dead: so long after it left its mark it is taken for it. Longer
-than any benchmark or drill of a sprint."""
+BEAT_S = 60.0
+"""How often a session that lives renews its mark, s."""
+PATIENCE = timedelta(minutes=10)
+"""A process of another machine cannot be asked: it is taken for dead when it has not renewed its mark for so long."""
+LONGEST = timedelta(days=1)
+"""And where nobody renews a mark, so long after it was left: longer than any run."""
+
+
+def digits(*told: str) -> str:
+    """Eight hexadecimal digits that stand for these words."""
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+
+
+def lives(pid: int, start: str) -> bool:
+    """Whether the process that had this number, and whose start these `digits` stand for, still runs."""
+    born = leash.created_at(pid)
+    return digits(born) == start and leash.alive(pid, born)
 
 
 @cache
@@ -30,7 +44,7 @@ def machine() -> str:
         told.append(str(Path("/proc/self/ns/pid").readlink()))
     with suppress(OSError):
         told.append(Path("/etc/machine-id").read_text(encoding="ascii").strip())
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+    return digits(*told)
 
 
 def me() -> dict[str, Any]:
@@ -42,10 +56,15 @@ def me() -> dict[str, Any]:
 
 
 def is_gone(mark: Mapping[str, Any]) -> bool:
-    """Whether the process that left this mark (of `me`) has ended; a mark that cannot be read is nobody's to sweep."""
+    """Whether the process that left this mark (of `me`) has ended; a mark that cannot be read is nobody's to sweep.
+
+    `idle_s`: seconds since it was renewed, by one clock; without it nobody renews this mark.
+    """
     try:
         if mark["machine"] == machine():
             return not leash.alive(int(mark["pid"]), str(mark["born"]))
-        return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > PATIENCE
+        if mark.get("idle_s") is not None:
+            return float(mark["idle_s"]) > PATIENCE.total_seconds()
+        return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > LONGEST
     except (KeyError, TypeError, ValueError):
         return False
