@@ -1,6 +1,7 @@
 """The cache may be away, mute, full or restricted: it never raises, and it is not asked all the time."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 from bson import ObjectId
@@ -9,6 +10,7 @@ from leadbook import connect
 from leadbook.leads.cache import CacheTruth, LeadCache
 from leadbook.leads.circuit import Circuit
 from leadbook.leads.keys import linkedin_key
+from leadbook.leads.site import Site
 
 ANA = {"linkedin_url": "https://www.linkedin.com/in/ana", "email": "ana@shop.example"}
 BEN = {"linkedin_url": "https://www.linkedin.com/in/ben"}
@@ -33,6 +35,38 @@ def test_another_collections_keys_are_foreign(clean_redis):
     mine = cache(clean_redis)
     assert mine.look_up([ANA])[0].lead is None
     assert mine.truth.foreign == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_guest_in_somebodys_redis_writes_over_no_key_of_theirs(clean_redis, scripts):
+    """A rehearsal in an adopted database may share Redis with production, and both may know the same person."""
+    theirs = {linkedin_key(ANA["linkedin_url"]): b"n8n's", linkedin_key(BEN["linkedin_url"]): b'{"collection":"ab"}'}
+    clean_redis.mset(theirs)
+    guest = LeadCache(clean_redis, collection=HERE, ttl_s=60, spares=True)
+    guest._scripts = scripts
+    cleo = {"linkedin_url": "https://www.linkedin.com/in/cleo"}
+    guest.remember([(ObjectId(), lead) for lead in (ANA, BEN, cleo)])
+    assert {key: clean_redis.get(key) for key in theirs} == theirs
+    assert [sighting.lead is not None for sighting in guest.look_up([ANA, BEN, cleo])] == [False, False, True]
+    again = ObjectId()
+    guest.remember([(again, cleo)])
+    assert (guest.look_up([cleo])[0].lead.id == again) is scripts, "its own it may renew, where it can tell them"
+
+
+@pytest.mark.parametrize(("profile", "whose", "kept"), [("ci", "environment", True), ("ci", "rehearsal", False),
+                                                        ("production", "environment", False)])  # fmt: skip
+def test_a_rehearsal_on_a_redis_of_others_is_a_guest(profile, whose, kept, database, clean_redis, endpoints, settings):
+    database.create_collection(settings.collection)
+    site = Site(
+        endpoints=replace(endpoints, redis_source=whose), settings=settings.model_copy(update={"profile": profile})
+    )
+    key = linkedin_key(ANA["linkedin_url"])
+    clean_redis.set(key, b"theirs")
+    try:
+        site.tools().cache.remember([(ObjectId(), ANA)])
+        assert (clean_redis.get(key) == b"theirs") is kept
+    finally:
+        site.close()
 
 
 def test_without_a_collection_nothing_is_asked_or_written(clean_redis):

@@ -26,9 +26,14 @@ SLOW_S = 0.5
 """A round trip longer than this counts as a failure: a batch of 500 needs about 3 ms on a healthy server."""
 
 REMEMBER = """
--- KEYS: one or more keys.  ARGV: as many values, then the life in seconds.
+-- KEYS: one or more keys.  ARGV: as many values, the life in seconds and, where keys of others are to stay, what a
+-- value must hold to be written over.
 -- One command instead of one SET per key: a sixth of the client's work, and still one round trip.
-for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[i], 'EX', ARGV[#ARGV]) end
+local life, mine = ARGV[#KEYS + 1], ARGV[#KEYS + 2]
+for i = 1, #KEYS do
+  local there = mine and redis.call('GET', KEYS[i])
+  if not there or string.find(there, mine, 1, true) then redis.call('SET', KEYS[i], ARGV[i], 'EX', life) end
+end
 return #KEYS
 """
 
@@ -72,10 +77,12 @@ class CacheTruth:
 class LeadCache:
     """Asks and tells Redis about leads of one collection. `client` None is a Redis that is always away."""
 
-    def __init__(self, client: Redis | None, *, collection: str, ttl_s: int) -> None:
-        """collection: from `keys.collection_uuid`; empty switches the cache off. ttl_s: life of a key, seconds."""
+    def __init__(self, client: Redis | None, *, collection: str, ttl_s: int, spares: bool = False) -> None:
+        """collection: from `keys.collection_uuid`; empty switches the cache off. ttl_s: life of a key, seconds.
+        spares: no key of another collection is written over, as becomes a guest in somebody's Redis."""
         self._client = client if collection else None
         self._collection, self._ttl_s = collection, ttl_s
+        self._mine = [f'"{collection}"'] if spares else []
         self._circuit = Circuit()
         self._remember = client.register_script(REMEMBER) if client is not None else None
         self._scripts = True
@@ -139,7 +146,7 @@ class LeadCache:
     def _write(self, client: Redis, pairs: Mapping[str, str]) -> None:
         if self._scripts and self._remember is not None:
             try:
-                self._remember(keys=list(pairs), args=[*pairs.values(), self._ttl_s])
+                self._remember(keys=list(pairs), args=[*pairs.values(), self._ttl_s, *self._mine])
                 return
             except ResponseError as error:
                 if "OOM" in str(error):
@@ -147,7 +154,7 @@ class LeadCache:
                 self._scripts = False  # scripts are forbidden here (an access list, a proxy): plain SETs do as well
         with client.pipeline(transaction=False) as pipeline:
             for key, value in pairs.items():
-                pipeline.set(key, value, ex=self._ttl_s)
+                pipeline.set(key, value, ex=self._ttl_s, nx=bool(self._mine))
             pipeline.execute()
 
     def round_trips(self, stored: Sequence[Mapping[str, Any]]) -> int | None:

@@ -85,9 +85,10 @@ class Site:
         settings = self.settings
         leads = database[settings.collection]
         ttl_s = max(1, round(settings.key_ttl_days * 86_400))
+        guest = settings.is_rehearsal and self.endpoints.redis_source == "environment"
         return Tools(
             store=LeadStore(leads, own_ids=self.own_ids),
-            cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s),
+            cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s, spares=guest),
             rejects=RejectedLeads(database[settings.rejected_collection]),
             erasures=Erasures(database[self.erasures]),
             rules=Rules.of(settings),
