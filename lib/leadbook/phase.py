@@ -89,6 +89,8 @@ class Phase:
         )
         self.redis: Redis | None = None
         self.redis_problem = ""
+        self.swept: list[str] = []
+        """What killed sessions had left when the phase opened: a line for each, put back or not."""
         self._lock: TargetLock | None = None
         self._namespace: Mapping[str, Any] = {}
 
@@ -145,10 +147,11 @@ class Phase:
         """Put back what killed sessions changed or left here, and say so, before anything is measured."""
         try:
             own = self.endpoints.source == "rehearsal" and not self.settings.is_production
-            for line in undo.sweep(self.database, self.admin, self.redis, own=own):
-                self.say(line)
+            self.swept = undo.sweep(self.database, self.admin, self.redis, own=own)
         except PyMongoError as error:
-            self.say(f"Whether a killed leadbook left something here could not be seen ({type(error).__name__}).")
+            self.swept = [f"Whether a killed leadbook left something here could not be seen ({type(error).__name__})."]
+        for line in self.swept:
+            self.say(line)
 
     def _introduce(self) -> None:
         where = "rehearsal servers" if self.endpoints.source == "rehearsal" else "servers named by the environment"

@@ -1,5 +1,6 @@
 """A drill that is killed leaves nothing for good, nothing that is not its own is touched, production says so first."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from pymongo import MongoClient
 
 from leadbook import schema
 from leadbook.checks import Verdict
@@ -20,6 +22,7 @@ from leadbook.drills.restore import restore
 from leadbook.drills.verify import verify
 from leadbook.errors import ParameterError, RefusedError
 from leadbook.leads import sample
+from leadbook.schema import undo
 
 RESTORE = {"BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003", "BKP-CMP-004",
            "BKP-CMP-005", "BKP-ERA-001"}  # fmt: skip
@@ -103,7 +106,10 @@ def test_a_killed_restore_is_removed_at_the_next_start(
     precious = schema.scratch_name("restored_precious")
     filled[precious].insert_one({"whose": "not the drill's"})
     checks = proof.sweep_audit(admin[filled.name], production)
-    assert verdicts(checks) == {"BKP-CLN-002": Verdict.FAIL} and f"without a mark: {precious}" in checks[0].evidence
+    assert (
+        verdicts(checks) == {"BKP-CLN-002": Verdict.FAIL}
+        and f"without a mark of a drill at work: {precious}" in checks[0].evidence
+    )
     trust.check(None, checks[0].evidence)
     assert "\n" not in checks[0].evidence
     assert scratches(filled) == [precious], "only what carries the drill's mark is removed"
@@ -111,6 +117,44 @@ def test_a_killed_restore_is_removed_at_the_next_start(
     filled.drop_collection(precious)
     (check,) = proof.sweep_audit(admin[filled.name], production)
     assert check.verdict is Verdict.PASS and "nothing" in check.evidence
+
+
+def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fails(
+    filled, admin, endpoints, kept, monkeypatch
+):
+    """`Phase.open` sweeps before notebook 06 looks: the check tells of that, and a copy that stayed is no pass."""
+    monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
+    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
+    run_killed(KILLED_RESTORE, made.path, filled.name)
+    stuck = next(name for name in scratches(filled) if "restored" in name)
+    with may_not_drop(filled, admin, endpoints) as limited:
+        swept = undo.sweep(limited, admin, None)
+        assert len(swept) == 1 and "stay" in swept[0] and stuck in scratches(filled)
+        (check,) = proof.sweep_audit(limited, kept, swept)
+        assert check.verdict is Verdict.ERROR, "what may not be dropped is no pass"
+    (mark,) = [name for name in scratches(filled) if "drill_mark" in name]
+    filled.drop_collection(mark)
+    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
+    assert check.verdict is Verdict.FAIL and stuck in check.evidence and swept[0].rstrip(".") in check.evidence
+    swept = undo.sweep(filled, admin, None)
+    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
+    assert check.verdict is Verdict.PASS and stuck in check.evidence
+
+
+@contextlib.contextmanager
+def may_not_drop(database, admin, endpoints):
+    """The database as somebody sees it who may do all but drop a collection."""
+    actions = ["find", "insert", "update", "remove", "listCollections", "createIndex", "listIndexes"]
+    privileges = [{"resource": {"db": database.name, "collection": ""}, "actions": actions}]
+    admin[database.name].command("createRole", "keeper", privileges=privileges, roles=[])
+    admin[database.name].command("createUser", "keeper", pwd="kept", roles=["keeper"])
+    who = {"username": "keeper", "password": "kept", "authSource": database.name, "authMechanism": "SCRAM-SHA-256"}
+    try:
+        with MongoClient(endpoints.admin_uri, tz_aware=True, **who) as client:
+            yield client[database.name]
+    finally:
+        admin[database.name].command("dropUser", "keeper")
+        admin[database.name].command("dropRole", "keeper")
 
 
 def test_a_restore_at_work_is_not_swept(filled, admin, kept):

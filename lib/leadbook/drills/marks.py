@@ -94,8 +94,8 @@ def sweep_copies(database: Database[Document]) -> list[str]:
 
 
 def unexplained(database: Database[Document]) -> list[str]:
-    """Collections that are named as copies are and that no mark names: nobody knows whose they are."""
-    named = {copy for _, found in _marks(database) for copy in found["copies"]}
+    """Collections that are named as copies are and that no drill at work has marked: left over, or nobody's."""
+    named = {copy for _, found in _marks(database) if not owner.is_gone(found) for copy in found["copies"]}
     return sorted(set(database.list_collection_names(filter={"name": {"$regex": f"^{COPIES}"}})) - named)
 
 

@@ -98,8 +98,10 @@ def collections_of(settings: Settings) -> list[str]:
     ]  # fmt: skip
 
 
-def sweep_audit(database: Database[Document], settings: Settings) -> list[Check]:
+def sweep_audit(database: Database[Document], settings: Settings, swept: Sequence[str] = ()) -> list[Check]:
     """Remove what killed drills of leadbook's left in the database and in the backups' folder, and say so.
+
+    swept: what was found when the phase opened, which is told too (see `Phase.swept`).
 
     Raises ParameterError, before anything is written, where the restore is approved for another database.
     """
@@ -109,8 +111,9 @@ def sweep_audit(database: Database[Document], settings: Settings) -> list[Check]
         left = unexplained(database)
     except PROBLEMS as error:
         return [errored("BKP-CLN-002", error)]
-    said = f"a killed drill had left {', '.join(removed)}: removed" if removed else "nothing was left by a killed drill"
-    strange = f"; named as a copy, but without a mark: {', '.join(left)}" if left else ""
+    found = [*swept, *([f"a killed drill had left {', '.join(removed)}: removed"] if removed else [])]
+    said = "; ".join(line.rstrip(".") for line in found) or "nothing was left by a killed drill"
+    strange = f"; named as a copy, but without a mark of a drill at work: {', '.join(left)}" if left else ""
     return [judge("BKP-CLN-002", len(left), evidence=said + strange)]
 
 

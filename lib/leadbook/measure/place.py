@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import pymongo
 import redis as redis_py
 from pymongo import WriteConcern
 from pymongo.collection import Collection
@@ -94,11 +93,6 @@ class Place:
         self._kept.close()
         with contextlib.suppress(PyMongoError):
             self.session.end()
-
-    def insist_on_mongodb(self) -> None:
-        """Raise UnreachableError, within undo.ANSWER_S, where MongoDB is away: nothing more can be measured then."""
-        with pymongo.timeout(undo.ANSWER_S):
-            connect.ping_mongodb(self.mongodb)
 
     def lost_redis(self) -> bool:
         """Whether Redis was there and is away now; then it is left out from here on, and `redis_problem` says why."""

@@ -19,6 +19,7 @@ from leadbook.checks import Check, catalogue, errored, not_measured
 from leadbook.errors import RefusedError
 from leadbook.measure.disclosure import Disclosure, disclose
 from leadbook.measure.place import Leads, Place
+from leadbook.schema import undo
 from leadbook.settings import Settings
 
 __all__ = ["Bench", "Problems", "Taken", "attempt", "problem", "take"]
@@ -55,7 +56,7 @@ def attempt(place: Place, problems: Problems, name: str, call: Callable[[], T]) 
         problems[name] = str(error) if approved else f"not approved for database {place.settings.database}"
         return None
     except ERRORS as error:
-        place.insist_on_mongodb()
+        undo.insist_on_mongodb(place.mongodb)
         problems[name] = error
         return _without_redis(place, problems, name, call, None)
     return _without_redis(place, problems, name, call, found) if name in WITH_REDIS else found
@@ -69,7 +70,7 @@ def _without_redis(place: Place, problems: Problems, name: str, call: Callable[[
     try:
         return call()
     except ERRORS as error:
-        place.insist_on_mongodb()
+        undo.insist_on_mongodb(place.mongodb)
         problems[name] = error
         return None
 

@@ -23,13 +23,14 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_preferences import Nearest
 from pymongo.server_selectors import Selection
 
+from leadbook import connect
 from leadbook.errors import RefusedError
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 from leadbook.servers import owner
 from leadbook.ticker import Ticker
 
-__all__ = ["COLLECTION", "Member", "Session", "address_of", "set_cache", "set_profiler", "sweep"]
+__all__ = ["COLLECTION", "Member", "Session", "address_of", "insist_on_mongodb", "set_cache", "set_profiler", "sweep"]
 
 COLLECTION = "leadbook_undo"
 PATIENCE_S = 5.0
@@ -175,6 +176,8 @@ class Session:
         if not self._begun:
             return
         self._begun = False
+        if self._left and not self._record.database.client.topology_description.has_writable_server():
+            return  # nobody is waited for: the record counts as left once this process is gone
         with pymongo.timeout(PATIENCE_S):
             if self._left:
                 self._record.update_one({"_id": self.token}, {"$set": {"ended": True}})
@@ -185,6 +188,12 @@ class Session:
 def address_of(client: Client) -> str:
     """`host:port` of the primary that the client speaks to; empty where there is none."""
     return ":".join(map(str, client.address)) if client.address else ""
+
+
+def insist_on_mongodb(client: Client) -> None:
+    """Raise UnreachableError, within ANSWER_S, where MongoDB is away: nothing more can be measured then."""
+    with pymongo.timeout(ANSWER_S):
+        connect.ping_mongodb(client)
 
 
 def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | None, *, own: bool = False) -> list[str]:
@@ -207,9 +216,12 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
             lines.append(f"{fate}; put back: {', '.join(done) or 'nothing was left'}.")
         except (PyMongoError, redis_py.RedisError, RefusedError) as error:
             lines.append(f"{fate}, and not all could be put back: {str(error).splitlines()[0][:400]}.")
-    old = [
-        name for place in (database, *([admin["local"]] if own else [])) for name in drop_left(place, at_work=at_work)
-    ]
+    old: list[str] = []
+    try:
+        for place in (database, *([admin["local"]] if own else [])):
+            old += drop_left(place, at_work=at_work)
+    except PyMongoError as error:
+        lines.append(f"Scratch collections of killed processes stay: {str(error).splitlines()[0][:200]}.")
     if old:
         lines.append(f"Dropped {len(old)} scratch collections of killed processes: {', '.join(old[:5])}.")
     return lines

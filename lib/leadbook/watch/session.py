@@ -15,7 +15,6 @@ from time import monotonic, sleep
 from typing import Any
 
 import psutil
-import pymongo
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -112,7 +111,7 @@ def observe(
             connect.ping_mongodb(client)
             return _observe(client, use, settings, admin, redis, documents)
         except PyMongoError:
-            _insist(client)
+            undo.insist_on_mongodb(client)
             raise
 
 
@@ -139,7 +138,7 @@ def _observe(
                 prober.stop()
                 if writer:
                     writer.stop()
-                _insist(client)
+                undo.insist_on_mongodb(client)
         seconds = monotonic() - began
         slow, how = slow_operations(admin, settings.database, started_at)
         seen = Observation(
@@ -153,12 +152,6 @@ def _observe(
             logs=_logs(admin) if "host" not in absent else None,
         )  # fmt: skip
         return _without_lost_redis(seen, redis)
-
-
-def _insist(client: MongoClient[dict[str, Any]]) -> None:
-    """Raise UnreachableError, within undo.ANSWER_S, unless MongoDB answers."""
-    with pymongo.timeout(undo.ANSWER_S):
-        connect.ping_mongodb(client)
 
 
 def _without_lost_redis(seen: Observation, redis: Redis | None) -> Observation:
