@@ -19,6 +19,7 @@ from tests.runner_notebooks import CLOSE, PASSES, make
 from leadbook import checks, runner, sealed
 from leadbook.errors import InputFileError, UsageError
 from leadbook.report import site
+from leadbook.runner import kernels
 from leadbook.runner.kernels import RUN_ID
 from leadbook.settings import PROJECT
 
@@ -251,3 +252,17 @@ def test_a_killed_run_leaves_no_process_and_hides_no_missing_verdict_behind_the_
     while alive(folder):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_step_of_the_clock_does_not_spare_a_kernel(monkeypatch):
+    """psutil tells a process's start by the time of day, which moves with the clock; its identity does not."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        born = psutil.Process(child.pid)
+        assert born.create_time() > 0
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _: 1.7e9)
+        assert [one.pid for one in kernels._family(child.pid, born)] == [child.pid]
+        assert kernels._family(child.pid, psutil.Process()) == [], "a number given again is another process"
+    finally:
+        child.kill()
+        child.communicate()

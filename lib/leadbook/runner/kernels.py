@@ -39,7 +39,7 @@ class Kernels:
         self.folder = Path(tempfile.mkdtemp(prefix="leadbook-", dir=short))
         self._count = 0
         self._process: Popen[bytes] | None = None
-        self._born = 0.0
+        self._born: psutil.Process | None = None
 
     def manager(self) -> AsyncKernelManager:
         """A manager whose kernel is not started yet."""
@@ -63,7 +63,7 @@ class Kernels:
         """Remember the process of the kernel now at work."""
         self._process = getattr(manager.provisioner, "process", None)
         with suppress(psutil.Error, AttributeError):
-            self._born = psutil.Process(self._process.pid).create_time()  # type: ignore[union-attr]
+            self._born = psutil.Process(self._process.pid)  # type: ignore[union-attr]
 
     @property
     def exit_status(self) -> int | None:
@@ -94,10 +94,10 @@ class Kernels:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _family(pid: int, born: float) -> list[psutil.Process]:
+def _family(pid: int, born: psutil.Process | None) -> list[psutil.Process]:
     """The kernel `pid` and every process of the session that it opened, also those orphaned by its death."""
     with suppress(psutil.Error):
-        if psutil.Process(pid).create_time() != born:  # the number was given to another process since
+        if psutil.Process(pid) != born:  # by its start since boot: the number was given to another process since
             return []
     found = []
     for process in psutil.process_iter():
