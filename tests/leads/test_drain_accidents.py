@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from bson import Code, ObjectId
+from bson import Code, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
+from leadbook import schema
 from leadbook.leads import batch as batch_module
 from leadbook.leads import drain as drain_module
 from leadbook.leads import isolate
@@ -188,7 +189,12 @@ def test_whatever_a_collector_uses_as_id_its_record_ends(site, staged, leads, ke
 @pytest.mark.parametrize(
     "fields",
     [{"collected_at": datetime(1970, 1, 1), "pipeline": 7}, {"pipeline": [{"a": 1}]}, {"pipeline": {"attempts": "x"}},
-     {"pipeline": {"since": "x"}}, {"vendor": {"$x": 1}}, {"vendor": ["brightdata", 7]}],
+     {"pipeline": {"since": "x"}}, {"vendor": {"$x": 1}}, {"vendor": ["brightdata", 7]}, {"pipeline": {"state": 5}},
+     {"pipeline": {"state": "open", "attempts": 1.5}}, {"pipeline": {"state": {"a": "done"}}}, {"pipeline": "done"},
+     {"pipeline": [{"state": "done"}]}, {"pipeline": {"state": ["done"]}}, {"pipeline": {"state": "done"}},
+     {"pipeline": {"state": "claimed"}}, {"pipeline": {"state": "claimed", "until": "tomorrow", "attempts": 1}},
+     {"pipeline": {"state": "claimed", "until": Timestamp(1, 1), "attempts": 1}},
+     {"pipeline": {"state": "claimed", "until": datetime(1970, 1, 1), "attempts": 1.5}}],
     ids=str,
 )  # fmt: skip
 def test_fields_of_a_collector_that_collide_with_ours_stop_nothing(site, staged, leads, kept, fields):
@@ -197,6 +203,31 @@ def test_fields_of_a_collector_that_collide_with_ours_stop_nothing(site, staged,
     result = drain(site, workers=1)
     assert result.ledger.read == 2 and not result.problem
     holds(result, staged, leads, kept)
+
+
+def test_a_follower_takes_what_a_collector_calls_open_and_tells_of_what_it_calls_done(site, staged, leads):
+    stopping = threading.Event()
+
+    def come(result):
+        if result.ledger.read == 1:
+            staged.insert_many([
+                {"vendor": "brightdata", "payload": person(state), "pipeline": {"state": state}}
+                for state in ("open", "claimed", "done")
+            ])  # fmt: skip
+        elif result.ledger.read == 2:
+            stopping.set()
+
+    stage(staged, person("ana"))
+    result = drain(site, follow=True, workers=1, progress=come, stop=stopping.is_set)
+    assert (result.ledger.stored, result.staging["waiting"], result.problem) == (2, 2, "")
+    assert drain(site, workers=1).ledger.stored == 2
+
+
+def test_the_look_for_free_records_is_answered_by_the_index(staged, admin, settings):
+    staged.insert_many([{"pipeline": {"state": "done", "token": ObjectId()}} for _ in range(1_000)])
+    schema.apply(admin[settings.database][settings.collection], admin, settings)
+    found = staged.find(staging_module._FREE, {"_id": 1}).limit(10).explain()["executionStats"]
+    assert found["totalDocsExamined"] == 0 and found["totalKeysExamined"] <= 2
 
 
 def test_values_that_python_cannot_hold_stop_nothing(site, staged, leads, kept):

@@ -99,6 +99,7 @@ class _Drain:
     def go(self, session: Session, progress: Callable[[PipelineResult], None]) -> None:
         """Turn after turn, until there is nothing to wait for."""
         try:
+            self.staging.free()
             while not self.result.problem and not self.stop():
                 did = self.turn(session)
                 progress(self.result)
@@ -233,6 +234,7 @@ class _Drain:
             self.staging.again = Patience(0.0).again
         try:
             self.staging.expire()
+            self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting
             if self.undecided or self.lost:
                 self._reconcile(self.staging.open_of([one.id for one in self.undecided.values()]))
             claimed, waiting = self.staging.claimed(), self.staging.waiting()
