@@ -14,13 +14,15 @@ from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 from leadbook import schema
 from leadbook.leads import batch as batch_module
 from leadbook.leads import drain as drain_module
-from leadbook.leads import isolate
+from leadbook.leads import isolate, rejects
 from leadbook.leads import staging as staging_module
+from leadbook.leads.batches import Batch
 from leadbook.leads.drain import drain
 from leadbook.leads.isolate import MAX_ATTEMPTS, POISON
 from leadbook.leads.ledger import STORED, rejected
 from leadbook.leads.replay import replay
 from leadbook.leads.staging import Staging
+from leadbook.leads.vendors import RawRecord
 from leadbook.leads.workers import Inline
 from leads.crash_target import DEADLY, drain_or_die
 from leads.vendor_records import person
@@ -184,6 +186,28 @@ def test_whatever_a_collector_uses_as_id_its_record_ends(site, staged, leads, ke
     result = drain(site, workers=1)
     assert (result.ledger.read, result.ledger.stored) == (len(ODD_IDS) + 1, len(ODD_IDS))
     holds(result, staged, leads, kept)
+
+
+ALIKE_IDS = [1, "1", True, "True", *ODD_IDS[:2], ODD_IDS[6]]
+
+
+def test_rejects_that_differ_in_the_type_of_their_id_only_are_all_kept(site, staged, leads, kept):
+    stage(staged, *[person("p0", name=None)] * len(ALIKE_IDS), ids=ALIKE_IDS)
+    holds(drain(site, workers=1), staged, leads, kept)
+    assert kept.count_documents({"staged_id": {"$in": ALIKE_IDS}}) == len(ALIKE_IDS)
+
+
+def test_a_record_whose_payload_cannot_be_kept_is_known_by_its_own_id(site, kept, monkeypatch):
+    def text(payload):
+        return made(payload) if "not_kept" in payload else 1 / 0
+
+    made = rejects.payload_text
+    monkeypatch.setattr(rejects, "payload_text", text)
+    records = [RawRecord(0, person("ana"), None) for _ in ODD_IDS]
+    batch = Batch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
+    isolate.set_aside(batch, site.tools(), "it raises")
+    for one in ODD_IDS:
+        assert kept.count_documents({"staged_id": one}) == 1, one
 
 
 @pytest.mark.parametrize(
