@@ -129,6 +129,22 @@ def test_no_tag_excuses_a_cell(directory, tag, trust):
     trust.check(None, found.broken.reason)
 
 
+DEAD = "import pymongo; pymongo.MongoClient('127.0.0.1:1', serverSelectionTimeoutMS=200).x.x.find_one()"
+KERNEL = "from leadbook import phase, settings; phase._scrub_kernel_output(settings.Redactor())"
+
+
+@pytest.mark.trust(
+    way="all members of MongoDB die in the middle of a phase", status=None,
+    says=("ServerSelectionTimeoutError: 127.0.0.1:1: [Errno 111] Connection refused",), leaves=BEFORE,
+)  # fmt: skip
+def test_what_the_driver_says_is_one_line_of_the_notebook(directory, trust):
+    found = go(directory, KERNEL, PASSES, DEAD, CLOSE)
+    assert found.broken is not None and found.broken.line == DEAD
+    trust.check(None, found.broken.reason)
+    (told,) = [one for cell in saved(directory).cells for one in cell.get("outputs", []) if one.output_type == "error"]
+    assert "Topology" not in str(told) and len(told.traceback) == 1 and "\n" not in told.traceback[0] + told.evalue
+
+
 FORGE = "book.record['facts']['x'] = 1; book.path.write_text(__import__('json').dumps(book.record))"
 
 

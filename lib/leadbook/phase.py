@@ -30,6 +30,7 @@ from redis import Redis
 from leadbook import __version__, addresses, adoption, attestations, connect, servers
 from leadbook.checks import Check, Verdict, blockers, plain, tally
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
+from leadbook.leads import faults
 from leadbook.locks import TargetLock
 from leadbook.provenance import Records, Target, code_digest, settings_digest
 from leadbook.report import cards, style, tables
@@ -344,11 +345,15 @@ def _refuse_unknown(namespace: Mapping[str, Any]) -> None:
 
 
 def _scrub_kernel_output(redactor: Redactor) -> None:
-    """Replace secrets in every message that this kernel sends: prints, displays, results and tracebacks."""
+    """Replace secrets in every message that this kernel sends: prints, displays, results and tracebacks. What the
+    driver raises is one line there, as our own errors are."""
     shell = get_ipython()
     session = getattr(getattr(shell, "kernel", None), "session", None)
     if session is None:
         return
+    shell.set_custom_exc((PyMongoError,), lambda shell, kind, error, *_, **__: shell._showtraceback(
+        kind, faults.line(error), [faults.described(error)]
+    ))  # fmt: skip
     serialize = getattr(session, "_leadbook_serialize", session.serialize)
 
     def scrubbed(msg: dict[str, Any], ident: Any = None) -> Any:

@@ -7,16 +7,20 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import forkserver
 
 import psutil
 import pytest
 
 from leadbook import connect, schema, servers
 from leadbook.leads import pipeline, sample
+from leadbook.leads.drain import drain
 from leadbook.leads.site import Site
 from leadbook.leads.workers import processes, warm
 from leads.crash_target import ingest
+from leads.vendor_records import person
 
 CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "3"))
 
@@ -108,7 +112,7 @@ def test_workers_end_with_a_killed_parent(small, leads, made, trust):
 
 @pytest.mark.trust(
     way="one ingesting worker process killed", status=None,
-    says=("a worker failed",),
+    says=("a worker failed: its process died (killed, or out of memory)",),
     leaves="a balanced ledger that counts its batches as failed; the next run brings them in",
 )  # fmt: skip
 def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small, leads, made, trust):
@@ -128,6 +132,48 @@ def test_a_killed_worker_fails_its_batches_and_the_next_run_brings_them_in(small
     trust.check(None, result.problem)
     assert pipeline.run(sources(made), small, workers=1).ledger.failed == 0
     assert leads.count_documents({}) == made.unique
+
+
+@contextmanager
+def nobody_forks():
+    """The process that forks workers stands still, and is killed while it is asked for one."""
+    pool = processes(1)
+    wait(warm(pool, 1, Unready()))
+    pid = forkserver._forkserver._forkserver_pid
+    os.kill(pid, signal.SIGSTOP)
+    killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    yield
+    killer.join()
+    pool.shutdown()
+
+
+class Unready:
+    def tools(self):
+        """No client is needed to have a worker."""
+
+
+@pytest.mark.parametrize("kind", ["files", "a pool of the caller's", "staged"])
+def test_a_worker_killed_at_its_birth_is_one_clear_line_at_most(small, leads, database, made, kind):
+    quick = replace(small, settings=small.settings.model_copy(update={"executor": "processes"}))
+    staged = database[small.settings.staging_collection]
+    if kind == "staged":
+        staged.insert_many([{"vendor": "brightdata", "payload": person(f"p{number}")} for number in range(300)])
+    lines = []
+    with nobody_forks():
+        if kind == "staged":
+            result = drain(quick, workers=2, notice=lines.append)
+        elif kind == "files":
+            result = pipeline.run(sources(made), quick, workers=2)
+        else:
+            with processes(1) as pool:
+                result = pipeline.run(sources(made), quick, executor=pool, workers=1)
+    if kind == "a pool of the caller's":
+        assert result.problem == "a worker failed: its process died (killed, or out of memory)"
+        assert result.ledger.failed == result.in_doubt > 0
+    else:
+        assert (result.problem, result.ledger.failed) == ("", 0)
+        assert leads.count_documents({}) == result.ledger.stored == (300 if kind == "staged" else made.unique)
 
 
 @pytest.mark.trust(

@@ -7,19 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from bson import Code, ObjectId
+from bson import Code, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
+from leadbook import schema
 from leadbook.leads import batch as batch_module
 from leadbook.leads import drain as drain_module
-from leadbook.leads import isolate
+from leadbook.leads import isolate, rejects
 from leadbook.leads import staging as staging_module
+from leadbook.leads.batches import Batch
 from leadbook.leads.drain import drain
 from leadbook.leads.isolate import MAX_ATTEMPTS, POISON
 from leadbook.leads.ledger import STORED, rejected
 from leadbook.leads.replay import replay
 from leadbook.leads.staging import Staging
+from leadbook.leads.vendors import RawRecord
 from leadbook.leads.workers import Inline
 from leads.crash_target import DEADLY, drain_or_die
 from leads.vendor_records import person
@@ -185,10 +188,37 @@ def test_whatever_a_collector_uses_as_id_its_record_ends(site, staged, leads, ke
     holds(result, staged, leads, kept)
 
 
+ALIKE_IDS = [1, "1", True, "True", *ODD_IDS[:2], ODD_IDS[6]]
+
+
+def test_rejects_that_differ_in_the_type_of_their_id_only_are_all_kept(site, staged, leads, kept):
+    stage(staged, *[person("p0", name=None)] * len(ALIKE_IDS), ids=ALIKE_IDS)
+    holds(drain(site, workers=1), staged, leads, kept)
+    assert kept.count_documents({"staged_id": {"$in": ALIKE_IDS}}) == len(ALIKE_IDS)
+
+
+def test_a_record_whose_payload_cannot_be_kept_is_known_by_its_own_id(site, kept, monkeypatch):
+    def text(payload):
+        return made(payload) if "not_kept" in payload else 1 / 0
+
+    made = rejects.payload_text
+    monkeypatch.setattr(rejects, "payload_text", text)
+    records = [RawRecord(0, person("ana"), None) for _ in ODD_IDS]
+    batch = Batch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
+    isolate.set_aside(batch, site.tools(), "it raises")
+    for one in ODD_IDS:
+        assert kept.count_documents({"staged_id": one}) == 1, one
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"collected_at": datetime(1970, 1, 1), "pipeline": 7}, {"pipeline": [{"a": 1}]}, {"pipeline": {"attempts": "x"}},
-     {"pipeline": {"since": "x"}}, {"vendor": {"$x": 1}}, {"vendor": ["brightdata", 7]}],
+     {"pipeline": {"since": "x"}}, {"vendor": {"$x": 1}}, {"vendor": ["brightdata", 7]}, {"pipeline": {"state": 5}},
+     {"pipeline": {"state": "open", "attempts": 1.5}}, {"pipeline": {"state": {"a": "done"}}}, {"pipeline": "done"},
+     {"pipeline": [{"state": "done"}]}, {"pipeline": {"state": ["done"]}}, {"pipeline": {"state": "done"}},
+     {"pipeline": {"state": "claimed"}}, {"pipeline": {"state": "claimed", "until": "tomorrow", "attempts": 1}},
+     {"pipeline": {"state": "claimed", "until": Timestamp(1, 1), "attempts": 1}},
+     {"pipeline": {"state": "claimed", "until": datetime(1970, 1, 1), "attempts": 1.5}}],
     ids=str,
 )  # fmt: skip
 def test_fields_of_a_collector_that_collide_with_ours_stop_nothing(site, staged, leads, kept, fields):
@@ -197,6 +227,31 @@ def test_fields_of_a_collector_that_collide_with_ours_stop_nothing(site, staged,
     result = drain(site, workers=1)
     assert result.ledger.read == 2 and not result.problem
     holds(result, staged, leads, kept)
+
+
+def test_a_follower_takes_what_a_collector_calls_open_and_tells_of_what_it_calls_done(site, staged, leads):
+    stopping = threading.Event()
+
+    def come(result):
+        if result.ledger.read == 1:
+            staged.insert_many([
+                {"vendor": "brightdata", "payload": person(state), "pipeline": {"state": state}}
+                for state in ("open", "claimed", "done")
+            ])  # fmt: skip
+        elif result.ledger.read == 2:
+            stopping.set()
+
+    stage(staged, person("ana"))
+    result = drain(site, follow=True, workers=1, progress=come, stop=stopping.is_set)
+    assert (result.ledger.stored, result.staging["waiting"], result.problem) == (2, 2, "")
+    assert drain(site, workers=1).ledger.stored == 2
+
+
+def test_the_look_for_free_records_is_answered_by_the_index(staged, admin, settings):
+    staged.insert_many([{"pipeline": {"state": "done", "token": ObjectId()}} for _ in range(1_000)])
+    schema.apply(admin[settings.database][settings.collection], admin, settings)
+    found = staged.find(staging_module._FREE, {"_id": 1}).limit(10).explain()["executionStats"]
+    assert found["totalDocsExamined"] == 0 and found["totalKeysExamined"] <= 2
 
 
 def test_values_that_python_cannot_hold_stop_nothing(site, staged, leads, kept):

@@ -18,15 +18,28 @@ from leads.vendor_records import person
 
 COUNT = 6_000
 
+PATIENCE_S, LEASE_S = 5.0, 20.0
+"""Shorter than a user's, who waits 30 s for MongoDB and 120 s for a claim to expire."""
+
+
+@pytest.fixture(scope="module")
+def members(settings, tmp_path_factory):
+    """A replica set of three, of all these tests: its settings and its state."""
+    wanted = settings.model_copy(update={"members": 3, "batch_size": 50, "server_selection_timeout_ms": 4_000})
+    folder = tmp_path_factory.mktemp("members")
+    yield wanted, servers.up(wanted, owner_pid=os.getpid(), redis=False, folder=folder)
+    servers.down(folder)
+
 
 @pytest.fixture
-def three(own_servers, settings):
-    """A replica set of three, its state, and a site on it."""
-    state = own_servers(members=3, redis=False)
-    wanted = settings.model_copy(update={"members": 3, "batch_size": 50, "server_selection_timeout_ms": 10_000})
+def three(members):
+    """The replica set, empty and with all its members: its state, and a site on it."""
+    wanted, made = members
+    state = servers.up(wanted, owner_pid=os.getpid(), redis=False, folder=made.folder)
     endpoints = servers.resolve(wanted, folder=state.folder)
-    site = Site(endpoints=endpoints, settings=wanted, use_cache=False)
+    site = Site(endpoints=endpoints, settings=wanted, use_cache=False, patience_s=PATIENCE_S)
     with connect.mongodb(endpoints.admin_uri, wanted) as admin:
+        admin.drop_database(wanted.database)
         schema.apply(admin[wanted.database][wanted.collection], admin, wanted)
         yield state, site, admin
     Site.close()
@@ -53,6 +66,8 @@ def stage(admin, settings):
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["files", "staged"])
 def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust, kind):
+    """A file's batch is always under way, and fails. Of a drain none fails where the end met every worker while it was
+    claiming: what nobody worked on waits, and is no failure."""
     state, site, admin = three
     if kind == "staged":
         stage(admin, site.settings)
@@ -67,7 +82,7 @@ def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust,
         killed.append(time.monotonic())
 
     def run():
-        return drain(site, workers=2) if kind == "staged" else pipeline.run(sources(), site, workers=2)
+        return drain(site, workers=2, lease_s=LEASE_S) if kind == "staged" else pipeline.run(sources(), site, workers=2)
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -78,9 +93,10 @@ def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust,
         commands._told(first, site)
     trust.check(caught.value.exit_status, str(caught.value))
     print(f"told after {seconds:.1f} s: {caught.value}")  # noqa: T201
-    assert seconds < 60 and len(str(caught.value).splitlines()) == 1
+    assert seconds < 30 + PATIENCE_S and len(str(caught.value).splitlines()) == 1
     first.ledger.assert_balanced()
-    assert first.problem and first.in_doubt <= first.ledger.failed  # none failed where a claim met the end first
+    assert first.problem and first.in_doubt <= first.ledger.failed
+    assert first.ledger.failed > 0 or kind == "staged"
     Site.close()
     servers.up(site.settings, owner_pid=os.getpid(), redis=False, folder=state.folder)
     leads = admin[site.settings.database][site.settings.collection]

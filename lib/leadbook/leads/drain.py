@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from leadbook.leads.pipeline import PipelineResult
 from leadbook.leads.session import Session, drain_some
 from leadbook.leads.site import Site
 from leadbook.leads.staging import Claimed, Staging, key_of
-from leadbook.leads.workers import Inline, processes
+from leadbook.leads.workers import DIED, Inline, processes, submitted, told
 from leadbook.leads.workers import started as started_executor
 
 __all__ = ["drain"]
@@ -99,6 +99,7 @@ class _Drain:
     def go(self, session: Session, progress: Callable[[PipelineResult], None]) -> None:
         """Turn after turn, until there is nothing to wait for."""
         try:
+            self.staging.free()
             while not self.result.problem and not self.stop():
                 did = self.turn(session)
                 progress(self.result)
@@ -116,7 +117,7 @@ class _Drain:
         flying: list[Future[list[BatchReport]]] = []
         broken: list[Exception] = []
         for _ in range(1 if abandoned else self.result.workers):
-            flying.append(self._submitted(executor, session))
+            flying.append(submitted(executor, drain_some, self.site, session))
             if flying[-1].done():  # it ran here: what it found holds for those that were to follow
                 broken += self._collected(flying.pop())
             if self.result.problem or broken:
@@ -139,14 +140,6 @@ class _Drain:
         self.lone = self.lone or processes(1)
         return self.lone
 
-    def _submitted(self, executor: Executor, session: Session) -> Future[list[BatchReport]]:
-        try:
-            return executor.submit(drain_some, self.site, session)
-        except RuntimeError as error:  # of an executor that broke down
-            future: Future[list[BatchReport]] = Future()
-            future.set_exception(error)
-            return future
-
     def _collected(self, future: Future[list[BatchReport]]) -> list[Exception]:
         """Take a session's reports in; what ended it, if anything did."""
         try:
@@ -164,11 +157,10 @@ class _Drain:
     def _broke(self, error: Exception, *, alone: bool) -> None:
         """A worker died, or raised what no record can cause: its claims go to others, who go on."""
         self.lost = True
-        told = f"a worker failed: {type(error).__name__}: {error}"[:300]
         if self.stop():
             return
-        if not isinstance(error, BrokenExecutor) or not self.ours:
-            self.result.problem = told
+        if not isinstance(error, DIED) or not self.ours:
+            self.result.problem = told(error)
             return
         if alone and self.lone is not None:
             self.lone.shutdown(cancel_futures=True)
@@ -179,7 +171,7 @@ class _Drain:
         given_up = self.staging.expire()
         self.deaths = 0 if given_up else self.deaths + 1
         if self.deaths >= FUTILE:
-            self.result.problem = told
+            self.result.problem = told(error)
         else:
             self.notice(
                 f"a worker process died (killed, or out of memory): the {given_up} records that it held are taken "
@@ -233,6 +225,7 @@ class _Drain:
             self.staging.again = Patience(0.0).again
         try:
             self.staging.expire()
+            self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting
             if self.undecided or self.lost:
                 self._reconcile(self.staging.open_of([one.id for one in self.undecided.values()]))
             claimed, waiting = self.staging.claimed(), self.staging.waiting()

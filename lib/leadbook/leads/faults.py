@@ -13,7 +13,6 @@ from pymongo.errors import (
     DocumentTooLarge,
     ExecutionTimeout,
     OperationFailure,
-    PyMongoError,
     WriteConcernError,
 )
 
@@ -23,9 +22,11 @@ __all__ = [
     "NO_TRANSACTIONS",
     "UNENCODABLE",
     "concern_not_met",
+    "described",
     "duplicate_key",
     "is_in_doubt",
     "is_refused",
+    "line",
     "reason",
 ]
 
@@ -94,8 +95,11 @@ def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
     return f"write concern not met: code {errors[0].get('code')}"
 
 
-def described(error: PyMongoError) -> str:
-    """Type and first line of a driver's error, without addresses' credentials (the driver never shows them) and without
-    the state of the topology that the driver appends."""
-    line = (str(error).splitlines() or [""])[0].partition(", Timeout:")[0].partition(", full error:")[0]
-    return f"{type(error).__name__}: {line[:200]}"
+def line(error: BaseException) -> str:
+    """First line of an error, without the state of the topology that the driver appends."""
+    return (str(error).splitlines() or [""])[0].partition(", Timeout:")[0].partition(", full error:")[0][:200]
+
+
+def described(error: BaseException) -> str:
+    """Type and first line of an error; the driver's never show an address's credentials."""
+    return f"{type(error).__name__}: {line(error)}"

@@ -7,7 +7,6 @@ Whatever a record makes the library raise, its batch goes on without it. Of a se
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -74,12 +73,8 @@ def _keep(reject: Reject, tools: Tools) -> None:
     except PyMongoError:
         raise
     except Exception as error:  # noqa: BLE001  (the payload is what nobody can work on)
-        bare = replace(reject, payload={"not_kept": type(error).__name__}, staged_id=_plain(reject.staged_id))
+        bare = replace(reject, payload={"not_kept": type(error).__name__})
         tools.store.again(lambda: tools.rejects.keep([bare]))
-
-
-def _plain(staged_id: Any) -> Any:
-    return None if staged_id is None else str(staged_id)[:200]
 
 
 def _unworked(batch: Batch, outcome: str, *, problem: str = "") -> BatchReport:

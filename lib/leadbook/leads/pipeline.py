@@ -24,7 +24,7 @@ from leadbook.leads.ledger import FAILED, Ledger
 from leadbook.leads.services import Service
 from leadbook.leads.site import Site
 from leadbook.leads.vendors import RawRecord, load_vendor, read_records
-from leadbook.leads.workers import Inline
+from leadbook.leads.workers import Inline, submitted, told
 from leadbook.leads.workers import started as started_executor
 
 __all__ = ["PipelineResult", "Source", "crm_of", "file_source", "finish", "run", "run_batch"]
@@ -226,7 +226,7 @@ def _drive(
             result.problem = result.problem or stop()
             if result.problem:
                 return
-            flying[_submitted(executor, batch, site)] = batch
+            flying[submitted(executor, run_batch, batch, site)] = batch
             while len(flying) >= IN_FLIGHT * result.workers or any(future.done() for future in flying):
                 _collect(flying, result, progress)
             if result.problem:
@@ -234,16 +234,6 @@ def _drive(
     finally:
         while flying:
             _collect(flying, result, progress)
-
-
-def _submitted(executor: Executor, batch: Batch, site: Site) -> Future[BatchReport]:
-    """The batch's future; of an executor that has broken down, one that failed already."""
-    try:
-        return executor.submit(run_batch, batch, site)
-    except RuntimeError as error:
-        future: Future[BatchReport] = Future()
-        future.set_exception(error)
-        return future
 
 
 def _collect(
@@ -267,5 +257,5 @@ def _report(future: Future[BatchReport], batch: Batch) -> BatchReport:
         raise
     except Exception as error:  # noqa: BLE001  (whatever an executor raises: the records must be accounted for)
         ledger = Ledger.of([FAILED] * len(batch.records), read=len(batch.records))
-        said = nothing(batch.source, f"a worker failed: {type(error).__name__}: {error}"[:300])
+        said = nothing(batch.source, told(error))
         return replace(said, index=batch.index, ledger=ledger, in_doubt=tuple(range(len(batch.records))))

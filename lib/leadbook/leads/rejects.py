@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import bson
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, WriteConcernError
 
@@ -44,7 +45,8 @@ class Reject:
     def document(self, at: datetime) -> dict[str, Any]:
         """As stored."""
         text = payload_text(self.payload)
-        identity = json.dumps([self.vendor, self.source, self.number, text, str(self.staged_id or "")]).encode()
+        staged = "" if self.staged_id is None else bson.encode({"_id": self.staged_id}).hex()  # 1 is not "1"
+        identity = json.dumps([self.vendor, self.source, self.number, text, staged]).encode()
         made = {
             "_id": hashlib.sha256(identity).hexdigest()[:32],
             "vendor": self.vendor, "source": _encodable(self.source), "record_number": self.number,

@@ -40,7 +40,7 @@ class Site:
 
     own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
     services: vendors that are asked about new leads.  spending: collection in which all workers share their budget.
-    erasures: collection of those who asked for erasure.
+    erasures: collection of those who asked for erasure.  patience_s: longest outage of MongoDB that is borne, seconds.
     """
 
     endpoints: connect.Endpoints
@@ -50,6 +50,7 @@ class Site:
     services: Services = Services()  # noqa: RUF009  (frozen)
     spending: str = SPENDING
     erasures: str = ERASURES
+    patience_s: float = 30.0
 
     def clients(self) -> tuple[connect.Client, Redis | None]:
         """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
@@ -87,7 +88,7 @@ class Site:
         ttl_s = max(1, round(settings.key_ttl_days * 86_400))
         guest = settings.is_rehearsal and self.endpoints.redis_source == "environment"
         return Tools(
-            store=LeadStore(leads, own_ids=self.own_ids),
+            store=LeadStore(leads, patience_s=self.patience_s, own_ids=self.own_ids),
             cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s, spares=guest),
             rejects=RejectedLeads(database[settings.rejected_collection]),
             erasures=Erasures(database[self.erasures]),

@@ -46,6 +46,18 @@ OWN_FIELDS = frozenset({"_id", "vendor", "payload", "collected_at", "pipeline"})
 FEWER = 10
 """With each attempt at a record so many times fewer records are claimed with it: 500, 50, 5, 1, 1."""
 
+_FREE: Document = {"pipeline.state": {"$nin": ["claimed", "done"]}}
+_CLAIMED: Document = {"pipeline.state": "claimed", "pipeline.token": {"$type": "objectId"}}
+_FOREIGN: Document = {
+    "pipeline.state": {"$in": ["claimed", "done"]}, "pipeline.token": {"$not": {"$type": "objectId"}}
+}  # fmt: skip
+"""Claimed or done in the words of a collector's own field `pipeline`: every claim of ours leaves a token."""
+
+_FRESH: Document = {"$mergeObjects": [
+    {"$cond": [{"$eq": [{"$type": "$pipeline"}, "object"]}, "$pipeline", {"$literal": {}}]},
+    {"state": None, "attempts": 0, "since": None},
+]}  # fmt: skip
+
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 LONGEST_NAME = 100
@@ -89,6 +101,10 @@ class Staging:
         self.lease_s, self.session = lease_s, session
         self.again = (patience or Patience()).again
 
+    def free(self) -> None:
+        """Make those free that a collector's own field `pipeline` calls claimed or done."""
+        self.again(lambda: self.collection.update_many(_FOREIGN, [{"$set": {"pipeline": _FRESH}}]))
+
     def waiting(self) -> int:
         """Records that nobody has ended yet."""
         return self.again(lambda: self.collection.count_documents({"pipeline.state": {"$ne": "done"}}))
@@ -103,7 +119,7 @@ class Staging:
         if not abandoned:
             for spread in (0, 4, 16, 0):
                 ids = self._free(size, spread)
-                claim = self._taken(ids, {"pipeline.state": None})
+                claim = self._taken(ids, _FREE)
                 if claim.records:
                     return claim
                 if not ids and not spread:
@@ -113,9 +129,8 @@ class Staging:
     def _free(self, size: int, spread: int) -> list[Any]:
         """`_id`s that look free; with `spread` from further on, so that many workers do not race for the same ones."""
         skip = random.randint(0, spread) * size
-        wanted = {"pipeline.state": None}
         return self.again(lambda: [
-            found["_id"] for found in self.collection.find(wanted, {"_id": 1}).skip(skip).limit(size)
+            found["_id"] for found in self.collection.find(_FREE, {"_id": 1}).skip(skip).limit(size)
         ])  # fmt: skip
 
     def _take_over(self, size: int) -> Claim:
@@ -146,27 +161,26 @@ class Staging:
         mine = {
             "state": "claimed", "token": token, "session": self.session,
             "until": {"$add": ["$$NOW", round(self.lease_s * 1000)]},
-            "attempts": {"$add": [{"$cond": [{"$isNumber": "$pipeline.attempts"}, "$pipeline.attempts", 0]}, 1]},
-            "since": {"$cond": [{"$eq": [{"$type": "$pipeline.since"}, "date"]}, "$pipeline.since", now_ms()]},
+            "attempts": {"$add": ["$pipeline.attempts", 1]}, "since": {"$ifNull": ["$pipeline.since", now_ms()]},
         }  # fmt: skip
-        ours = {"$cond": [{"$eq": [{"$type": "$pipeline"}, "object"]}, "$pipeline", {"$literal": {}}]}
+        ours = {"$cond": [{"$eq": [{"$type": "$pipeline.token"}, "objectId"]}, "$pipeline", _FRESH]}
         free = {"$and": [{"_id": {"$in": list(ids)}}, wanted]}
         self.again(
             lambda: self.collection.update_many(free, [{"$set": {"pipeline": ours}}, {"$set": {"pipeline": mine}}])
         )
         taken = {"_id": {"$in": list(ids)}, "pipeline.token": token}
         records = self.again(lambda: list(self.collection.find(taken)))
-        return Claim(token=token, records=records, taken_over=len(records) if wanted.get("pipeline.state") else 0)
+        return Claim(token=token, records=records, taken_over=0 if wanted is _FREE else len(records))
 
     @property
     def _expired(self) -> Document:
-        return {"pipeline.state": "claimed", "$expr": {"$lt": ["$pipeline.until", "$$NOW"]}}
+        return {**_CLAIMED, "$expr": {"$lt": ["$pipeline.until", "$$NOW"]}}
 
     def claimed(self) -> Claimed:
         """Which records are claimed, and until when."""
         left = {"$divide": [{"$subtract": ["$pipeline.until", "$$NOW"]}, 1000]}
         rows = self.again(lambda: list(self.collection.aggregate([
-            {"$match": {"pipeline.state": "claimed"}}, {"$set": {"left": left}},
+            {"$match": _CLAIMED}, {"$set": {"left": left}},
             {"$group": {
                 "_id": {"$lt": ["$left", 0]}, "count": {"$sum": 1}, "next": {"$min": "$left"}, "last": {"$max": "$left"}
             }},
@@ -180,7 +194,7 @@ class Staging:
 
     def expire(self) -> int:
         """Give up what this session has claimed, and nobody works on any more; how many records that were."""
-        ours = {"pipeline.state": "claimed", "pipeline.session": self.session}
+        ours = {**_CLAIMED, "pipeline.session": self.session}
         now = {"$set": {"pipeline.until": LONG_AGO}}
         return self.again(lambda: self.collection.update_many(ours, now)).modified_count if self.session else 0
 

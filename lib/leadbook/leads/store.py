@@ -7,14 +7,18 @@ write concern not met in time) is sent again with the same `_id`s, so that nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo import ReadPreference, UpdateOne
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import PrimaryPreferred
+from pymongo.server_selectors import Selection, readable_server_selector
 
 from leadbook.leads import faults, guard
 from leadbook.leads.patience import BRIEF_S, InDoubt, Patience
@@ -174,25 +178,39 @@ class LeadStore:
         wanted = {"_id": {"$in": [document["_id"] for document in documents]}}
         return {found["_id"]: found for found in self.collection.find(wanted, dict.fromkeys(_COMPARED, 1))}
 
-    def present(self, ids: Sequence[Any], *, committed: bool = False) -> set[Any]:
-        """Which `_id`s are stored. Raises pymongo's errors.
-
-        committed: by a majority of the members, so that no failover takes them back.
-        """
-        source = self._committed if committed else self.collection
-        return {document["_id"] for document in source.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+    def present(self, ids: Sequence[Any]) -> set[Any]:
+        """Which `_id`s are stored. Raises pymongo's errors."""
+        return {document["_id"] for document in self.collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
 
     def made_at(self, ids: Sequence[Any]) -> dict[Any, Any]:
         """`created_at` of those of these leads that are stored and have one. Raises pymongo's errors."""
         found = self.collection.find({"_id": {"$in": list(ids)}, "created_at": {"$type": "date"}}, {"created_at": 1})
         return {lead["_id"]: lead["created_at"] for lead in found}
 
-    @property
-    def _committed(self) -> Collection[Document]:
-        """What a majority holds is held for good, whichever member tells it: without a primary a secondary does. Not
-        asked by `again`: that a secondary reads is no sign that the outage has ended."""
-        majority, any_member = ReadConcern("majority"), ReadPreference.PRIMARY_PREFERRED
-        return self.collection.with_options(read_concern=majority, read_preference=any_member)
+    def _held(self, wanted: Mapping[str, Any], fields: Mapping[str, int]) -> list[Document]:
+        """What is `wanted` as a majority of the members holds it: held for good, whichever member tells it. Asks the
+        primary, and where it does not answer every member at once, since the driver may know one that hangs better than
+        one that answers. Not asked by `again`: that a secondary reads is no sign that the outage has ended. Raises
+        pymongo's errors where nobody answers."""
+
+        def ask(member: Any) -> list[Document] | PyMongoError:
+            try:
+                with pymongo.timeout(BRIEF_S):
+                    there = self.collection.with_options(read_concern=_MAJORITY, read_preference=_Member(member))
+                    return list(there.find(wanted, fields))
+            except PyMongoError as error:
+                return error
+
+        client = self.collection.database.client
+        answers = [ask(client.primary)] if client.primary else []
+        if not any(isinstance(answer, list) for answer in answers):
+            members = list(client.topology_description.server_descriptions())
+            with ThreadPoolExecutor(len(members)) as pool:
+                answers = list(pool.map(ask, members))
+        told = [answer for answer in answers if isinstance(answer, list)]
+        if not told and isinstance(answers[0], PyMongoError):
+            raise answers[0]
+        return list(chain.from_iterable(told))
 
     def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
         """No attempts are left: what a majority of the members holds decides; the rest stays unknown."""
@@ -201,8 +219,7 @@ class LeadStore:
         wanted += [{name: {"$in": [documents[index].get(name) for index in open_ if documents[index].get(name)]}}
                    for name in ("linkedin_url", "email")]  # fmt: skip
         try:
-            with pymongo.timeout(BRIEF_S):
-                there = list(self._committed.find({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1}))
+            there = self._held({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1})
         except PyMongoError:
             return
         held = {
@@ -242,8 +259,7 @@ class LeadStore:
         the members holds them. Raises pymongo's errors."""
         wanted = {"linkedin_url": {"$in": list(urls)}}
         if committed:
-            with pymongo.timeout(BRIEF_S):
-                return {found["linkedin_url"]: found for found in self._committed.find(wanted, fields)}
+            return {found["linkedin_url"]: found for found in self._held(wanted, fields)}
         return self.again(lambda: {found["linkedin_url"]: found for found in self.collection.find(wanted, fields)})
 
     def holders(self, emails: Iterable[str]) -> dict[str, str]:
@@ -257,6 +273,22 @@ class LeadStore:
     def again(self, call: Callable[[], T]) -> T:
         """`call`, repeated with growing waits while its outcome is in doubt; see Patience."""
         return self.patience.again(call)
+
+
+_MAJORITY = ReadConcern("majority")
+
+
+class _Member(PrimaryPreferred):
+    """Reads from one member, whatever it is now."""
+
+    def __init__(self, address: tuple[str, int | None]) -> None:
+        super().__init__()
+        self.address = address
+
+    def __call__(self, selection: Selection) -> Selection:
+        """Only that member, where it is known to answer reads."""
+        able = readable_server_selector(selection).server_descriptions
+        return selection.with_server_descriptions([one for one in able if one.address == self.address])
 
 
 _COMPARED = ("linkedin_url", "created_at")

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadbook.errors import InputFileError, ParameterError, did_you_mean
+from leadbook.leads import faults
 from leadbook.leads.texts import is_placeholder
 from leadbook.settings import PROJECT
 
@@ -154,7 +155,7 @@ def _load(path: Path) -> Vendor:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         vendor = Vendor(name=path.stem, **values)
     except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-        raise InputFileError(path, f"not a vendor's description: {str(error).splitlines()[0]}") from None
+        raise InputFileError(path, f"not a vendor's description: {faults.line(error)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise InputFileError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -8,16 +8,38 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.connection import wait as wait_for
 from typing import Any, ParamSpec, TypeVar
 
 from leadbook.errors import ParameterError, UnreachableError
+from leadbook.leads import faults
 
-__all__ = ["Inline", "Warming", "processes", "started", "warm"]
+__all__ = ["DIED", "Inline", "Warming", "processes", "started", "submitted", "told", "warm"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+DIED = (BrokenExecutor, EOFError, ConnectionError)
+"""What an executor raises when a worker's process ended: at work, or while it was being started."""
+
+
+def submitted(executor: Executor, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """The call's future; of an executor that has broken down, or can start no worker, one that failed already."""
+    try:
+        return executor.submit(fn, *args, **kwargs)
+    except (RuntimeError, EOFError, OSError) as error:
+        future: Future[T] = Future()
+        future.set_exception(error)
+        return future
+
+
+def told(error: Exception) -> str:
+    """One line on what ended a worker."""
+    if isinstance(error, DIED):
+        return "a worker failed: its process died (killed, or out of memory)"
+    return f"a worker failed: {faults.described(error)}"
 
 
 class Inline(Executor):
@@ -92,7 +114,7 @@ def _dask(address: str) -> Executor:
     try:
         return Cluster(Client(address, timeout=10))  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise UnreachableError("Dask scheduler", address, str(error).splitlines()[0]) from None
+        raise UnreachableError("Dask scheduler", address, faults.line(error)) from None
 
 
 def processes(workers: int) -> ProcessPoolExecutor:
@@ -110,7 +132,7 @@ def processes(workers: int) -> ProcessPoolExecutor:
 
 def warm(pool: Executor, workers: int, site: Any) -> list[Future[None]]:
     """Start the pool's processes now, each with its clients; done when they are up."""
-    return [pool.submit(_warmed, site) for _ in range(workers)]
+    return [submitted(pool, _warmed, site) for _ in range(workers)]
 
 
 def _warmed(site: Any) -> None:
