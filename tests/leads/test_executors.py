@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import distributed
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from leadbook.errors import ParameterError, UnreachableError
 from leadbook.leads import pipeline, sample
@@ -47,7 +48,8 @@ def test_a_dask_cluster_by_one_parameter(at, leads, made):
         check(pipeline.run(sources(made), site, workers=2), leads, made)
 
 
-def test_a_scheduler_that_is_away_is_one_line(small, made):
+def test_a_scheduler_that_is_away_is_one_line(small, made, monkeypatch):
+    monkeypatch.setattr(distributed, "Client", lambda address, **_: Client(address, timeout=1))
     site = replace(small, settings=small.settings.model_copy(update={"executor": "tcp://127.0.0.1:9"}))
     with pytest.raises(UnreachableError, match=r"Dask scheduler at tcp://127\.0\.0\.1:9"):
         pipeline.run(sources(made), site, workers=2)

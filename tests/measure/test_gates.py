@@ -109,8 +109,8 @@ def test_a_host_whose_processors_are_taken_is_called_busy(place, trust):
 @pytest.mark.slow
 def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypatch, trust):
     heard(monkeypatch, EVEN)
-    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (150, 1))
-    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (20, 1))
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (60, 1))
+    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (8, 1))
     state = own_servers(redis=False)
     endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
     small = settings.model_copy(update={"bench_rounds": 2})

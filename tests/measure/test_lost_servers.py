@@ -26,7 +26,7 @@ def mortal(own_servers, settings, monkeypatch):
     endpoints = servers.resolve(settings, folder=state.folder)
     small = settings.model_copy(
         update={"bench_rounds": 2, "bench_documents": 100, "batch_size": 50, "load_processes": 2,
-                "duplicate_checks": 10_000, "server_selection_timeout_ms": 4_000}
+                "duplicate_checks": 10_000, "server_selection_timeout_ms": 2_000}
     )  # fmt: skip
     redis = connect.redis(endpoints.redis_url, small)
     with connect.mongodb(endpoints.mongodb_uri, small) as mongo, connect.mongodb(endpoints.admin_uri, small) as admin:
@@ -122,7 +122,7 @@ def test_a_load_test_without_mongodb_ends_in_one_line_and_soon(mortal, trust):
     finally:
         loader.close()
         place.close()
-    assert took < 20, "one server selection of 4 s and a ping of 3 s, on a busy host"
+    assert took < 20, "one server selection of 2 s and a ping of 3 s, on a busy host"
     trust.check(None, line)
 
 

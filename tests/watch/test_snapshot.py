@@ -136,6 +136,7 @@ def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings
     """The snapshot raises, which fails the cell and the phase: in one line, and soon."""
     state = own_servers()
     endpoints = servers.resolve(settings, folder=state.folder)
+    settings = settings.model_copy(update={"server_selection_timeout_ms": 2_000})
     with connect.mongodb(endpoints.admin_uri, settings) as admin:
         killer = killed_after(2.5, state.members[0].pid)
         with pytest.raises(UnreachableError) as raised:
