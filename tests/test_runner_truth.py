@@ -14,12 +14,13 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import checks
+from leadbook.redactor import Redactor
 from leadbook.report.records import PhaseRecord, Status
 from leadbook.runner import engine, plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.rundir import RunDirectory
-from leadbook.settings import Redactor, Settings
+from leadbook.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +50,12 @@ def go(
         prepare(notebook)
         nbformat.write(notebook, path)
     kernels = Kernels(directory.id)
+    given = {"cell_timeout_s": timeout_s, **(values or {})}
     try:
         (step,) = plan.discover(path.parent)
         return execute(
-            step, parameters=step.parameters(values or {}, directory.path), kernels=kernels, directory=directory,
-            redactor=redactor or Redactor(), interrupted=lambda: "",
-            settings=Settings.from_mapping({"cell_timeout_s": timeout_s, **(values or {})}), **kw,
+            step, parameters=step.parameters(given, directory.path), kernels=kernels, directory=directory,
+            redactor=redactor or Redactor(), interrupted=lambda: "", settings=Settings.from_mapping(given), **kw,
         )  # fmt: skip
     finally:
         kernels.close()
