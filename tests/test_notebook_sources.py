@@ -45,11 +45,12 @@ def test_it_is_a_valid_notebook_without_outputs(path):
 @each
 def test_its_parameters_are_the_profile_and_a_few_knobs_each_with_its_meaning(path):
     first, *knobs = parameters_cell(path).source.splitlines()
-    assert first.startswith('profile = "rehearsal"  # ')
+    assert first.startswith('profile: str = "rehearsal"  # ')
     assert len(knobs) <= 10
     for line in knobs:
-        key = line.partition(" = ")[0]
-        assert line == f"{key} = None  # {Settings.model_fields[key].description}"
+        key, kind = line.partition(" = ")[0].split(": ")
+        assert line == f"{key}: {kind} = None  # {Settings.model_fields[key].description}"
+        assert kind == getattr(Settings.model_fields[key].annotation, "__name__", "str").replace("Literal", "str")
 
 
 @each
