@@ -9,6 +9,7 @@ from typing import Any
 from IPython.display import display
 
 from leadbook.checks import BLOCKING, Check, Definition, tally
+from leadbook.settings import Settings
 
 
 def definition(check_id: str) -> Definition:
@@ -25,6 +26,8 @@ class Book:
     def __init__(self, run_dir: str, phase: str, **opened: Any) -> None:
         self.phase, self.path = phase, Path(run_dir) / "records" / f"{phase}.json"
         self.record: dict[str, Any] = {"phase": phase, "checks": [], "facts": {}, "documents": [], "closed": None}
+        if "parameters" in opened:
+            opened["parameters"] = Settings.for_notebook(opened["parameters"]).model_dump()
         self._put("opened", {"phase": phase, "title": f"Title {phase}", **opened})
 
     def _put(self, part: str, data: Any) -> None:

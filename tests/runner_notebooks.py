@@ -9,7 +9,7 @@ import nbformat
 PARAMETERS = 'profile = "rehearsal"  # profile\nrun_dir = ""  # records\ndatabase = "d"  # database'
 OPEN = (
     "from tests.runner_book import Book\n"
-    "given = dict(profile=profile, run_dir=run_dir, database=database)\n"
+    "given = dict(globals())\n"
     "book = Book(run_dir, '{phase}', profile=profile, parameters=given)"
 )
 PASSES = "book.check('T-{phase}-001', 'pass', 12.5)"

@@ -4,11 +4,15 @@ import json
 
 import pandas as pd
 import pytest
+from pymongo.errors import InvalidOperation, OperationFailure, ServerSelectionTimeoutError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from leadbook.checks import judge, not_applicable
+from leadbook import kernel
+from leadbook.checks import catalogue, judge, not_applicable
 from leadbook.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.phase import Blocked, Phase
 from leadbook.provenance import read_record
+from leadbook.section import Document, Section, Table
 from leadbook.settings import Settings
 
 
@@ -39,7 +43,7 @@ def test_what_is_recorded_is_kept_for_later_phases(book, tmp_path, monkeypatch):
     assert book.facts("07") == {"ledger": {"stored": 3}}
     assert [check.id for check in book.checks("07")] == ["GATE-GO-001", "GATE-INS-001"]
     record = read_record(tmp_path, "07")
-    assert record["closed"]["verdict"] == "pass"
+    assert record["closed"]["verdict"] == "fail", "two of the phase's checks are not the phase"
     assert record["documents"] == [
         {"slug": "notes", "title": "Notes", "audience": ["Technical Lead"], "path": "documents/notes.md"}
     ]
@@ -73,6 +77,44 @@ def test_a_parameter_changed_after_the_opening_ends_the_phase(book, namespace, t
         book.close()
     trust.check(refused.value.exit_status, str(refused.value))
     assert not book.closed("07")
+
+
+def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book, monkeypatch, capsys):
+    monkeypatch.delenv("LEADBOOK_RUN_ID", raising=False)
+    expected = [entry.id for entry in catalogue().values() if entry.phase == "07"]
+    book.record(passing())
+    with pytest.raises(Blocked, match=f"{len(expected) - 1} of {len(expected)} were not recorded"):
+        book.close()
+    with pytest.raises(LeadbookError, match="is closed; run the notebook from its first code cell"):
+        book.record(passing())
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (NameError("name 'study' is not defined"), "run all cells above this one"),
+        (InvalidOperation("Cannot use MongoClient after close"), "phase 04 is closed; run the notebook from its first"),
+        (ServerSelectionTimeoutError("a:1: refused\nb:2: refused"), "MongoDB stopped answering: a:1: refused; see"),
+        (OperationFailure("not authorized on x", 13), "MongoDB refused: not authorized on x"),
+        (RedisConnectionError("refused"), "Redis stopped answering"),
+    ],
+)
+def test_what_goes_wrong_in_a_cell_is_one_line_with_what_to_do(error, line):
+    told = kernel.told(error, "04")
+    assert line in told and "\n" not in told
+
+
+def test_a_section_is_shown_and_recorded_in_one_call(book, tmp_path, capsys):
+    frame = pd.DataFrame({"a": [41]})
+    section = Section(
+        says="A sentence.", tables=(Table(frame, "Title", {"a": "what it means"}),), checks=(passing(),),
+        documents=(Document("notes", "Notes", "# Notes", ("DBA",)),), facts={"rate": 2.5},
+    )  # fmt: skip
+    book.show(section)
+    record = read_record(tmp_path, "07")
+    assert record["facts"] == {"rate": 2.5} and [check["id"] for check in record["checks"]] == ["GATE-GO-001"]
+    assert (tmp_path / "documents" / "notes.md").is_file() and "41" in capsys.readouterr().out
+    assert section.frame is frame
 
 
 def test_a_phase_without_checks_does_not_pass(book, tmp_path, monkeypatch):
@@ -110,13 +152,6 @@ def test_misspelt_papermill_parameters_are_refused(namespace, trust):
     with pytest.raises(ParameterError) as caught:
         Phase.open("07", namespace)
     trust.check(caught.value.exit_status, str(caught.value))
-
-
-def test_an_undeclared_setting_is_refused(namespace):
-    declared = {key: namespace[key] for key in namespace if key != "batch_size"}
-    book = Phase.open("07", declared)
-    with pytest.raises(ParameterError, match="declare it"):
-        book.settings.batch_size  # noqa: B018
 
 
 @pytest.mark.trust(

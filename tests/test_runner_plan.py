@@ -48,23 +48,13 @@ def test_a_broken_notebook_file_is_one_clear_line(folder, trust):
     trust.check(caught.value.exit_status, str(caught.value))
 
 
-@pytest.mark.trust(
-    way="a notebook that does not say where its records go", status=2,
-    says=("does not declare run_dir",), leaves="nothing; no notebook is started",
-)  # fmt: skip
-def test_a_notebook_that_would_lose_its_records_is_refused(tmp_path, trust):
-    make(tmp_path, "01", CLOSE, parameters='profile = "rehearsal"')
-    with pytest.raises(InputFileError) as caught:
-        plan.discover(tmp_path)
-    trust.check(caught.value.exit_status, str(caught.value))
-
-
-def test_each_notebook_is_given_only_the_keys_that_it_declares(folder):
-    make(folder, "03", CLOSE, parameters=PARAMETERS + "\nmembers = 3  # how many = members")
-    steps = plan.make({"members": 1, "profile": "ci"}, notebooks=folder)
-    given = {step.phase: step.parameters({"members": 1, "profile": "ci"}, folder) for step in steps}
-    assert given["01"] == {"profile": "ci", "run_dir": str(folder)}
-    assert given["03"] == {"profile": "ci", "members": 1, "run_dir": str(folder)}
+def test_each_notebook_is_given_the_runs_values_and_what_its_own_cell_presets_is_overruled(folder):
+    make(folder, "03", CLOSE, parameters=PARAMETERS + "\nmembers = 5  # how many = members\nwriters = None  # w")
+    steps = plan.make({"batch_size": 9, "profile": "ci"}, notebooks=folder)
+    given = {step.phase: step.parameters({"batch_size": 9, "profile": "ci"}, folder) for step in steps}
+    same = {"profile": "ci", "batch_size": 9, "run_dir": str(folder), "database": "leadbook_rehearsal"}
+    assert given["01"] == same
+    assert given["03"] == {**same, "members": 3}
 
 
 def test_a_run_inside_the_project_is_told_relative_to_it(folder):
@@ -76,7 +66,6 @@ def test_a_run_inside_the_project_is_told_relative_to_it(folder):
     ("values", "message"),
     [
         ({"memebers": 1}, "did you mean 'members'"),
-        ({"members": 1}, "no notebook declares it"),
         ({"database": 5}, "got 5"),
         ({"database": "mongodb://u:hunter2@h/db"}, "environment variable"),
     ],

@@ -14,12 +14,13 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import checks
+from leadbook.redactor import Redactor
 from leadbook.report.records import PhaseRecord, Status
 from leadbook.runner import engine, plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.rundir import RunDirectory
-from leadbook.settings import Redactor, Settings
+from leadbook.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +50,12 @@ def go(
         prepare(notebook)
         nbformat.write(notebook, path)
     kernels = Kernels(directory.id)
+    given = {"cell_timeout_s": timeout_s, **(values or {})}
     try:
         (step,) = plan.discover(path.parent)
         return execute(
-            step, parameters=step.parameters(values or {}, directory.path), kernels=kernels, directory=directory,
-            redactor=redactor or Redactor(), interrupted=lambda: "",
-            settings=Settings.from_mapping({"cell_timeout_s": timeout_s, **(values or {})}), **kw,
+            step, parameters=step.parameters(given, directory.path), kernels=kernels, directory=directory,
+            redactor=redactor or Redactor(), interrupted=lambda: "", settings=Settings.from_mapping(given), **kw,
         )  # fmt: skip
     finally:
         kernels.close()
@@ -130,12 +131,13 @@ def test_no_tag_excuses_a_cell(directory, tag, trust):
 
 
 DEAD = "import pymongo; pymongo.MongoClient('127.0.0.1:1', serverSelectionTimeoutMS=200).x.x.find_one()"
-KERNEL = "from leadbook import phase, settings; phase._scrub_kernel_output(settings.Redactor())"
+KERNEL = "from leadbook import kernel; kernel.tell_errors_in_one_line('02')"
 
 
 @pytest.mark.trust(
     way="all members of MongoDB die in the middle of a phase", status=None,
-    says=("ServerSelectionTimeoutError: 127.0.0.1:1: [Errno 111] Connection refused",), leaves=BEFORE,
+    says=("ServerSelectionTimeoutError: MongoDB stopped answering: 127.0.0.1:1: [Errno 111] Connection refused",),
+    leaves=BEFORE,
 )  # fmt: skip
 def test_what_the_driver_says_is_one_line_of_the_notebook(directory, trust):
     found = go(directory, KERNEL, PASSES, DEAD, CLOSE)

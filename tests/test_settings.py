@@ -4,20 +4,46 @@ import pytest
 import yaml
 
 from leadbook.errors import InputFileError, ParameterError, RefusedError
-from leadbook.settings import ACTIONS, PROJECT, Redactor, Settings, load_profile, parse_override, secret_values
+from leadbook.redactor import Redactor
+from leadbook.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override, secret_values
 
 PROFILES = ("rehearsal", "ci", "production")
 
 
-def test_rehearsal_profile_repeats_the_defaults():
-    assert load_profile("rehearsal") == Settings().model_dump()
+def test_the_rehearsal_is_the_defaults():
+    assert Settings.from_mapping(load_profile("rehearsal")) == Settings()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile_names_every_parameter_and_itself(profile):
-    values = load_profile(profile)
-    assert set(values) == set(Settings.model_fields)
+def test_a_profile_names_itself_and_what_differs_from_the_defaults_with_its_meaning(profile):
+    lines = (PROJECT / "params" / f"{profile}.yaml").read_text().splitlines()
+    defaults, values = Settings().model_dump(), load_profile(profile)
     assert values["profile"] == profile
+    same = {key for key, value in values.items() if value == defaults[key]}
+    assert same <= {"profile", "approve"}
+    for line in filter(lambda line: not line.startswith("#"), lines):
+        key, _, rest = line.partition(":")
+        assert rest.endswith(f"  # {Settings.model_fields[key].description}")
+
+
+def test_a_notebooks_profile_decides_everything_that_the_notebook_does_not_set():
+    """Changing `profile` in JupyterLab changes every value that differs, not that one alone."""
+    lab = {"profile": "production", "batch_size": None, "writers": 8, "book": object()}
+    settings = Settings.for_notebook(lab)
+    assert settings == Settings.from_mapping({**load_profile("production"), "writers": 8})
+    assert (settings.database, settings.rehearsal_servers) == ("lead_generation", False)
+
+
+def test_a_file_of_ones_own_stands_above_the_profile_that_it_names(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("profile: production\nbatch_size: 250\n")
+    found = load_profile(str(path))
+    assert (found["batch_size"], found["database"]) == (250, "lead_generation")
+    told = origins(str(path), {"writers": 8})
+    assert {key: told[key] for key in ("batch_size", "database", "writers", "crm")} == {
+        "batch_size": (250, "mine.yaml"), "database": ("lead_generation", "production.yaml"), "writers": (8, "given"),
+        "crm": (False, "default"),
+    }  # fmt: skip
 
 
 def test_production_starts_nothing_and_changes_nothing_unasked():
@@ -105,13 +131,6 @@ def test_profiles_are_plain_values_that_papermill_can_read():
         values = yaml.safe_load(path.read_text())
         if "attestations" not in path.name:
             assert all(isinstance(value, str | int | float | bool) for value in values.values()), path
-
-
-def test_settings_of_a_notebook_refuse_undeclared_keys():
-    settings = Settings.for_notebook({"members": 1, "other": 2}, ["members"])
-    assert settings.members == 1
-    with pytest.raises(ParameterError, match="declare it"):
-        settings.database  # noqa: B018
 
 
 def test_secrets_are_found_plain_and_encoded():

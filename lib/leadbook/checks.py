@@ -39,6 +39,7 @@ __all__ = [
     "objection",
     "plain",
     "tally",
+    "unrecorded",
     "warned",
 ]
 
@@ -67,7 +68,8 @@ class Definition:
     compare: `>=`, `>`, `<=`, `<`, `==` or `true`.  target: a literal, or the name of a settings key (`target_…`).
     kind: `measured` or `attestation`.  production_only: `not applicable` on rehearsal and ci.
     critical: beyond it a check that may warn fails.  computed: how code finds the target, where the catalogue's is an
-    example only.  warns: `always`, or on `rehearsal`, may a value beyond the target warn instead of fail.
+    example only.  warns: `always`, or on `rehearsal`, a value beyond the target warns instead of failing.
+    may_warn: the same where code decides (a value within the target that an expert would still look at).
     may_not_apply: where, besides `production_only`, it does not apply.
     source: where the rule or threshold comes from.  remedy: what to do when it fails.
     """
@@ -84,6 +86,7 @@ class Definition:
     critical: float | None = None
     computed: str = ""
     warns: str = ""
+    may_warn: str = ""
     may_not_apply: str = ""
     source: str = ""
     remedy: str = ""
@@ -208,10 +211,18 @@ def judge(
     if value is None:
         return _make(entry, Verdict.NOT_MEASURED, None, target, evidence or "no value was obtained", remedy)
     try:
-        verdict = Verdict.PASS if _COMPARE[entry.compare](value, target) else Verdict.FAIL
+        verdict = Verdict.PASS if _COMPARE[entry.compare](value, target) else _missed(entry, value, settings)
     except TypeError:
         verdict, evidence = Verdict.ERROR, f"{value!r} cannot be compared with {target!r}. {evidence}".strip()
     return _make(entry, verdict, value, target, evidence, remedy)
+
+
+def _missed(entry: Definition, value: Any, settings: Any) -> Verdict:
+    """What a value beyond its target comes to: a warning where the catalogue lets it warn and it is not critical."""
+    warns = entry.warns == "always" or (entry.warns == "rehearsal" and settings is not None and settings.is_rehearsal)
+    if not warns or (entry.critical is not None and not _COMPARE[entry.compare](value, entry.critical)):
+        return Verdict.FAIL
+    return Verdict.WARN
 
 
 def warned(check_id: str, measured: Any, *, evidence: str, settings: Any = None, target: Any = None,
@@ -304,7 +315,8 @@ def _misjudged(entry: Definition, check: Check, limit: Any, settings: Any) -> st
         return "" if holds else told
     if check.verdict is Verdict.FAIL:
         return told if holds else ""
-    allowed = entry.warns == "always" or (entry.warns == "rehearsal" and settings.is_rehearsal)
+    ways = {entry.warns, entry.may_warn}
+    allowed = "always" in ways or ("rehearsal" in ways and settings.is_rehearsal)
     critical = entry.critical is not None and check.measured is not None
     if holds or (allowed and not (critical and not _holds(entry, check.measured, entry.critical))):
         return ""
@@ -321,6 +333,12 @@ def _holds(entry: Definition, measured: Any, limit: Any) -> bool:
 def attested(check_id: str, evidence: str) -> Check:
     """A person has seen this, and says who, when and what."""
     return _make(definition(check_id), Verdict.PASS, "attested", True, evidence, "")
+
+
+def unrecorded(phase: str, checks: Iterable[Check]) -> list[str]:
+    """Ids of the phase's checks, by the catalogue, that are not among `checks`."""
+    recorded = {check.id for check in checks}
+    return [entry.id for entry in catalogue().values() if entry.phase == phase and entry.id not in recorded]
 
 
 def tally(checks: Iterable[Check]) -> dict[str, int]:

@@ -22,7 +22,8 @@ try:
     from rich.console import Console
     from rich.table import Table
 
-    from leadbook.settings import PROJECT, Redactor, Settings, load_profile, parse_override
+    from leadbook.redactor import Redactor
+    from leadbook.settings import PROJECT, Settings, load_profile, origins, parse_override
 except ImportError as absent:  # nothing is there yet to say it with
     sys.stderr.write(f"leadbook: {missing_package(absent)}\n")
     sys.exit(2)
@@ -93,6 +94,15 @@ def run(
         runner.keep(result.directory, keep_as)
         out.print(f"kept as: {keep_as}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_status)
+
+
+@app.command(name="settings")
+def show_settings(profile: Profile = "rehearsal", override: Override = None) -> None:
+    """Print every parameter in force, where its value came from and what it means: lines that a profile can hold."""
+    for key, (value, origin) in origins(profile, dict(parse_override(text) for text in override or [])).items():
+        held = f" ({'set' if os.environ.get(str(value)) else 'not set'})" if key.endswith("_env") else ""
+        line = f"{key}: {json.dumps(value)}  # {origin}: {Settings.model_fields[key].description}{held}"
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 # ---------------------------------------------------------------------------------------------------------- servers

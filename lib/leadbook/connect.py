@@ -28,7 +28,8 @@ from redis.retry import Retry
 from leadbook import addresses
 from leadbook.addresses import Address, AddressError
 from leadbook.errors import ParameterError, UnreachableError
-from leadbook.settings import Redactor, Settings
+from leadbook.redactor import Redactor
+from leadbook.settings import Settings
 from leadbook.traces import Command, CommandTrace, PoolTrace
 
 __all__ = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -27,15 +26,16 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from redis import Redis
 
-from leadbook import __version__, addresses, adoption, attestations, connect, servers
-from leadbook.checks import Check, Verdict, blockers, plain, tally
-from leadbook.errors import LeadbookError, ParameterError, UnreachableError, did_you_mean
-from leadbook.leads import faults
+from leadbook import __version__, addresses, adoption, attestations, connect, kernel, servers
+from leadbook.checks import Check, Verdict, blockers, plain, tally, unrecorded
+from leadbook.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.locks import TargetLock
 from leadbook.provenance import Records, Target, code_digest, settings_digest
+from leadbook.redactor import Redactor
 from leadbook.report import cards, style, tables
 from leadbook.schema import undo
-from leadbook.settings import PROJECT, Redactor, Settings, secret_values
+from leadbook.section import Section
+from leadbook.settings import PROJECT, Settings, secret_values
 
 __all__ = ["Blocked", "Phase"]
 
@@ -105,11 +105,11 @@ class Phase:
         UnreachableError (MongoDB does not answer; Redis may be away: then `redis` is None and `redis_problem` says
         why).
         """
-        _refuse_unknown(namespace)
-        declared = sorted(set(namespace) & set(Settings.model_fields))
-        settings = Settings.for_notebook(namespace, declared)
+        kernel.refuse_unknown(namespace)
+        settings = Settings.for_notebook(namespace)
         redactor = Redactor.from_environment(settings)
-        _scrub_kernel_output(redactor)
+        kernel.scrub_output(redactor)
+        kernel.tell_errors_in_one_line(number)
         endpoints = servers.resolve(settings)
         urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
         redactor.add(secret_values(url for url in urls if url))
@@ -126,15 +126,15 @@ class Phase:
             phase.redis = client
         except UnreachableError as error:
             phase.redis_problem = str(error)
-        phase._put("opened", phase._opened(namespace))
+        phase._put("opened", phase._opened())
         phase._namespace = namespace
         phase._introduce()
         phase._put_back()
         return phase
 
-    def _opened(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    def _opened(self) -> dict[str, Any]:
         """What the record says of itself: of whom, where, with which settings and code."""
-        values = {key: namespace[key] for key in Settings.model_fields if key in namespace}
+        values = self.settings.model_dump()
         return {
             "phase": self.number, "title": TITLES[self.number], "profile": self.settings.profile,
             "servers": self.endpoints.source, "target": self.target.as_dict(),
@@ -155,6 +155,8 @@ class Phase:
             self.say(line)
 
     def _introduce(self) -> None:
+        if self.settings.is_production:
+            display(HTML(cards.production_banner(self.target.name)))
         where = "rehearsal servers" if self.endpoints.source == "rehearsal" else "servers named by the environment"
         redis = f"; **Redis is away** ({self.redis_problem})" if self.redis is None else ""
         self.say(
@@ -190,6 +192,8 @@ class Phase:
         """Record one check or several and show them as a table. A later record of the same id replaces the earlier."""
         checks = [checks] if isinstance(checks, Check) else list(checks)
         for check in checks:
+            if self._record["closed"]:
+                raise LeadbookError(f"phase {self.number} is closed; run the notebook from its first code cell")
             if check.phase != self.number:
                 raise LeadbookError(f"check {check.id} belongs to phase {check.phase}, not to {self.number}")
             data = self.redactor.tree(check.as_dict())
@@ -249,6 +253,24 @@ class Phase:
         """Show a sentence that the library rendered from results."""
         display(Markdown(self.redactor.text(markdown)))
 
+    def show(self, *sections: Section) -> None:
+        """Put sections on the page and on the record: sentences, tables, plots, documents, checks, facts."""
+        for section in sections:
+            for sentence in section.sentences:
+                self.say(sentence)
+            for table in section.tables:
+                self.table(table.frame, table.title, columns=table.columns)
+            for plot in section.plots:
+                self.figure(plot.figure, plot.caption)
+            for document in section.documents:
+                self.document(document.slug, document.title, document.markdown, audience=document.audience)
+            if section.checks:
+                self.record(section.checks)
+            if section.attested:
+                self.attest(*section.attested)
+            for name, value in section.facts.items():
+                self.fact(name, value)
+
     def table(self, frame: pd.DataFrame, title: str, *, columns: Mapping[str, str] | None = None) -> None:
         """Show a table with a title and its columns explained (`columns`: name -> meaning, unit)."""
         bundle = {"text/html": tables.render(frame, title, dict(columns or {})), "text/plain": frame.to_string()}
@@ -265,22 +287,30 @@ class Phase:
 
         Raises ParameterError where a parameter is no longer what the phase was opened with.
         """
-        for key, value in self._record["opened"]["parameters"].items():
-            if self.redactor.tree(self._namespace.get(key)) != value:
-                raise ParameterError(key, "was changed after the phase was opened", "run the notebook from its top")
+        self._refuse_changed_parameters()
         checks = [Check.from_dict(check) for check in self._record["checks"].values()]
-        found, counts = blockers(checks), tally(checks)
-        verdict = Verdict.FAIL.value if found or not checks else Verdict.PASS.value
+        found, counts, missing = blockers(checks), tally(checks), unrecorded(self.number, checks)
+        verdict = Verdict.FAIL.value if found or missing or not checks else Verdict.PASS.value
         if told := self.records.told():
             self.say(told)
-        display(HTML(cards.verdict_html(self.number, TITLES[self.number], verdict, counts, found)))
+        display(HTML(cards.verdict_html(self.number, TITLES[self.number], verdict, counts, found, len(missing))))
         self._put("closed", {
             "verdict": verdict, "counts": counts, "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": self._target_now().as_dict(), "records": self.records.used,
         })  # fmt: skip
         self.release()
         if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
-            raise Blocked(f"phase {self.number}: {len(found)} checks block: {', '.join(c.id for c in found[:8])}")
+            ids = [check.id for check in found] + missing
+            raise Blocked(
+                f"phase {self.number} does not pass: {len(found)} checks block and {len(missing)} of "
+                f"{len(checks) + len(missing)} were not recorded: {', '.join(ids[:8])}"
+            )
+
+    def _refuse_changed_parameters(self) -> None:
+        now = Settings.for_notebook(self._namespace)
+        for key, value in self.settings.model_dump().items():
+            if getattr(now, key) != value:
+                raise ParameterError(key, "was changed after the phase was opened", "run the notebook from its top")
 
     def _target_now(self) -> Target:
         """The target at the end: phase 02 makes the collection. Servers that are gone by now leave it as it was."""
@@ -332,34 +362,3 @@ def _project_path(text: str) -> Path:
 def _run_dir(settings: Settings) -> Path:
     named = settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR")
     return _project_path(named) if named else PROJECT / INTERACTIVE / settings.profile
-
-
-def _refuse_unknown(namespace: Mapping[str, Any]) -> None:
-    """papermill only warns of a parameter that no cell declares; this makes a misspelt one an error."""
-    for source in namespace.get("In", []):
-        if not source.startswith("# Parameters\n"):
-            continue
-        for name in re.findall(r"(?m)^(\w+) = ", source):
-            if name not in Settings.model_fields:
-                raise ParameterError(name, "no notebook knows it", did_you_mean(name, Settings.model_fields))
-
-
-def _scrub_kernel_output(redactor: Redactor) -> None:
-    """Replace secrets in every message that this kernel sends: prints, displays, results and tracebacks. What the
-    driver raises is one line there, as our own errors are."""
-    shell = get_ipython()
-    session = getattr(getattr(shell, "kernel", None), "session", None)
-    if session is None:
-        return
-    shell.set_custom_exc((PyMongoError,), lambda shell, kind, error, *_, **__: shell._showtraceback(
-        kind, faults.line(error), [faults.described(error)]
-    ))  # fmt: skip
-    serialize = getattr(session, "_leadbook_serialize", session.serialize)
-
-    def scrubbed(msg: dict[str, Any], ident: Any = None) -> Any:
-        if isinstance(msg.get("content"), dict):
-            msg = {**msg, "content": redactor.tree(msg["content"])}
-        return serialize(msg, ident=ident)
-
-    session._leadbook_serialize = serialize
-    session.serialize = scrubbed

@@ -1,29 +1,27 @@
-"""Parameters become typed settings; secrets come from environment variables and are scrubbed from everything shown.
+"""Parameters become typed settings. Each key's meaning and default stand here and nowhere else.
 
-A profile is one flat YAML file (`params/rehearsal.yaml`). The defaults below are the rehearsal's values; a test holds
-that `params/rehearsal.yaml` and the parameters cell of each notebook repeat them exactly.
+A profile is one flat YAML file (`params/production.yaml`) that holds what differs from the defaults, which are the
+rehearsal's values. Secrets are named by environment variable, never given.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from leadbook import addresses
 from leadbook.addresses import secret_values
 from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
 __all__ = [
     "ACTIONS",
     "PROJECT",
-    "Redactor",
     "Settings",
     "load_profile",
+    "origins",
     "parse_override",
     "profile_path",
     "secret_values",
@@ -42,11 +40,7 @@ ACTIONS = {
 
 
 class Settings(BaseModel):
-    """Everything that differs between environments. Immutable; compares by value; holds no secret.
-
-    An instance made by `for_notebook` refuses to hand out a key that the notebook did not declare, so that a profile's
-    value can never be silently replaced by a default.
-    """
+    """Everything that differs between environments. Immutable; compares by value; holds no secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -230,17 +224,13 @@ class Settings(BaseModel):
             raise ParameterError(name, f"{problem[:1].lower()}{problem[1:]}, got {values.get(name)!r}") from None
 
     @classmethod
-    def for_notebook(cls, namespace: Mapping[str, Any], declared: Iterable[str]) -> Settings:
-        """Settings of one notebook: its `declared` keys with the values in its namespace; other keys are refused."""
-        declared = frozenset(declared)
-        settings = cls.from_mapping({key: namespace[key] for key in declared})
-        object.__setattr__(settings, "_undeclared", frozenset(cls.model_fields) - declared)
-        return settings
+    def for_notebook(cls, namespace: Mapping[str, Any]) -> Settings:
+        """Settings of one notebook: its profile's file, and above it whatever the namespace sets that is not None.
 
-    def __getattribute__(self, name: str) -> Any:
-        if name[:1] != "_" and name in object.__getattribute__(self, "__dict__").get("_undeclared", ()):
-            raise ParameterError(name, "used, but not declared in this notebook's parameters cell", "declare it there")
-        return super().__getattribute__(name)
+        Raises InputFileError or ParameterError, as `load_profile` does.
+        """
+        given = {key: namespace[key] for key in cls.model_fields if namespace.get(key) is not None}
+        return cls.from_mapping({**load_profile(str(given.pop("profile", "rehearsal"))), **given})
 
     @property
     def is_production(self) -> bool:
@@ -296,8 +286,20 @@ def profile_path(profile: str) -> Path:
 
 
 def load_profile(profile: str) -> dict[str, Any]:
-    """Values of a profile file, checked. Raises InputFileError (not YAML, not flat) or ParameterError (bad key)."""
+    """What a profile sets, checked: its file's values, above those of the profile that the file names.
+
+    Keys that neither names have the defaults of `Settings`. Raises InputFileError (not YAML, not flat) or
+    ParameterError (bad key or value).
+    """
     path = profile_path(profile)
+    values = _read_profile(path)
+    base = profile_path(str(values.get("profile", "rehearsal")))
+    merged = values if base == path else {**_read_profile(base), **values}
+    Settings.from_mapping(merged)
+    return merged
+
+
+def _read_profile(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -311,8 +313,20 @@ def load_profile(profile: str) -> dict[str, Any]:
         raise InputFileError(
             path, f"key {nested[0]!r} is nested", hint="a profile is flat, so that papermill can read it"
         )
-    Settings.from_mapping(values)
     return values
+
+
+def origins(profile: str, overrides: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """Every key's (value in force, where it came from): `default`, a file of params, or `given`."""
+    path = profile_path(profile)
+    own, merged = _read_profile(path), load_profile(profile)
+    settings = Settings.from_mapping({**merged, **overrides})
+    base = profile_path(settings.profile)
+    found = {}
+    for key, value in settings.model_dump().items():
+        named = "given" if key in overrides else path.name if key in own else base.name if key in merged else "default"
+        found[key] = (value, named)
+    return found
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -337,70 +351,3 @@ def parse_override(text: str) -> tuple[str, Any]:
             raise ParameterError(key, f"must be {expected}, got {raw!r}") from None
     Settings.from_mapping({key: value})
     return key, value
-
-
-# --------------------------------------------------------------------------------------------------------- secrets
-
-
-class Redactor:
-    """Replaces known secrets in text. Its repr shows how many it knows, never which."""
-
-    MASK = "•••"
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: list[str] = []
-        self.add(secrets)
-
-    def add(self, secrets: Iterable[str]) -> None:
-        """Learn further secrets, however they are escaped; longer ones are replaced first."""
-        spelt = {spelling for secret in filter(None, secrets) for spelling in addresses.spellings(secret)}
-        self._secrets = sorted({*self._secrets, *spelt}, key=len, reverse=True)
-
-    @classmethod
-    def from_environment(cls, settings: Settings | None = None) -> Redactor:
-        """A redactor that knows the environment's secrets: in addresses, whatever their variable is called, and in
-        variables named like secrets."""
-        fields = Settings.model_fields
-        names = {key: str(fields[key].default) for key in fields if key.endswith("_env")}
-        if settings is not None:
-            names = {key: str(settings.__dict__[key]) for key in names}
-        held = [name for key, name in names.items() if key.endswith(("_uri_env", "_url_env"))]
-        secrets = addresses.environment_secrets(os.environ, held)
-        keys = [name for key, name in names.items() if key.endswith(("_api_key_env", "_token_env"))]
-        secrets |= {value for name in keys if len(value := os.environ.get(name, "")) >= 6}
-        for name, value in os.environ.items():
-            if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
-                secrets.add(value)
-        return cls(secrets)
-
-    def known(self) -> set[str]:
-        """The secrets themselves, for who must search files for them. Never show them."""
-        return set(self._secrets)
-
-    def text(self, text: str) -> str:
-        """`text` with each known secret replaced by a mask."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, self.MASK)
-        return text
-
-    def tree(self, value: Any) -> Any:
-        """The same for every string inside nested lists and mappings (keys too)."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.tree(key): self.tree(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(self.tree(item) for item in value)
-        return value
-
-    def address(self, url: str) -> str:
-        """Scheme, hosts and path of an address: no user, no password, no options; of one in doubt, nothing."""
-        try:
-            read = addresses.parse(url)
-        except addresses.AddressError:
-            return addresses.UNREADABLE
-        return f"{read.scheme}://{'' if read.scheme == 'unix' else read.shown}{read.path}"
-
-    def __repr__(self) -> str:
-        return f"Redactor({len(self._secrets)} secrets)"

@@ -18,7 +18,7 @@ from leadbook.leads.services import Service, Services
 from leadbook.leads.site import Site
 from leadbook.leads.turns import Pace, Purse
 from leadbook.leads.workers import processes
-from leadbook.settings import Redactor
+from leadbook.redactor import Redactor
 from leads.vendor_records import contact, person
 
 FINDER, VERIFIER, COMBINED = "email-finder", "email-verifier", "combined"

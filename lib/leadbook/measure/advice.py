@@ -17,7 +17,7 @@ from leadbook.measure.compare import facts_of
 from leadbook.measure.intervals import difference
 from leadbook.measure.openloop import Step, knee
 from leadbook.measure.tuning import Trial
-from leadbook.settings import Settings
+from leadbook.settings import Settings, load_profile
 
 __all__ = ["COLUMNS", "Advice", "advise", "from_facts", "of_run", "table", "tune"]
 
@@ -215,12 +215,12 @@ def tune(profile: Path, advice: Iterable[Advice], out: Path) -> list[Advice]:
         raise UsageError(f"{out} exists already; name another file")
     try:
         text = profile.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
         raise InputFileError(profile, str(error).splitlines()[0]) from None
-    applied = [one for one in advice if one.in_profile and one.changes and values.get(one.parameter) != one.proposed]
+    values = Settings.from_mapping(load_profile(str(profile))).model_dump()
+    applied = [one for one in advice if one.in_profile and one.changes and values[one.parameter] != one.proposed]
     for one in applied:
-        text = _set(text, one, values.get(one.parameter))
+        text = _set(text, one, values[one.parameter])
     Settings.from_mapping(yaml.safe_load(text))
     out.write_text(text, encoding="utf-8")
     return applied

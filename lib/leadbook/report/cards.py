@@ -9,14 +9,30 @@ from leadbook.checks import Check, Verdict
 from leadbook.report.style import VERDICT_COLOURS
 from leadbook.report.tables import badge
 
-__all__ = ["verdict_html"]
+__all__ = ["production_banner", "verdict_html"]
 
 
-def verdict_html(phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check]) -> str:
-    """The verdict of a phase (`pass` or `fail`), how many checks found what, and what blocks with its remedy."""
+def production_banner(target: str) -> str:
+    """A red banner that names the servers and the database about to be worked on."""
+    return (
+        f'<div class="lb-production" style="background:{VERDICT_COLOURS[Verdict.FAIL]};color:#fff;padding:.6em 1em">'
+        f"<b>PRODUCTION</b>: {escape(target)}</div>"
+    )
+
+
+def verdict_html(
+    phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check], missing: int = 0
+) -> str:
+    """The verdict of a phase (`pass` or `fail`), how many checks found what, and what blocks with its remedy.
+
+    missing: checks of the phase that were not recorded.
+    """
     colour = VERDICT_COLOURS[Verdict.PASS if verdict == Verdict.PASS.value else Verdict.FAIL]
     word = "passes" if verdict == Verdict.PASS.value else "does not pass"
     summary = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no check was recorded"
+    if missing:
+        recorded = sum(counts.values())
+        summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
     items = "".join(
         f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {escape(c.evidence)}. "
         f"<b>Do:</b> {escape(c.remedy or 'see the evidence')}</li>"

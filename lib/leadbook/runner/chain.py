@@ -19,6 +19,7 @@ from rich.console import Console
 
 from leadbook import checks
 from leadbook.errors import BrokenRunError, UsageError
+from leadbook.redactor import Redactor
 from leadbook.report import records, site
 from leadbook.report.records import PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import Decision, decide
@@ -28,7 +29,7 @@ from leadbook.runner.notebook import execute
 from leadbook.runner.progress import Teller
 from leadbook.runner.rundir import RunDirectory, variants
 from leadbook.runner.signals import Interrupts
-from leadbook.settings import Redactor, Settings
+from leadbook.settings import Settings
 
 __all__ = ["RunResult", "run"]
 
@@ -216,7 +217,7 @@ class _Chain:
         return RunRecord(
             id=self.directory.id, profile=self.settings.profile, started_at=self.started, ended_at=ended_at,
             seconds=round(time.monotonic() - self._clock, 1), asked=tuple(asked + (missing if self.whole else [])),
-            phases=tuple(phases), parameters=self.redactor.tree(dict(self.values)), versions=_versions(),
+            phases=tuple(phases), parameters=self.redactor.tree(self.settings.model_dump()), versions=_versions(),
             host=_host(), interrupted=signal_name, broken=self.redactor.text(self.broken),
             warnings=tuple(self.redactor.text(text) for text in self.warnings),
         )  # fmt: skip

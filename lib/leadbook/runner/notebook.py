@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,15 +15,19 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from leadbook.redactor import Redactor
 from leadbook.report.records import Break, PhaseRecord, Status
 from leadbook.runner.engine import ENGINE, Session, write_notebook
 from leadbook.runner.kernels import Kernels, exit_reason
 from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.truth import Judge, condemn_sidecar, examine, mark_broken, without_banners
-from leadbook.settings import PROJECT, Redactor, Settings
+from leadbook.settings import PROJECT, Settings
 
 __all__ = ["execute"]
+
+logging.getLogger("papermill").setLevel(logging.ERROR)
+"""It warns of every parameter that no cell declares; `Settings` knows them all, and refuses the others."""
 
 
 def execute(
@@ -56,7 +61,7 @@ def execute(
     _keep(session, directory)
     sidecar = directory.path / "records" / f"{step.phase}.json"
     directory.close(output, sidecar)
-    judge = Judge(settings=settings, parameters={**step.defaults, **parameters}, redactor=redactor)
+    judge = Judge(settings=settings, run_dir=str(parameters["run_dir"]), redactor=redactor)
     found = examine(output, sidecar, step.phase, known=redactor.text(known), judge=judge)
     broken = found.broken
     if broken is not None:

@@ -1,4 +1,4 @@
-"""What a run will do: which notebooks, in which order, each with the parameters that it declares."""
+"""What a run will do: which notebooks, in which order, with which parameters."""
 
 from __future__ import annotations
 
@@ -11,41 +11,33 @@ from typing import Any
 
 import nbformat
 
-from leadbook.errors import InputFileError, ParameterError, UsageError, did_you_mean
+from leadbook.errors import InputFileError, ParameterError, UsageError
 from leadbook.report.records import PHASES
 from leadbook.settings import PROJECT, Settings, secret_values
 
-__all__ = ["RUNNER_KEYS", "Step", "discover", "make"]
-
-RUNNER_KEYS = frozenset({"cell_timeout_s"})
-"""Parameters that the runner itself uses; no notebook needs to declare them."""
+__all__ = ["Step", "discover", "make"]
 
 _NAME = re.compile(r"^(\d\d)_(\w+)\.ipynb$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One notebook of the chain. `defaults` are its parameters cell's; `asked` whether this run wants it."""
+    """One notebook of the chain. `preset`: what its own parameters cell sets; `asked` whether this run wants it."""
 
     phase: str
     title: str
     path: Path
-    defaults: Mapping[str, Any]
+    preset: frozenset[str] = frozenset()
     asked: bool = True
 
-    @property
-    def declared(self) -> frozenset[str]:
-        """The keys of its parameters cell."""
-        return frozenset(self.defaults)
-
     def parameters(self, values: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
-        """What this notebook is given: only keys that it declares, and where its records go.
+        """What this notebook is given: the run's values, also where its own cell says otherwise, and `run_dir`.
 
         That is told relative to the project where it lies inside, so that a report shows no path of this machine.
         """
-        given = {key: value for key, value in values.items() if key in self.declared}
+        in_force = Settings.from_mapping(values).model_dump()
         where = run_dir.relative_to(PROJECT) if run_dir.is_relative_to(PROJECT) else run_dir
-        return {**given, "run_dir": str(where)}
+        return {**{key: in_force[key] for key in self.preset}, **values, "run_dir": str(where)}
 
 
 def discover(notebooks: Path | None = None) -> list[Step]:
@@ -59,27 +51,26 @@ def discover(notebooks: Path | None = None) -> list[Step]:
         if steps and steps[-1].phase == match[1]:
             raise UsageError(f"two notebooks have the number {match[1]}: {steps[-1].path.name} and {path.name}")
         title = match[2].replace("_", " ").capitalize()
-        steps.append(Step(phase=match[1], title=title, path=path, defaults=_defaults(path)))
+        steps.append(Step(phase=match[1], title=title, path=path, preset=_preset(path)))
     if not steps:
         raise UsageError(f"{folder}: holds no notebook called NN_name.ipynb")
     return steps
 
 
-def _defaults(path: Path) -> dict[str, Any]:
-    """Values of the cell tagged `parameters`. Read as Python: papermill's own reader skips lines that it cannot parse
-    (an `=` in a comment is enough), and what it skips would silently keep its default."""
+def _preset(path: Path) -> frozenset[str]:
+    """Keys that the cell tagged `parameters` sets to anything but None. Read as Python: papermill's own reader skips
+    lines that it cannot parse (an `=` in a comment is enough)."""
     try:
         cells = nbformat.read(path, as_version=4).cells
         tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
         tree = ast.parse("\n".join(tagged))
-        pairs = [(node.targets[0] if isinstance(node, ast.Assign) else node.target, node.value)
-                 for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]  # fmt: skip
-        defaults = {name.id: ast.literal_eval(value) for name, value in pairs if isinstance(name, ast.Name) and value}
     except (OSError, ValueError, AttributeError, SyntaxError) as error:
         raise InputFileError(path, f"not a notebook with a parameters cell of plain values ({error})") from error
-    if "run_dir" not in defaults:
-        raise InputFileError(path, "its parameters cell does not declare run_dir, so its records would be lost")
-    return defaults
+    pairs = [(node.targets[0] if isinstance(node, ast.Assign) else node.target, node.value)
+             for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]  # fmt: skip
+    unset = ast.dump(ast.Constant(None))
+    set_here = {name.id for name, value in pairs if isinstance(name, ast.Name) and value and ast.dump(value) != unset}
+    return frozenset(set_here & set(Settings.model_fields))
 
 
 def make(
@@ -87,11 +78,11 @@ def make(
 ) -> list[Step]:
     """The steps of a run, checked before anything is started or written.
 
-    Raises ParameterError for a key that no notebook declares, a wrong type, or a secret given as a parameter;
-    UsageError for a phase that does not exist.
+    Raises ParameterError for an unknown key, a wrong type, or a secret given as a parameter; UsageError for a phase
+    that does not exist.
     """
     steps = discover(notebooks)
-    _check_parameters(values, frozenset().union(*(step.declared for step in steps)))
+    _check_parameters(values)
     if only is not None and start is not None:
         raise UsageError("--only and --from exclude each other")
     named = only if only is not None else start
@@ -103,16 +94,11 @@ def make(
     return chosen
 
 
-def _check_parameters(values: Mapping[str, Any], declared: frozenset[str]) -> None:
+def _check_parameters(values: Mapping[str, Any]) -> None:
     Settings.from_mapping(values)
-    known = declared | RUNNER_KEYS
     for key, value in values.items():
         if isinstance(value, str) and secret_values([value]):
             raise ParameterError(key, "holds a password", "name an environment variable instead")
-        if key not in known and value != Settings.model_fields[key].default:
-            raise ParameterError(
-                key, "no notebook declares it, so it would change nothing", did_you_mean(key, declared)
-            )
 
 
 def _phase(text: str, steps: list[Step]) -> str:

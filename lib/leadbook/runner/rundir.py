@@ -18,7 +18,8 @@ import psutil
 
 from leadbook import sealed
 from leadbook.errors import UsageError
-from leadbook.settings import PROJECT, Redactor
+from leadbook.redactor import Redactor
+from leadbook.settings import PROJECT
 
 __all__ = ["RunDirectory", "variants"]
 

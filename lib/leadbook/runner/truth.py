@@ -15,10 +15,11 @@ import scrapbook
 from nbformat import NotebookNode
 
 from leadbook import attestations
-from leadbook.checks import Check, Verdict, blockers, objection, plain, tally
+from leadbook.checks import Check, Verdict, blockers, objection, plain, tally, unrecorded
 from leadbook.errors import LeadbookError
+from leadbook.redactor import Redactor
 from leadbook.report.records import Break, Document
-from leadbook.settings import PROJECT, Redactor, Settings
+from leadbook.settings import PROJECT, Settings
 
 __all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 
@@ -39,10 +40,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """What a record is held against: the run's settings, the parameters that its notebook was given, the secrets."""
+    """What a record is held against: the run's settings, where its notebook was to keep its record, the secrets."""
 
     settings: Settings
-    parameters: Mapping[str, Any]
+    run_dir: str
     redactor: Redactor
 
     def other_parameter(self, opened: Mapping[str, Any]) -> str:
@@ -52,11 +53,9 @@ class Judge:
             return "it does not say with which parameters it worked"
         if opened.get("profile") != self.settings.profile:
             return f"it worked with profile {opened.get('profile')!r}, the run's is {self.settings.profile!r}"
-        if beyond := sorted(set(used) - set(self.parameters)):
-            return f"it worked with {beyond[0]}, which its parameters cell does not declare"
-        for key, given in self.parameters.items():
-            mine, wanted = self.redactor.tree(used.get(key)), self.redactor.tree(plain(given))
-            if mine != wanted and not (isinstance(mine, str) and Redactor.MASK in mine):
+        for key, wanted in plain({**self.settings.model_dump(), "run_dir": self.run_dir}).items():
+            mine = self.redactor.tree(used.get(key))
+            if mine != self.redactor.tree(wanted) and not (isinstance(mine, str) and Redactor.MASK in mine):
                 return f"it worked with {key} = {mine!r}, the run gave it {wanted!r}"
         return ""
 
@@ -179,8 +178,9 @@ def _broken_record(record: Mapping[str, Any], sidecar: Path, phase: str, redacto
 def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Judge) -> str:
     """The records agree; does what they say follow from the run's parameters and the catalogue?"""
     closed, blocking = record["closed"], bool(blockers(checks)) or not checks
-    verdict = Verdict.FAIL if blocking else Verdict.PASS
-    if closed.get("verdict") != verdict.value or closed.get("counts") != tally(checks):
+    verdict = Verdict.FAIL if blocking or unrecorded(record["opened"].get("phase", ""), checks) else Verdict.PASS
+    believed = {verdict.value, Verdict.FAIL.value if blocking else Verdict.PASS.value}  # the run adds what is missing
+    if closed.get("verdict") not in believed or closed.get("counts") != tally(checks):
         told = f"{closed.get('verdict')!r} of {closed.get('counts')}"
         return f"it closed with {told}, but its checks come to {verdict.value!r} of {tally(checks)}"
     return judge.other_parameter(record["opened"]) or judge.misjudged(checks)
