@@ -9,7 +9,8 @@ from leadbook.settings import PROJECT
 
 LIB = PROJECT / "lib" / "leadbook"
 LAYER = {
-    "errors": 0, "addresses": 0, "settings": 1, "checks": 1, "prose": 1, "sealed": 1, "ticker": 1, "traces": 1,
+    "errors": 0, "addresses": 0, "allowed": 0,
+    "settings": 1, "checks": 1, "prose": 1, "sealed": 1, "ticker": 1, "traces": 1,
     "trust": 1,
     "attestations": 2, "canary": 2, "connect": 2, "servers": 2, "locks": 2, "provenance": 2, "adoption": 2, "schema": 3,
     "provision": 3, "leads": 3, "measure": 3, "drills": 3, "watch": 3, "analysis": 3, "report": 3, "traceability": 3,

@@ -22,7 +22,6 @@ __all__ = ["MARKER", "adopt", "require"]
 
 MARKER = "leadbook_adopted"
 """Collection that holds the one document which makes a database a rehearsal's."""
-NEVER = ("admin", "config", "local")
 UNAUTHORIZED = 13
 """MongoDB's error code: the user has no right on that database, so it is surely not adopted by it."""
 
@@ -43,8 +42,6 @@ def adopt(settings: Settings) -> dict[str, Any]:
         raise RefusedError(
             f"{settings.mongodb_uri_env} is not set: a rehearsal on servers of its own needs no adopted database"
         )
-    if name in NEVER:
-        raise RefusedError(f"{name} belongs to MongoDB; name a database of leadbook's own")
     endpoints = connect.Endpoints(
         mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url=redis_url, source="environment",
         redis_source="environment" if redis_url else "rehearsal",

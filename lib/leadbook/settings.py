@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from leadbook import addresses
+from leadbook import addresses, allowed
 from leadbook.addresses import secret_values
 from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
@@ -191,18 +191,10 @@ class Settings(BaseModel):
             return float(value)
         return value
 
-    @field_validator("executor")
+    @field_validator("*")
     @classmethod
-    def _known_executor(cls, value: str) -> str:
-        if value not in ("processes", "threads") and not value.startswith(("tcp://", "tls://")):
-            raise ValueError("must be 'processes', 'threads' or a Dask scheduler's address, tcp://host:port")
-        return value
-
-    @field_validator("write_concern")
-    @classmethod
-    def _known_write_concern(cls, value: str) -> str:
-        if value != "majority" and not value.isdigit():
-            raise ValueError("must be 'majority' or a number in quotes, such as '1'")
+    def _allowed(cls, value: Any, info: Any) -> Any:
+        allowed.refuse(info.field_name, value)
         return value
 
     @field_validator("approve")
@@ -218,9 +210,18 @@ class Settings(BaseModel):
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
         """Strictly checked settings. Raises ParameterError naming the first bad key, with "did you mean"."""
-        for key in values:
+        settings = cls._each(values)
+        settings._agree()
+        return settings
+
+    @classmethod
+    def _each(cls, values: Mapping[str, Any]) -> Settings:
+        """Each value checked by itself: an override may still change what it has to agree with."""
+        for key, value in values.items():
             if key not in cls.model_fields:
                 raise ParameterError(key, "no notebook knows it", did_you_mean(key, cls.model_fields))
+            if isinstance(value, str) and secret_values([value]):
+                raise ParameterError(key, "holds a password", "name an environment variable instead")
         try:
             return cls(**values)
         except ValidationError as error:
@@ -228,6 +229,17 @@ class Settings(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else "?"
             problem = first["msg"].removeprefix("Value error, ")
             raise ParameterError(name, f"{problem[:1].lower()}{problem[1:]}, got {values.get(name)!r}") from None
+
+    def _agree(self) -> None:
+        """Raise ParameterError where values contradict each other."""
+        taken: dict[str, str] = {}
+        for key in allowed.COLLECTIONS:
+            name = str(self.__dict__[key])
+            if name in taken:
+                raise ParameterError(key, f"is {name!r}, and so is {taken[name]}", "give each collection its own name")
+            taken[name] = key
+        for action in ACTIONS:
+            self.approves(action)
 
     @classmethod
     def for_notebook(cls, namespace: Mapping[str, Any], declared: Iterable[str]) -> Settings:
@@ -311,7 +323,7 @@ def load_profile(profile: str) -> dict[str, Any]:
         raise InputFileError(
             path, f"key {nested[0]!r} is nested", hint="a profile is flat, so that papermill can read it"
         )
-    Settings.from_mapping(values)
+    Settings._each(values)
     return values
 
 
@@ -335,7 +347,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         except ValueError:
             expected = "a whole number" if annotation is int else "a number"
             raise ParameterError(key, f"must be {expected}, got {raw!r}") from None
-    Settings.from_mapping({key: value})
+    Settings._each({key: value})
     return key, value
 
 

@@ -13,7 +13,7 @@ import nbformat
 
 from leadbook.errors import InputFileError, ParameterError, UsageError, did_you_mean
 from leadbook.report.records import PHASES
-from leadbook.settings import PROJECT, Settings, secret_values
+from leadbook.settings import PROJECT, Settings
 
 __all__ = ["RUNNER_KEYS", "Step", "discover", "make"]
 
@@ -107,8 +107,6 @@ def _check_parameters(values: Mapping[str, Any], declared: frozenset[str]) -> No
     Settings.from_mapping(values)
     known = declared | RUNNER_KEYS
     for key, value in values.items():
-        if isinstance(value, str) and secret_values([value]):
-            raise ParameterError(key, "holds a password", "name an environment variable instead")
         if key not in known and value != Settings.model_fields[key].default:
             raise ParameterError(
                 key, "no notebook declares it, so it would change nothing", did_you_mean(key, declared)
