@@ -26,6 +26,7 @@ from leadbook.prose import number
 from leadbook.schema import apply
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.scratch import scratch, scratch_name
+from leadbook.servers.owner import passing_folder
 
 __all__ = ["Study"]
 
@@ -62,7 +63,8 @@ class Study:
         self.site = Site(endpoints=book.endpoints, settings=book.settings, services=services)
         self.database = self.site.database(book.mongodb)
         self.leads = self.database[self.settings.collection]
-        self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
+        made = None if self.settings.is_production else passing_folder()
+        self._folder = tempfile.TemporaryDirectory(dir=made)
         staging = self.database[self.settings.staging_collection]
         self.unjudged = guard.unjudged(book.leads)
         self.input = None if self.unjudged else inputs.choose(self.settings, Path(self._folder.name), staging)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.servers import leash
+from leadbook.servers.state import default_folder
 
-__all__ = ["PATIENCE", "is_gone", "machine", "me"]
+__all__ = ["PATIENCE", "is_gone", "machine", "me", "passing_folder"]
 
 PATIENCE = timedelta(hours=1)
 """A process of another machine cannot be seen to be dead: so long after it left its mark it is taken for it. Longer
@@ -49,3 +51,15 @@ def is_gone(mark: Mapping[str, Any]) -> bool:
         return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > PATIENCE
     except (KeyError, TypeError, ValueError):
         return False
+
+
+def passing_folder() -> Path:
+    """A private folder for files that this process needs for a while; those of processes that have ended are swept."""
+    root = default_folder() / "passing"
+    for left in root.glob(f"{machine()}.*"):
+        _, pid, born = left.name.split(".", 2)
+        if not leash.alive(int(pid), born):
+            shutil.rmtree(left, ignore_errors=True)
+    mine = root / f"{machine()}.{os.getpid()}.{leash.created_at(os.getpid())}"
+    mine.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return mine
