@@ -1,13 +1,16 @@
-"""What the value of a parameter may be, beyond its type: numbers, lists of numbers, and names that MongoDB takes."""
+"""What the value of a parameter may be, beyond its type: numbers, names MongoDB takes, files of reasonable size."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["COLLECTIONS", "OWN_COLLECTIONS", "refuse"]
+__all__ = ["COLLECTIONS", "OWN_COLLECTIONS", "refuse", "text_of"]
 
+LONGEST = 1_000_000
+"""Bytes of a file that people write by hand: a hundred times the longest profile."""
 MOST = 2**31 - 1
 """The largest number that a parameter takes; servers count in 32 bits, and no sprint comes near it."""
 COLLECTIONS = ("collection", "staging_collection", "rejected_collection")
@@ -22,6 +25,19 @@ def refuse(key: str, value: Any) -> None:
         raise ValueError(f"must be a number from 0 to {MOST}")
     if key in RULES:
         RULES[key](value)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file that people write by hand. Raises OSError, and ValueError for what is no such file: a device,
+    a folder or a pipe, which may never end, more than LONGEST bytes, or no UTF-8."""
+    if path.exists() and not path.is_file():
+        raise ValueError("is no regular file")
+    if (size := path.stat().st_size) > LONGEST:
+        raise ValueError(f"holds {size:,} bytes, more than {LONGEST:,}: is it the file that you mean?")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
 
 
 def _executor(value: str) -> None:

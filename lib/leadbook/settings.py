@@ -311,11 +311,11 @@ def load_profile(profile: str) -> dict[str, Any]:
     """Values of a profile file, checked. Raises InputFileError (not YAML, not flat) or ParameterError (bad key)."""
     path = profile_path(profile)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(allowed.text_of(path))
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "is not UTF-8"
-        raise InputFileError(path, f"not YAML: {problem}", line=mark.line + 1 if mark else None) from None
+        problem = f"not YAML: {error.problem}" if isinstance(error, yaml.MarkedYAMLError) else str(error)
+        raise InputFileError(path, problem, line=mark.line + 1 if mark else None) from None
     if not isinstance(values, dict):
         raise InputFileError(path, "must hold `key: value` lines")
     nested = [str(key) for key, value in values.items() if isinstance(value, dict | list)]
