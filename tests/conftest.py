@@ -48,10 +48,24 @@ def settings() -> Settings:
     return Settings.from_mapping(SMALL)
 
 
+def unmark_redis(url: str, settings: Settings) -> None:
+    """Take a rehearsal's mark from a Redis, so that it may stand for somebody's own."""
+    with connect.redis(url, settings) as client:
+        client.config_set("proc-title-template", "{title} {listen-addr}")
+
+
 @pytest.fixture(scope="session")
 def endpoints(state_folder: Path, settings: Settings) -> connect.Endpoints:
-    """Addresses of the session's servers, started when first asked for."""
-    return servers.resolve(settings, folder=state_folder)
+    """Addresses of the session's servers, started when first asked for; without a rehearsal's mark, so that they may
+    stand for somebody's own."""
+    found = servers.resolve(settings, folder=state_folder)
+    with connect.mongodb(found.admin_uri, settings) as client:
+        wanted = client.admin.command("replSetGetConfig")["config"]
+        for member in wanted["members"]:
+            member["tags"].pop(connect.REHEARSAL_MARK, None)
+        client.admin.command("replSetReconfig", wanted | {"version": wanted["version"] + 1})
+    unmark_redis(found.redis_url, settings)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +103,14 @@ def clean_redis(redis_client: redis_py.Redis) -> redis_py.Redis:
     """Redis without any key."""
     redis_client.flushdb()
     return redis_client
+
+
+@pytest.fixture
+def somebodys_redis(own_servers: Callable[..., servers.State], settings: Settings) -> servers.State:
+    """A Redis that a test may kill, and that production may use."""
+    state = own_servers(mongodb=False)
+    unmark_redis(state.redis_url, settings)
+    return state
 
 
 @pytest.fixture

@@ -139,3 +139,21 @@ def test_production_does_not_work_among_made_up_leads(foreign, tmp_path, trust):
     assert leadbook("adopt", "adopted_here", env=foreign, folder=tmp_path)[0] == 0
     words = ("ingest", "--staged", "--profile", "production", "-p", "database=adopted_here")
     trust.check(*leadbook(*words, env=foreign, folder=tmp_path))
+
+
+@pytest.mark.parametrize("whose", ["MONGODB_URI", "REDIS_URL", "both"])
+@pytest.mark.trust(
+    way="the production profile meets a rehearsal's servers (both, or one of the two), of this checkout or another",
+    status=2, says=("production does not work on a rehearsal's servers", "--profile rehearsal"),
+    leaves="nothing is written",
+)  # fmt: skip
+def test_production_does_not_work_on_a_rehearsals_servers(whose, foreign, own_servers, settings, tmp_path, trust):
+    made = own_servers(mongodb=whose != "REDIS_URL", redis=whose != "MONGODB_URI")
+    theirs = {"MONGODB_URI": made.mongodb_uri, "REDIS_URL": made.redis_url}
+    env = foreign | {name: value for name, value in theirs.items() if value}
+    for words in (("ingest", "--staged"), ("run", "--out", str(tmp_path))):
+        database = ("-p", f"database={settings.database}")
+        status, said = leadbook(*words, "--profile", "production", *database, env=env, folder=tmp_path)
+        trust.check(status, said)
+        assert len(said.splitlines()) == 1
+        assert ("MONGODB_URI" in said, "REDIS_URL" in said) == (bool(made.mongodb_uri), bool(made.redis_url))

@@ -9,7 +9,8 @@ from leadbook.settings import PROJECT
 
 LIB = PROJECT / "lib" / "leadbook"
 LAYER = {
-    "errors": 0, "addresses": 0, "settings": 1, "checks": 1, "prose": 1, "sealed": 1, "ticker": 1, "traces": 1,
+    "errors": 0, "addresses": 0, "allowed": 0,
+    "settings": 1, "checks": 1, "prose": 1, "sealed": 1, "ticker": 1, "traces": 1,
     "trust": 1, "redactor": 1, "kernel": 4, "section": 2,
     "attestations": 2, "canary": 2, "connect": 2, "servers": 2, "locks": 2, "provenance": 2, "adoption": 2, "schema": 3,
     "provision": 3, "leads": 3, "measure": 3, "drills": 3, "watch": 3, "analysis": 3, "report": 3, "traceability": 3,
@@ -17,7 +18,8 @@ LAYER = {
 }  # fmt: skip
 SAME_LAYER = {
     ("redactor", "settings"),
-    ("checks", "settings"), ("servers", "connect"), ("provenance", "connect"), ("adoption", "connect"), ("phase", "kernel"),
+    ("checks", "settings"), ("servers", "connect"), ("provenance", "connect"), ("adoption", "connect"),
+    ("phase", "kernel"),
     ("adoption", "provenance"), ("locks", "servers"),
     *{(room, "schema") for room in ("provision", "leads", "measure", "drills", "watch", "analysis")},
     ("measure", "leads"), ("drills", "leads"), ("watch", "leads"), ("analysis", "leads"), ("report", "traceability"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ import yaml
 
 from leadbook.attestations import MAX_AGE_DAYS, Attestations, Target, attest, load
 from leadbook.checks import Check, Verdict, catalogue
-from leadbook.errors import InputFileError
-from leadbook.settings import PROJECT, Settings
+from leadbook.errors import InputFileError, UsageError
+from leadbook.settings import PROJECT, Settings, load_profile
 
 CHECK = "ATL-BCK-001"
 PRODUCTION = Settings(profile="production", database="lead_generation")
@@ -166,3 +167,26 @@ def test_the_form_is_complete_and_claims_nothing() -> None:
     assert all(set(entry) == {"who", "when", "seen"} for entry in form.values())
     filled = Attestations(entries=form, target=target)
     assert {attest(check, filled, HERE, PRODUCTION).verdict for check in form} == {Verdict.MANUAL}
+
+
+@pytest.mark.parametrize("kind", ["device", "folder", "pipe", "huge"])
+@pytest.mark.trust(
+    way="attestations_file or a profile names a device, a folder, a pipe or a file of a gigabyte", status=2,
+    says=("file",), leaves="one line at once; nothing is read",
+)  # fmt: skip
+def test_what_is_no_file_written_by_hand_is_refused_at_once(tmp_path: Path, kind: str, trust) -> None:
+    path = tmp_path / "a.yaml"
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**30)
+    with pytest.raises(InputFileError) as caught:
+        load(path)
+    trust.check(caught.value.exit_status, str(caught.value))
+    with pytest.raises(UsageError, match="file"):
+        load_profile(str(path))

@@ -77,6 +77,19 @@ def test_a_record_that_is_edited_later_is_read_once(tmp_path):
     assert records.of("03")["facts"] == {"insert_rate": 5000.0}
 
 
+def test_what_was_measured_with_other_settings_or_code_counts_and_is_said(tmp_path):
+    kept = record()
+    kept["opened"] |= {"code": code_digest(), "parameters": {"batch_size": 100, "run_dir": "a", "writers": 2}}
+    read(tmp_path, kept)
+    here = {"batch_size": 500, "run_dir": "b", "writers": 2, "database": "x"}
+    records = Records(tmp_path, TARGET, timedelta(hours=48), here)
+    assert records.of("03")
+    assert records.otherwise == {"03": "batch_size 100, here 500"} and "batch_size 100, here 500" in records.told()
+    read(tmp_path, {**kept, "opened": {**kept["opened"], "code": "0"}})
+    records = Records(tmp_path, TARGET, timedelta(hours=48), {"batch_size": 100})
+    assert records.of("03") and records.otherwise == {"03": "other code"}
+
+
 def test_digests_tell_settings_and_code_but_not_where_a_run_is_kept():
     assert settings_digest({"batch_size": 1, "run_dir": "a"}) == settings_digest({"batch_size": 1, "run_dir": "b"})
     assert settings_digest({"batch_size": 1}) != settings_digest({"batch_size": 2})

@@ -1,10 +1,21 @@
 """Parameters become strictly typed settings; secrets are found and scrubbed."""
 
+import math
+import os
+import subprocess
+import sys
+
 import pytest
 import yaml
 
+from leadbook import adoption
+from leadbook.allowed import OWN_COLLECTIONS
 from leadbook.errors import InputFileError, ParameterError, RefusedError
+from leadbook.leads.erasures import ERASURES
+from leadbook.leads.turns import SPENDING
 from leadbook.redactor import Redactor
+from leadbook.schema import undo
+from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override, secret_values
 
 PROFILES = ("rehearsal", "ci", "production")
@@ -72,13 +83,61 @@ def test_production_starts_nothing_and_changes_nothing_unasked():
         ({"enrichment": 1}, "'enrichment'"),
         ({"approve": "load_test"}, "ACTION on DATABASE"),
         ({"approve": "load_tset on leads"}, "ACTION on DATABASE"),
+        ({"profile": "production", "approve": "load_test on wrong", "database": "leads"}, "but the database is leads"),
+        *(({"database": name}, "parameter 'database': belongs to MongoDB") for name in ("admin", "config", "local")),
+        *(({"database": name}, "without any of /") for name in ("", "a b", "a/b", "a.b", 'a"b', "a\0b", "x" * 64)),
+        ({"database": "mongodb://u:hunter2@h/db"}, "holds a password"),
+        ({"collection": "raw_leads"}, "staging_collection"),
+        ({"rejected_collection": "performance_marketers"}, "its own name"),
+        *(({"collection": name}, "not begin with system.") for name in ("", "a b", "a$b", "system.profile", "a\0b")),
+        ({"staging_collection": "leadbook_undo"}, "leadbook uses itself"),
+        ({"collection": "erasure_requests"}, "leadbook uses itself"),
+        *(
+            ({key: bad}, f"parameter '{key}'")
+            for bad in (math.nan, math.inf, -1.0, 1e300)
+            for key in ("target_find_ms", "target_email_percent", "record_max_age_hours", "enrichment_per_second")
+        ),
+        ({"target_unique": -1}, "a number from 0 to"),
+        *(({"load_records": bad}, "whole numbers above 0") for bad in ("", "nan", "-1", "10, x", "1e3")),
     ],
 )
 def test_a_bad_parameter_is_one_line_that_names_it(values, message):
     with pytest.raises(ParameterError) as caught:
         Settings.from_mapping(values)
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+def test_names_that_leadbook_uses_itself_are_reserved():
+    assert set(OWN_COLLECTIONS) == {ERASURES, SPENDING}
+    assert all(name.startswith("leadbook_") for name in (SCRATCH_PREFIX, undo.COLLECTION, adoption.MARKER))
+
+
+def test_an_override_is_held_against_the_whole_and_not_against_defaults(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("profile: production\ndatabase: a\napprove: load_test on b\n")
+    values = load_profile(str(path)) | dict([parse_override("database=b")])
+    assert Settings.from_mapping(values).approves("load_test")
+    assert parse_override("collection=raw_leads") == ("collection", "raw_leads")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("adopt", "a b"), ("adopt", "admin"), ("run", "-p", "database=a/b"), ("ingest", "--staged", "-p", "database="),
+     ("run", "--profile", "production", "-p", "approve=load_test on wrong"), ("run", "-p", "target_find_ms=nan"),
+     ("replay", "-p", "collection=raw_leads")],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.trust(
+    way="a database or collection that cannot be one, a target that is no number, an approval for another database",
+    status=2, says=("parameter '",), leaves="one line; no server is started or asked",
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_any_connection(words, tmp_path, trust):
+    env = {**os.environ, "MONGODB_URI": "mongodb://127.0.0.1:1/", "REDIS_URL": "redis://127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-m", "leadbook.cli", *words], capture_output=True, text=True, cwd=PROJECT,
+                          env={**env, "LEADBOOK_STATE": str(tmp_path / "state")}, timeout=60, check=False)  # fmt: skip
+    trust.check(done.returncode, done.stderr)
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "state").exists()
 
 
 def test_a_whole_number_serves_where_a_float_is_asked():

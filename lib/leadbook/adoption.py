@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 
 from leadbook import __version__, connect
 from leadbook.errors import RefusedError, UnreachableError
@@ -21,7 +22,6 @@ __all__ = ["MARKER", "adopt", "require"]
 
 MARKER = "leadbook_adopted"
 """Collection that holds the one document which makes a database a rehearsal's."""
-NEVER = ("admin", "config", "local")
 UNAUTHORIZED = 13
 """MongoDB's error code: the user has no right on that database, so it is surely not adopted by it."""
 
@@ -42,8 +42,6 @@ def adopt(settings: Settings) -> dict[str, Any]:
         raise RefusedError(
             f"{settings.mongodb_uri_env} is not set: a rehearsal on servers of its own needs no adopted database"
         )
-    if name in NEVER:
-        raise RefusedError(f"{name} belongs to MongoDB; name a database of leadbook's own")
     endpoints = connect.Endpoints(
         mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url=redis_url, source="environment",
         redis_source="environment" if redis_url else "rehearsal",
@@ -82,8 +80,8 @@ def _mark(database: connect.Database, target: Target) -> dict[str, Any]:
 def require(client: connect.Client, settings: Settings, endpoints: connect.Endpoints) -> None:
     """Raise RefusedError unless this profile may work here. Reads only; call it before the first write.
 
-    Production: not in a database that was adopted for a rehearsal. Any other profile: on servers of its own, or in a
-    database adopted on these very servers with this Redis.
+    Production: not on a rehearsal's servers, nor in a database adopted for one. Any other profile: on servers of its
+    own, or in a database adopted on these very servers with this Redis.
     """
     if endpoints.source == "rehearsal" and endpoints.redis_source == "rehearsal":
         return
@@ -103,6 +101,7 @@ def require(client: connect.Client, settings: Settings, endpoints: connect.Endpo
             f"({type(error).__name__})", f"the user of {settings.mongodb_uri_env} needs readWrite on it",
         ) from None  # fmt: skip
     if settings.is_production:
+        _refuse_rehearsals_servers(client, settings, endpoints)
         if mark is not None:
             raise RefusedError(
                 f"database {settings.database} was adopted for rehearsals on {mark.get('adopted_at')}: it holds "
@@ -112,6 +111,26 @@ def require(client: connect.Client, settings: Settings, endpoints: connect.Endpo
     if mark is None:
         raise RefusedError(_not_adopted(settings))
     _refuse_other(mark, Target.read(client, settings, endpoints))
+
+
+def _refuse_rehearsals_servers(client: connect.Client, settings: Settings, endpoints: connect.Endpoints) -> None:
+    """Refuse servers that leadbook started, in this checkout or another: they say so themselves."""
+    own = {}
+    if client.admin.command("hello").get("tags", {}).get(connect.REHEARSAL_MARK):
+        own[settings.mongodb_uri_env] = f"MongoDB at {connect.mongodb_address(client)}"
+    redis = connect.redis(endpoints.redis_url, settings)
+    try:
+        if connect.REHEARSAL_MARK in str(redis.config_get("proc-title-template")):
+            own[settings.redis_url_env] = f"Redis at {connect.redis_address(redis)}"
+    except RedisError:
+        pass  # away, or it tells strangers nothing: the rehearsal's tells everything to its one user
+    finally:
+        redis.close()
+    if own:
+        raise RefusedError(
+            f"profile production does not work on a rehearsal's servers ({', '.join(own.values())}): set "
+            f"{' and '.join(own)} to production's own, or unset every address and use --profile rehearsal"
+        )
 
 
 def _not_adopted(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from leadbook import addresses
+from leadbook import addresses, allowed
 from leadbook.checks import Check, attested, catalogue, definition, manual, not_applicable
 from leadbook.errors import InputFileError, did_you_mean
 from leadbook.settings import Settings
@@ -88,13 +88,13 @@ def load(path: Path | None, shown: str = "") -> Attestations:
     if path is None:
         return Attestations(missing="no attestations file is named")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = allowed.text_of(path)
         root = yaml.compose(text, Loader=yaml.BaseLoader)
         values: Any = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  it makes nothing but texts
     except FileNotFoundError:
         return Attestations(path=shown, missing=f"{shown} does not exist")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "is not UTF-8"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
         raise InputFileError(shown, f"attestations cannot be read: {problem}") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "cannot be parsed"

@@ -33,6 +33,7 @@ from leadbook.settings import Settings
 from leadbook.traces import Command, CommandTrace, PoolTrace
 
 __all__ = [
+    "REHEARSAL_MARK",
     "Client",
     "Collection",
     "Command",
@@ -59,6 +60,11 @@ logging.getLogger("pymongo").addHandler(logging.NullHandler())
 """The driver's background thread logs a traceback each second in which it cannot log in; the call itself tells it."""
 _PROFILE = ("minPoolSize", "maxPoolSize", "wTimeoutMS", "journal")
 """Options of the profile that the driver holds against those in the address."""
+
+
+REHEARSAL_MARK = "leadbook_rehearsal"
+"""What the servers that leadbook starts say of themselves: a tag that `hello` tells, a word in Redis's title template
+(which has no effect there). Production knows by it whose servers these are, whatever checkout started them."""
 
 
 @dataclass(frozen=True, kw_only=True)

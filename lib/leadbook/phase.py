@@ -119,7 +119,9 @@ class Phase:
         if settings.is_rehearsal and "LEADBOOK_RUN_ID" not in os.environ:
             phase._lock = TargetLock(settings, f"notebook {number}", shared=True)
         phase.target = Target.read(phase.mongodb, settings, endpoints)
-        phase.records = Records(phase.run_dir, phase.target, timedelta(hours=settings.record_max_age_hours))
+        age = timedelta(hours=settings.record_max_age_hours)
+        mine = redactor.tree(settings.model_dump())
+        phase.records = Records(phase.run_dir, phase.target, age, mine)
         client = connect.redis(endpoints.redis_url, settings)
         try:
             connect.ping_redis(client)

@@ -25,6 +25,9 @@ CLOCK_SLACK = timedelta(minutes=2)
 LOCAL_KEYS = ("run_dir", "cell_timeout_s")
 """Settings that say where a run is kept, not what it measured."""
 
+UNMEASURED = (*LOCAL_KEYS, "approve", "attestations_file", "record_max_age_hours")
+"""Settings that may differ between a record and who reads it: they change nothing that was measured."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -137,10 +140,16 @@ def _read(run_dir: Path, phase: str) -> tuple[dict[str, Any], str]:
 
 
 class Records:
-    """Records of earlier phases, read once each. `used` and `refused` say which counted and why others did not."""
+    """Records of earlier phases, read once each. `used` and `refused` say which counted and why others did not.
 
-    def __init__(self, run_dir: Path, target: Target, max_age: timedelta) -> None:
-        self.run_dir, self.target, self.max_age = run_dir, target, max_age
+    otherwise: by phase, what of a record that counts was measured with other `parameters` or by other code.
+    """
+
+    def __init__(
+        self, run_dir: Path, target: Target, max_age: timedelta, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        self.run_dir, self.target, self.max_age, self.parameters = run_dir, target, max_age, parameters or {}
+        self.otherwise: dict[str, str] = {}
         self.used: dict[str, dict[str, str]] = {}
         self.refused: dict[str, str] = {}
         self._read: dict[str, dict[str, Any]] = {}
@@ -157,6 +166,8 @@ class Records:
                 self.refused.pop(phase, None)
                 self.used[phase] = {"closed_at": record["closed"]["at"], "sha256": digest}
                 self._read[phase] = record
+                if unlike := self._unlike(record["opened"]):
+                    self.otherwise[phase] = unlike
             return record
         return self._read[phase]
 
@@ -187,11 +198,20 @@ class Records:
             return f"it is {age.total_seconds() / 3600:.0f} hours old, more than {hours:g} (record_max_age_hours)"
         return ""
 
+    def _unlike(self, opened: Mapping[str, Any]) -> str:
+        theirs = opened.get("parameters", {})
+        keys = [key for key in self.parameters if key in theirs and key not in UNMEASURED]
+        found = [f"{key} {theirs[key]!r}, here {self.parameters[key]!r}" for key in keys
+                 if theirs[key] != self.parameters[key]]  # fmt: skip
+        return "; ".join(found + (["other code"] if opened.get("code", code_digest()) != code_digest() else []))
+
     def told(self) -> str:
         """One sentence on what was used and what was not, for the page; empty where nothing was asked for."""
         used = [f"{phase} ({_ago(entry['closed_at'])})" for phase, entry in sorted(self.used.items())]
         refused = [f"{phase} ({why})" for phase, why in sorted(self.refused.items())]
         parts = [f"Records of earlier phases used: {', '.join(used)}."] if used else []
+        unlike = [f"{phase} ({how})" for phase, how in sorted(self.otherwise.items())]
+        parts += [f"**Measured otherwise than this phase would:** {', '.join(unlike)}."] if unlike else []
         return " ".join(parts + ([f"Not counted: {'; '.join(refused)}."] if refused else []))
 
 

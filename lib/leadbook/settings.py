@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from leadbook import allowed
 from leadbook.addresses import secret_values
 from leadbook.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
@@ -185,18 +186,10 @@ class Settings(BaseModel):
             return float(value)
         return value
 
-    @field_validator("executor")
+    @field_validator("*")
     @classmethod
-    def _known_executor(cls, value: str) -> str:
-        if value not in ("processes", "threads") and not value.startswith(("tcp://", "tls://")):
-            raise ValueError("must be 'processes', 'threads' or a Dask scheduler's address, tcp://host:port")
-        return value
-
-    @field_validator("write_concern")
-    @classmethod
-    def _known_write_concern(cls, value: str) -> str:
-        if value != "majority" and not value.isdigit():
-            raise ValueError("must be 'majority' or a number in quotes, such as '1'")
+    def _allowed(cls, value: Any, info: Any) -> Any:
+        allowed.refuse(info.field_name, value)
         return value
 
     @field_validator("approve")
@@ -212,9 +205,18 @@ class Settings(BaseModel):
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
         """Strictly checked settings. Raises ParameterError naming the first bad key, with "did you mean"."""
-        for key in values:
+        settings = cls._each(values)
+        settings._agree()
+        return settings
+
+    @classmethod
+    def _each(cls, values: Mapping[str, Any]) -> Settings:
+        """Each value checked by itself: an override may still change what it has to agree with."""
+        for key, value in values.items():
             if key not in cls.model_fields:
                 raise ParameterError(key, "no notebook knows it", did_you_mean(key, cls.model_fields))
+            if isinstance(value, str) and secret_values([value]):
+                raise ParameterError(key, "holds a password", "name an environment variable instead")
         try:
             return cls(**values)
         except ValidationError as error:
@@ -222,6 +224,17 @@ class Settings(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else "?"
             problem = first["msg"].removeprefix("Value error, ")
             raise ParameterError(name, f"{problem[:1].lower()}{problem[1:]}, got {values.get(name)!r}") from None
+
+    def _agree(self) -> None:
+        """Raise ParameterError where values contradict each other."""
+        taken: dict[str, str] = {}
+        for key in allowed.COLLECTIONS:
+            name = str(self.__dict__[key])
+            if name in taken:
+                raise ParameterError(key, f"is {name!r}, and so is {taken[name]}", "give each collection its own name")
+            taken[name] = key
+        for action in ACTIONS:
+            self.approves(action)
 
     @classmethod
     def for_notebook(cls, namespace: Mapping[str, Any]) -> Settings:
@@ -295,17 +308,17 @@ def load_profile(profile: str) -> dict[str, Any]:
     values = _read_profile(path)
     base = profile_path(str(values.get("profile", "rehearsal")))
     merged = values if base == path else {**_read_profile(base), **values}
-    Settings.from_mapping(merged)
+    Settings._each(merged)
     return merged
 
 
 def _read_profile(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(allowed.text_of(path))
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "is not UTF-8"
-        raise InputFileError(path, f"not YAML: {problem}", line=mark.line + 1 if mark else None) from None
+        problem = f"not YAML: {error.problem}" if isinstance(error, yaml.MarkedYAMLError) else str(error)
+        raise InputFileError(path, problem, line=mark.line + 1 if mark else None) from None
     if not isinstance(values, dict):
         raise InputFileError(path, "must hold `key: value` lines")
     nested = [str(key) for key, value in values.items() if isinstance(value, dict | list)]
@@ -349,5 +362,5 @@ def parse_override(text: str) -> tuple[str, Any]:
         except ValueError:
             expected = "a whole number" if annotation is int else "a number"
             raise ParameterError(key, f"must be {expected}, got {raw!r}") from None
-    Settings.from_mapping({key: value})
+    Settings._each({key: value})
     return key, value

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from leadbook.errors import InputFileError, LeadbookError, ParameterError, UnreachableError
+from leadbook.errors import InputFileError, LeadbookError, ParameterError, UnreachableError, UsageError
 from leadbook.leads import commands, guard
 from leads.vendor_records import person
 
@@ -103,3 +103,15 @@ def test_what_counts_outcomes_refuses_unacknowledged_writes(
         run()
     trust.check(caught.value.exit_status, str(caught.value))
     assert database.list_collection_names() == []
+
+
+@pytest.mark.parametrize("vendor", ["apollo", "appolo"])
+@pytest.mark.trust(
+    way="`leadbook ingest` with the name of another vendor, or of none", status=2,
+    says=("did you mean",), leaves="nothing is read or written",
+)  # fmt: skip
+def test_a_file_of_another_vendor_is_refused_before_it_is_read(site, leads, vendor_file, trust, vendor):
+    with pytest.raises(UsageError) as caught:
+        commands.ingest_files([vendor_file(person("ana"))], vendor, site.settings)
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert "\n" not in str(caught.value) and leads.count_documents({}) == 0

@@ -177,9 +177,9 @@ def test_what_a_killed_command_had_claimed_is_brought_in_by_the_next(site, stage
 )  # fmt: skip
 @pytest.mark.parametrize(("kind", "number"), [("files", signal.SIGKILL), ("staged", signal.SIGSTOP)])
 def test_redis_that_dies_or_hangs_neither_ends_nor_slows_an_ingest(
-    site, staged, leads, endpoints, settings, own_servers, vendor_file, trust, kind, number
+    site, staged, leads, endpoints, settings, somebodys_redis, vendor_file, trust, kind, number
 ):
-    state = own_servers(mongodb=False, redis=True)
+    state = somebodys_redis
     people = [person(f"p{index}") for index in range(4_000)]
     words = ["ingest", "--json"]
     if kind == "staged":

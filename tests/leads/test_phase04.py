@@ -10,7 +10,7 @@ from pymongo import WriteConcern
 
 from leadbook import connect
 from leadbook.checks import Verdict
-from leadbook.errors import LeadbookError, ParameterError
+from leadbook.errors import ParameterError
 from leadbook.leads import phase04, pipeline
 from leadbook.leads.phase04 import Study
 from leadbook.leads.site import Site
@@ -60,16 +60,21 @@ def staged(book, count=30):
 
 
 @pytest.mark.trust(
-    way="phase 04 runs in production while the unique index on linkedin_url is still pending", status=2,
-    says=("has no unique index on linkedin_url", "run phase 02 of this profile, in production approved"),
-    leaves="nothing is written; what is staged stays staged",
+    way="phase 04 runs in production while the unique index on linkedin_url is still pending", status=None,
+    says=("not measured", "has no unique index on linkedin_url", "-p approve='apply_schema on "),
+    leaves="nothing is written, what is staged stays staged; the phase ends in order, so the verdict is NO-GO",
 )  # fmt: skip
-def test_without_the_unique_index_phase_04_writes_nothing(book, leads, trust):
-    leads.drop_index("idx_linkedin_url_unique")
+@pytest.mark.parametrize("absent", [False, True])
+def test_without_the_unique_index_phase_04_writes_nothing(book, leads, absent, trust):
+    leads.drop() if absent else leads.drop_index("idx_linkedin_url_unique")
     staged(book)
-    with pytest.raises(LeadbookError) as caught:
-        Study.begin(book)
-    trust.check(caught.value.exit_status, str(caught.value))
+    checks = through(book)
+    needing = ("PIPE-E2E-001", "PIPE-LED-001", "PIPE-LED-002", "PIPE-DUP-001", "PIPE-N8N-003", "PIPE-ISS-001")
+    trust.check(
+        None, " ".join(f"{checks[name].verdict} {checks[name].evidence} {checks[name].remedy}" for name in needing)
+    )
+    assert {checks[name].verdict for name in needing} == {Verdict.NOT_MEASURED}
+    assert not {one.id for one in checks.values() if one.verdict in (Verdict.ERROR, Verdict.FAIL)}
     assert leads.count_documents({}) == 0
     assert book.database[book.settings.staging_collection].count_documents({"pipeline": {"$exists": True}}) == 0
 

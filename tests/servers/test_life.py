@@ -18,7 +18,7 @@ from tests.conftest import Trust
 
 from leadbook import connect, servers
 from leadbook.errors import BinaryNotFoundError, RefusedError, ServerError
-from leadbook.servers import State, leash, replica_set
+from leadbook.servers import State, leash, owner, replica_set
 from leadbook.settings import Settings
 
 Start = Callable[..., servers.State]
@@ -405,3 +405,13 @@ def test_long_folder_works(settings: Settings, tmp_path: Path) -> None:
 )
 def test_the_members_share_what_one_mongod_would_take(memory_gib, members, cache_gb):
     assert replica_set.shared_cache_gb(memory_gib * 2**30, members) == cache_gb
+
+
+def test_passing_files_of_a_killed_process_are_swept(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADBOOK_STATE", str(tmp_path))
+    code = "import os; from leadbook.servers.owner import passing_folder as made; (made() / 'x').touch(); os.abort()"
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    (left,) = (tmp_path / "passing").glob("*/x")
+    mine = owner.passing_folder()
+    assert mine == owner.passing_folder() and not left.parent.exists()
+    assert list((tmp_path / "passing").iterdir()) == [mine]

@@ -27,7 +27,7 @@ PHASES = ("01", "02", "03", "04", "05", "06")
 class Evidence:
     """What one earlier phase left. Where `closed` is False nothing else counts, and `problem` says why.
 
-    at: when it closed, ISO 8601.
+    at: when it closed, ISO 8601. otherwise: which settings or code were not those of the gate.
     """
 
     phase: str
@@ -35,6 +35,7 @@ class Evidence:
     checks: Sequence[Check]
     facts: Mapping[str, Any]
     problem: str = ""
+    otherwise: str = ""
     at: str = ""
 
 
@@ -43,7 +44,8 @@ def collect(book: Any) -> list[Evidence]:
     return [
         Evidence(
             phase=p, closed=book.closed(p), checks=book.checks(p), facts=book.facts(p),
-            problem=book.records.refused.get(p, ""), at=book.records.used.get(p, {}).get("closed_at", ""),
+            problem=book.records.refused.get(p, ""), otherwise=book.records.otherwise.get(p, ""),
+            at=book.records.used.get(p, {}).get("closed_at", ""),
         )
         for p in PHASES
     ]  # fmt: skip
@@ -106,12 +108,18 @@ def _no_blockers(check_id: str, evidence: Sequence[Evidence], phases: Sequence[s
     )
 
 
+def _counts(item: Evidence) -> str:
+    if not item.closed:
+        return f"no: {item.problem or 'it did not run to its end'}"
+    return f"yes, measured with {item.otherwise}" if item.otherwise else "yes"
+
+
 def phase_rows(evidence: Sequence[Evidence]) -> pd.DataFrame:
     """One row a phase: whether its record counts and why not, checks, blocking ones, not recorded ones."""
     rows = [
         {
             "phase": item.phase,
-            "counts here": "yes" if item.closed else f"no: {item.problem or 'it did not run to its end'}",
+            "counts here": _counts(item),
             "closed at": item.at or "–",
             "checks": len(item.checks),
             "blocking": sum(check.verdict in BLOCKING for check in item.checks),

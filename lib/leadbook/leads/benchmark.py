@@ -31,6 +31,7 @@ from leadbook.leads.site import Site
 from leadbook.leads.vendors import load_vendor, read_records
 from leadbook.leads.workers import processes, warm
 from leadbook.schema.scratch import scratch, scratch_name
+from leadbook.servers.owner import passing_folder
 from leadbook.settings import Settings
 
 __all__ = ["Files", "Round", "first_sightings", "ingested", "new_leads_only", "run", "scratch_site", "table"]
@@ -130,7 +131,7 @@ def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[R
     settings.refuse_in_production("run the pipeline's benchmark")
     site = Site(endpoints=servers.resolve(settings), settings=settings)
     made = []
-    with tempfile.TemporaryDirectory() as name, processes(settings.writers) as pool:
+    with tempfile.TemporaryDirectory(dir=passing_folder()) as name, processes(settings.writers) as pool:
         facts = sample.write_sample(Path(name), records=records, seed=settings.sample_seed)
         mixed = [(one.path, one.vendor) for one in facts.files]
         new = new_leads_only(mixed, Path(name))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from leadbook import adoption, connect, schema, servers
-from leadbook.errors import InputFileError, LeadbookError, ParameterError
+from leadbook.errors import LeadbookError, ParameterError
 from leadbook.leads import faults, guard, pipeline
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
@@ -23,7 +23,7 @@ from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.stops import ends_in_order
-from leadbook.leads.vendors import RawRecord, load_vendor
+from leadbook.leads.vendors import RawRecord, checked_file, load_vendor
 from leadbook.locks import TargetLock
 from leadbook.settings import Settings
 
@@ -60,8 +60,7 @@ def ingest_files(
     """
     name = load_vendor(vendor).name
     for path in files:
-        if not path.is_file():
-            raise InputFileError(path, "is a directory" if path.is_dir() else "no such file")
+        checked_file(path, name)
     with ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show:
         sources = [pipeline.file_source(path, name) for path in files]
         watched = [_Watched(source.records, path) for source, path in zip(sources, files, strict=True)]

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from leadbook.errors import LeadbookError, ParameterError
 from leadbook.leads import faults
 
-__all__ = ["has_unique_index", "refuse_unacknowledged", "refuse_without_unique_index"]
+__all__ = ["has_unique_index", "refuse_unacknowledged", "refuse_without_unique_index", "unjudged"]
 
 
 def has_unique_index(leads: Collection[dict[str, Any]]) -> bool:
@@ -32,13 +32,17 @@ def has_unique_index(leads: Collection[dict[str, Any]]) -> bool:
     )
 
 
+def unjudged(leads: Collection[dict[str, Any]]) -> str:
+    """Why no lead may be written to `leads`; empty where the unique index judges them. Raises as `has_unique_index`."""
+    if has_unique_index(leads):
+        return ""
+    return f"collection {leads.full_name} has no unique index on linkedin_url, which decides what is a duplicate"
+
+
 def refuse_without_unique_index(leads: Collection[dict[str, Any]]) -> None:
     """Raise LeadbookError unless the unique index on linkedin_url is there. Call it before the first write."""
-    if not has_unique_index(leads):
-        raise LeadbookError(
-            f"collection {leads.full_name} has no unique index on linkedin_url, which decides what is a duplicate; "
-            "apply the schema first: run phase 02 of this profile, in production approved"
-        )
+    if why := unjudged(leads):
+        raise LeadbookError(f"{why}; apply the schema first: run phase 02 of this profile, in production approved")
 
 
 def refuse_unacknowledged(leads: Collection[dict[str, Any]]) -> None:

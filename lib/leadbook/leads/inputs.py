@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.errors import InputFileError, ParameterError
+from leadbook.errors import ParameterError
 from leadbook.leads import pipeline, sample
 from leadbook.leads.staging import Staging, raw_record, vendor_of
-from leadbook.leads.vendors import RawRecord, load_vendor, read_records
+from leadbook.leads.vendors import RawRecord, checked_file, load_vendor, read_records
 from leadbook.settings import PROJECT, Settings
 
 __all__ = ["COLUMNS", "Inputs", "Staged", "choose"]
@@ -103,6 +103,4 @@ def _named(text: str) -> tuple[Path, str]:
         raise ParameterError("lead_files", f"{text.strip()!r} is not path:vendor", "such as exports/apollo.csv:apollo")
     path = Path(name).expanduser()
     path = path if path.is_absolute() else PROJECT / path
-    if not path.is_file():
-        raise InputFileError(path, "no such file")
-    return path, load_vendor(vendor.strip()).name
+    return checked_file(path, vendor.strip())

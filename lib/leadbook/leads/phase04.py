@@ -26,6 +26,7 @@ from leadbook.prose import number
 from leadbook.schema import apply
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.scratch import scratch, scratch_name
+from leadbook.servers.owner import passing_folder
 
 __all__ = ["Study"]
 
@@ -62,9 +63,11 @@ class Study:
         self.site = Site(endpoints=book.endpoints, settings=book.settings, services=services)
         self.database = self.site.database(book.mongodb)
         self.leads = self.database[self.settings.collection]
-        self._folder = tempfile.TemporaryDirectory(prefix="leadbook-input-")
+        made = None if self.settings.is_production else passing_folder()
+        self._folder = tempfile.TemporaryDirectory(dir=made)
         staging = self.database[self.settings.staging_collection]
-        self.input = inputs.choose(self.settings, Path(self._folder.name), staging)
+        self.unjudged = guard.unjudged(book.leads)
+        self.input = None if self.unjudged else inputs.choose(self.settings, Path(self._folder.name), staging)
         self.before: set[str] = set()
         self.pool: Executor = started(self.settings.executor, self.settings.writers, self.site)
 
@@ -72,21 +75,28 @@ class Study:
     def begin(cls, book: Any) -> Study:
         """Empty the rehearsal (never production), choose the input, start the workers; says what it did.
 
-        Raises ParameterError (w: 0) and LeadbookError (no unique index judges the leads) before any lead is written.
+        Where no unique index judges the leads, nothing is brought in. Raises ParameterError (w: 0) before any lead is
+        written.
         """
         guard.refuse_unacknowledged(book.leads)
         if book.settings.is_rehearsal:
             book.say(rehearsal.reset(book))
         else:
             apply(book.leads, book.admin, book.settings)
-        guard.refuse_without_unique_index(book.leads)
         study = cls(book)
         study.before = {lead["linkedin_url"] for lead in study.leads.find({}, {"linkedin_url": 1, "_id": 0})}
-        if study.input is None:
+        if study.unjudged:
+            book.say(f"Nothing is brought in: {study.unjudged}; {study._apply_schema}.")
+        elif study.input is None:
             book.say(f"Nothing to bring in: {verdicts.NOTHING}; made records never go into production.")
         else:
             book.table(study.input.table(), "Input", columns=inputs.COLUMNS)
         return study
+
+    @property
+    def _apply_schema(self) -> str:
+        how = self.settings.how_to_approve("apply_schema") if self.settings.is_production else "with apply_schema: true"
+        return f"apply the schema by phase 02, then run this phase again; {how}"
 
     @property
     def _may_try(self) -> bool:
@@ -116,6 +126,8 @@ class Study:
 
     def _explained(self, checks: list[Check]) -> list[Check]:
         """Checks of the input: where there is none, those not measured say so."""
+        if self.unjudged:
+            return verdicts.explained(checks, self.unjudged, self._apply_schema)
         return verdicts.explained(checks, "" if self.input else verdicts.NOTHING)
 
     def _sources(self, first: int | None = None) -> Sequence[pipeline.Source]:
@@ -168,7 +180,8 @@ class Study:
             self.result = drain(self.site, executor=self.pool, workers=self.settings.writers)
         else:
             self.result = self._run(self._sources(), self.site)
-        pipeline.finish(self.result, self.site)
+        if not self.unjudged:
+            pipeline.finish(self.result, self.site)
 
     @property
     def ledger(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from leadbook.leads.erasures import ERASURES
 from leadbook.leads.keys import PATTERNS, collection_uuid, decode
 from leadbook.leads.site import Site
 from leadbook.leads.turns import SPENDING
+from leadbook.servers.owner import passing_folder
 from leadbook.settings import Settings
 
 __all__ = ["Opened", "ensure_leads", "forget_keys", "reset"]
@@ -88,7 +89,7 @@ def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
         return stored
     schema.apply(leads, phase.admin, settings)
     site = Site(endpoints=phase.endpoints, settings=settings)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=passing_folder()) as folder:
         made = sample.write_sample(Path(folder), records=records, seed=settings.sample_seed)
         result = pipeline.run(_sources(made.files), site, workers=1)
     Site.close()

@@ -25,6 +25,7 @@ from leadbook.leads.limits import insert_in_batches
 from leadbook.leads.score import Rules, now_ms, stamp
 from leadbook.leads.site import Site
 from leadbook.leads.workers import processes
+from leadbook.servers.owner import passing_folder
 from leadbook.settings import Settings
 from leadbook.ticker import Ticker
 
@@ -69,7 +70,7 @@ def run(settings: Settings, *, records: int = 1_000_000, small: int = SMALL, rou
     """
     settings.refuse_in_production("run the scale benchmark")
     site = Site(endpoints=servers.resolve(settings), settings=settings)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=passing_folder()) as name:
         few, many = (_made(Path(name) / str(size), size) for size in (small, records))
         before = [_pipeline(site, few) for _ in range(rounds)]
         with _peaks() as peaks:

@@ -27,6 +27,7 @@ from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.site import Site
 from leadbook.prose import number
 from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
+from leadbook.servers.owner import passing_folder
 from leadbook.settings import Settings
 
 __all__ = ["COLUMNS", "Told", "Tryout", "checks", "real_checks", "run", "table", "told"]
@@ -98,7 +99,7 @@ class Tryout:
 
 def run(site: Site) -> Tryout:
     """Try both against the sandbox, with the site's servers and rules. Leaves nothing behind."""
-    with Sandbox() as sandbox, _apart(site, sandbox) as trial, TemporaryDirectory() as folder:
+    with Sandbox() as sandbox, _apart(site, sandbox) as trial, TemporaryDirectory(dir=passing_folder()) as folder:
         made = sample.write_sample(Path(folder), records=RECORDS, seed=site.settings.sample_seed + 1)
 
         def ingest() -> pipeline.PipelineResult:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leadbook.allowed import text_of
 from leadbook.errors import InputFileError, ParameterError, did_you_mean
-from leadbook.leads import faults
 from leadbook.leads.texts import is_placeholder
 from leadbook.settings import PROJECT
 
-__all__ = ["TARGETS", "Plan", "RawRecord", "Vendor", "load_vendor", "problem_of", "read_records", "vendor_names"]
+__all__ = [
+    "TARGETS",
+    "Plan",
+    "RawRecord",
+    "Vendor",
+    "checked_file",
+    "load_vendor",
+    "problem_of",
+    "read_records",
+    "vendor_names",
+]
 
 VENDORS = PROJECT / "params" / "vendors"
 
@@ -152,19 +164,45 @@ def load_vendor(name: str) -> Vendor:
 @lru_cache(maxsize=64)
 def _load(path: Path) -> Vendor:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(text_of(path))
         vendor = Vendor(name=path.stem, **values)
-    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-        raise InputFileError(path, f"not a vendor's description: {faults.line(error)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise InputFileError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise InputFileError(path, f"not a vendor's description: {str(error).splitlines()[0]}") from None
     for target in vendor.fields:
         if target not in TARGETS:
             raise InputFileError(path, f"unknown field {target!r}", hint=did_you_mean(target, TARGETS))
     for pattern in vendor.not_ready:
         re.compile(pattern)
     return vendor
+
+
+def checked_file(path: Path, name: str) -> tuple[Path, str]:
+    """A vendor file, and its vendor's own name. Reads the first records only.
+
+    Raises ParameterError (no such vendor) and InputFileError: no regular file, or first records without a LinkedIn
+    address as this vendor names it, while another vendor finds one: all of them would be rejected.
+    """
+    vendor = load_vendor(name)
+    if not path.is_file():
+        raise InputFileError(
+            path, ("is a directory" if path.is_dir() else "is no regular file") if path.exists() else "no such file"
+        )
+    first: list[dict[str, Any]] = []
+    with suppress(InputFileError):  # what is wrong with the file is told when it is read
+        first += [record.payload for record in islice(read_records(path, vendor), 50) if record.payload]
+
+    def finds(one: Vendor) -> bool:
+        return any(one.knows(payload) & {"linkedin_url", "linkedin_slug"} for payload in first)
+
+    if first and not finds(vendor):
+        others = [other for other in vendor_names() if finds(load_vendor(other))]
+        if others:
+            hint = f"did you mean {' or '.join(map(repr, others))}? There are {', '.join(vendor_names())}"
+            raise InputFileError(path, f"holds no LinkedIn address where vendor {vendor.name!r} has it", hint=hint)
+    return path, vendor.name
 
 
 def problem_of(payload: Any, vendor: Vendor) -> str | None:

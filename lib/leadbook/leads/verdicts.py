@@ -40,10 +40,10 @@ BRING_IN = "have payloads staged, or set lead_files, and run this phase again"
 NOTHING = "nothing is staged, and no lead_files are set"
 
 
-def explained(checks: Sequence[Check], why: str) -> list[Check]:
+def explained(checks: Sequence[Check], why: str, remedy: str = BRING_IN) -> list[Check]:
     """The checks; those that found nothing to measure say `why` (where that is known), and how to bring records in."""
     return [
-        replace(one, evidence=f"{why}; {one.evidence}", remedy=BRING_IN)
+        replace(one, evidence=f"{why}; {one.evidence}", remedy=remedy)
         if why and one.verdict is Verdict.NOT_MEASURED else one
         for one in checks
     ]  # fmt: skip

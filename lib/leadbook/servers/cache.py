@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from leadbook.connect import REHEARSAL_MARK
 from leadbook.servers.replica_set import HOST, private
 from leadbook.servers.state import Process, spawn
 
@@ -18,7 +19,7 @@ def configure(data: Path, port: int, password: str) -> None:
     (data / "redis").mkdir(exist_ok=True)
     lines = {
         "bind": HOST, "port": port, "protected-mode": "yes", "requirepass": password,
-        "daemonize": "no", "set-proc-title": "no",
+        "daemonize": "no", "set-proc-title": "no", "proc-title-template": f'"{{title}} {REHEARSAL_MARK}"',
         "dir": f'"{data / "redis"}"', "logfile": f'"{data / "redis.log"}"',
         "maxmemory": MAXMEMORY_BYTES, "maxmemory-policy": "allkeys-lru",
         "save": "900 1 300 10 60 10000", "appendonly": "yes", "appendfsync": "everysec",

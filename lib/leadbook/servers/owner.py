@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.servers import leash
+from leadbook.servers.state import default_folder
 
-__all__ = ["BEAT_S", "LONGEST", "PATIENCE", "digits", "is_gone", "lives", "machine", "me"]
+__all__ = ["BEAT_S", "LONGEST", "PATIENCE", "digits", "is_gone", "lives", "machine", "me", "passing_folder"]
 
 BEAT_S = 60.0
 """How often a session that lives renews its mark, s."""
@@ -68,3 +70,15 @@ def is_gone(mark: Mapping[str, Any]) -> bool:
         return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > LONGEST
     except (KeyError, TypeError, ValueError):
         return False
+
+
+def passing_folder() -> Path:
+    """A private folder for files that this process needs for a while; those of processes that have ended are swept."""
+    root = default_folder() / "passing"
+    for left in root.glob(f"{machine()}.*"):
+        _, pid, born = left.name.split(".", 2)
+        if not leash.alive(int(pid), born):
+            shutil.rmtree(left, ignore_errors=True)
+    mine = root / f"{machine()}.{os.getpid()}.{leash.created_at(os.getpid())}"
+    mine.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return mine

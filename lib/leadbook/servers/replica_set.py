@@ -19,6 +19,7 @@ import yaml
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from leadbook.connect import REHEARSAL_MARK
 from leadbook.errors import ServerError
 from leadbook.servers import leash
 from leadbook.servers.state import Process, State, spawn
@@ -181,7 +182,9 @@ def initiate(state: State, passwords: dict[str, str]) -> None:
     ports = [member.port for member in state.members]
     configuration = {
         "_id": NAME,
-        "members": [{"_id": n, "host": f"{HOST}:{port}"} for n, port in enumerate(ports)],
+        "members": [
+            {"_id": n, "host": f"{HOST}:{port}", "tags": {REHEARSAL_MARK: "yes"}} for n, port in enumerate(ports)
+        ],
         "settings": {"electionTimeoutMillis": ELECTION_TIMEOUT_MS, "heartbeatIntervalMillis": 500},
     }
     try:
