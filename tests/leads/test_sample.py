@@ -6,9 +6,10 @@ import pytest
 
 from leadbook.leads.clean import clean
 from leadbook.leads.fill import additions
+from leadbook.leads.records import read_records
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.sample import documents, write_sample
-from leadbook.leads.vendors import load_vendor, read_records
+from leadbook.leads.vendors import load_vendor
 from leads.task_book_validator import violations
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from leadbook.errors import InputFileError, ParameterError
 from leadbook.leads import records, vendors
 from leadbook.leads.clean import clean
-from leadbook.leads.vendors import load_vendor, read_records, vendor_names
+from leadbook.leads.records import read_records
+from leadbook.leads.vendors import load_vendor, vendor_names
 
 BRIGHT, APOLLO = load_vendor("brightdata"), load_vendor("apollo")
 PROFILE = {

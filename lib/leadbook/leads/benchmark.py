@@ -26,9 +26,10 @@ from leadbook.leads import pipeline, rehearsal, sample
 from leadbook.leads.clean import clean
 from leadbook.leads.keys import collection_uuid
 from leadbook.leads.limits import insert_in_batches
+from leadbook.leads.records import read_records
 from leadbook.leads.rules import reject_reasons
 from leadbook.leads.site import Site
-from leadbook.leads.vendors import load_vendor, read_records
+from leadbook.leads.vendors import load_vendor
 from leadbook.leads.workers import processes, warm
 from leadbook.schema.scratch import scratch, scratch_name
 from leadbook.servers.owner import passing_folder

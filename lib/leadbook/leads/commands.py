@@ -18,12 +18,13 @@ from leadbook.errors import LeadbookError, ParameterError
 from leadbook.leads import faults, guard, pipeline
 from leadbook.leads.crm import Synced
 from leadbook.leads.drain import drain
+from leadbook.leads.records import checked_file
 from leadbook.leads.replay import replay
 from leadbook.leads.sandbox import Sandbox
 from leadbook.leads.services import Services
 from leadbook.leads.site import Site
 from leadbook.leads.stops import ends_in_order
-from leadbook.leads.vendors import RawRecord, checked_file, load_vendor
+from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.locks import TargetLock
 from leadbook.settings import Settings
 

@@ -14,8 +14,9 @@ from pymongo.collection import Collection
 
 from leadbook.errors import ParameterError
 from leadbook.leads import pipeline, sample
+from leadbook.leads.records import checked_file, read_records
 from leadbook.leads.staging import Staging, raw_record, vendor_of
-from leadbook.leads.vendors import RawRecord, checked_file, load_vendor, read_records
+from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.settings import PROJECT, Settings
 
 __all__ = ["COLUMNS", "Inputs", "Staged", "choose"]

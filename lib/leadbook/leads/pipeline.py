@@ -21,9 +21,10 @@ from leadbook.leads.cache import CacheTruth
 from leadbook.leads.crm import Crm, Synced
 from leadbook.leads.isolate import safely
 from leadbook.leads.ledger import FAILED, Ledger
+from leadbook.leads.records import read_records
 from leadbook.leads.services import Service
 from leadbook.leads.site import Site
-from leadbook.leads.vendors import RawRecord, load_vendor, read_records
+from leadbook.leads.vendors import RawRecord, load_vendor
 from leadbook.leads.workers import Inline, submitted, told
 from leadbook.leads.workers import started as started_executor
 

@@ -6,7 +6,8 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import orjson
 
 from leadbook.errors import InputFileError
 from leadbook.leads import files, tables
-from leadbook.leads.vendors import RawRecord, Vendor, problem_of
+from leadbook.leads.vendors import RawRecord, Vendor, load_vendor, problem_of, vendor_names
 
-__all__ = ["MAX_RECORD_BYTES", "read"]
+__all__ = ["MAX_RECORD_BYTES", "checked_file", "read_records"]
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """A larger record is `too_large`: with its index entries it has to fit into a BSON document of 16 MiB."""
@@ -29,8 +30,13 @@ _WRAPPED = re.compile(
 _SPACE = re.compile(r"[\s,]*")
 
 
-def read(path: Path, vendor: Vendor) -> Iterator[RawRecord]:
-    """See `vendors.read_records`."""
+def read_records(path: Path | str, vendor: Vendor) -> Iterator[RawRecord]:
+    """The records of a file (JSON, JSON lines or CSV; plain, gzip or zstd), streamed in constant memory.
+
+    A broken record is counted and the rest goes on. Raises InputFileError for a file that is no data of this vendor:
+    missing, empty, truncated, another format, or an answer that says the data are not ready.
+    """
+    path = Path(path)
     stream = files.text_chunks(path)
     head = next(stream)
     _refuse_not_ready(path, head, vendor)
@@ -44,6 +50,32 @@ def read(path: Path, vendor: Vendor) -> Iterator[RawRecord]:
     if start.startswith(b"{"):
         return _lines(blocks, vendor) if _is_lines(start) else _values(path, blocks, vendor)
     return tables.read(path, blocks, vendor)
+
+
+def checked_file(path: Path, name: str) -> tuple[Path, str]:
+    """A vendor file, and its vendor's own name. Reads the first records only.
+
+    Raises ParameterError (no such vendor) and InputFileError: no regular file, or first records without a LinkedIn
+    address as this vendor names it, while another vendor finds one: all of them would be rejected.
+    """
+    vendor = load_vendor(name)
+    if not path.is_file():
+        raise InputFileError(
+            path, ("is a directory" if path.is_dir() else "is no regular file") if path.exists() else "no such file"
+        )
+    first: list[dict[str, Any]] = []
+    with suppress(InputFileError):  # what is wrong with the file is told when it is read
+        first += [record.payload for record in islice(read_records(path, vendor), 50) if record.payload]
+
+    def finds(one: Vendor) -> bool:
+        return any(one.knows(payload) & {"linkedin_url", "linkedin_slug"} for payload in first)
+
+    if first and not finds(vendor):
+        others = [other for other in vendor_names() if finds(load_vendor(other))]
+        if others:
+            hint = f"did you mean {' or '.join(map(repr, others))}? There are {', '.join(vendor_names())}"
+            raise InputFileError(path, f"holds no LinkedIn address where vendor {vendor.name!r} has it", hint=hint)
+    return path, vendor.name
 
 
 def _refuse_not_ready(path: Path, head: bytes, vendor: Vendor) -> None:

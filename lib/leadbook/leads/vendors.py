@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +21,8 @@ __all__ = [
     "Plan",
     "RawRecord",
     "Vendor",
-    "checked_file",
     "load_vendor",
     "problem_of",
-    "read_records",
     "vendor_names",
 ]
 
@@ -179,32 +175,6 @@ def _load(path: Path) -> Vendor:
     return vendor
 
 
-def checked_file(path: Path, name: str) -> tuple[Path, str]:
-    """A vendor file, and its vendor's own name. Reads the first records only.
-
-    Raises ParameterError (no such vendor) and InputFileError: no regular file, or first records without a LinkedIn
-    address as this vendor names it, while another vendor finds one: all of them would be rejected.
-    """
-    vendor = load_vendor(name)
-    if not path.is_file():
-        raise InputFileError(
-            path, ("is a directory" if path.is_dir() else "is no regular file") if path.exists() else "no such file"
-        )
-    first: list[dict[str, Any]] = []
-    with suppress(InputFileError):  # what is wrong with the file is told when it is read
-        first += [record.payload for record in islice(read_records(path, vendor), 50) if record.payload]
-
-    def finds(one: Vendor) -> bool:
-        return any(one.knows(payload) & {"linkedin_url", "linkedin_slug"} for payload in first)
-
-    if first and not finds(vendor):
-        others = [other for other in vendor_names() if finds(load_vendor(other))]
-        if others:
-            hint = f"did you mean {' or '.join(map(repr, others))}? There are {', '.join(vendor_names())}"
-            raise InputFileError(path, f"holds no LinkedIn address where vendor {vendor.name!r} has it", hint=hint)
-    return path, vendor.name
-
-
 def problem_of(payload: Any, vendor: Vendor) -> str | None:
     """Why `payload` is no lead's record at all: not_an_object, vendor_error, blank_record; None when it may be one."""
     if type(payload) is not dict:
@@ -216,14 +186,3 @@ def problem_of(payload: Any, vendor: Vendor) -> str | None:
     if not any(payload.values()):
         return "blank_record"
     return None
-
-
-def read_records(path: Path | str, vendor: Vendor) -> Iterator[RawRecord]:
-    """The records of a file (JSON, JSON lines or CSV; plain, gzip or zstd), streamed in constant memory.
-
-    A broken record is counted and the rest goes on. Raises InputFileError for a file that is no data of this vendor:
-    missing, empty, truncated, another format, or an answer that says the data are not ready.
-    """
-    from leadbook.leads.records import read
-
-    return read(Path(path), vendor)
