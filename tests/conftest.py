@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from leadbook import connect, servers
-from leadbook.servers import binaries, replica_set
-from leadbook.settings import Settings
+from leadbook.core import connect
+from leadbook.core.settings import Settings
+from leadbook.rehearsal import servers
+from leadbook.rehearsal.servers import binaries, replica_set
 
 SMALL = {
     "members": 1,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leadbook.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.settings import Settings
 from leadbook.report.records import PHASES, Break, Document, PhaseRecord, RunRecord, Status
-from leadbook.settings import Settings
 
 TITLES = ("Provisioning checks", "Schema and indexes", "Benchmarks", "Data pipeline", "Load test",
           "Backup and recovery", "Readiness gate", "Monitoring snapshot", "Final analysis")  # fmt: skip

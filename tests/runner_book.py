@@ -8,8 +8,8 @@ from typing import Any
 
 from IPython.display import display
 
-from leadbook.checks import BLOCKING, Check, Definition, tally
-from leadbook.settings import Settings
+from leadbook.core.checks import BLOCKING, Check, Definition, tally
+from leadbook.core.settings import Settings
 
 
 def definition(check_id: str) -> Definition:
@@ -21,7 +21,7 @@ def definition(check_id: str) -> Definition:
 
 
 class Book:
-    """Writes the same scraps and record file as `leadbook.phase.Phase`."""
+    """Writes the same scraps and record file as `leadbook.phases.phase.Phase`."""
 
     def __init__(self, run_dir: str, phase: str, **opened: Any) -> None:
         self.phase, self.path = phase, Path(run_dir) / "records" / f"{phase}.json"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.conftest import Trust
 from tests.test_cli import leadbook
 
-from leadbook import addresses, connect
-from leadbook.addresses import AddressError, parse, secret_values
-from leadbook.errors import LeadbookError, ParameterError
-from leadbook.redactor import Redactor
-from leadbook.settings import Settings
+from leadbook.core import addresses, connect
+from leadbook.core.addresses import AddressError, parse, secret_values
+from leadbook.core.errors import LeadbookError, ParameterError
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import Settings
 
 PASSWORDS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=24)
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

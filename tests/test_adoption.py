@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from leadbook import adoption, connect
-from leadbook.errors import RefusedError
-from leadbook.phase import Phase
-from leadbook.settings import PROJECT
+from leadbook.core import adoption, connect
+from leadbook.core.errors import RefusedError
+from leadbook.core.settings import PROJECT
+from leadbook.phases.phase import Phase
 
 PRODUCTION = "lead_generation"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadbook.attestations import MAX_AGE_DAYS, Attestations, Target, attest, load
-from leadbook.checks import Check, Verdict, catalogue
-from leadbook.errors import InputFileError, UsageError
-from leadbook.settings import PROJECT, Settings, load_profile
+from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.settings import PROJECT, Settings, load_profile
+from leadbook.phases.attestations import MAX_AGE_DAYS, Attestations, Target, attest, load
 
 CHECK = "ATL-BCK-001"
 PRODUCTION = Settings(profile="production", database="lead_generation")

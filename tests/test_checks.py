@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leadbook import checks
-from leadbook.checks import Check, Verdict, judge
-from leadbook.errors import LeadbookError
-from leadbook.settings import PROJECT, Settings
-from leadbook.traceability import steps
+from leadbook.core import checks
+from leadbook.core.checks import Check, Verdict, judge
+from leadbook.core.errors import LeadbookError
+from leadbook.core.settings import PROJECT, Settings
+from leadbook.report.traceability import steps
 
 SETTINGS = Settings()
 RATE = "GATE-INS-001"

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from leadbook.settings import PROJECT
+from leadbook.core.settings import PROJECT
 
 
 def leadbook(*words, env=None, timeout=120):

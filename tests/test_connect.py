@@ -11,10 +11,10 @@ import pytest
 from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
-from leadbook import connect
-from leadbook.connect import CommandTrace, Endpoints, PoolTrace
-from leadbook.errors import ParameterError, UnreachableError
-from leadbook.settings import Settings
+from leadbook.core import connect
+from leadbook.core.connect import CommandTrace, Endpoints, PoolTrace
+from leadbook.core.errors import ParameterError, UnreachableError
+from leadbook.core.settings import Settings
 
 QUICK = {"server_selection_timeout_ms": 700, "redis_connect_timeout_s": 0.5}
 
@@ -93,7 +93,7 @@ def test_wrong_password_is_told_apart_later_too(endpoints: Endpoints, quick: Set
 def test_a_background_thread_that_cannot_log_in_prints_nothing(endpoints: Endpoints) -> None:
     password = endpoints.mongodb_uri.split(":")[2].split("@")[0]
     code = (
-        "import os, time\nfrom leadbook import connect\nfrom leadbook.settings import Settings\n"
+        "import os, time\nfrom leadbook import connect\nfrom leadbook.core.settings import Settings\n"
         "connect.mongodb(os.environ['URI'], Settings(min_pool_size=3))\ntime.sleep(1.5)\n"
     )
     env = {**os.environ, "URI": endpoints.mongodb_uri.replace(password, "wrongwrong")}

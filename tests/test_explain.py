@@ -3,8 +3,8 @@
 import pytest
 
 from leadbook import schema
-from leadbook.checks import Verdict
-from leadbook.leads import sample
+from leadbook.core.checks import Verdict
+from leadbook.rehearsal import sample
 from leadbook.schema import Contract, PlanFacts, QueryResult
 
 STATS = {"nReturned": 1, "executionTimeMillis": 3, "totalKeysExamined": 2, "totalDocsExamined": 1,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from leadbook import runner
-from leadbook.errors import UsageError
-from leadbook.settings import PROJECT
+from leadbook.core.errors import UsageError
+from leadbook.core.settings import PROJECT
 
 keep_module = importlib.import_module("leadbook.runner.keep")  # the package has a function of that name
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from leadbook.errors import RefusedError
-from leadbook.locks import TargetLock
-from leadbook.settings import PROJECT
+from leadbook.core.errors import RefusedError
+from leadbook.core.settings import PROJECT
+from leadbook.rehearsal.locks import TargetLock
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_other_databases_and_other_servers_are_free(own_place, settings, monkeyp
 
 def test_a_killed_holder_leaves_no_lock(own_place, settings):
     code = (
-        "import sys, time; from leadbook.locks import TargetLock; from leadbook.settings import Settings\n"
+        "import time; from leadbook.rehearsal.locks import TargetLock; from leadbook.core.settings import Settings\n"
         "lock = TargetLock(Settings(), 'leadbook run'); print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -6,8 +6,8 @@ import json
 import nbformat
 import pytest
 
-from leadbook.phase import TITLES
-from leadbook.settings import PROJECT, Settings
+from leadbook.core.settings import PROJECT, Settings
+from leadbook.phases.phase import TITLES
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 LOOPS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.ListComp, ast.DictComp,

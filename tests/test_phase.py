@@ -7,13 +7,13 @@ import pytest
 from pymongo.errors import InvalidOperation, OperationFailure, ServerSelectionTimeoutError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from leadbook import kernel
-from leadbook.checks import catalogue, judge, not_applicable
-from leadbook.errors import LeadbookError, ParameterError, UnreachableError
-from leadbook.phase import Blocked, Phase
-from leadbook.provenance import read_record
-from leadbook.section import Document, Section, Table
-from leadbook.settings import Settings
+from leadbook.core.checks import catalogue, judge, not_applicable
+from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
+from leadbook.core.provenance import read_record
+from leadbook.core.settings import Settings
+from leadbook.phases import kernel
+from leadbook.phases.phase import Blocked, Phase
+from leadbook.phases.section import Document, Section, Table
 
 
 @pytest.fixture

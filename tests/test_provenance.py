@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leadbook.drills import gate
-from leadbook.phase import Phase
-from leadbook.provenance import Records, Target, code_digest, settings_digest
+from leadbook.core.provenance import Records, Target, code_digest, settings_digest
+from leadbook.phases.p07 import gate
+from leadbook.phases.phase import Phase
 
 TARGET = Target(
     profile="production", servers="environment", replica_set="atlas-a", hosts=("a:27017", "b:27017"),

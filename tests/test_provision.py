@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from leadbook import connect, provision
-from leadbook.checks import BLOCKING, Check, Verdict, blockers, catalogue
-from leadbook.connect import Client, Endpoints
-from leadbook.leads import keys
+from leadbook import provision
+from leadbook.core import connect
+from leadbook.core.checks import BLOCKING, Check, Verdict, blockers, catalogue
+from leadbook.core.connect import Client, Endpoints
+from leadbook.core.settings import Settings
+from leadbook.lead import keys
 from leadbook.provision.judging import on_loopback
 from leadbook.provision.security import anonymous
-from leadbook.servers import binaries, replica_set
-from leadbook.settings import Settings
+from leadbook.rehearsal.servers import binaries, replica_set
 
 ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
 DOCUMENTS = {"PRV-DOC-001", "PRV-DOC-002", "PRV-DOC-003"}

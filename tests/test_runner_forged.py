@@ -11,8 +11,9 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import checks, runner, sealed
-from leadbook.errors import InputFileError, UsageError
+from leadbook import runner
+from leadbook.core import checks, sealed
+from leadbook.core.errors import InputFileError, UsageError
 
 EDIT = "import pathlib; told = pathlib.Path(run_dir, 'records', '01.json')\n"
 FASTER = EDIT + "told.write_text(told.read_text().replace('12.5', '999999'))"

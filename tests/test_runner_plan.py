@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.runner_notebooks import CLOSE, PARAMETERS, make
 
-from leadbook.errors import InputFileError, ParameterError, UsageError
+from leadbook.core.errors import InputFileError, ParameterError, UsageError
+from leadbook.core.settings import PROJECT
 from leadbook.runner import plan
-from leadbook.settings import PROJECT
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import checks, runner, sealed
-from leadbook.errors import InputFileError, UsageError
+from leadbook import runner
+from leadbook.core import checks, sealed
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.settings import PROJECT
 from leadbook.report import site
 from leadbook.runner import kernels
 from leadbook.runner.kernels import RUN_ID
-from leadbook.settings import PROJECT
 
 SLEEPS = "import time, pathlib; pathlib.Path(run_dir, 'asleep').touch(); time.sleep(120)"
 EXPECTED = {f"T-0{n}-001": definition(f"T-0{n}-001") for n in (1, 2, 3)}

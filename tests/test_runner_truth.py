@@ -13,14 +13,14 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import checks
-from leadbook.redactor import Redactor
+from leadbook.core import checks
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import Settings
 from leadbook.report.records import PhaseRecord, Status
 from leadbook.runner import engine, plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.rundir import RunDirectory
-from leadbook.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,12 @@ from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
 from tests.test_cli import leadbook
 
-from leadbook import connect, schema
-from leadbook.checks import BLOCKING, Check, Verdict, catalogue
-from leadbook.errors import ParameterError, RefusedError
-from leadbook.leads import sample
-from leadbook.report.figures.schema import query_effort
+from leadbook import schema
+from leadbook.core import connect
+from leadbook.core.checks import BLOCKING, Check, Verdict, catalogue
+from leadbook.core.errors import ParameterError, RefusedError
+from leadbook.phases.p02.figures import query_effort
+from leadbook.rehearsal import sample
 from leadbook.schema import probes
 
 LENIENT_NULLS = ["data_quality_score", "crm_sync_date"]
@@ -268,7 +269,7 @@ def test_what_a_killed_process_left_is_dropped_at_the_next_start(database, endpo
     code = (
         "import os, signal, sys\n"
         "from leadbook import connect, schema\n"
-        "from leadbook.settings import Settings\n"
+        "from leadbook.core.settings import Settings\n"
         "settings = Settings(database=sys.argv[1], min_pool_size=0)\n"
         "client = connect.mongodb(os.environ['URI'], settings)\n"
         "with schema.scratch(client[settings.database], 'killed', settings, indexes=[]):\n"

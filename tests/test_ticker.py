@@ -2,7 +2,7 @@
 
 import time
 
-from leadbook.ticker import Ticker
+from leadbook.core.ticker import Ticker
 
 
 def test_it_calls_at_once_and_then_at_its_turns_and_not_after_it_was_left():

@@ -1,8 +1,8 @@
 """Every step of the task book leads to a check, a section or an attestation."""
 
-from leadbook import traceability
-from leadbook.checks import catalogue
-from leadbook.settings import PROJECT
+from leadbook.core.checks import catalogue
+from leadbook.core.settings import PROJECT
+from leadbook.report import traceability
 
 NOTEBOOKS = PROJECT / "notebooks"
 

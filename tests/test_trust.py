@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from leadbook import trust as page
-from leadbook.errors import UsageError
-from leadbook.settings import PROJECT
+from leadbook.core.errors import UsageError
+from leadbook.core.settings import PROJECT
+from leadbook.report import trust as page
 
 MARK = """
 import pytest

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from leadbook.settings import PROJECT
+from leadbook.core.settings import PROJECT
 
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.y*ml"))
 HARMLESS = {"pull_request", "schedule", "workflow_dispatch"}

@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from leadbook.errors import LeadbookError, UsageError, missing_package
+from leadbook.core.errors import LeadbookError, UsageError, missing_package
 
 try:
     import typer
     from rich.console import Console
     from rich.table import Table
 
-    from leadbook.redactor import Redactor
-    from leadbook.settings import PROJECT, Settings, load_profile, origins, parse_override
+    from leadbook.core.redactor import Redactor
+    from leadbook.core.settings import PROJECT, Settings, load_profile, origins, parse_override
 except ImportError as absent:  # nothing is there yet to say it with
     sys.stderr.write(f"leadbook: {missing_package(absent)}\n")
     sys.exit(2)
@@ -75,8 +75,8 @@ def run(
     reports/latest-partial and never says GO.
     """
     from leadbook import runner
+    from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
-    from leadbook.workplace import Workplace
 
     values = _values(profile, override, members=members)
     if keep_as is not None:
@@ -114,7 +114,7 @@ def up(
     members: Annotated[int | None, typer.Option(help="members of the replica set; 1 for a small machine")] = None,
 ) -> None:
     """Start the rehearsal servers (or find them again): a TLS replica set with users, and Redis."""
-    from leadbook import servers
+    from leadbook.rehearsal import servers
 
     settings = Settings.from_mapping(_values(profile, None, members=members))
     settings.refuse_in_production("start rehearsal servers")
@@ -126,7 +126,7 @@ def up(
 @app.command()
 def status() -> None:
     """Show the rehearsal servers. Exit 0 when they are up, 1 when not."""
-    from leadbook import servers
+    from leadbook.rehearsal import servers
 
     if servers.status() is None:
         out.print("rehearsal servers are down; `leadbook up` starts them")
@@ -135,7 +135,7 @@ def status() -> None:
 
 
 def _print_status() -> None:
-    from leadbook import servers
+    from leadbook.rehearsal import servers
 
     table = Table("server", "address", "pid", "state", title="rehearsal servers")
     state = servers.status()
@@ -151,7 +151,7 @@ def _print_status() -> None:
 @app.command()
 def down() -> None:
     """Stop the rehearsal servers and remove their data."""
-    from leadbook import servers
+    from leadbook.rehearsal import servers
 
     out.print("stopped" if servers.down() else "nothing to stop")
 
@@ -162,7 +162,7 @@ def adopt(
     profile: Profile = "rehearsal",
 ) -> None:
     """Create an empty database for rehearsals on servers named by the environment; elsewhere there they are refused."""
-    from leadbook import adoption
+    from leadbook.core import adoption
 
     mark = adoption.adopt(Settings.from_mapping(_values(profile, None, database=database)))
     where = f"{database} on {mark['replica_set']} ({', '.join(mark['hosts'])})"
@@ -192,7 +192,7 @@ def ingest(
     Exit 2 when it stopped early or records are left. SIGTERM, SIGINT and SIGHUP end it in order, with the ledger; of
     `--staged --follow` that is the end, exit 0.
     """
-    from leadbook.leads import commands
+    from leadbook import commands
 
     settings = Settings.from_mapping(_values(profile, override))
     progress = not as_json and sys.stderr.isatty()
@@ -228,7 +228,7 @@ def replay(
     override: Override = None,
 ) -> None:
     """Run the rejected records again, after a rule or a mapping was mended, and print the ledger."""
-    from leadbook.leads import commands
+    from leadbook import commands
 
     with _ledger_of_incomplete(as_json):
         ledger = commands.replay_rejected(Settings.from_mapping(_values(profile, override)), notice=_notice)
@@ -238,7 +238,7 @@ def replay(
 @contextmanager
 def _ledger_of_incomplete(as_json: bool) -> Iterator[None]:
     """A run that stopped early prints what it did until then, too."""
-    from leadbook.leads.commands import IncompleteError
+    from leadbook.commands import IncompleteError
 
     try:
         yield
@@ -271,7 +271,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="same seed, same files")] = 20_000,
 ) -> None:
     """Write made-up vendor files (Bright Data JSON lines, Apollo CSV) with faults in stated proportions."""
-    from leadbook.leads import sample as maker
+    from leadbook.rehearsal import sample as maker
 
     facts = maker.write_sample(directory, records=records, seed=seed)
     out.print(facts)
@@ -284,7 +284,7 @@ def crm_sync(
     override: Override = None,
 ) -> None:
     """Send qualified leads that the CRM lacks to HubSpot; resumable. On a rehearsal a loopback sandbox takes them."""
-    from leadbook.leads import commands
+    from leadbook import commands
 
     print(json.dumps(commands.crm_sync(Settings.from_mapping(_values(profile, override)), limit=limit)))  # noqa: T201
 
@@ -301,9 +301,9 @@ def bench(
     override: Override = None,
 ) -> None:
     """Measure the pipeline from files on disk beside raw inserts of the same leads. Rehearsal servers only."""
-    from leadbook.leads import benchmark
-    from leadbook.leads import scale as scaling
-    from leadbook.workplace import Workplace
+    from leadbook.bench import pipeline as benchmark
+    from leadbook.bench import scale as scaling
+    from leadbook.rehearsal.workplace import Workplace
 
     settings = Settings.from_mapping(_values(profile, override))
     with Workplace(settings, "leadbook bench", err):
@@ -324,8 +324,8 @@ def tune(
     profile: Profile = "rehearsal",
 ) -> None:
     """Write a tuned copy of a profile: the settings that a run showed to help, a comment on each changed line."""
-    from leadbook.measure import advice
-    from leadbook.settings import profile_path
+    from leadbook.core.settings import profile_path
+    from leadbook.load import advice
 
     named = str(load_profile(profile).get("profile", "rehearsal"))
     changed = advice.tune(profile_path(profile), advice.of_run(run_dir, named), to)
@@ -342,7 +342,7 @@ def compare(
 
     Two runs are judged by noise seen elsewhere; with three or more earlier runs their own noise is measured.
     """
-    from leadbook.measure import compare as comparing
+    from leadbook.bench import compare as comparing
 
     found = comparing.compare_runs(*runs)
     table = Table(title=f"benchmarks of {len(runs)} runs", caption=found.method)
@@ -362,7 +362,7 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit 1 when a file is out of date")] = False,
 ) -> None:
     """Regenerate docs/traceability.md, docs/trust.md, README's table of notebooks and the links between notebooks."""
-    from leadbook import traceability
+    from leadbook.report import traceability
 
     stale = traceability.generate(PROJECT, write=not check)
     for path in stale:

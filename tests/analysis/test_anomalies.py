@@ -6,7 +6,7 @@ import pytest
 
 from analysis_leads import NOW, lead
 from leadbook import analysis
-from leadbook.checks import Verdict
+from leadbook.core.checks import Verdict
 
 PLANTED = {
     "one mailbox under several spellings": [

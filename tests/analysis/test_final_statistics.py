@@ -5,7 +5,7 @@ import pytest
 from leadbook import analysis
 from leadbook.analysis.queries import COUNTERPARTS, QUERIES
 from leadbook.analysis.statistics import Collected
-from leadbook.checks import Verdict
+from leadbook.core.checks import Verdict
 
 LEDGER = {"read": 25_000, "stored": 10, "filled": 2, "duplicate": {"batch": 1}, "rejected": {"x": 3}, "failed": 0}
 

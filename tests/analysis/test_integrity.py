@@ -3,7 +3,7 @@
 from analysis_leads import lead
 from leadbook import analysis
 from leadbook.analysis.integrity import IndexCount
-from leadbook.checks import Verdict
+from leadbook.core.checks import Verdict
 
 
 def test_a_whole_collection_passes(ten, admin, settings):

@@ -7,10 +7,10 @@ import pytest
 
 from analysis_leads import NOW, lead
 from leadbook import analysis
-from leadbook.checks import Verdict, catalogue, judge, not_applicable, not_measured
-from leadbook.leads.cache import LeadCache
-from leadbook.leads.erasures import ERASURES, Erasures
-from leadbook.leads.keys import collection_uuid
+from leadbook.core.checks import Verdict, catalogue, judge, not_applicable, not_measured
+from leadbook.ingest.store.cache import LeadCache
+from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.lead.keys import collection_uuid
 
 
 def ledger(read, stored, failed=0, rejected=0):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from leadbook import analysis, connect
-from leadbook.checks import Check, Verdict, catalogue
-from leadbook.settings import PROJECT
+from leadbook import analysis
+from leadbook.core import connect
+from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.settings import PROJECT
 
 READING = {
     "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",

@@ -1,7 +1,7 @@
 """Recommendations rest on measurements, the pressing ones first; metrics come from the records of earlier phases."""
 
 from leadbook import analysis
-from leadbook.checks import Verdict, judge, warned
+from leadbook.core.checks import Verdict, judge, warned
 
 
 def advice(ten, settings, evidence=None, checks=()):

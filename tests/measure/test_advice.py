@@ -5,14 +5,15 @@ import json
 import pytest
 import yaml
 
-from leadbook import sealed
-from leadbook.errors import InputFileError, UsageError
-from leadbook.measure import advice, compare
-from leadbook.measure.advice import Advice, advise, tune
+from leadbook.bench import compare
+from leadbook.core import sealed
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.settings import PROJECT, Settings
+from leadbook.load import advice
+from leadbook.load.advice import Advice, advise, tune
+from leadbook.load.tuning import Trial
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import difference
-from leadbook.measure.tuning import Trial
-from leadbook.settings import PROJECT, Settings
 
 SLOW, FAST, NOISY = [1_000, 1_010, 990, 1_005], [2_000, 2_010, 1_990, 2_005], [900, 1_400, 700, 1_100]
 

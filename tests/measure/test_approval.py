@@ -2,14 +2,15 @@
 
 import pytest
 
-from leadbook.checks import catalogue
-from leadbook.errors import ParameterError, RefusedError
-from leadbook.leads import sample
-from leadbook.measure import concerns, disclosure, finds, indexes, inserts, lookups, pools, profiler, references
-from leadbook.measure.benchmark_document import Benchmarks
+from leadbook.bench import concerns, finds, indexes, inserts, lookups, pools, profiler, references
+from leadbook.core.checks import catalogue
+from leadbook.core.errors import ParameterError, RefusedError
+from leadbook.measure import disclosure
 from leadbook.measure.trials import AREAS, Bench
-from leadbook.report import style
-from leadbook.report.figures import benchmarks as figures
+from leadbook.page import style
+from leadbook.phases.p03 import figures
+from leadbook.phases.p03.document import Benchmarks
+from leadbook.rehearsal import sample
 from leadbook.schema import INDEXES, create_like, index_named
 
 READS = {"BCH-DUP-001", "BCH-DUP-002", "BCH-DUP-003", "BCH-DUP-005", "BCH-FND-001", "BCH-FND-002", "BCH-CNT-001",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from leadbook.measure import concerns
-from leadbook.measure.concerns import CONCERNS
+from leadbook.bench import concerns
+from leadbook.bench.concerns import CONCERNS
 
 
 @pytest.fixture

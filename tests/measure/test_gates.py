@@ -9,13 +9,14 @@ import time
 
 import pytest
 
-from leadbook import canary, connect, servers
-from leadbook.checks import Verdict, catalogue, judge, warned
-from leadbook.measure import lookups
+from leadbook.bench import lookups
+from leadbook.core import canary, connect
+from leadbook.core.checks import Verdict, catalogue, judge, warned
+from leadbook.core.settings import Settings
 from leadbook.measure.place import Place
 from leadbook.measure.trials import take
 from leadbook.measure.workers import CLIENT_BOUND
-from leadbook.settings import Settings
+from leadbook.rehearsal import servers
 
 SETTINGS = Settings()
 BURN = "import hashlib\nwhile True: hashlib.sha256(b'x' * 1_000_000)"

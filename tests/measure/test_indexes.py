@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadbook.measure import indexes
+from leadbook.bench import indexes
 from leadbook.schema import INDEXES, IndexSpec, index_named
 
 

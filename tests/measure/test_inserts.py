@@ -2,8 +2,8 @@
 
 import pytest
 
-from leadbook.canary import Canary
-from leadbook.measure import inserts
+from leadbook.bench import inserts
+from leadbook.core.canary import Canary
 
 
 def test_every_document_of_a_trial_is_counted_afterwards(place):

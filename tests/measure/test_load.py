@@ -10,13 +10,14 @@ import psutil
 import pytest
 from pymongo.errors import OperationFailure
 
-from leadbook.errors import ParameterError
-from leadbook.measure import load_checks, openloop, tuning
-from leadbook.measure.load import Loader, numbers, share
+from leadbook.core.errors import ParameterError
+from leadbook.core.settings import PROJECT
+from leadbook.load import openloop, tuning
+from leadbook.load.load import Loader, numbers, share
 from leadbook.measure.operations import Target
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import Outcome, Task, run_tasks
-from leadbook.settings import PROJECT
+from leadbook.phases.p05 import checks as load_checks
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadbook.measure import finds, lookups
+from leadbook.bench import finds, lookups
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,15 @@ import time
 
 import pytest
 
-from leadbook import connect, servers
-from leadbook.checks import Verdict
-from leadbook.errors import UnreachableError
-from leadbook.measure import load_checks, lookups, pools, references
-from leadbook.measure.load import Loader
+from leadbook.bench import lookups, pools, references
+from leadbook.core import connect
+from leadbook.core.checks import Verdict
+from leadbook.core.errors import UnreachableError
+from leadbook.load.load import Loader
 from leadbook.measure.place import Place
 from leadbook.measure.trials import Bench
+from leadbook.phases.p05 import checks as load_checks
+from leadbook.rehearsal import servers
 
 
 @pytest.fixture

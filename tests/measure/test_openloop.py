@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from leadbook import connect
-from leadbook.errors import ParameterError
-from leadbook.measure import openloop
+from leadbook.core import connect
+from leadbook.core.errors import ParameterError
+from leadbook.load import openloop
+from leadbook.load.load import InsertLoad, Loader
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.load import InsertLoad, Loader
 from leadbook.measure.operations import Target
 from leadbook.measure.workers import Outcome, Task, run_tasks
 

@@ -9,8 +9,9 @@ import time
 import pytest
 from pymongo import WriteConcern
 
-from leadbook import connect, servers
+from leadbook.core import connect
 from leadbook.measure.place import PREFIX, Place
+from leadbook.rehearsal import servers
 from leadbook.schema import INDEXES, sweep
 
 

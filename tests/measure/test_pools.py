@@ -2,10 +2,10 @@
 
 import pytest
 
-from leadbook.checks import Verdict
-from leadbook.measure import pools
+from leadbook.bench import pools
+from leadbook.core.checks import Verdict
+from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.settings import Settings
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from pymongo.errors import OperationFailure
 
-from leadbook.measure import profiler
+from leadbook.bench import profiler
 from leadbook.measure.trials import Bench
 
 

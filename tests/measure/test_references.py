@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from leadbook.measure import references
+from leadbook.bench import references
 
 
 def users(client):

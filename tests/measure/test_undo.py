@@ -14,11 +14,12 @@ import pytest
 from pymongo.errors import PyMongoError
 from tests.conftest import SMALL
 
-from leadbook import connect, servers
-from leadbook.errors import RefusedError
-from leadbook.measure import profiler
+from leadbook.bench import profiler
+from leadbook.core import connect
+from leadbook.core.errors import RefusedError
+from leadbook.core.settings import PROJECT
+from leadbook.rehearsal import servers
 from leadbook.schema import undo
-from leadbook.settings import PROJECT
 
 
 @pytest.fixture

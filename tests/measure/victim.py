@@ -6,11 +6,12 @@ import json
 import sys
 import time
 
-from leadbook import connect, servers
-from leadbook.measure import profiler
+from leadbook.bench import profiler
+from leadbook.core import connect
+from leadbook.core.settings import Settings
 from leadbook.measure.place import Place
+from leadbook.rehearsal import servers
 from leadbook.schema import INDEXES
-from leadbook.settings import Settings
 
 
 def main() -> None:

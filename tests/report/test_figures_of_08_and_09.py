@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from leadbook.report import style
-from leadbook.report.figures import analysis, monitoring
+from leadbook.page import style
+from leadbook.phases.p08 import figures as monitoring
+from leadbook.phases.p09 import figures as analysis
 
 STATISTICS = SimpleNamespace(by_score={80: 2, 100: 8, None: 1}, by_points={80: 2, 120: 8}, max_points=120)
 NOTHING = SimpleNamespace(by_score={}, by_points={}, max_points=120)

@@ -13,13 +13,13 @@ import pytest
 from bs4 import BeautifulSoup
 from tests import made_run as made
 
-from leadbook.checks import Verdict, catalogue
-from leadbook.errors import InputFileError
-from leadbook.redactor import Redactor
+from leadbook.core.checks import Verdict, catalogue
+from leadbook.core.errors import InputFileError
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import Settings
+from leadbook.page.offline import contained
 from leadbook.report import gates, junit, site
-from leadbook.report.offline import contained
 from leadbook.report.records import PHASES, Document, read_run
-from leadbook.settings import Settings
 
 OUTPUTS = [
     nbformat.v4.new_output("stream", name="stdout", text="printed <i>text</i> " + "x" * 30_000),

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from tests.made_run import check
 
-from leadbook.checks import Verdict
-from leadbook.report import style, tables
+from leadbook.core.checks import Verdict
+from leadbook.page import style, tables
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from tests import made_run as made
 
-from leadbook.checks import Verdict
+from leadbook.core.checks import Verdict
 from leadbook.report.verdict import decide, finding
 
 

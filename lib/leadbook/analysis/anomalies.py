@@ -18,9 +18,9 @@ import pandas as pd
 import yaml
 from pymongo.collection import Collection
 
-from leadbook.checks import Check, judge, not_measured, warned
-from leadbook.leads.masks import mask_email, mask_name, mask_phone, mask_url
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core.settings import Settings
+from leadbook.lead.masks import mask_email, mask_name, mask_phone, mask_url
 
 __all__ = ["Anomaly", "anomalies_frame", "anomaly_checks", "find_anomalies"]
 

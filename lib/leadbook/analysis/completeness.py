@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.checks import Check, judge
+from leadbook.core.checks import Check, judge
 from leadbook.schema import FIELDS, REQUIRED
 
 __all__ = ["completeness", "required_check", "source_outliers"]

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.settings import Settings
+from leadbook.core.settings import Settings
 
 __all__ = ["Configuration", "read_configuration"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from leadbook.analysis.statistics import Statistics
-from leadbook.checks import Check, judge, not_measured
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, judge, not_measured
+from leadbook.core.settings import Settings
 
 __all__ = ["cost_check", "cost_per_qualified"]
 

@@ -14,9 +14,9 @@ from leadbook.analysis.cost import cost_per_qualified
 from leadbook.analysis.evidence import AREAS, Evidence, metrics_frame, trends_frame
 from leadbook.analysis.recommendations import Recommendation, recommendations_frame
 from leadbook.analysis.statistics import Collected, Statistics, score_sentence, statistics_frame
-from leadbook.checks import Check, Verdict, judge
-from leadbook.prose import frame_table, number, pipe_table
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, Verdict, judge
+from leadbook.core.settings import Settings
+from leadbook.page.prose import frame_table, number, pipe_table
 
 __all__ = [
     "Analysis", "configuration_document", "document_check", "findings", "metrics_document", "performance_report",

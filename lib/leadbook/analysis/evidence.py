@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.checks import Check, Verdict, catalogue, judge, not_measured
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, Verdict, catalogue, judge, not_measured
+from leadbook.core.settings import Settings
 
 __all__ = ["AREAS", "Evidence", "collect", "metric_checks", "metrics_frame", "trends_frame"]
 

@@ -10,9 +10,9 @@ from string import Template
 import pandas as pd
 
 from leadbook.analysis.evidence import Evidence
-from leadbook.checks import Check, Definition, Verdict, catalogue
-from leadbook.prose import frame_table, pipe_table
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, Definition, Verdict, catalogue
+from leadbook.core.settings import Settings
+from leadbook.page.prose import frame_table, pipe_table
 
 __all__ = ["SECTIONS", "maintenance_guide", "targets_table"]
 

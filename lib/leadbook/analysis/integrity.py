@@ -16,9 +16,9 @@ import pandas as pd
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from leadbook.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.settings import Settings
 from leadbook.schema import REQUIRED
-from leadbook.settings import Settings
 
 __all__ = [
     "IndexCount", "constraint_check", "index_check", "index_counts", "indexes_frame", "newest_check",

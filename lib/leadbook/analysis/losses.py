@@ -20,12 +20,12 @@ from redis.exceptions import RedisError
 
 from leadbook.analysis.evidence import Evidence
 from leadbook.analysis.reporting import ANY_DATE
-from leadbook.checks import Check, judge, not_measured
-from leadbook.leads.enrich import ERASED
-from leadbook.leads.erasures import ERASURES, Erasures
-from leadbook.leads.keys import LINKEDIN_PREFIX, collection_uuid, decode
-from leadbook.leads.ledger import FAILED, STORED, rejected
-from leadbook.leads.whose import staged_url
+from leadbook.core.checks import Check, judge, not_measured
+from leadbook.enrich.enrich import ERASED
+from leadbook.ingest.store.whose import staged_url
+from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
+from leadbook.lead.ledger import FAILED, STORED, rejected
 
 __all__ = ["Places", "loss_checks"]
 

@@ -19,8 +19,8 @@ from leadbook.analysis.documents import (
 )
 from leadbook.analysis.evidence import metrics_frame
 from leadbook.analysis.guide import SECTIONS, maintenance_guide
-from leadbook.checks import Check
-from leadbook.settings import Settings
+from leadbook.core.checks import Check
+from leadbook.core.settings import Settings
 
 __all__ = ["publish"]
 

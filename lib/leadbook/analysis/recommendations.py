@@ -12,8 +12,8 @@ from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.cost import cost_per_qualified
 from leadbook.analysis.evidence import Evidence
 from leadbook.analysis.statistics import Statistics
-from leadbook.checks import Check, Verdict, judge
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, Verdict, judge
+from leadbook.core.settings import Settings
 
 __all__ = ["Recommendation", "recommend", "recommendation_check", "recommendations_frame"]
 

@@ -13,8 +13,8 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
-from leadbook.checks import Check, judge, not_measured, warned
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core.settings import Settings
 
 __all__ = ["plans_frame", "ready_checks", "reporting_collection"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 from pymongo.collection import Collection
 
 from leadbook.analysis.queries import run
-from leadbook.checks import Check, judge, not_measured, warned
-from leadbook.settings import Settings
+from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core.settings import Settings
 
 __all__ = [
     "STRETCH_UNIQUE", "Collected", "Statistics", "collected", "count_checks", "quality_checks", "read_statistics",

@@ -15,7 +15,7 @@ import pymongo
 import redis as redis_py
 from pymongo.errors import PyMongoError
 
-from leadbook.connect import CommandTrace
+from leadbook.core.connect import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
 from leadbook.measure.place import PREFIX, Leads, Place
 

@@ -14,9 +14,9 @@ import bson
 import redis as redis_py
 from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
-from leadbook import connect
-from leadbook.leads import sample
-from leadbook.settings import Settings
+from leadbook.core import connect
+from leadbook.core.settings import Settings
+from leadbook.rehearsal import sample
 
 __all__ = ["KINDS", "Operations", "Target"]
 

@@ -14,11 +14,11 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from leadbook import connect
-from leadbook.errors import UnreachableError
-from leadbook.leads import sample
+from leadbook.core import connect
+from leadbook.core.errors import UnreachableError
+from leadbook.core.settings import Settings
+from leadbook.rehearsal import sample
 from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, undo
-from leadbook.settings import Settings
 
 __all__ = ["PREFIX", "Place", "insert_all"]
 
@@ -31,7 +31,7 @@ Leads = Collection[Document]
 
 
 class Opened(Protocol):
-    """What a phase offers (`leadbook.phase.Phase`)."""
+    """What a phase offers (`leadbook.phases.phase.Phase`)."""
 
     mongodb: connect.Client
     admin: connect.Client

@@ -10,8 +10,8 @@ import psutil
 import redis as redis_py
 from pymongo.errors import PyMongoError
 
+from leadbook.core.ticker import Ticker
 from leadbook.measure.place import Place
-from leadbook.ticker import Ticker
 
 __all__ = ["COLUMNS", "Sampler", "by_second"]
 

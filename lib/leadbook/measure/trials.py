@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 import redis as redis_py
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook import canary
-from leadbook.checks import Check, catalogue, errored, not_measured
-from leadbook.errors import RefusedError
+from leadbook.core import canary
+from leadbook.core.checks import Check, catalogue, errored, not_measured
+from leadbook.core.errors import RefusedError
+from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import Disclosure, disclose
 from leadbook.measure.place import Leads, Place
 from leadbook.schema import undo
-from leadbook.settings import Settings
 
 __all__ = ["Bench", "Problems", "Taken", "attempt", "problem", "take"]
 

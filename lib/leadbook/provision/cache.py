@@ -11,10 +11,10 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from leadbook import addresses, connect
-from leadbook.checks import Check, judge, not_applicable, not_measured, warned
+from leadbook.core import addresses, connect
+from leadbook.core.checks import Check, judge, not_applicable, not_measured, warned
+from leadbook.core.settings import Settings
 from leadbook.provision.judging import REDIS_AWAY, guarded, is_mild, mild, production_only
-from leadbook.settings import Settings
 
 __all__ = ["Cache", "inspect_cache", "key_checks", "memory_checks", "persistence_checks"]
 

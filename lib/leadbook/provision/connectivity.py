@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from leadbook import connect
-from leadbook.checks import Check, judge, not_measured
-from leadbook.connect import Client
-from leadbook.errors import UnreachableError
+from leadbook.core import connect
+from leadbook.core.checks import Check, judge, not_measured
+from leadbook.core.connect import Client
+from leadbook.core.errors import UnreachableError
+from leadbook.core.settings import Settings
 from leadbook.provision.judging import REDIS_AWAY, guarded
-from leadbook.settings import Settings
 
 __all__ = [
     "PINGS",

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
-from leadbook import addresses
-from leadbook.checks import Check, judge
+from leadbook.core import addresses
+from leadbook.core.checks import Check, judge
+from leadbook.core.settings import Settings
 from leadbook.provision.cache import Cache
 from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import Server
-from leadbook.settings import Settings
 
 __all__ = ["connection_string", "database_document", "document_check", "infrastructure", "redis_document",
            "security_document"]  # fmt: skip

@@ -10,11 +10,11 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from leadbook import connect
-from leadbook.checks import Check, Verdict, errored, judge, not_applicable, not_measured
-from leadbook.connect import Client
-from leadbook.errors import LeadbookError, UnreachableError
-from leadbook.settings import Settings
+from leadbook.core import connect
+from leadbook.core.checks import Check, Verdict, errored, judge, not_applicable, not_measured
+from leadbook.core.connect import Client
+from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.core.settings import Settings
 
 __all__ = [
     "REDIS_AWAY", "Asked", "ask", "dba_refused", "guarded", "is_mild", "mild", "on_loopback", "production_only",

@@ -15,10 +15,10 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.checks import Check, judge, not_measured, warned
-from leadbook.connect import Client
+from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core.connect import Client
+from leadbook.core.settings import Settings
 from leadbook.provision.judging import REDIS_AWAY
-from leadbook.settings import Settings
 
 __all__ = ["POOL_COLUMNS", "Held", "held", "pool_checks", "pool_frame", "redis_pool_checks", "share"]
 

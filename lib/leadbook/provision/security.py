@@ -12,13 +12,13 @@ from typing import Any
 import bson
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook import addresses, connect
-from leadbook.checks import Check, judge, not_applicable, not_measured, warned
-from leadbook.connect import Client
+from leadbook.core import addresses, connect
+from leadbook.core.checks import Check, judge, not_applicable, not_measured, warned
+from leadbook.core.connect import Client
+from leadbook.core.settings import Settings
 from leadbook.provision.judging import guarded, is_mild, mild
 from leadbook.provision.server import Server
 from leadbook.schema import scratch_name
-from leadbook.settings import Settings
 
 __all__ = ["BROAD_ROLES", "Tls", "access_checks", "handshake", "roles_of", "speaks_plainly", "tls_checks"]
 

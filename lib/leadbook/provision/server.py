@@ -10,8 +10,9 @@ from typing import Any
 from pymongo import WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook.checks import Check, judge, not_applicable, not_measured, warned
-from leadbook.connect import Client, Database
+from leadbook.core.checks import Check, judge, not_applicable, not_measured, warned
+from leadbook.core.connect import Client, Database
+from leadbook.core.settings import Settings
 from leadbook.provision.judging import (
     Asked,
     ask,
@@ -25,7 +26,6 @@ from leadbook.provision.judging import (
     remedy_for,
 )
 from leadbook.schema import scratch_name
-from leadbook.settings import Settings
 
 __all__ = ["Member", "Server", "host_checks", "inspect", "topology_checks", "version_checks"]
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from leadbook.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.settings import Settings
+from leadbook.page.tables import measured_text, number, target_text
 from leadbook.report.records import RunRecord
-from leadbook.report.tables import measured_text, number, target_text
-from leadbook.settings import Settings
 
 __all__ = ["GATES", "Gate", "gates"]
 

@@ -18,10 +18,10 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from leadbook.checks import Check, Verdict
-from leadbook.report.offline import contained
+from leadbook.core.checks import Check, Verdict
+from leadbook.page.offline import contained
+from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
 from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import LONG_WORD, breakable, measured_text, target_text
 
 __all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state", "stylesheet", "when"]
 

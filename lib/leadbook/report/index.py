@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leadbook import traceability
-from leadbook.checks import BLOCKING, Check, Verdict, blockers, tally
+from leadbook.core.checks import BLOCKING, Check, Verdict, blockers, tally
+from leadbook.page.tables import cell
+from leadbook.report import traceability
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import cell
 from leadbook.report.verdict import Decision
 
 __all__ = ["heading", "render", "target_text"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as Xml
 
-from leadbook.checks import BLOCKING, Check, Verdict
+from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.report.records import PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import finding
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from leadbook.checks import Check, blockers, tally
-from leadbook.errors import InputFileError
+from leadbook.core.checks import Check, blockers, tally
+from leadbook.core.errors import InputFileError
 
 __all__ = ["PHASES", "Break", "Document", "PhaseRecord", "RunRecord", "Status", "read_run"]
 

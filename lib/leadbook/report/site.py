@@ -6,11 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from leadbook.redactor import Redactor
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import PROJECT
 from leadbook.report import html, index, junit
 from leadbook.report.records import RunRecord
 from leadbook.report.verdict import Decision, decide
-from leadbook.settings import PROJECT
 
 __all__ = ["begin", "say", "write"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leadbook.checks import Check, Verdict, blockers, tally
+from leadbook.core.checks import Check, Verdict, blockers, tally
+from leadbook.page.tables import measured_text, target_text
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.tables import measured_text, target_text
 
 __all__ = ["Decision", "decide", "finding"]
 

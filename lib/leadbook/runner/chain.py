@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from leadbook import checks
-from leadbook.errors import BrokenRunError, UsageError
-from leadbook.redactor import Redactor
+from leadbook.core import checks
+from leadbook.core.errors import BrokenRunError, UsageError
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import Settings
 from leadbook.report import records, site
 from leadbook.report.records import PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import Decision, decide
@@ -29,7 +30,6 @@ from leadbook.runner.notebook import execute
 from leadbook.runner.progress import Teller
 from leadbook.runner.rundir import RunDirectory, variants
 from leadbook.runner.signals import Interrupts
-from leadbook.settings import Settings
 
 __all__ = ["RunResult", "run"]
 

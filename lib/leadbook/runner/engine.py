@@ -19,7 +19,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger as papermill_logger
 
-from leadbook.redactor import Redactor
+from leadbook.core.redactor import Redactor
 from leadbook.runner.kernels import Kernels
 
 __all__ = ["ENGINE", "Session", "write_notebook"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from leadbook import sealed
-from leadbook.errors import UsageError
-from leadbook.settings import PROJECT
+from leadbook.core import sealed
+from leadbook.core.errors import UsageError
+from leadbook.core.settings import PROJECT
 
 __all__ = ["KIND", "keep", "refuse_target"]
 

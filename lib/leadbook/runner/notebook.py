@@ -15,14 +15,14 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from leadbook.redactor import Redactor
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.records import Break, PhaseRecord, Status
 from leadbook.runner.engine import ENGINE, Session, write_notebook
 from leadbook.runner.kernels import Kernels, exit_reason
 from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.truth import Judge, condemn_sidecar, examine, mark_broken, without_banners
-from leadbook.settings import PROJECT, Settings
 
 __all__ = ["execute"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import nbformat
 
-from leadbook.errors import InputFileError, UsageError
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.records import PHASES
-from leadbook.settings import PROJECT, Settings
 
 __all__ = ["Step", "discover", "make"]
 

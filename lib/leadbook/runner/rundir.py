@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import psutil
 
-from leadbook import sealed
-from leadbook.errors import UsageError
-from leadbook.redactor import Redactor
-from leadbook.settings import PROJECT
+from leadbook.core import sealed
+from leadbook.core.errors import UsageError
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import PROJECT
 
 __all__ = ["RunDirectory", "variants"]
 

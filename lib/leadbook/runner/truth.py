@@ -14,12 +14,12 @@ import nbformat
 import scrapbook
 from nbformat import NotebookNode
 
-from leadbook import attestations
-from leadbook.checks import Check, Verdict, blockers, objection, plain, tally, unrecorded
-from leadbook.errors import LeadbookError
-from leadbook.redactor import Redactor
+from leadbook.core.checks import Check, Verdict, blockers, objection, plain, tally, unrecorded
+from leadbook.core.errors import LeadbookError
+from leadbook.core.redactor import Redactor
+from leadbook.core.settings import PROJECT, Settings
+from leadbook.phases import attestations
 from leadbook.report.records import Break, Document
-from leadbook.settings import PROJECT, Settings
 
 __all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 

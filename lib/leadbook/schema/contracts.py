@@ -9,9 +9,9 @@ from typing import Any
 
 from pymongo.collection import Collection
 
+from leadbook.core.settings import Settings
 from leadbook.schema.explain import Contract, QueryResult, measure
 from leadbook.schema.scratch import scratch
-from leadbook.settings import Settings
 
 __all__ = ["ENOUGH", "contracts", "example_lead", "measure_contracts", "realistic"]
 

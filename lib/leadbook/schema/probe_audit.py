@@ -9,9 +9,9 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from leadbook.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.settings import Settings
 from leadbook.schema.probes import ProbeRun, logged_documents, probe_modes
-from leadbook.settings import Settings
 
 __all__ = ["probe_audit", "recommendation"]
 

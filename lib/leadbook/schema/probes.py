@@ -17,9 +17,9 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError, WriteError
 
+from leadbook.core.settings import Settings
 from leadbook.schema.scratch import scratch
 from leadbook.schema.validator import DEFAULTS, TIMESTAMPS
-from leadbook.settings import Settings
 
 __all__ = ["PROBES", "Probe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes", "sample_lead"]
 

@@ -18,11 +18,11 @@ from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from leadbook.errors import RefusedError
+from leadbook.core.errors import RefusedError
+from leadbook.core.settings import Settings
+from leadbook.rehearsal.servers import leash, owner
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
-from leadbook.servers import leash, owner
-from leadbook.settings import Settings
 
 __all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_scratch", "scratch", "scratch_name", "sweep"]
 

@@ -12,9 +12,9 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from leadbook.core.settings import Settings
 from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
 from leadbook.schema.validator import validator
-from leadbook.settings import Settings
 
 __all__ = ["Change", "CollectionState", "actual", "apply", "by_hand", "create_like", "desired", "pending"]
 

@@ -11,13 +11,13 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from leadbook.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.checks import Check, errored, judge, not_measured, warned
+from leadbook.core.settings import Settings
 from leadbook.schema.contracts import ENOUGH, measure_contracts, realistic
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import Advice, IndexUsage, Selectivity, advise, index_sizes, index_usage, selectivity
 from leadbook.schema.indexes import IndexSpec
 from leadbook.schema.state import actual
-from leadbook.settings import Settings
 
 __all__ = ["IndexReview", "Study", "study"]
 

@@ -23,12 +23,12 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_preferences import Nearest
 from pymongo.server_selectors import Selection
 
-from leadbook import connect
-from leadbook.errors import RefusedError
+from leadbook.core import connect
+from leadbook.core.errors import RefusedError
+from leadbook.core.ticker import Ticker
+from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
-from leadbook.servers import owner
-from leadbook.ticker import Ticker
 
 __all__ = ["COLLECTION", "Member", "Session", "address_of", "insist_on_mongodb", "set_cache", "set_profiler", "sweep"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leadbook.prose import frame_table
+from leadbook.core.settings import Settings
+from leadbook.page.prose import frame_table
 from leadbook.schema.frames import advice_frame, fields_frame, index_frame, query_frame
 from leadbook.schema.probe_audit import recommendation
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.studies import Study
-from leadbook.settings import Settings
 
 __all__ = ["index_document", "schema_document"]
 

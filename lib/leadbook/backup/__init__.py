@@ -1,0 +1,1 @@
+"""Backups: made, verified, damaged on purpose, restored beside the original."""

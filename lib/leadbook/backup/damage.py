@@ -1,0 +1,100 @@
+"""Damage done on purpose to copies of a backup: each kind must be noticed, or the verifier is worth nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
+
+from leadbook.backup.archive import DATA, MANIFEST, METADATA, aside, read_manifest, remove
+from leadbook.backup.backup import back_up
+from leadbook.backup.verify import verify
+from leadbook.core.errors import LeadbookError
+from leadbook.core.settings import Settings
+
+__all__ = ["Damage", "abort", "corrupt"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """One drill. noticed: whether the verifier saw it.  said: its first complaint."""
+
+    name: str
+    noticed: bool
+    said: str
+
+
+def _flip_byte(folder: Path, name: str) -> None:
+    path = folder / f"{name}{DATA}"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x01
+    path.write_bytes(data)
+
+
+def _truncate(folder: Path, name: str) -> None:
+    path = folder / f"{name}{DATA}"
+    path.write_bytes(path.read_bytes()[:-64])
+
+
+def _lose_metadata(folder: Path, name: str) -> None:
+    (folder / f"{name}{METADATA}").unlink()
+
+
+def _change_manifest(folder: Path, name: str) -> None:
+    path, entry = folder / MANIFEST, read_manifest(folder)
+    count = f'"documents": {entry.collections[0].documents}'
+    path.write_text(path.read_text(encoding="utf-8").replace(count, count + "0", 1), encoding="utf-8")
+
+
+def _lose_manifest(folder: Path, name: str) -> None:
+    (folder / MANIFEST).unlink()
+
+
+KINDS: dict[str, Callable[[Path, str], None]] = {
+    "one bit flipped in the data": _flip_byte,
+    "data cut off by 64 bytes": _truncate,
+    "metadata file lost": _lose_metadata,
+    "count changed in the manifest": _change_manifest,
+    "manifest lost": _lose_manifest,
+}
+
+
+def corrupt(backup: Path) -> list[Damage]:
+    """Damage a copy of `backup` in each way and verify it. The copies lie in a private, marked folder that goes."""
+    manifest = read_manifest(backup)
+    largest = max(manifest.collections, key=lambda entry: entry.bson_bytes).name
+    drills = []
+    for name, damage in KINDS.items():
+        with aside(backup.parent, "damaged copy", manifest.database) as folder:
+            victim = folder / backup.name
+            shutil.copytree(backup, victim)
+            damage(victim, largest)
+            found = verify(victim)
+        drills.append(Damage(name=name, noticed=not found.sound, said=(*found.problems, "nothing")[0]))
+    return drills
+
+
+class _InterruptedError(LeadbookError):
+    """Stands for whatever ends a dump half-way."""
+
+
+def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
+    """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
+    before = set(folder.iterdir())
+
+    def interrupt(written: int) -> None:
+        raise _InterruptedError(f"interrupted after {written:,} documents")
+
+    name = "dump interrupted half-way"
+    try:
+        finished = back_up(database, names, folder, settings, on_batch=interrupt)
+    except _InterruptedError as error:
+        left = [path.name for path in folder.iterdir() if path not in before]
+        said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
+        return Damage(name=name, noticed=not left, said=said)
+    remove(finished.path)
+    return Damage(name=name, noticed=False, said="fewer than 500 documents: the dump ended before it could be cut")

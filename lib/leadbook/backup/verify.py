@@ -1,0 +1,97 @@
+"""Is a backup whole and true to itself? Reads every byte; trusts nothing but the manifest's own digest."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
+from leadbook.backup.archive import (
+    DATA,
+    MANIFEST,
+    CollectionEntry,
+    ContentHash,
+    documents_in,
+    file_sha256,
+    read_manifest,
+)
+from leadbook.core.errors import InputFileError
+
+__all__ = ["Verification", "verify"]
+
+_ANYTHING: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Outcome of `verify`. problems: one line each; none means sound.  documents: read and decoded."""
+
+    path: Path
+    problems: tuple[str, ...]
+    documents: int
+    seconds: float
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.problems
+
+
+def verify(backup: Path) -> Verification:
+    """Check sizes, SHA-256, decompression, that each document decodes, counts and content hashes. Raises nothing."""
+    began, problems, documents = time.perf_counter(), [], 0
+    try:
+        manifest = read_manifest(backup)
+    except (InputFileError, OSError) as error:
+        text = str(error).replace(f"{backup.parent}/", "")
+        return Verification(path=backup, problems=(text,), documents=0, seconds=time.perf_counter() - began)
+    for name, told in manifest.files.items():
+        problems += _file_problems(backup / name, told["bytes"], told["sha256"])
+    unknown = {path.name for path in backup.iterdir()} - {*manifest.files, MANIFEST}
+    problems += [f"{name}: not named by the manifest" for name in sorted(unknown)]
+    for entry in manifest.collections:
+        count, found = _content_problems(backup / f"{entry.name}{DATA}", entry)
+        documents += count
+        problems += found
+    return Verification(
+        path=backup, problems=tuple(problems), documents=documents, seconds=time.perf_counter() - began
+    )  # fmt: skip
+
+
+def _file_problems(path: Path, size: int, sha256: str) -> list[str]:
+    try:
+        if path.stat().st_size != size:
+            return [f"{path.name}: {path.stat().st_size:,} bytes, the manifest says {size:,}"]
+        if file_sha256(path) != sha256:
+            return [f"{path.name}: SHA-256 differs from the manifest's"]
+        if path.suffix == ".json":
+            json_util.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return [f"{path.name}: {type(error).__name__}"]
+    return []
+
+
+def _content_problems(path: Path, entry: CollectionEntry) -> tuple[int, list[str]]:
+    content = ContentHash()
+    try:
+        for raw in documents_in(path):
+            len(RawBSONDocument(raw, _ANYTHING))
+            content.add(raw)
+    except (OSError, InputFileError, BSONError) as error:
+        return content.documents, [f"{path.name}: {error}"]
+    problems = []
+    if content.documents != entry.documents:
+        problems.append(f"{path.name}: {content.documents:,} documents, the manifest says {entry.documents:,}")
+    if str(content) != entry.content:
+        problems.append(f"{path.name}: content hash differs from the manifest's")
+    return content.documents, problems

@@ -1,0 +1,1 @@
+"""Benchmarks: inserts, look-ups, finds, pools, indexes."""

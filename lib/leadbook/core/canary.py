@@ -1,0 +1,139 @@
+"""A workload that never changes, so that a busy host is told apart from a slow database, and what follows for gates.
+
+A timing gate that is missed is measured once more, between two songs of the canary. Missed again on a quiet host it
+fails; while the host is busy it is `not measured`, since nobody can tell then who was slow. A value within its target
+passes whatever the host does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from leadbook.core.checks import Check, Verdict
+
+__all__ = ["BUSY", "NOISY", "Canary", "compute", "missed", "retaken", "settled", "variation"]
+
+T = TypeVar("T")
+NOISY = 0.20
+"""Coefficient of variation of the canary above which a host is called noisy: twice the 10 % that the performance
+teams of database vendors call usual for shared machines."""
+BUSY = NOISY
+"""Share of its time that the canary waits for a processor above which a host is called busy: the same bound. On an idle
+host it waits for nothing; beside as many other programs as there are processors it waits for half of its time."""
+SONGS = 8
+"""Songs before and after a second measurement, about 80 ms each time."""
+TIMED_UNITS = frozenset({"ms", "us", "documents/s", "leads/hour"})
+TIMED_CHECKS = frozenset({"LOAD-OPN-001", "LOAD-OPN-002"})
+"""Checks that judge times and say only yes or no."""
+
+_BLOCK = b"leadbook" * 8192
+
+
+def compute() -> float:
+    """Seconds for a fixed amount of hashing (about 10 ms on one core): touches no database, no disk, no network."""
+    started = time.perf_counter()
+    digest = hashlib.sha256()
+    for _ in range(250):
+        digest.update(_BLOCK)
+    return time.perf_counter() - started
+
+
+def variation(values: Sequence[float]) -> float | None:
+    """Coefficient of variation (standard deviation / mean), or None for fewer than three values."""
+    if len(values) < 3:
+        return None
+    mean = sum(values) / len(values)
+    return float((sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5 / mean)
+
+
+@dataclass(kw_only=True)
+class Canary:
+    """Runs the constant workload beside what is measured; remembers its seconds, and those without a processor."""
+
+    workload: Callable[[], float] = field(default_factory=lambda: compute)
+    seconds: list[float] = field(default_factory=list)
+    waited_seconds: list[float] = field(default_factory=list)
+
+    def sing(self, songs: int = 1) -> float:
+        """Run the workload that many times; gives the seconds of the last."""
+        for _ in range(songs):
+            wall, cpu = time.perf_counter(), time.thread_time()
+            self.seconds.append(self.workload())
+            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
+            self.waited_seconds.append(max(0.0, wall - cpu))
+        return self.seconds[-1]
+
+    @property
+    def noise(self) -> float | None:
+        """Coefficient of variation over the runs so far; None where too few."""
+        return variation(self.seconds)
+
+    @property
+    def waited(self) -> float:
+        """Share of its time in which the canary had no processor, 0 to 1."""
+        return min(1.0, sum(self.waited_seconds) / sum(self.seconds)) if sum(self.seconds) else 0.0
+
+    @property
+    def noisy(self) -> bool | None:
+        """True where the host itself varies by more than `NOISY`."""
+        return None if self.noise is None else self.noise > NOISY
+
+    @property
+    def busy(self) -> str:
+        """Why the host is called busy, in a clause; empty where it is quiet or too little is known."""
+        if self.waited > BUSY:
+            return f"constant work beside it waited {self.waited:.0%} of its time for a processor (limit {BUSY:.0%})"
+        if self.noise is not None and self.noise > NOISY:
+            return f"constant work beside it varied by {self.noise:.0%} (limit {NOISY:.0%})"
+        return ""
+
+
+def missed(checks: Iterable[Check]) -> list[Check]:
+    """Checks of times and rates that failed: those that a slow moment of the host may have cost."""
+    return [
+        check
+        for check in checks
+        if check.verdict is Verdict.FAIL and (check.unit in TIMED_UNITS or check.id in TIMED_CHECKS)
+    ]
+
+
+def retaken(measure: Callable[[], T], canary: Canary | None = None) -> tuple[T, Canary]:
+    """`measure` once more, between two songs of the canary."""
+    canary = canary or Canary()
+    canary.sing(SONGS)
+    found = measure()
+    canary.sing(SONGS)
+    return found, canary
+
+
+def settled(first: Sequence[Check], second: Iterable[Check], canary: Canary) -> list[Check]:
+    """The checks of a first measurement, its missed times replaced by what the `second` measurement says of them.
+
+    Missed again, they fail on a quiet host and are not measured on a busy one. No other check is touched: what was lost
+    or wrong in the first measurement stays so.
+    """
+    again = {check.id: check for check in second}
+    late = {check.id for check in missed(first)}
+    return [_settle(check, again[check.id], canary) if check.id in late and check.id in again else check
+            for check in first]  # fmt: skip
+
+
+def _settle(first: Check, second: Check, canary: Canary) -> Check:
+    told = f"{second.evidence}; measured once more, at first {_value(first)}"
+    if second.verdict is Verdict.FAIL and canary.busy:
+        return replace(
+            second, verdict=Verdict.NOT_MEASURED, measured=None,
+            evidence=f"host busy: {canary.busy}; {_value(second)} says nothing then; {told}",
+            remedy="run this phase again when the host is quiet",
+        )  # fmt: skip
+    return replace(second, evidence=told)
+
+
+def _value(check: Check) -> str:
+    if isinstance(check.measured, float):
+        return f"{check.measured:,.4g} {check.unit}".strip()
+    return f"{check.measured} {check.unit}".strip()

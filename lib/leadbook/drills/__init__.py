@@ -1,1 +1,0 @@
-"""06 and 07: backup and restore proven, and the readiness gate."""

@@ -1,0 +1,1 @@
+"""Vendors of enrichment and CRM: calls, budgets, answers."""

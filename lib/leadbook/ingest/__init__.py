@@ -1,0 +1,1 @@
+"""The pipeline: vendor records become acknowledged leads."""

@@ -1,0 +1,251 @@
+"""Draining the staging collection, with any number of workers, once or for as long as records come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import replace
+
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from leadbook.core import write_errors as faults
+from leadbook.core.errors import LeadbookError
+from leadbook.enrich.enrich import batch_seconds
+from leadbook.ingest.batches import BatchReport, Undecided, nothing
+from leadbook.ingest.bell import Bell
+from leadbook.ingest.pipeline import PipelineResult
+from leadbook.ingest.session import Session, drain_some
+from leadbook.ingest.site import Site
+from leadbook.ingest.staging import Claimed, Staging, key_of
+from leadbook.ingest.store.patience import Patience
+from leadbook.ingest.workers import DIED, Inline, processes, submitted, told
+from leadbook.ingest.workers import started as started_executor
+from leadbook.lead.ledger import FAILED, Ledger
+
+__all__ = ["drain"]
+
+SESSION_S = 5.0
+"""A worker returns after so long at most, so that a stop is heard and counts are shown."""
+
+RECHECK_S = 10.0
+"""A follower looks so often even when nothing is staged: records come back from other workers without an insert."""
+
+FUTILE = 3
+"""So many turns in a row that had something to do and did nothing end the drain: something is wrong."""
+
+LEASE_S = 120.0
+
+SAME_S = 0.5
+"""Claims that expire at times no further apart are one claim seen twice."""
+
+
+def drain(
+    site: Site, *, follow: bool = False, vendor: str = "", executor: Executor | None = None, workers: int | None = None,
+    lease_s: float = LEASE_S, progress: Callable[[PipelineResult], None] | None = None,
+    notice: Callable[[str], None] = lambda _: None, stop: Callable[[], object] = lambda: False,
+) -> PipelineResult:  # fmt: skip
+    """Move staged records on until none is left, waiting for claims of workers that give no sign to expire; with
+    `follow` wait for more until `stop` or Ctrl-C.
+
+    vendor: of records that name none.  executor, workers: as in `pipeline.run`.  lease_s: see Staging.  notice: takes
+    one line for what a user should know meanwhile. What is left at the end stands in `staging` of the result.
+    """
+    running = _Drain(site, follow, executor, workers or site.settings.writers)
+    if site.services.enriches:
+        lease_s += batch_seconds(site.settings)
+    session = Session(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
+    running.notice, running.stop = notice, stop
+    try:
+        running.go(session, progress or (lambda _: None))
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+    finally:
+        running.close()
+    return running.result
+
+
+class _Drain:
+    """A drain at work. undecided: records worked on whose end is not certain, by `key_of` their `_id`.  lost: a
+    worker's reports may be missing.  lone: see `_alone`."""
+
+    def __init__(self, site: Site, follow: bool, executor: Executor | None, workers: int) -> None:
+        self.id, self.follow, self.site = ObjectId(), follow, replace(site, own_ids=True)
+        self.notice: Callable[[str], None] = lambda _: None
+        self.stop: Callable[[], object] = lambda: False
+        self.result, self.started = PipelineResult(workers=workers), time.perf_counter()
+        store = self.site.tools().store
+        name = site.settings.staging_collection
+        self.staging = Staging(store.collection.database[name], session=self.id, patience=store.patience)
+        self.name, self.undecided, self.taken_over = name, dict[object, Undecided](), 0
+        self.ours, self.futile, self.deaths, self.seen, self.told = executor is None, 0, 0, 0.0, 0.0
+        self.lone: Executor | None = None
+        self.lost = False
+        self.executor = executor or self._started(workers)
+        self.bell = Bell(self.staging.collection) if follow else None
+
+    def _started(self, workers: int) -> Executor:
+        few = not self.follow and self.staging.waiting() <= 4 * self.site.settings.batch_size
+        if few or workers == 1:
+            self.result.workers = 1
+            return Inline()
+        return started_executor(self.site.settings.executor, workers, self.site)
+
+    # ------------------------------------------------------------------------------------------------------- turns
+
+    def go(self, session: Session, progress: Callable[[PipelineResult], None]) -> None:
+        """Turn after turn, until there is nothing to wait for."""
+        try:
+            self.staging.free()
+            while not self.result.problem and not self.stop():
+                did = self.turn(session)
+                progress(self.result)
+                if not did and not self.result.problem and not self.wait():
+                    break
+        except PyMongoError as error:
+            self.result.problem = self.result.problem or faults.described(error)
+
+    def turn(self, session: Session) -> bool:
+        """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
+        abandoned = self.staging.claimed().expired > 0
+        before = self.result.ledger.read + self.taken_over + len(self.undecided)
+        executor = self._alone() if abandoned else self.executor
+        session = replace(session, abandoned=abandoned)
+        flying: list[Future[list[BatchReport]]] = []
+        broken: list[Exception] = []
+        for _ in range(1 if abandoned else self.result.workers):
+            flying.append(submitted(executor, drain_some, self.site, session))
+            if flying[-1].done():  # it ran here: what it found holds for those that were to follow
+                broken += self._collected(flying.pop())
+            if self.result.problem or broken:
+                break
+        for future in flying:
+            broken += self._collected(future)
+        if broken:
+            self._broke(broken[0], alone=abandoned)
+            return True
+        did = self.result.ledger.read + self.taken_over + len(self.undecided) > before
+        self.futile = 0 if did or not abandoned else self.futile + 1
+        if self.futile >= FUTILE:
+            self.result.problem = f"records of {self.name} can be neither claimed nor set aside"
+        return did
+
+    def _alone(self) -> Executor:
+        """One process for records that may end it, so that they end neither other workers nor us."""
+        if not self.ours or self.site.settings.executor not in ("processes", "threads"):
+            return self.executor
+        self.lone = self.lone or processes(1)
+        return self.lone
+
+    def _collected(self, future: Future[list[BatchReport]]) -> list[Exception]:
+        """Take a session's reports in; what ended it, if anything did."""
+        try:
+            reports = future.result()
+        except LeadbookError:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever an executor raises)
+            return [error]
+        for report in reports:
+            self.result.add(report)
+            self.taken_over += report.taken_over
+            self.undecided |= {key_of(one.id): one for one in report.undecided}
+        return []
+
+    def _broke(self, error: Exception, *, alone: bool) -> None:
+        """A worker died, or raised what no record can cause: its claims go to others, who go on."""
+        self.lost = True
+        if self.stop():
+            return
+        if not isinstance(error, DIED) or not self.ours:
+            self.result.problem = told(error)
+            return
+        if alone and self.lone is not None:
+            self.lone.shutdown(cancel_futures=True)
+            self.lone = None
+        else:
+            self.executor.shutdown(cancel_futures=True)
+            self.executor = processes(self.result.workers)
+        given_up = self.staging.expire()
+        self.deaths = 0 if given_up else self.deaths + 1
+        if self.deaths >= FUTILE:
+            self.result.problem = told(error)
+        else:
+            self.notice(
+                f"a worker process died (killed, or out of memory): the {given_up} records that it held are taken "
+                "again, fewer at a time; one that ends its worker each time is set aside"
+            )
+
+    # ------------------------------------------------------------------------------------------------------ waiting
+
+    def wait(self) -> bool:
+        """Wait for something to do; False when there is nothing to wait for, or a stop."""
+        claimed = self.staging.claimed()
+        self._tell(claimed)
+        if claimed.expired:
+            time.sleep(min(self.futile, 1))
+            return True
+        if self.bell is not None:
+            due = time.monotonic() + (min(claimed.next_s, RECHECK_S) if claimed.count else RECHECK_S)
+            while not self.stop() and not self.bell.wait() and time.monotonic() < due:
+                pass
+            return True
+        if not claimed.count:
+            return False
+        time.sleep(min(claimed.next_s, 1.0) + 0.01)
+        return not self.stop()
+
+    def _tell(self, claimed: Claimed) -> None:
+        """Say once of claims that did not end since the last look who may hold them, and until when."""
+        until, seen = time.time() + claimed.next_s, self.seen
+        self.seen = until
+        if claimed.count == claimed.expired or abs(until - seen) > SAME_S or until - self.told < SAME_S:
+            return
+        self.told = time.time() + claimed.last_s
+        clock = time.strftime("%H:%M:%S", time.localtime(self.told))
+        self.notice(
+            f"{claimed.count - claimed.expired} records of {self.name} are claimed by a worker that is gone, or still "
+            f"at work: they are taken when its claim expires, at {clock} at the latest (in {claimed.last_s:.0f} s)"
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- end
+
+    def close(self) -> None:
+        """End the executors, give up what our workers left claimed, and count what is certain."""
+        if self.bell is not None:
+            with suppress(PyMongoError):
+                self.bell.close()
+        if self.ours:
+            self.executor.shutdown(cancel_futures=True)
+        if self.lone is not None:
+            self.lone.shutdown(cancel_futures=True)
+        if self.result.problem:
+            self.staging.again = Patience(0.0).again
+        try:
+            self.staging.expire()
+            self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting
+            if self.undecided or self.lost:
+                self._reconcile(self.staging.open_of([one.id for one in self.undecided.values()]))
+            claimed, waiting = self.staging.claimed(), self.staging.waiting()
+            held = claimed.count - claimed.expired
+            self.result.staging = {"waiting": waiting - held, "claimed": held, "taken_over": self.taken_over}
+        except PyMongoError as error:
+            self._count([FAILED] * len(self.undecided), self.undecided)
+            self.result.problem = self.result.problem or faults.described(error)
+        self.result.seconds = time.perf_counter() - self.started
+
+    def _reconcile(self, left: set[object]) -> None:
+        """Count what the staging collection says that we ended and no report told (a worker died, half of an end was
+        written), and as failed the records that we worked on and nobody ended: the next run takes them."""
+        told = self.result.ledger.outcomes()
+        ended = self.staging.ended(here=True)
+        untold = [outcome for outcome, count in ended.items() for _ in range(count - told.get(outcome, 0))]
+        self._count([*untold, *[FAILED] * len(left)], left)
+
+    def _count(self, outcomes: list[str], failed: Collection[object]) -> None:
+        self.result.in_doubt += sum(self.undecided[key].sent for key in failed)
+        if outcomes:
+            self.result.add(replace(nothing(self.name), ledger=Ledger.of(outcomes, read=len(outcomes))))
+        self.undecided = {}

@@ -1,0 +1,1 @@
+"""Records become leads, each field in its one form."""

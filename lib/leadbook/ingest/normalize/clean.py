@@ -1,0 +1,316 @@
+"""One vendor record as a lead: fields of the task book, each in its one form; repairs noted, oddities flagged.
+
+Nothing is lost: what a field cannot hold, or no field knows, goes to `additional_data`. Absent values are left out,
+never stored as null (a sparse unique index would hold them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from leadbook.ingest.normalize import dates, names, phones, places, titles, urls
+from leadbook.lead import companies, emails
+from leadbook.lead.draft import Draft
+from leadbook.lead.texts import tidy
+from leadbook.lead.vendors import Vendor
+
+__all__ = ["FLAGS", "Cleaned", "clean"]
+
+FLAGS = {
+    "abbreviated_surname": "the surname is an initial",
+    "company_as_person": "a company's page or name stands in a person's place",
+    "company_named_as_person": "company and person bear the same name",
+    "company_phone": "the number is a switchboard's",
+    "email_from_title": "the e-mail stood in the job title",
+    "email_guessed": "the vendor extrapolated the e-mail: it may be another person's",
+    "email_plus_tag": "the e-mail has a plus-tag; it is not merged with the one without",
+    "invalid_email": "an e-mail was no address; it is kept in additional_data",
+    "invalid_phone": "a phone number was none; it is kept in additional_data",
+    "member_id_mismatch": "the address and a column name different members",
+    "phone_country_mismatch": "the number is of another country than the lead",
+    "phone_false_prefix": "the number had +1 before it and is not American",
+    "phone_not_assigned": "the number has the right length, but no network assigns it",
+    "phone_prefix_added": "the number came without its country code",
+    "self_employed": "the company is the person",
+    "several_emails": "further addresses are kept in additional_data",
+    "toll_free": "the number is a toll-free or premium line",
+    "two_linkedin_urls": "one record names two profiles",
+    "urn_lower_cased": "a URN address was lower-cased by somebody and leads nowhere",
+    "urn_url": "the address is a URN, not the public profile",
+}
+"""What can be odd about a lead that is accepted all the same, with its meaning."""
+
+
+class Cleaned(NamedTuple):
+    """A record after cleaning.
+
+    `lead` holds only fields with a value. `flags` tell what is odd about the lead (FLAGS), `notes` what was repaired
+    (`field:repair`), `problems` reason codes that reject it (see `rules`).
+    """
+
+    lead: dict[str, Any]
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
+    """The lead in `payload`. Never raises, whatever the payload holds; see `rules.reject_reasons` for its acceptance.
+
+    `payload`: one vendor record, keys as text, values as JSON or BSON gives them.
+    """
+    draft = Draft(payload, vendor)
+    _address(draft)
+    _name(draft)
+    _work(draft)
+    _company(draft)
+    region = _place(draft)
+    _email(draft)
+    _phone(draft, region)
+    moment = dates.utc(draft.value("collected_at"))
+    if moment is not None:
+        draft.lead["data_collected_date"] = moment
+    draft.keep_rest()
+    draft.lead["additional_data"] = draft.extra
+    flags, notes = draft.flags, draft.notes
+    return Cleaned(
+        draft.lead,
+        tuple(dict.fromkeys(flags)) if flags else (),
+        tuple(dict.fromkeys(notes)) if notes else (),
+        tuple(draft.problems) if draft.problems else (),
+    )
+
+
+def _address(draft: Draft) -> None:
+    """linkedin_url, and the member id where address or column tells it. A vanity address is preferred to a URN."""
+    found: list[urls.CanonicalUrl] = []
+    reason = ""
+    raw_bad: Any = ""
+    for raw in draft.values("linkedin_url"):
+        parsed = urls.parse(raw) if type(raw) is str else urls.InvalidUrl("bad_slug")
+        if isinstance(parsed, urls.CanonicalUrl):
+            found.append(parsed)
+            if raw != parsed.url:
+                draft.notes.append("linkedin_url:canonical")
+        elif not reason and parsed.reason != "blank":
+            reason, raw_bad = parsed.reason, raw
+    if not found:
+        for slug in draft.values("linkedin_slug"):
+            made = urls.canonical(f"{urls.PREFIX}{slug}") if type(slug) is str else None
+            if made is not None:
+                found.append(made)
+                draft.notes.append("linkedin_url:from_slug")
+                break
+    member = _member(draft)
+    if found:
+        member = _choose(draft, found, member)
+    elif reason:
+        draft.problems.append("not_a_person" if reason == "company_page" else "invalid_linkedin_url")
+        draft.notes.append(f"linkedin_url:{reason}")
+        if reason == "company_page":
+            draft.flags.append("company_as_person")
+        draft.keep("invalid_linkedin_url", raw_bad)
+    if member:
+        draft.extra["linkedin_member_id"] = member
+
+
+def _member(draft: Draft) -> str:
+    """The member id that a column tells, as decimal text without leading zeros; or nothing."""
+    raw = draft.value("member_id")
+    text = tidy(raw) if raw else ""
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return text.lstrip("0")
+    return ""
+
+
+def _choose(draft: Draft, found: list[urls.CanonicalUrl], member: str) -> str:
+    """Set linkedin_url from the addresses found; the member id that they or `member` tell."""
+    best = found[0]
+    if len(found) > 1 or best.is_urn:
+        best = next((url for url in found if not url.is_urn), best)
+        others = [url for url in found if url.url != best.url]
+        if others:
+            draft.extra["linkedin_url_others"] = sorted({url.url for url in others})[:5]
+            if not best.is_urn and any(not url.is_urn for url in others):
+                draft.flags.append("two_linkedin_urls")
+        if best.is_urn:
+            draft.flags.append("urn_url")
+        coded = next((url.member_id for url in found if url.member_id), None)
+        if coded and member and coded != member:
+            draft.flags.append("member_id_mismatch")
+        member = coded or member
+    if best.slug.startswith(("acoaa", "acwaa")) and len(best.slug) > 30:
+        draft.flags.append("urn_lower_cased")
+    draft.lead["linkedin_url"] = best.url
+    return member
+
+
+def _name(draft: Draft) -> None:
+    """full_name, from its own column or from first and last name."""
+    raw = draft.value("full_name")
+    name = names.person(raw) if raw else ""
+    if not name:
+        raw = f"{tidy(draft.value('first_name'))} {tidy(draft.value('last_name'))}".strip()
+        name = names.person(raw) if raw else ""
+    if not name:
+        return
+    if name != raw:
+        draft.notes.append("full_name:repaired")
+        draft.keep("full_name_original", raw)
+    if names.abbreviated(name):
+        draft.flags.append("abbreviated_surname")
+    if names.is_company(name):
+        if "not_a_person" not in draft.problems:
+            draft.problems.append("not_a_person")
+        draft.flags.append("company_as_person")
+    draft.put("full_name", name)
+
+
+def _work(draft: Draft) -> None:
+    """job_title and company_name; a headline such as "Growth Lead at Example" gives what the columns lack."""
+    company = title = spare = mail = ""
+    for raw in draft.values("company_name"):
+        company = companies.company(raw)
+        if company:
+            break
+    for raw in draft.values("job_title"):
+        read = titles.read(raw)
+        mail = mail or read.email
+        if read.title and read.title.casefold() != company.casefold():
+            title, spare = read.title, read.company
+            if title != raw:
+                draft.notes.append("job_title:split" if spare or read.email else "job_title:repaired")
+                draft.keep("job_title_original", raw)
+            break
+    if not (title and (company or spare)):
+        for raw in draft.values("headline"):
+            read = titles.read(raw)
+            title, spare, mail = title or read.title, spare or read.company, mail or read.email
+    if not company and spare:
+        company = companies.company(spare)
+        draft.notes.append("company_name:from_headline")
+    if mail:
+        draft.extra["email_in_title"] = mail
+    lower = draft.vendor.lower_case
+    if title:
+        draft.put("job_title", titles.capitalised(title) if lower and title.islower() else title)
+    if company:
+        draft.put("company_name", titles.capitalised(company) if lower and company.islower() else company)
+        if company == companies.SELF_EMPLOYED:
+            draft.flags.append("self_employed")
+        elif company.casefold() == draft.lead.get("full_name", "").casefold():
+            draft.flags.append("company_named_as_person")
+
+
+def _company(draft: Draft) -> None:
+    """company_website, company_industry, company_size."""
+    raw = draft.value("company_website")
+    if raw:
+        site = companies.website(raw)
+        if site:
+            draft.lead["company_website"] = site
+        elif not draft.is_blank(raw):
+            draft.keep("invalid_website", raw)
+            draft.notes.append("company_website:invalid")
+    raw = draft.value("company_industry")
+    if raw:
+        industry = companies.industry(raw)
+        if industry:
+            draft.put("company_industry", titles.capitalised(industry) if draft.vendor.lower_case else industry)
+    raw = draft.value("company_size")
+    if raw and not draft.is_blank(raw):
+        size = companies.size(raw) if isinstance(raw, str | int) else ""
+        if size:
+            draft.lead["company_size"] = size
+        if size != raw:
+            draft.keep("company_size_original", raw)
+            draft.notes.append("company_size:range" if size else "company_size:invalid")
+
+
+def _place(draft: Draft) -> str | None:
+    """The three location fields. Returns the lead's country as ISO 3166 alpha-2, for its phone."""
+    value = draft.value
+    whole = value("place")
+    place = places.read(
+        whole, value("location_city"), value("location_state"), value("location_country"), value("country_code")
+    )
+    lead, lower = draft.lead, draft.vendor.lower_case
+    city, state, country, is_area, region = place
+    if city:
+        lead["location_city"] = names.capitalised(city) if lower and city.islower() else city
+    if state:
+        lead["location_state"] = names.capitalised(state) if lower and state.islower() else state
+    if country:
+        lead["location_country"] = names.capitalised(country) if lower and country.islower() else country
+    if is_area:
+        draft.notes.append("location_city:area")
+    if whole and whole != city:
+        draft.keep("location_original", whole)
+    return region
+
+
+def _email(draft: Draft) -> None:
+    """email in its key form; invalid ones, further ones and the original spelling are kept beside."""
+    found: dict[str, emails.Email] = {}
+    bad: list[str] = []
+    for raw in draft.values("email"):
+        good, wrong = emails.parse(raw) if type(raw) is str else emails.parse(tidy(raw))
+        bad += wrong
+        for email in good:
+            found.setdefault(email.key, email)
+    if not found and "email_in_title" in draft.extra:
+        found = {email.key: email for email in emails.parse(draft.extra["email_in_title"])[0]}
+        draft.flags.append("email_from_title")
+    if bad:
+        draft.keep("invalid_email", bad[0] if len(bad) == 1 else bad[:5])
+        draft.flags.append("invalid_email")
+    status = draft.value("email_status")
+    if status:
+        _email_status(draft, tidy(status), bool(found))
+    if not found:
+        return
+    first, *others = found.values()
+    draft.lead["email"] = first.key
+    if first.original != first.key:
+        draft.keep("email_original", first.original)
+        draft.notes.append("email:key_form")
+    if first.has_plus_tag:
+        draft.flags.append("email_plus_tag")
+    if others:
+        draft.extra["other_emails"] = [email.key for email in others[:5]]
+        draft.flags.append("several_emails")
+
+
+def _email_status(draft: Draft, status: str, has_email: bool) -> None:
+    """What the vendor says about the e-mail: verified, or a guess."""
+    draft.keep("email_status", status)
+    folded = status.casefold()
+    if has_email and folded in draft.vendor.verified_statuses:
+        draft.lead["email_verified"] = True
+    elif has_email and folded in draft.vendor.guessed_statuses:
+        draft.flags.append("email_guessed")
+
+
+def _phone(draft: Draft, region: str | None) -> None:
+    """phone in E.164: a personal number before a switchboard; further ones and unreadable ones are kept beside."""
+    found: dict[str, None] = {}
+    flags: tuple[str, ...] = ()
+    for target in ("phone", "company_phone"):
+        for raw in draft.values(target):
+            phone = phones.parse(raw if type(raw) is str else tidy(raw), region)
+            if phone is None:
+                draft.keep("invalid_phone", raw)
+                draft.flags.append("invalid_phone")
+                continue
+            if not found:
+                flags = phone.flags if target == "phone" else (*phone.flags, "company_phone")
+                if phone.e164 != raw:
+                    draft.notes.append("phone:e164")
+            found[phone.e164] = None
+    if found:
+        first, *others = found
+        draft.lead["phone"] = first
+        draft.flags += flags
+        if others:
+            draft.extra["other_phones"] = others[:5]

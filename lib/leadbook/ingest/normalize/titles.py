@@ -1,0 +1,73 @@
+"""Job titles: freed from e-mails and from the company's name; headlines ("X at Y") split into title and company."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from leadbook.lead import emails, lexicon
+from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy
+
+__all__ = ["Title", "capitalised", "read", "split_headline"]
+
+
+class Title(NamedTuple):
+    """A job title, possibly empty; `company` and `email` are what the same text said besides."""
+
+    title: str
+    company: str
+    email: str
+
+
+_AT = re.compile(r"\s+(?:at|@)\s+|\s*@\s*(?=[A-Z])|\s+(?:bei|chez|presso)\s+(?=[A-Z])")
+_NEXT = re.compile(r"\s*[|•·]\s*|\s+[–—-]\s+|\s*;\s*")
+_ACRONYMS = frozenset(lexicon.phrases("acronyms"))
+_SMALL = frozenset(lexicon.phrases("small_words"))
+
+
+def capitalised(text: str) -> str:
+    """Title case for text a vendor lower-cased: "vp of ppc marketing" becomes "VP of PPC Marketing"."""
+    words = []
+    for index, word in enumerate(text.split(" ")):
+        if word in _ACRONYMS:
+            words.append(word.upper())
+        elif index and word in _SMALL:
+            words.append(word)
+        else:
+            words.append(re.sub(r"(^|[-/&(])(\w)", lambda m: m.group(1) + m.group(2).upper(), word))
+    return " ".join(words)
+
+
+def split_headline(headline: str) -> tuple[str, str]:
+    """ "Growth Lead at Example | Speaker" as ("Growth Lead", "Example"); the company is empty when none is named."""
+    first = _NEXT.split(headline, maxsplit=1)[0].strip()
+    parts = _AT.split(headline, maxsplit=1)
+    if len(parts) == 2 and parts[0].strip():
+        title = _NEXT.split(parts[0])[-1].strip(" ,|-–—•·")
+        company = _NEXT.split(parts[1], maxsplit=1)[0].strip(" ,.|-–—•·")
+        if not is_placeholder(title):
+            return title, "" if is_placeholder(company) else company
+    return ("" if is_placeholder(first) else first), ""
+
+
+def read(raw: object) -> Title:
+    """The job title in `raw`. Takes an e-mail and "at Company" out of it; a placeholder gives an empty title."""
+    if type(raw) is str and len(raw) <= MEMORABLE:
+        return _remembered(raw)
+    return _read(raw)
+
+
+def _read(raw: object) -> Title:
+    email, text = emails.search(tidy(raw))
+    if is_placeholder(text):
+        return Title("", "", email)
+    if _AT.search(text) is not None:
+        title, company = split_headline(text)
+        if title:
+            return Title(title, company, email)
+    text = text.strip(" ,|-–—•·")
+    return Title("" if is_placeholder(text) else text, "", email)
+
+
+_remembered = lru_cache(maxsize=32768)(_read)

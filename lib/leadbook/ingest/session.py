@@ -1,0 +1,148 @@
+"""One worker's session at the staging collection: claim, process, end."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from leadbook.core import write_errors as faults
+from leadbook.core.errors import LeadbookError
+from leadbook.ingest.batches import Batch, BatchReport, Undecided, nothing
+from leadbook.ingest.isolate import MAX_ATTEMPTS, POISON, safely, set_aside
+from leadbook.ingest.site import Site
+from leadbook.ingest.staging import Claim, Staging, key_of, raw_record, said_vendor, vendor_of
+from leadbook.ingest.store.tools import Tools
+from leadbook.lead.ledger import FAILED, STORED, Ledger
+from leadbook.lead.vendors import RawRecord
+
+__all__ = ["Session", "drain_some"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What a worker is sent to do. id: the drain's, on all its claims.  vendor: of records that name none.
+
+    lease_s: see Staging.  seconds: how long it goes on claiming.  abandoned: take expired claims only, or only free
+    records.
+    """
+
+    id: ObjectId
+    vendor: str = ""
+    lease_s: float = 120.0
+    seconds: float = 5.0
+    abandoned: bool = False
+
+
+def drain_some(site: Site, session: Session) -> list[BatchReport]:
+    """Claim, process, end, until nothing is left or the session's seconds are over. Never raises for a server."""
+    tools, size = site.tools(), site.settings.batch_size
+    collection = tools.store.collection.database[site.settings.staging_collection]
+    staging = Staging(collection, lease_s=session.lease_s, session=session.id, patience=tools.store.patience)
+    reports: list[BatchReport] = []
+    over = time.monotonic() + session.seconds
+    try:
+        if session.abandoned:
+            reports += _give_up(staging, tools, size, session.vendor)
+        while time.monotonic() < over and not any(report.problem for report in reports):
+            claim = staging.claim(size, abandoned=session.abandoned)
+            if not claim.records:
+                break
+            if claim.taken_over:
+                reports.append(nothing(collection.name, taken_over=claim.taken_over))
+            reports += [_worked(part, claim, staging, tools) for part in _parts(claim, collection.name, session.vendor)]
+    except PyMongoError as error:
+        reports.append(nothing(collection.name, faults.described(error)))
+    return reports
+
+
+def _parts(claim: Claim, name: str, default: str) -> list[Batch]:
+    """The claim's records, a batch for each vendor; unknown vendors by what they are called."""
+    parts: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    known: dict[str, str] = {}
+    for record in claim.records:
+        said = said_vendor(record)
+        if said not in known:
+            known[said] = vendor_of({"vendor": said}, default)
+        parts[known[said], "" if known[said] else said].append(record)
+    return [
+        Batch(
+            index=0, source=f"{name} ({vendor or 'unknown vendor'})", vendor=vendor, called=called,
+            records=[_raw(record, vendor) for record in part], ids=[record["_id"] for record in part],
+            since=[_date(record["pipeline"].get("since")) for record in part],
+            attempts=[record["pipeline"]["attempts"] for record in part],
+        )
+        for (vendor, called), part in parts.items()
+    ]  # fmt: skip
+
+
+def _raw(record: Mapping[str, Any], vendor: str) -> RawRecord:
+    try:
+        return raw_record(record, vendor)
+    except LeadbookError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever a record can cause)
+        return RawRecord(0, {"not_kept": type(error).__name__}, POISON)
+
+
+def _date(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _worked(batch: Batch, claim: Claim, staging: Staging, tools: Tools) -> BatchReport:
+    return _ended(batch, safely(batch, tools), claim, staging)
+
+
+def _ended(batch: Batch, report: BatchReport, claim: Claim, staging: Staging) -> BatchReport:
+    """End a batch's records. The ledger counts only those whose claim still was ours when they ended."""
+    keys = [key_of(record_id) for record_id in batch.ids or ()]
+    sent = {keys[position] for position in report.in_doubt}
+    ids = dict(zip(keys, batch.ids or (), strict=True))
+    outcomes = dict(zip(keys, report.outcomes, strict=True))
+    try:
+        ended = staging.end(claim, outcomes, unjudged=bool(report.problem))
+    except PyMongoError as error:
+        lost = tuple(Undecided(id=one, sent=True) for one in ids.values())
+        problem = report.problem or faults.described(error)
+        return replace(report, ledger=Ledger(), outcomes=(), in_doubt=(), undecided=lost, problem=problem)
+    attempts = dict(zip(keys, batch.attempts, strict=True))
+    back = {
+        key for key, said in ended.items() if said == FAILED and (report.problem or attempts[key] < MAX_ATTEMPTS)
+    }  # fmt: skip
+    counted = [said for key, said in ended.items() if key not in back]
+    return replace(
+        report, ledger=Ledger.of(counted, read=len(counted)), outcomes=(), in_doubt=(),
+        undecided=tuple(Undecided(id=ids[key], sent=key in sent) for key in back),
+    )  # fmt: skip
+
+
+def _give_up(staging: Staging, tools: Tools, size: int, default: str) -> list[BatchReport]:
+    """Set aside records whose workers died with them, time after time; those whose lead is there ended well."""
+    claim = staging.exhausted(size)
+    reports: list[BatchReport] = []
+    for batch in _parts(claim, staging.collection.name, default):
+        for position in range(len(batch.records)):
+            one = batch.part(slice(position, position + 1))
+            if _is_stored(one, tools):
+                report = replace(nothing(one.source), ledger=Ledger.of([STORED], read=1), outcomes=(STORED,))
+            else:
+                report = set_aside(one, tools, f"its worker ended {MAX_ATTEMPTS} times")
+            if report.problem:
+                return [*reports, nothing(one.source, report.problem)]
+            reports.append(_ended(one, report, claim, staging))
+    return reports
+
+
+def _is_stored(one: Batch, tools: Tools) -> bool:
+    """Whether a record's lead was stored before its worker died."""
+    (record_id,), (since,) = one.ids or (None,), one.since
+    if not isinstance(record_id, ObjectId) or since is None:
+        return False
+    made = tools.store.again(lambda: tools.store.made_at([record_id]))
+    return record_id in made and made[record_id] >= since

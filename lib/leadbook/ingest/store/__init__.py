@@ -1,0 +1,1 @@
+"""Leads are stored once: cache, inserts, merges, rejects."""

@@ -1,0 +1,1 @@
+"""What a lead is: keys, scores, the ledger, masks."""

@@ -1,1 +1,0 @@
-"""04: the lead pipeline, from vendor records to acknowledged inserts."""

@@ -1,0 +1,1 @@
+"""Load: closed and open loop, trials of settings, advice."""

@@ -1,0 +1,233 @@
+"""Advice with evidence: which parameter to set, the effect measured, or why to leave it; and a tuned profile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from leadbook.bench.compare import facts_of
+from leadbook.core import sealed
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.settings import Settings, load_profile
+from leadbook.load.openloop import Step, knee
+from leadbook.load.tuning import Trial
+from leadbook.measure.intervals import difference
+
+__all__ = ["COLUMNS", "Advice", "advise", "from_facts", "of_run", "table", "tune"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One parameter. proposed: None where it should stay.  effect: as measured, or `no difference shown`.
+
+    in_profile: whether the parameter is a key of the profile, so that `tune` can set it.
+    """
+
+    parameter: str
+    current: Any
+    proposed: Any
+    effect: str
+    evidence: str
+    in_profile: bool = True
+
+    @property
+    def changes(self) -> bool:
+        """Whether something should be set."""
+        return self.proposed is not None and self.proposed != self.current
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def advise(
+    settings: Settings, benchmarks: Mapping[str, Any], trials: Sequence[Trial | None], steps: Sequence[Step] | None
+) -> list[Advice]:
+    """Batch size, writers, write concern, pools, indexes, cache. benchmarks: facts of phase 03, {} without it.
+
+    A change is proposed only where a difference was shown.
+    """
+    found = [_batch_size(settings, benchmarks), _write_concern(settings, benchmarks)]
+    found += [_of_trial(trial) for trial in trials if trial is not None]
+    found += [_max_pool(settings, benchmarks), _rate(steps), *_indexes(settings, benchmarks)]
+    return [one for one in found if one is not None]
+
+
+def _batch_size(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+    rates: Mapping[str, list[float]] = benchmarks.get("rates_by_round") or {}
+    best, current = benchmarks.get("best_batch_size"), settings.batch_size
+    now, then = rates.get(f"insert_many {current} unordered"), rates.get(f"insert_many {best} unordered")
+    if best is None or now is None or then is None:
+        return None
+    effect = difference(now, then)
+    evidence = f"{current}: {effect.before.text('documents/s')}; {best}: {effect.after.text('documents/s')} (phase 03)"
+    return Advice(
+        parameter="batch_size",
+        current=current,
+        proposed=best if effect.shown else None,
+        effect=effect.text(),
+        evidence=evidence,
+    )
+
+
+def _write_concern(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+    rates: Mapping[str, list[float]] = benchmarks.get("rates_by_concern") or {}
+    safe, loose = rates.get("majority"), rates.get("w: 1, j: false")
+    if safe is None or loose is None:
+        return None
+    effect = difference(safe, loose)
+    evidence = (
+        f"majority {effect.before.text('documents/s')}; w: 1, j: false {effect.after.text('documents/s')}: "
+        f"{effect.text()} (phase 03). Below majority a failover can undo acknowledged leads"
+    )
+    proposed = None if settings.write_concern == "majority" else "majority"
+    return Advice(
+        parameter="write_concern",
+        current=settings.write_concern,
+        proposed=proposed,
+        effect=effect.text(),
+        evidence=evidence,
+    )
+
+
+def _of_trial(trial: Trial) -> Advice:
+    known = trial.parameter in Settings.model_fields
+    before, after = trial.measured
+    evidence = f"{trial.before}: {before} {trial.unit}; {trial.after}: {after}"
+    return Advice(
+        parameter=trial.parameter,
+        current=trial.before,
+        proposed=trial.after if trial.improved else None,
+        effect=trial.effect.text(),
+        evidence=evidence,
+        in_profile=known,
+    )
+
+
+def _max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+    pools = [one for one in benchmarks.get("pools") or () if str(one.get("pool", "")).startswith("MongoDB")]
+    warm = [one for one in pools if one["pool"].endswith("warm")]
+    tight = [one for one in pools if one["pool"].endswith("saturated")]
+    if not warm or not tight:
+        return None
+    slow, fast = max(one["worst_ms"] for one in tight), max(one["worst_ms"] for one in warm)
+    most = max(one["threads"] for one in warm)
+    evidence = f"slowest check-out {fast} ms with a connection a thread, {slow} ms with a fifth as many (phase 03)"
+    return Advice(
+        parameter="max_pool_size",
+        current=settings.max_pool_size,
+        proposed=most if settings.max_pool_size < most else None,
+        effect="a connection for every thread that works at once",
+        evidence=evidence,
+    )
+
+
+def _rate(steps: Sequence[Step] | None) -> Advice | None:
+    bend = knee(steps or ())
+    if bend is None:
+        return None
+    return Advice(
+        parameter="rate of inserts",
+        current=None,
+        proposed=None,
+        in_profile=False,
+        effect=f"kept up with {bend.rate:,.0f} documents/s, not with the next step",
+        evidence="open loop, latency from the intended start; let collectors stay below this rate",
+    )
+
+
+def _indexes(settings: Settings, benchmarks: Mapping[str, Any]) -> list[Advice]:
+    return [
+        Advice(
+            parameter=f"index {one['index']}",
+            current="kept",
+            proposed="hide it for a sprint",
+            in_profile=False,
+            effect=one["effect"],
+            evidence=f"its keys begin {one['covered_by']}, which answered {one['query']} while it "
+            f"was hidden; shell: db.{settings.collection}.hideIndex('{one['index']}')",
+        )
+        for one in benchmarks.get("hidden_indexes") or ()
+        if one["effect"] == "no difference shown"
+    ]
+
+
+COLUMNS = {
+    "parameter": "key of the profile, or a setting of the server",
+    "now": "its value",
+    "advice": "value to set, or leave it",
+    "effect": "measured effect; advice to change needs a difference that was shown",
+    "evidence": "what was measured",
+}
+
+
+def table(advice: Iterable[Advice]) -> pd.DataFrame:
+    """One row a parameter; columns as in `COLUMNS`."""
+    return pd.DataFrame(
+        [
+            {
+                "parameter": one.parameter,
+                "now": "" if one.current is None else str(one.current),
+                "advice": str(one.proposed) if one.changes else "leave it",
+                "effect": one.effect,
+                "evidence": one.evidence,
+            }
+            for one in advice
+        ],
+        columns=list(COLUMNS),
+    )
+
+
+def from_facts(facts: Mapping[str, Any]) -> list[Advice]:
+    """The advice that phase 05 of a run left among its facts. Raises UsageError where it left none."""
+    rows = facts.get("advice")
+    if not isinstance(rows, list):
+        raise UsageError("this run holds no advice: phase 05 did not run to its end")
+    return [Advice(**row) for row in rows]
+
+
+def of_run(run: Path, profile: str) -> list[Advice]:
+    """The advice in a run's directory, for a profile of that name: what was measured elsewhere advises nothing here.
+
+    Raises InputFileError (no record of phase 05) or UsageError (no advice, or a run of another profile).
+    """
+    facts, ran = facts_of(run, "05"), str(sealed.verify(run).get("profile"))
+    if ran != profile:
+        raise UsageError(f"{run} is a run of profile {ran}: it says nothing of {profile}; name one of that profile")
+    return from_facts(facts)
+
+
+def tune(profile: Path, advice: Iterable[Advice], out: Path) -> list[Advice]:
+    """Write a tuned copy of the profile to `out`: each changed line with a comment, every other line as it was.
+
+    Gives the advice applied. Raises UsageError where `out` is the profile itself or exists, InputFileError where the
+    profile cannot be read. The profile is never changed.
+    """
+    if out.resolve() == profile.resolve():
+        raise UsageError(f"{out} is the profile itself; name another file")
+    if out.exists():
+        raise UsageError(f"{out} exists already; name another file")
+    try:
+        text = profile.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputFileError(profile, str(error).splitlines()[0]) from None
+    values = Settings.from_mapping(load_profile(str(profile))).model_dump()
+    applied = [one for one in advice if one.in_profile and one.changes and values[one.parameter] != one.proposed]
+    for one in applied:
+        text = _set(text, one, values[one.parameter])
+    Settings.from_mapping(yaml.safe_load(text))
+    out.write_text(text, encoding="utf-8")
+    return applied
+
+
+def _set(text: str, one: Advice, old: Any) -> str:
+    line = yaml.safe_dump({one.parameter: one.proposed}).strip() + f"  # tuned: was {old}; {one.effect}; {one.evidence}"
+    line = line.replace("\n", " ")
+    found, count = re.subn(rf"(?m)^{re.escape(one.parameter)}:.*$", lambda _: line, text)
+    return found if count else f"{text.rstrip()}\n{line}\n"

@@ -1,0 +1,53 @@
+"""Phase 08: snapshot, thresholds, the loop that reads, and what to do about it."""
+
+from leadbook.monitor.advice import bottleneck_check, bottlenecks, decide, decision_checks, decisions_frame
+from leadbook.monitor.log import (
+    COLUMNS,
+    document_check,
+    leave_facts,
+    monitoring_log,
+    optimizations,
+    readings_frame,
+    snapshot_facts,
+    summary,
+)
+from leadbook.monitor.performance import batch_sizes_frame, issues, watch_checks, workload_frame
+from leadbook.monitor.session import sample_documents
+from leadbook.monitor.slow import slow_check, slow_frame
+from leadbook.monitor.steady import observe, performance_checks, pool_checks
+from leadbook.monitor.surroundings import database_checks, look_around, reading_checks, redis_state_checks
+from leadbook.monitor.thresholds import levels_frame
+from leadbook.monitor.validation import collection_rate, review_checks
+
+__all__ = [
+    "COLUMNS",
+    "batch_sizes_frame",
+    "bottleneck_check",
+    "bottlenecks",
+    "collection_rate",
+    "database_checks",
+    "decide",
+    "decision_checks",
+    "decisions_frame",
+    "document_check",
+    "issues",
+    "leave_facts",
+    "levels_frame",
+    "look_around",
+    "monitoring_log",
+    "observe",
+    "optimizations",
+    "performance_checks",
+    "pool_checks",
+    "reading_checks",
+    "readings_frame",
+    "redis_state_checks",
+    "review_checks",
+    "sample_documents",
+    "slow_check",
+    "slow_frame",
+    "snapshot_facts",
+    "summary",
+    "watch_checks",
+    "workload_frame",
+]

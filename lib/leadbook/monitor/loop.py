@@ -1,0 +1,155 @@
+"""The sampling loop: read every source every half second, keep the readings, and lay them out as a timeline."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pandas as pd
+import psutil
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from leadbook.core.ticker import Ticker
+from leadbook.monitor.readings import Reading, Source, rates
+
+__all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A reading that failed. at: seconds since the watch began."""
+
+    at: float
+    source: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Readings in time.
+
+    frame: a row a sample, index `seconds` since the watch began, columns `<source>.<reading>`; NaN = not reported.
+    expected: samples that the interval should have given.  dropped: intervals left out because a server restarted.
+    """
+
+    frame: pd.DataFrame
+    expected: int
+    dropped: int = 0
+    problems: Sequence[Problem] = field(default=())
+
+    def values(self, reading: str) -> pd.Series:
+        """What was reported of one reading, without gaps; empty where nothing was."""
+        if reading not in self.frame.columns:
+            return pd.Series(dtype=float)
+        return self.frame[reading].dropna()
+
+    def statistic(self, reading: str, statistic: str) -> float | None:
+        """`max`, `min`, `mean`, `median`, `last` or `first` of a reading; None where it was never reported."""
+        values = self.values(reading)
+        if values.empty:
+            return None
+        found = (
+            values.iloc[{"last": -1, "first": 0}[statistic]]
+            if statistic in ("last", "first")
+            else getattr(values, statistic)()
+        )
+        return float(found) if math.isfinite(found) else None
+
+    def samples(self) -> dict[str, int]:
+        """How many samples each source gave."""
+        sources = dict.fromkeys(column.partition(".")[0] for column in self.frame.columns)
+        return {source: int(self.frame.filter(regex=rf"^{source}\.").notna().any(axis=1).sum()) for source in sources}
+
+    def growth(self, reading: str) -> float | None:
+        """How much a counter grew from the first sample to the last; None where a restart lies between or it is absent.
+
+        A restart shows as a fall of the counter.
+        """
+        values = self.values(reading)
+        if len(values) < 2 or not values.is_monotonic_increasing:
+            return None
+        return float(values.iloc[-1] - values.iloc[0])
+
+
+class Watcher:
+    """Samples `sources` in a thread of its own while entered; `timeline()` afterwards.
+
+    A source that fails leaves a problem and a gap, never a stop. interval_s: seconds from sample to sample.
+    """
+
+    def __init__(self, sources: Sequence[Source], *, interval_s: float = 0.5) -> None:
+        self._sources, self._interval = list(sources), interval_s
+        self._rows: list[tuple[float, dict[str, Reading]]] = []
+        self._problems: list[Problem] = []
+        self._ticker = Ticker(self._sample, interval_s, first_after_s=interval_s)
+        self._began = self._ended = 0.0
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._sample()
+        self._ticker.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._ticker.__exit__(*exception)
+        if exception and exception[0] is not None:
+            return
+        if len(self._rows) > 1 and time.monotonic() - self._began - self._rows[-1][0] < self._interval / 2:
+            self._rows.pop()  # the last sample replaces it: a rate over a few milliseconds tells nothing
+        self._sample()
+        self._ended = time.monotonic()
+
+    def stop(self) -> None:
+        """Take no further sample but the last."""
+        self._ticker.stop()
+
+    def _sample(self) -> None:
+        at = time.monotonic() - self._began
+        found = {}
+        for source in self._sources:
+            try:
+                found[source.name] = source.read()
+            except (PyMongoError, RedisError, OSError, psutil.Error) as error:
+                what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+                self._problems.append(Problem(at=at, source=source.name, what=what))
+        self._rows.append((at, found))
+
+    def timeline(self) -> Timeline:
+        """What was read so far."""
+        seconds = (self._ended or time.monotonic()) - self._began
+        expected = int(seconds / self._interval) + 1
+        return lay_out(self._rows, self._sources, expected=expected, problems=tuple(self._problems))
+
+
+def lay_out(
+    rows: Sequence[tuple[float, dict[str, Reading]]],
+    sources: Sequence[Source],
+    *,
+    expected: int,
+    problems: Sequence[Problem] = (),
+) -> Timeline:
+    """A timeline of readings by moment: gauges, rates against the sample before, and what the sources derive."""
+    last: dict[str, Reading] = {}
+    flat, dropped = [], 0
+    for _, found in rows:
+        row: dict[str, float] = {}
+        for source in sources:
+            reading = found.get(source.name)
+            if reading is None:
+                last.pop(source.name, None)
+                continue
+            values = dict(reading.values)
+            before = last.get(source.name)
+            grown = rates(before, reading) if before is not None else {}
+            dropped += grown is None
+            values |= grown or {}
+            values |= source.derive(values)
+            row |= {f"{source.name}.{name}": value for name, value in values.items()}
+            last[source.name] = reading
+        flat.append(row)
+    frame = pd.DataFrame(flat, index=pd.Index([at for at, _ in rows], name="seconds"))
+    return Timeline(frame=frame, expected=expected, dropped=dropped, problems=tuple(problems))

@@ -1,0 +1,94 @@
+"""The driver's connection pool from the inside: in use, idle, waiting times."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from pymongo import monitoring
+from redis import Redis
+
+from leadbook.core.connect import PoolTrace
+from leadbook.monitor.readings import Reading
+
+__all__ = ["PoolSource", "PoolUse"]
+
+
+class PoolUse(PoolTrace):
+    """A PoolTrace that also knows how many connections are checked out now, by server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._use_lock = threading.Lock()
+        self._in_use: Counter[Any] = Counter()
+        self._started = self._answered = 0
+
+    @property
+    def in_use(self) -> int:
+        """Connections checked out now, in the busiest server's pool: each server has a pool of its own."""
+        with self._use_lock:
+            return max(self._in_use.values(), default=0)
+
+    @property
+    def waiting(self) -> int:
+        """Check-outs begun and not yet answered."""
+        with self._use_lock:
+            return self._started - self._answered
+
+    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
+        """Driver's hook."""
+        with self._use_lock:
+            self._started += 1
+
+    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
+        """Driver's hook."""
+        super().connection_checked_out(event)
+        with self._use_lock:
+            self._answered += 1
+            self._in_use[event.address] += 1
+
+    def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
+        """Driver's hook."""
+        super().connection_check_out_failed(event)
+        with self._use_lock:
+            self._answered += 1
+
+    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
+        """Driver's hook."""
+        with self._use_lock:
+            self._in_use[event.address] -= 1
+
+
+class PoolSource:
+    """The pool of one MongoClient (`maximum`: its maxPoolSize), and of a Redis client where there is one."""
+
+    name = "pool"
+
+    def __init__(self, use: PoolUse, maximum: int, redis: Redis | None = None) -> None:
+        self._use, self._maximum, self._redis = use, maximum, redis
+
+    def read(self) -> Reading:
+        """What the driver holds now; asks no server."""
+        used, checkouts = self._use.in_use, self._use.checkouts
+        values = {
+            "in_use": float(used),
+            "idle": float(max(0, self._use.open - used)),
+            "waiting": float(self._use.waiting),
+            "maximum": float(self._maximum),
+            "used_percent": 100 * used / self._maximum if self._maximum else 0.0,
+            "checkouts": float(len(checkouts)),
+            "checkout_failures": float(len(self._use.failures)),
+            "wait_ms_sum": 1000 * sum(checkouts),
+        }
+        counters = frozenset({"checkouts", "checkout_failures", "wait_ms_sum"})
+        pool: Any = self._redis.connection_pool if self._redis is not None else None
+        if pool is not None and hasattr(pool, "_connections"):
+            values["redis_open"] = float(len(pool._connections))
+        return Reading(at=time.monotonic(), identity=("pool",), values=values, counters=counters)
+
+    def derive(self, values: dict[str, float]) -> dict[str, float]:
+        """Mean waiting time for a connection, ms."""
+        count, waited = values.get("checkouts_per_s"), values.get("wait_ms_sum_per_s")
+        return {"wait_ms": waited / count} if count and waited is not None else {}

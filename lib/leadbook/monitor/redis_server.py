@@ -1,0 +1,93 @@
+"""Redis's INFO as readings. Read-only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis
+
+from leadbook.monitor.readings import Reading, dig, drop_missing
+
+__all__ = ["RedisSource", "redis_values"]
+
+_SECTIONS = ("server", "clients", "memory", "persistence", "stats", "cpu", "commandstats", "errorstats", "latencystats")
+
+_GAUGES = {
+    "used_memory_bytes": "used_memory",
+    "maxmemory_bytes": "maxmemory",
+    "clients": "connected_clients",
+    "maxclients": "maxclients",
+    "blocked_clients": "blocked_clients",
+    "fragmentation_ratio": "mem_fragmentation_ratio",
+    "fragmentation_bytes": "mem_fragmentation_bytes",
+    "latest_fork_us": "latest_fork_usec",
+    "aof_bytes": "aof_current_size",
+}
+_COUNTERS = {
+    "commands": "total_commands_processed",
+    "evicted": "evicted_keys",
+    "expired": "expired_keys",
+    "hits": "keyspace_hits",
+    "misses": "keyspace_misses",
+    "rejected": "rejected_connections",
+    "error_replies": "total_error_replies",
+    "cpu_user_s": "used_cpu_user",
+    "cpu_system_s": "used_cpu_sys",
+    "bytes_in": "total_net_input_bytes",
+    "bytes_out": "total_net_output_bytes",
+}
+_CALLS = {"gets": ("get", "exists", "mget"), "sets": ("set", "setex", "mset")}
+
+
+class RedisSource:
+    """INFO of the server behind `client`."""
+
+    name = "redis"
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def read(self) -> Reading:
+        """One INFO. Raises RedisError."""
+        info: Any = self._client.info(*_SECTIONS)
+        return Reading(
+            at=time.monotonic(),
+            identity=(info.get("run_id"),),
+            uptime_s=dig(info, "uptime_in_seconds"),
+            values=redis_values(info),
+            counters=frozenset((*_COUNTERS, *_CALLS, "oom_errors")),
+        )
+
+    def derive(self, values: dict[str, float]) -> dict[str, float]:
+        """Memory share, hit ratio and CPU of one moment."""
+        limit, hits, misses = (values.get(name) for name in ("maxmemory_bytes", "hits_per_s", "misses_per_s"))
+        looked_up = (hits or 0) + (misses or 0)
+        user, system = values.get("cpu_user_s_per_s"), values.get("cpu_system_s_per_s")
+        used = values.get("used_memory_bytes")
+        return drop_missing(
+            (
+                ("memory_percent", 100 * used / limit if limit and used is not None else None),
+                ("hit_percent", 100 * hits / looked_up if hits is not None and looked_up else None),
+                ("cpu_cores", user + system if user is not None and system is not None else None),
+            )
+        )
+
+
+def redis_values(info: Mapping[str, Any]) -> dict[str, float]:
+    """Gauges and counters of an INFO reply with its commandstats, errorstats and latencystats."""
+    values = drop_missing((name, dig(info, key)) for name, key in {**_GAUGES, **_COUNTERS}.items())
+    if any(key.startswith("cmdstat_") for key in info):
+        for name, commands in _CALLS.items():
+            values[name] = sum(dig(info, f"cmdstat_{command}.calls") or 0.0 for command in commands)
+    if "error_replies" in values:
+        values["oom_errors"] = dig(info, "errorstat_OOM.count") or 0.0
+    for name, command in {"get_p99_us": "get", "set_p99_us": "set", "exists_p99_us": "exists"}.items():
+        p99 = dig({"found": info.get(f"latency_percentiles_usec_{command}", {})}, "found.p99")
+        if p99 is not None:
+            values[name] = p99
+    waits = [values[name] for name in ("get_p99_us", "set_p99_us", "exists_p99_us") if name in values]
+    if waits:
+        values["command_p99_us"] = max(waits)
+    return values

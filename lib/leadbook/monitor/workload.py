@@ -1,0 +1,201 @@
+"""What happens while the watch runs: on rehearsal a writer inserts batches; everywhere a prober checks for duplicates.
+
+The prober only reads. The writer writes to the scratch collection that it is given, and its Redis keys begin with
+`leadbook_scratch_`; both are gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, PyMongoError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from leadbook.core.ticker import Repeater
+
+__all__ = ["Batch", "Lookup", "Prober", "Writer", "batches_frame", "lookups_frame"]
+
+Documents = Callable[[int, int], Sequence[dict[str, Any]]]
+"""`make(count, start)`: so many new lead documents, none of which it gave for another start."""
+
+KEY_PREFIX = "leadbook_scratch:"
+BATCH_SIZES = (100, 250, 500)
+FILTERED = {"is_qualified": True, "crm_synced": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One insert. at: seconds since the watch began.  inserted: acknowledged.  seconds: until acknowledged."""
+
+    at: float
+    size: int
+    inserted: int
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """One look-up. kind: `redis`, `mongodb` or `filtered`.  right: the answer known beforehand; None: not known."""
+
+    at: float
+    kind: str
+    ms: float
+    right: bool | None
+    failure: str = ""
+
+
+class Writer(Repeater):
+    """Inserts unordered batches of 100, 250 and 500 in turn, at most `per_second` documents a second.
+
+    A key is written to Redis only after its batch was acknowledged, as the pipeline does. keys: what they begin with.
+    """
+
+    def __init__(
+        self, collection: Collection[dict[str, Any]], documents: Documents, *, redis: Redis | None, per_second: float,
+        keys: str = f"{KEY_PREFIX}monitor:",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.collection, self._documents, self._redis = collection, documents, redis
+        self._per_second, self._next = per_second, 0
+        self._prefix = keys
+        self._uncached: set[str] = set()
+        self.batches: list[Batch] = []
+        self.first_batch: list[dict[str, Any]] = []
+        self.written: list[str] = []
+        self._stock: list[dict[str, Any]] = []
+
+    def stock_up(self, count: int) -> None:
+        """Make `count` documents beforehand, so that making them costs nothing while inserts are timed."""
+        self._stock.extend(self._documents(count, self._next))
+        self._next += count
+
+    def key(self, url: str) -> str:
+        """The Redis key of a lead that this writer stored."""
+        return f"{self._prefix}{url}"
+
+    def step(self) -> float:
+        """One batch."""
+        size = BATCH_SIZES[len(self.batches) % len(BATCH_SIZES)]
+        if len(self._stock) < size:
+            self.stock_up(2_000)
+        documents, self._stock = self._stock[:size], self._stock[size:]
+        now = datetime.now(UTC)
+        for document in documents:
+            document |= {"created_at": now, "updated_at": now}
+        started = time.monotonic()
+        inserted, failure = self._insert(documents)
+        seconds = time.monotonic() - started
+        self.batches.append(
+            Batch(at=started - self.began, size=size, inserted=inserted, seconds=seconds, failure=failure)
+        )
+        if not failure:
+            self._remember(documents)
+        return max(0.0, size / self._per_second - (time.monotonic() - started))
+
+    def _insert(self, documents: list[dict[str, Any]]) -> tuple[int, str]:
+        try:
+            return len(self.collection.insert_many(documents, ordered=False).inserted_ids), ""
+        except BulkWriteError as error:
+            codes = sorted({str(item["code"]) for item in error.details.get("writeErrors", [])})
+            return int(error.details.get("nInserted", 0)), f"write errors {', '.join(codes) or 'of the write concern'}"
+        except PyMongoError as error:
+            return 0, type(error).__name__
+
+    def _remember(self, documents: list[dict[str, Any]]) -> None:
+        if not self.first_batch:
+            self.first_batch = [dict(document) for document in documents]
+        urls = [document["linkedin_url"] for document in documents]
+        if self._redis is not None:
+            try:
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for url in urls:
+                        pipe.set(self.key(url), 1, ex=120)
+                    pipe.execute()
+            except RedisError:  # Redis only saves work: what is stored is stored
+                self._uncached.update(urls)
+        self.written.extend(urls)
+
+    def cached(self, url: str) -> bool:
+        """Whether the key of a stored lead was acknowledged by Redis."""
+        return self._redis is not None and url not in self._uncached
+
+    def clean_up(self) -> None:
+        """Remove this writer's Redis keys; a Redis that is away loses them by itself, in two minutes at most.
+
+        The collection belongs to the caller.
+        """
+        if self._redis is None:
+            return
+        with contextlib.suppress(RedisError, OSError):
+            for start in range(0, len(self.written), 1_000):
+                self._redis.unlink(*map(self.key, self.written[start : start + 1_000]))
+
+
+class Prober(Repeater):
+    """Looks leads up as a duplicate check does, known and unknown ones in turn, and runs one filtered find.
+
+    known: gives an URL that is stored, or None while there is none; key: its Redis key; cached: whether Redis certainly
+    holds it.
+    """
+
+    def __init__(
+        self,
+        collection: Collection[dict[str, Any]],
+        redis: Redis | None,
+        *,
+        known: Callable[[int], str | None],
+        key: Callable[[str], str],
+        cached: Callable[[str], bool],
+        pause_s: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self._collection, self._redis, self._known, self._key = collection, redis, known, key
+        self._cached, self._pause, self._turn = cached, pause_s, 0
+        self.lookups: list[Lookup] = []
+
+    def step(self) -> float:
+        """One look-up of each kind."""
+        self._turn += 1
+        stored = self._known(self._turn) if self._turn % 2 else None
+        url = stored or f"https://www.linkedin.com/in/leadbook-nobody-{secrets.token_hex(8)}"
+        expected = stored is not None
+        if self._redis is not None:
+            redis, key = self._redis, self._key(url)
+            wanted = expected if not expected or self._cached(url) else None
+            self._time("redis", lambda: bool(redis.exists(key)), wanted)
+        find = {"linkedin_url": url}
+        self._time("mongodb", lambda: self._collection.find_one(find, {"_id": 1}) is not None, expected)
+        if self._turn % 5 == 0 and not self.lookups[-1].failure:
+            self._time("filtered", lambda: bool(list(self._collection.find(FILTERED, {"_id": 1}).limit(100))), None)
+        return self._pause
+
+    def _time(self, kind: str, look: Callable[[], bool], expected: bool | None) -> None:
+        started, failure, right = time.monotonic(), "", None
+        try:
+            found = look()
+            right = None if expected is None else found is expected
+        except (PyMongoError, RedisError, OSError) as error:
+            failure = type(error).__name__
+        ms = 1000 * (time.monotonic() - started)
+        self.lookups.append(Lookup(at=started - self.began, kind=kind, ms=ms, right=right, failure=failure))
+
+
+def batches_frame(batches: Sequence[Batch]) -> pd.DataFrame:
+    """A row a batch; `ms` until acknowledged."""
+    frame = pd.DataFrame([vars(batch) for batch in batches], columns=["at", "size", "inserted", "seconds", "failure"])
+    return frame.assign(ms=frame["seconds"] * 1000)
+
+
+def lookups_frame(lookups: Sequence[Lookup]) -> pd.DataFrame:
+    """A row a look-up."""
+    return pd.DataFrame([vars(lookup) for lookup in lookups], columns=["at", "kind", "ms", "right", "failure"])

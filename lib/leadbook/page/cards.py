@@ -1,0 +1,45 @@
+"""The closing verdict of a phase as a card of HTML. Styles are inline: a notebook cell has no stylesheet of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from leadbook.core.checks import Check, Verdict
+from leadbook.page.style import VERDICT_COLOURS
+from leadbook.page.tables import badge
+
+__all__ = ["production_banner", "verdict_html"]
+
+
+def production_banner(target: str) -> str:
+    """A red banner that names the servers and the database about to be worked on."""
+    return (
+        f'<div class="lb-production" style="background:{VERDICT_COLOURS[Verdict.FAIL]};color:#fff;padding:.6em 1em">'
+        f"<b>PRODUCTION</b>: {escape(target)}</div>"
+    )
+
+
+def verdict_html(
+    phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check], missing: int = 0
+) -> str:
+    """The verdict of a phase (`pass` or `fail`), how many checks found what, and what blocks with its remedy.
+
+    missing: checks of the phase that were not recorded.
+    """
+    colour = VERDICT_COLOURS[Verdict.PASS if verdict == Verdict.PASS.value else Verdict.FAIL]
+    word = "passes" if verdict == Verdict.PASS.value else "does not pass"
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no check was recorded"
+    if missing:
+        recorded = sum(counts.values())
+        summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
+    items = "".join(
+        f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {escape(c.evidence)}. "
+        f"<b>Do:</b> {escape(c.remedy or 'see the evidence')}</li>"
+        for c in blocking
+    )
+    return (
+        f'<div class="lb-verdict" style="border-left:.5em solid {colour};padding:.6em 1em;margin:1em 0">'
+        f'<div style="font-size:1.3em;font-weight:700">Phase {escape(phase)}, {escape(title)}: {word}</div>'
+        f"<div>{escape(summary)}</div>{f'<ul>{items}</ul>' if items else ''}</div>"
+    )

@@ -1,0 +1,129 @@
+"""House style of plots: one palette, one set of fonts, drawn without a display.
+
+Colours are Okabe and Ito's, darkened where they would be pale on white, so that they differ for colour-blind readers
+and keep a contrast of 3:1 on the white card that every plot is drawn on (light and dark pages show the same card).
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from io import BytesIO
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+from PIL import Image
+
+from leadbook.core.checks import Verdict
+
+__all__ = [
+    "BAD",
+    "GOOD",
+    "INK",
+    "MUTED",
+    "PALETTE",
+    "TARGET",
+    "VERDICT_COLOURS",
+    "embed",
+    "figure",
+    "png",
+    "target_line",
+]
+
+PALETTE = ("#0072b2", "#d55e00", "#008a64", "#b24c8a", "#2b8fc9", "#8a6d00", "#5b6472")
+"""Colours of series, in order of use: blue, vermilion, green, purple, sky, olive, slate."""
+
+INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6472", "#e3e6ea", "#ffffff"
+TARGET = "#b3261e"
+"""Colour of a target line (always dashed too, never told by colour alone)."""
+GOOD, BAD = "#1a7a4c", "#b3261e"
+
+VERDICT_COLOURS: dict[Verdict, str] = {
+    Verdict.PASS: GOOD,
+    Verdict.WARN: "#8f5b00",
+    Verdict.FAIL: BAD,
+    Verdict.ERROR: "#8c1d6b",
+    Verdict.NOT_MEASURED: "#6d3fb0",
+    Verdict.MANUAL: "#0b6a88",
+    Verdict.NOT_APPLICABLE: MUTED,
+}
+"""Badge colours; white text on each has a contrast of at least 4.5:1."""
+
+
+def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = (8.0, 4.0)) -> tuple[Figure, Axes]:
+    """A figure (`size` in inches, 110 dots each) with one pair of axes in the house style; labels carry units.
+
+    No global state is touched: the figure belongs to its caller and to no window.
+    """
+    made = Figure(figsize=size, dpi=110, facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(made)
+    axes = made.add_subplot()
+    axes.set_prop_cycle(color=list(PALETTE))
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
+    axes.set_xlabel(xlabel, fontsize=10, color=MUTED)
+    axes.set_ylabel(ylabel, fontsize=10, color=MUTED)
+    axes.tick_params(labelsize=9, colors=MUTED, length=3)
+    axes.set_facecolor(PAPER)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color("#c4c9d0")
+    return made, axes
+
+
+class _Plain(LogFormatter):
+    """Numbers the same ticks as matplotlib does, but as `2,000`, never as `2e+03`."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.10g}" if super().__call__(x, pos) else ""
+
+
+def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis whose numbers are written out: 0.1, 20, 1,000; in between where little more than a decade."""
+    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(_Plain(minor_thresholds=(1.5, 0.5)))
+    axis.set_minor_formatter(_Plain(minor_thresholds=(1.5, 0.5)))
+    axes.tick_params(axis=which, which="minor", labelsize=8, colors=MUTED, length=2)
+
+
+def nothing(figure: Figure) -> Figure:
+    """The figure of something that could not be measured."""
+    figure.text(0.5, 0.5, "not measured", ha="center", va="center", fontsize=14, color=MUTED)
+    return figure
+
+
+def target_line(axes: Axes, value: float, label: str, *, vertical: bool = False) -> None:
+    """A dashed line at `value` (in the axis' unit) with its `label` beside it."""
+    if vertical:
+        axes.axvline(value, color=TARGET, linestyle="--", linewidth=1.3)
+        axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(5, -4), ha="left", va="top",
+                      textcoords="offset points", fontsize=9, color=TARGET)  # fmt: skip
+    else:
+        axes.axhline(value, color=TARGET, linestyle="--", linewidth=1.3)
+        axes.annotate(label, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, 4), ha="right", va="bottom",
+                      textcoords="offset points", fontsize=9, color=TARGET)  # fmt: skip
+
+
+def png(drawn: Figure) -> bytes:
+    """The figure as PNG of 256 colours (a third of the bytes), with no time stamp: equal figures are equal bytes."""
+    full, small = BytesIO(), BytesIO()
+    drawn.savefig(full, format="png", facecolor=PAPER)
+    picture = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def embed(drawn: Figure, caption: str) -> str:
+    """HTML of the figure: the picture inside the page, `caption` below it and as its text for who cannot see it."""
+    data = base64.b64encode(png(drawn)).decode("ascii")
+    text = escape(caption, quote=True)
+    return (
+        '<figure class="lb-figure" style="margin:1em 0">'
+        f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%;height:auto;background:#fff">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )

@@ -1,0 +1,203 @@
+"""Tables as HTML: a caption, columns that are explained, numbers aligned, verdicts as badges.
+
+The markup carries its few needful styles inline, so that it reads the same in JupyterLab, in the report's pages and in
+a mail; everything is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from leadbook.core.checks import BLOCKING, Check, Verdict
+from leadbook.page.style import VERDICT_COLOURS
+
+__all__ = [
+    "CHECK_COLUMNS",
+    "badge",
+    "breakable",
+    "cell",
+    "checks_frame",
+    "checks_table",
+    "measured_text",
+    "number",
+    "render",
+    "target_text",
+]
+
+LONG_WORD = re.compile(r"\S{20,}")
+"""May break at its punctuation: one long identifier or address would push the other columns out of the page."""
+CHECK_COLUMNS: dict[str, str] = {
+    "verdict": "what the check found",
+    "check": "stable id and what is checked",
+    "measured": "what was found here",
+    "target": "what is asked for",
+    "evidence": "how it is known",
+    "steps": "steps of the task book that it answers",
+}
+"""Columns of `checks_table` and what they mean."""
+
+
+def number(value: float) -> str:
+    """A number for people: whole ones with separators, others to four significant digits, NaN as a dash."""
+    if isinstance(value, numbers.Integral):
+        return f"{int(value):,}"
+    value = float(value)
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def badge(verdict: Verdict | str) -> str:
+    """A verdict as a coloured word; the word tells it, not the colour alone."""
+    colour = VERDICT_COLOURS[Verdict(verdict)]
+    return (
+        f'<span class="lb-badge" style="background:{colour};color:#fff;padding:.1em .55em;border-radius:.7em;'
+        f'white-space:nowrap;font-size:.85em;font-weight:600">{escape(str(verdict))}</span>'
+    )
+
+
+def _missing(value: Any) -> bool:
+    if value is None or value is pd.NaT or value is pd.NA:
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
+def cell(value: Any) -> str:
+    """One value as escaped HTML: nothing as a dash, booleans as yes and no, times to the second."""
+    if _missing(value):
+        return "–"
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, Verdict):
+        return badge(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, numbers.Real):
+        return number(value)  # type: ignore[arg-type]
+    if isinstance(value, datetime):
+        return escape(value.isoformat(sep=" ", timespec="seconds"))
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(cell(item) for item in value)
+    return breakable(str(value))
+
+
+def breakable(text: str) -> str:
+    """`text` as escaped HTML whose long words may break after punctuation."""
+    words = (re.split(r"(?<=[._/,;&?=@])(?=\w)", word) if LONG_WORD.match(word) else [word]
+             for word in re.split(r"(\s+)", text))  # fmt: skip
+    return "".join("<wbr>".join(map(escape, pieces)) for pieces in words)
+
+
+def _is_number(value: Any) -> bool:
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _plain_index(dataframe: pd.DataFrame) -> bool:
+    index = dataframe.index
+    return index.name is None and (len(index) == 0 or isinstance(index, pd.RangeIndex))
+
+
+def _verdict_badge(value: Any) -> str:
+    try:
+        return badge(Verdict(value))
+    except ValueError:
+        return cell(value)
+
+
+def render(dataframe: pd.DataFrame, title: str, columns: Mapping[str, str] | None = None) -> str:
+    """HTML of `dataframe` with `title` as its caption; `columns` maps a column's name to what it means.
+
+    A named or textual index is shown as the first column. A column called `verdict` is shown as badges. Columns without
+    an explanation are shown all the same.
+    """
+    columns = columns or {}
+    frame = dataframe if _plain_index(dataframe) else dataframe.reset_index()
+    names = [str(name) for name in frame.columns]
+    rows = list(frame.itertuples(index=False, name=None))
+    numeric = [any(_is_number(row[i]) for row in rows) and
+               all(_is_number(row[i]) or _missing(row[i]) for row in rows) for i in range(len(names))]  # fmt: skip
+    head = "".join(_header(name, columns.get(name, ""), right) for name, right in zip(names, numeric, strict=True))
+    body = "".join(f"<tr>{_cells(row, names, numeric)}</tr>" for row in rows)
+    if not rows:
+        body = f'<tr><td colspan="{max(1, len(names))}">nothing to show</td></tr>'
+    return _table(title, head, body, {name: columns[name] for name in names if columns.get(name)})
+
+
+def _header(name: str, meaning: str, right: bool) -> str:
+    hint = f' title="{escape(meaning, quote=True)}"' if meaning else ""
+    return f'<th scope="col"{hint} style="text-align:{"right" if right else "left"}">{escape(name)}</th>'
+
+
+def _cells(row: Iterable[Any], names: list[str], numeric: list[bool]) -> str:
+    made = []
+    for value, name, right in zip(row, names, numeric, strict=True):
+        shown = _verdict_badge(value) if name.lower() == "verdict" else cell(value)
+        style = "text-align:right;font-variant-numeric:tabular-nums" if right else "text-align:left"
+        made.append(f'<td style="{style}">{shown}</td>')
+    return "".join(made)
+
+
+def _table(title: str, head: str, body: str, meanings: Mapping[str, str]) -> str:
+    legend = " · ".join(f"<b>{escape(name)}</b> {escape(meaning)}" for name, meaning in meanings.items())
+    legend = f'<p class="lb-legend" style="font-size:.85em;opacity:.8;margin:.3em 0 1em">{legend}</p>' if legend else ""
+    return (
+        '<div class="lb-table" style="overflow-x:auto"><table>'
+        f'<caption style="caption-side:top;text-align:left;font-weight:600;padding:.3em 0">{escape(title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{legend}</div>"
+    )
+
+
+def measured_text(check: Check) -> str:
+    """The measured value with its unit, as plain text; a dash when there is none."""
+    if _missing(check.measured):
+        return "–"
+    if isinstance(check.measured, bool):
+        return "yes" if check.measured else "no"
+    if isinstance(check.measured, int | float):
+        return f"{number(check.measured)} {check.unit}".strip()
+    if isinstance(check.measured, list):
+        return ", ".join(map(str, check.measured))
+    return str(check.measured)
+
+
+def target_text(check: Check) -> str:
+    """The target for people: `>= 1000.0 documents/s` becomes `≥ 1,000 documents/s`."""
+    text = check.target.replace(">=", "≥").replace("<=", "≤")
+    return re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
+
+
+def checks_frame(checks: Iterable[Check]) -> pd.DataFrame:
+    """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first."""
+    ordered = sorted(checks, key=lambda check: (check.verdict not in BLOCKING, check.verdict is not Verdict.WARN))
+    return pd.DataFrame([_check_row(check) for check in ordered], columns=list(CHECK_COLUMNS))
+
+
+def _check_row(check: Check) -> dict[str, Any]:
+    evidence = check.evidence
+    if check.verdict in BLOCKING | {Verdict.WARN} and check.remedy:
+        evidence = f"{evidence.rstrip('. ')}. Do: {check.remedy}" if evidence else f"Do: {check.remedy}"
+    return {
+        "verdict": check.verdict, "check": f"{check.id}: {check.title}", "measured": measured_text(check),
+        "target": target_text(check), "evidence": evidence, "steps": ", ".join(check.steps),
+    }  # fmt: skip
+
+
+def checks_table(checks: Iterable[Check], title: str = "Checks") -> str:
+    """HTML of checks with their verdicts, values, targets, evidence and, where they block, the remedy."""
+    return render(checks_frame(checks), title, CHECK_COLUMNS)

@@ -1,0 +1,1 @@
+"""Phase 01: what its notebook judges and shows."""

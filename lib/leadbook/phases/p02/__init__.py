@@ -1,0 +1,1 @@
+"""Phase 02: what its notebook judges and shows."""

@@ -1,0 +1,1 @@
+"""Phase 03: what its notebook judges and shows."""

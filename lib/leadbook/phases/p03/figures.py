@@ -1,0 +1,145 @@
+"""Plots of the benchmarks: rates with intervals, prices, percentile curves, check-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from leadbook.page import style
+
+__all__ = ["checkouts", "index_prices", "percentiles", "throughput", "write_concerns"]
+
+Curve = Sequence[tuple[float, float]]
+
+
+def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
+    """Documents/s by batch size, ordered beside unordered. bars: batch, ordered, mean, low, high (documents/s)."""
+    figure, axes = style.figure("Insert rate by batch size", "documents a batch", "documents/s")
+    if bars.empty:
+        return style.nothing(figure)
+    batches = sorted(bars["batch"].unique())
+    for number, (ordered, part) in enumerate(bars.sort_values("batch").groupby("ordered")):
+        places = [batches.index(batch) + 0.38 * (number - 0.5) for batch in part["batch"]]
+        axes.bar(
+            places, part["mean"], width=0.34, color=style.PALETTE[number], label="ordered" if ordered else "unordered"
+        )
+        _whiskers(axes, places, part)
+    axes.set_xticks(range(len(batches)), [f"{batch:,}" for batch in batches])
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(-0.6, len(batches) + 0.1)
+    style.target_line(axes, target, f"target {target:,.0f}/s")
+    _legend(figure, axes)
+    return figure
+
+
+def write_concerns(bars: pd.DataFrame) -> Figure:
+    """Documents/s of each write concern until readable. bars: name, mean, low, high, acknowledged."""
+    figure, axes = style.figure("The price of a write concern", "documents/s until readable", "",
+                                size=(8.0, 0.5 * len(bars) + 1.6))  # fmt: skip
+    if bars.empty:
+        return style.nothing(figure)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    colours = [style.PALETTE[0] if known else style.PALETTE[1] for known in bars["acknowledged"]]
+    axes.barh(bars["name"], bars["mean"], color=colours, height=0.55)
+    axes.errorbar(
+        bars["mean"], range(len(bars)), xerr=_spread(bars), fmt="none", ecolor=style.INK, capsize=3, linewidth=1
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    return figure
+
+
+def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None = None) -> Figure:
+    """Latency by percentile, both axes stretched so that the tail shows. curves: name -> (percentile, ms)."""
+    figure, axes = style.figure(title, "percentile", "ms (log scale)")
+    if not any(curves.values()):
+        return style.nothing(figure)
+    for number, (name, curve) in enumerate(curves.items()):
+        if curve:
+            places = [_stretched(percentile) for percentile, _ in curve]
+            colour, dashes = style.PALETTE[number % len(style.PALETTE)], ("-", "--")[number // len(style.PALETTE) % 2]
+            axes.plot(places, [ms for _, ms in curve], label=name, color=colour, linestyle=dashes, linewidth=1.6,
+                      marker="o", markersize=3)  # fmt: skip
+    shown = [
+        step
+        for step in (0, 50, 90, 99, 99.9, 99.99)
+        if step <= max((c[-1][0] for c in curves.values() if c), default=99)
+    ]
+    axes.set_xticks([_stretched(step) for step in shown], [f"{step:g}" for step in shown])
+    style.log_scale(axes)
+    if target is not None:
+        style.target_line(axes, target, f"target {target:g} ms")
+    _legend(figure, axes)
+    return figure
+
+
+def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
+    """Slowest and median check-out, cold, warm and saturated. bars: service, state, threads, median_ms, worst_ms."""
+    figure, axes = style.figure(
+        "Waiting for a connection", "driver and threads at once", "ms (log scale)", size=(9.0, 4.8)
+    )
+    if bars.empty:
+        return style.nothing(figure)
+    groups = list(dict.fromkeys(zip(bars["service"], bars["threads"], strict=True)))
+    for number, state in enumerate(("cold", "warm", "saturated")):
+        part = bars[bars["state"] == state]
+        places = [groups.index(key) + 0.27 * (number - 1)
+                  for key in zip(part["service"], part["threads"], strict=True)]  # fmt: skip
+        axes.bar(places, part["worst_ms"], width=0.24, color=style.PALETTE[number], label=f"{state}: slowest")
+        axes.scatter(
+            places, part["median_ms"], color=style.INK, s=16, zorder=3, label="median" if number == 2 else None
+        )
+    axes.set_xticks(range(len(groups)), [f"{service}\n{threads} threads" for service, threads in groups])
+    style.log_scale(axes)
+    for service, target in targets.items():
+        wide = [place for place, (name, _) in enumerate(groups) if name == service]
+        if wide:
+            axes.hlines(target, min(wide) - 0.45, max(wide) + 0.45, color=style.TARGET, linestyle="--", linewidth=1.3)
+            axes.annotate(f"target {target:g} ms", (max(wide) + 0.45, target), xytext=(-2, 4), ha="right", fontsize=9,
+                          textcoords="offset points", color=style.TARGET,
+                          bbox={"facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1})  # fmt: skip
+    _legend(figure, axes)
+    return figure
+
+
+def index_prices(bars: pd.DataFrame) -> Figure:
+    """Extra insert time of each index. bars: name, middle, low, high (microseconds a document), shown (not noise)."""
+    label = "microseconds more a document than without (grey: no cost shown)"
+    figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
+    if bars.empty:
+        return style.nothing(figure)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]
+    axes.scatter(bars["middle"], bars["name"], color=colours, zorder=3, s=28)
+    for place, (_, bar) in enumerate(bars.iterrows()):
+        axes.plot([bar["low"], bar["high"]], [place, place], color=colours[place], linewidth=2)
+    axes.axvline(0, color=style.INK, linewidth=1)
+    axes.invert_yaxis()
+    return figure
+
+
+def _spread(bars: pd.DataFrame) -> list[pd.Series]:
+    low, high = bars["low"].fillna(bars["mean"]), bars["high"].fillna(bars["mean"])
+    return [(bars["mean"] - low).clip(lower=0), (high - bars["mean"]).clip(lower=0)]
+
+
+def _whiskers(axes: Axes, places: Sequence[float], bars: pd.DataFrame) -> None:
+    axes.errorbar(places, bars["mean"], yerr=_spread(bars), fmt="none", ecolor=style.INK, capsize=3, linewidth=1)
+
+
+def _stretched(percentile: float) -> float:
+    """Percentiles as HDR plots draw them: the distance to 100 on a log scale."""
+    from math import log10
+
+    return -log10(1 - percentile / 100) if percentile < 100 else 6.0
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the plot, where it hides nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=3)

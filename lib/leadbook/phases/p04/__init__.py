@@ -1,0 +1,1 @@
+"""Phase 04: what its notebook judges and shows."""

@@ -1,0 +1,161 @@
+"""Plots of the data pipeline: the flow, the ledger as a waterfall, reasons, fill rates, stages, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from leadbook.page import style
+
+__all__ = ["fill_rates", "flow", "reasons", "scores", "stages", "throughput", "waterfall"]
+
+STEPS = (
+    ("1 Collect", "vendor files, or raw\npayloads staged by n8n", "unreadable record:\nrejected, kept"),
+    ("2 Transform", "map columns, clean,\none form a field", "no required field:\nrejected, kept"),
+    ("3 Duplicates", "batch, then Redis,\nthen MongoDB decides", "Redis away:\nMongoDB alone"),
+    ("4 Enrich", "Hunter, Clearbit;\nnew leads only; optional", "3 attempts, then\nnot enriched"),
+    ("5 Score", "points, qualification,\ntimes, defaults", "parameters,\nnot code"),
+    ("6 Store", "insert_many, unordered,\n100 to 500 a batch", "in doubt: same _id\nagain, never twice"),
+    ("7 CRM", "HubSpot upsert;\nqualified only; optional", "per lead, resumed\nlater"),
+)
+
+
+def flow() -> Figure:
+    """The pipeline's seven steps; below each, what happens when it goes wrong."""
+    figure, axes = style.figure("From raw record to stored lead", "", "", size=(12.0, 3.4))
+    axes.set_axis_off()
+    axes.set_xlim(0, len(STEPS))
+    axes.set_ylim(0, 3)
+    for place, (name, what, failure) in enumerate(STEPS):
+        optional = "optional" in what
+        _box(axes, place + 0.06, 1.65, name, what, style.PALETTE[0], dashed=optional)
+        _box(axes, place + 0.06, 0.25, "when it fails", failure, style.PALETTE[1], dashed=True)
+        _arrow(axes, (place + 0.5, 1.62), (place + 0.5, 1.22), style.PALETTE[1])
+        if place:
+            _arrow(axes, (place - 0.07, 2.15), (place + 0.06, 2.15), style.INK)
+    return figure
+
+
+def _box(axes: Axes, left: float, bottom: float, name: str, text: str, colour: str, *, dashed: bool) -> None:
+    axes.add_patch(FancyBboxPatch(
+        (left, bottom), 0.86, 0.95, boxstyle="round,pad=0.01,rounding_size=0.06", facecolor=f"{colour}14",
+        edgecolor=colour, linewidth=1.3, linestyle="--" if dashed else "-",
+    ))  # fmt: skip
+    axes.text(
+        left + 0.43, bottom + 0.74, name, ha="center", va="center", fontsize=9.5, fontweight="bold", color=style.INK
+    )
+    axes.text(left + 0.43, bottom + 0.33, text, ha="center", va="center", fontsize=7.6, color=style.INK)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.2))
+
+
+def waterfall(ledger: Mapping[str, object]) -> Figure:
+    """Where the records went: from read, step by step, to what is left over (which must be nothing).
+
+    ledger: as `Ledger.as_dict` gives it, in records.
+    """
+    duplicate, rejected = dict(ledger["duplicate"]), dict(ledger["rejected"])  # type: ignore[call-overload]
+    parts: list[tuple[str, int, str]] = [("stored", int(ledger["stored"]), style.GOOD)]  # type: ignore[call-overload]
+    parts += [("filled", int(ledger["filled"]), style.PALETTE[2])]  # type: ignore[call-overload]
+    parts += [(f"duplicate\n({by})", int(count), style.PALETTE[0]) for by, count in duplicate.items()]
+    parts += [("rejected", sum(rejected.values()), style.PALETTE[5])]
+    parts += [("failed", int(ledger["failed"]), style.BAD)]  # type: ignore[call-overload]
+    read = int(ledger["read"])  # type: ignore[call-overload]
+    figure, axes = style.figure("Every record has one outcome", "", "records", size=(9.0, 4.2))
+    axes.bar(0, read, color=style.MUTED, width=0.6)
+    axes.annotate(f"{read:,}", (0, read), ha="center", va="bottom", fontsize=9, color=style.INK)
+    left = read
+    for place, (_, count, colour) in enumerate(parts, start=1):
+        axes.bar(place, count, bottom=left - count, color=colour, width=0.6)
+        axes.plot([place - 0.7, place + 0.3], [left, left], color="#9aa2ad", linewidth=0.8)
+        axes.annotate(f"{count:,}", (place, left), ha="center", va="bottom", fontsize=9, color=style.INK)
+        left -= count
+    axes.plot([len(parts) - 0.3, len(parts) + 1.3], [left, left], color="#9aa2ad", linewidth=0.8)
+    axes.annotate(f"{left:,}", (len(parts) + 1, left), ha="center", va="bottom", fontsize=9, color=style.INK)
+    names = ["read", *[name for name, _, _ in parts], "unaccounted"]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, read * 1.1 + 1)
+    return figure
+
+
+def reasons(counts: Mapping[str, int]) -> Figure:
+    """Rejected records by reason; a record may have several. counts: reason -> records."""
+    ordered = sorted(counts.items(), key=lambda item: item[1])
+    figure, axes = style.figure("Why records were rejected", "records", "", size=(8.0, 0.34 * len(ordered) + 1.4))
+    _sideways(axes)
+    axes.barh([name for name, _ in ordered], [count for _, count in ordered], color=style.PALETTE[5], height=0.6)
+    for place, (_, count) in enumerate(ordered):
+        _beside(axes, count, place)
+    return figure
+
+
+def fill_rates(rates: pd.DataFrame) -> Figure:
+    """Fields before and after cleaning. rates: field, before, after (% of records, % of valid sightings)."""
+    figure, axes = style.figure("What the records hold, field by field", "% that hold the field", "",
+                                size=(8.0, 0.42 * len(rates) + 1.4))  # fmt: skip
+    _sideways(axes)
+    places = range(len(rates))
+    axes.barh([place - 0.19 for place in places], rates["before"], height=0.34, color=style.PALETTE[6],
+              label="as the vendors sent them")  # fmt: skip
+    axes.barh([place + 0.19 for place in places], rates["after"], height=0.34, color=style.PALETTE[0],
+              label="valid leads after cleaning")  # fmt: skip
+    axes.set_yticks(list(places), rates["field"])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=12, fontweight="bold", color=style.INK, pad=30)
+    return figure
+
+
+def stages(seconds: Mapping[str, float], *, records: int) -> Figure:
+    """Where the time goes. seconds: stage -> seconds of all workers together."""
+    ordered = sorted(((name, spent) for name, spent in seconds.items() if name != "wait"), key=lambda item: item[1])
+    figure, axes = style.figure("Where the time goes", "µs a record, all workers together", "",
+                                size=(8.0, 0.36 * len(ordered) + 1.4))  # fmt: skip
+    _sideways(axes)
+    spent = [1e6 * value / max(records, 1) for _, value in ordered]
+    axes.barh([name for name, _ in ordered], spent, color=style.PALETTE[0], height=0.6)
+    for place, value in enumerate(spent):
+        axes.annotate(
+            f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    return figure
+
+
+def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
+    """Pipeline beside the server's own limit. rates: (name, leads/s)."""
+    figure, axes = style.figure("Leads a second, beside the server's own limit", "leads/s", "",
+                                size=(8.0, 0.5 * len(rates) + 1.5))  # fmt: skip
+    _sideways(axes)
+    colours = [style.PALETTE[2] if "pipeline" in name else style.PALETTE[6] for name, _ in rates]
+    axes.barh([name for name, _ in rates], [rate for _, rate in rates], color=colours, height=0.6)
+    for place, (_, rate) in enumerate(rates):
+        _beside(axes, rate, place)
+    axes.set_ylim(len(rates) - 0.5, -0.9)
+    style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
+    return figure
+
+
+def scores(histogram: Mapping[int, int], *, max_points: int) -> Figure:
+    """Leads by quality points. histogram: points -> leads."""
+    figure, axes = style.figure("Quality points", f"points of {max_points} (the stored score is cut at 100)", "leads")
+    axes.bar([str(points) for points in histogram], list(histogram.values()), color=style.PALETTE[0], width=0.6)
+    for place, count in enumerate(histogram.values()):
+        axes.annotate(f"{count:,}", (place, count), ha="center", va="bottom", fontsize=9, color=style.INK)
+    return figure
+
+
+def _beside(axes: Axes, value: float, place: int) -> None:
+    axes.annotate(f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+
+
+def _sideways(axes: Axes) -> None:
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.margins(x=0.12)

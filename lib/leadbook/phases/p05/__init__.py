@@ -1,0 +1,1 @@
+"""Phase 05: what its notebook judges and shows."""

@@ -1,0 +1,135 @@
+"""Plots of the load test: rates by writers, latency against rate with the knee, a timeline with server readings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from leadbook.page import style
+
+__all__ = ["capacity", "effects", "latency_by_rate", "timeline"]
+
+
+def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
+    """Documents/s of each closed-loop load. loads: documents, writers, documents_per_s."""
+    figure, axes = style.figure("Capacity: writers that never wait", "documents, writers", "documents/s")
+    if loads.empty:
+        return style.nothing(figure)
+    labels = [f"{row.documents:,}\n{row.writers} writers" for row in loads.itertuples()]
+    colours = {count: style.PALETTE[number] for number, count in enumerate(sorted(loads["writers"].unique()))}
+    axes.bar(
+        range(len(loads)), loads["documents_per_s"], color=[colours[count] for count in loads["writers"]], width=0.6
+    )
+    axes.set_xticks(range(len(loads)), labels)
+    axes.set_xlim(-0.6, len(loads) + 0.4)
+    style.target_line(axes, target, f"target {target:,.0f}/s")
+    return figure
+
+
+def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -> Figure:
+    """Latency from the intended start against the rate. steps: rate, median_ms, worst_ms, service_ms, kept_up."""
+    figure, axes = style.figure("Latency against rate", "documents/s offered", "ms a batch (log scale)")
+    if steps.empty:
+        return style.nothing(figure)
+    ordered = steps.sort_values("rate")
+    for column, label, colour, dash in (
+        ("worst_ms", "slowest, from the intended start", style.PALETTE[1], "-"),
+        ("service_ms", "slowest, from the real start (what a closed loop tells)", style.PALETTE[6], ":"),
+        ("median_ms", "median, from the intended start", style.PALETTE[0], "-"),
+    ):
+        axes.plot(ordered["rate"], ordered[column], color=colour, linestyle=dash, marker="o", markersize=4, label=label)
+    behind = ordered[~ordered["kept_up"].astype(bool)]
+    axes.scatter(
+        behind["rate"], behind["worst_ms"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
+    )
+    style.log_scale(axes)
+    style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
+    if knee is not None:
+        axes.axvline(knee, color=style.INK, linewidth=1)
+        axes.annotate(
+            f"knee {knee:,.0f}/s",
+            (knee, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, -4),
+            ha="right",
+            va="top",
+            textcoords="offset points",
+            fontsize=9,
+            color=style.INK,
+        )
+    figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=2)
+    return figure
+
+
+def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure:
+    """Rates, slowest calls and server readings over the same seconds.
+
+    work: name -> second, rate (a second), worst_ms.  readings: at (seconds from the first), host_cpu_percent,
+    dirty_percent, queued.
+    """
+    figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=style.PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    if not work:
+        return style.nothing(figure)
+    rates, slowest, server = figure.subplots(3, 1, sharex=True)
+    for number, (name, frame) in enumerate(work.items()):
+        colour = style.PALETTE[number % len(style.PALETTE)]
+        whole = _to_the_end(frame)
+        rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
+        slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
+    seconds = readings["at"] - readings["at"].min()
+    for number, (column, label) in enumerate(
+        (
+            ("host_cpu_percent", "host CPU, %"),
+            ("dirty_percent", "cache dirty, %"),
+            ("cache_percent", "cache used, %"),
+            ("queued", "waiting for a lock"),
+        )
+    ):
+        server.plot(seconds, readings[column], color=style.PALETTE[(number + 4) % len(style.PALETTE)], label=label)
+    style.log_scale(slowest)
+    for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
+        axes.set_ylabel(label, fontsize=9, color=style.MUTED)
+        axes.tick_params(labelsize=9, colors=style.MUTED)
+        axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_ylim(bottom=0 if axes is not slowest else None)
+    rates.set_title("Everything at once", loc="left", fontsize=12, fontweight="bold", color=style.INK)
+    rates.legend(fontsize=8, frameon=False, ncols=2)
+    server.legend(fontsize=8, frameon=False, ncols=4)
+    server.set_xlabel("seconds", fontsize=10, color=style.MUTED)
+    return figure
+
+
+def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:
+    """The last slice once more at its end, so that it is drawn as wide as the others."""
+    if len(slices) < 2:
+        return slices
+    width = slices["second"].diff().min()
+    return pd.concat([slices, slices.tail(1).assign(second=slices["second"].iloc[-1] + width)])
+
+
+def effects(trials: pd.DataFrame) -> Figure:
+    """Effect of each change with its interval, percent. trials: change, mean, low, high (ratio after/before), shown."""
+    figure, axes = style.figure(
+        "What each change did",
+        "change of what was measured, % (grey: no difference shown)",
+        "",
+        size=(8.0, 0.6 * max(len(trials), 1) + 1.6),
+    )
+    if trials.empty:
+        return style.nothing(figure)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    for place, row in enumerate(trials.itertuples()):
+        colour = style.PALETTE[0] if row.shown else style.PALETTE[6]
+        axes.plot([100 * (row.low - 1), 100 * (row.high - 1)], [place, place], color=colour, linewidth=2)
+        axes.scatter([100 * (row.mean - 1)], [place], color=colour, s=30, zorder=3)
+    axes.set_yticks(range(len(trials)), trials["change"])
+    axes.axvline(0, color=style.INK, linewidth=1)
+    axes.set_xscale("symlog", linthresh=100)
+    axes.invert_yaxis()
+    return figure

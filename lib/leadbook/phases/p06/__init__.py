@@ -1,0 +1,1 @@
+"""Phase 06: what its notebook judges and shows."""

@@ -1,0 +1,1 @@
+"""Phase 07: what its notebook judges and shows."""

@@ -1,0 +1,1 @@
+"""Phase 08: what its notebook judges and shows."""

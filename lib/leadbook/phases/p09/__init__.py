@@ -1,0 +1,1 @@
+"""Phase 09: what its notebook judges and shows."""

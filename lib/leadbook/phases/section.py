@@ -1,0 +1,69 @@
+"""A section of a notebook: what it says, shows, judges and leaves, as one frozen record that `Phase.show` puts down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from leadbook.core.checks import Check
+
+__all__ = ["Document", "Plot", "Section", "Table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: rows, title, and what each column means (name -> meaning, unit)."""
+
+    frame: pd.DataFrame
+    title: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot with its caption, which is its alternative text too."""
+
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A Markdown document for people. slug: its file's name; audience: who reads it."""
+
+    slug: str
+    title: str
+    markdown: str
+    audience: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section's answer, shown in this order: sentences, tables, plots, documents, checks; then facts are left.
+
+    attested: ids of checks that only a person can make.  found: the plain record that the section was made from.
+    """
+
+    says: tuple[str, ...] | str = ()
+    tables: tuple[Table, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    documents: tuple[Document, ...] = ()
+    checks: tuple[Check, ...] = ()
+    attested: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    found: Any = None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it says, sentence by sentence."""
+        said = (self.says,) if isinstance(self.says, str) else self.says
+        return tuple(filter(None, said))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The first table's rows, for a cell of one's own. Empty where the section has no table."""
+        return self.tables[0].frame if self.tables else pd.DataFrame()

@@ -1,1 +1,0 @@
-"""Plots by topic: pure functions from DataFrames and records to matplotlib figures."""

@@ -1,0 +1,292 @@
+"""A drill that is killed leaves nothing for good, nothing that is not its own is touched, production says so first."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from pymongo import MongoClient
+
+from leadbook import schema
+from leadbook.backup.archive import backups, backups_folder
+from leadbook.backup.backup import back_up
+from leadbook.backup.compare import content_of
+from leadbook.backup.restore import restore
+from leadbook.backup.verify import verify
+from leadbook.core.checks import Verdict
+from leadbook.core.errors import ParameterError, RefusedError
+from leadbook.phases.p06 import proof
+from leadbook.phases.p06.recovery import collections_of
+from leadbook.rehearsal import sample
+from leadbook.schema import undo
+
+RESTORE = {"BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003", "BKP-CMP-004",
+           "BKP-CMP-005", "BKP-ERA-001"}  # fmt: skip
+
+
+@pytest.fixture
+def kept(settings, tmp_path):
+    return settings.model_copy(update={"backup_dir": str(tmp_path / "backups")})
+
+
+@pytest.fixture
+def production(kept):
+    return kept.model_copy(update={"profile": "production"})
+
+
+@pytest.fixture
+def filled(database, admin, settings):
+    leads = database[settings.collection]
+    schema.apply(leads, admin, settings)
+    leads.insert_many(sample.documents(1_500, seed=17))
+    return database
+
+
+def verdicts(checks):
+    return {check.id: check.verdict for check in checks}
+
+
+def scratches(database):
+    return [name for name in database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+
+
+# ------------------------------------------------------------------------------------------------------ killed drills
+
+KILLED_RESTORE = """
+import os, signal, sys
+from pathlib import Path
+from pymongo import MongoClient
+from leadbook.drills import restore as module
+insert, calls = module._insert, []
+def killed(collection, batch, bypass):
+    insert(collection, batch, bypass)
+    calls.append(1)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+module._insert, module.BATCH = killed, 300
+client = MongoClient(os.environ["TEST_URI"])
+module.restore(Path(sys.argv[1]), client[sys.argv[2]])
+"""
+
+KILLED_DAMAGE = """
+import os, signal, sys
+from pathlib import Path
+from leadbook.drills import damage
+def killed(folder, name):
+    os.kill(os.getpid(), signal.SIGKILL)
+damage.KINDS = {"one bit flipped in the data": killed}
+damage.corrupt(Path(sys.argv[1]))
+"""
+
+
+def run_killed(script, *arguments):
+    done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2_000:]
+
+
+@pytest.mark.trust(
+    way="The recovery drill is killed while it restores its copy", status=None,
+    says=("killed drill", "restored_performance_marketers"),
+    leaves="Nothing after the next start of notebook 06, which removes the copy by its mark and says so.",
+)  # fmt: skip
+def test_a_killed_restore_is_removed_at_the_next_start(
+    filled, admin, endpoints, production, tmp_path, monkeypatch, trust
+):
+    monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
+    folder = backups_folder(production)
+    made = back_up(filled, collections_of(production), folder, production)
+    before = str(content_of(filled, production.collection))
+    run_killed(KILLED_RESTORE, made.path, filled.name)
+    left = [name for name in scratches(filled) if "restored" in name]
+    assert left and filled[left[-1]].estimated_document_count() > 0, "the kill left personal data beside the leads"
+    precious = schema.scratch_name("restored_precious")
+    filled[precious].insert_one({"whose": "not the drill's"})
+    checks = proof.sweep_audit(admin[filled.name], production)
+    assert (
+        verdicts(checks) == {"BKP-CLN-002": Verdict.FAIL}
+        and f"without a mark of a drill at work: {precious}" in checks[0].evidence
+    )
+    trust.check(None, checks[0].evidence)
+    assert "\n" not in checks[0].evidence
+    assert scratches(filled) == [precious], "only what carries the drill's mark is removed"
+    assert str(content_of(filled, production.collection)) == before and verify(made.path).sound
+    filled.drop_collection(precious)
+    (check,) = proof.sweep_audit(admin[filled.name], production)
+    assert check.verdict is Verdict.PASS and "nothing" in check.evidence
+
+
+def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fails(
+    filled, admin, endpoints, kept, monkeypatch
+):
+    """`Phase.open` sweeps before notebook 06 looks: the check tells of that, and a copy that stayed is no pass."""
+    monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
+    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
+    run_killed(KILLED_RESTORE, made.path, filled.name)
+    stuck = next(name for name in scratches(filled) if "restored" in name)
+    with may_not_drop(filled, admin, endpoints) as limited:
+        swept = undo.sweep(limited, admin, None)
+        assert len(swept) == 1 and "stay" in swept[0] and stuck in scratches(filled)
+        (check,) = proof.sweep_audit(limited, kept, swept)
+        assert check.verdict is Verdict.ERROR, "what may not be dropped is no pass"
+    (mark,) = [name for name in scratches(filled) if "drill_mark" in name]
+    filled.drop_collection(mark)
+    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
+    assert check.verdict is Verdict.FAIL and stuck in check.evidence and swept[0].rstrip(".") in check.evidence
+    swept = undo.sweep(filled, admin, None)
+    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
+    assert check.verdict is Verdict.PASS and stuck in check.evidence
+
+
+@contextlib.contextmanager
+def may_not_drop(database, admin, endpoints):
+    """The database as somebody sees it who may do all but drop a collection."""
+    actions = ["find", "insert", "update", "remove", "listCollections", "createIndex", "listIndexes"]
+    privileges = [{"resource": {"db": database.name, "collection": ""}, "actions": actions}]
+    admin[database.name].command("createRole", "keeper", privileges=privileges, roles=[])
+    admin[database.name].command("createUser", "keeper", pwd="kept", roles=["keeper"])
+    who = {"username": "keeper", "password": "kept", "authSource": database.name, "authMechanism": "SCRAM-SHA-256"}
+    try:
+        with MongoClient(endpoints.admin_uri, tz_aware=True, **who) as client:
+            yield client[database.name]
+    finally:
+        admin[database.name].command("dropUser", "keeper")
+        admin[database.name].command("dropRole", "keeper")
+
+
+def test_a_restore_at_work_is_not_swept(filled, admin, kept):
+    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
+    copies = restore(made.path, admin[filled.name])
+    proof.sweep_audit(admin[filled.name], kept)
+    assert {copy.name for copy in copies} <= set(filled.list_collection_names())
+
+
+def test_a_mark_that_names_other_collections_removes_none_of_them(filled, admin, kept):
+    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
+    restore(made.path, admin[filled.name])
+    (mark,) = [name for name in scratches(filled) if "drill_mark" in name]
+    filled[mark].update_one({}, {"$set": {"pid": 2**22 + 1, "copies": [kept.collection]}})
+    proof.sweep_audit(admin[filled.name], kept)
+    assert filled[kept.collection].count_documents({}) == 1_500
+
+
+def test_a_killed_damage_drill_leaves_no_backup_behind_and_the_kept_one_whole(filled, admin, production):
+    folder = backups_folder(production)
+    made = back_up(filled, collections_of(production), folder, production)
+    run_killed(KILLED_DAMAGE, made.path)
+    assert len(list(folder.iterdir())) == 2 and backups(folder) == [made.path], "a damaged copy is no backup"
+    assert verify(made.path).sound
+    (check,) = proof.sweep_audit(admin[filled.name], production)
+    assert "partial" in check.evidence and list(folder.iterdir()) == [made.path] and verify(made.path).sound
+
+
+def test_folders_that_are_not_leadbooks_are_never_swept(filled, admin, kept):
+    folder = backups_folder(kept)
+    for name in ("holiday.partial", "leads-20250101T000000Z-abcdef.partial"):
+        (folder / name).mkdir()
+        (folder / name / "photo.jpg").write_bytes(b"x")
+        os.utime(folder / name, (0, 0))
+    proof.sweep_audit(admin[filled.name], kept)
+    assert {path.name for path in folder.iterdir()} == {"holiday.partial", "leads-20250101T000000Z-abcdef.partial"}
+
+
+def test_a_whole_backup_of_a_killed_rehearsal_goes_and_productions_stays(filled, admin, kept, production):
+    folder = backups_folder(kept)
+    mine = back_up(filled, collections_of(kept), folder, kept)
+    theirs = back_up(filled, collections_of(kept), folder, production)
+    proof.sweep_audit(admin[filled.name], kept)
+    assert set(backups(folder)) == {mine.path, theirs.path}, "their makers live"
+    dead(mine.path), dead(theirs.path)
+    proof.sweep_audit(admin[filled.name], production)
+    assert set(backups(folder)) == {mine.path, theirs.path}, "what another profile made"
+    proof.sweep_audit(admin[filled.name], kept)
+    assert backups(folder) == [theirs.path]
+
+
+def dead(backup):
+    """The manifest of a backup whose maker is gone."""
+    from leadbook.backup.archive import _digest
+
+    path = backup / "manifest.json"
+    body = json.loads(path.read_text())
+    body.pop("digest")
+    body["made_by"]["pid"] = 2**22 + 1
+    path.write_text(json.dumps({**body, "digest": _digest(body)}))
+
+
+def test_a_restore_that_finds_its_target_taken_drops_nothing(filled, admin, kept, monkeypatch):
+    """Between the look and the making, somebody else takes the name."""
+    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
+    taken = schema.scratch_name("restored_taken")
+    filled[taken].insert_one({"whose": "somebody else's"})
+    monkeypatch.setattr("leadbook.backup.restore._refuse", lambda *_: None)
+    with pytest.raises(Exception, match="already exists"):
+        restore(made.path, admin[filled.name], names={kept.collection: taken})
+    assert filled[taken].count_documents({}) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- approvals
+
+
+@pytest.mark.trust(
+    way="Notebook 06 runs in production without approval", status=None,
+    says=("not approved", "-p approve='restore_drill on leadbook_test'"),
+    leaves="A proven backup in its private folder; no copy beside the leads, so the restore is not measured.",
+)  # fmt: skip
+def test_production_restores_no_copy_that_is_not_approved(filled, admin, production, trust):
+    made, checks = proof.backup_audit(filled, production)
+    assert verdicts(checks)["BKP-DMP-002"] is Verdict.PASS
+    recovered, more = proof.recovery_audit(made, admin[filled.name], production)
+    assert {check.id for check in more} == RESTORE and set(verdicts(more).values()) == {Verdict.NOT_MEASURED}
+    trust.check(None, f"{more[0].evidence} {more[0].remedy}")
+    assert recovered.seconds is None and scratches(filled) == [] and made.path.exists()
+
+
+def test_an_approval_lets_production_restore_beside(filled, admin, production):
+    approved = production.model_copy(update={"approve": f"restore_drill on {production.database}"})
+    made, _ = proof.backup_audit(filled, approved)
+    _, more = proof.recovery_audit(made, admin[filled.name], approved)
+    assert set(verdicts(more).values()) == {Verdict.PASS} and scratches(filled) == []
+    other = production.model_copy(update={"approve": "restore_drill on elsewhere"})
+    for ask in (lambda: proof.sweep_audit(admin[filled.name], other),
+                lambda: proof.recovery_audit(made, admin[filled.name], other)):  # fmt: skip
+        with pytest.raises(ParameterError, match="elsewhere"):
+            ask()
+
+
+# ------------------------------------------------------------------------------------------------- folders of others
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, settings, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    named = settings.model_copy(update={"backup_dir": str(shared)})
+    made, checks = proof.backup_audit(filled, named)
+    assert mode(shared) == 0o755 and mode(made.path) == 0o700
+    assert {mode(path) for path in made.path.iterdir()} == {0o600}
+    assert verdicts(checks)["BKP-DMP-004"] is Verdict.PASS
+
+
+@pytest.mark.trust(
+    way="backup_dir names a folder that anybody may write into", status=None, says=("anybody", "chmod o-w"),
+    leaves="Nothing: no backup is written there.",
+)  # fmt: skip
+def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, settings, tmp_path, trust):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    named = settings.model_copy(update={"backup_dir": str(shared)})
+    with pytest.raises(RefusedError) as refused:
+        backups_folder(named)
+    trust.check(None, str(refused.value))
+    made, checks = proof.backup_audit(filled, named)
+    assert made is None and Verdict.PASS not in verdicts(checks).values()
+    assert list(shared.iterdir()) == [] and mode(shared) == 0o777

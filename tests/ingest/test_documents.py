@@ -1,0 +1,67 @@
+"""Documents render, hold no credentials, and their examples run as they stand."""
+
+import os
+import re
+from types import SimpleNamespace
+
+import pytest
+from leads.vendor_records import person
+
+from leadbook.ingest import pipeline
+from leadbook.lead.keys import collection_uuid
+from leadbook.phases.p04 import documents
+
+
+def test_the_design_names_every_vendor_and_every_reason(settings):
+    text = documents.design(settings)
+    for word in ("Bright Data", "Apollo", "missing_full_name", "500 a batch", "120 points at most", "E11000"):
+        assert word in text
+
+
+@pytest.fixture
+def handed_over(site, leads, endpoints, monkeypatch):
+    """The hand-off's code blocks, run in order, as one namespace."""
+    monkeypatch.setenv("MONGODB_URI", endpoints.mongodb_uri)
+    monkeypatch.setenv("REDIS_URL", endpoints.redis_url)
+    text = documents.handoff(site.settings, collection_uuid(leads))
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, names)
+    yield SimpleNamespace(**names, text=text)
+    for client in {id(names["client"]): names["client"]}.values():
+        client.close()
+
+
+def test_the_handoffs_examples_work(handed_over, leads, database, settings, ingest, vendor_file, clean_redis):
+    ingest(vendor_file(person("ana")))
+    known = "https://www.linkedin.com/in/ana"
+    assert handed_over.is_known(known) is True
+    assert handed_over.is_known("https://www.linkedin.com/in/nobody") is False
+    clean_redis.flushdb()
+    assert handed_over.is_known(known) is True
+    handed_over.stage("brightdata", [person("ben"), person("ben")])
+    assert database[settings.staging_collection].count_documents({"vendor": "brightdata"}) == 2
+    rest = {"full_name": "A", "job_title": "B", "company_name": "C"}
+    new = [{"linkedin_url": f"https://www.linkedin.com/in/{slug}", **rest} for slug in ("cleo", "ana", "dora")]
+    stored, duplicates, refused = handed_over.insert(new)
+    assert (stored, [error["index"] for error in duplicates], refused) == (2, [1], [])
+
+
+def test_the_handoff_holds_no_credentials(handed_over, endpoints):
+    for secret in endpoints.secrets:
+        assert secret not in handed_over.text
+    assert os.environ["MONGODB_URI"] not in handed_over.text
+
+
+def test_results_tell_of_a_run(site, leads, ingest, vendor_file):
+    from leadbook.bench import limits
+    from leadbook.phases.p04 import probes, verdicts
+
+    result = ingest(vendor_file(person("ana"), person("ana"), person("ben", name=None)))
+    assert isinstance(result, pipeline.PipelineResult)
+    measured = limits.measure(site, documents=200, batches=(100,))
+    found = probes.lookups(site, None, leads, rounds=2)
+    text = documents.optimization(
+        result, result, measured, found, measured.table(), verdicts.issues(result), site.settings
+    )  # fmt: skip
+    assert "records that are no lead" in text and "not measured" in text and "ordered: false" in text

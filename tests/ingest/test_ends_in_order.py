@@ -1,0 +1,202 @@
+"""The command itself, stopped by signals or left alone by Redis: it ends in order, with its ledger."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import pytest
+from leads.vendor_records import person
+
+from leadbook.core.settings import PROJECT
+from leadbook.ingest.staging import Staging
+from leadbook.rehearsal import servers
+
+
+@pytest.fixture
+def staged(leads, database, settings):
+    """The staging collection, empty, with its index."""
+    return database[settings.staging_collection]
+
+
+def stage(staged, *payloads):
+    return staged.insert_many([
+        {"vendor": "brightdata", "payload": payload, "collected_at": datetime.now(UTC)} for payload in payloads
+    ])  # fmt: skip
+
+
+class Command:
+    """`leadbook` as a shell starts it in the background: with SIGINT ignored by inheritance where asked."""
+
+    def __init__(self, words, endpoints, settings, *, ignored=(), redis_url=None, **parameters):
+        parameters |= {"database": settings.database, "members": 1}
+        argv = [sys.executable, "-m", "leadbook.cli", *words, "--profile", "production"]
+        for name, value in parameters.items():
+            argv += ["-p", f"{name}={value}"]
+        environment = dict(os.environ) | {
+            "MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
+            "REDIS_URL": redis_url or endpoints.redis_url,
+        }  # fmt: skip
+        self.process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=PROJECT,
+            preexec_fn=lambda: self.hears(ignored),
+        )  # fmt: skip
+
+    @staticmethod
+    def hears(ignored):
+        """Signals as a shell leaves them, however the tests themselves were started (by nohup, in the background)."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    def ended(self, timeout=60):
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, err
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def until(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert what()
+
+
+@pytest.mark.trust(
+    way="`leadbook ingest --staged --follow`, started with &, gets SIGINT, SIGTERM or SIGHUP (nohup keeps SIGHUP off)",
+    status=0,
+    says=("stopped by SIG", '"stored": 30', '"claimed": 0'),
+    leaves="the batch at work is finished, nothing stays claimed, the ledger is printed",
+)  # fmt: skip
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_follower_ends_in_order_on_any_signal(site, staged, leads, endpoints, settings, number, trust):
+    stage(staged, *[person(f"p{index}") for index in range(30)])
+    command = Command(["ingest", "--staged", "--follow", "--json"], endpoints, settings, ignored=[signal.SIGINT])
+    try:
+        until(lambda: leads.count_documents({}) == 30)
+        command.process.send_signal(number)
+        status, out, err = command.ended()
+    finally:
+        command.kill()
+    trust.check(status, out + err)
+    ledger = json.loads(out)
+    assert ledger["read"] == ledger["stored"] == leads.count_documents({})
+    assert len(err.strip().splitlines()) == 1
+    assert staged.count_documents({"pipeline.state": {"$ne": "done"}}) == 0
+
+
+def test_nohup_stays_deaf_to_hang_ups(site, staged, leads, endpoints, settings):
+    command = Command(["ingest", "--staged", "--follow", "--json"], endpoints, settings,
+                      ignored=[signal.SIGINT, signal.SIGHUP])  # fmt: skip
+    try:
+        stage(staged, person("ana"))
+        until(lambda: leads.count_documents({}) == 1)
+        command.process.send_signal(signal.SIGHUP)
+        stage(staged, person("ben"))
+        until(lambda: leads.count_documents({}) == 2)
+        command.process.send_signal(signal.SIGTERM)
+        assert command.ended()[0] == 0
+    finally:
+        command.kill()
+
+
+@pytest.mark.trust(
+    way="`leadbook ingest --staged` is stopped by SIGTERM before it is done", status=2,
+    says=("stopped by SIGTERM", "run it again to bring in the rest", '"waiting":'),
+    leaves="what was taken is finished and counted; the rest waits, unclaimed",
+)  # fmt: skip
+def test_a_drain_that_is_stopped_prints_what_it_did(site, staged, leads, endpoints, settings, trust):
+    stage(staged, *[person(f"p{index}") for index in range(6_000)])
+    command = Command(["ingest", "--staged", "--json"], endpoints, settings, batch_size=2)
+    try:
+        until(lambda: leads.count_documents({}) > 100)
+        command.process.send_signal(signal.SIGTERM)
+        status, out, err = command.ended()
+    finally:
+        command.kill()
+    trust.check(status, out + err)
+    ledger = json.loads(out)
+    assert ledger["stored"] == leads.count_documents({}) == staged.count_documents({"pipeline.state": "done"})
+    assert ledger["staging"]["claimed"] == 0 and ledger["staging"]["waiting"] == 6_000 - ledger["read"] > 0
+
+
+@pytest.mark.trust(
+    way="`leadbook ingest FILE` is stopped by SIGTERM before it is done", status=2,
+    says=("stopped by SIGTERM", "until then read", '"stored":'),
+    leaves="what was read is stored and counted; the same command again brings in the rest",
+)  # fmt: skip
+def test_files_that_are_stopped_print_what_they_did(site, leads, endpoints, settings, vendor_file, trust):
+    path = vendor_file(*[person(f"p{index}") for index in range(6_000)])
+    command = Command(["ingest", str(path), "--vendor", "brightdata", "--json"], endpoints, settings, batch_size=20)
+    try:
+        until(lambda: leads.count_documents({}) > 100)
+        command.process.send_signal(signal.SIGTERM)
+        status, out, err = command.ended()
+    finally:
+        command.kill()
+    trust.check(status, out + err)
+    assert json.loads(out)["stored"] == leads.count_documents({}) < 6_000
+
+
+@pytest.mark.trust(
+    way="`leadbook ingest --staged` is killed (SIGKILL) in the middle of its batches", status=None,
+    says=("claimed by a worker that is gone",), leaves="the next run waits for the claims, takes them and ends with 0",
+)  # fmt: skip
+def test_what_a_killed_command_had_claimed_is_brought_in_by_the_next(site, staged, leads, endpoints, settings, trust):
+    stage(staged, *[person(f"p{index}") for index in range(3_000)])
+    command = Command(["ingest", "--staged", "--json"], endpoints, settings)
+    try:
+        until(lambda: staged.count_documents({"pipeline.state": "claimed"}) > 0)
+    finally:
+        command.kill()
+    held = Staging(staged).claimed()
+    assert held.count > 0
+    following = Command(["ingest", "--staged", "--json"], endpoints, settings)
+    try:
+        told = following.process.stderr.readline()  # two minutes are long for a test: once told, all claims end
+        staged.update_many({"pipeline.state": "claimed"}, [{"$set": {"pipeline.until": "$$NOW"}}])
+        status, out, err = following.ended(120)
+    finally:
+        following.kill()
+    trust.check(None, told + err)
+    ledger = json.loads(out)
+    assert status == 0 and ledger["staging"] == {"waiting": 0, "claimed": 0, "taken_over": held.count}
+    assert leads.count_documents({}) == 3_000 == sum(Staging(staged).ended().values())
+
+
+@pytest.mark.slow
+@pytest.mark.trust(
+    way="Redis dies, or hangs, in the middle of an ingest or a drain", status=0,
+    says=("Redis does not answer: MongoDB alone tells what is a duplicate", '"cache_away"', '"stored": 4000'),
+    leaves="nothing is lost or doubled; it takes a few seconds longer at most",
+)  # fmt: skip
+@pytest.mark.parametrize(("kind", "number"), [("files", signal.SIGKILL), ("staged", signal.SIGSTOP)])
+def test_redis_that_dies_or_hangs_neither_ends_nor_slows_an_ingest(
+    site, staged, leads, endpoints, settings, somebodys_redis, vendor_file, trust, kind, number
+):
+    state = somebodys_redis
+    people = [person(f"p{index}") for index in range(4_000)]
+    words = ["ingest", "--json"]
+    if kind == "staged":
+        stage(staged, *people)
+        words.append("--staged")
+    else:
+        words += [str(vendor_file(*people)), "--vendor", "brightdata"]
+    command = Command(words, endpoints, settings, redis_url=state.redis_url, batch_size=50)
+    try:
+        until(lambda: leads.count_documents({}) > 200)
+        os.kill(state.redis.pid, number)
+        started = time.monotonic()
+        status, out, err = command.ended()
+        seconds = time.monotonic() - started
+    finally:
+        command.kill()
+        os.kill(state.redis.pid, signal.SIGCONT) if number == signal.SIGSTOP else servers.down(state.folder)
+    trust.check(status, out + err)
+    assert json.loads(out)["failed"] == 0 and leads.count_documents({}) == 4_000
+    assert seconds < 30

@@ -1,0 +1,64 @@
+"""Who asked for erasure stays out, whichever way a lead comes, and whenever the request came."""
+
+import pytest
+from leads.vendor_records import person
+
+from leadbook.ingest.batch import Batch, process
+from leadbook.ingest.replay import replay
+from leadbook.ingest.store.filler import Filler
+from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.lead.vendors import RawRecord
+
+ANA = "https://www.linkedin.com/in/ana"
+
+
+def batch(*records):
+    raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
+    return Batch(index=0, source="test", vendor="brightdata", records=raw)
+
+
+@pytest.fixture
+def erasures(database):
+    return Erasures(database[ERASURES])
+
+
+def test_a_request_that_comes_while_a_worker_is_at_work_is_heard(site, leads, erasures):
+    tools = site.tools()
+    assert process(batch(person("ben")), tools).ledger.stored == 1
+    erasures.add([ANA])
+    assert process(batch(person("ana")), tools).ledger.rejected == {"erasure_request": 1}
+    assert leads.count_documents({"linkedin_url": ANA}) == 0
+
+
+def test_a_known_lead_that_is_erased_before_it_can_be_filled_is_not_stored_again(
+    site, leads, erasures, monkeypatch, clean_redis
+):
+    tools = site.tools()
+    process(batch(person("ana")), tools)
+    clean_redis.flushdb()
+    fill = Filler.fill
+
+    def erased_meanwhile(self, *given, **named):
+        erasures.add([ANA])
+        leads.delete_one({"linkedin_url": ANA})
+        return fill(self, *given, **named)
+
+    monkeypatch.setattr(Filler, "fill", erased_meanwhile)
+    assert process(batch(person("ana")), tools).ledger.rejected == {"erasure_request": 1}
+    assert leads.count_documents({}) == 0
+
+
+def test_a_rejected_record_of_an_erased_person_is_no_lead_after_a_replay_and_leaves_no_payload(
+    site, leads, ingest, vendor_file, erasures, database, settings, admin
+):
+    admin[database.name].command(
+        "collMod", leads.name, validationAction="error", validationLevel="strict",
+        validator={"full_name": {"$ne": "Too New"}},
+    )  # fmt: skip
+    ingest(vendor_file(person("ana", name="Too New")))
+    admin[database.name].command("collMod", leads.name, validator={})
+    erasures.add([ANA])
+    assert replay(site).ledger.stored == 0
+    (kept,) = database[settings.rejected_collection].find()
+    assert (kept["reason"], kept["payload"], leads.count_documents({})) == ("erasure_request", '{"erased": true}', 0)
+    assert replay(site).ledger.rejected == {"erasure_request": 1}

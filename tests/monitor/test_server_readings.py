@@ -1,0 +1,81 @@
+"""Readings of real servers, and what is left when a tier trims them."""
+
+import copy
+
+import pytest
+
+from leadbook.core.checks import Verdict
+from leadbook.monitor.loop import Watcher, lay_out
+from leadbook.monitor.mongodb import COUNTERS, MongoSource, server_values
+from leadbook.monitor.readings import Reading
+from leadbook.monitor.redis_server import RedisSource, redis_values
+from leadbook.monitor.thresholds import judge_timeline
+
+
+@pytest.fixture(scope="module")
+def status(admin):
+    return admin.admin.command("serverStatus")
+
+
+def frame_of(status):
+    """Two readings of a serverStatus document, a second apart, laid out as a timeline."""
+    source = MongoSource(None)
+    made = [
+        Reading(at=float(at), identity=("h", 1), uptime_s=10.0 + at, values=server_values(status),
+                counters=frozenset(COUNTERS))
+        for at in range(2)
+    ]  # fmt: skip
+    return lay_out([(reading.at, {"mongodb": reading}) for reading in made], [source], expected=2)
+
+
+def test_a_real_server_reports_what_the_thresholds_ask_for(admin, redis_client):
+    with Watcher([MongoSource(admin), RedisSource(redis_client)], interval_s=0.05) as watcher:
+        redis_client.set("leadbook_scratch_readings", 1, ex=5)
+        redis_client.get("leadbook_scratch_readings")
+        admin.admin.command("ping")
+    timeline = watcher.timeline()
+    assert not timeline.problems
+    for reading in ("mongodb.cache_dirty_percent", "mongodb.connections_used_percent", "mongodb.page_faults_per_s",
+                    "mongodb.tickets_waiting", "mongodb.cpu_cores", "redis.used_memory_bytes", "redis.sets_per_s",
+                    "redis.evicted_per_s", "redis.command_p99_us", "redis.memory_percent"):  # fmt: skip
+        assert timeline.statistic(reading, "last") is not None, reading
+    assert timeline.growth("redis.sets") >= 1
+
+
+def test_a_trimmed_server_status_is_not_measured_and_never_passes(status):
+    trimmed = copy.deepcopy(dict(status))
+    for section in ("wiredTiger", "extra_info", "globalLock", "flowControl", "metrics", "opLatencies"):
+        trimmed.pop(section)
+    found = {check.id: check for check in judge_timeline(frame_of(trimmed), {"mongodb": "9.9"}, {})}
+    for check in ("MON-CACHE-001", "MON-CACHE-002", "MON-CACHE-003", "MON-QUEUE-001", "MON-QUEUE-002", "MON-MEM-001",
+                  "MON-REPL-003", "MON-QUERY-002"):  # fmt: skip
+        assert found[check].verdict is Verdict.NOT_MEASURED, check
+    assert found["MON-CONN-001"].verdict is Verdict.PASS, "connections were still reported"
+
+
+def test_the_newer_place_of_tickets_is_read_first(status):
+    newer = dict(status) | {"queues": {"execution": {
+        "write": {"out": 1, "available": 9, "normalPriority": {"queueLength": 4}},
+        "read": {"out": 0, "available": 10, "normalPriority": {"queueLength": 3}},
+    }}}  # fmt: skip
+    assert frame_of(newer).statistic("mongodb.tickets_waiting", "last") == 7.0
+    assert server_values(newer)["write_tickets_available"] == 9.0
+
+
+def test_few_tickets_alone_are_no_queue(status):
+    older = copy.deepcopy(dict(status))
+    older["wiredTiger"]["concurrentTransactions"]["write"]["available"] = 0
+    older["globalLock"]["currentQueue"]["total"] = 0
+    assert frame_of(older).statistic("mongodb.tickets_waiting", "last") == 0.0
+    older["globalLock"]["currentQueue"]["total"] = 12
+    assert frame_of(older).statistic("mongodb.tickets_waiting", "last") == 12.0
+
+
+def test_redis_without_a_limit_has_no_memory_percentage():
+    values = redis_values({"used_memory": 4_000_000, "maxmemory": 0, "total_error_replies": 0})
+    assert RedisSource(None).derive(dict(values)).get("memory_percent") is None
+    assert values["oom_errors"] == 0.0, "Redis counts errors, and none is of this kind"
+
+
+def test_redis_that_does_not_count_errors_says_nothing_of_them():
+    assert "oom_errors" not in redis_values({"used_memory": 1})
