@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from leadbook.core import checks
-from leadbook.core.checks import Check, Verdict, judge
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.traceability import steps
@@ -73,6 +73,15 @@ def test_a_check_survives_json():
 
 
 # ------------------------------------------------------------------------------------------------ judged once more
+
+
+def test_whatever_became_of_a_measurement_is_judged_in_one_place():
+    outcomes = [Unmeasured("away", "start it"), Inapplicable("none"), Doubtful(20_000), TypeError("no"), 20_000, None]
+    found = [judge(RATE, outcome, settings=SETTINGS) for outcome in outcomes]
+    told = ["not measured", "not applicable", "warn", "error", "pass", "not measured"]
+    assert [check.verdict.value for check in found] == told
+    assert (found[0].evidence, found[0].remedy, found[1].evidence) == ("away", "start it", "none")
+
 
 PRODUCTION = Settings(profile="production")
 

@@ -47,7 +47,7 @@ def test_each_mark_is_a_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "heading"),
-    [("test_cli.py", "The command line"), ("leads/test_x.py", "Leads on their way in"), ("new/test_x.py", "New")],
+    [("test_cli.py", "The command line"), ("ingest/test_x.py", "Leads on their way in"), ("new/test_x.py", "New")],
 )
 def test_a_row_stands_under_its_rooms_heading(tmp_path, path, heading):
     assert f"## {heading}\n" in page.trust_page(project(tmp_path, MARK, path))

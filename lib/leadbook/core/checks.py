@@ -26,6 +26,9 @@ __all__ = [
     "BLOCKING",
     "Check",
     "Definition",
+    "Doubtful",
+    "Inapplicable",
+    "Unmeasured",
     "Verdict",
     "attested",
     "blockers",
@@ -72,6 +75,7 @@ class Definition:
     may_warn: the same where code decides (a value within the target that an expert would still look at).
     may_not_apply: where, besides `production_only`, it does not apply.
     source: where the rule or threshold comes from.  remedy: what to do when it fails.
+    owner: who must do it: DBA, Technical Lead or Project Manager.  follows: checks that this one only follows from.
     """
 
     id: str
@@ -90,6 +94,8 @@ class Definition:
     may_not_apply: str = ""
     source: str = ""
     remedy: str = ""
+    owner: str = "DBA"
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +132,7 @@ def catalogue() -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     for path in sorted((Path(__file__).parent / "catalogue").glob("*.yaml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-            made = Definition(**{**entry, "steps": tuple(entry["steps"])})
+            made = Definition(**{**entry, "steps": tuple(entry["steps"]), "follows": tuple(entry.get("follows", ()))})
             if made.id in definitions:
                 raise LeadbookError(f"{path.name}: check id {made.id} is defined twice")
             definitions[made.id] = made
@@ -198,13 +204,46 @@ def _resolve(entry: Definition, target: Any, settings: Any) -> Any:
     return target
 
 
+@dataclass(frozen=True)
+class Unmeasured:
+    """In place of a value: why there is none, and what to do that there is one."""
+
+    why: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Inapplicable:
+    """In place of a value: why the check does not apply here."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A value that an expert would look at, within its target or not: a warning."""
+
+    value: Any
+
+
 def judge(
     check_id: str, measured: Any, *, settings: Any = None, target: Any = None, evidence: str = "", remedy: str = ""
 ) -> Check:
     """A check whose verdict follows from `measured` and the catalogue's rule.
 
     `target` overrides the catalogue's. None and NaN give `not measured`; a type that cannot be compared gives `error`.
+    `measured` may also be an Unmeasured, Inapplicable or Doubtful, or the exception that measuring raised, so that a
+    check is judged in one place whatever became of it.
     """
+    match measured:
+        case Unmeasured(why, how):
+            return not_measured(check_id, why, settings=settings, remedy=how or remedy)
+        case Inapplicable(why):
+            return not_applicable(check_id, why, settings=settings)
+        case Doubtful(value):
+            return warned(check_id, value, settings=settings, target=target, evidence=evidence, remedy=remedy)
+        case BaseException():
+            return errored(check_id, measured, settings=settings, remedy=remedy)
     entry = definition(check_id)
     target = _resolve(entry, target, settings)
     value = plain(measured)
