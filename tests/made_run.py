@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.report.records import PHASES, Break, Document, PhaseRecord, RunRecord, Status
 

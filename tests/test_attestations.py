@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT, Settings, load_profile
 from leadbook.phases.attestations import MAX_AGE_DAYS, Attestations, Target, attest, load

@@ -7,7 +7,8 @@ import pytest
 from pymongo.errors import InvalidOperation, OperationFailure, ServerSelectionTimeoutError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from leadbook.core.checks import catalogue, judge, not_applicable
+from leadbook.core.checks import judge, not_applicable
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import read_record
 from leadbook.core.settings import Settings

@@ -2,7 +2,7 @@
 
 import json
 
-from leadbook.core.checks import catalogue
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import PROJECT
 from leadbook.report import traceability
 

@@ -13,7 +13,8 @@ import pytest
 from bs4 import BeautifulSoup
 from tests import made_run as made
 
-from leadbook.core.checks import Verdict, catalogue
+from leadbook.core.checks import Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings

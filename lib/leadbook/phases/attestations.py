@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from leadbook.core import addresses, allowed
-from leadbook.core.checks import Check, attested, catalogue, definition, manual, not_applicable
+from leadbook.core.checks import Check, attested, manual, not_applicable
+from leadbook.core.definitions import catalogue, definition
 from leadbook.core.errors import InputFileError, did_you_mean
 from leadbook.core.settings import Settings
 

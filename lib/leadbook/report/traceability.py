@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from leadbook.core.checks import Definition, catalogue
+from leadbook.core.definitions import Definition, catalogue
 from leadbook.phases.attestations import EXAMPLE_DAY, MAX_AGE_DAYS
 from leadbook.report.trust import trust_page
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from leadbook.core import checks
+from leadbook.core.checks import not_measured, unrecorded
 from leadbook.core.errors import BrokenRunError, UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
@@ -187,11 +187,9 @@ class _Chain:
             Status.BROKEN: ("the phase broke before it was measured", "mend the phase and run it again"),
             Status.NOT_RUN: ("the phase was not run", "run it"),
         }[phase.status]
-        recorded = {check.id for check in phase.checks}
         missing = [
-            checks.not_measured(entry.id, why, settings=self.settings, remedy=remedy)
-            for entry in checks.catalogue().values()
-            if entry.phase == phase.phase and entry.id not in recorded
+            not_measured(check_id, why, settings=self.settings, remedy=remedy)
+            for check_id in unrecorded(phase.phase, phase.checks)
         ]
         return replace(phase, checks=(*phase.checks, *missing))
 

@@ -14,8 +14,9 @@ import nbformat
 import scrapbook
 from nbformat import NotebookNode
 
-from leadbook.core.checks import Check, Verdict, blockers, objection, plain, tally, unrecorded
+from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError
+from leadbook.core.objections import objection
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.phases import attestations
