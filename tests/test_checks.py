@@ -182,6 +182,9 @@ def test_each_definition_is_complete(entry):
     assert entry.kind in {"measured", "attestation"}
     ways = {entry.warns, entry.may_warn}
     assert ways <= {"", "always", "rehearsal"} and (entry.critical is None or "always" in ways)
+    assert entry.owner in definitions.OWNERS
+    for cause in entry.follows:
+        assert entry.id not in definitions.definition(cause).follows
     if entry.kind == "attestation":
         assert ways == {""} and not entry.may_not_apply and not entry.computed
     assert entry.title and entry.source and entry.remedy

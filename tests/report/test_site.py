@@ -20,7 +20,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page.offline import contained
 from leadbook.report import gates, junit, site
-from leadbook.report.records import PHASES, Document, read_run
+from leadbook.report.records import PHASES, DocumentRecord, read_run
 
 OUTPUTS = [
     nbformat.v4.new_output("stream", name="stdout", text="printed <i>text</i> " + "x" * 30_000),
@@ -88,6 +88,14 @@ def test_no_page_loads_or_leads_anywhere_outside_its_folder(directory):
             assert not re.search(r"@import|url\(", css.get_text())
         policy = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
         assert policy is not None and "default-src 'none'" in policy["content"]
+
+
+def test_a_command_of_a_remedy_is_shown_whole_as_code(directory):
+    write(directory, benchmarks(made.check(verdict=Verdict.FAIL, remedy="run `leadbook run -p approve='a on b'`")))
+    soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    for place in (".next", ".finding"):
+        assert "leadbook run -p approve='a on b'" in [code.get_text() for code in soup.select(f"{place} code")]
+    assert soup.select(".next h3")[0].get_text() == "DBA"
 
 
 def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
@@ -273,6 +281,6 @@ def test_nothing_active_or_foreign_survives(html):
 
 
 def test_documents_outside_the_folder_are_not_followed(directory):
-    odd = Document(slug="x", title="X", audience=("A",), path="documents/missing.md")
+    odd = DocumentRecord(slug="x", title="X", audience=("A",), path="documents/missing.md")
     found = write(directory, benchmarks(documents=(odd,)))
     assert any("document x could not be read" in note for note in found.warnings)

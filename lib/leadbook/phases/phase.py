@@ -213,7 +213,7 @@ class Phase:
         """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
         named = self.settings.attestations_file
         found = attestations.load(_project_path(named) if named else None, named)
-        target = attestations.Target.of(self.settings, self.endpoints.mongodb_uri)
+        target = attestations.AttestedDatabase.of(self.settings, self.endpoints.mongodb_uri)
         made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
         self.record(made)
         return made

@@ -23,7 +23,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.report import records, site
 from leadbook.report.records import PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import Decision, decide
+from leadbook.report.verdict import RunVerdict, decide
 from leadbook.runner import plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
@@ -248,14 +248,14 @@ class _Chain:
             directory=self.directory.path, index=index, record=record,
         )  # fmt: skip
 
-    def _seal(self, record: RunRecord, decision: Decision) -> None:
+    def _seal(self, record: RunRecord, decision: RunVerdict) -> None:
         self.directory.seal({
             "run": record.id, "profile": record.profile, "target": record.target, "started_at": record.started_at,
             "ended_at": record.ended_at, "verdict": decision.verdict, "exit_status": decision.exit_status,
             "parameters": record.parameters, "versions": record.versions, "host": record.host,
         })  # fmt: skip
 
-    def _last_resort(self, record: RunRecord, decision: Decision) -> Path | None:
+    def _last_resort(self, record: RunRecord, decision: RunVerdict) -> Path | None:
         """The verdict without the report behind it, as far as the disk lets it; its page, or None."""
         logging.getLogger(__name__).debug("report failed", exc_info=True)
         with suppress(OSError):

@@ -20,7 +20,7 @@ from leadbook.core.objections import objection
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.phases import attestations
-from leadbook.report.records import Break, Document
+from leadbook.report.records import Break, DocumentRecord
 
 __all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 
@@ -36,7 +36,7 @@ class Finding:
     opened: Mapping[str, Any] | None = None
     checks: tuple[Check, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    documents: tuple[Document, ...] = ()
+    documents: tuple[DocumentRecord, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Judge:
         if not (self.settings.attestations_file and uri):
             return set()
         found = attestations.load(PROJECT / Path(self.settings.attestations_file).expanduser())
-        target = attestations.Target.of(self.settings, uri)
+        target = attestations.AttestedDatabase.of(self.settings, uri)
         told = (attestations.attest(check_id, found, target, self.settings) for check_id in found.entries)
         return {check.id for check in told if check.verdict is Verdict.PASS}
 
@@ -109,11 +109,11 @@ def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge
     return Finding(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
 
 
-def _document(slug: str, entry: Mapping[str, Any]) -> Document:
+def _document(slug: str, entry: Mapping[str, Any]) -> DocumentRecord:
     path = str(entry["path"])
     if Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError(f"document {slug} lies outside the run's directory")
-    return Document(slug=slug, title=str(entry["title"]), audience=tuple(entry["audience"]), path=path)
+    return DocumentRecord(slug=slug, title=str(entry["title"]), audience=tuple(entry["audience"]), path=path)
 
 
 def _from_scraps(path: Path, phase: str) -> dict[str, Any]:
