@@ -98,7 +98,7 @@ def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
 def line(error: BaseException | str) -> str:
     """First line of an error or its text, without what drivers append: the topology's state, or a document."""
     first = (str(error).strip().splitlines() or [""])[0]
-    for appended in (", Timeout:", ", full error:", " to execute command "):
+    for appended in (" (configured timeouts:", ", Timeout:", ", full error:", " to execute command "):
         first = first.partition(appended)[0]
     return first[:300]
 

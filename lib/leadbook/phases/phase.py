@@ -108,6 +108,8 @@ class Phase:
         UnreachableError (MongoDB does not answer; Redis may be away: then `redis` is None and `redis_problem` says
         why).
         """
+        if isinstance(earlier := namespace.get("book"), Phase):  # the cell is run again
+            earlier.release()
         kernel.refuse_unknown(namespace)
         settings = Settings.for_notebook(namespace)
         redactor = Redactor.from_environment(settings)
@@ -319,15 +321,19 @@ class Phase:
 
     def _target_now(self) -> Target:
         """The target at the end: phase 02 makes the collection. Servers that are gone by now leave it as it was."""
+        if not self.mongodb.topology_description.has_readable_server():
+            return self.target
         try:
             return Target.read(self.mongodb, self.settings, self.endpoints)
         except PyMongoError:
             return self.target
 
     def release(self) -> None:
-        """Close the clients and let others work on the target."""
+        """Close the clients and let others work on the target. A client whose servers are gone is left alone: it
+        would wait for one to end its sessions."""
         for client in {id(c): c for c in (self.mongodb, self.admin, self.reporting) if c is not None}.values():
-            client.close()
+            if client.topology_description.has_readable_server():
+                client.close()
         if self.redis is not None:
             self.redis.close()
         if self._lock is not None:
