@@ -27,7 +27,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 
 from leadbook import __version__
-from leadbook.core import addresses, adoption, connect
+from leadbook.core import addresses, adoption, connect, files
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import Records, Target, code_digest, settings_digest
@@ -233,7 +233,7 @@ class Phase:
         """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience."""
         path = self.run_dir / "documents" / f"{slug}.md"
         text = self.redactor.text(markdown)
-        _write(path, text)
+        files.write(path, text)
         entry = {"title": title, "audience": list(audience), "path": f"documents/{slug}.md"}
         self._record["documents"][slug] = entry
         self._glue(f"{self.number}/document/{slug}", entry)
@@ -354,15 +354,7 @@ class Phase:
         path = self.run_dir / "records" / f"{self.number}.json"
         documents = [{"slug": slug, **entry} for slug, entry in self._record["documents"].items()]
         record = {**self._record, "checks": list(self._record["checks"].values()), "documents": documents}
-        _write(path, json.dumps(record, indent=1, allow_nan=False))
-
-
-def _write(path: Path, text: str) -> None:
-    """All or nothing: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+        files.write(path, json.dumps(record, indent=1, allow_nan=False))
 
 
 def _project_path(text: str) -> Path:

@@ -28,7 +28,7 @@ from leadbook.runner import plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.progress import Teller
-from leadbook.runner.rundir import RunDirectory, variants
+from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.signals import Interrupts
 
 __all__ = ["RunResult", "run"]
@@ -74,7 +74,7 @@ def run(
     steps = plan.make(values, only=only, start=start, notebooks=notebooks)
     settings = Settings.from_mapping(values)
     redactor = Redactor.from_environment(settings)
-    redactor.add(variants({*secrets, *redactor.known()}))
+    redactor.add(secrets)
     chain = _Chain(steps, values, settings, redactor, RunDirectory(out))
     chain.begin()
     with Teller(console) as teller:

@@ -19,6 +19,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger as papermill_logger
 
+from leadbook.core import files
 from leadbook.core.redactor import Redactor
 from leadbook.runner.kernels import Kernels
 
@@ -47,14 +48,8 @@ class Execution:
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """All or nothing: a full disk leaves the last whole copy."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(nbformat.writes(notebook), encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    """All or nothing: a full disk leaves the last whole copy. Raises OSError."""
+    files.write(path, nbformat.writes(notebook))
 
 
 class _Manager(NotebookExecutionManager):  # type: ignore[misc]

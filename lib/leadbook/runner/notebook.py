@@ -15,6 +15,7 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from leadbook.core import write_errors
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.records import Break, PhaseRecord, Status
@@ -101,8 +102,7 @@ def _papermill(path: Path, parameters: dict[str, Any], execution: Execution) -> 
     except Exception as error:  # noqa: BLE001  papermill and its parts may raise anything; none of it is a pass
         if execution.kernels.exit_status is not None and "ernel" in str(error):
             return f"{exit_reason(execution.kernels.exit_status)} before it was ready"
-        first = (str(error).strip().splitlines() or [""])[0][:300]
-        return f"{type(error).__name__}: {first}"
+        return write_errors.described(error)
     return ""
 
 

@@ -14,6 +14,7 @@ import nbformat
 import scrapbook
 from nbformat import NotebookNode
 
+from leadbook.core import files, write_errors
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError
 from leadbook.core.objections import objection
@@ -154,8 +155,7 @@ def _broken_cell(node: NotebookNode, known: str) -> Break | None:
 def _error_line(output: NotebookNode) -> str:
     if output.ename == "SystemExit":
         return f"the cell called sys.exit({output.evalue})"
-    first = (str(output.evalue).strip().splitlines() or [""])[0][:300]
-    return f"{output.ename}: {first}" if first else str(output.ename)
+    return f"{output.ename}: {write_errors.line(str(output.evalue))}".removesuffix(": ")
 
 
 def _first_line(source: str) -> str:
@@ -222,10 +222,7 @@ def condemn_sidecar(path: Path, phase: str, broken: Break) -> None:
     """
     empty: dict[str, Any] = {"phase": phase, "opened": None, "checks": [], "facts": {}, "documents": []}
     record = {**empty, **(read_sidecar(path) or {}), "closed": None, "broken": str(broken)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    partial.replace(path)
+    files.write(path, json.dumps(record, indent=1))
 
 
 def without_banners(notebook: NotebookNode) -> NotebookNode:
