@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
-from leadbook.report.records import PHASES, Break, Document, PhaseRecord, RunRecord, Status
+from leadbook.report.records import PHASES, Break, DocumentRecord, PhaseRecord, RunRecord, Status
 
 TITLES = ("Provisioning checks", "Schema and indexes", "Benchmarks", "Data pipeline", "Load test",
           "Backup and recovery", "Readiness gate", "Monitoring snapshot", "Final analysis")  # fmt: skip
@@ -70,7 +71,7 @@ def not_run(number: str, **changes) -> PhaseRecord:
     return phase(number, status=Status.NOT_RUN, checks=unseen, seconds=None, opened=None, facts={}, **changes)
 
 
-def document() -> Document:
-    return Document(
+def document() -> DocumentRecord:
+    return DocumentRecord(
         slug="guide", title="Guide", audience=("Technical Lead", "Project Manager"), path="documents/guide.md"
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 from IPython.display import display
 
-from leadbook.core.checks import BLOCKING, Check, Definition, tally
+from leadbook.core.checks import BLOCKING, Check, tally
+from leadbook.core.definitions import Definition
 from leadbook.core.settings import Settings
 
 

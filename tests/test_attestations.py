@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT, Settings, load_profile
-from leadbook.phases.attestations import MAX_AGE_DAYS, Attestations, Target, attest, load
+from leadbook.phases.attestations import MAX_AGE_DAYS, Attestations, AttestedDatabase, attest, load
 
 CHECK = "ATL-BCK-001"
 PRODUCTION = Settings(profile="production", database="lead_generation")
-HERE = Target.of(PRODUCTION, "mongodb+srv://app:pw@cluster0.abcde.mongodb.net/?w=majority")
+HERE = AttestedDatabase.of(PRODUCTION, "mongodb+srv://app:pw@cluster0.abcde.mongodb.net/?w=majority")
 SEEN = "Backup Policy shows daily snapshots kept for 8 days, the newest of this morning"
 
 
@@ -34,7 +35,7 @@ def written(path: Path, **changed: str | None) -> Attestations:
     return load(path)
 
 
-def found(attestations: Attestations, settings: Settings = PRODUCTION, target: Target = HERE) -> Check:
+def found(attestations: Attestations, settings: Settings = PRODUCTION, target: AttestedDatabase = HERE) -> Check:
     return attest(CHECK, attestations, target, settings)
 
 
@@ -91,7 +92,7 @@ def test_dates_at_both_ends_count(tmp_path: Path) -> None:
 
 def test_a_target_is_named_by_any_of_its_hosts(tmp_path: Path) -> None:
     uri = "mongodb://app:pw@db1.example:27017,db2.example:27018/?replicaSet=rs"
-    there = Target.of(PRODUCTION, uri)
+    there = AttestedDatabase.of(PRODUCTION, uri)
     assert str(there) == "lead_generation on db1.example:27017"
     for host in ("db1.example:27017", "DB2.example", "db2.example:27018"):
         file = written(tmp_path / "a.yaml", target=f"lead_generation on {host}")

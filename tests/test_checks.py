@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leadbook.core import checks
+from leadbook.core import checks, definitions
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
 from leadbook.core.errors import LeadbookError
+from leadbook.core.objections import objection
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.traceability import steps
 
@@ -49,6 +50,19 @@ def test_a_yes_or_no_check_passes_only_on_true(measured):
 def test_an_unknown_id_is_an_error_with_a_suggestion():
     with pytest.raises(LeadbookError, match="GATE-INS-001"):
         judge("GATE-INS-01", 1)
+
+
+def test_the_remedy_for_a_failed_value_is_not_told_where_there_is_no_value():
+    failed, missing, error = (judge(RATE, found, settings=SETTINGS) for found in (1, Unmeasured("away"), OSError("no")))
+    assert failed.remedy == definitions.definition(RATE).remedy
+    assert missing.remedy == error.remedy == checks.MEND
+    assert judge(RATE, OSError("no"), settings=SETTINGS, remedy="start it").remedy == "start it"
+    assert judge(RATE, None, settings=SETTINGS, remedy="start it").remedy == "start it"
+
+
+def test_a_doubt_beyond_the_critical_value_fails():
+    assert judge("MON-CACHE-001", Doubtful(12.0), settings=SETTINGS).verdict is Verdict.WARN
+    assert judge("MON-CACHE-001", Doubtful(30.0), settings=SETTINGS).verdict is Verdict.FAIL
 
 
 def test_an_exception_becomes_an_error_of_one_line():
@@ -94,11 +108,11 @@ def told(check_id, verdict, measured=None, settings=SETTINGS, **changes):
 
 @pytest.mark.parametrize("measured", [2_000, 1_000, 999, None, math.nan, "fast"])
 def test_what_judge_made_is_believed(measured):
-    assert checks.objection(judge(RATE, measured, settings=SETTINGS), SETTINGS) == ""
+    assert objection(judge(RATE, measured, settings=SETTINGS), SETTINGS) == ""
 
 
 @pytest.mark.parametrize(
-    ("check", "settings", "objection"),
+    ("check", "settings", "words"),
     [
         (judge(RATE, 11, settings=Settings(target_insert_rate=10)), SETTINGS, "its target is '>= 10.0"),
         (told("MDB-SEC-001", "warn", 0.0), SETTINGS, ""),
@@ -122,13 +136,13 @@ def test_what_judge_made_is_believed(measured):
     ],
     ids=lambda value: value.id if isinstance(value, Check) else "",
 )  # fmt: skip
-def test_a_recorded_verdict_is_held_against_the_catalogue(check, settings, objection):
-    found = checks.objection(check, settings)
-    assert objection in found if objection else found == ""
+def test_a_recorded_verdict_is_held_against_the_catalogue(check, settings, words):
+    found = objection(check, settings)
+    assert words in found if words else found == ""
 
 
 def test_an_attestation_in_the_file_is_believed():
-    assert checks.objection(checks.attested("ATL-BCK-001", "by Ada"), PRODUCTION, {"ATL-BCK-001"}) == ""
+    assert objection(checks.attested("ATL-BCK-001", "by Ada"), PRODUCTION, {"ATL-BCK-001"}) == ""
 
 
 def calls(name):
@@ -145,18 +159,22 @@ def test_the_catalogue_says_where_code_may_warn_leave_out_or_find_a_target():
     warned = {check_id for check_id, _ in calls("warned")} | {check_id for check_id, _ in calls("judge_level")}
     left_out = {check_id for check_id, _ in calls("not_applicable")}
     assert not {
-        one for one in warned if "always" not in (checks.definition(one).warns, checks.definition(one).may_warn)
+        one
+        for one in warned
+        if "always" not in (definitions.definition(one).warns, definitions.definition(one).may_warn)
     }
     assert not {
-        one for one in left_out if not (checks.definition(one).may_not_apply or checks.definition(one).production_only)
+        one
+        for one in left_out
+        if not (definitions.definition(one).may_not_apply or definitions.definition(one).production_only)
     }
     for check_id, node in calls("judge"):
         for given in (word.value for word in node.keywords if word.arg == "target"):
-            entry = checks.definition(check_id)
+            entry = definitions.definition(check_id)
             assert entry.computed or "len(" in ast.unparse(given), f"{check_id}: say how its target is found"
 
 
-@pytest.mark.parametrize("entry", checks.catalogue().values(), ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", definitions.catalogue().values(), ids=lambda entry: entry.id)
 def test_each_definition_is_complete(entry):
     assert entry.steps, "answers no step"
     assert set(entry.steps) <= set(steps()), "answers a step that the task book does not have"
@@ -164,6 +182,9 @@ def test_each_definition_is_complete(entry):
     assert entry.kind in {"measured", "attestation"}
     ways = {entry.warns, entry.may_warn}
     assert ways <= {"", "always", "rehearsal"} and (entry.critical is None or "always" in ways)
+    assert entry.owner in definitions.OWNERS
+    for cause in entry.follows:
+        assert entry.id not in definitions.definition(cause).follows
     if entry.kind == "attestation":
         assert ways == {""} and not entry.may_not_apply and not entry.computed
     assert entry.title and entry.source and entry.remedy

@@ -93,7 +93,7 @@ def test_wrong_password_is_told_apart_later_too(endpoints: Endpoints, quick: Set
 def test_a_background_thread_that_cannot_log_in_prints_nothing(endpoints: Endpoints) -> None:
     password = endpoints.mongodb_uri.split(":")[2].split("@")[0]
     code = (
-        "import os, time\nfrom leadbook import connect\nfrom leadbook.core.settings import Settings\n"
+        "import os, time\nfrom leadbook.core import connect\nfrom leadbook.core.settings import Settings\n"
         "connect.mongodb(os.environ['URI'], Settings(min_pool_size=3))\ntime.sleep(1.5)\n"
     )
     env = {**os.environ, "URI": endpoints.mongodb_uri.replace(password, "wrongwrong")}

@@ -1,19 +1,25 @@
 """What a notebook holds: parameters checked, servers found, everything recorded twice, the verdict honest."""
 
 import json
+import os
+import signal
+import time
 
 import pandas as pd
 import pytest
 from pymongo.errors import InvalidOperation, OperationFailure, ServerSelectionTimeoutError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from leadbook.core.checks import catalogue, judge, not_applicable
+from leadbook.core.checks import judge, not_applicable
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import read_record
 from leadbook.core.settings import Settings
 from leadbook.phases import kernel
+from leadbook.phases.judging import attempt
 from leadbook.phases.phase import Blocked, Phase
 from leadbook.phases.section import Document, Section, Table
+from leadbook.rehearsal import servers
 
 
 @pytest.fixture
@@ -92,7 +98,11 @@ def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (NameError("name 'study' is not defined"), "run all cells above this one"),
+        (
+            NameError("name 'book' is not defined", name="book"),
+            "the notebook's first code cell makes it; run that cell",
+        ),
+        (NameError("name 'boook' is not defined", name="boook"), "no cell of this notebook makes it"),
         (InvalidOperation("Cannot use MongoClient after close"), "phase 04 is closed; run the notebook from its first"),
         (ServerSelectionTimeoutError("a:1: refused\nb:2: refused"), "MongoDB stopped answering: a:1: refused; see"),
         (OperationFailure("not authorized on x", 13), "MongoDB refused: not authorized on x"),
@@ -102,6 +112,64 @@ def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book
 def test_what_goes_wrong_in_a_cell_is_one_line_with_what_to_do(error, line):
     told = kernel.told(error, "04")
     assert line in told and "\n" not in told
+
+
+def test_an_error_names_the_cell_that_makes_what_is_missing(tmp_path, monkeypatch):
+    cells = [
+        {"cell_type": "markdown", "source": ["## 4.2 The sample\n", "Words."]},
+        {"cell_type": "code", "source": ["from a import b as c\n", "study, rest = c()"]},
+    ]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "04_made.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    monkeypatch.setattr(kernel, "PROJECT", tmp_path)
+    for name in ("study", "c"):
+        told = kernel.told(NameError(f"name '{name}' is not defined", name=name), "04")
+        assert told.endswith(
+            "the cell below “4.2 The sample” makes it; run that cell and those below it, then this one"
+        )
+
+
+def test_the_first_cell_run_again_opens_the_phase_anew(book, namespace):
+    book.record(passing())
+    again = Phase.open("07", namespace | {"book": book})
+    again.record(passing())
+    with pytest.raises(InvalidOperation):
+        book.mongodb.admin.command("ping")
+    again.release()
+
+
+def test_a_closed_phase_says_the_same_when_it_is_closed_again(book, tmp_path, monkeypatch):
+    monkeypatch.delenv("LEADBOOK_RUN_ID", raising=False)
+    book.record(passing())
+    told = set()
+    for _ in range(2):
+        with pytest.raises(Blocked) as blocked:
+            book.close()
+        told.add(str(blocked.value))
+    assert len(told) == 1 and read_record(tmp_path, "07")["closed"]["verdict"] == "fail"
+
+
+@pytest.mark.trust(
+    way="MongoDB dies in the middle of a notebook", status=None,
+    says=("MongoDB stopped answering", "then run the notebook from its first code cell"),
+    leaves="a cell that ends with its first unanswered question, and a phase that still closes",
+)  # fmt: skip
+def test_servers_that_die_cost_one_wait_and_one_line(own_servers, settings, namespace, monkeypatch, trust):
+    state = own_servers()
+    endpoints = servers.resolve(settings, folder=state.folder)
+    monkeypatch.setattr(servers, "resolve", lambda settings: endpoints)
+    monkeypatch.delenv("LEADBOOK_RUN_ID", raising=False)
+    book = Phase.open("07", {**namespace, "server_selection_timeout_ms": 1_000})
+    for member in state.members:
+        os.kill(member.pid, signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(ServerSelectionTimeoutError) as lost:
+        for _ in range(9):
+            attempt(lambda: book.database.command("ping"))
+    with pytest.raises(Blocked):
+        book.close()
+    assert time.monotonic() - began < 3, "one wait of 1 s, not one a question"
+    trust.check(None, kernel.told(lost.value, "07"))
 
 
 def test_a_section_is_shown_and_recorded_in_one_call(book, tmp_path, capsys):

@@ -12,8 +12,9 @@ import redis as redis_py
 
 from leadbook import provision
 from leadbook.core import connect
-from leadbook.core.checks import BLOCKING, Check, Verdict, blockers, catalogue
+from leadbook.core.checks import BLOCKING, Check, Verdict, blockers
 from leadbook.core.connect import Client, Endpoints
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.lead import keys
 from leadbook.provision.judging import on_loopback

@@ -12,7 +12,7 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import runner
-from leadbook.core import checks, sealed
+from leadbook.core import definitions, sealed
 from leadbook.core.errors import InputFileError, UsageError
 
 EDIT = "import pathlib; told = pathlib.Path(run_dir, 'records', '01.json')\n"
@@ -24,7 +24,7 @@ TARGET = {"replica_set": "rs", "hosts": ["a:1", "b:2"], "database": "d", "collec
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three notebooks, and a catalogue that expects one check of each."""
     expected = {f"T-0{n}-001": definition(f"T-0{n}-001") for n in (1, 2, 3)}
-    monkeypatch.setattr(checks, "catalogue", lambda: expected)
+    monkeypatch.setattr(definitions, "catalogue", lambda: expected)
     for phase in ("01", "02", "03"):
         make(tmp_path / "nb", phase, PASSES, CLOSE)
     return tmp_path

@@ -17,7 +17,7 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import runner
-from leadbook.core import checks, sealed
+from leadbook.core import definitions, sealed
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT
 from leadbook.report import site
@@ -31,7 +31,7 @@ EXPECTED = {f"T-0{n}-001": definition(f"T-0{n}-001") for n in (1, 2, 3)}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three notebooks, and a catalogue that expects one check of each."""
-    monkeypatch.setattr(checks, "catalogue", lambda: EXPECTED)
+    monkeypatch.setattr(definitions, "catalogue", lambda: EXPECTED)
     for phase in ("01", "02", "03"):
         make(tmp_path / "nb", phase, PASSES, CLOSE)
     return tmp_path
@@ -60,7 +60,7 @@ def test_one_phase_that_passes_is_partial_and_no_go(folder):
 
 
 def test_a_failed_check_does_not_stop_the_chain_and_what_was_not_recorded_was_not_measured(folder, monkeypatch):
-    monkeypatch.setattr(checks, "catalogue", lambda: EXPECTED | {"T-02-009": definition("T-02-009")})
+    monkeypatch.setattr(definitions, "catalogue", lambda: EXPECTED | {"T-02-009": definition("T-02-009")})
     make(folder / "nb", "02", "book.check('T-02-009', 'fail', 1.0)", CLOSE)
     found = go(folder, start="02")
     assert (found.verdict, found.exit_status) == ("PARTIAL", 1)
@@ -186,7 +186,8 @@ def start(folder: Path) -> subprocess.Popen[str]:
     """A runner of its own whose second notebook sleeps; returned once it does."""
     make(folder / "nb", "01", PASSES, SLEEPS, CLOSE)
     code = (
-        "import sys; from pathlib import Path; from leadbook import checks, runner; checks.catalogue = dict\n"
+        "import sys; from pathlib import Path; from leadbook import runner\n"
+        "from leadbook.core import definitions; definitions.catalogue = dict\n"
         "found = runner.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'),"
         " on_exit=lambda: print('servers stopped'))\n"
         "print(found.reason); sys.exit(found.exit_status)"

@@ -13,7 +13,7 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook.core import checks
+from leadbook.core import definitions
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.report.records import PhaseRecord, Status
@@ -26,7 +26,7 @@ from leadbook.runner.rundir import RunDirectory
 @pytest.fixture(autouse=True)
 def expected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalogue of the one check that these notebooks record."""
-    monkeypatch.setattr(checks, "catalogue", lambda: {"T-02-001": definition("T-02-001")})
+    monkeypatch.setattr(definitions, "catalogue", lambda: {"T-02-001": definition("T-02-001")})
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_no_tag_excuses_a_cell(directory, tag, trust):
 
 
 DEAD = "import pymongo; pymongo.MongoClient('127.0.0.1:1', serverSelectionTimeoutMS=200).x.x.find_one()"
-KERNEL = "from leadbook import kernel; kernel.tell_errors_in_one_line('02')"
+KERNEL = "from leadbook.phases import kernel; kernel.tell_errors_in_one_line('02')"
 
 
 @pytest.mark.trust(

@@ -15,7 +15,8 @@ from tests.test_cli import leadbook
 
 from leadbook import schema
 from leadbook.core import connect
-from leadbook.core.checks import BLOCKING, Check, Verdict, catalogue
+from leadbook.core.checks import BLOCKING, Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.phases.p02.figures import query_effort
 from leadbook.rehearsal import sample

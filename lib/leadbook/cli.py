@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from leadbook.core.errors import LeadbookError, UsageError, missing_package
 
@@ -27,6 +27,9 @@ try:
 except ImportError as absent:  # nothing is there yet to say it with
     sys.stderr.write(f"leadbook: {missing_package(absent)}\n")
     sys.exit(2)
+
+if TYPE_CHECKING:
+    from leadbook.rehearsal.servers.state import State
 
 __all__ = ["app", "main"]
 
@@ -42,21 +45,27 @@ DEBUG = "LEADBOOK_DEBUG"
 """Environment variable: set, a fault of leadbook itself shows its whole traceback before its one line."""
 
 Profile = Annotated[str, typer.Option("--profile", "-P", help="rehearsal, ci, production, or a YAML file")]
+Members = Annotated[int | None, typer.Option(help="members of the rehearsal replica set; 1 for a small machine")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")]
 Override = Annotated[
     list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="override one parameter; repeatable")
 ]
 
 
 def _values(profile: str, overrides: list[str] | None, **flags: Any) -> dict[str, Any]:
-    """Profile, then `-p` overrides, then flags given; checked. Raises ParameterError."""
-    values = load_profile(profile)
-    values |= dict(parse_override(text) for text in overrides or [])
-    values |= {key: value for key, value in flags.items() if value is not None}
-    Settings.from_mapping(values)
-    return values
+    """Profile, then `-p` overrides, then flags given. Raises ParameterError."""
+    given = {key: value for key, value in flags.items() if value is not None}
+    return {**load_profile(profile), **dict(map(parse_override, overrides or [])), **given}
 
 
-# ------------------------------------------------------------------------------------------------------------- run
+def _settings(profile: str, overrides: list[str] | None = None, **flags: Any) -> Settings:
+    """The same as settings, checked. Raises ParameterError."""
+    return Settings.from_mapping(_values(profile, overrides, **flags))
+
+
+def _say(line: str) -> None:
+    """One result on standard output, as it is."""
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -65,7 +74,7 @@ def run(
     only: Annotated[str | None, typer.Option(help="run one phase, such as 03")] = None,
     start: Annotated[str | None, typer.Option("--from", help="run from this phase on, such as 05")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="where the run's directory is made")] = None,
-    members: Annotated[int | None, typer.Option(help="members of the rehearsal replica set")] = None,
+    members: Members = None,
     keep_as: Annotated[Path | None, typer.Option("--keep-as", help="copy the finished run to this folder")] = None,
     override: Override = None,
 ) -> None:
@@ -86,41 +95,35 @@ def run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
         )  # fmt: skip
-    out.print(f"{result.verdict}: {result.reason}", highlight=False, markup=False, soft_wrap=True)
-    out.print(f"target: {target_text(result.record)}", highlight=False, markup=False, soft_wrap=True)
+    _say(f"{result.verdict}: {result.reason}")
+    _say(f"target: {target_text(result.record)}")
     if result.index is not None:
-        out.print(f"report: {result.index}", highlight=False, soft_wrap=True)
+        _say(f"report: {result.index}")
     if keep_as is not None and result.exit_status == 0:
         runner.keep(result.directory, keep_as)
-        out.print(f"kept as: {keep_as}", highlight=False, soft_wrap=True)
+        _say(f"kept as: {keep_as}")
     raise typer.Exit(result.exit_status)
 
 
 @app.command(name="settings")
 def show_settings(profile: Profile = "rehearsal", override: Override = None) -> None:
     """Print every parameter in force, where its value came from and what it means: lines that a profile can hold."""
-    for key, (value, origin) in origins(profile, dict(parse_override(text) for text in override or [])).items():
+    for key, (value, origin) in origins(profile, dict(map(parse_override, override or []))).items():
         held = f" ({'set' if os.environ.get(str(value)) else 'not set'})" if key.endswith("_env") else ""
         line = f"{key}: {json.dumps(value)}  # {origin}: {Settings.model_fields[key].description}{held}"
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-# ---------------------------------------------------------------------------------------------------------- servers
+        _say(line)
 
 
 @app.command()
-def up(
-    profile: Profile = "rehearsal",
-    members: Annotated[int | None, typer.Option(help="members of the replica set; 1 for a small machine")] = None,
-) -> None:
+def up(profile: Profile = "rehearsal", members: Members = None) -> None:
     """Start the rehearsal servers (or find them again): a TLS replica set with users, and Redis."""
     from leadbook.rehearsal import servers
 
-    settings = Settings.from_mapping(_values(profile, None, members=members))
+    settings = _settings(profile, members=members)
     settings.refuse_in_production("start rehearsal servers")
     with err.status("starting rehearsal servers"):
-        servers.up(settings)
-    _print_status()
+        state = servers.up(settings)
+    _print_servers(state)
 
 
 @app.command()
@@ -128,24 +131,20 @@ def status() -> None:
     """Show the rehearsal servers. Exit 0 when they are up, 1 when not."""
     from leadbook.rehearsal import servers
 
-    if servers.status() is None:
-        out.print("rehearsal servers are down; `leadbook up` starts them")
-        raise typer.Exit(1)
-    _print_status()
-
-
-def _print_status() -> None:
-    from leadbook.rehearsal import servers
-
-    table = Table("server", "address", "pid", "state", title="rehearsal servers")
     state = servers.status()
     if state is None:
-        return
+        out.print("rehearsal servers are down; `leadbook up` starts them")
+        raise typer.Exit(1)
+    _print_servers(state)
+
+
+def _print_servers(state: State) -> None:
+    table = Table("server", "address", "pid", "state", title="rehearsal servers")
     for process in state.processes:
         life = "running" if process.alive else "dead; `leadbook up` restarts it"
         table.add_row(process.name, f"127.0.0.1:{process.port}", str(process.pid), life)
     out.print(table)
-    out.print(f"CA certificate: {state.ca_file}\nstate: {state.folder}", highlight=False, soft_wrap=True)
+    _say(f"CA certificate: {state.ca_file}\nstate: {state.folder}")
 
 
 @app.command()
@@ -164,16 +163,12 @@ def adopt(
     """Create an empty database for rehearsals on servers named by the environment; elsewhere there they are refused."""
     from leadbook.core import adoption
 
-    mark = adoption.adopt(Settings.from_mapping(_values(profile, None, database=database)))
+    mark = adoption.adopt(_settings(profile, database=database))
     where = f"{database} on {mark['replica_set']} ({', '.join(mark['hosts'])})"
-    out.print(
+    _say(
         f"{where} is a rehearsal's since {mark['adopted_at']}; "
-        f"run there with: leadbook run --profile {profile} -p database={database}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
-
-
-# ----------------------------------------------------------------------------------------------------------- ingest
+        f"run there with: leadbook run --profile {profile} -p database={database}"
+    )
 
 
 @app.command()
@@ -182,7 +177,7 @@ def ingest(
     vendor: Annotated[str | None, typer.Option(help="name of a file in params/vendors")] = None,
     staged: Annotated[bool, typer.Option("--staged", help="drain the staging collection instead of files")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="with --staged: stay, and take what arrives")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")] = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -194,7 +189,7 @@ def ingest(
     """
     from leadbook import commands
 
-    settings = Settings.from_mapping(_values(profile, override))
+    settings = _settings(profile, override)
     progress = not as_json and sys.stderr.isatty()
     if follow and not staged:
         raise UsageError("--follow is for --staged; files have an end")
@@ -202,9 +197,8 @@ def ingest(
         if files:
             raise UsageError("give files or --staged, not both")
         with _ledger_of_incomplete(as_json):
-            ledger = commands.ingest_staged(
-                settings, vendor=vendor or "", follow=follow, progress=progress, notice=_notice
-            )
+            ledger = commands.ingest_staged(settings, vendor=vendor or "", follow=follow, progress=progress,
+                                            notice=_notice)  # fmt: skip
         _print_ledger(ledger, as_json)
         return
     if not files:
@@ -213,9 +207,8 @@ def ingest(
         raise UsageError("--vendor is missing; name a file of params/vendors, such as brightdata or apollo")
     unreadable: list[str] = []
     with _ledger_of_incomplete(as_json):
-        ledger = commands.ingest_files(
-            files, vendor, settings, progress=progress, unreadable=unreadable, notice=_notice
-        )
+        ledger = commands.ingest_files(files, vendor, settings, progress=progress, unreadable=unreadable,
+                                       notice=_notice)  # fmt: skip
     _print_ledger(ledger, as_json)
     if unreadable:
         _fail("; ".join(unreadable), 1)
@@ -223,7 +216,7 @@ def ingest(
 
 @app.command()
 def replay(
-    as_json: Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")] = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -231,7 +224,7 @@ def replay(
     from leadbook import commands
 
     with _ledger_of_incomplete(as_json):
-        ledger = commands.replay_rejected(Settings.from_mapping(_values(profile, override)), notice=_notice)
+        ledger = commands.replay_rejected(_settings(profile, override), notice=_notice)
     _print_ledger(ledger, as_json)
 
 
@@ -286,10 +279,7 @@ def crm_sync(
     """Send qualified leads that the CRM lacks to HubSpot; resumable. On a rehearsal a loopback sandbox takes them."""
     from leadbook import commands
 
-    print(json.dumps(commands.crm_sync(Settings.from_mapping(_values(profile, override)), limit=limit)))  # noqa: T201
-
-
-# ---------------------------------------------------------------------------------------------------- measurements
+    print(json.dumps(commands.crm_sync(_settings(profile, override), limit=limit)))  # noqa: T201
 
 
 @app.command()
@@ -305,7 +295,7 @@ def bench(
     from leadbook.bench import scale as scaling
     from leadbook.rehearsal.workplace import Workplace
 
-    settings = Settings.from_mapping(_values(profile, override))
+    settings = _settings(profile, override)
     with Workplace(settings, "leadbook bench", err):
         if scale:
             rows = scaling.table(scaling.run(settings, records=records or 1_000_000, rounds=rounds))
@@ -329,7 +319,7 @@ def tune(
 
     named = str(load_profile(profile).get("profile", "rehearsal"))
     changed = advice.tune(profile_path(profile), advice.of_run(run_dir, named), to)
-    out.print(f"{to}: {len(changed)} settings changed", highlight=False, soft_wrap=True)
+    _say(f"{to}: {len(changed)} settings changed")
 
 
 @app.command()
@@ -352,9 +342,6 @@ def compare(
         table.add_row(*(getattr(row, name) for name in comparing.COLUMNS))
     out.print(table)
     raise typer.Exit(1 if found.regressions else 0)
-
-
-# ------------------------------------------------------------------------------------------------------------- docs
 
 
 @app.command()
@@ -393,13 +380,14 @@ def _one_line(error: Exception) -> str:
         if not problem:  # no command at all: the help has been shown
             sys.exit(2)
         return f"{problem}; `leadbook --help` lists commands and options"
-    first = Redactor.from_environment().text((str(error).strip().splitlines() or [""])[0][:300])
+    from leadbook.core import write_errors
+
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; make room or give access there, then try again"
     if os.environ.get(DEBUG):
         sys.stderr.write(Redactor.from_environment().text("".join(traceback.format_exception(error))))
-    where = f"{type(error).__name__}: {first}".rstrip(": ")
+    where = Redactor.from_environment().text(write_errors.described(error))
     return f"a fault of leadbook itself, {where}; {DEBUG}=1 shows where, please report it"
 
 

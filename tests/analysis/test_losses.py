@@ -7,7 +7,8 @@ import pytest
 
 from analysis_leads import NOW, lead
 from leadbook import analysis
-from leadbook.core.checks import Verdict, catalogue, judge, not_applicable, not_measured
+from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
+from leadbook.core.definitions import catalogue
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import collection_uuid

@@ -4,7 +4,8 @@ import pytest
 
 from leadbook import analysis
 from leadbook.core import connect
-from leadbook.core.checks import Check, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import PROJECT
 
 READING = {

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from leadbook.core.checks import Verdict, catalogue, judge, not_applicable
+from leadbook.core.checks import Verdict, judge, not_applicable
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.phases.p07 import figures as readiness
 from leadbook.phases.p07 import gate

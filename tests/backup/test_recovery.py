@@ -5,7 +5,8 @@ import pytest
 from leadbook import schema
 from leadbook.backup.archive import backups
 from leadbook.backup.cache import cache_facts
-from leadbook.core.checks import Verdict, catalogue
+from leadbook.core.checks import Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.phases.p06 import proof, recovery
 from leadbook.phases.p06.figures import recovery_stages

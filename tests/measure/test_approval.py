@@ -3,7 +3,7 @@
 import pytest
 
 from leadbook.bench import concerns, finds, indexes, inserts, lookups, pools, profiler, references
-from leadbook.core.checks import catalogue
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.measure import disclosure
 from leadbook.measure.trials import AREAS, Bench

@@ -11,7 +11,8 @@ import pytest
 
 from leadbook.bench import lookups
 from leadbook.core import canary, connect
-from leadbook.core.checks import Verdict, catalogue, judge, warned
+from leadbook.core.checks import Verdict, judge, warned
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.measure.place import Place
 from leadbook.measure.trials import take

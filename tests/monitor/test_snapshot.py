@@ -9,7 +9,8 @@ import pytest
 
 from leadbook import monitor as watch
 from leadbook.core import connect
-from leadbook.core.checks import Verdict, catalogue
+from leadbook.core.checks import Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import UnreachableError
 from leadbook.monitor.workload import KEY_PREFIX
 from leadbook.rehearsal import sample, servers

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from leadbook.core.checks import Verdict, definition
+from leadbook.core.checks import Verdict
+from leadbook.core.definitions import definition
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.thresholds import Level, judge_timeline, levels_frame, thresholds
 

@@ -249,7 +249,7 @@ def test_reused_pid_is_never_killed(settings: Settings, folder: Path, trust: Tru
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from leadbook import servers
+from leadbook.rehearsal import servers
 from leadbook.core.settings import Settings
 servers.up(Settings.from_mapping({"members": 1}), owner_pid=os.getpid(), mongodb=False, folder=Path(sys.argv[1]))
 print("ready", flush=True)

@@ -13,13 +13,14 @@ import pytest
 from bs4 import BeautifulSoup
 from tests import made_run as made
 
-from leadbook.core.checks import Verdict, catalogue
+from leadbook.core.checks import Verdict
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page.offline import contained
 from leadbook.report import gates, junit, site
-from leadbook.report.records import PHASES, Document, read_run
+from leadbook.report.records import PHASES, DocumentRecord, read_run
 
 OUTPUTS = [
     nbformat.v4.new_output("stream", name="stdout", text="printed <i>text</i> " + "x" * 30_000),
@@ -47,7 +48,7 @@ def directory(tmp_path: Path) -> Path:
             "# 03 Benchmarks\n\nBefore: [02](02_x.ipynb), [04](04_y.ipynb), [web](https://a.example)"
         ),
         nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]}, execution_count=1),
-        nbformat.v4.new_markdown_cell("## 3.1 Inserts & more"),
+        nbformat.v4.new_markdown_cell("## 3.1 Inserts & more", metadata={"leadbook": {"steps": ["1.1.4.2"]}}),
         nbformat.v4.new_code_cell("url = 'https://www.linkedin.com/in/x'", outputs=OUTPUTS, execution_count=2),
         nbformat.v4.new_code_cell("book.close()"),
     ]
@@ -89,6 +90,14 @@ def test_no_page_loads_or_leads_anywhere_outside_its_folder(directory):
         assert policy is not None and "default-src 'none'" in policy["content"]
 
 
+def test_a_command_of_a_remedy_is_shown_whole_as_code(directory):
+    write(directory, benchmarks(made.check(verdict=Verdict.FAIL, remedy="run `leadbook run -p approve='a on b'`")))
+    soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    for place in (".next", ".finding"):
+        assert "leadbook run -p approve='a on b'" in [code.get_text() for code in soup.select(f"{place} code")]
+    assert soup.select(".next h3")[0].get_text() == "DBA"
+
+
 def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     write(directory, benchmarks(made.check(verdict=Verdict.FAIL)))
     page = (directory / "03_x.html").read_text()
@@ -103,6 +112,7 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     assert "alert(" not in page and "scrapbook" not in page
     assert soup.select(".toc a")[0].get_text() == "3.1 Inserts & more" and soup.find(id="s1") is not None
     assert soup.find("a", href="02_x.html") is not None and "docs (https://docs.example/x)" in soup.get_text()
+    assert ">1.1.4.2</small>" in page
 
 
 def test_a_broken_phase_has_a_banner_and_shows_the_cell(directory):
@@ -271,6 +281,6 @@ def test_nothing_active_or_foreign_survives(html):
 
 
 def test_documents_outside_the_folder_are_not_followed(directory):
-    odd = Document(slug="x", title="X", audience=("A",), path="documents/missing.md")
+    odd = DocumentRecord(slug="x", title="X", audience=("A",), path="documents/missing.md")
     found = write(directory, benchmarks(documents=(odd,)))
     assert any("document x could not be read" in note for note in found.warnings)

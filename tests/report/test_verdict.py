@@ -4,7 +4,8 @@ import pytest
 from tests import made_run as made
 
 from leadbook.core.checks import Verdict
-from leadbook.report.verdict import decide, finding
+from leadbook.core.definitions import Definition
+from leadbook.report.verdict import Remedy, decide, finding
 
 
 def test_nine_phases_without_a_blocker_are_go_and_say_whose_go():
@@ -25,7 +26,25 @@ def test_each_blocking_verdict_forbids_go_and_names_itself(verdict):
     found = decide(made.run(made.phase("03", made.check(verdict=verdict, measured=measured))))
     assert (found.verdict, found.exit_status) == ("NO-GO", 1)
     assert "1 of" in found.reason and "blocks" in found.reason and "TST-03-001" in found.reason
-    assert found.steps == ("Use larger batches",)
+    assert [remedy.text for remedy in found.remedies["DBA"]] == ["Use larger batches"]
+
+
+def test_what_to_do_stands_by_who_has_to_do_it_and_what_only_follows_stands_under_its_cause(monkeypatch):
+    common = {"title": "T", "phase": "03", "steps": ("1.1.4.2",)}
+    entries = (
+        Definition(id="A-A-001", **common, owner="Technical Lead"),
+        Definition(id="A-A-002", **common, follows=("A-A-001",)),
+        Definition(id="A-A-003", **common, follows=("A-A-002",), owner="Project Manager"),
+        Definition(id="A-A-004", **common, follows=("A-A-009",)),
+    )  # fmt: skip
+    monkeypatch.setattr("leadbook.report.verdict.catalogue", lambda: {entry.id: entry for entry in entries})
+    failed = [made.check(id=entry.id, verdict=Verdict.FAIL, remedy=f"mend `{entry.id}`") for entry in entries]
+    found = decide(made.run(made.phase("03", *failed))).remedies
+    assert list(found) == ["Technical Lead", "DBA"]
+    assert found["Technical Lead"][0] == Remedy(
+        text="Mend `A-A-001`", checks=("A-A-001",), following=("A-A-002", "A-A-003")
+    )
+    assert [remedy.checks for remedy in found["DBA"]] == [("A-A-004",)], "its cause does not block"
 
 
 def test_a_broken_phase_outweighs_everything():

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.core.checks import Check, Verdict, catalogue, judge, not_measured
+from leadbook.core.checks import Check, Verdict, judge, not_measured
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 
 __all__ = ["AREAS", "Evidence", "collect", "metric_checks", "metrics_frame", "trends_frame"]

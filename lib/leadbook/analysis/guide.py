@@ -10,7 +10,8 @@ from string import Template
 import pandas as pd
 
 from leadbook.analysis.evidence import Evidence
-from leadbook.core.checks import Check, Definition, Verdict, catalogue
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import Definition, catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.prose import frame_table, pipe_table
 

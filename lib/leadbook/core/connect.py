@@ -25,7 +25,7 @@ from redis.backoff import ExponentialBackoff
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS as _REDIS_OPTIONS
 from redis.retry import Retry
 
-from leadbook.core import addresses
+from leadbook.core import addresses, write_errors
 from leadbook.core.addresses import Address, AddressError
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.redactor import Redactor
@@ -271,8 +271,4 @@ def _diagnose(text: str, error: BaseException, service: str) -> tuple[str, str]:
     for pattern, problem, hint in _DIAGNOSES:
         if re.search(pattern, text):
             return problem, hint
-    return _line(text)[:160], "see the server's log"
-
-
-def _line(text: str) -> str:
-    return (text.splitlines() or [""])[0].split(", Timeout:")[0].strip().rstrip(".")
+    return write_errors.line(text).rstrip("."), "see the server's log"

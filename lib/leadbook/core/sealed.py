@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.core.errors import InputFileError
+from leadbook.core.files import write
 
 __all__ = ["EVIDENCE", "MANIFEST", "changes", "digest", "files", "seal", "verify"]
 
@@ -56,9 +57,7 @@ def seal(directory: Path, summary: Mapping[str, Any], closed: Mapping[str, str] 
         if name != MANIFEST and name not in listed:
             listed[name] = {"bytes": path.stat().st_size, "sha256": digest(path)}
     text = json.dumps({**summary, "files": dict(sorted(listed.items()))}, indent=1, ensure_ascii=False)
-    partial = directory / f".{MANIFEST}.partial"
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(directory / MANIFEST)
+    write(directory / MANIFEST, text + "\n")
 
 
 def verify(run: Path) -> dict[str, Any]:

@@ -273,7 +273,8 @@ class Settings(BaseModel):
 
     def how_to_approve(self, action: str) -> str:
         """What to type so that `approves(action)` is true: the remedy of a check that waits for an approval."""
-        return f"to let leadbook {ACTIONS[action]}, run it with -p approve='{action} on {self.database}'"
+        command = f"leadbook run --profile production -p approve='{action} on {self.database}'"
+        return f"to let leadbook {ACTIONS[action]}, run `{command}`"
 
     def refuse_unapproved(self, action: str) -> None:
         """Raise RefusedError, naming what to type, unless `approves(action)`."""

@@ -95,11 +95,14 @@ def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
     return f"write concern not met: code {errors[0].get('code')}"
 
 
-def line(error: BaseException) -> str:
-    """First line of an error, without the state of the topology that the driver appends."""
-    return (str(error).splitlines() or [""])[0].partition(", Timeout:")[0].partition(", full error:")[0][:200]
+def line(error: BaseException | str) -> str:
+    """First line of an error or its text, without what drivers append: the topology's state, or a document."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    for appended in (" (configured timeouts:", ", Timeout:", ", full error:", " to execute command "):
+        first = first.partition(appended)[0]
+    return first[:300]
 
 
 def described(error: BaseException) -> str:
     """Type and first line of an error; the driver's never show an address's credentials."""
-    return f"{type(error).__name__}: {line(error)}"
+    return f"{type(error).__name__}: {line(error)}".removesuffix(": ")

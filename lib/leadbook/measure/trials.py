@@ -15,7 +15,8 @@ import redis as redis_py
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.core import canary
-from leadbook.core.checks import Check, catalogue, errored, not_measured
+from leadbook.core.checks import Check, errored, not_measured
+from leadbook.core.definitions import catalogue
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import Disclosure, disclose

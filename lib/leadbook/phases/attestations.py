@@ -22,11 +22,12 @@ from typing import Any
 import yaml
 
 from leadbook.core import addresses, allowed
-from leadbook.core.checks import Check, attested, catalogue, definition, manual, not_applicable
+from leadbook.core.checks import Check, attested, manual, not_applicable
+from leadbook.core.definitions import catalogue, definition
 from leadbook.core.errors import InputFileError, did_you_mean
 from leadbook.core.settings import Settings
 
-__all__ = ["EXAMPLE", "EXAMPLE_DAY", "MAX_AGE_DAYS", "Attestations", "Target", "attest", "load"]
+__all__ = ["EXAMPLE", "EXAMPLE_DAY", "MAX_AGE_DAYS", "Attestations", "AttestedDatabase", "attest", "load"]
 
 MAX_AGE_DAYS = 30
 """Days for which a person's word counts; a choice of this project: a sprint is prepared within a month, and what a
@@ -47,14 +48,14 @@ _EMPTY_WORDS = frozenset({
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class AttestedDatabase:
     """What is attested: a database on a cluster. hosts: as the application's address names them."""
 
     database: str
     hosts: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: Settings, uri: str) -> Target:
+    def of(cls, settings: Settings, uri: str) -> AttestedDatabase:
         """The target of these settings at this address (of MongoDB)."""
         return cls(database=settings.database, hosts=addresses.parse(uri).hosts)
 
@@ -124,7 +125,7 @@ def _check_ids(root: yaml.Node | None, shown: str) -> None:
         seen.add(key.value)
 
 
-def attest(check_id: str, attestations: Attestations, target: Target, settings: Settings) -> Check:
+def attest(check_id: str, attestations: Attestations, target: AttestedDatabase, settings: Settings) -> Check:
     """What only a person can see: passes with an attestation that counts for `target`, else `manual` with the reason.
 
     On rehearsal a `production_only` check is `not applicable`.
@@ -148,7 +149,7 @@ def attest(check_id: str, attestations: Attestations, target: Target, settings: 
     return attested(check_id, f"attested by {found['who']} on {found['when']}: {found['seen']}")
 
 
-def _problem(found: Mapping[str, str], named: str, target: Target, given: tuple[str, ...]) -> str:
+def _problem(found: Mapping[str, str], named: str, target: AttestedDatabase, given: tuple[str, ...]) -> str:
     """Why an attestation does not count; empty where it does. `given`: texts of the form, which nobody has seen."""
     lacking = [name for name in FORM if not found.get(name)]
     if lacking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import write_errors
@@ -22,9 +22,14 @@ Answer = TypeVar("Answer")
 
 
 def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
-    """The answer of `ask()`; Unmeasured where the server forbids the question, the error where it goes wrong."""
+    """The answer of `ask()`; Unmeasured where the server forbids the question, the error where it goes wrong.
+
+    Raises ServerSelectionTimeoutError: MongoDB is away, and each further question would only wait as long again.
+    """
     try:
         return ask()
+    except ServerSelectionTimeoutError:
+        raise
     except OperationFailure as error:
         return Unmeasured(write_errors.line(error), PRIVILEGE) if error.code in FORBIDDEN_CODES else error
     except NoPermissionError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,10 +14,10 @@ from IPython.core.getipython import get_ipython
 from pymongo.errors import AutoReconnect, InvalidOperation, PyMongoError
 from redis.exceptions import RedisError
 
-from leadbook.core import write_errors as faults
+from leadbook.core import write_errors
 from leadbook.core.errors import LeadbookError, ParameterError, did_you_mean
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import Settings
+from leadbook.core.settings import PROJECT, Settings
 
 __all__ = ["refuse_unknown", "scrub_output", "tell_errors_in_one_line", "told"]
 
@@ -65,11 +67,13 @@ def tell_errors_in_one_line(phase: str) -> None:
 
 def told(error: BaseException, phase: str) -> str:
     """One line for people: what went wrong in a cell of `phase`, and which cell to run or what to look at."""
-    first = faults.line(error)
+    first = write_errors.line(error)
     if isinstance(error, LeadbookError):
         return str(error)
     if isinstance(error, NameError):
-        return f"{first}: an earlier cell of this notebook makes it; run all cells above this one, then this one"
+        cell = _maker(phase, error.name or "")
+        way = f"{cell} makes it; run that cell and those below it, then this one"
+        return f"{first}: {way if cell else 'no cell of this notebook makes it'}"
     if isinstance(error, InvalidOperation):
         return f"phase {phase} is closed; run the notebook from its first code cell"
     if isinstance(error, AutoReconnect):
@@ -80,3 +84,23 @@ def told(error: BaseException, phase: str) -> str:
     if isinstance(error, RedisError):
         return f"Redis stopped answering ({type(error).__name__}): see that it runs, then run this cell again"
     return f"MongoDB refused: {first} ({type(error).__name__})"
+
+
+def _maker(phase: str, name: str) -> str:
+    """Which cell of the phase's notebook makes `name`, told by its heading; empty where none does."""
+    for path in (PROJECT / "notebooks").glob(f"{phase}_*.ipynb"):
+        heading = "the notebook's first code cell"
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and name in _made_by(source):
+                return heading
+            if found := re.findall(r"(?m)^#{2,3} (.+)$", source):
+                heading = f"the cell below “{found[-1]}”"
+    return ""
+
+
+def _made_by(source: str) -> set[str]:
+    """Names that a cell's code assigns or imports."""
+    nodes = list(ast.walk(ast.parse(source)))
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return assigned | {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}

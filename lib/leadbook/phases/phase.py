@@ -27,7 +27,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 
 from leadbook import __version__
-from leadbook.core import addresses, adoption, connect
+from leadbook.core import addresses, adoption, connect, files
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import Records, Target, code_digest, settings_digest
@@ -108,6 +108,8 @@ class Phase:
         UnreachableError (MongoDB does not answer; Redis may be away: then `redis` is None and `redis_problem` says
         why).
         """
+        if isinstance(earlier := namespace.get("book"), Phase):  # the cell is run again
+            earlier.release()
         kernel.refuse_unknown(namespace)
         settings = Settings.for_notebook(namespace)
         redactor = Redactor.from_environment(settings)
@@ -213,7 +215,7 @@ class Phase:
         """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
         named = self.settings.attestations_file
         found = attestations.load(_project_path(named) if named else None, named)
-        target = attestations.Target.of(self.settings, self.endpoints.mongodb_uri)
+        target = attestations.AttestedDatabase.of(self.settings, self.endpoints.mongodb_uri)
         made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
         self.record(made)
         return made
@@ -231,7 +233,7 @@ class Phase:
         """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience."""
         path = self.run_dir / "documents" / f"{slug}.md"
         text = self.redactor.text(markdown)
-        _write(path, text)
+        files.write(path, text)
         entry = {"title": title, "audience": list(audience), "path": f"documents/{slug}.md"}
         self._record["documents"][slug] = entry
         self._glue(f"{self.number}/document/{slug}", entry)
@@ -319,15 +321,19 @@ class Phase:
 
     def _target_now(self) -> Target:
         """The target at the end: phase 02 makes the collection. Servers that are gone by now leave it as it was."""
+        if not self.mongodb.topology_description.has_readable_server():
+            return self.target
         try:
             return Target.read(self.mongodb, self.settings, self.endpoints)
         except PyMongoError:
             return self.target
 
     def release(self) -> None:
-        """Close the clients and let others work on the target."""
+        """Close the clients and let others work on the target. A client whose servers are gone is left alone: it
+        would wait for one to end its sessions."""
         for client in {id(c): c for c in (self.mongodb, self.admin, self.reporting) if c is not None}.values():
-            client.close()
+            if client.topology_description.has_readable_server():
+                client.close()
         if self.redis is not None:
             self.redis.close()
         if self._lock is not None:
@@ -348,15 +354,7 @@ class Phase:
         path = self.run_dir / "records" / f"{self.number}.json"
         documents = [{"slug": slug, **entry} for slug, entry in self._record["documents"].items()]
         record = {**self._record, "checks": list(self._record["checks"].values()), "documents": documents}
-        _write(path, json.dumps(record, indent=1, allow_nan=False))
-
-
-def _write(path: Path, text: str) -> None:
-    """All or nothing: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+        files.write(path, json.dumps(record, indent=1, allow_nan=False))
 
 
 def _project_path(text: str) -> Path:

@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from leadbook.core.checks import Check, Verdict
 from leadbook.page.offline import contained
 from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
-from leadbook.report.records import Document, PhaseRecord, RunRecord, Status
+from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 
 __all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state", "stylesheet", "when"]
 
@@ -201,7 +201,7 @@ def _contents(body: BeautifulSoup) -> list[tuple[str, str]]:
 # -------------------------------------------------------------------------------------------------------- documents
 
 
-def document_page(document: Document, run: RunRecord, directory: Path) -> str:
+def document_page(document: DocumentRecord, run: RunRecord, directory: Path) -> str:
     """The page of one Markdown document; HTML inside it is shown, not obeyed. Raises OSError."""
     text = (directory / document.path).read_text(encoding="utf-8")
     markdown = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
@@ -218,5 +218,5 @@ def document_page(document: Document, run: RunRecord, directory: Path) -> str:
     )
 
 
-def _page_name(document: Document) -> str:
+def _page_name(document: DocumentRecord) -> str:
     return Path(document.path).with_suffix(".html").name

@@ -15,7 +15,7 @@ from leadbook.report import traceability
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import Decision
+from leadbook.report.verdict import RunVerdict
 
 __all__ = ["heading", "render", "target_text"]
 
@@ -31,7 +31,7 @@ class _Limit:
     open: bool = False
 
 
-def render(run: RunRecord, decision: Decision, directory: Path, notebooks: Path) -> str:
+def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Path) -> str:
     """HTML of the index. `notebooks` are the sources, for the task book's map."""
     asked = [check for phase in run.phases if phase.asked for check in phase.checks]
     blocking, unseen = _blocking(run)

@@ -13,7 +13,7 @@ from typing import Any
 from leadbook.core.checks import Check, blockers, tally
 from leadbook.core.errors import InputFileError
 
-__all__ = ["PHASES", "Break", "Document", "PhaseRecord", "RunRecord", "Status", "read_run"]
+__all__ = ["PHASES", "Break", "DocumentRecord", "PhaseRecord", "RunRecord", "Status", "read_run"]
 
 PHASES = tuple(f"{number:02d}" for number in range(1, 10))
 """All phases. A run is GO only when every one of them ran to its end."""
@@ -44,7 +44,7 @@ class Break:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class DocumentRecord:
     """A generated document: who it is for, and its Markdown file relative to the run's directory."""
 
     slug: str
@@ -67,7 +67,7 @@ class PhaseRecord:
     seconds: float | None = None
     checks: tuple[Check, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    documents: tuple[Document, ...] = ()
+    documents: tuple[DocumentRecord, ...] = ()
     opened: Mapping[str, Any] | None = None
     broken: Break | None = None
 
@@ -90,7 +90,7 @@ class PhaseRecord:
             **values,
             "status": Status(values["status"]),
             "checks": tuple(Check.from_dict(check) for check in values["checks"]),
-            "documents": tuple(Document(**document) for document in documents),
+            "documents": tuple(DocumentRecord(**document) for document in documents),
             "broken": Break(**broken) if broken else None,
         })  # fmt: skip
 

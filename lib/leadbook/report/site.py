@@ -10,7 +10,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT
 from leadbook.report import html, index, junit
 from leadbook.report.records import RunRecord
-from leadbook.report.verdict import Decision, decide
+from leadbook.report.verdict import RunVerdict, decide
 
 __all__ = ["begin", "say", "write"]
 
@@ -22,11 +22,11 @@ def begin(record: RunRecord, directory: Path, redactor: Redactor) -> Path:
         "was killed or lost its machine, and ended without a verdict: nothing of it counts."
     )
     steps = ("Wait for its end. If it has been killed, run it again: `leadbook run`.",)
-    decision = Decision(verdict="RUNNING", reason=reason, exit_status=2, steps=steps)
+    decision = RunVerdict(verdict="RUNNING", reason=reason, exit_status=2, steps=steps)
     return say(record, decision, directory, redactor)
 
 
-def say(record: RunRecord, decision: Decision, directory: Path, redactor: Redactor) -> Path:
+def say(record: RunRecord, decision: RunVerdict, directory: Path, redactor: Redactor) -> Path:
     """An index of nothing but verdict, reason and way on; where it lies. Raises OSError."""
     page = html.environment().get_template("brief.html.j2").render(
         css=html.stylesheet(), run=record, decision=decision, heading=index.heading(record),

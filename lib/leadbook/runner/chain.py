@@ -17,18 +17,18 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from leadbook.core import checks
+from leadbook.core.checks import not_measured, unrecorded
 from leadbook.core.errors import BrokenRunError, UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.report import records, site
 from leadbook.report.records import PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import Decision, decide
+from leadbook.report.verdict import RunVerdict, decide
 from leadbook.runner import plan
 from leadbook.runner.kernels import Kernels
 from leadbook.runner.notebook import execute
 from leadbook.runner.progress import Teller
-from leadbook.runner.rundir import RunDirectory, variants
+from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.signals import Interrupts
 
 __all__ = ["RunResult", "run"]
@@ -74,7 +74,7 @@ def run(
     steps = plan.make(values, only=only, start=start, notebooks=notebooks)
     settings = Settings.from_mapping(values)
     redactor = Redactor.from_environment(settings)
-    redactor.add(variants({*secrets, *redactor.known()}))
+    redactor.add(secrets)
     chain = _Chain(steps, values, settings, redactor, RunDirectory(out))
     chain.begin()
     with Teller(console) as teller:
@@ -187,11 +187,9 @@ class _Chain:
             Status.BROKEN: ("the phase broke before it was measured", "mend the phase and run it again"),
             Status.NOT_RUN: ("the phase was not run", "run it"),
         }[phase.status]
-        recorded = {check.id for check in phase.checks}
         missing = [
-            checks.not_measured(entry.id, why, settings=self.settings, remedy=remedy)
-            for entry in checks.catalogue().values()
-            if entry.phase == phase.phase and entry.id not in recorded
+            not_measured(check_id, why, settings=self.settings, remedy=remedy)
+            for check_id in unrecorded(phase.phase, phase.checks)
         ]
         return replace(phase, checks=(*phase.checks, *missing))
 
@@ -250,14 +248,14 @@ class _Chain:
             directory=self.directory.path, index=index, record=record,
         )  # fmt: skip
 
-    def _seal(self, record: RunRecord, decision: Decision) -> None:
+    def _seal(self, record: RunRecord, decision: RunVerdict) -> None:
         self.directory.seal({
             "run": record.id, "profile": record.profile, "target": record.target, "started_at": record.started_at,
             "ended_at": record.ended_at, "verdict": decision.verdict, "exit_status": decision.exit_status,
             "parameters": record.parameters, "versions": record.versions, "host": record.host,
         })  # fmt: skip
 
-    def _last_resort(self, record: RunRecord, decision: Decision) -> Path | None:
+    def _last_resort(self, record: RunRecord, decision: RunVerdict) -> Path | None:
         """The verdict without the report behind it, as far as the disk lets it; its page, or None."""
         logging.getLogger(__name__).debug("report failed", exc_info=True)
         with suppress(OSError):

@@ -19,10 +19,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger as papermill_logger
 
+from leadbook.core import files
 from leadbook.core.redactor import Redactor
 from leadbook.runner.kernels import Kernels
 
-__all__ = ["ENGINE", "Session", "write_notebook"]
+__all__ = ["ENGINE", "Execution", "write_notebook"]
 
 ENGINE = "leadbook"
 SAVE_EVERY_S = 2.0
@@ -32,7 +33,7 @@ IOPUB_TIMEOUT_S = 60
 
 
 @dataclass(kw_only=True)
-class Session:
+class Execution:
     """What the engine needs for one notebook, and what it leaves: the notebook as far as it got."""
 
     kernels: Kernels
@@ -47,37 +48,32 @@ class Session:
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """All or nothing: a full disk leaves the last whole copy."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(nbformat.writes(notebook), encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    """All or nothing: a full disk leaves the last whole copy. Raises OSError."""
+    files.write(path, nbformat.writes(notebook))
 
 
 class _Manager(NotebookExecutionManager):  # type: ignore[misc]
-    def __init__(self, notebook: NotebookNode, session: Session) -> None:
+    def __init__(self, notebook: NotebookNode, execution: Execution) -> None:
         super().__init__(notebook, progress_bar=False, autosave_cell_every=0)
-        self.session = session
+        self.execution = execution
         self._saved = datetime.min.replace(tzinfo=UTC)
-        session.notebook = notebook
+        execution.notebook = notebook
 
     def notebook_start(self, **kwargs: Any) -> None:
         for cell in self.nb.cells:
-            cell.metadata.pop("leadbook", None)
-        self.nb.metadata.papermill["input_path"] = self.session.source
-        self.nb.metadata.papermill["output_path"] = self.session.output.name
+            if cell.cell_type == "code":  # a heading's metadata names the steps that its section carries
+                cell.metadata.pop("leadbook", None)
+        self.nb.metadata.papermill["input_path"] = self.execution.source
+        self.nb.metadata.papermill["output_path"] = self.execution.output.name
         super().notebook_start(**kwargs)
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         if cell.cell_type == "code":
-            cell.outputs = _joined(cell.outputs, self.session.redactor)
+            cell.outputs = _joined(cell.outputs, self.execution.redactor)
             if cell.source.strip() and cell.metadata.get("leadbook", {}).get("reply") != "ok":
                 cell.metadata.papermill["status"] = self.FAILED
         super().cell_complete(cell, cell_index, **kwargs)
-        self.session.on_cell((cell_index or 0) + 1, len(self.nb.cells))
+        self.execution.on_cell((cell_index or 0) + 1, len(self.nb.cells))
 
     def notebook_complete(self, **kwargs: Any) -> None:
         """Unlike papermill's: a cell that was never reached stays `pending`."""
@@ -89,7 +85,7 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
     def save(self, **kwargs: Any) -> None:
         """Now and then: writing after every cell would cost more than many a cell."""
         if self.end_time is not None or (self.now() - self._saved).total_seconds() >= SAVE_EVERY_S:
-            write_notebook(self.nb, self.session.output)
+            write_notebook(self.nb, self.execution.output)
             self._saved = self.now()
 
 
@@ -109,32 +105,32 @@ def _joined(outputs: list[NotebookNode], redactor: Redactor) -> list[NotebookNod
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    def __init__(self, nb_man: _Manager, session: Session, **options: Any) -> None:
+    def __init__(self, nb_man: _Manager, execution: Execution, **options: Any) -> None:
         super().__init__(nb_man, **options)
-        self.session = session
+        self.execution = execution
         self.force_raise_errors = True  # the tag `raises-exception` excuses nothing here
         self.on_cell_start = self._before
         self.on_cell_execute = self._begins
         self.on_cell_executed = self._replied
 
     def create_kernel_manager(self) -> Any:
-        self.km = self.session.kernels.manager()
+        self.km = self.execution.kernels.manager()
         return self.km
 
     def start_new_kernel(self, **kwargs: Any) -> None:
-        super().start_new_kernel(**self.session.kernels.launch_options(), **kwargs)
-        self.session.kernels.started(self.km)
+        super().start_new_kernel(**self.execution.kernels.launch_options(), **kwargs)
+        self.execution.kernels.started(self.km)
 
     def papermill_execute_cells(self) -> None:
         try:
             super().papermill_execute_cells()
         except BaseException as error:
-            self.session.dead = isinstance(error, DeadKernelError)
-            self.session.kernels.kill_all()  # else a hung cell is begged for five seconds to end
+            self.execution.dead = isinstance(error, DeadKernelError)
+            self.execution.kernels.kill_all()  # else a hung cell is begged for five seconds to end
             raise
 
     def _before(self, cell: NotebookNode, cell_index: int) -> None:
-        if signal_name := self.session.interrupted():
+        if signal_name := self.execution.interrupted():
             raise DeadKernelError(f"interrupted by {signal_name}")
 
     def _begins(self, cell: NotebookNode, cell_index: int) -> None:
@@ -145,25 +141,25 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if isinstance(msg.get("content"), dict):
-            msg["content"] = self.session.redactor.tree(msg["content"])
+            msg["content"] = self.execution.redactor.tree(msg["content"])
         return super().process_message(msg, *args, **kwargs)
 
 
 class _Engine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def execute_notebook(
-        cls, nb: NotebookNode, kernel_name: str, output_path: Any = None, *, session: Session, **kwargs: Any
+        cls, nb: NotebookNode, kernel_name: str, output_path: Any = None, *, execution: Execution, **kwargs: Any
     ) -> NotebookNode:
-        """papermill's hook: run `nb`, keep `session.notebook` and the saved file true whatever happens."""
-        manager = _Manager(nb, session)
+        """papermill's hook: run `nb`, keep `execution.notebook` and the saved file true whatever happens."""
+        manager = _Manager(nb, execution)
         manager.notebook_start()
         try:
             _Client(
-                manager, session, kernel_name=kernel_name, timeout=session.timeout_s, startup_timeout=60,
+                manager, execution, kernel_name=kernel_name, timeout=execution.timeout_s, startup_timeout=60,
                 iopub_timeout=IOPUB_TIMEOUT_S, log=papermill_logger,
             ).execute()  # fmt: skip
         finally:
-            session.kernels.kill_all()
+            execution.kernels.kill_all()
             manager.notebook_complete()
         return manager.nb
 

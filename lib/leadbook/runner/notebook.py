@@ -15,10 +15,11 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from leadbook.core import write_errors
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.records import Break, PhaseRecord, Status
-from leadbook.runner.engine import ENGINE, Session, write_notebook
+from leadbook.runner.engine import ENGINE, Execution, write_notebook
 from leadbook.runner.kernels import Kernels, exit_reason
 from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
@@ -48,17 +49,17 @@ def execute(
     `settings` are the run's, by which its checks are judged once more; one cell may run as long as `cell_timeout_s`.
     """
     output = directory.path / "notebooks" / step.path.name
-    session = Session(
+    execution = Execution(
         kernels=kernels, redactor=redactor, output=output, source=_source(step.path),
         timeout_s=settings.cell_timeout_s,
         interrupted=interrupted, on_cell=on_cell,
     )  # fmt: skip
     started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    known = _papermill(step.path, dict(parameters), session)
+    known = _papermill(step.path, dict(parameters), execution)
     if signal_name := interrupted():
         known = f"interrupted by {signal_name}"
     seconds = round(time.monotonic() - clock, 2)
-    _keep(session, directory)
+    _keep(execution, directory)
     sidecar = directory.path / "records" / f"{step.phase}.json"
     directory.close(output, sidecar)
     judge = Judge(settings=settings, run_dir=str(parameters["run_dir"]), redactor=redactor)
@@ -82,40 +83,39 @@ def _source(path: Path) -> str:
     return path.name
 
 
-def _papermill(path: Path, parameters: dict[str, Any], session: Session) -> str:
+def _papermill(path: Path, parameters: dict[str, Any], execution: Execution) -> str:
     """Run it. Returns the runner's own knowledge of why it stopped; empty when the notebook tells it best."""
     try:
         papermill.execute_notebook(
             nbformat.read(path, as_version=4), None, parameters=parameters, engine_name=ENGINE, kernel_name="python3",
-            progress_bar=False, log_output=False, cwd=str(PROJECT), session=session,
+            progress_bar=False, log_output=False, cwd=str(PROJECT), execution=execution,
         )  # fmt: skip
     except PapermillExecutionError:
         return ""
     except CellTimeoutError:
-        return f"the cell ran longer than {session.timeout_s} s and was stopped"
+        return f"the cell ran longer than {execution.timeout_s} s and was stopped"
     except DeadKernelError:
-        return exit_reason(session.kernels.exit_status)
+        return exit_reason(execution.kernels.exit_status)
     except OSError as error:
         what = error.strerror or str(error)
         return f"{what}: {Path(str(error.filename)).name}" if error.filename else what
     except Exception as error:  # noqa: BLE001  papermill and its parts may raise anything; none of it is a pass
-        if session.kernels.exit_status is not None and "ernel" in str(error):
-            return f"{exit_reason(session.kernels.exit_status)} before it was ready"
-        first = (str(error).strip().splitlines() or [""])[0][:300]
-        return f"{type(error).__name__}: {first}"
+        if execution.kernels.exit_status is not None and "ernel" in str(error):
+            return f"{exit_reason(execution.kernels.exit_status)} before it was ready"
+        return write_errors.described(error)
     return ""
 
 
-def _keep(session: Session, directory: RunDirectory) -> None:
+def _keep(execution: Execution, directory: RunDirectory) -> None:
     """Save the executed copy as far as it got, giving the ballast back where the disk was full."""
-    if session.notebook is not None:
-        notebook = without_banners(session.notebook)  # papermill adds its own, which would shift the cells' numbers
+    if execution.notebook is not None:
+        notebook = without_banners(execution.notebook)  # papermill adds its own, which would shift the cells' numbers
         for cell in notebook.cells:
-            cell.source = session.redactor.text(cell.source)
+            cell.source = execution.redactor.text(cell.source)
         marks = notebook.metadata.get("papermill", {})
-        marks["parameters"] = session.redactor.tree(dict(marks.get("parameters", {})))
+        marks["parameters"] = execution.redactor.tree(dict(marks.get("parameters", {})))
         with suppress(OSError):
-            directory.insist(lambda: write_notebook(notebook, session.output))
+            directory.insist(lambda: write_notebook(notebook, execution.output))
 
 
 def _condemn(step: Step, broken: Break, output: Path, sidecar: Path, directory: RunDirectory) -> None:

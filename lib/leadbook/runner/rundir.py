@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +20,7 @@ from leadbook.core.errors import UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT
 
-__all__ = ["RunDirectory", "variants"]
+__all__ = ["RunDirectory"]
 
 BALLAST_BYTES = 6_000_000
 """Kept aside at the start and given back on a full disk: a report of nine pages with plots needs 2 to 4 MB."""
@@ -122,14 +121,6 @@ class RunDirectory:
     def seal(self, summary: dict[str, Any]) -> None:
         """Write `manifest.json`; see `sealed.seal`. Raises OSError."""
         sealed.seal(self.path, {**summary, "state": "ended"}, self._spoilt)
-
-
-def variants(known: set[str]) -> set[str]:
-    """Secrets as files would hold them: plain, and escaped as JSON and HTML do."""
-    made = set(known)
-    for secret in known:
-        made |= {json.dumps(secret)[1:-1], escape(secret, quote=True), escape(secret, quote=False)}
-    return {secret for secret in made if len(secret) >= 3}
 
 
 def _cleaned(content: bytes, redactor: Redactor, needles: list[bytes], structured: bool) -> bytes:

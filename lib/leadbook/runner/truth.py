@@ -14,12 +14,14 @@ import nbformat
 import scrapbook
 from nbformat import NotebookNode
 
-from leadbook.core.checks import Check, Verdict, blockers, objection, plain, tally, unrecorded
+from leadbook.core import files, write_errors
+from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError
+from leadbook.core.objections import objection
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.phases import attestations
-from leadbook.report.records import Break, Document
+from leadbook.report.records import Break, DocumentRecord
 
 __all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 
@@ -35,7 +37,7 @@ class Finding:
     opened: Mapping[str, Any] | None = None
     checks: tuple[Check, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    documents: tuple[Document, ...] = ()
+    documents: tuple[DocumentRecord, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Judge:
         if not (self.settings.attestations_file and uri):
             return set()
         found = attestations.load(PROJECT / Path(self.settings.attestations_file).expanduser())
-        target = attestations.Target.of(self.settings, uri)
+        target = attestations.AttestedDatabase.of(self.settings, uri)
         told = (attestations.attest(check_id, found, target, self.settings) for check_id in found.entries)
         return {check.id for check in told if check.verdict is Verdict.PASS}
 
@@ -108,11 +110,11 @@ def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge
     return Finding(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
 
 
-def _document(slug: str, entry: Mapping[str, Any]) -> Document:
+def _document(slug: str, entry: Mapping[str, Any]) -> DocumentRecord:
     path = str(entry["path"])
     if Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError(f"document {slug} lies outside the run's directory")
-    return Document(slug=slug, title=str(entry["title"]), audience=tuple(entry["audience"]), path=path)
+    return DocumentRecord(slug=slug, title=str(entry["title"]), audience=tuple(entry["audience"]), path=path)
 
 
 def _from_scraps(path: Path, phase: str) -> dict[str, Any]:
@@ -153,8 +155,7 @@ def _broken_cell(node: NotebookNode, known: str) -> Break | None:
 def _error_line(output: NotebookNode) -> str:
     if output.ename == "SystemExit":
         return f"the cell called sys.exit({output.evalue})"
-    first = (str(output.evalue).strip().splitlines() or [""])[0][:300]
-    return f"{output.ename}: {first}" if first else str(output.ename)
+    return f"{output.ename}: {write_errors.line(str(output.evalue))}".removesuffix(": ")
 
 
 def _first_line(source: str) -> str:
@@ -221,10 +222,7 @@ def condemn_sidecar(path: Path, phase: str, broken: Break) -> None:
     """
     empty: dict[str, Any] = {"phase": phase, "opened": None, "checks": [], "facts": {}, "documents": []}
     record = {**empty, **(read_sidecar(path) or {}), "closed": None, "broken": str(broken)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    partial.replace(path)
+    files.write(path, json.dumps(record, indent=1))
 
 
 def without_banners(notebook: NotebookNode) -> NotebookNode:

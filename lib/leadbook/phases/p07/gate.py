@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.core.checks import BLOCKING, Check, blockers, catalogue, judge, not_measured
+from leadbook.core.checks import BLOCKING, Check, blockers, judge, not_measured
+from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 
 __all__ = [

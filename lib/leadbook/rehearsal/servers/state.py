@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from leadbook.core import files
 from leadbook.core.errors import ServerError
 from leadbook.core.settings import PROJECT
 from leadbook.rehearsal.servers import leash
@@ -109,18 +110,10 @@ class State:
         named = {process.name: process for process in (*self.processes, *processes)}
         return replace(self, processes=tuple(named.values()))
 
-    def without(self, prefix: str) -> State:
-        """A copy without the processes whose name starts so."""
-        return replace(self, processes=tuple(p for p in self.processes if not p.name.startswith(prefix)))
-
     def save(self) -> State:
         """Write the file (0600) in one step; returns self."""
-        path = leash.state_path(self.folder)
-        draft = path.with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({**asdict(self), "folder": str(self.folder)}, file, indent=1)
-        draft.replace(path)
+        text = json.dumps({**asdict(self), "folder": str(self.folder)}, indent=1)
+        files.write(leash.state_path(self.folder), text, mode=0o600)
         return self
 
     @classmethod
