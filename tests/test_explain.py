@@ -2,10 +2,14 @@
 
 import pytest
 
-from leadbook import schema
 from leadbook.core.checks import Verdict
 from leadbook.rehearsal import sample
-from leadbook.schema import Contract, PlanFacts, QueryResult
+from leadbook.schema.contracts import example_lead, measure_contracts
+from leadbook.schema.explain import Contract, PlanFacts, QueryResult, read_plan
+from leadbook.schema.indexes import index_named
+from leadbook.schema.scratch import SCRATCH_PREFIX
+from leadbook.schema.state import apply
+from leadbook.schema.studies import query_checks, study
 
 STATS = {"nReturned": 1, "executionTimeMillis": 3, "totalKeysExamined": 2, "totalDocsExamined": 1,
          "executionStages": {"stage": "COLLSCAN"}}  # fmt: skip
@@ -45,14 +49,14 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_of_plan_is_walked_and_rejected_plans_are_not(name):
-    facts = schema.read_plan({**SHAPES[name], "executionStats": STATS})
+    facts = read_plan({**SHAPES[name], "executionStats": STATS})
     assert facts.indexes[0] == "idx_a"
     assert facts.collection_scan is False
     assert (facts.keys_examined, facts.docs_examined, facts.returned, facts.millis) == (2, 1, 1, 3.0)
 
 
 def test_all_indexes_of_an_or_are_named():
-    assert schema.read_plan(SHAPES["or"]).indexes == ("idx_a", "idx_b")
+    assert read_plan(SHAPES["or"]).indexes == ("idx_a", "idx_b")
 
 
 @pytest.mark.parametrize(
@@ -66,18 +70,18 @@ def test_all_indexes_of_an_or_are_named():
     ],
 )
 def test_a_collection_scan_is_seen_wherever_it_hides(plan):
-    assert schema.read_plan({"queryPlanner": {"winningPlan": plan}}).collection_scan is True
+    assert read_plan({"queryPlanner": {"winningPlan": plan}}).collection_scan is True
 
 
 @pytest.mark.parametrize("planner", [{}, {"winningPlan": {"stage": "EOF"}}, {"winningPlan": {}}])
 def test_no_plan_is_not_a_good_plan(planner):
-    facts = schema.read_plan({"queryPlanner": planner})
+    facts = read_plan({"queryPlanner": planner})
     assert facts.collection_scan is None and facts.millis is None and facts.examined_per_returned is None
 
 
 def test_statistics_of_shards_are_summed_and_the_longest_time_counts():
     shards = {"shards": {"a": {"executionStats": STATS}, "b": {"executionStats": {**STATS, "executionTimeMillis": 9}}}}
-    facts = schema.read_plan(shards)
+    facts = read_plan(shards)
     assert (facts.docs_examined, facts.keys_examined, facts.millis) == (2, 4, 9.0)
 
 
@@ -96,17 +100,17 @@ def filled(mongo, admin, settings):
     """The leads' collection with schema and 1,500 sample leads."""
     admin.drop_database(settings.database)
     leads = mongo[settings.database][settings.collection]
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     leads.insert_many(sample.documents(1_500, seed=7))
     return leads
 
 
 def checks_of(results, settings):
-    return {check.id: check for check in schema.query_checks(results, settings)}
+    return {check.id: check for check in query_checks(results, settings)}
 
 
 def test_every_query_of_the_task_book_keeps_its_contract(filled, settings):
-    results = schema.measure_contracts(filled)
+    results = measure_contracts(filled)
     checks = checks_of(results, settings)
     assert len(checks) == 16
     assert {check.verdict for check in checks.values()} <= {Verdict.PASS, Verdict.WARN}
@@ -120,40 +124,40 @@ def test_every_query_of_the_task_book_keeps_its_contract(filled, settings):
 
 def test_a_missing_index_fails_its_query(filled, settings):
     filled.drop_index("idx_job_title")
-    checks = checks_of(schema.measure_contracts(filled), settings)
-    filled.create_indexes([schema.index_named("idx_job_title").model()])
+    checks = checks_of(measure_contracts(filled), settings)
+    filled.create_indexes([index_named("idx_job_title").model()])
     assert checks["MDB-PLAN-006"].verdict == Verdict.FAIL
     assert "COLLSCAN by no index" in checks["MDB-PLAN-006"].evidence
     assert checks["MDB-PLAN-004"].verdict == Verdict.PASS
 
 
 def test_counting_everything_without_a_hint_is_shown_but_not_judged(filled, settings):
-    results = schema.measure_contracts(filled)
+    results = measure_contracts(filled)
     (plain,) = [result for result in results if not result.contract.check_id]
     assert plain.plan.collection_scan is True
     assert "Without the hint: count({}): COLLSCAN" in checks_of(results, settings)["MDB-PLAN-014"].evidence
 
 
 def test_a_collection_that_does_not_exist_is_not_measured(filled, settings):
-    results = schema.measure_contracts(filled.database["nothing_here"])
+    results = measure_contracts(filled.database["nothing_here"])
     verdicts = {check.verdict for check_id, check in checks_of(results, settings).items() if check_id < "MDB-PLAN-013"}
     assert verdicts == {Verdict.NOT_MEASURED}
 
 
 def test_too_few_leads_are_studied_on_a_scratch_collection_that_is_dropped(database, admin, settings):
     leads = database[settings.collection]
-    schema.apply(leads, admin, settings)
-    study = schema.study(leads, admin, settings, sample.documents(1_000, seed=1))
-    assert study.documents == 1_000 and "scratch" in study.subject and "sample leads" in study.basis
+    apply(leads, admin, settings)
+    found = study(leads, admin, settings, sample.documents(1_000, seed=1))
+    assert found.documents == 1_000 and "scratch" in found.subject and "sample leads" in found.basis
     assert leads.count_documents({}) == 0
-    assert not [name for name in database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    assert not [name for name in database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 def test_a_server_error_becomes_error_checks(database, settings):
     refused = database.client["not_ours"][settings.collection]
-    study = schema.study(refused, None, settings, sample.documents(10, seed=1))
-    assert len(study.checks) == 19
-    assert {check.verdict for check in study.checks} == {Verdict.ERROR}
+    found = study(refused, None, settings, sample.documents(10, seed=1))
+    assert len(found.checks) == 19
+    assert {check.verdict for check in found.checks} == {Verdict.ERROR}
 
 
 def result(check_id, *, millis=1.0, docs=1, returned=1, stages=("FETCH", "IXSCAN")):
@@ -182,5 +186,5 @@ def test_wasted_work_warns_and_then_fails(settings, docs, verdict):
 def test_an_oddly_typed_lead_does_not_stop_the_study(database, settings):
     leads = database[settings.collection]
     leads.insert_one({"linkedin_url": "x", "email": "e", "location_state": "CA", "data_collected_date": "yesterday"})
-    example = schema.example_lead(leads)
+    example = example_lead(leads)
     assert example["linkedin_url"] == "x" and example["data_collected_date"].year == 2025

@@ -38,7 +38,8 @@ from leadbook.monitor.topology import Replication, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
 from leadbook.monitor.workload import Batch, Documents, Lookup, Prober, Writer
 from leadbook.rehearsal import sample
-from leadbook.schema import create_like, undo
+from leadbook.schema import undo
+from leadbook.schema.state import create_like
 
 __all__ = ["Observation", "observe", "sample_documents"]
 

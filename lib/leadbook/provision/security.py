@@ -18,7 +18,7 @@ from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
 from leadbook.provision.judging import guarded, is_mild, mild
 from leadbook.provision.server import Server
-from leadbook.schema import scratch_name
+from leadbook.schema.scratch import scratch_name
 
 __all__ = ["BROAD_ROLES", "Tls", "access_checks", "handshake", "roles_of", "speaks_plainly", "tls_checks"]
 

@@ -25,7 +25,7 @@ from leadbook.provision.judging import (
     refusal,
     remedy_for,
 )
-from leadbook.schema import scratch_name
+from leadbook.schema.scratch import scratch_name
 
 __all__ = ["Member", "Server", "host_checks", "inspect", "topology_checks", "version_checks"]
 
