@@ -16,6 +16,7 @@ from tests.test_cli import leadbook
 from leadbook.core import connect
 from leadbook.core.checks import BLOCKING, Check, Verdict, catalogue
 from leadbook.core.errors import ParameterError, RefusedError
+from leadbook.lead.fields import INDEXED
 from leadbook.phases.p02.figures import query_effort
 from leadbook.rehearsal import sample
 from leadbook.schema import probes
@@ -73,6 +74,14 @@ def test_there_are_eleven_indexes_and_two_are_unique():
         (("email",), True),
     ]
     assert INDEXES[-1].keys == (("data_source", 1), ("data_collected_date", -1))
+    assert [index.name for index in INDEXES[:4:3]] == ["idx_linkedin_url_unique", "idx_location_state"]
+
+
+def test_each_field_that_is_indexed_has_its_index_and_no_other():
+    """The table of fields says which are; the list of indexes says what for."""
+    single = {index.fields[0]: {name for name in ("unique", "sparse") if getattr(index, name)} for index in INDEXES
+              if len(index.keys) == 1}  # fmt: skip
+    assert single == dict(INDEXED)
 
 
 def test_a_dry_run_lists_everything_and_changes_nothing(leads, settings):

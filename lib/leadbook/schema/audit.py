@@ -16,9 +16,10 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core.checks import Check, errored, judge, not_applicable, not_measured, warned
 from leadbook.core.settings import Settings
+from leadbook.lead.fields import TIMESTAMPS
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
-from leadbook.schema.validator import TIMESTAMPS, validator
+from leadbook.schema.validator import validator
 
 __all__ = [
     "INDEX_CHECKS", "apply_audit", "document_check", "dry_run", "stored_audit", "structure_audit",

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from leadbook.lead.fields import FIELDS
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import Advice, IndexUsage
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
-from leadbook.schema.validator import FIELDS
 
 __all__ = [
     "COLUMNS", "advice_frame", "changes_frame", "fields_frame", "index_frame", "probe_frame", "query_frame",
@@ -120,7 +120,7 @@ def fields_frame() -> pd.DataFrame:
     """One row per field of a lead."""
     rows = []
     for field in FIELDS:
-        limit = f"<= {field.max_length} characters" if field.max_length else ""
+        limit = f"<= {field.length} characters" if field.length else ""
         if field.minimum is not None:
             limit = f"{field.minimum} to {field.maximum}"
         default = "—" if field.default is None else str(field.default).lower()

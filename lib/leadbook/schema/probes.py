@@ -18,8 +18,8 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError, WriteError
 
 from leadbook.core.settings import Settings
+from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.schema.scratch import scratch
-from leadbook.schema.validator import DEFAULTS, TIMESTAMPS
 
 __all__ = ["PROBES", "Probe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes", "sample_lead"]
 
