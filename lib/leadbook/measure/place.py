@@ -65,7 +65,7 @@ class Place:
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     def __post_init__(self) -> None:
-        self.session = undo.Session(self.database)
+        self.session = undo.Changes(self.database)
 
     @classmethod
     def of(cls, phase: Opened, action: str = "benchmarks") -> Place:

@@ -181,7 +181,7 @@ def _writer(
 ) -> Writer | None:  # fmt: skip
     if documents is None or settings.is_production:
         return None
-    session = undo.Session(database)
+    session = undo.Changes(database)
     session.begin()
     stack.callback(session.end)
     collection = database[session.name("monitor")]

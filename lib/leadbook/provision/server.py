@@ -27,7 +27,7 @@ from leadbook.provision.judging import (
 )
 from leadbook.schema.scratch import scratch_name
 
-__all__ = ["Member", "Server", "host_checks", "inspect", "topology_checks", "version_checks"]
+__all__ = ["Server", "SetMember", "host_checks", "inspect", "topology_checks", "version_checks"]
 
 SUPPORTED_UNTIL = {
     "5.0": date(2024, 10, 31), "6.0": date(2025, 7, 31), "7.0": date(2027, 8, 31), "8.0": date(2029, 10, 31),
@@ -40,7 +40,7 @@ OPLOG_FULL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class SetMember:
     """One member of the replica set. lag_s: seconds behind the primary, None for the primary or when unknown."""
 
     name: str
@@ -112,7 +112,7 @@ class Server:
         return float(size) / GB if size else None
 
     @property
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[SetMember, ...]:
         """Members as the set sees them; empty where it may not be asked."""
         settings = {entry["host"]: entry for entry in self.configuration.get("config.members") or ()}
         states = self.replication.get("members") or ()
@@ -120,11 +120,11 @@ class Server:
         return tuple(_member(entry, settings.get(entry["name"], {}), head) for entry in states)
 
 
-def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> Member:
+def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> SetMember:
     lag = None
     if entry.get("stateStr") == "SECONDARY" and head is not None and entry.get("optimeDate"):
         lag = max(0.0, (head - entry["optimeDate"]).total_seconds())
-    return Member(
+    return SetMember(
         name=entry["name"], state=entry.get("stateStr", "?"), healthy=entry.get("health") == 1,
         votes=settings.get("votes"), priority=settings.get("priority"), lag_s=lag,
     )  # fmt: skip

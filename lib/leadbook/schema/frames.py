@@ -8,7 +8,7 @@ import pandas as pd
 
 from leadbook.lead.fields import FIELDS
 from leadbook.schema.explain import QueryResult
-from leadbook.schema.index_advice import Advice, IndexUsage
+from leadbook.schema.index_advice import IndexAdvice, IndexUsage
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
@@ -110,7 +110,7 @@ def probe_frame(runs: Sequence[ProbeRun]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["probe", "question", *(run.mode for run in runs), "lesson"])
 
 
-def advice_frame(advice: Iterable[Advice]) -> pd.DataFrame:
+def advice_frame(advice: Iterable[IndexAdvice]) -> pd.DataFrame:
     """One row per remark about an index."""
     rows = [(one.kind, one.index, one.evidence, one.advice) for one in advice]
     return pd.DataFrame(rows, columns=["remark", "index", "evidence", "advice"])

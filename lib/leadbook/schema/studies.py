@@ -15,11 +15,19 @@ from leadbook.core.checks import Check, errored, judge, not_measured, warned
 from leadbook.core.settings import Settings
 from leadbook.schema.contracts import ENOUGH, measure_contracts, realistic
 from leadbook.schema.explain import QueryResult
-from leadbook.schema.index_advice import Advice, IndexUsage, Selectivity, advise, index_sizes, index_usage, selectivity
+from leadbook.schema.index_advice import (
+    IndexAdvice,
+    IndexUsage,
+    Selectivity,
+    advise,
+    index_sizes,
+    index_usage,
+    selectivity,
+)
 from leadbook.schema.indexes import IndexSpec
 from leadbook.schema.state import actual
 
-__all__ = ["IndexReview", "Study", "study"]
+__all__ = ["IndexReview", "QueryStudy", "study"]
 
 Document = dict[str, Any]
 
@@ -38,11 +46,11 @@ class IndexReview:
     sizes: dict[str, int] = field(default_factory=dict)
     usage: tuple[IndexUsage, ...] = ()
     selectivity: tuple[Selectivity, ...] = ()
-    advice: tuple[Advice, ...] = ()
+    advice: tuple[IndexAdvice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class QueryStudy:
     """Measured queries, reviewed indexes, and the checks over both. subject: the collection measured."""
 
     subject: str = ""
@@ -63,7 +71,7 @@ def study(
     admin: MongoClient[Document] | None,
     settings: Settings,
     sample: Iterable[Document],
-) -> Study:
+) -> QueryStudy:
     """Measure the task book's queries and review the indexes of `leads`.
 
     With too few leads stored, plans and selectivity come from a scratch collection of `sample` leads, dropped at the
@@ -73,17 +81,17 @@ def study(
     try:
         if not settings.approves("apply_schema") and leads.estimated_document_count() < ENOUGH:
             review, advised = _review(leads, leads, admin)
-            return Study(review=review, checks=(*_unapproved(settings), *advised))
+            return QueryStudy(review=review, checks=(*_unapproved(settings), *advised))
         with realistic(leads, settings, sample) as subject:
             queries = measure_contracts(subject)
             review, advised = _review(leads, subject, admin)
-            return Study(
+            return QueryStudy(
                 subject=subject.name, documents=subject.estimated_document_count(), queries=tuple(queries),
                 review=review, checks=(*query_checks(queries, settings), *advised),
             )  # fmt: skip
     except (PyMongoError, BSONError) as error:
         ids = (*QUERY_CHECKS, TIME_CHECK, EFFORT_CHECK, USAGE_CHECK, PREFIX_CHECK, SELECTIVITY_CHECK)
-        return Study(checks=tuple(errored(check_id, error, settings=settings) for check_id in ids))
+        return QueryStudy(checks=tuple(errored(check_id, error, settings=settings) for check_id in ids))
 
 
 def _unapproved(settings: Settings) -> list[Check]:
@@ -185,12 +193,12 @@ def _usage(reader: Collection[Document], found: Iterable[IndexSpec]) -> tuple[li
     return usage, judge(USAGE_CHECK, known, evidence=evidence)
 
 
-def _advice_check(check_id: str, kind: str, advice: Iterable[Advice]) -> Check:
+def _advice_check(check_id: str, kind: str, advice: Iterable[IndexAdvice]) -> Check:
     mine = [one for one in advice if one.kind == kind]
     if not mine:
         return judge(check_id, 0, evidence=f"no {kind} found")
     return warned(check_id, len(mine), evidence="; ".join(_said(one) for one in mine))
 
 
-def _said(advice: Advice) -> str:
+def _said(advice: IndexAdvice) -> str:
     return advice.evidence if advice.evidence.startswith(advice.index) else f"{advice.index}: {advice.evidence}"

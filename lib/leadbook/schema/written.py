@@ -9,7 +9,7 @@ from leadbook.page.prose import frame_table
 from leadbook.schema.frames import advice_frame, fields_frame, index_frame, query_frame
 from leadbook.schema.probe_audit import recommendation
 from leadbook.schema.probes import ProbeRun
-from leadbook.schema.studies import Study
+from leadbook.schema.studies import QueryStudy
 
 __all__ = ["index_document", "schema_document"]
 
@@ -55,7 +55,7 @@ Setting: `{settings.validation_level}` / `{settings.validation_action}`. {recomm
 """
 
 
-def index_document(study: Study) -> str:
+def index_document(study: QueryStudy) -> str:
     """Markdown: the indexes with size and use, the measured queries, and advice."""
     review = study.review
     advice = frame_table(advice_frame(review.advice)) if review.advice else "None."
