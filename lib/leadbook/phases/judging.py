@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from bson.errors import BSONError
 from pymongo.errors import OperationFailure, PyMongoError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
@@ -45,7 +46,7 @@ def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
     except ResponseError as error:
         unknown = "unknown command" in str(error)
         return Unmeasured(write_errors.line(error), "look in the provider's console") if unknown else error
-    except (PyMongoError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
+    except (PyMongoError, BSONError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
         return error
 
 

@@ -17,20 +17,18 @@ from leadbook.core import connect
 from leadbook.core.checks import BLOCKING, Check, Verdict, catalogue
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.lead.fields import INDEXED
-from leadbook.phases.p02.figures import query_effort
+from leadbook.phases.p02 import documents, figures, plan_verdicts, tables, verdicts
+from leadbook.phases.p02.probe_verdicts import probes as probe_audit
+from leadbook.phases.p02.probe_verdicts import recommendation
 from leadbook.rehearsal import sample
 from leadbook.schema import probes
-from leadbook.schema.audit import apply_audit, dry_run, stored_audit, structure_audit
-from leadbook.schema.frames import query_frame
 from leadbook.schema.index_advice import IndexUsage, advise, redundant, selectivity
 from leadbook.schema.indexes import INDEXES, IndexSpec
-from leadbook.schema.probe_audit import probe_audit, recommendation
 from leadbook.schema.probes import probe, probe_modes, sample_lead
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch, scratch_name, sweep
-from leadbook.schema.state import actual, apply, by_hand, create_like, pending
-from leadbook.schema.studies import study
+from leadbook.schema.state import actual, apply, create_like, pending
+from leadbook.schema.studies import IndexReview, QueryStudy, study
 from leadbook.schema.validator import validator
-from leadbook.schema.written import index_document, schema_document
 
 LENIENT_NULLS = ["data_quality_score", "crm_sync_date"]
 
@@ -51,7 +49,7 @@ def strict(settings):
     return settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
 
 
-def verdicts(checks):
+def told(checks):
     return {check.id: check.verdict for check in checks}
 
 
@@ -118,9 +116,9 @@ def test_the_application_alone_can_create_but_not_change_a_validator(leads, sett
     assert pending(leads, settings) == []
     with pytest.raises(OperationFailure, match="not authorized"):
         apply(leads, None, strict)
-    changes, checks = apply_audit(leads, None, strict)
-    assert [change.applied for change in changes] == [False] and "collMod" in by_hand(changes, strict)
-    assert checks[0].verdict == Verdict.ERROR and "dbAdmin" in checks[0].remedy
+    changes, check = verdicts.apply_pending(leads, None, strict)
+    assert [change.applied for change in changes] == [False] and "collMod" in documents.by_hand(changes, strict)
+    assert check.verdict == Verdict.ERROR and "dbAdmin" in check.remedy
 
 
 def test_a_changed_validation_setting_is_applied(applied, admin, strict):
@@ -144,7 +142,7 @@ def test_a_differing_index_is_reported_and_never_dropped(applied, admin, setting
     assert finding.kind == "finding" and not finding.applied
     assert "sparse is True, wanted False" in finding.line and 'dropIndex("idx_company_name")' in finding.remedy
     assert "idx_company_name" in applied.index_information()
-    assert verdicts(structure_audit(applied, settings))["MDB-IDX-003"] == Verdict.FAIL
+    assert told(verdicts.structure(applied, settings))["MDB-IDX-003"] == Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -183,7 +181,7 @@ def test_an_unexpected_index_is_a_finding_and_a_warning(applied, admin, settings
     applied.create_index("phone")
     (finding,) = apply(applied, admin, settings)
     assert "phone_1" in finding.line and "hide" in finding.remedy
-    assert verdicts(structure_audit(applied, settings))["MDB-IDX-017"] == Verdict.WARN
+    assert told(verdicts.structure(applied, settings))["MDB-IDX-017"] == Verdict.WARN
 
 
 def test_a_unique_index_that_the_data_contradicts_is_a_finding_and_the_others_are_made(leads, admin, settings):
@@ -192,8 +190,8 @@ def test_a_unique_index_that_the_data_contradicts_is_a_finding_and_the_others_ar
     assert "duplicate values exist" in finding.line and "linkedin_url" in finding.remedy
     assert len(leads.index_information()) == 11
     assert "same" not in finding.line + finding.remedy
-    changes, checks = apply_audit(leads, admin, settings)
-    assert findings(changes) and checks[0].verdict == Verdict.FAIL
+    changes, check = verdicts.apply_pending(leads, admin, settings)
+    assert findings(changes) and check.verdict == Verdict.FAIL
 
 
 def test_a_collection_made_by_its_first_insert_gets_its_validator(leads, admin, settings):
@@ -204,22 +202,22 @@ def test_a_collection_made_by_its_first_insert_gets_its_validator(leads, admin, 
 
 
 def test_staging_and_rejected_have_no_unique_index(applied, settings):
-    assert verdicts(structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.PASS
+    assert told(verdicts.structure(applied, settings))["MDB-SCH-004"] == Verdict.PASS
     applied.database[settings.staging_collection].create_index("url", unique=True)
-    assert verdicts(structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.FAIL
+    assert told(verdicts.structure(applied, settings))["MDB-SCH-004"] == Verdict.FAIL
 
 
 def test_missing_structure_fails_and_nothing_stored_is_not_applicable(leads, settings):
-    found = verdicts(structure_audit(leads, settings))
+    found = told(verdicts.structure(leads, settings))
     assert found["MDB-SCH-001"] == Verdict.FAIL and found["MDB-SCH-003"] == Verdict.NOT_MEASURED
     assert all(found[check] == Verdict.FAIL for check in ("MDB-IDX-001", "MDB-IDX-011", "MDB-IDX-012"))
-    assert {check.verdict for check in stored_audit(leads)} == {Verdict.NOT_APPLICABLE}
+    assert {check.verdict for check in verdicts.stored(leads, settings)} == {Verdict.NOT_APPLICABLE}
 
 
-def test_stored_leads_that_break_the_validator_are_counted(applied):
+def test_stored_leads_that_break_the_validator_are_counted(applied, settings):
     good = sample.documents(3, seed=1)
     applied.insert_many([*good, {"linkedin_url": "x", "data_quality_score": "85"}])
-    measured = {check.id: check.measured for check in stored_audit(applied)}
+    measured = {check.id: check.measured for check in verdicts.stored(applied, settings)}
     assert measured == {"MDB-SCH-006": 1, "MDB-SCH-007": 1}
 
 
@@ -334,21 +332,22 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
         dba,
     ):
         mine = client[settings.database][settings.collection]
-        shown = dry_run(mine, unapproved)
-        changes, checks = apply_audit(mine, manager, unapproved)
-        checks += structure_audit(mine, unapproved) + stored_audit(mine)
+        shown = verdicts.dry_run(mine, unapproved)
+        changes, check = verdicts.apply_pending(mine, manager, unapproved)
+        verdicts.structure(mine, unapproved)
+        verdicts.stored(mine, unapproved)
         runs, probed = probe_audit(mine, unapproved, manager)
         found = study(mine, manager, unapproved, sample.documents(10, seed=1))
     assert not {command.name for command in (*app.commands, *dba.commands)} & WRITES
     after = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
     assert after == before and shown == changes and runs == [] and not found.queries
-    assert {check.verdict for check in (*probed, *found.checks) if check.id.startswith(("MDB-PRB", "MDB-PLAN"))} == {
-        Verdict.NOT_MEASURED
-    }
-    assert query_effort(query_frame(found.queries)) is not None
-    assert "nothing is recommended" in schema_document(unapproved, runs)
-    assert index_document(found)
-    trust.check(None, by_hand(changes, unapproved) + checks[0].remedy)
+    assert {
+        check.verdict for check in (*probed, *plan_verdicts.queries(found, unapproved)) if check.id != "MDB-SCH-009"
+    } == {Verdict.NOT_MEASURED}
+    assert figures.query_effort(tables.queries(found.queries).frame) is not None
+    assert "nothing is recommended" in documents.schema(unapproved, runs).markdown
+    assert documents.index_summary(found).markdown
+    trust.check(None, documents.by_hand(changes, unapproved) + check.remedy)
 
 
 @pytest.mark.parametrize("phase", ["01", "02"])
@@ -375,22 +374,24 @@ def test_first_commands_in_production_end_in_order(phase, database, endpoints, t
 
 def test_every_check_of_02_is_made_on_an_empty_database(leads, admin, unapproved):
     """What is left out would be called missing, whatever the reason was."""
-    made = {check.id for check in apply_audit(leads, admin, unapproved)[1]}
-    made |= {check.id for check in structure_audit(leads, unapproved) + stored_audit(leads)}
+    made = {verdicts.apply_pending(leads, admin, unapproved)[1].id}
+    made |= {check.id for check in verdicts.structure(leads, unapproved) + verdicts.stored(leads, unapproved)}
     made |= {check.id for check in probe_audit(leads, unapproved, admin)[1]}
-    made |= {check.id for check in study(leads, admin, unapproved, []).checks}
-    assert made | {"MDB-SCH-008", "MDB-IDX-016"} == {one.id for one in catalogue().values() if one.phase == "02"}
+    found = study(leads, admin, unapproved, [])
+    made |= {check.id for check in plan_verdicts.queries(found, unapproved)}
+    made |= {check.id for check in plan_verdicts.indexes(found, leads.name, unapproved)}
+    assert made == {one.id for one in catalogue().values() if one.phase == "02"}
 
 
 def test_commands_to_paste_are_whole_and_make_the_schema(leads, admin, settings):
     """Each line of the script is run as it stands; then nothing is pending."""
-    text = by_hand(pending(leads, settings), settings)
+    text = documents.by_hand(pending(leads, settings), settings)
     script = text.split("```javascript\n")[1].removesuffix("\n```").splitlines()
     assert script[0] == f'db = db.getSiblingDB("{settings.database}");' and len(script) == 16
     for line in script[1:]:
         admin[settings.database].command(json_util.loads(line.removeprefix("db.runCommand(").removesuffix(");")))
     assert pending(leads, settings) == []
-    assert by_hand([], settings) == "No change is left to be applied by hand."
+    assert documents.by_hand([], settings) == "No change is left to be applied by hand."
 
 
 def test_approval_for_another_database_is_refused(leads, unapproved):
@@ -402,7 +403,7 @@ def test_approval_for_another_database_is_refused(leads, unapproved):
 def test_approved_production_probes_and_studies_on_scratch_collections(applied, admin, unapproved):
     approved = unapproved.model_copy(update={"approve": "apply_schema on leadbook_test"})
     _, checks = probe_audit(applied, approved, admin)
-    assert set(verdicts(checks).values()) <= {Verdict.PASS, Verdict.WARN}
+    assert set(told(checks).values()) <= {Verdict.PASS, Verdict.WARN}
     found = study(applied, admin, approved, sample.documents(1_200, seed=1))
     assert found.subject.startswith(SCRATCH_PREFIX) and len(found.queries) == 15
     assert applied.count_documents({}) == 0
@@ -413,8 +414,8 @@ def test_an_account_that_may_not_look_is_told_what_it_needs(leads, endpoints, se
     """The reporting user of another database: a finding and errors with a remedy, never a stopped notebook."""
     with connect.mongodb(endpoints.mongodb_uri, settings) as client:
         foreign = client["nobody_granted_this"][settings.collection]
-        (finding,) = dry_run(foreign, settings)
-        changes, (check,) = apply_audit(foreign, client, settings)
+        (finding,) = verdicts.dry_run(foreign, settings)
+        changes, check = verdicts.apply_pending(foreign, client, settings)
     assert "not authorised" in finding.line and "dbAdmin" in finding.remedy and changes == [finding]
     assert check.verdict == Verdict.ERROR and "dbAdmin" in check.remedy
 
@@ -430,8 +431,8 @@ def test_probes_find_what_warn_lets_in_and_error_refuses(applied, settings):
     assert warn.outcome("missing field").outcome == "stored"
     assert error.outcome("missing field").code == 121
     assert warn.outcome("null e-mail twice").code == 11000
-    assert verdicts(checks)["MDB-SCH-009"] == Verdict.WARN
-    assert set(verdicts(checks).values()) == {Verdict.PASS, Verdict.WARN}
+    assert told(checks)["MDB-SCH-009"] == Verdict.WARN
+    assert set(told(checks).values()) == {Verdict.PASS, Verdict.WARN}
     assert applied.count_documents({}) == 0
     assert not [name for name in applied.database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
@@ -449,7 +450,7 @@ def test_a_warning_validator_puts_whole_leads_into_the_servers_log(applied, admi
 def test_under_strict_error_the_recommendation_is_to_keep_it(applied, admin, strict):
     apply(applied, admin, strict)
     runs, checks = probe_audit(applied, strict)
-    assert verdicts(checks)["MDB-SCH-009"] == Verdict.PASS
+    assert told(checks)["MDB-SCH-009"] == Verdict.PASS
     assert "Keep it" in recommendation(runs, strict)
     assert "strict" in recommendation([], strict) or "nothing is recommended" in recommendation([], strict)
 
@@ -491,7 +492,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_leads_are_not(applied):
 def test_without_its_unique_index_the_duplicate_probe_fails(applied, settings):
     applied.drop_index("idx_linkedin_url_unique")
     _, checks = probe_audit(applied, settings)
-    assert verdicts(checks)["MDB-PRB-002"] == Verdict.FAIL
+    assert told(checks)["MDB-PRB-002"] == Verdict.FAIL
 
 
 def test_a_partial_index_in_place_of_the_sparse_one_lets_two_nulls_in(applied):
@@ -554,9 +555,22 @@ def test_selectivity_ignores_leads_without_the_field(applied):
     assert selectivity(applied.database["nothing"], ["a"]) == []
 
 
-def test_index_use_needs_rights_and_is_not_measured_without(applied, admin, settings):
-    documents = sample.documents(1_200, seed=5)
-    found = study(applied, None, settings, documents)
-    assert verdicts(found.checks)["MDB-IDX-013"] == Verdict.NOT_MEASURED
-    found = study(applied, admin, settings, sample.documents(1_200, seed=5))
-    assert verdicts(found.checks)["MDB-IDX-013"] == Verdict.PASS
+def test_index_use_needs_rights_and_a_day(applied, admin, settings):
+    """Without the right it is not measured; counted for seconds it says nothing yet."""
+
+    def judged(reader):
+        found = study(applied, reader, settings, sample.documents(1_200, seed=5))
+        return found, told(plan_verdicts.indexes(found, applied.name, settings))
+
+    assert judged(None)[1]["MDB-IDX-013"] == Verdict.NOT_MEASURED
+    found, verdict = judged(admin)
+    assert verdict["MDB-IDX-013"] == Verdict.NOT_APPLICABLE and len(found.review.usage) == 12
+    assert (verdict["MDB-IDX-014"], verdict["MDB-IDX-015"]) == (Verdict.WARN, Verdict.WARN)
+
+
+@pytest.mark.parametrize(("ops", "verdict"), [(0, Verdict.WARN), (3, Verdict.PASS)])
+def test_an_index_that_no_query_used_for_a_day_is_a_warning(settings, ops, verdict):
+    usage = [IndexUsage(name="idx_job_title", host="h", ops=ops, since=datetime.now(UTC), window_hours=48.0)]
+    review = IndexReview(indexes=INDEXES, usage=tuple(usage), sampled=1, advice=tuple(advise(INDEXES, usage=usage)))
+    checks = {check.id: check for check in plan_verdicts.indexes(QueryStudy(review=review), "leads", settings)}
+    assert checks["MDB-IDX-013"].verdict == verdict and checks["MDB-IDX-013"].measured == (ops == 0)
