@@ -50,7 +50,6 @@ def contracts(example: Mapping[str, Any], urls: Iterable[str] = ()) -> tuple[Con
         return Contract(title=title, filter=filter_, indexes=indexes)
 
     def count(title: str, filter_: Mapping[str, Any], *indexes: str, hint: str = "") -> Contract:
-        judged = bool(filter_)
         return Contract(
             title=title, filter=filter_, operation="count", indexes=indexes, hint=hint, judged=bool(filter_)
         )
