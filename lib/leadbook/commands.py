@@ -13,7 +13,6 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from leadbook import schema
 from leadbook.core import adoption, connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
@@ -31,6 +30,7 @@ from leadbook.rehearsal import servers
 from leadbook.rehearsal.locks import TargetLock
 from leadbook.rehearsal.sandbox import Sandbox
 from leadbook.schema import guard
+from leadbook.schema.state import apply
 
 __all__ = ["IncompleteError", "crm_sync", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
 
@@ -222,7 +222,7 @@ def ready(site: Site) -> None:
             return
         if settings.is_rehearsal and settings.apply_schema:
             with connect.mongodb(site.endpoints.admin_uri, settings) as admin:
-                schema.apply(leads, admin, settings)
+                apply(leads, admin, settings)
         guard.refuse_without_unique_index(leads)
 
 

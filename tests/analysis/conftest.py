@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis_leads import lead
-from leadbook.schema import create_like
+from leadbook.schema.state import create_like
 
 
 @pytest.fixture

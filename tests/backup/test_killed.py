@@ -11,7 +11,6 @@ import sys
 import pytest
 from pymongo import MongoClient
 
-from leadbook import schema
 from leadbook.backup.archive import backups, backups_folder
 from leadbook.backup.backup import back_up
 from leadbook.backup.compare import content_of
@@ -23,6 +22,8 @@ from leadbook.phases.p06 import proof
 from leadbook.phases.p06.recovery import collections_of
 from leadbook.rehearsal import sample
 from leadbook.schema import undo
+from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
+from leadbook.schema.state import apply
 
 RESTORE = {"BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003", "BKP-CMP-004",
            "BKP-CMP-005", "BKP-ERA-001"}  # fmt: skip
@@ -41,7 +42,7 @@ def production(kept):
 @pytest.fixture
 def filled(database, admin, settings):
     leads = database[settings.collection]
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     leads.insert_many(sample.documents(1_500, seed=17))
     return database
 
@@ -51,7 +52,7 @@ def verdicts(checks):
 
 
 def scratches(database):
-    return [name for name in database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    return [name for name in database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 # ------------------------------------------------------------------------------------------------------ killed drills
@@ -103,7 +104,7 @@ def test_a_killed_restore_is_removed_at_the_next_start(
     run_killed(KILLED_RESTORE, made.path, filled.name)
     left = [name for name in scratches(filled) if "restored" in name]
     assert left and filled[left[-1]].estimated_document_count() > 0, "the kill left personal data beside the leads"
-    precious = schema.scratch_name("restored_precious")
+    precious = scratch_name("restored_precious")
     filled[precious].insert_one({"whose": "not the drill's"})
     checks = proof.sweep_audit(admin[filled.name], production)
     assert (
@@ -220,7 +221,7 @@ def dead(backup):
 def test_a_restore_that_finds_its_target_taken_drops_nothing(filled, admin, kept, monkeypatch):
     """Between the look and the making, somebody else takes the name."""
     made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
-    taken = schema.scratch_name("restored_taken")
+    taken = scratch_name("restored_taken")
     filled[taken].insert_one({"whose": "somebody else's"})
     monkeypatch.setattr("leadbook.backup.restore._refuse", lambda *_: None)
     with pytest.raises(Exception, match="already exists"):

@@ -8,7 +8,6 @@ from itertools import islice
 import pytest
 from pymongo import MongoClient
 
-from leadbook import schema
 from leadbook.backup import backup as backup_module
 from leadbook.backup.archive import ContentHash, backups_folder, documents_in
 from leadbook.backup.backup import back_up
@@ -20,6 +19,7 @@ from leadbook.lead.score import now_ms
 from leadbook.phases.p06 import proof, recovery
 from leadbook.phases.p06.recovery import _original_check, collections_of
 from leadbook.rehearsal import sample
+from leadbook.schema.state import apply
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def kept(settings, tmp_path):
 @pytest.fixture
 def filled(database, admin, settings):
     leads = database[settings.collection]
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     leads.insert_many(sample.documents(1_500, seed=19))
     return database
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from leadbook import schema
 from leadbook.backup.archive import backups
 from leadbook.backup.cache import cache_facts
 from leadbook.core.checks import Verdict
@@ -11,6 +10,8 @@ from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.phases.p06 import proof, recovery
 from leadbook.phases.p06.figures import recovery_stages
 from leadbook.rehearsal import sample
+from leadbook.schema.scratch import SCRATCH_PREFIX
+from leadbook.schema.state import apply
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def kept(settings, tmp_path):
 @pytest.fixture
 def filled(database, admin, settings):
     leads = database[settings.collection]
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     leads.insert_many(sample.documents(1_500, seed=13))
     return database
 
@@ -48,7 +49,7 @@ def test_the_whole_phase_passes_and_leaves_nothing(filled, admin, clean_redis, k
         assert part in text
     assert "@" not in text and str(tmp_path / "backups") in text
     assert backups(tmp_path / "backups") == []
-    assert not [name for name in filled.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    assert not [name for name in filled.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
     assert recovery_stages(proof.stage_frame(recovered)).axes[0].get_xlabel()
     for frame in (proof.backup_frame(made), proof.damage_frame(drills), proof.comparison_frame(recovered)):
         assert len(frame) and set(frame.columns) <= set(proof.COLUMNS)
@@ -84,7 +85,7 @@ def test_a_restore_that_fails_is_an_error_and_leaves_nothing(filled, admin, kept
     monkeypatch.setattr(recovery, "compare", broken)
     _, checks = proof.recovery_audit(made, admin[filled.name], kept)
     assert {check.verdict for check in checks} == {Verdict.ERROR}
-    assert not [name for name in filled.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    assert not [name for name in filled.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 def test_without_dbadmin_validate_is_not_measured(filled, kept):

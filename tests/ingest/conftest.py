@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from leadbook import schema
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
+from leadbook.schema.state import apply
 
 Document = dict[str, Any]
 
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 def leads(database: connect.Database, admin: connect.Client, settings: Settings) -> connect.Collection:
     """The leads' collection, empty, with validator and indexes."""
     collection = database[settings.collection]
-    schema.apply(collection, admin, settings)
+    apply(collection, admin, settings)
     return collection
 
 

@@ -16,13 +16,13 @@ import pytest
 from leads.crash_target import ingest
 from leads.vendor_records import person
 
-from leadbook import schema
 from leadbook.core import connect
 from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
 from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes, warm
 from leadbook.rehearsal import sample, servers
+from leadbook.schema.state import apply
 
 CRASHES = int(os.environ.get("LEADBOOK_CRASHES", "3"))
 
@@ -255,7 +255,7 @@ def test_a_primary_killed_in_the_middle_loses_nothing_and_doubles_nothing(own_se
     site = Site(endpoints=endpoints, settings=wanted, use_cache=False)
     with connect.mongodb(endpoints.admin_uri, wanted) as admin:
         leads = admin[wanted.database][wanted.collection]
-        schema.apply(leads, admin, wanted)
+        apply(leads, admin, wanted)
         killed = []
 
         def kill(result):

@@ -13,7 +13,6 @@ from leads.crash_target import DEADLY, drain_or_die
 from leads.vendor_records import person
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
-from leadbook import schema
 from leadbook.ingest import batch as batch_module
 from leadbook.ingest import drain as drain_module
 from leadbook.ingest import isolate
@@ -27,6 +26,7 @@ from leadbook.ingest.store import rejects
 from leadbook.ingest.workers import Inline
 from leadbook.lead.ledger import STORED, rejected
 from leadbook.lead.vendors import RawRecord
+from leadbook.schema.state import apply
 
 POISONED = rejected(POISON)
 
@@ -250,7 +250,7 @@ def test_a_follower_takes_what_a_collector_calls_open_and_tells_of_what_it_calls
 
 def test_the_look_for_free_records_is_answered_by_the_index(staged, admin, settings):
     staged.insert_many([{"pipeline": {"state": "done", "token": ObjectId()}} for _ in range(1_000)])
-    schema.apply(admin[settings.database][settings.collection], admin, settings)
+    apply(admin[settings.database][settings.collection], admin, settings)
     found = staged.find(staging_module._FREE, {"_id": 1}).limit(10).explain()["executionStats"]
     assert found["totalDocsExamined"] == 0 and found["totalKeysExamined"] <= 2
 

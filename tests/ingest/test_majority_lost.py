@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from leads.vendor_records import person
 
-from leadbook import commands, schema
+from leadbook import commands
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.ingest import pipeline
@@ -17,6 +17,7 @@ from leadbook.ingest.drain import drain
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers
+from leadbook.schema.state import apply
 
 COUNT = 6_000
 
@@ -42,7 +43,7 @@ def three(members):
     site = Site(endpoints=endpoints, settings=wanted, use_cache=False, patience_s=PATIENCE_S)
     with connect.mongodb(endpoints.admin_uri, wanted) as admin:
         admin.drop_database(wanted.database)
-        schema.apply(admin[wanted.database][wanted.collection], admin, wanted)
+        apply(admin[wanted.database][wanted.collection], admin, wanted)
         yield state, site, admin
     Site.close()
 

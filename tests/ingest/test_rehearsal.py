@@ -7,12 +7,12 @@ import pytest
 from bson import ObjectId
 from leads.vendor_records import person
 
-from leadbook import schema
 from leadbook.core import adoption
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target
 from leadbook.ingest import rehearsal
 from leadbook.lead import keys
+from leadbook.schema.state import actual, apply
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def phase(admin, clean_redis, endpoints, settings):
     admin.drop_database(settings.database)
     endpoints = replace(endpoints, mongodb_uri=endpoints.admin_uri)  # the application user knows one database only
     opened = SimpleNamespace(mongodb=admin, admin=admin, redis=clean_redis, endpoints=endpoints, settings=settings)
-    schema.apply(admin[settings.database][settings.collection], admin, settings)
+    apply(admin[settings.database][settings.collection], admin, settings)
     yield opened
     admin.drop_database(settings.database)
 
@@ -46,12 +46,12 @@ def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_a
         f"{keys.EMAIL_PREFIX}other".encode(): keys.encode("0123456789ab", ObjectId(), 3).encode(),
     }  # fmt: skip
     phase.redis.mset(foreign)
-    before = schema.actual(leads(phase))
+    before = actual(leads(phase))
     said = rehearsal.reset(phase)
     trust.check(None, said)
     assert f"and {ours:,} keys" in said and ours > 100
     assert leads(phase).count_documents({}) == 0
-    assert schema.actual(leads(phase)) == before and keys.collection_uuid(leads(phase)) == uuid
+    assert actual(leads(phase)) == before and keys.collection_uuid(leads(phase)) == uuid
     assert {key: phase.redis.get(key) for key in phase.redis.keys("*")} == foreign
 
 

@@ -10,7 +10,6 @@ import pytest
 from bson import ObjectId
 from leads.vendor_records import contact
 
-from leadbook import schema
 from leadbook.core import connect
 from leadbook.ingest.batch import Batch, process
 from leadbook.ingest.site import Site
@@ -23,6 +22,7 @@ from leadbook.lead.ledger import FAILED
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import RawRecord
 from leadbook.rehearsal import servers
+from leadbook.schema.state import apply
 
 AT = datetime(2025, 1, 29, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ def three(members, settings, impatient):
     """The members, empty, that a test may stop for a moment; they may still be electing because of the last one."""
     with connect.mongodb(members.admin_uri, settings.model_copy(update={"members": 3})) as admin:
         Patience().again(lambda: admin.drop_database(impatient.database))
-        Patience().again(lambda: schema.apply(admin[impatient.database][impatient.collection], admin, impatient))
+        Patience().again(lambda: apply(admin[impatient.database][impatient.collection], admin, impatient))
     return members
 
 

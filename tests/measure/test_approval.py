@@ -11,7 +11,8 @@ from leadbook.page import style
 from leadbook.phases.p03 import figures
 from leadbook.phases.p03.document import Benchmarks
 from leadbook.rehearsal import sample
-from leadbook.schema import INDEXES, create_like, index_named
+from leadbook.schema.indexes import INDEXES, index_named
+from leadbook.schema.state import create_like
 
 READS = {"BCH-DUP-001", "BCH-DUP-002", "BCH-DUP-003", "BCH-DUP-005", "BCH-FND-001", "BCH-FND-002", "BCH-CNT-001",
          "BCH-POOL-001", "BCH-POOL-009"}  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from leadbook.bench import indexes
-from leadbook.schema import INDEXES, IndexSpec, index_named
+from leadbook.schema.indexes import INDEXES, IndexSpec, index_named
 
 
 def test_the_two_prefixes_are_redundant():

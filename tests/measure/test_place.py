@@ -12,7 +12,8 @@ from pymongo import WriteConcern
 from leadbook.core import connect
 from leadbook.measure.place import PREFIX, Place
 from leadbook.rehearsal import servers
-from leadbook.schema import INDEXES, sweep
+from leadbook.schema.indexes import INDEXES
+from leadbook.schema.scratch import sweep
 
 
 def test_a_scratch_collection_has_the_leads_validator_and_indexes_and_is_gone_afterwards(place, scratches):

@@ -125,7 +125,7 @@ def test_a_session_renews_its_record_until_it_ends(place, monkeypatch):
 
 def test_two_that_change_the_same_at_once_are_one_and_a_refusal(place, admin, settings):
     """Eight begin at the same moment: one is told to go on, and what it recorded stays recorded."""
-    sessions = [undo.Session(place.database) for _ in range(8)]
+    sessions = [undo.Changes(place.database) for _ in range(8)]
     gate, won, refused = threading.Barrier(8), [], []
 
     def change(session):
@@ -155,7 +155,7 @@ def test_two_that_change_the_same_at_once_are_one_and_a_refusal(place, admin, se
 def test_after_an_election_the_member_that_was_changed_is_put_back(own_servers, settings, trust):
     state = own_servers(members=3, redis=False)
     with connect.mongodb(state.admin_uri, settings) as admin:
-        database, session = admin[settings.database], undo.Session(admin[settings.database])
+        database, session = admin[settings.database], undo.Changes(admin[settings.database])
         first = undo.address_of(admin)
         database.command("profile", 0, slowms=77)
         with session.changed("profiler", {"level": 0, "slowms": 77}, admin) as member:

@@ -11,7 +11,7 @@ from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.measure.place import Place
 from leadbook.rehearsal import servers
-from leadbook.schema import INDEXES
+from leadbook.schema.indexes import INDEXES
 
 
 def main() -> None:

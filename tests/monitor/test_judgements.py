@@ -15,7 +15,7 @@ from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import Oplog, Replication, oplog_check, read_redis_state, replication_checks
 from leadbook.monitor.validation import BatchReview, collection_rate, review_checks, review_first_batch
 from leadbook.monitor.workload import Batch, Lookup
-from leadbook.schema import create_like
+from leadbook.schema.state import create_like
 
 SETTINGS = Settings()
 NOW = datetime(2025, 5, 1, 12, tzinfo=UTC)

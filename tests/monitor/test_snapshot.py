@@ -14,8 +14,8 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import UnreachableError
 from leadbook.monitor.workload import KEY_PREFIX
 from leadbook.rehearsal import sample, servers
-from leadbook.schema import create_like
 from leadbook.schema.scratch import SCRATCH_PREFIX
+from leadbook.schema.state import create_like
 
 
 def snapshot(endpoints, settings, admin, redis, **changed):

@@ -8,7 +8,7 @@ import pandas as pd
 from pymongo.collection import Collection
 
 from leadbook.core.checks import Check, judge
-from leadbook.schema import FIELDS, REQUIRED
+from leadbook.lead.fields import FIELDS, REQUIRED
 
 __all__ = ["completeness", "required_check", "source_outliers"]
 

@@ -18,7 +18,7 @@ from pymongo.errors import OperationFailure
 
 from leadbook.core.checks import Check, errored, judge, not_measured, warned
 from leadbook.core.settings import Settings
-from leadbook.schema import REQUIRED
+from leadbook.lead.fields import REQUIRED
 
 __all__ = [
     "IndexCount", "constraint_check", "index_check", "index_counts", "indexes_frame", "newest_check",

@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from leadbook.core.errors import RefusedError
 from leadbook.rehearsal.servers import owner
-from leadbook.schema import SCRATCH_PREFIX, drop_scratch, scratch_name
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 
 __all__ = [
     "COPIES", "MARK_FILE", "drop_copies", "is_mark", "leave", "mark", "read_mark", "sweep_copies",

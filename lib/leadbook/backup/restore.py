@@ -19,7 +19,7 @@ from leadbook.backup.archive import DATA, documents_in, read_manifest, read_meta
 from leadbook.backup.marks import COPIES, drop_copies, leave
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.schema import SCRATCH_PREFIX, drop_scratch, scratch_name
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 
 __all__ = ["Restored", "drop_restored", "restore"]
 

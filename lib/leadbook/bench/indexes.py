@@ -18,7 +18,7 @@ from leadbook.core.settings import Settings
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
 from leadbook.measure.place import PREFIX, Leads, Place
 from leadbook.measure.rounds import interleaved
-from leadbook.schema import INDEXES, IndexSpec
+from leadbook.schema.indexes import INDEXES, IndexSpec
 
 __all__ = [
     "COLUMNS",

@@ -24,7 +24,7 @@ from leadbook.enrich.calls import Caller
 from leadbook.enrich.services import Services
 from leadbook.enrich.turns import Purse
 from leadbook.lead import companies
-from leadbook.lead.draft import LENGTHS
+from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut
 
 __all__ = ["ERASED", "Enricher", "Enrichment", "batch_seconds", "enrich_batch", "prices"]

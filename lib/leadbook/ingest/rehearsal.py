@@ -16,7 +16,6 @@ from typing import Protocol, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook import schema
 from leadbook.core import adoption, connect
 from leadbook.core.settings import Settings
 from leadbook.enrich.turns import SPENDING
@@ -26,6 +25,7 @@ from leadbook.lead.erasures import ERASURES
 from leadbook.lead.keys import PATTERNS, collection_uuid, decode
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.servers.owner import passing_folder
+from leadbook.schema.state import apply
 
 __all__ = ["Opened", "ensure_leads", "forget_keys", "reset"]
 
@@ -56,7 +56,7 @@ def reset(phase: Opened) -> str:
     adoption.require(phase.mongodb, settings, phase.endpoints)
     keys = forget_keys(phase.redis, collection_uuid(database[settings.collection]))
     removed = sum(database[name].delete_many({}).deleted_count for name in _own(settings))
-    schema.apply(database[settings.collection], phase.admin, settings)
+    apply(database[settings.collection], phase.admin, settings)
     return f"The rehearsal starts from nothing: {removed:,} documents and {keys:,} keys of earlier runs were removed."
 
 
@@ -89,7 +89,7 @@ def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
     stored = leads.estimated_document_count()
     if stored or settings.is_production:
         return stored
-    schema.apply(leads, phase.admin, settings)
+    apply(leads, phase.admin, settings)
     site = Site(endpoints=phase.endpoints, settings=settings)
     with tempfile.TemporaryDirectory(dir=passing_folder()) as folder:
         made = sample.write_sample(Path(folder), records=records, seed=settings.sample_seed)

@@ -8,28 +8,11 @@ from typing import Any
 import orjson
 
 from leadbook.lead.extras import safe_key, storable
+from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut, is_placeholder
 from leadbook.lead.vendors import Vendor
 
-__all__ = ["LENGTHS", "RESERVED", "Draft"]
-
-LENGTHS = {
-    "linkedin_url": 500,
-    "full_name": 255,
-    "job_title": 255,
-    "company_name": 255,
-    "location_city": 100,
-    "location_state": 50,
-    "location_country": 50,
-    "email": 255,
-    "phone": 50,
-    "company_website": 255,
-    "company_industry": 100,
-    "company_size": 50,
-    "data_source": 50,
-}
-"""Most characters of each text field: the task book's validator."""
-
+__all__ = ["RESERVED", "Draft"]
 
 RESERVED = frozenset(
     {

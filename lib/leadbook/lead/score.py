@@ -18,15 +18,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadbook.core.settings import Settings
+from leadbook.lead.fields import DEFAULTS, REQUIRED
 
-__all__ = ["MAX_SCORE", "REQUIRED", "Rules", "now_ms", "stamp", "title_pattern"]
+__all__ = ["MAX_SCORE", "Rules", "now_ms", "stamp", "title_pattern"]
 
-REQUIRED = ("linkedin_url", "full_name", "job_title", "company_name")
 MAX_SCORE = 100
 """The validator's maximum of `data_quality_score`."""
-
-DEFAULTS = {"is_qualified": False, "email_verified": False, "crm_synced": False}
-"""The task book's defaults that are values; its nulls (`crm_sync_date`) are left out: the validator refuses them."""
 
 
 def now_ms() -> datetime:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leadbook.core.allowed import text_of
 from leadbook.core.errors import InputFileError, ParameterError, did_you_mean
 from leadbook.core.settings import PROJECT
+from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import is_placeholder
 
 __all__ = [
@@ -71,7 +72,7 @@ class Vendor(BaseModel):
 
     name: str
     title: str
-    data_source: str = Field(max_length=50, description="value of a lead's data_source")
+    data_source: str = Field(max_length=LENGTHS["data_source"], description="value of a lead's data_source")
     aliases: tuple[str, ...] = ()
     fields: dict[str, tuple[str, ...]] = Field(description="target -> columns, best first; dots lead into nested JSON")
     ignored: tuple[str, ...] = Field((), description="columns that are never kept, such as other people's data")

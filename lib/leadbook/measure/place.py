@@ -18,7 +18,10 @@ from leadbook.core import connect
 from leadbook.core.errors import UnreachableError
 from leadbook.core.settings import Settings
 from leadbook.rehearsal import sample
-from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, undo
+from leadbook.schema import undo
+from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.scratch import SCRATCH_PREFIX
+from leadbook.schema.state import create_like
 
 __all__ = ["PREFIX", "Place", "insert_all"]
 
@@ -62,7 +65,7 @@ class Place:
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     def __post_init__(self) -> None:
-        self.session = undo.Session(self.database)
+        self.session = undo.Changes(self.database)
 
     @classmethod
     def of(cls, phase: Opened, action: str = "benchmarks") -> Place:

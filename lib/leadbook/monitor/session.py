@@ -38,7 +38,8 @@ from leadbook.monitor.topology import Replication, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
 from leadbook.monitor.workload import Batch, Documents, Lookup, Prober, Writer
 from leadbook.rehearsal import sample
-from leadbook.schema import create_like, undo
+from leadbook.schema import undo
+from leadbook.schema.state import create_like
 
 __all__ = ["Observation", "observe", "sample_documents"]
 
@@ -180,7 +181,7 @@ def _writer(
 ) -> Writer | None:  # fmt: skip
     if documents is None or settings.is_production:
         return None
-    session = undo.Session(database)
+    session = undo.Changes(database)
     session.begin()
     stack.callback(session.end)
     collection = database[session.name("monitor")]

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 
 from leadbook.core.checks import Check, judge, not_measured, warned
 from leadbook.core.settings import Settings
-from leadbook.schema import REQUIRED
+from leadbook.lead.fields import REQUIRED
 
 __all__ = ["BatchReview", "collection_rate", "review_checks", "review_first_batch", "review_latest"]
 

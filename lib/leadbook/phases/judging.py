@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from bson.errors import BSONError
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import write_errors
-from leadbook.core.checks import Unmeasured
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
+from leadbook.core.definitions import definition
 from leadbook.core.errors import LeadbookError
+from leadbook.core.settings import Settings
+from leadbook.provision.asked import FORBIDDEN_CODES
 
-__all__ = ["FORBIDDEN_CODES", "attempt"]
+__all__ = ["PRIVILEGE", "Finding", "Missing", "attempt", "got", "judged"]
 
-FORBIDDEN_CODES = frozenset({13, 59, 115, 8000})
-"""Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
 PRIVILEGE = "name the DBA's address in MONGODB_ADMIN_URI (roles clusterMonitor and read on local)"
 
 Answer = TypeVar("Answer")
+Finding = tuple[Any, str]
+"""What was measured, or what stands in its place, with its evidence."""
+
+
+class Missing(LeadbookError):  # noqa: N818
+    """What a check needs is not there; `instead` stands in its place."""
+
+    def __init__(self, instead: Unmeasured) -> None:
+        super().__init__(instead.why)
+        self.instead = instead
 
 
 def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
@@ -30,6 +43,8 @@ def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
         return ask()
     except ServerSelectionTimeoutError:
         raise
+    except Missing as error:
+        return error.instead
     except OperationFailure as error:
         return Unmeasured(write_errors.line(error), PRIVILEGE) if error.code in FORBIDDEN_CODES else error
     except NoPermissionError as error:
@@ -37,5 +52,44 @@ def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
     except ResponseError as error:
         unknown = "unknown command" in str(error)
         return Unmeasured(write_errors.line(error), "look in the provider's console") if unknown else error
-    except (PyMongoError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
+    except (PyMongoError, BSONError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
         return error
+
+
+def got(answer: Answer | Unmeasured | Exception) -> Answer:
+    """`answer` where it is one. Raises what stands in its place, so that each check that needs it tells it."""
+    if isinstance(answer, Unmeasured):
+        raise Missing(answer)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def judged(
+    asked: Mapping[str, Callable[[], Finding]], settings: Settings, *, this_machine: bool = True
+) -> tuple[Check, ...]:
+    """A check for each id, of what its function finds.
+
+    A `production_only` value does not apply in rehearsal: it stands beside, as seen. What `warns: rehearsal` warns only
+    where this machine alone can reach the servers (`this_machine`).
+    """
+    checks = []
+    for check_id, ask in asked.items():
+        entry, found = definition(check_id), attempt(ask)
+        value, evidence = found if isinstance(found, tuple) else (found, "")
+        taken = not isinstance(value, Unmeasured | Inapplicable | Doubtful | Exception)
+        if taken and entry.production_only and settings.is_rehearsal:
+            value = Inapplicable(f"asked for in production; seen here: {_shown(value, entry.unit)} ({evidence})")
+        mild = entry.warns == "rehearsal"
+        check = judge(check_id, value, settings=None if mild and not this_machine else settings, evidence=evidence)
+        if mild and check.verdict is Verdict.WARN:
+            said = f"{check.evidence}; a rehearsal on this machine alone: in production this fails"
+            check = replace(check, evidence=said.removeprefix("; "))
+        checks.append(check)
+    return tuple(checks)
+
+
+def _shown(value: Any, unit: str) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "yes", False: "no"}[value]
+    return f"{value:,.4g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip()

@@ -242,6 +242,11 @@ class Phase:
         self.say(f"Document **{title}** written to `{entry['path']}` for {readers}.")
         return path
 
+    @property
+    def recorded(self) -> list[Check]:
+        """This phase's checks so far, as they stand on the record."""
+        return [Check.from_dict(check) for check in self._record["checks"].values()]
+
     def facts(self, phase: str) -> dict[str, Any]:
         """Facts that an earlier phase left; empty where its record does not count here (see `Records`)."""
         return dict(self.records.of(phase).get("facts", {}))

@@ -10,29 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core import write_errors
 from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
-from leadbook.provision.judging import REDIS_AWAY
 
-__all__ = ["POOL_COLUMNS", "Held", "held", "pool_checks", "pool_frame", "redis_pool_checks", "share"]
+__all__ = ["Held", "Shared", "held", "share"]
 
 THREADS, CALLS = 20, 5
-IDLE_MS = 600_000
-
-POOL_COLUMNS = {
-    "service": "whose pool",
-    "setting": "name in the address or in redis-py",
-    "profile": "what the profile asks for",
-    "held": "what the client really holds; an option in the address wins over the profile",
-    "unit": "unit of both",
-}
-"""Columns of `pool_frame` and what they mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +85,6 @@ def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-def pool_frame(rows: list[Held]) -> pd.DataFrame:
-    """One row a setting; columns as `POOL_COLUMNS`."""
-    return pd.DataFrame(
-        [[row.service, row.setting, _shown(row.asked), _shown(row.value), row.unit] for row in rows],
-        columns=list(POOL_COLUMNS),
-    )
-
-
-def _shown(value: Any) -> str:
-    return "none" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(
-        value, float) else str(value)  # fmt: skip
-
-
-# ------------------------------------------------------------------------------------------------------------ sharing
-
-
 @dataclass(frozen=True, kw_only=True)
 class Shared:
     """Threads that used one pool at once. connections: distinct ones that served them. failures: calls that raised."""
@@ -142,7 +114,7 @@ def share(connection_id: Callable[[], Any], threads: int = THREADS, calls: int =
             try:
                 ids.add(connection_id())
             except (PyMongoError, RedisError, OSError) as error:
-                failures.append(f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
+                failures.append(write_errors.described(error))
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
@@ -151,46 +123,3 @@ def share(connection_id: Callable[[], Any], threads: int = THREADS, calls: int =
         threads=threads, calls=threads * calls, connections=len(ids), failures=tuple(failures),
         seconds=time.perf_counter() - begun,
     )  # fmt: skip
-
-
-# ------------------------------------------------------------------------------------------------------------- checks
-
-
-def pool_checks(client: Client, rows: list[Held], settings: Settings) -> list[Check]:
-    """MongoDB's pool: sizes, idle time, differences from the profile (both services), sharing by threads."""
-    value = {row.setting: row.value for row in rows if row.service == "MongoDB"}
-    differing = [f"{row.service} {row.setting}: {_shown(row.value)}" for row in rows if row.differs]
-    shared = share(lambda: client.admin.command("hello")["connectionId"])
-    size = value["maxPoolSize"]
-    return [
-        judge(
-            "MDB-POOL-001", 10**6 if size is None else size, settings=settings, evidence=f"maxPoolSize {_shown(size)}"
-        ),
-        judge("MDB-POOL-002", value["minPoolSize"], evidence="kept open to every member even when idle"),
-        _idle(value["maxIdleTimeMS"]),
-        warned("MDB-POOL-004", len(differing), evidence=f"the address says {', '.join(differing)}")
-        if differing
-        else judge("MDB-POOL-004", 0, evidence=f"{len(rows)} settings compared"),
-        judge("MDB-POOL-005", len(shared.failures), evidence=str(shared)),
-    ]
-
-
-def _idle(value: int | None) -> Check:
-    if value == IDLE_MS:
-        return judge("MDB-POOL-003", value, evidence="10 minutes")
-    shown = "idle connections are never closed" if value is None else f"{value / 1000:g} s"
-    return warned("MDB-POOL-003", value, evidence=f"{shown}; 10 minutes are 600000 ms")
-
-
-def redis_pool_checks(redis: Redis | None, problem: str, rows: list[Held], settings: Settings) -> list[Check]:
-    """Redis' pool: size, time-out, sharing by threads. The client has no idle time or lifetime; the server may."""
-    if redis is None:
-        ids = ("RDS-POOL-001", "RDS-POOL-002", "RDS-POOL-003")
-        return [not_measured(check_id, problem, settings=settings, remedy=REDIS_AWAY) for check_id in ids]
-    value = {row.setting: row.value for row in rows if row.service == "Redis"}
-    shared = share(redis.client_id)
-    return [
-        judge("RDS-POOL-001", value["max_connections"], evidence="callers wait for a free connection, none is refused"),
-        judge("RDS-POOL-002", value["socket_connect_timeout"], evidence="connection time-out of the client"),
-        judge("RDS-POOL-003", len(shared.failures), evidence=str(shared)),
-    ]

@@ -1,46 +1,27 @@
-"""What the MongoDB server tells about itself, asked once; and the checks of its release, members and host."""
+"""What the MongoDB server tells about itself, asked once, and a write that a majority's journal holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any
 
 from pymongo import WriteConcern
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
-from leadbook.core.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.core.connect import Client, Database
 from leadbook.core.settings import Settings
-from leadbook.provision.judging import (
-    Asked,
-    ask,
-    dba_refused,
-    from_asked,
-    guarded,
-    is_mild,
-    mild,
-    production_only,
-    refusal,
-    remedy_for,
-)
-from leadbook.schema import scratch_name
+from leadbook.provision.asked import Asked, ask, dba_refused, refusal
+from leadbook.schema.scratch import drop_scratch, scratch_name
 
-__all__ = ["Member", "Server", "host_checks", "inspect", "topology_checks", "version_checks"]
-
-SUPPORTED_UNTIL = {
-    "5.0": date(2024, 10, 31), "6.0": date(2025, 7, 31), "7.0": date(2027, 8, 31), "8.0": date(2029, 10, 31),
-}  # fmt: skip
-"""MongoDB software lifecycle schedules, https://www.mongodb.com/legal/support-policy/lifecycles."""
+__all__ = ["GB", "Server", "SetMember", "inspect", "majority_journals"]
 
 GB, MIB = 1e9, 1024**2
-OPLOG_FULL = 0.95
-"""Before the oplog is this full, its first entry tells when it began, not how much it holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class SetMember:
     """One member of the replica set. lag_s: seconds behind the primary, None for the primary or when unknown."""
 
     name: str
@@ -112,7 +93,7 @@ class Server:
         return float(size) / GB if size else None
 
     @property
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[SetMember, ...]:
         """Members as the set sees them; empty where it may not be asked."""
         settings = {entry["host"]: entry for entry in self.configuration.get("config.members") or ()}
         states = self.replication.get("members") or ()
@@ -120,11 +101,11 @@ class Server:
         return tuple(_member(entry, settings.get(entry["name"], {}), head) for entry in states)
 
 
-def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> Member:
+def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> SetMember:
     lag = None
     if entry.get("stateStr") == "SECONDARY" and head is not None and entry.get("optimeDate"):
         lag = max(0.0, (head - entry["optimeDate"]).total_seconds())
-    return Member(
+    return SetMember(
         name=entry["name"], state=entry.get("stateStr", "?"), healthy=entry.get("health") == 1,
         votes=settings.get("votes"), priority=settings.get("priority"), lag_s=lag,
     )  # fmt: skip
@@ -163,144 +144,22 @@ def _oplog(admin: Client) -> Asked:
         oplog = admin.local["oplog.rs"]
         sizes = admin.local.command("collStats", "oplog.rs")
         first, last = (oplog.find_one({}, {"ts": 1}, sort=[("$natural", way)]) for way in (1, -1))
-    except OperationFailure as error:
-        return Asked(problem=refusal(error, "read the oplog"))
     except PyMongoError as error:
-        return Asked(problem=f"the oplog could not be read: {type(error).__name__}")
+        return Asked(problem=refusal(error, "read the oplog"))
     if not first or not last:
         return Asked(problem="there is no oplog")
     hours = (last["ts"].time - first["ts"].time) / 3600
     return Asked(values={"hours": hours, "full": sizes["size"] / sizes["maxSize"], "bytes": sizes["maxSize"]})
 
 
-# ------------------------------------------------------------------------------------------------------------ checks
-
-
-def version_checks(server: Server, settings: Settings) -> list[Check]:
-    """MongoDB's release, and how long its maker supports it."""
-
-    def release() -> Check:
-        return judge(
-            "MDB-VER-001", float(".".join(server.version.split(".")[:2])), evidence=f"MongoDB {server.version}"
-        )
-
-    def support() -> Check:
-        series = ".".join(server.version.split(".")[:2])
-        until = SUPPORTED_UNTIL.get(series)
-        if until is None:
-            return warned("MDB-VER-002", server.version, evidence=f"{series} is not in the list that this check knows")
-        left = (until - datetime.now(UTC).date()).days
-        evidence = f"MongoDB {series} is supported until {until}"
-        return production_only("MDB-VER-002", left, settings, evidence=evidence, unit="days")
-
-    return [
-        from_asked("MDB-VER-001", server.build, release, settings),
-        from_asked("MDB-VER-002", server.build, support, settings),
-    ]
-
-
-def topology_checks(server: Server, settings: Settings) -> list[Check]:
-    """Voting members, one primary, lag. A standalone or small set warns in a rehearsal on this machine."""
-    lenient = is_mild(settings, server.names)
-    return [
-        mild(guarded("MDB-TOP-001", lambda: _voters(server, settings), settings), lenient),
-        mild(guarded("MDB-TOP-002", lambda: _health(server, settings), settings), lenient),
-        guarded("MDB-TOP-003", lambda: _lag(server, settings), settings),
-    ]
-
-
-def _voters(server: Server, settings: Settings) -> Check:
-    if server.kind == "sharded cluster":
-        return not_measured("MDB-TOP-001", "mongos does not tell its shards' members", remedy="ask each shard")
-    if server.members and not server.configuration.problem:
-        voters = [m.name for m in server.members if m.votes and m.state != "ARBITER"]
-        return judge(
-            "MDB-TOP-001", len(voters), evidence=f"{server.kind} {server.hello.get('setName')}: {', '.join(voters)}"
-        )
-    hosts = server.hello.get("hosts") or ()
-    evidence = f"{server.kind}; members as hello lists them: {', '.join(hosts) or 'none'}"
-    return judge("MDB-TOP-001", len(hosts), evidence=evidence)
-
-
-def _health(server: Server, settings: Settings) -> Check:
-    if server.kind != "replica set":
-        if server.kind == "sharded cluster":
-            return not_measured("MDB-TOP-002", "mongos does not tell its shards' members", remedy="ask each shard")
-        return judge("MDB-TOP-002", False, evidence="a standalone server: no election, no transactions, no majority")
-    if server.replication.problem:
-        remedy = remedy_for(server.replication.problem, "name the DBA in MONGODB_ADMIN_URI")
-        return not_measured("MDB-TOP-002", server.replication.problem, remedy=remedy)
-    states = {member.name: member.state for member in server.members}
-    fine = list(states.values()).count("PRIMARY") == 1 and all(
-        member.healthy and member.state in ("PRIMARY", "SECONDARY", "ARBITER") for member in server.members
-    )
-    return judge("MDB-TOP-002", fine, evidence=", ".join(f"{name} {state}" for name, state in states.items()))
-
-
-def _lag(server: Server, settings: Settings) -> Check:
-    if server.kind == "standalone":
-        return not_applicable("MDB-TOP-003", "a standalone server has no secondary")
-    if server.replication.problem:
-        remedy = remedy_for(server.replication.problem, "name the DBA in MONGODB_ADMIN_URI")
-        return not_measured("MDB-TOP-003", server.replication.problem, remedy=remedy)
-    lags = {member.name: member.lag_s for member in server.members if member.lag_s is not None}
-    if not lags:
-        return not_applicable("MDB-TOP-003", "the set has no secondary")
-    slowest = max(lags, key=lambda name: lags[name])
-    return judge("MDB-TOP-003", lags[slowest], evidence=f"slowest of {len(lags)} secondaries: {slowest}")
-
-
-def host_checks(server: Server, settings: Settings, database: Database) -> list[Check]:
-    """Cores, RAM, storage, engine, cache, journal and oplog. Floors of production are shown, not judged, in rehearsal.
-
-    Writes one probe document to a scratch collection of `database` and drops it.
-    """
-    system = server.system
-
-    def floor(check_id: str, asked: Asked, value: float | None, unit: str, evidence: str) -> Check:
-        if settings.is_rehearsal and asked.problem:
-            return not_applicable(check_id, f"a floor of production; not seen here: {asked.problem}", settings=settings)
-        made = lambda: production_only(check_id, value, settings, evidence=evidence, unit=unit)  # noqa: E731
-        return from_asked(check_id, asked, made, settings)
-
-    share = 100 * server.cache_gb / server.memory_gb if server.cache_gb and server.memory_gb else None
-    cache = Asked(problem=server.status.problem or server.host.problem)
-    return [
-        floor("MDB-HST-001", server.host, server.cores, "cores", system),
-        floor("MDB-HST-002", server.host, server.memory_gb, "GB", system),
-        floor("MDB-HST-003", server.storage, server.storage_gb, "GB", "file system of the data"),
-        from_asked("MDB-ENG-001", server.status, lambda: _engine(server), settings),
-        floor("MDB-ENG-002", cache, share, "%", f"cache of {server.cache_gb or 0:.2f} GB"),
-        guarded("MDB-ENG-003", lambda: _journal(server, database, settings), settings),
-        _oplog_window(server, settings),
-    ]
-
-
-def _engine(server: Server) -> Check:
-    return judge("MDB-ENG-001", server.status.get("storageEngine.name"), evidence="serverStatus.storageEngine")
-
-
-def _journal(server: Server, database: Database, settings: Settings) -> Check:
+def majority_journals(database: Database, settings: Settings) -> bool:
+    """Whether one probe insert is acknowledged by a majority's journal. Its scratch collection is dropped. Raises
+    PyMongoError."""
     scratch = database.get_collection(
         scratch_name("provision"),
         write_concern=WriteConcern(w="majority", j=True, wtimeout=settings.wtimeout_ms or None),
     )
     try:
-        done = scratch.insert_one({"probe": "journal"})
-        return judge("MDB-ENG-003", done.acknowledged, evidence="probe insert acknowledged with w: majority, j: true")
+        return scratch.insert_one({"probe": "journal"}).acknowledged
     finally:
-        scratch.drop()
-
-
-def _oplog_window(server: Server, settings: Settings) -> Check:
-    check_id = "MDB-ENG-004"
-    if server.oplog.problem:
-        if settings.is_rehearsal:
-            return not_applicable(check_id, f"a floor of production; {server.oplog.problem}", settings=settings)
-        remedy = remedy_for(server.oplog.problem, "give the DBA read on the database local")
-        return not_measured(check_id, server.oplog.problem, remedy=remedy)
-    hours, full = server.oplog.get("hours"), server.oplog.get("full")
-    evidence = f"{100 * full:.0f} % of {server.oplog.get('bytes') / GB:.2f} GB in use"
-    if full < OPLOG_FULL and not settings.is_rehearsal and hours < 24:
-        return warned(check_id, hours, evidence=f"{evidence}: it still holds everything; look again once it is full")
-    return production_only(check_id, hours, settings, evidence=evidence, unit="h")
+        drop_scratch(scratch)

@@ -54,18 +54,18 @@ class PlanFacts:
 class Contract:
     """A query and what it may cost.
 
-    check_id: the check that it answers; empty for one that is only shown.  filter: with real values.
+    filter: with real values.  judged: False for one that is only shown.
     operation: `find`, or `count` (count_documents).
     indexes: the indexes expected to win; another one without COLLSCAN still keeps the contract.
     hint: index to force.
     """
 
-    check_id: str
     title: str
     filter: Mapping[str, Any]
     operation: str = "find"
     indexes: tuple[str, ...] = ()
     hint: str = ""
+    judged: bool = True
 
     @property
     def shape(self) -> str:

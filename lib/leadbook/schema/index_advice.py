@@ -16,7 +16,16 @@ from pymongo.errors import OperationFailure
 
 from leadbook.schema.indexes import IndexSpec
 
-__all__ = ["Advice", "IndexUsage", "Selectivity", "advise", "index_sizes", "index_usage", "redundant", "selectivity"]
+__all__ = [
+    "IndexAdvice",
+    "IndexUsage",
+    "Selectivity",
+    "advise",
+    "index_sizes",
+    "index_usage",
+    "redundant",
+    "selectivity",
+]
 
 LOW_SHARE = 0.30
 """A query by a value that more than this share of the leads has reads so many documents that an index saves little."""
@@ -49,7 +58,7 @@ class Selectivity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advice:
+class IndexAdvice:
     """One remark. kind: `redundant prefix`, `low selectivity` or `not used`.  index: its name."""
 
     kind: str
@@ -128,11 +137,11 @@ def _prefixes(short: IndexSpec, long: IndexSpec) -> bool:
 
 def advise(
     indexes: Iterable[IndexSpec], selectivities: Iterable[Selectivity] = (), usage: Iterable[IndexUsage] = ()
-) -> list[Advice]:
+) -> list[IndexAdvice]:
     """Remarks about `indexes`, each with its evidence and the safe next step: hide, watch, and only then drop."""
     indexes = list(indexes)
     found = [
-        Advice(
+        IndexAdvice(
             kind="redundant prefix", index=short.name, evidence=f"{short} is a prefix of {long}",
             advice=f"hide it (hideIndex), watch the queries for a day, then drop it: {long.name} serves them",
         )
@@ -141,7 +150,7 @@ def advise(
     single = {index.fields[0]: index for index in indexes if len(index.keys) == 1 and _plain(index)}
     for one in selectivities:
         if one.field in single and one.distinct <= FEW_VALUES and one.commonest_share > LOW_SHARE:
-            found.append(Advice(
+            found.append(IndexAdvice(
                 kind="low selectivity", index=single[one.field].name,
                 evidence=f"{one.distinct} distinct values in {one.sampled:,} leads; the commonest covers "
                          f"{one.commonest_share:.0%}",
@@ -150,10 +159,10 @@ def advise(
     return found + _unused(indexes, usage)
 
 
-def _unused(indexes: Iterable[IndexSpec], usage: Iterable[IndexUsage]) -> list[Advice]:
+def _unused(indexes: Iterable[IndexSpec], usage: Iterable[IndexUsage]) -> list[IndexAdvice]:
     plain = {index.name for index in indexes if _plain(index)}
     return [
-        Advice(
+        IndexAdvice(
             kind="not used", index=one.name,
             evidence=f"0 queries on {one.host} in the last {one.window_hours:.0f} h",
             advice="look at the other members too, then hide it and watch before any drop",

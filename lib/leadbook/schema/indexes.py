@@ -8,6 +8,8 @@ from typing import Any
 
 from pymongo import IndexModel
 
+from leadbook.lead.fields import INDEXED
+
 __all__ = ["INDEXES", "STAGING_INDEXES", "IndexSpec", "index_named"]
 
 _COMPARED = ("unique", "sparse", "hidden", "partialFilterExpression", "collation", "expireAfterSeconds")
@@ -78,34 +80,31 @@ class IndexSpec:
         return f"{self.name} {{{keys}}}{flags}"
 
 
-def _index(name: str, step: str, serves: str, *keys: tuple[str, int], unique: bool = False,
-           sparse: bool = False) -> IndexSpec:  # fmt: skip
-    return IndexSpec(name=f"idx_{name}", keys=keys, unique=unique, sparse=sparse, serves=serves, step=step)
+def _index(step: str, serves: str, *keys: tuple[str, int]) -> IndexSpec:
+    """An index named after its fields; one on a single field has the options that the table of fields says."""
+    options = INDEXED.get(keys[0][0], frozenset()) if len(keys) == 1 else frozenset()
+    unique, sparse = "unique" in options, "sparse" in options
+    name = "_".join(("idx", *(field for field, _ in keys), *(["unique"] if unique else []))).replace(".", "_")
+    return IndexSpec(name=name, keys=keys, unique=unique, sparse=sparse, serves=serves, step=step)
 
 
 INDEXES: tuple[IndexSpec, ...] = (
-    _index("linkedin_url_unique", "1.1.3.1", "duplicate check by profile URL; refuses a second lead with the same URL",
-           ("linkedin_url", 1), unique=True),
-    _index("email_unique", "1.1.2.4", "duplicate check by e-mail; refuses a second lead with the same e-mail",
-           ("email", 1), unique=True, sparse=True),
-    _index("company_name", "1.1.3.2", "leads of a company", ("company_name", 1)),
-    _index("location_state", "1.1.3.3", "leads of a state", ("location_state", 1)),
-    _index("job_title", "1.1.3.4", "leads with a job title", ("job_title", 1)),
-    _index("data_collected_date", "1.1.3.5", "leads collected between two dates", ("data_collected_date", 1)),
-    _index("is_qualified", "1.1.3.6", "qualified leads", ("is_qualified", 1)),
-    _index("crm_synced", "1.1.3.7", "leads still to be sent to the CRM", ("crm_synced", 1)),
-    _index("location_state_job_title", "1.1.3.8", "leads with a job title in a state",
-           ("location_state", 1), ("job_title", 1)),
-    _index("company_name_location_state", "1.1.3.8", "leads of a company in a state",
-           ("company_name", 1), ("location_state", 1)),
-    _index("data_source_data_collected_date", "1.1.3.8", "a vendor's latest leads",
-           ("data_source", 1), ("data_collected_date", -1)),
-)  # fmt: skip
+    _index("1.1.3.1", "duplicate check by profile URL; refuses a second lead with the same URL", ("linkedin_url", 1)),
+    _index("1.1.2.4", "duplicate check by e-mail; refuses a second lead with the same e-mail", ("email", 1)),
+    _index("1.1.3.2", "leads of a company", ("company_name", 1)),
+    _index("1.1.3.3", "leads of a state", ("location_state", 1)),
+    _index("1.1.3.4", "leads with a job title", ("job_title", 1)),
+    _index("1.1.3.5", "leads collected between two dates", ("data_collected_date", 1)),
+    _index("1.1.3.6", "qualified leads", ("is_qualified", 1)),
+    _index("1.1.3.7", "leads still to be sent to the CRM", ("crm_synced", 1)),
+    _index("1.1.3.8", "leads with a job title in a state", ("location_state", 1), ("job_title", 1)),
+    _index("1.1.3.8", "leads of a company in a state", ("company_name", 1), ("location_state", 1)),
+    _index("1.1.3.8", "a vendor's latest leads", ("data_source", 1), ("data_collected_date", -1)),
+)
 """The task book's indexes (tasks 1.1.2 and 1.1.3), in its order."""
 
-
 STAGING_INDEXES: tuple[IndexSpec, ...] = (
-    _index("pipeline_state", "2.1.2.1", "staged records that no worker has taken yet", ("pipeline.state", 1)),
+    _index("2.1.2.1", "staged records that no worker has taken yet", ("pipeline.state", 1)),
 )
 """Not unique, ever: what n8n stages must always be taken."""
 

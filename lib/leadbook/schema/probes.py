@@ -18,10 +18,13 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError, WriteError
 
 from leadbook.core.settings import Settings
+from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.schema.scratch import scratch
-from leadbook.schema.validator import DEFAULTS, TIMESTAMPS
 
-__all__ = ["PROBES", "Probe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes", "sample_lead"]
+__all__ = [
+    "INVALID", "PROBES", "STORED", "LeadProbe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes",
+    "sample_lead",
+]  # fmt: skip
 
 _SOURCE = "leadbook-probe"
 WOULD_FAIL = 20294
@@ -30,7 +33,7 @@ STORED, DUPLICATE, INVALID = "stored", "refused: duplicate key", "refused: faile
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class LeadProbe:
     """One attempt.
 
     first: overrides of a lead inserted before, None for none.  second: overrides of the probed lead. In both, `...`
@@ -47,26 +50,27 @@ class Probe:
     lesson: str = ""
 
 
-PROBES: tuple[Probe, ...] = (
-    Probe(name="good lead", question="The task book's sample lead?", second={}, lenient=STORED, strict=STORED),
-    Probe(name="missing field", question="A lead without company_name?", second={"company_name": ...},
+PROBES: tuple[LeadProbe, ...] = (
+    LeadProbe(name="good lead", question="The task book's sample lead?", second={}, lenient=STORED, strict=STORED),
+    LeadProbe(name="missing field", question="A lead without company_name?", second={"company_name": ...},
           lenient=STORED, strict=INVALID),
-    Probe(name="wrong type", question="data_quality_score as text?", second={"data_quality_score": "85"},
+    LeadProbe(name="wrong type", question="data_quality_score as text?", second={"data_quality_score": "85"},
           lenient=STORED, strict=INVALID),
-    Probe(name="null defaults", question="data_quality_score and crm_sync_date null, as n8n writes them?",
+    LeadProbe(name="null defaults", question="data_quality_score and crm_sync_date null, as n8n writes them?",
           second={"data_quality_score": None, "crm_sync_date": None}, lenient=STORED, strict=STORED,
           lesson="the validator accepts these two nulls; this project leaves the fields out"),
-    Probe(name="duplicate URL", question="A second lead with the same linkedin_url?", first={"email": ...},
+    LeadProbe(name="duplicate URL", question="A second lead with the same linkedin_url?", first={"email": ...},
           second={"email": ...}, lenient=DUPLICATE, strict=DUPLICATE),
-    Probe(name="duplicate e-mail", question="Another person with the same e-mail?", first={},
+    LeadProbe(name="duplicate e-mail", question="Another person with the same e-mail?", first={},
           second={"linkedin_url": "other"}, lenient=DUPLICATE, strict=DUPLICATE),
-    Probe(name="no e-mail twice", question="Two leads that leave e-mail out?", first={"email": ...},
+    LeadProbe(name="no e-mail twice", question="Two leads that leave e-mail out?", first={"email": ...},
           second={"email": ..., "linkedin_url": "other"}, lenient=STORED, strict=STORED,
           lesson="a sparse index ignores documents without the field"),
-    Probe(name="null e-mail twice", question="Two leads with email: null?", first={"email": None},
+    LeadProbe(name="null e-mail twice", question="Two leads with email: null?", first={"email": None},
           second={"email": None, "linkedin_url": "other"}, lenient=DUPLICATE, strict=INVALID,
           lesson="a sparse unique index holds explicit nulls: only one lead may have email: null, so it is left out"),
-    Probe(name="no URL twice", question="Two leads without linkedin_url?", first={"linkedin_url": ..., "email": ...},
+    LeadProbe(name="no URL twice", question="Two leads without linkedin_url?",
+          first={"linkedin_url": ..., "email": ...},
           second={"linkedin_url": ..., "email": ...}, lenient=DUPLICATE, strict=INVALID,
           lesson="a unique index that is not sparse holds one document without the field, then refuses"),
 )  # fmt: skip
@@ -80,7 +84,7 @@ class ProbeResult:
     and e-mail that no other document has.
     """
 
-    probe: Probe
+    probe: LeadProbe
     outcome: str
     expected: str
     code: int | None = None
@@ -125,7 +129,7 @@ def sample_lead(*, now: datetime | None = None, key: str | None = None) -> dict[
 
 
 def probe(collection: Collection[dict[str, Any]], level: str, action: str,
-          probes: tuple[Probe, ...] = PROBES) -> ProbeRun:  # fmt: skip
+          probes: tuple[LeadProbe, ...] = PROBES) -> ProbeRun:  # fmt: skip
     """Run the probes on `collection`, whose validation setting is `level` / `action`; leaves nothing behind."""
     collection.delete_many({"data_source": _SOURCE})
     try:
@@ -136,7 +140,7 @@ def probe(collection: Collection[dict[str, Any]], level: str, action: str,
     return ProbeRun(subject=collection.name, level=level, action=action, results=results, remaining=remaining)
 
 
-def _attempt(collection: Collection[dict[str, Any]], one: Probe, level: str, action: str) -> ProbeResult:
+def _attempt(collection: Collection[dict[str, Any]], one: LeadProbe, level: str, action: str) -> ProbeResult:
     key = token_hex(6)
     expected = one.strict if action == "error" and level != "off" else one.lenient
     outcome, code, detail = STORED, None, ""

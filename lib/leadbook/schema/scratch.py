@@ -83,7 +83,7 @@ def sweep(database: Database[dict[str, Any]], *, at_work: Iterable[str] = ()) ->
     """Drop what killed processes left in scratch collections, and nothing else; returns the names.
 
     Of this machine: those whose process has ended. Of other machines, or where the name tells no process: those older
-    than `owner.LONGEST`, since nobody can be asked; but none that carries a token of `at_work` (see `undo.Session`).
+    than `owner.LONGEST`, since nobody can be asked; but none that carries a token of `at_work` (see `undo.Changes`).
     """
     dropped, spared = [], tuple(f"_{token}_" for token in at_work)
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}}):

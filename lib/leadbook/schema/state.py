@@ -16,7 +16,7 @@ from leadbook.core.settings import Settings
 from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
 from leadbook.schema.validator import validator
 
-__all__ = ["Change", "CollectionState", "actual", "apply", "by_hand", "create_like", "desired", "pending"]
+__all__ = ["Change", "CollectionState", "actual", "apply", "create_like", "desired", "pending"]
 
 Document = dict[str, Any]
 
@@ -85,21 +85,6 @@ def pending(collection: Collection[Document], settings: Settings) -> list[Change
     leads, *others = desired(settings)
     states = [replace(leads, name=collection.name), *others]
     return [change for state in states for change in _changes(state, actual(collection.database[state.name]))]
-
-
-def by_hand(changes: Iterable[Change], settings: Settings) -> str:
-    """Markdown: the commands of all changes that were not applied, whole, to be pasted into mongosh."""
-    commands = [f"{change.shell()};" for change in changes if change.command and not change.applied]
-    if not commands:
-        return "No change is left to be applied by hand."
-    shown_only = settings.apply_schema and not settings.approves("apply_schema")
-    way = settings.how_to_approve("apply_schema") if shown_only else "let it apply them with apply_schema: true"
-    script = "\n".join([f'db = db.getSiblingDB("{settings.database}");', *commands])
-    return (
-        f"**{len(commands)} commands are left.** Paste them into `mongosh`, logged in with `dbAdmin` on "
-        f"`{settings.database}`, and run this notebook again; or, {way}.\n\n"
-        f"```javascript\n{script}\n```"
-    )
 
 
 def _changes(wanted: CollectionState, found: CollectionState) -> list[Change]:

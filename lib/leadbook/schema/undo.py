@@ -30,7 +30,7 @@ from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
-__all__ = ["COLLECTION", "Member", "Session", "address_of", "insist_on_mongodb", "set_cache", "set_profiler", "sweep"]
+__all__ = ["COLLECTION", "Changes", "Member", "address_of", "insist_on_mongodb", "set_cache", "set_profiler", "sweep"]
 
 COLLECTION = "leadbook_undo"
 PATIENCE_S = 5.0
@@ -98,7 +98,7 @@ def _undo(what: str, before: Document, database: str, admin: Client) -> None:
         ) from None
 
 
-class Session:
+class Changes:
     """One leadbook at work in a database. Nothing is written before `begin`.
 
     token: part of the names of everything that it makes.

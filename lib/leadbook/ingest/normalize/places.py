@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 from babel import Locale
 
 from leadbook.lead import lexicon
+from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy
 
 __all__ = ["Place", "country", "read", "region_of", "state"]
-
-CITY_LENGTH, STATE_LENGTH, COUNTRY_LENGTH = 100, 50, 50
-"""Characters allowed by the task book's validator."""
 
 
 class Place(NamedTuple):
@@ -71,7 +69,7 @@ def region_of(text: str) -> str | None:
 def country(text: str) -> str:
     """A country's name in one spelling: "US" and "United States" are "USA". Unknown ones stay as they are."""
     code = region_of(text)
-    return _countries()[1][code][:COUNTRY_LENGTH] if code else text
+    return _countries()[1][code][: LENGTHS["location_country"]] if code else text
 
 
 @lru_cache(maxsize=4096)
@@ -126,9 +124,9 @@ def _read(*values: Any) -> Place:
     ):
         city = ""
     return Place(
-        _fit(city, CITY_LENGTH),
-        _fit(state(state_name, region), STATE_LENGTH),
-        _fit(country(country_name), COUNTRY_LENGTH),
+        _fit(city, LENGTHS["location_city"]),
+        _fit(state(state_name, region), LENGTHS["location_state"]),
+        _fit(country(country_name), LENGTHS["location_country"]),
         area,
         region,
     )

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from leadbook.ingest.normalize.clean import Cleaned
+from leadbook.lead.fields import REQUIRED
 
-__all__ = ["REASONS", "REQUIRED", "reject_reasons"]
-
-REQUIRED = ("linkedin_url", "full_name", "job_title", "company_name")
-"""Fields that the task book requires."""
+__all__ = ["REASONS", "reject_reasons"]
 
 REASONS = {
     "broken_json": "the record is no JSON",

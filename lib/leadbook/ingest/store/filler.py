@@ -15,7 +15,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.ingest.store import fill
 from leadbook.ingest.store.store import LeadStore
-from leadbook.lead.score import REQUIRED, Rules
+from leadbook.lead.fields import REQUIRED
+from leadbook.lead.score import Rules
 
 __all__ = ["SEEN", "Filled", "Filler"]
 

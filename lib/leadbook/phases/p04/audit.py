@@ -17,7 +17,8 @@ from pymongo.collection import Collection
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.pipeline import PipelineResult, Source
-from leadbook.lead.score import MAX_SCORE, REQUIRED, Rules
+from leadbook.lead.fields import REQUIRED
+from leadbook.lead.score import MAX_SCORE, Rules
 from leadbook.lead.vendors import Vendor, load_vendor
 
 __all__ = ["Accuracy", "Formats", "Recount", "Scores", "accuracy", "formats", "recount", "scores"]

@@ -26,9 +26,10 @@ from leadbook.lead.score import Rules, now_ms
 from leadbook.page.prose import number
 from leadbook.phases.p04 import audit, documents, inputs, probes, tryout, verdicts
 from leadbook.rehearsal.servers.owner import passing_folder
-from leadbook.schema import apply, guard
+from leadbook.schema import guard
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.scratch import scratch, scratch_name
+from leadbook.schema.state import apply
 
 __all__ = ["Study"]
 

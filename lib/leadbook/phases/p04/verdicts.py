@@ -213,7 +213,7 @@ def speed_checks(result: PipelineResult, limits: Limits) -> list[Check]:
 
 def query_checks(results: Sequence[Any], settings: Settings) -> list[Check]:
     """The task book's queries on the leads just stored: collection scans and the slowest one."""
-    judged = [one for one in results if one.contract.check_id]
+    judged = [one for one in results if one.contract.judged]
     scans = [one.contract.title for one in judged if one.plan.collection_scan]
     times = {one.contract.title: one.millis for one in judged if one.millis is not None}
     slowest = max(times, key=lambda title: times[title]) if times else "none was timed"

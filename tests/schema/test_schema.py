@@ -13,14 +13,23 @@ from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
 from tests.test_cli import leadbook
 
-from leadbook import schema
 from leadbook.core import connect
 from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import ParameterError, RefusedError
-from leadbook.phases.p02.figures import query_effort
+from leadbook.lead.fields import INDEXED
+from leadbook.phases.p02 import documents, figures, plan_verdicts, tables, verdicts
+from leadbook.phases.p02.probe_verdicts import probes as probe_audit
+from leadbook.phases.p02.probe_verdicts import recommendation
 from leadbook.rehearsal import sample
 from leadbook.schema import probes
+from leadbook.schema.index_advice import IndexUsage, advise, redundant, selectivity
+from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.probes import probe, probe_modes, sample_lead
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch, scratch_name, sweep
+from leadbook.schema.state import actual, apply, create_like, pending
+from leadbook.schema.studies import IndexReview, QueryStudy, study
+from leadbook.schema.validator import validator
 
 LENIENT_NULLS = ["data_quality_score", "crm_sync_date"]
 
@@ -32,7 +41,7 @@ def leads(database, settings):
 
 @pytest.fixture
 def applied(leads, admin, settings):
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     return leads
 
 
@@ -41,7 +50,7 @@ def strict(settings):
     return settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
 
 
-def verdicts(checks):
+def told(checks):
     return {check.id: check.verdict for check in checks}
 
 
@@ -50,7 +59,7 @@ def findings(changes):
 
 
 def test_the_validator_is_the_task_books_and_accepts_only_its_own_nulls():
-    rules = schema.validator()["$jsonSchema"]
+    rules = validator()["$jsonSchema"]
     assert rules["required"] == ["linkedin_url", "full_name", "job_title", "company_name"]
     nullable = [name for name, rule in rules["properties"].items() if "null" in rule["bsonType"]]
     assert nullable == LENIENT_NULLS
@@ -58,55 +67,63 @@ def test_the_validator_is_the_task_books_and_accepts_only_its_own_nulls():
 
 
 def test_there_are_eleven_indexes_and_two_are_unique():
-    assert len(schema.INDEXES) == 11
-    assert [(index.fields, index.sparse) for index in schema.INDEXES if index.unique] == [
+    assert len(INDEXES) == 11
+    assert [(index.fields, index.sparse) for index in INDEXES if index.unique] == [
         (("linkedin_url",), False),
         (("email",), True),
     ]
-    assert schema.INDEXES[-1].keys == (("data_source", 1), ("data_collected_date", -1))
+    assert INDEXES[-1].keys == (("data_source", 1), ("data_collected_date", -1))
+    assert [index.name for index in INDEXES[:4:3]] == ["idx_linkedin_url_unique", "idx_location_state"]
+
+
+def test_each_field_that_is_indexed_has_its_index_and_no_other():
+    """The table of fields says which are; the list of indexes says what for."""
+    single = {index.fields[0]: {name for name in ("unique", "sparse") if getattr(index, name)} for index in INDEXES
+              if len(index.keys) == 1}  # fmt: skip
+    assert single == dict(INDEXED)
 
 
 def test_a_dry_run_lists_everything_and_changes_nothing(leads, settings):
-    changes = schema.pending(leads, settings)
+    changes = pending(leads, settings)
     assert [change.kind for change in changes].count("create") == 3
     assert [change.kind for change in changes].count("index") == 11 + 1  # the staging collection has one
     assert leads.database.list_collection_names() == []
 
 
 def test_the_shown_command_can_be_run_as_it_is(leads, admin, settings):
-    create = schema.pending(leads, settings)[0]
+    create = pending(leads, settings)[0]
     text = create.shell().removeprefix("db.runCommand(").removesuffix(")")
     admin[settings.database].command(json_util.loads(text))
-    assert schema.actual(leads).validator == schema.validator()
+    assert actual(leads).validator == validator()
 
 
 def test_apply_is_idempotent(leads, admin, settings):
-    first = schema.apply(leads, admin, settings)
+    first = apply(leads, admin, settings)
     assert len(first) == 15 and all(change.applied for change in first)
-    before = schema.actual(leads)
-    assert schema.apply(leads, admin, settings) == []
-    assert schema.actual(leads) == before
+    before = actual(leads)
+    assert apply(leads, admin, settings) == []
+    assert actual(leads) == before
     assert len(before.indexes) == 11
 
 
 def test_apply_with_apply_schema_false_only_shows(leads, admin, settings):
-    shown = schema.apply(leads, admin, settings.model_copy(update={"apply_schema": False}))
+    shown = apply(leads, admin, settings.model_copy(update={"apply_schema": False}))
     assert len(shown) == 15 and not any(change.applied for change in shown)
     assert leads.database.list_collection_names() == []
 
 
 def test_the_application_alone_can_create_but_not_change_a_validator(leads, settings, strict):
-    schema.apply(leads, None, settings)
-    assert schema.pending(leads, settings) == []
+    apply(leads, None, settings)
+    assert pending(leads, settings) == []
     with pytest.raises(OperationFailure, match="not authorized"):
-        schema.apply(leads, None, strict)
-    changes, checks = schema.apply_audit(leads, None, strict)
-    assert [change.applied for change in changes] == [False] and "collMod" in schema.by_hand(changes, strict)
-    assert checks[0].verdict == Verdict.ERROR and "dbAdmin" in checks[0].remedy
+        apply(leads, None, strict)
+    changes, check = verdicts.apply_pending(leads, None, strict)
+    assert [change.applied for change in changes] == [False] and "collMod" in documents.by_hand(changes, strict)
+    assert check.verdict == Verdict.ERROR and "dbAdmin" in check.remedy
 
 
 def test_a_changed_validation_setting_is_applied(applied, admin, strict):
-    (change,) = schema.apply(applied, admin, strict)
+    (change,) = apply(applied, admin, strict)
     assert change.kind == "validator" and "validationAction" in change.line
     with pytest.raises(WriteError):
         applied.insert_one({"full_name": "Test User"})
@@ -114,19 +131,19 @@ def test_a_changed_validation_setting_is_applied(applied, admin, strict):
 
 def test_a_changed_validator_is_put_back(applied, admin, settings):
     admin[settings.database].command({"collMod": applied.name, "validator": {}, "validationAction": "warn"})
-    (change,) = schema.apply(applied, admin, settings)
+    (change,) = apply(applied, admin, settings)
     assert change.kind == "validator" and change.applied
-    assert schema.actual(applied).validator == schema.validator()
+    assert actual(applied).validator == validator()
 
 
 def test_a_differing_index_is_reported_and_never_dropped(applied, admin, settings):
     applied.drop_index("idx_company_name")
     applied.create_index("company_name", name="idx_company_name", sparse=True)
-    (finding,) = schema.apply(applied, admin, settings)
+    (finding,) = apply(applied, admin, settings)
     assert finding.kind == "finding" and not finding.applied
     assert "sparse is True, wanted False" in finding.line and 'dropIndex("idx_company_name")' in finding.remedy
     assert "idx_company_name" in applied.index_information()
-    assert verdicts(schema.structure_audit(applied, settings))["MDB-IDX-003"] == Verdict.FAIL
+    assert told(verdicts.structure(applied, settings))["MDB-IDX-003"] == Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -144,86 +161,86 @@ def test_a_differing_index_is_reported_and_never_dropped(applied, admin, setting
 def test_every_kind_of_difference_is_a_finding(applied, settings, keys, options, word):
     applied.drop_index("idx_linkedin_url_unique")
     applied.create_index(keys, **options)
-    (finding,) = schema.pending(applied, settings)
+    (finding,) = pending(applied, settings)
     assert finding.kind == "finding" and word in finding.line
 
 
 def test_key_order_matters(applied, settings):
     applied.drop_index("idx_location_state_job_title")
     applied.create_index([("job_title", 1), ("location_state", 1)], name="idx_location_state_job_title")
-    (finding,) = schema.pending(applied, settings)
+    (finding,) = pending(applied, settings)
     assert "key is" in finding.line
 
 
 def test_a_hidden_index_is_a_finding_that_says_unhide(applied, admin, settings):
     admin[settings.database].command({"collMod": applied.name, "index": {"name": "idx_job_title", "hidden": True}})
-    (finding,) = schema.pending(applied, settings)
+    (finding,) = pending(applied, settings)
     assert "hidden" in finding.line and "unhideIndex" in finding.remedy
 
 
 def test_an_unexpected_index_is_a_finding_and_a_warning(applied, admin, settings):
     applied.create_index("phone")
-    (finding,) = schema.apply(applied, admin, settings)
+    (finding,) = apply(applied, admin, settings)
     assert "phone_1" in finding.line and "hide" in finding.remedy
-    assert verdicts(schema.structure_audit(applied, settings))["MDB-IDX-017"] == Verdict.WARN
+    assert told(verdicts.structure(applied, settings))["MDB-IDX-017"] == Verdict.WARN
 
 
 def test_a_unique_index_that_the_data_contradicts_is_a_finding_and_the_others_are_made(leads, admin, settings):
     leads.insert_many([{"linkedin_url": "same"}, {"linkedin_url": "same"}])
-    (finding,) = findings(schema.apply(leads, admin, settings))
+    (finding,) = findings(apply(leads, admin, settings))
     assert "duplicate values exist" in finding.line and "linkedin_url" in finding.remedy
     assert len(leads.index_information()) == 11
     assert "same" not in finding.line + finding.remedy
-    changes, checks = schema.apply_audit(leads, admin, settings)
-    assert findings(changes) and checks[0].verdict == Verdict.FAIL
+    changes, check = verdicts.apply_pending(leads, admin, settings)
+    assert findings(changes) and check.verdict == Verdict.FAIL
 
 
 def test_a_collection_made_by_its_first_insert_gets_its_validator(leads, admin, settings):
     leads.insert_one({"linkedin_url": "a"})
-    kinds = [change.kind for change in schema.apply(leads, admin, settings)]
+    kinds = [change.kind for change in apply(leads, admin, settings)]
     assert kinds.count("validator") == 1 and kinds.count("create") == 2
-    assert schema.pending(leads, settings) == []
+    assert pending(leads, settings) == []
 
 
 def test_staging_and_rejected_have_no_unique_index(applied, settings):
-    assert verdicts(schema.structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.PASS
+    assert told(verdicts.structure(applied, settings))["MDB-SCH-004"] == Verdict.PASS
     applied.database[settings.staging_collection].create_index("url", unique=True)
-    assert verdicts(schema.structure_audit(applied, settings))["MDB-SCH-004"] == Verdict.FAIL
+    assert told(verdicts.structure(applied, settings))["MDB-SCH-004"] == Verdict.FAIL
 
 
 def test_missing_structure_fails_and_nothing_stored_is_not_applicable(leads, settings):
-    found = verdicts(schema.structure_audit(leads, settings))
+    found = told(verdicts.structure(leads, settings))
     assert found["MDB-SCH-001"] == Verdict.FAIL and found["MDB-SCH-003"] == Verdict.NOT_MEASURED
     assert all(found[check] == Verdict.FAIL for check in ("MDB-IDX-001", "MDB-IDX-011", "MDB-IDX-012"))
-    assert {check.verdict for check in schema.stored_audit(leads)} == {Verdict.NOT_APPLICABLE}
+    assert {check.verdict for check in verdicts.stored(leads, settings)} == {Verdict.NOT_APPLICABLE}
 
 
-def test_stored_leads_that_break_the_validator_are_counted(applied):
+def test_stored_leads_that_break_the_validator_are_counted(applied, settings):
     good = sample.documents(3, seed=1)
     applied.insert_many([*good, {"linkedin_url": "x", "data_quality_score": "85"}])
-    measured = {check.id: check.measured for check in schema.stored_audit(applied)}
+    measured = {check.id: check.measured for check in verdicts.stored(applied, settings)}
     assert measured == {"MDB-SCH-006": 1, "MDB-SCH-007": 1}
 
 
 def test_create_like_has_validator_and_indexes(database, settings):
-    made = schema.create_like(database, schema.scratch_name("twin"), settings, level="strict", action="error")
-    state = schema.actual(made)
+    made = create_like(database, scratch_name("twin"), settings, level="strict", action="error")
+    state = actual(made)
     assert state.validation_action == "error" and len(state.indexes) == 11
     made.drop()
 
 
 def test_scratch_is_dropped_on_error_and_nothing_else_can_be(database, settings):
-    with pytest.raises(ZeroDivisionError), schema.scratch(database, "test", settings) as trial:
+    with pytest.raises(ZeroDivisionError), scratch(database, "test", settings) as trial:
         assert trial.name in database.list_collection_names()
         raise ZeroDivisionError
     assert database.list_collection_names() == []
     with pytest.raises(RefusedError, match="not a scratch collection"):
-        schema.drop_scratch(database[settings.collection])
+        drop_scratch(database[settings.collection])
 
 
 def owned(purpose, *, born=None, machine=None, pid=None, start=None):
     """A scratch name as another process, or machine, or at another time of the clock, would make it."""
-    head, time_part, owner = schema.scratch_name(purpose).rsplit("_", 2)
+    head, time_part, owner = scratch_name(purpose).rsplit("_", 2)
     time_part = f"{born:08x}" if born is not None else time_part
     return (
         f"{head}_{time_part}_{machine or owner[:8]}{pid or int(owner[8:16], 16):08x}{start or owner[16:24]}{owner[24:]}"
@@ -243,22 +260,22 @@ def test_sweep_drops_what_ended_processes_left_and_nothing_else(database, settin
         owned("ended", pid=dead_pid()),
         owned("number_given_again", start="0" * 8),
         owned("old_elsewhere", born=day_ago, machine="0" * 8),
-        f"{schema.SCRATCH_PREFIX}older_form_{day_ago:08x}_abcdef",
+        f"{SCRATCH_PREFIX}older_form_{day_ago:08x}_abcdef",
     }
     kept = {
         owned("at_work"),
         owned("at_work_since_before_the_clock_stepped_forward", born=10_000),
         owned("new_elsewhere", machine="0" * 8, pid=dead_pid()),
-        f"{schema.SCRATCH_PREFIX}older_form_{int(time.time()):08x}_abcdef",
-        f"{schema.SCRATCH_PREFIX}future_7fffffff_abcdef",
-        f"{schema.SCRATCH_PREFIX}of_mine",
-        f"{schema.SCRATCH_PREFIX}2020_backup_copy",
-        f"{schema.SCRATCH_PREFIX}mine_5f000000_abc",
+        f"{SCRATCH_PREFIX}older_form_{int(time.time()):08x}_abcdef",
+        f"{SCRATCH_PREFIX}future_7fffffff_abcdef",
+        f"{SCRATCH_PREFIX}of_mine",
+        f"{SCRATCH_PREFIX}2020_backup_copy",
+        f"{SCRATCH_PREFIX}mine_5f000000_abc",
         settings.collection,
     }
     for name in (*left, *kept):
         database.create_collection(name)
-    assert set(schema.sweep(database)) == left
+    assert set(sweep(database)) == left
     assert set(database.list_collection_names()) == kept
 
 
@@ -269,18 +286,19 @@ def test_sweep_drops_what_ended_processes_left_and_nothing_else(database, settin
 def test_what_a_killed_process_left_is_dropped_at_the_next_start(database, endpoints, settings, trust):
     code = (
         "import os, signal, sys\n"
-        "from leadbook import connect, schema\n"
+        "from leadbook.core import connect\n"
+        "from leadbook.schema.scratch import scratch\n"
         "from leadbook.core.settings import Settings\n"
         "settings = Settings(database=sys.argv[1], min_pool_size=0)\n"
         "client = connect.mongodb(os.environ['URI'], settings)\n"
-        "with schema.scratch(client[settings.database], 'killed', settings, indexes=[]):\n"
+        "with scratch(client[settings.database], 'killed', settings, indexes=[]):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     env = {**os.environ, "URI": endpoints.mongodb_uri}
     done = subprocess.run([sys.executable, "-c", code, settings.database], env=env, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert len(database.list_collection_names()) == 1
-    trust.check(None, " ".join(schema.sweep(database)))
+    trust.check(None, " ".join(sweep(database)))
     assert database.list_collection_names() == []
 
 
@@ -304,7 +322,7 @@ WRITES = {"insert", "update", "delete", "create", "createIndexes", "collMod", "d
 def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings, unapproved, applied_before, trust):
     """Every command that 02's functions send is a reading one, and every check that needs more blocks."""
     if applied_before:
-        schema.apply(leads, admin, settings)
+        apply(leads, admin, settings)
         leads.drop_index("idx_job_title")
     before = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
     app, dba = connect.CommandTrace(), connect.CommandTrace()
@@ -315,21 +333,22 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
         dba,
     ):
         mine = client[settings.database][settings.collection]
-        shown = schema.dry_run(mine, unapproved)
-        changes, checks = schema.apply_audit(mine, manager, unapproved)
-        checks += schema.structure_audit(mine, unapproved) + schema.stored_audit(mine)
-        runs, probed = schema.probe_audit(mine, unapproved, manager)
-        found = schema.study(mine, manager, unapproved, sample.documents(10, seed=1))
+        shown = verdicts.dry_run(mine, unapproved)
+        changes, check = verdicts.apply_pending(mine, manager, unapproved)
+        verdicts.structure(mine, unapproved)
+        verdicts.stored(mine, unapproved)
+        runs, probed = probe_audit(mine, unapproved, manager)
+        found = study(mine, manager, unapproved, sample.documents(10, seed=1))
     assert not {command.name for command in (*app.commands, *dba.commands)} & WRITES
     after = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
     assert after == before and shown == changes and runs == [] and not found.queries
-    assert {check.verdict for check in (*probed, *found.checks) if check.id.startswith(("MDB-PRB", "MDB-PLAN"))} == {
-        Verdict.NOT_MEASURED
-    }
-    assert query_effort(schema.query_frame(found.queries)) is not None
-    assert "nothing is recommended" in schema.schema_document(unapproved, runs)
-    assert schema.index_document(found)
-    trust.check(None, schema.by_hand(changes, unapproved) + checks[0].remedy)
+    assert {
+        check.verdict for check in (*probed, *plan_verdicts.queries(found, unapproved)) if check.id != "MDB-SCH-009"
+    } == {Verdict.NOT_MEASURED}
+    assert figures.query_effort(tables.queries(found.queries).frame) is not None
+    assert "nothing is recommended" in documents.schema(unapproved, runs).markdown
+    assert documents.index_summary(found).markdown
+    trust.check(None, documents.by_hand(changes, unapproved) + check.remedy)
 
 
 @pytest.mark.parametrize("phase", ["01", "02"])
@@ -356,46 +375,48 @@ def test_first_commands_in_production_end_in_order(phase, database, endpoints, t
 
 def test_every_check_of_02_is_made_on_an_empty_database(leads, admin, unapproved):
     """What is left out would be called missing, whatever the reason was."""
-    made = {check.id for check in schema.apply_audit(leads, admin, unapproved)[1]}
-    made |= {check.id for check in schema.structure_audit(leads, unapproved) + schema.stored_audit(leads)}
-    made |= {check.id for check in schema.probe_audit(leads, unapproved, admin)[1]}
-    made |= {check.id for check in schema.study(leads, admin, unapproved, []).checks}
-    assert made | {"MDB-SCH-008", "MDB-IDX-016"} == {one.id for one in catalogue().values() if one.phase == "02"}
+    made = {verdicts.apply_pending(leads, admin, unapproved)[1].id}
+    made |= {check.id for check in verdicts.structure(leads, unapproved) + verdicts.stored(leads, unapproved)}
+    made |= {check.id for check in probe_audit(leads, unapproved, admin)[1]}
+    found = study(leads, admin, unapproved, [])
+    made |= {check.id for check in plan_verdicts.queries(found, unapproved)}
+    made |= {check.id for check in plan_verdicts.indexes(found, leads.name, unapproved)}
+    assert made == {one.id for one in catalogue().values() if one.phase == "02"}
 
 
 def test_commands_to_paste_are_whole_and_make_the_schema(leads, admin, settings):
     """Each line of the script is run as it stands; then nothing is pending."""
-    text = schema.by_hand(schema.pending(leads, settings), settings)
+    text = documents.by_hand(pending(leads, settings), settings)
     script = text.split("```javascript\n")[1].removesuffix("\n```").splitlines()
     assert script[0] == f'db = db.getSiblingDB("{settings.database}");' and len(script) == 16
     for line in script[1:]:
         admin[settings.database].command(json_util.loads(line.removeprefix("db.runCommand(").removesuffix(");")))
-    assert schema.pending(leads, settings) == []
-    assert schema.by_hand([], settings) == "No change is left to be applied by hand."
+    assert pending(leads, settings) == []
+    assert documents.by_hand([], settings) == "No change is left to be applied by hand."
 
 
 def test_approval_for_another_database_is_refused(leads, unapproved):
     other = unapproved.model_copy(update={"approve": "apply_schema on elsewhere"})
     with pytest.raises(ParameterError, match="but the database is leadbook_test"):
-        schema.probe_audit(leads, other)
+        probe_audit(leads, other)
 
 
 def test_approved_production_probes_and_studies_on_scratch_collections(applied, admin, unapproved):
     approved = unapproved.model_copy(update={"approve": "apply_schema on leadbook_test"})
-    _, checks = schema.probe_audit(applied, approved, admin)
-    assert set(verdicts(checks).values()) <= {Verdict.PASS, Verdict.WARN}
-    found = schema.study(applied, admin, approved, sample.documents(1_200, seed=1))
-    assert found.subject.startswith(schema.SCRATCH_PREFIX) and len(found.queries) == 15
+    _, checks = probe_audit(applied, approved, admin)
+    assert set(told(checks).values()) <= {Verdict.PASS, Verdict.WARN}
+    found = study(applied, admin, approved, sample.documents(1_200, seed=1))
+    assert found.subject.startswith(SCRATCH_PREFIX) and len(found.queries) == 15
     assert applied.count_documents({}) == 0
-    assert not [name for name in applied.database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    assert not [name for name in applied.database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 def test_an_account_that_may_not_look_is_told_what_it_needs(leads, endpoints, settings):
     """The reporting user of another database: a finding and errors with a remedy, never a stopped notebook."""
     with connect.mongodb(endpoints.mongodb_uri, settings) as client:
         foreign = client["nobody_granted_this"][settings.collection]
-        (finding,) = schema.dry_run(foreign, settings)
-        changes, (check,) = schema.apply_audit(foreign, client, settings)
+        (finding,) = verdicts.dry_run(foreign, settings)
+        changes, check = verdicts.apply_pending(foreign, client, settings)
     assert "not authorised" in finding.line and "dbAdmin" in finding.remedy and changes == [finding]
     assert check.verdict == Verdict.ERROR and "dbAdmin" in check.remedy
 
@@ -404,50 +425,48 @@ def test_an_account_that_may_not_look_is_told_what_it_needs(leads, endpoints, se
 
 
 def test_probes_find_what_warn_lets_in_and_error_refuses(applied, settings):
-    runs, checks = schema.probe_audit(applied, settings)
+    runs, checks = probe_audit(applied, settings)
     assert [run.mode for run in runs] == ["moderate / warn", "strict / error"]
     assert all(result.as_expected for run in runs for result in run.results)
     warn, error = runs
     assert warn.outcome("missing field").outcome == "stored"
     assert error.outcome("missing field").code == 121
     assert warn.outcome("null e-mail twice").code == 11000
-    assert verdicts(checks)["MDB-SCH-009"] == Verdict.WARN
-    assert set(verdicts(checks).values()) == {Verdict.PASS, Verdict.WARN}
+    assert told(checks)["MDB-SCH-009"] == Verdict.WARN
+    assert set(told(checks).values()) == {Verdict.PASS, Verdict.WARN}
     assert applied.count_documents({}) == 0
-    assert not [name for name in applied.database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    assert not [name for name in applied.database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 def test_a_warning_validator_puts_whole_leads_into_the_servers_log(applied, admin, settings):
-    _, checks = schema.probe_audit(applied, settings, admin)
+    _, checks = probe_audit(applied, settings, admin)
     (check,) = [check for check in checks if check.id == "MDB-SCH-009"]
     assert "its log holds" in check.evidence
-    run = schema.probe(applied, "moderate", "warn")
+    run = probe(applied, "moderate", "warn")
     assert probes.logged_documents(admin, run) >= 2
     assert probes.logged_documents(None, run) is None
     assert probes.logged_documents(applied.database.client, run) is None
 
 
 def test_under_strict_error_the_recommendation_is_to_keep_it(applied, admin, strict):
-    schema.apply(applied, admin, strict)
-    runs, checks = schema.probe_audit(applied, strict)
-    assert verdicts(checks)["MDB-SCH-009"] == Verdict.PASS
-    assert "Keep it" in schema.recommendation(runs, strict)
-    assert "strict" in schema.recommendation([], strict) or "nothing is recommended" in schema.recommendation(
-        [], strict
-    )
+    apply(applied, admin, strict)
+    runs, checks = probe_audit(applied, strict)
+    assert told(checks)["MDB-SCH-009"] == Verdict.PASS
+    assert "Keep it" in recommendation(runs, strict)
+    assert "strict" in recommendation([], strict) or "nothing is recommended" in recommendation([], strict)
 
 
 def test_in_production_probes_never_touch_the_leads(applied, settings):
     production = settings.model_copy(update={"profile": "production"})
-    runs = schema.probe_modes(applied, production)
-    assert len(runs) == 2 and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+    runs = probe_modes(applied, production)
+    assert len(runs) == 2 and all(run.subject.startswith(SCRATCH_PREFIX) for run in runs)
 
 
 def test_probes_do_not_make_the_leads_collection(leads, settings):
     """With apply_schema false on an empty database, an insert would make it, without its validator."""
     shown = settings.model_copy(update={"apply_schema": False})
-    runs, _ = schema.probe_audit(leads, shown)
-    assert runs and all(run.subject.startswith(schema.SCRATCH_PREFIX) for run in runs)
+    runs, _ = probe_audit(leads, shown)
+    assert runs and all(run.subject.startswith(SCRATCH_PREFIX) for run in runs)
     assert leads.database.list_collection_names() == []
 
 
@@ -461,26 +480,26 @@ def test_probes_clean_up_after_an_exception(applied, monkeypatch):
 
     monkeypatch.setattr(probes, "_insert", dies)
     with pytest.raises(KeyboardInterrupt):
-        schema.probe(applied, "moderate", "warn")
+        probe(applied, "moderate", "warn")
     assert inserted and applied.count_documents({}) == 0
 
 
 def test_leftovers_of_a_killed_run_are_removed_and_leads_are_not(applied):
-    applied.insert_many([schema.sample_lead(), *sample.documents(2, seed=3)])
-    run = schema.probe(applied, "moderate", "warn")
+    applied.insert_many([sample_lead(), *sample.documents(2, seed=3)])
+    run = probe(applied, "moderate", "warn")
     assert run.remaining == 0 and applied.count_documents({}) == 2
 
 
 def test_without_its_unique_index_the_duplicate_probe_fails(applied, settings):
     applied.drop_index("idx_linkedin_url_unique")
-    _, checks = schema.probe_audit(applied, settings)
-    assert verdicts(checks)["MDB-PRB-002"] == Verdict.FAIL
+    _, checks = probe_audit(applied, settings)
+    assert told(checks)["MDB-PRB-002"] == Verdict.FAIL
 
 
 def test_a_partial_index_in_place_of_the_sparse_one_lets_two_nulls_in(applied):
     applied.drop_index("idx_email_unique")
     applied.create_index("email", unique=True, partialFilterExpression={"email": {"$gt": ""}}, name="idx_email_unique")
-    run = schema.probe(applied, "moderate", "warn")
+    run = probe(applied, "moderate", "warn")
     assert run.outcome("null e-mail twice").outcome == "stored" and not run.outcome("null e-mail twice").as_expected
 
 
@@ -489,7 +508,7 @@ def test_a_partial_index_in_place_of_the_sparse_one_lets_two_nulls_in(applied):
 
 def index(name, *keys, **options):
     unique = options.pop("unique", False)
-    return schema.IndexSpec(name=name, keys=keys, unique=unique, options=options or None)
+    return IndexSpec(name=name, keys=keys, unique=unique, options=options or None)
 
 
 @pytest.mark.parametrize(
@@ -508,11 +527,11 @@ def index(name, *keys, **options):
     ],
 )
 def test_redundant_prefixes(short, long, expected):
-    assert bool(schema.redundant([short, long])) is expected
+    assert bool(redundant([short, long])) is expected
 
 
 def test_the_task_books_own_redundant_prefixes_are_named():
-    assert [(short.name, long.name) for short, long in schema.redundant(schema.INDEXES)] == [
+    assert [(short.name, long.name) for short, long in redundant(INDEXES)] == [
         ("idx_company_name", "idx_company_name_location_state"),
         ("idx_location_state", "idx_location_state_job_title"),
     ]
@@ -520,10 +539,10 @@ def test_the_task_books_own_redundant_prefixes_are_named():
 
 def test_unused_is_said_only_after_a_day_and_never_of_a_unique_index():
     def used(name, hours):
-        return schema.IndexUsage(name=name, host="h", ops=0, since=datetime.now(UTC), window_hours=hours)
+        return IndexUsage(name=name, host="h", ops=0, since=datetime.now(UTC), window_hours=hours)
 
     usage = [used("idx_job_title", 48.0), used("idx_is_qualified", 1.0), used("idx_linkedin_url_unique", 48.0)]
-    unused = [one.index for one in schema.advise(schema.INDEXES, usage=usage) if one.kind == "not used"]
+    unused = [one.index for one in advise(INDEXES, usage=usage) if one.kind == "not used"]
     assert unused == ["idx_job_title"]
 
 
@@ -531,15 +550,28 @@ def test_selectivity_ignores_leads_without_the_field(applied):
     applied.insert_many(
         [{"linkedin_url": str(n), "is_qualified": n % 4 == 0, **({"job_title": "a"} if n else {})} for n in range(40)]
     )
-    found = {one.field: one for one in schema.selectivity(applied, ["is_qualified", "job_title"], size=1_000)}
+    found = {one.field: one for one in selectivity(applied, ["is_qualified", "job_title"], size=1_000)}
     assert (found["is_qualified"].distinct, found["is_qualified"].commonest_share) == (2, 0.75)
     assert found["job_title"].sampled == 39
-    assert schema.selectivity(applied.database["nothing"], ["a"]) == []
+    assert selectivity(applied.database["nothing"], ["a"]) == []
 
 
-def test_index_use_needs_rights_and_is_not_measured_without(applied, admin, settings):
-    documents = sample.documents(1_200, seed=5)
-    study = schema.study(applied, None, settings, documents)
-    assert verdicts(study.checks)["MDB-IDX-013"] == Verdict.NOT_MEASURED
-    study = schema.study(applied, admin, settings, sample.documents(1_200, seed=5))
-    assert verdicts(study.checks)["MDB-IDX-013"] == Verdict.PASS
+def test_index_use_needs_rights_and_a_day(applied, admin, settings):
+    """Without the right it is not measured; counted for seconds it says nothing yet."""
+
+    def judged(reader):
+        found = study(applied, reader, settings, sample.documents(1_200, seed=5))
+        return found, told(plan_verdicts.indexes(found, applied.name, settings))
+
+    assert judged(None)[1]["MDB-IDX-013"] == Verdict.NOT_MEASURED
+    found, verdict = judged(admin)
+    assert verdict["MDB-IDX-013"] == Verdict.NOT_APPLICABLE and len(found.review.usage) == 12
+    assert (verdict["MDB-IDX-014"], verdict["MDB-IDX-015"]) == (Verdict.WARN, Verdict.WARN)
+
+
+@pytest.mark.parametrize(("ops", "verdict"), [(0, Verdict.WARN), (3, Verdict.PASS)])
+def test_an_index_that_no_query_used_for_a_day_is_a_warning(settings, ops, verdict):
+    usage = [IndexUsage(name="idx_job_title", host="h", ops=ops, since=datetime.now(UTC), window_hours=48.0)]
+    review = IndexReview(indexes=INDEXES, usage=tuple(usage), sampled=1, advice=tuple(advise(INDEXES, usage=usage)))
+    checks = {check.id: check for check in plan_verdicts.indexes(QueryStudy(review=review), "leads", settings)}
+    assert checks["MDB-IDX-013"].verdict == verdict and checks["MDB-IDX-013"].measured == (ops == 0)

@@ -5,24 +5,30 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import redis as redis_py
 
-from leadbook import provision
 from leadbook.core import connect
-from leadbook.core.checks import BLOCKING, Check, Verdict, blockers
+from leadbook.core.checks import BLOCKING, Check, Unmeasured, Verdict, blockers
 from leadbook.core.connect import Client, Endpoints
 from leadbook.core.definitions import catalogue
+from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
-from leadbook.lead import keys
-from leadbook.provision.judging import on_loopback
+from leadbook.phases.judging import attempt
+from leadbook.phases.p01 import redis_verdicts, sections, tables, verdicts
+from leadbook.phases.p01.documents import connection_string, documents, infrastructure
+from leadbook.provision.asked import on_loopback
+from leadbook.provision.cache import inspect_cache
+from leadbook.provision.connectivity import mongodb_latency, redis_latency
+from leadbook.provision.pools import held
 from leadbook.provision.security import anonymous
+from leadbook.provision.server import inspect
 from leadbook.rehearsal.servers import binaries, replica_set
 
 ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
-DOCUMENTS = {"PRV-DOC-001", "PRV-DOC-002", "PRV-DOC-003"}
 PASS, WARN, NA = Verdict.PASS, Verdict.WARN, Verdict.NOT_APPLICABLE
 
 
@@ -47,30 +53,28 @@ def everything(
     client: Client,
     admin: Client,
     reporting: Client | None,
-    redis: redis_py.Redis | None,
+    redis: redis_py.Redis,
     endpoints: tuple[str, str],
     settings: Settings,
-    problem: str = "",
 ) -> dict[str, Check]:
     """All measured checks of the phase, as the notebook makes them."""
-    server = provision.inspect(client, admin, settings)
-    cache = provision.inspect_cache(redis)
-    held = provision.held(client, redis, settings)
-    made = [
-        *provision.mongodb_connectivity(client, provision.mongodb_latency(client, 5), settings),
-        *provision.redis_connectivity(redis, problem, settings)[1],
-        *provision.version_checks(server, settings),
-        *provision.topology_checks(server, settings),
-        *provision.tls_checks(client, server, settings),
-        *provision.access_checks(client, reporting, endpoints[0], server, settings),
-        *provision.host_checks(server, settings, client[settings.database]),
-        *provision.pool_checks(client, held, settings),
-        *provision.redis_pool_checks(redis, problem, held, settings),
-        *provision.memory_checks(cache, endpoints[1], problem, settings),
-        *provision.persistence_checks(redis, cache, problem, settings),
-        *provision.key_checks(redis, problem, settings, linkedin=keys.linkedin_key, email=keys.email_key),
-    ]
-    return {check.id: check for check in made}
+    server, cache = inspect(client, admin, settings), inspect_cache(redis)
+    trips = [mongodb_latency(client, 5), redis_latency(redis, 5)]
+    return by_id(
+        *verdicts.connectivity(client, redis, trips, settings),
+        *verdicts.topology(server, settings),
+        *verdicts.encryption(client, server, settings),
+        *verdicts.access(client, reporting, endpoints[0], server, settings),
+        *verdicts.host(server, settings, client[settings.database]),
+        *verdicts.pool(client, redis, held(client, redis, settings), settings),
+        *redis_verdicts.memory(cache, endpoints[1], settings),
+        *redis_verdicts.persistence(redis, cache, settings),
+        *redis_verdicts.keys(redis, settings),
+    )
+
+
+def by_id(*checks: Check) -> dict[str, Check]:
+    return {check.id: check for check in checks}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +110,7 @@ def bare_checks(bare: tuple[str, str], settings: Settings) -> dict[str, Check]:
         return everything(client, client, None, redis, bare, settings)
 
 
-def verdicts(checks: dict[str, Check], *ids: str) -> list[str]:
+def told(checks: dict[str, Check], *ids: str) -> list[str]:
     return [checks[check_id].verdict.value for check_id in ids]
 
 
@@ -114,10 +118,10 @@ def verdicts(checks: dict[str, Check], *ids: str) -> list[str]:
 
 
 def test_every_check_of_the_phase_is_made(guarded_checks: dict[str, Check]) -> None:
-    """With the attestations and documents, nothing in the catalogue is left out: the gate would call it missing."""
+    """With the attestations, nothing in the catalogue is left out: the gate would call it missing."""
     of_phase = {entry.id for entry in catalogue().values() if entry.phase == "01"}
-    assert set(guarded_checks) | ATTESTED | DOCUMENTS == of_phase
-    assert not set(guarded_checks) & (ATTESTED | DOCUMENTS)
+    assert set(guarded_checks) | ATTESTED == of_phase
+    assert not set(guarded_checks) & ATTESTED
 
 
 def test_rehearsal_servers_pass(guarded_checks: dict[str, Check]) -> None:
@@ -145,28 +149,30 @@ def test_probes_leave_nothing_behind(
 def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings: Settings) -> None:
     """This machine and these servers are no production cluster: at least the cache's share fails."""
     production = settings.model_copy(update={"profile": "production"})
-    server = provision.inspect(mongo, admin, production)
-    made = {c.id: c for c in provision.host_checks(server, production, mongo[settings.database])}
+    server = inspect(mongo, admin, production)
+    made = {c.id: c for c in verdicts.host(server, production, mongo[settings.database])}
     assert made["MDB-ENG-002"].verdict is Verdict.FAIL
     assert made["MDB-HST-001"].measured == server.cores
     assert made["MDB-ENG-004"].verdict is WARN and "once it is full" in made["MDB-ENG-004"].evidence
-    topology = {c.id: c for c in provision.topology_checks(server, production)}
+    topology = {c.id: c for c in verdicts.topology(server, production)}
     assert topology["MDB-TOP-001"].verdict is Verdict.FAIL
 
 
 def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:
-    frame = provision.member_frame(provision.inspect(mongo, admin, settings))
-    assert list(frame.columns) == list(provision.MEMBER_COLUMNS)
+    table = tables.members(inspect(mongo, admin, settings))
+    frame = table.frame
+    assert list(frame.columns) == list(table.columns)
     assert frame.iloc[0].to_dict() | {"member": ""} == {
         "member": "", "state": "PRIMARY", "healthy": True, "votes": 1, "priority": 1, "lag": None,
     }  # fmt: skip
 
 
 def test_round_trips_are_tabled(mongo: Client) -> None:
-    frame = provision.latency_frame([provision.mongodb_latency(mongo, 5), None])
-    assert list(frame.columns) == list(provision.LATENCY_COLUMNS)
+    table = tables.latencies([mongodb_latency(mongo, 5)])
+    frame = table.frame
+    assert list(frame.columns) == list(table.columns)
     row = frame.iloc[0]
-    assert (row["service"], row["pings"]) == ("MongoDB", 5) and 0 < row["p50"] <= row["p99"]
+    assert (row["service"], row["pings"]) == ("MongoDB", 5) and 0 < row["p50"] <= row["slowest"]
 
 
 # --------------------------------------------------------------------------------------------------- bare servers
@@ -177,8 +183,8 @@ def test_bare_servers_on_this_machine_warn(bare: tuple[str, str], roomy: Setting
     assert [(c.id, c.evidence) for c in blockers(made.values())] == []
     unprotected = ("MDB-SEC-001", "MDB-SEC-002", "MDB-SEC-004", "MDB-TOP-001", "MDB-TOP-002", "RDS-SEC-001",
                    "RDS-MEM-002", "RDS-MEM-004", "MDB-SEC-005", "MDB-SEC-006", "RDS-PER-001")  # fmt: skip
-    assert verdicts(made, *unprotected) == ["warn"] * len(unprotected)
-    assert verdicts(made, "MDB-SEC-003", "MDB-TOP-003", "RDS-PER-003") == ["not applicable"] * 3
+    assert told(made, *unprotected) == ["warn"] * len(unprotected)
+    assert told(made, "MDB-SEC-003", "MDB-TOP-003", "RDS-PER-003") == ["not applicable"] * 3
     assert "in production this fails" in made["MDB-SEC-001"].evidence
 
 
@@ -186,7 +192,7 @@ def test_bare_servers_fail_in_production(bare: tuple[str, str], roomy: Settings)
     made = bare_checks(bare, roomy.model_copy(update={"profile": "production"}))
     failing = ("MDB-SEC-001", "MDB-SEC-002", "MDB-SEC-004", "MDB-TOP-001", "MDB-TOP-002", "RDS-SEC-001", "RDS-SEC-002",
                "RDS-MEM-002", "RDS-MEM-003", "RDS-MEM-004")  # fmt: skip
-    assert verdicts(made, *failing) == ["fail"] * len(failing)
+    assert told(made, *failing) == ["fail"] * len(failing)
 
 
 @pytest.mark.parametrize(
@@ -203,14 +209,14 @@ def test_only_this_machine_is_judged_mildly(hosts: list[str], expected: bool) ->
 
 def test_lack_of_privilege_is_not_measured_and_names_the_remedy(mongo: Client, roomy: Settings) -> None:
     """The application alone may not run serverStatus: never a pass."""
-    server = provision.inspect(mongo, mongo, roomy)
-    made = {c.id: c for c in provision.host_checks(server, roomy, mongo[roomy.database])}
-    made |= {c.id: c for c in provision.topology_checks(server, roomy)}
+    server = inspect(mongo, mongo, roomy)
+    made = {c.id: c for c in verdicts.host(server, roomy, mongo[roomy.database])}
+    made |= {c.id: c for c in verdicts.topology(server, roomy)}
     for check_id in ("MDB-ENG-001", "MDB-TOP-002", "MDB-TOP-003"):
         assert made[check_id].verdict is Verdict.NOT_MEASURED
         assert "MONGODB_ADMIN_URI" in made[check_id].remedy
     production = roomy.model_copy(update={"profile": "production"})
-    strict = {c.id: c for c in provision.host_checks(server, production, mongo[roomy.database])}
+    strict = {c.id: c for c in verdicts.host(server, production, mongo[roomy.database])}
     assert {strict[each].verdict for each in ("MDB-HST-001", "MDB-HST-002", "MDB-ENG-002", "MDB-ENG-004")} == {
         Verdict.NOT_MEASURED
     }
@@ -221,9 +227,9 @@ def test_a_refused_dba_is_told_apart_from_a_missing_one(mongo: Client, endpoints
     password = endpoints.admin_uri.split(":")[2].split("@")[0]
     production = roomy.model_copy(update={"profile": "production"})
     with connect.mongodb(endpoints.admin_uri.replace(password, "wrongwrong"), production) as refused:
-        server = provision.inspect(mongo, refused, production)
-        made = provision.host_checks(server, production, mongo[production.database])
-        made += provision.topology_checks(server, production)
+        server = inspect(mongo, refused, production)
+        made = verdicts.host(server, production, mongo[production.database])
+        made += verdicts.topology(server, production)
     unknown = [check for check in made if check.verdict is Verdict.NOT_MEASURED]
     assert {check.id for check in unknown} >= {"MDB-HST-001", "MDB-ENG-001", "MDB-ENG-004", "MDB-TOP-002"}
     assert {check.evidence for check in unknown} == {
@@ -246,12 +252,12 @@ def limited(redis_client: redis_py.Redis, endpoints: Endpoints, settings: Settin
 
 def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: Endpoints, settings: Settings) -> None:
     """Without CONFIG, INFO tells memory and policy; a forbidden snapshot is not measured."""
-    cache = provision.inspect_cache(limited)
+    cache = inspect_cache(limited)
     assert cache and cache.configuration == {}
-    memory = {c.id: c for c in provision.memory_checks(cache, endpoints.redis_url, "", settings)}
-    assert verdicts(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
-    kept = {c.id: c for c in provision.persistence_checks(limited, cache, "", settings)}
-    assert verdicts(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
+    memory = {c.id: c for c in redis_verdicts.memory(cache, endpoints.redis_url, settings)}
+    assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
+    kept = {c.id: c for c in redis_verdicts.persistence(limited, cache, settings)}
+    assert told(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
 
 
 def test_redis_that_refuses_even_info_is_not_measured(
@@ -264,16 +270,15 @@ def test_redis_that_refuses_even_info_is_not_measured(
     host = endpoints.redis_url.rpartition("@")[2]
     client = connect.redis(f"redis://keys_only:secretive@{host}", settings)
     try:
-        cache = provision.inspect_cache(client)
-        assert cache and "INFO" in cache.problem
-        made = provision.memory_checks(cache, endpoints.redis_url, "", settings)
-        made += provision.persistence_checks(client, cache, "", settings)
+        cache = attempt(lambda: inspect_cache(client))
+        made = redis_verdicts.memory(cache, endpoints.redis_url, settings)
+        made += redis_verdicts.persistence(client, cache, settings)
         assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}
-        assert all("INFO" in check.evidence for check in made) and "ACL" in made[0].remedy
-        server = provision.inspect(mongo, mongo, settings)
-        held = provision.held(mongo, client, settings)
-        facts = provision.infrastructure(server, cache, held, [], endpoints.mongodb_uri, settings)
-        assert provision.redis_document(facts, made)
+        assert all("no permissions" in check.evidence for check in made) and "ACL" in made[0].remedy
+        facts = infrastructure(
+            inspect(mongo, mongo, settings), None, held(mongo, client, settings), [], endpoints.mongodb_uri, settings
+        )
+        assert documents(facts, made, inspect(mongo, mongo, settings), settings)
     finally:
         client.connection_pool.disconnect()
         redis_client.execute_command("ACL", "DELUSER", "keys_only")
@@ -281,14 +286,17 @@ def test_redis_that_refuses_even_info_is_not_measured(
 
 def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
     problem = "Redis at 127.0.0.1:1: connection refused"
-    assert provision.inspect_cache(None) is None
-    held = provision.held(mongo, None, roomy)
+    away = Unmeasured(problem, verdicts.REDIS_AWAY)
+    trips = [mongodb_latency(mongo, 5), away]
+    both = (
+        *verdicts.connectivity(mongo, away, trips, roomy),
+        *verdicts.pool(mongo, away, held(mongo, None, roomy), roomy),
+    )
     made = [
-        *provision.redis_connectivity(None, problem, roomy)[1],
-        *provision.redis_pool_checks(None, problem, held, roomy),
-        *provision.memory_checks(None, "", problem, roomy),
-        *provision.persistence_checks(None, None, problem, roomy),
-        *provision.key_checks(None, problem, roomy, linkedin=keys.linkedin_key, email=keys.email_key),
+        *[check for check in both if check.id.startswith("RDS-")],
+        *redis_verdicts.memory(away, "", roomy),
+        *redis_verdicts.persistence(away, away, roomy),
+        *redis_verdicts.keys(away, roomy),
     ]
     assert {check.id for check in made} == {c.id for c in catalogue().values() if c.id.startswith("RDS-")} - ATTESTED
     assert all(check.verdict in BLOCKING and problem in check.evidence for check in made)
@@ -299,14 +307,14 @@ def test_absent_redis_is_never_a_pass(mongo: Client, roomy: Settings) -> None:
 
 
 def test_broad_roles_warn(admin: Client, endpoints: Endpoints, settings: Settings) -> None:
-    server = provision.inspect(admin, admin, settings)
-    made = {c.id: c for c in provision.access_checks(admin, None, endpoints.admin_uri, server, settings)}
+    server = inspect(admin, admin, settings)
+    made = {c.id: c for c in verdicts.access(admin, None, endpoints.admin_uri, server, settings)}
     assert made["MDB-SEC-005"].verdict is WARN and "root@admin" in made["MDB-SEC-005"].evidence
 
 
 def test_reporting_user_that_can_write_fails(mongo: Client, endpoints: Endpoints, settings: Settings) -> None:
-    server = provision.inspect(mongo, mongo, settings)
-    made = {c.id: c for c in provision.access_checks(mongo, mongo, endpoints.mongodb_uri, server, settings)}
+    server = inspect(mongo, mongo, settings)
+    made = {c.id: c for c in verdicts.access(mongo, mongo, endpoints.mongodb_uri, server, settings)}
     assert made["MDB-SEC-006"].verdict is Verdict.FAIL
     assert [n for n in mongo[settings.database].list_collection_names() if n.startswith("leadbook_scratch_")] == []
 
@@ -316,9 +324,9 @@ def test_reporting_user_that_cannot_log_in_is_an_error_and_not_the_end(
 ) -> None:
     assert endpoints.reporting_uri
     password = endpoints.reporting_uri.split(":")[2].split("@")[0]
-    server = provision.inspect(mongo, mongo, settings)
+    server = inspect(mongo, mongo, settings)
     with connect.mongodb(endpoints.reporting_uri.replace(password, "wrongwrong"), settings) as refused:
-        made = {c.id: c for c in provision.access_checks(mongo, refused, endpoints.mongodb_uri, server, settings)}
+        made = {c.id: c for c in verdicts.access(mongo, refused, endpoints.mongodb_uri, server, settings)}
     assert made["MDB-SEC-006"].verdict is Verdict.ERROR and "authentication failed" in made["MDB-SEC-006"].evidence
 
 
@@ -332,22 +340,23 @@ def test_address_without_credentials(endpoints: Endpoints) -> None:
 def test_pool_options_of_the_address_are_shown_and_judged(endpoints: Endpoints, settings: Settings) -> None:
     uri = endpoints.mongodb_uri + "&maxPoolSize=20&maxIdleTimeMS=30000"
     with connect.mongodb(uri, settings) as client:
-        rows = provision.held(client, None, settings)
-        made = {c.id: c for c in provision.pool_checks(client, rows, settings)}
-    assert verdicts(made, "MDB-POOL-001", "MDB-POOL-002", "MDB-POOL-003", "MDB-POOL-004") == [
+        rows = held(client, None, settings)
+        made = by_id(*verdicts.pool(client, Unmeasured("away"), rows, settings))
+    assert told(made, "MDB-POOL-001", "MDB-POOL-002", "MDB-POOL-003", "MDB-POOL-004") == [
         "fail", "fail", "warn", "warn",
     ]  # fmt: skip
     assert "30 s" in made["MDB-POOL-003"].evidence
     assert made["MDB-POOL-004"].measured == 2
-    frame = provision.pool_frame(rows).set_index("setting")
+    frame = tables.pools(rows).frame.set_index("setting")
     assert list(frame.loc["maxPoolSize", ["profile", "held"]]) == ["60", "20"]
 
 
-def test_wrong_key_format_fails(redis_client: redis_py.Redis, settings: Settings) -> None:
+def test_wrong_key_format_fails(
+    redis_client: redis_py.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever builds `linkedin:…` keys would never find the pipeline's."""
-    made = provision.key_checks(
-        redis_client, "", settings, linkedin=lambda url: f"linkedin:{url}", email=keys.email_key
-    )
+    monkeypatch.setattr(redis_verdicts, "linkedin_key", lambda url: f"linkedin:{url}")
+    made = redis_verdicts.keys(redis_client, settings)
     assert [check.verdict.value for check in made] == ["fail", "pass"]
 
 
@@ -356,43 +365,48 @@ def test_wrong_key_format_fails(redis_client: redis_py.Redis, settings: Settings
 
 def test_documents_hold_no_credentials(
     guarded_checks: dict[str, Check], mongo: Client, admin: Client, redis_client: redis_py.Redis,
-    endpoints: Endpoints, settings: Settings, tmp_path: Path,
+    endpoints: Endpoints, settings: Settings,
 ) -> None:  # fmt: skip
-    server = provision.inspect(mongo, admin, settings)
-    held = provision.held(mongo, redis_client, settings)
-    latency = provision.mongodb_latency(mongo, 3)
-    cache = provision.inspect_cache(redis_client)
-    facts = provision.infrastructure(server, cache, held, [latency, None], endpoints.mongodb_uri, settings)
-    checks = list(guarded_checks.values())
-    texts = [
-        provision.database_document(facts, checks),
-        provision.security_document(checks, server),
-        provision.redis_document(facts, checks),
-        repr(facts),
-    ]
+    server, cache = inspect(mongo, admin, settings), inspect_cache(redis_client)
+    rows = held(mongo, redis_client, settings)
+    facts = infrastructure(server, cache, rows, [mongodb_latency(mongo, 3)], endpoints.mongodb_uri, settings)
+    made = documents(facts, list(guarded_checks.values()), server, settings)
+    texts = [*(document.markdown for document in made), repr(facts)]
     assert not any(secret in text for secret in endpoints.secrets for text in texts)
     assert "<username>:<password>@127.0.0.1" in texts[0] and "maxPoolSize=60" in texts[0]
-    assert "lead:email:{email}" in texts[2]
-    path = tmp_path / "x.md"
-    assert provision.document_check("PRV-DOC-001", path).verdict is Verdict.FAIL
-    path.write_text(texts[0])
-    assert provision.document_check("PRV-DOC-001", path).verdict is PASS
+    assert "| MDB-VER-001 MongoDB release | pass |" in texts[0] and "MDB-SEC-001" in texts[1]
+    assert "lead:email:{email}" in texts[2] and "RDS-KEY-002" in texts[2]
+    assert [document.audience for document in made] == [("Technical Lead",), ("Project Manager",), ("Technical Lead",)]
 
 
 def test_documents_without_redis(mongo: Client, admin: Client, endpoints: Endpoints, settings: Settings) -> None:
-    server = provision.inspect(mongo, admin, settings)
-    facts = provision.infrastructure(
-        server, None, provision.held(mongo, None, settings), [], endpoints.mongodb_uri, settings
-    )
-    assert "away" in provision.redis_document(facts, [])
+    server = inspect(mongo, admin, settings)
+    facts = infrastructure(server, None, held(mongo, None, settings), [], endpoints.mongodb_uri, settings)
+    assert "away" in documents(facts, [], server, settings)[2].markdown
 
 
 def test_connection_string_keeps_own_options_and_hides_files(mongo: Client, settings: Settings) -> None:
-    held = provision.held(mongo, None, settings)
-    shown = provision.connection_string(
+    rows = held(mongo, None, settings)
+    shown = connection_string(
         "mongodb+srv://n8n:s%40cret@c.example/leads?maxPoolSize=7&tlsCAFile=%2Fhome%2Fme%2Fca.pem"
         "&tlsCertificateKeyFilePassword=hidden",
-        held,
+        rows,
     )
     assert shown.startswith("mongodb+srv://<username>:<password>@c.example/leads?maxPoolSize=7&")
     assert "maxPoolSize=60" not in shown and "s%40cret" not in shown and "hidden" not in shown and "home" not in shown
+
+
+def test_what_others_can_reach_is_never_judged_mildly(bare: tuple[str, str], roomy: Settings) -> None:
+    """A rehearsal on a server behind a network address fails where one on this machine alone warns."""
+    with connect.mongodb(bare[0], roomy) as client:
+        server = inspect(client, client, roomy)
+        near = by_id(*verdicts.topology(server, roomy))
+        far = by_id(*verdicts.topology(replace(server, hosts=(("db.example", 27017),)), roomy))
+    assert told(near, "MDB-TOP-001", "MDB-TOP-002") == ["warn", "warn"]
+    assert told(far, "MDB-TOP-001", "MDB-TOP-002") == ["fail", "fail"]
+
+
+def test_the_handover_asks_for_the_cells_above(roomy: Settings) -> None:
+    book = SimpleNamespace(recorded=[])
+    with pytest.raises(LeadbookError, match="checks are missing, such as MDB-CON-001: run all cells above"):
+        sections.handover(book, None, None, [], [])  # type: ignore[arg-type]

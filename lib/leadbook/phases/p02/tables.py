@@ -1,27 +1,28 @@
-"""Schema facts as tables for people. Pure: records in, DataFrame out; no values of leads."""
+"""Tables of phase 02: records in, rows for people out; no values of leads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
+from leadbook.lead.fields import FIELDS
+from leadbook.phases.section import Table
 from leadbook.schema.explain import QueryResult
-from leadbook.schema.index_advice import Advice, IndexUsage
-from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.index_advice import IndexAdvice
+from leadbook.schema.indexes import INDEXES
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
-from leadbook.schema.validator import FIELDS
+from leadbook.schema.studies import IndexReview
 
-__all__ = [
-    "COLUMNS", "advice_frame", "changes_frame", "fields_frame", "index_frame", "probe_frame", "query_frame",
-]  # fmt: skip
+__all__ = ["advice", "changes", "fields", "indexes", "probes", "queries"]
 
 COLUMNS = {
     "change": "what differs from the desired state",
     "kind": "create, validator and index are applied; a finding needs a person",
     "applied": "whether this run made the change",
-    "command or remedy": "what is run, or what a person should do",
+    "remedy": "what a person should do about a finding",
     "index": "name of the index",
     "key": "fields in order; 1 ascending, -1 descending",
     "options": "unique refuses duplicates; sparse leaves out documents without the field",
@@ -49,31 +50,24 @@ COLUMNS = {
 }
 """What each column means."""
 
-_COMMAND_LENGTH = 160
+
+def changes(found: Iterable[Change], title: str) -> Table:
+    """One row a change: what differs, whether it was applied, and what a person should do about a finding."""
+    rows = [(one.line, one.kind, "yes" if one.applied else "no", one.remedy) for one in found]
+    return _table(title, rows, "change", "kind", "applied", "remedy")
 
 
-def changes_frame(changes: Iterable[Change]) -> pd.DataFrame:
-    """One row per change: what differs, whether it was applied, and the command or remedy."""
-    rows = [
-        (change.line, change.kind, "yes" if change.applied else "no", _short(change.shell() or change.remedy))
-        for change in changes
-    ]
-    return pd.DataFrame(rows, columns=["change", "kind", "applied", "command or remedy"])
+def _table(title: str, rows: Sequence[Sequence[Any]], *columns: str) -> Table:
+    return Table(pd.DataFrame(rows, columns=list(columns)), title, COLUMNS)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _COMMAND_LENGTH else text[:_COMMAND_LENGTH] + " …"
-
-
-def index_frame(
-    indexes: Sequence[IndexSpec], sizes: dict[str, int] | None = None, usage: Iterable[IndexUsage] = ()
-) -> pd.DataFrame:
-    """One row per index found, with size and use where known."""
+def indexes(review: IndexReview) -> Table:
+    """One row an index found, with size and use where known."""
     serves = {index.name: index.serves for index in INDEXES}
-    used = {one.name: one for one in usage}
+    used = {one.name: one for one in review.usage}
     rows = []
-    for index in indexes:
-        one, size = used.get(index.name), (sizes or {}).get(index.name)
+    for index in review.indexes:
+        one, size = used.get(index.name), review.sizes.get(index.name)
         flags = [name for name in ("unique", "sparse") if getattr(index, name)] + sorted(index.options or {})
         rows.append((
             index.name, ", ".join(f"{field}: {way}" for field, way in index.keys), ", ".join(flags),
@@ -81,11 +75,12 @@ def index_frame(
             one.ops if one else None, round(one.window_hours, 2) if one else None,
         ))  # fmt: skip
     columns = ["index", "key", "options", "serves", "KiB", "queries", "window h"]
-    return pd.DataFrame(rows, columns=columns).astype({"KiB": "Int64", "queries": "Int64"})
+    frame = pd.DataFrame(rows, columns=columns).astype({"KiB": "Int64", "queries": "Int64"})
+    return Table(frame, "Indexes, size and use", COLUMNS)
 
 
-def query_frame(results: Iterable[QueryResult]) -> pd.DataFrame:
-    """One row per contract: plan, effort and time."""
+def queries(results: Iterable[QueryResult]) -> Table:
+    """One row a query: plan, effort and time."""
     rows = [
         (
             result.contract.title, result.contract.shape, " → ".join(result.plan.stages),
@@ -95,36 +90,36 @@ def query_frame(results: Iterable[QueryResult]) -> pd.DataFrame:
         )
         for result in results
     ]  # fmt: skip
-    columns = ["question", "query", "plan", "index used", "keys", "docs", "returned", "server ms", "client ms"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ("question", "query", "plan", "index used", "keys", "docs", "returned", "server ms", "client ms")
+    return _table("Queries of the task book", rows, *columns)
 
 
-def probe_frame(runs: Sequence[ProbeRun]) -> pd.DataFrame:
-    """One row per probe, one column per validation setting."""
+def probes(runs: Sequence[ProbeRun]) -> Table:
+    """One row a probe, one column a validation setting."""
     rows = []
     for number, result in enumerate(runs[0].results if runs else ()):
         outcomes = [run.results[number] for run in runs]
         cells = [one.outcome + (f", {one.detail}" if one.detail else "") + ("" if one.as_expected else " (UNEXPECTED)")
                  for one in outcomes]  # fmt: skip
         rows.append((result.probe.name, result.probe.question, *cells, result.probe.lesson))
-    return pd.DataFrame(rows, columns=["probe", "question", *(run.mode for run in runs), "lesson"])
+    title = "Probe inserts under each validation setting"
+    return _table(title, rows, "probe", "question", *(run.mode for run in runs), "lesson")
 
 
-def advice_frame(advice: Iterable[Advice]) -> pd.DataFrame:
-    """One row per remark about an index."""
-    rows = [(one.kind, one.index, one.evidence, one.advice) for one in advice]
-    return pd.DataFrame(rows, columns=["remark", "index", "evidence", "advice"])
+def advice(found: Iterable[IndexAdvice]) -> Table:
+    """One row a remark about an index."""
+    rows = [(one.kind, one.index, one.evidence, one.advice) for one in found]
+    return _table("Advice", rows, "remark", "index", "evidence", "advice")
 
 
-def fields_frame() -> pd.DataFrame:
-    """One row per field of a lead."""
+def fields() -> Table:
+    """One row a field of a lead."""
     rows = []
     for field in FIELDS:
-        limit = f"<= {field.max_length} characters" if field.max_length else ""
+        limit = f"<= {field.length} characters" if field.length else ""
         if field.minimum is not None:
             limit = f"{field.minimum} to {field.maximum}"
         default = "—" if field.default is None else str(field.default).lower()
-        default = "current UTC time" if field.name in ("created_at", "updated_at", "data_collected_date") else default
-        rows.append((field.name, " or ".join(field.types), limit, "yes" if field.required else "no", default,
-                     field.meaning))  # fmt: skip
-    return pd.DataFrame(rows, columns=["field", "types", "limit", "required", "on insert", "meaning"])
+        rows.append((field.name, " or ".join(field.types), limit, "yes" if field.required else "no",
+                     "current UTC time" if "insert" in field.now else default, field.meaning))  # fmt: skip
+    return _table("Fields of a lead", rows, "field", "types", "limit", "required", "on insert", "meaning")

@@ -1,0 +1,108 @@
+"""What phase 01 judges of Redis: release, memory, eviction, persistence proven by doing it, and the key formats."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+from redis import Redis
+
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
+from leadbook.core.settings import Settings
+from leadbook.lead.keys import email_key, linkedin_key
+from leadbook.phases.judging import Finding, got, judged
+from leadbook.provision import cache as probes
+from leadbook.provision.asked import on_loopback
+from leadbook.provision.cache import Cache, Written
+
+__all__ = ["keys", "memory", "persistence"]
+
+DAY_S = 86_400
+
+Checks = tuple[Check, ...]
+Inspected = Cache | Unmeasured | Exception
+
+
+def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
+    """Release, authentication, encryption, RAM, maxmemory and eviction."""
+
+    def release() -> Finding:
+        cache = got(inspected)
+        named = cache.info.get("server_name") or "redis"
+        major_minor = float(".".join(cache.version.split(".")[:2]))
+        return major_minor, f"{named} {cache.version}, {cache.info.get('redis_mode')}"
+
+    def stranger() -> Finding:
+        got(inspected)
+        refusal = probes.refusal_of_stranger(url, settings)
+        return bool(refusal), f"PING without password: {refusal or 'it was answered'}"
+
+    def room() -> str:
+        cache = got(inspected)
+        ram = f"{cache.memory_gb:.2f} GB" if cache.memory_gb else "hidden by the service"
+        return f"maxmemory {cache.maxmemory_gb:.2f} GB, RAM {ram}"
+
+    def share() -> Finding:
+        cache, told = got(inspected), room()
+        if cache.memory_gb is None and not settings.is_rehearsal:
+            return Doubtful(None), f"{told}: the provider keeps a share of the RAM back by itself"
+        percent = 100 * cache.maxmemory_gb / cache.memory_gb if cache.memory_gb else 0.0
+        return 80 <= round(percent, 1) <= 90, f"{told}: {percent:.0f} %"
+
+    policy = "maxmemory_policy"
+    return judged({
+        "RDS-VER-001": release,
+        "RDS-SEC-001": stranger,
+        "RDS-SEC-002": lambda: (got(inspected).encrypted, "class of the pool's connections"),
+        "RDS-MEM-001": lambda: (got(inspected).memory_gb or got(inspected).maxmemory_gb or None, room()),
+        "RDS-MEM-002": lambda: (round(got(inspected).maxmemory_gb, 3), room()),
+        "RDS-MEM-003": share,
+        "RDS-MEM-004": lambda: (got(inspected).info.get(policy), f"INFO {policy}"),
+    }, settings, this_machine=isinstance(inspected, Cache) and on_loopback([inspected.host]))  # fmt: skip
+
+
+def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Settings) -> Checks:
+    """Persistence as configured, a snapshot and an appended write as observed; in production the last snapshot."""
+
+    def configured() -> Finding:
+        cache = got(inspected)
+        if cache.persistence == "unknown":
+            return Doubtful(None), "CONFIG GET is forbidden here"
+        if cache.persistence == "none":
+            return False, "a restart starts with an empty cache"
+        save, fsync = (cache.configuration.get(name) for name in ("save", "appendfsync"))
+        details = f": save {save!r}, appendfsync {fsync}" if cache.configuration else ""
+        return True, cache.persistence + details
+
+    def written(found: Written | None, absent: str) -> Finding:
+        return (found.fine, str(found)) if found else (Inapplicable(absent), "")
+
+    def snapshot() -> Finding:
+        got(inspected)
+        ask = probes.last_snapshot if settings.is_production else probes.snapshot
+        return written(ask(got(redis)), "this service tells nothing of snapshots")
+
+    def appended() -> Finding:
+        got(inspected)
+        return written(probes.append(got(redis)), "appendonly is off: snapshots alone, the last minutes may be lost")
+
+    return judged({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
+
+
+def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
+    """Both key formats: written with the profile's time to live, found, expiring, deleted again."""
+    life = int(settings.key_ttl_days * DAY_S)
+
+    def key(built: str, expected: str) -> Finding:
+        client = got(redis)
+        if built != expected:
+            return False, f"the pipeline builds {built}, the format is {expected}"
+        seen = probes.probe_key(client, built, life)
+        fine = seen.found and 0 < seen.life_s <= life and seen.deleted
+        return fine, f"{expected.rpartition('leadbook-probe')[0]}… expires in {seen.life_s / DAY_S:.1f} days"
+
+    mark = f"leadbook-probe-{token_hex(4)}"
+    url, address = f"https://www.linkedin.com/in/{mark}", f"{mark}@example.com"
+    return judged({
+        "RDS-KEY-001": lambda: key(linkedin_key(url), f"lead:linkedin:{url}"),
+        "RDS-KEY-002": lambda: key(email_key(address), f"lead:email:{address}"),
+    }, settings)  # fmt: skip

@@ -1,0 +1,111 @@
+"""The sections of notebook 01, in its order. What one finds the later ones take (`found`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from redis import Redis
+
+from leadbook.core.checks import Unmeasured, unrecorded
+from leadbook.core.definitions import catalogue
+from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.phases.judging import attempt, got
+from leadbook.phases.p01 import figures, redis_verdicts, tables, verdicts
+from leadbook.phases.p01.documents import documents, infrastructure
+from leadbook.phases.phase import Phase
+from leadbook.phases.section import Plot, Section
+from leadbook.provision.cache import Cache, inspect_cache
+from leadbook.provision.connectivity import Latency, mongodb_latency, redis_latency
+from leadbook.provision.pools import Held, held
+from leadbook.provision.server import Server, inspect
+
+__all__ = ["cache", "console", "handover", "host", "kept", "members", "pools", "reach", "round_trips", "security"]
+
+Inspected = Cache | Unmeasured | Exception
+
+
+def reach(book: Phase) -> Section:
+    """1.1: both services answer, and how far away they are. found: a Latency for each that answered."""
+    trips = [_timed(lambda: mongodb_latency(book.mongodb)), _timed(lambda: redis_latency(got(_redis(book))))]
+    found = [trip for trip in trips if isinstance(trip, Latency)]
+    checks = verdicts.connectivity(book.mongodb, _redis(book), trips, book.settings)
+    return Section(tables=(tables.latencies(found),), checks=checks, found=found)
+
+
+def _redis(book: Phase) -> Redis | Unmeasured:
+    return Unmeasured(book.redis_problem, verdicts.REDIS_AWAY) if book.redis is None else book.redis
+
+
+def _timed(ask: Callable[[], Latency]) -> Latency | Unmeasured | Exception:
+    found = attempt(ask)
+    return Unmeasured(str(found), verdicts.REDIS_AWAY) if isinstance(found, UnreachableError) else found
+
+
+def round_trips(latencies: Sequence[Latency]) -> Section:
+    """1.1: the plot of the round trips that `reach` took."""
+    drawn = figures.round_trips({each.service: each.samples_ms for each in latencies})
+    return Section(plots=(Plot(drawn, "Round trips of MongoDB and Redis: share of pings answered within a time"),))
+
+
+def members(book: Phase) -> Section:
+    """1.2: release and members. found: what the server told, asked once."""
+    server = inspect(book.mongodb, book.admin, book.settings)
+    return Section(tables=(tables.members(server),), checks=verdicts.topology(server, book.settings), found=server)
+
+
+def security(book: Phase, server: Server) -> Section:
+    """1.3: TLS, authentication and roles, by probes."""
+    encryption = verdicts.encryption(book.mongodb, server, book.settings)
+    access = verdicts.access(book.mongodb, book.reporting, book.endpoints.mongodb_uri, server, book.settings)
+    return Section(checks=(*encryption, *access))
+
+
+def host(book: Phase, server: Server) -> Section:
+    """1.4: the host's size, the engine, the journal and the oplog."""
+    return Section(checks=verdicts.host(server, book.settings, book.database))
+
+
+def pools(book: Phase) -> Section:
+    """1.5: both pools as the clients hold them, shared by threads. found: the settings held."""
+    rows = held(book.mongodb, book.redis, book.settings)
+    checks = verdicts.pool(book.mongodb, _redis(book), rows, book.settings)
+    return Section(tables=(tables.pools(rows),), checks=checks, found=rows)
+
+
+def cache(book: Phase) -> Section:
+    """1.6: Redis' memory and eviction. found: what Redis told, asked once."""
+    inspected = attempt(lambda: inspect_cache(got(_redis(book))))
+    checks = redis_verdicts.memory(inspected, book.endpoints.redis_url, book.settings)
+    return Section(checks=checks, found=inspected)
+
+
+def kept(book: Phase, inspected: Inspected) -> Section:
+    """1.7: Redis' persistence and the formats of its keys."""
+    persistence = redis_verdicts.persistence(_redis(book), inspected, book.settings)
+    return Section(checks=(*persistence, *redis_verdicts.keys(_redis(book), book.settings)))
+
+
+def console() -> Section:
+    """1.8: what only a person can see."""
+    return Section(attested=tuple(
+        entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"
+    ))  # fmt: skip
+
+
+def handover(
+    book: Phase, server: Server, inspected: Inspected, rows: Sequence[Held], latencies: Sequence[Latency]
+) -> Section:
+    """1.9: the configuration as found, with the checks recorded so far, for people and for later phases.
+
+    Raises LeadbookError while checks are missing: the documents would lack them.
+    """
+    if missing := unrecorded("01", book.recorded):
+        raise LeadbookError(
+            f"{len(missing)} checks are missing, such as {missing[0]}: run all cells above this one first"
+        )
+    known = inspected if isinstance(inspected, Cache) else None
+    uri = book.endpoints.mongodb_uri
+    facts = infrastructure(server, known, rows, latencies, uri, book.settings)
+    return Section(
+        documents=documents(facts, book.recorded, server, book.settings), facts={"infrastructure": facts}, found=facts
+    )

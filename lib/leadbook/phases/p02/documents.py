@@ -1,0 +1,54 @@
+"""The documents that phase 02 hands to the Technical Lead, and the commands that a person is to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from leadbook.core.settings import Settings
+from leadbook.phases.p02 import tables
+from leadbook.phases.p02.probe_verdicts import recommendation
+from leadbook.phases.section import Document
+from leadbook.phases.templates import render
+from leadbook.schema.probes import ProbeRun
+from leadbook.schema.state import Change
+from leadbook.schema.studies import QueryStudy
+
+__all__ = ["basis", "by_hand", "index_summary", "schema"]
+
+
+def by_hand(changes: Iterable[Change], settings: Settings) -> str:
+    """Markdown: the commands of all changes that were not applied, whole, to be pasted into mongosh."""
+    commands = [f"{change.shell()};" for change in changes if change.command and not change.applied]
+    if not commands:
+        return "No change is left to be applied by hand."
+    shown_only = settings.apply_schema and not settings.approves("apply_schema")
+    way = settings.how_to_approve("apply_schema") if shown_only else "let it apply them with apply_schema: true"
+    script = "\n".join([f'db = db.getSiblingDB("{settings.database}");', *commands])
+    return (
+        f"**{len(commands)} commands are left.** Paste them into `mongosh`, logged in with `dbAdmin` on "
+        f"`{settings.database}`, and run this notebook again; or, {way}.\n\n"
+        f"```javascript\n{script}\n```"
+    )
+
+
+def basis(study: QueryStudy) -> str:
+    """A sentence saying on what the queries were measured."""
+    what = "sample leads in a scratch collection, since dropped" if study.on_sample else "stored leads"
+    return f"Measured on **{study.documents:,} {what}** (`{study.subject}`)." if study.subject else "Nothing measured."
+
+
+def schema(settings: Settings, runs: Sequence[ProbeRun]) -> Document:
+    """Fields, defaults, timestamps, validation and what it really does."""
+    text = render(
+        __file__, "schema", settings=settings, fields=tables.fields().frame, advice=recommendation(runs, settings)
+    )
+    return Document("schema", "Schema of the leads", text, ("Technical Lead",))
+
+
+def index_summary(study: QueryStudy) -> Document:
+    """The indexes with size and use, the measured queries, and advice."""
+    text = render(
+        __file__, "index-summary", basis=basis(study), indexes=tables.indexes(study.review).frame,
+        queries=tables.queries(study.queries).frame, advice=tables.advice(study.review.advice).frame,
+    )  # fmt: skip
+    return Document("index-summary", "Index summary", text, ("Technical Lead",))

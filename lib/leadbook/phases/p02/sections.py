@@ -1,0 +1,86 @@
+"""The sections of notebook 02, in its order. What one finds the later ones take (`found`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leadbook.core.checks import Unmeasured
+from leadbook.phases.judging import attempt
+from leadbook.phases.p02 import documents, figures, plan_verdicts, tables, verdicts
+from leadbook.phases.p02.probe_verdicts import probes, recommendation
+from leadbook.phases.phase import Phase
+from leadbook.phases.section import Plot, Section
+from leadbook.rehearsal import sample
+from leadbook.schema.probes import ProbeRun
+from leadbook.schema.studies import QueryStudy, study
+
+__all__ = ["bad_leads", "changes", "effort", "fields", "handover", "indexes", "pending", "queries"]
+
+SAMPLE = 5_000
+"""Sample leads that stand for stored ones while those are too few for a realistic plan."""
+Studied = QueryStudy | Unmeasured | Exception
+
+
+def pending(book: Phase) -> Section:
+    """2.1: what would change. Changes nothing."""
+    found = verdicts.dry_run(book.leads, book.settings)
+    return Section(tables=(tables.changes(found, "Pending changes (dry run)"),), found=found)
+
+
+def changes(book: Phase) -> Section:
+    """2.2: apply what is pending and approved, list the rest as commands, and compare the result with the design."""
+    made, check = verdicts.apply_pending(book.leads, book.admin, book.settings)
+    return Section(
+        says=documents.by_hand(made, book.settings),
+        tables=(tables.changes(made, "Changes of this run"),),
+        checks=(check, *verdicts.structure(book.leads, book.settings)),
+        found=made,
+    )
+
+
+def fields(book: Phase) -> Section:
+    """2.3: the lead document, and whether the stored leads obey it."""
+    return Section(tables=(tables.fields(),), checks=verdicts.stored(book.leads, book.settings))
+
+
+def bad_leads(book: Phase) -> Section:
+    """2.4: what the server really does with bad leads. found: the runs of the probes."""
+    runs, checks = probes(book.leads, book.settings, book.admin)
+    said = recommendation(runs, book.settings)
+    return Section(says=said, tables=(tables.probes(runs),), checks=checks, found=runs)
+
+
+def queries(book: Phase) -> Section:
+    """2.5: what each query costs. found: the study, or why there is none."""
+    leads = sample.documents(SAMPLE, seed=book.settings.sample_seed)
+    studied = attempt(lambda: study(book.leads, book.admin, book.settings, leads))
+    known = _known(studied)
+    return Section(
+        says=documents.basis(known), tables=(tables.queries(known.queries),),
+        checks=plan_verdicts.queries(studied, book.settings), found=studied,
+    )  # fmt: skip
+
+
+def _known(studied: Studied) -> QueryStudy:
+    return studied if isinstance(studied, QueryStudy) else QueryStudy()
+
+
+def effort(studied: Studied) -> Section:
+    """2.5: the plot of what each query examined and returned."""
+    drawn = figures.query_effort(tables.queries(_known(studied).queries).frame)
+    return Section(plots=(Plot(drawn, "Work done by each query: documents examined beside documents returned"),))
+
+
+def indexes(book: Phase, studied: Studied) -> Section:
+    """2.6: which indexes earn their place."""
+    review = _known(studied).review
+    return Section(
+        tables=(tables.indexes(review), tables.advice(review.advice)),
+        checks=plan_verdicts.indexes(studied, book.leads.name, book.settings),
+        facts={"indexes": len(review.indexes)},
+    )
+
+
+def handover(book: Phase, runs: Sequence[ProbeRun], studied: Studied) -> Section:
+    """2.7: the schema and the index summary for the Technical Lead."""
+    return Section(documents=(documents.schema(book.settings, runs), documents.index_summary(_known(studied))))

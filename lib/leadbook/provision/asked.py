@@ -1,0 +1,74 @@
+"""Administrative questions to MongoDB that change nothing: the answer, or why there is none."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from leadbook.core import connect, write_errors
+from leadbook.core.connect import Client
+from leadbook.core.errors import UnreachableError
+
+__all__ = ["FORBIDDEN_CODES", "REFUSED_DBA", "Asked", "ask", "dba_refused", "on_loopback", "refusal"]
+
+FORBIDDEN_CODES = frozenset({13, 59, 115, 8000})
+"""Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
+REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A server's answer to one command, or why there is none."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def get(self, path: str) -> Any:
+        """The value at a dotted path, or None."""
+        found: Any = self.values
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+
+def ask(client: Client, command: str, database: str = "admin", **options: Any) -> Asked:
+    """The answer to an administrative command that changes nothing. Never raises: see `Asked.problem`."""
+    try:
+        return Asked(values=client[database].command(command, **options))
+    except PyMongoError as error:
+        return Asked(problem=refusal(error, f"run {command}"))
+
+
+def refusal(error: PyMongoError, what: str) -> str:
+    """Why the server did not do `what` ("run hostInfo"), without the command that it quotes."""
+    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+        return f"the account may not {what}"
+    return f"could not {what}: {write_errors.line(error)}"
+
+
+def dba_refused(admin: Client) -> str:
+    """Why the DBA's account cannot be used at all; empty where it can. Asked once: each refusal costs seconds."""
+    try:
+        connect.ping_mongodb(admin)
+    except UnreachableError as error:
+        return REFUSED_DBA if "authentication failed" in str(error) else f"the DBA's address: {error}"
+    return ""
+
+
+def on_loopback(hosts: Iterable[str]) -> bool:
+    """True if there are hosts and all of them are this very machine."""
+    hosts = list(hosts)
+    return bool(hosts) and all(_is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
