@@ -47,7 +47,7 @@ def directory(tmp_path: Path) -> Path:
             "# 03 Benchmarks\n\nBefore: [02](02_x.ipynb), [04](04_y.ipynb), [web](https://a.example)"
         ),
         nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]}, execution_count=1),
-        nbformat.v4.new_markdown_cell("## 3.1 Inserts & more"),
+        nbformat.v4.new_markdown_cell("## 3.1 Inserts & more", metadata={"leadbook": {"steps": ["1.1.4.2"]}}),
         nbformat.v4.new_code_cell("url = 'https://www.linkedin.com/in/x'", outputs=OUTPUTS, execution_count=2),
         nbformat.v4.new_code_cell("book.close()"),
     ]
@@ -103,6 +103,7 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     assert "alert(" not in page and "scrapbook" not in page
     assert soup.select(".toc a")[0].get_text() == "3.1 Inserts & more" and soup.find(id="s1") is not None
     assert soup.find("a", href="02_x.html") is not None and "docs (https://docs.example/x)" in soup.get_text()
+    assert ">1.1.4.2</small>" in page
 
 
 def test_a_broken_phase_has_a_banner_and_shows_the_cell(directory):

@@ -21,16 +21,17 @@ from leadbook.core.checks import Definition, catalogue
 from leadbook.phases.attestations import EXAMPLE_DAY, MAX_AGE_DAYS
 from leadbook.report.trust import trust_page
 
-__all__ = ["Section", "Step", "attestations_example", "coverage_rows", "generate", "sections", "steps", "trace"]
+__all__ = ["Heading", "TaskStep", "attestations_example", "coverage_rows", "generate", "headings", "steps", "trace"]
 
 _STEPS_LINE = re.compile(r"\*Task book steps?: ([0-9., ]+)\*")
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 _TABLE = re.compile(r"(<!-- notebooks -->\n).*?(<!-- /notebooks -->)", re.S)
 _NEXT = re.compile(r"\n*<!-- next -->.*\Z", re.S)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
-    """A numbered section of a notebook. `notebook`: file stem; `steps`: numbers of the task book's steps it carries."""
+class Heading:
+    """A heading of a notebook. `notebook`: file stem; `steps`: numbers of the task book's steps its section carries."""
 
     notebook: str
     title: str
@@ -38,14 +39,14 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class TaskStep:
     """A step of the task book and what answers it."""
 
     number: str
     title: str
     task: str
     checks: tuple[Definition, ...] = field(default=())
-    sections: tuple[Section, ...] = field(default=())
+    headings: tuple[Heading, ...] = field(default=())
 
     @property
     def covered(self) -> bool:
@@ -60,28 +61,32 @@ def steps() -> dict[str, tuple[str, str]]:
     return {step["id"]: (step["title"], f"{task['id']} {task['title']}") for task in tasks for step in task["steps"]}
 
 
-def sections(notebooks: Path) -> list[Section]:
-    """Sections of all notebooks that carry a line `*Task book steps: …*` under a `## ` heading."""
+def headings(notebooks: Path) -> list[Heading]:
+    """Headings of all notebooks whose sections carry steps: in the cell's metadata, `leadbook.steps`, or on a line
+    `*Task book steps: …*`."""
     found = []
     for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             text = "".join(cell["source"])
-            heading = re.search(r"(?m)^#{2,3} (.+)$", text)
-            carried = _STEPS_LINE.search(text)
-            if cell["cell_type"] == "markdown" and heading and carried:
-                numbers = tuple(re.findall(r"\d+(?:\.\d+)+", carried.group(1)))
-                found.append(Section(notebook=path.stem, title=heading.group(1), steps=numbers))
+            title = re.search(r"(?m)^#{2,3} (.+)$", text)
+            line = _STEPS_LINE.search(text)
+            carried = (
+                *cell["metadata"].get("leadbook", {}).get("steps", ()),
+                *_NUMBER.findall(line[1] if line else ""),
+            )
+            if cell["cell_type"] == "markdown" and title and carried:
+                found.append(Heading(notebook=path.stem, title=title[1], steps=carried))
     return found
 
 
-def trace(notebooks: Path) -> list[Step]:
+def trace(notebooks: Path) -> list[TaskStep]:
     """All steps with the checks and sections that answer them."""
-    definitions, carried = list(catalogue().values()), sections(notebooks)
+    definitions, carried = list(catalogue().values()), headings(notebooks)
     return [
-        Step(
+        TaskStep(
             number=number, title=title, task=task,
             checks=tuple(d for d in definitions if number in d.steps),
-            sections=tuple(s for s in carried if number in s.steps),
+            headings=tuple(s for s in carried if number in s.steps),
         )
         for number, (title, task) in steps().items()
     ]  # fmt: skip
@@ -93,7 +98,7 @@ def coverage_rows(notebooks: Path, verdicts: dict[str, str]) -> list[dict[str, A
         {
             "step": step.number, "title": step.title, "task": step.task, "covered": step.covered,
             "checks": [(d.id, d.title, verdicts.get(d.id, "not measured")) for d in step.checks],
-            "sections": [(s.notebook, s.title) for s in step.sections],
+            "sections": [(s.notebook, s.title) for s in step.headings],
         }
         for step in trace(notebooks)
     ]  # fmt: skip
@@ -171,7 +176,7 @@ def _traceability_page(notebooks: Path) -> str:
                 "|---|---|---|---|",
             ]
         answers = "<br>".join(_answer(d) for d in step.checks) or "**not covered yet**"
-        where = "<br>".join(f"[{s.notebook[:2]}](../notebooks/{s.notebook}.ipynb) {s.title}" for s in step.sections)
+        where = "<br>".join(f"[{s.notebook[:2]}](../notebooks/{s.notebook}.ipynb) {s.title}" for s in step.headings)
         lines.append(f"| {step.number} | {step.title} | {answers} | {where} |")
     return "\n".join(lines) + "\n"
 

@@ -66,7 +66,8 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
 
     def notebook_start(self, **kwargs: Any) -> None:
         for cell in self.nb.cells:
-            cell.metadata.pop("leadbook", None)
+            if cell.cell_type == "code":  # a heading's metadata names the steps that its section carries
+                cell.metadata.pop("leadbook", None)
         self.nb.metadata.papermill["input_path"] = self.session.source
         self.nb.metadata.papermill["output_path"] = self.session.output.name
         super().notebook_start(**kwargs)
