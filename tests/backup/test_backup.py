@@ -26,17 +26,19 @@ from bson.datetime_ms import DatetimeMS
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from leadbook import schema
 from leadbook.backup import backup as backup_module
-from leadbook.backup.archive import ContentHash, backups, backups_folder, documents_in, read_manifest, remove
-from leadbook.backup.backup import back_up
-from leadbook.backup.compare import compare, content_of, validated
+from leadbook.backup.archive import ContentHash, documents_in, read_manifest
+from leadbook.backup.backup import back_up, content_of
+from leadbook.backup.compare import compare, validated
 from leadbook.backup.damage import KINDS, abort, corrupt
+from leadbook.backup.folder import backups, backups_folder, remove
 from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.phases.p06 import recovery
+from leadbook.phases.p06.checks import DUMP, judged
 from leadbook.rehearsal import sample
+from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
+from leadbook.schema.state import apply
 
 EVERY_TYPE = {
     "double": 1.5, "nan": float("nan"), "infinity": float("-inf"), "minus zero": -0.0, "text": "Zoë \u202e\x00 𝛑",
@@ -58,7 +60,7 @@ def names(settings):
 def filled(database, admin, settings):
     """Schema applied, 2,500 leads, and a few raw payloads."""
     leads = database[settings.collection]
-    schema.apply(leads, admin, settings)
+    apply(leads, admin, settings)
     leads.insert_many(sample.documents(2_500, seed=11))
     database[settings.staging_collection].insert_many([{"payload": {"n": n}} for n in range(10)])
     return database
@@ -75,7 +77,7 @@ def dba(admin, settings):
 
 
 def scratches(database):
-    return [name for name in database.list_collection_names() if name.startswith(schema.SCRATCH_PREFIX)]
+    return [name for name in database.list_collection_names() if name.startswith(SCRATCH_PREFIX)]
 
 
 def test_a_backup_says_what_it_holds_and_nothing_of_the_leads(made):
@@ -119,7 +121,7 @@ def test_a_restore_has_the_same_indexes_validator_and_documents(made, filled, db
 def test_documents_that_break_the_validator_are_restored_too(filled, dba, admin, names, tmp_path, settings):
     filled[settings.collection].insert_one({"linkedin_url": "only this"})
     strict = settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
-    schema.apply(filled[settings.collection], admin, strict)
+    apply(filled[settings.collection], admin, strict)
     made = back_up(filled, names, tmp_path, settings)
     copies = restore(made.path, dba)
     assert copies[0].bypassed and copies[0].refused == 0 and copies[0].documents == 2_501
@@ -130,7 +132,7 @@ def test_documents_that_break_the_validator_are_restored_too(filled, dba, admin,
 def test_without_rights_to_bypass_refused_documents_are_counted(filled, admin, names, tmp_path, settings):
     filled[settings.collection].insert_one({"linkedin_url": "only this"})
     strict = settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
-    schema.apply(filled[settings.collection], admin, strict)
+    apply(filled[settings.collection], admin, strict)
     made = back_up(filled, names, tmp_path, settings)
     copies = restore(made.path, filled)
     assert not copies[0].bypassed and copies[0].refused == 1 and copies[0].documents == 2_500
@@ -176,7 +178,7 @@ def test_a_dump_is_one_point_in_time_while_writers_go_on(filled, names, tmp_path
 )  # fmt: skip
 @pytest.mark.parametrize("target", ["original", "existing", "other"])
 def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, settings, target, trust):
-    existing = schema.scratch_name("restored_taken")
+    existing = scratch_name("restored_taken")
     filled.create_collection(existing)
     name = {"original": settings.collection, "existing": existing, "other": "precious"}[target]
     before = str(content_of(filled, settings.collection))
@@ -192,7 +194,7 @@ def test_a_restore_refuses_every_name_but_a_new_scratch_name(made, filled, dba, 
     says=(), leaves="none of what it had made; the leads, untouched",
 )  # fmt: skip
 def test_a_restore_that_fails_drops_what_it_made(made, filled, dba, settings, trust):
-    taken = schema.scratch_name("restored_twice")
+    taken = scratch_name("restored_twice")
     with pytest.raises(OperationFailure):
         restore(made.path, dba, names={entry.name: taken for entry in made.manifest.collections})
     assert scratches(filled) == [] and filled[settings.collection].count_documents({}) == 2_500
@@ -217,7 +219,7 @@ def rewrite(folder, **changed):
     body.pop("digest"), body.pop("format")
     entries = tuple(backup_module.CollectionEntry(**entry) for entry in body.pop("collections"))
     for name in body["files"]:
-        body["files"][name] = backup_module._described(folder / name)
+        body["files"][name] = backup_module.described(folder / name)
     path.write_text(backup_module.Manifest(collections=entries, **{**body, **changed}).as_json())
 
 
@@ -315,5 +317,5 @@ def test_a_standalone_server_is_dumped_without_a_snapshot_and_says_so(standalone
         client["standalone"]["leads"].insert_one({"a": 1})
         made = back_up(client["standalone"], ["leads"], tmp_path, settings)
     assert made.manifest.consistency == "none" and verify(made.path).sound
-    checks = {check.id: check.verdict for check in recovery._dump_checks(made, verify(made.path))}
+    checks = {check.id: check.verdict for check in judged((made, verify(made.path)), DUMP)}
     assert checks["BKP-DMP-003"] == "warn"

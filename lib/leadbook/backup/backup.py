@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -18,33 +17,23 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.backup.archive import (
-    DATA,
-    MANIFEST,
-    METADATA,
-    CollectionEntry,
-    ContentHash,
-    Manifest,
-    final_path,
-    private_file,
-    writing,
-)
-from leadbook.backup.marks import mark
+from leadbook.backup.archive import DATA, MANIFEST, METADATA, CollectionEntry, ContentHash, Manifest, file_sha256
+from leadbook.backup.folder import final_path, mark, private_file, writing
 from leadbook.core.settings import Settings
+from leadbook.enrich.turns import SPENDING
+from leadbook.lead.erasures import ERASURES
 
-__all__ = ["Backup", "Original", "back_up", "collection_metadata", "content_of"]
+__all__ = ["Backup", "Original", "back_up", "collection_metadata", "collections_of", "content_of"]
 
 Document = dict[str, Any]
 SNAPSHOT_UNAVAILABLE = 246
 """A collection was made or changed so lately that no snapshot holds it yet: asking again helps."""
+SNAPSHOT_TOO_OLD = 239
+"""The dump took longer than the server keeps snapshots (5 minutes by default)."""
 BATCH, STEP = 1_000, 500
 """Documents asked for at once, and between two calls of `on_batch`."""
 LEVEL = 3
 """zstd's own default: about a fifth of the size at several hundred MB/s."""
-
-
-SNAPSHOT_TOO_OLD = 239
-"""The dump took longer than the server keeps snapshots (5 minutes by default)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +59,23 @@ class Backup:
     originals: Mapping[str, Original] = field(default_factory=dict)
 
 
+def collections_of(settings: Settings) -> list[str]:
+    """What is backed up, in the order in which it is restored.
+
+    The list of erasure requests comes first, so that no lead is ever back without it. Then leads, staging (whose
+    outcomes prove that nothing was lost), rejected records, and what enrichment has spent (its cap must hold after a
+    recovery too). Left out: marks that let a rehearsal empty a database, which must never come back into another one,
+    and scratch collections.
+    """
+    return [
+        ERASURES, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+    ]  # fmt: skip
+
+
 def back_up(
-    database: Database[Document],
-    names: Iterable[str],
-    folder: Path,
-    settings: Settings,
-    *,
+    database: Database[Document], names: Iterable[str], folder: Path, settings: Settings, *,
     on_batch: Callable[[int], None] | None = None,
-) -> Backup:
+) -> Backup:  # fmt: skip
     """Dump the collections `names` (those that exist) of `database` into a new backup below `folder`. Read-only there.
 
     On a replica set all collections are read at one point in time (snapshot reads), and a second time at that same
@@ -175,7 +173,7 @@ def _dump(
         options = json_util.CANONICAL_JSON_OPTIONS
         file.write(json_util.dumps(collection_metadata(database, name), json_options=options, indent=1).encode())
     entry = CollectionEntry(name=name, documents=content.documents, bson_bytes=size, content=str(content))
-    return entry, {path.name: _described(path) for path in (data, metadata)}
+    return entry, {path.name: described(path) for path in (data, metadata)}
 
 
 def _documents(database: Database[Document], name: str, session: ClientSession | None) -> Iterator[Any]:
@@ -192,6 +190,6 @@ def collection_metadata(database: Database[Document], name: str) -> Document:
     return {"options": found.get("options", {}), "indexes": [dict(index) for index in database[name].list_indexes()]}
 
 
-def _described(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+def described(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file: its SHA-256 and its bytes."""
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}

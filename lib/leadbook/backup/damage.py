@@ -10,8 +10,9 @@ from typing import Any
 
 from pymongo.database import Database
 
-from leadbook.backup.archive import DATA, MANIFEST, METADATA, aside, read_manifest, remove
+from leadbook.backup.archive import DATA, MANIFEST, METADATA, read_manifest
 from leadbook.backup.backup import back_up
+from leadbook.backup.folder import aside, remove
 from leadbook.backup.verify import verify
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
@@ -21,10 +22,13 @@ __all__ = ["Damage", "abort", "corrupt"]
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """One drill. noticed: whether the verifier saw it.  said: its first complaint."""
+    """One drill. said: the verifier's first complaint.
+
+    noticed: whether it saw the damage; None where none could be done.
+    """
 
     name: str
-    noticed: bool
+    noticed: bool | None
     said: str
 
 
@@ -54,6 +58,7 @@ def _lose_manifest(folder: Path, name: str) -> None:
     (folder / MANIFEST).unlink()
 
 
+INTERRUPTED = "dump interrupted half-way"
 KINDS: dict[str, Callable[[Path, str], None]] = {
     "one bit flipped in the data": _flip_byte,
     "data cut off by 64 bytes": _truncate,
@@ -84,12 +89,11 @@ class _InterruptedError(LeadbookError):
 
 def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
     """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
-    before = set(folder.iterdir())
+    name, before = INTERRUPTED, set(folder.iterdir())
 
     def interrupt(written: int) -> None:
         raise _InterruptedError(f"interrupted after {written:,} documents")
 
-    name = "dump interrupted half-way"
     try:
         finished = back_up(database, names, folder, settings, on_batch=interrupt)
     except _InterruptedError as error:
@@ -97,4 +101,4 @@ def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, se
         said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
         return Damage(name=name, noticed=not left, said=said)
     remove(finished.path)
-    return Damage(name=name, noticed=False, said="fewer than 500 documents: the dump ended before it could be cut")
+    return Damage(name=name, noticed=None, said="fewer than 500 documents: the dump ended before it could be cut")

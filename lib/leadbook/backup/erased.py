@@ -7,7 +7,7 @@ an older one in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -16,30 +16,30 @@ from pymongo.collection import Collection
 from leadbook.ingest.store.whose import reject_url, staged_url
 from leadbook.lead.erasures import Erasures
 
-__all__ = ["Again", "erase_again"]
+__all__ = ["ErasedAgain", "erase_again"]
 
 Document = dict[str, Any]
 BATCH = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Again:
+class ErasedAgain:
     """What was erased again from a restored copy. requests: persons on any list.  found: documents by collection.
     left: those that stayed.
 
     names: `_id`s of the documents, which say nothing of the person; the first few of each collection.
     """
 
-    requests: int
-    found: Mapping[str, int]
-    left: int
-    names: tuple[str, ...]
+    requests: int = 0
+    found: Mapping[str, int] = field(default_factory=dict)
+    left: int = 0
+    names: tuple[str, ...] = ()
 
 
 def erase_again(
     leads: Collection[Document] | None, staged: Collection[Document] | None, rejected: Collection[Document] | None,
     lists: Sequence[Collection[Document]],
-) -> Again:  # fmt: skip
+) -> ErasedAgain:  # fmt: skip
     """Delete from restored copies every record of a person on one of the `lists` of requests. Raises pymongo's errors.
 
     leads, staged, rejected: the copies, None where the backup has none. Ask for copies only: what is given is deleted
@@ -59,7 +59,7 @@ def erase_again(
         found[copy.name] = len(ids)
         names += list(map(str, ids[:5]))
         left += copy.count_documents({"_id": {"$in": ids}})
-    return Again(requests=requests, found=found, left=left, names=tuple(names))
+    return ErasedAgain(requests=requests, found=found, left=left, names=tuple(names))
 
 
 def _of_erased(
