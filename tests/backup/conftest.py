@@ -1,10 +1,9 @@
-"""1,500 leads in a database of the tests' own, and phase 06's sections over it as the notebook makes them."""
+"""1,500 leads in a database of the tests' own, and a stand-in for the open phase 06 over it."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from leadbook.phases.p06.sections import BackupProof
 from leadbook.rehearsal import sample
 from leadbook.schema.state import apply
 
@@ -25,14 +24,13 @@ def filled(database, admin, settings):
 
 
 @pytest.fixture
-def prove(admin):
-    """`prove(database, settings)`: phase 06's sections; dba: the DBA's client, where it is another one."""
+def opened(admin):
+    """`opened(database, settings)`: what sections ask of the open phase; dba: the DBA's client, if another one."""
 
     def made(database, settings, *, dba=admin, redis=None, swept=()):
         leads = database[settings.collection]
-        book = SimpleNamespace(
+        return SimpleNamespace(
             settings=settings, database=database, admin=dba, redis=redis, leads=leads, swept=list(swept)
         )
-        return BackupProof(book)
 
     return made

@@ -35,7 +35,7 @@ from leadbook.backup.folder import backups, backups_folder, remove
 from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.phases.p06.checks import DUMP, judged
+from leadbook.phases.p06 import checks
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 from leadbook.schema.state import apply
@@ -317,5 +317,5 @@ def test_a_standalone_server_is_dumped_without_a_snapshot_and_says_so(standalone
         client["standalone"]["leads"].insert_one({"a": 1})
         made = back_up(client["standalone"], ["leads"], tmp_path, settings)
     assert made.manifest.consistency == "none" and verify(made.path).sound
-    checks = {check.id: check.verdict for check in judged((made, verify(made.path)), DUMP)}
-    assert checks["BKP-DMP-003"] == "warn"
+    found = checks.judged(("BKP-DMP",), (made, verify(made.path)), checks.dump)
+    assert {check.id: check.verdict for check in found}["BKP-DMP-003"] == "warn"

@@ -6,8 +6,8 @@ import pytest
 
 from leadbook.core.checks import Verdict, catalogue, judge, not_applicable
 from leadbook.core.settings import Settings
-from leadbook.phases.p07 import documents, gate
 from leadbook.phases.p07 import figures as readiness
+from leadbook.phases.p07 import gate
 
 SETTINGS = Settings()
 LEDGER = {"read": 25_000, "stored": 20_000, "filled": 1_000, "failed": 0, "seconds": 9.5,
@@ -24,7 +24,7 @@ FACTS = {
 def all_good(phase):
     """A record as a phase leaves it when every catalogue entry was recorded and none blocks."""
     recorded = [not_applicable(d.id, "here", settings=SETTINGS) for d in catalogue().values() if d.phase == phase]
-    return gate.PhaseRecord(phase=phase, checks=recorded, facts=FACTS.get(phase, {}))
+    return gate.EarlierPhase(phase=phase, checks=recorded, facts=FACTS.get(phase, {}))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def records():
 
 
 def nothing():
-    return {phase: gate.PhaseRecord(phase=phase, problem="there is no record of it") for phase in gate.PHASES}
+    return {phase: gate.EarlierPhase(phase=phase, problem="there is no record of it") for phase in gate.PHASES}
 
 
 def verdicts(records):
@@ -92,20 +92,20 @@ def test_a_check_left_out_by_a_phase_blocks(records):
 
 
 def test_documents_name_what_was_not_measured():
-    checks = gate.gate_checks(nothing(), SETTINGS)
-    assert "Actual: not measured" in documents.metrics_document(checks).markdown
-    assert "Not measured" in documents.infrastructure_document(None).markdown
-    assert {check.verdict for check in gate.document_checks(checks, None)} == {Verdict.FAIL}
+    section = gate.written(gate.gate_checks(nothing(), SETTINGS), None)
+    metrics, infrastructure = (one.markdown for one in section.documents)
+    assert "Actual: not measured" in metrics and "Not measured" in infrastructure
+    assert {check.verdict for check in section.checks} == {Verdict.FAIL}
 
 
 def test_documents_hold_what_was_measured(records):
-    checks, infrastructure = gate.gate_checks(records, SETTINGS), FACTS["01"]["infrastructure"]
-    metrics = documents.metrics_document(checks).markdown
+    checks = gate.gate_checks(records, SETTINGS)
+    section = gate.written(checks, FACTS["01"]["infrastructure"])
+    metrics, infrastructure = (one.markdown for one in section.documents)
     assert "## Database insert rate\n\n- Target: ≥ 1,000 documents/s\n- Actual: 5,000 documents/s\n" in metrics
     assert metrics.count("\n## ") == len(checks)
-    written = documents.infrastructure_document(infrastructure).markdown
-    assert "## Mongodb\n\n| setting | value |\n| --- | --- |\n| version | 6.0.5 |" in written
-    assert {check.verdict for check in gate.document_checks(checks, infrastructure)} == {Verdict.PASS}
+    assert "## Mongodb\n\n| setting | value |\n| --- | --- |\n| version | 6.0.5 |" in infrastructure
+    assert {check.verdict for check in section.checks} == {Verdict.PASS}
 
 
 def test_the_plot_leaves_out_what_has_no_number(records):

@@ -17,8 +17,7 @@ from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import ParameterError, RefusedError
-from leadbook.phases.judging import attempt
-from leadbook.phases.p06.checks import SWEEP, judged
+from leadbook.phases.p06 import checks, sections
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 
@@ -35,9 +34,9 @@ def verdicts(section):
     return {check.id: check.verdict for check in section.checks}
 
 
-def sweep(proof):
+def sweep(book):
     """What notebook 06 removes before it takes a backup, judged."""
-    (check,) = judged(attempt(proof._sweep), SWEEP)
+    (check,) = checks.judged(("BKP-CLN-002",), sections._sweep(book), checks.sweep)
     return check
 
 
@@ -84,7 +83,7 @@ def run_killed(script, *arguments):
     says=("killed processes", "restored_performance_marketers"),
     leaves="Nothing after the next start of a notebook, which removes the copy by its name and says so.",
 )  # fmt: skip
-def test_a_killed_restore_is_removed_at_the_next_start(filled, prove, endpoints, production, monkeypatch, trust):
+def test_a_killed_restore_is_removed_at_the_next_start(filled, opened, endpoints, production, monkeypatch, trust):
     monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
     folder = backups_folder(production)
     made = back_up(filled, collections_of(production), folder, production)
@@ -94,19 +93,19 @@ def test_a_killed_restore_is_removed_at_the_next_start(filled, prove, endpoints,
     assert left and filled[left[-1]].estimated_document_count() > 0, "the kill left personal data beside the leads"
     precious = f"{SCRATCH_PREFIX}restored_precious"
     filled[precious].insert_one({"whose": "not the drill's"})
-    check = sweep(prove(filled, production))
+    check = sweep(opened(filled, production))
     assert check.verdict is Verdict.FAIL and f"of no drill at work: {precious}" in check.evidence
     trust.check(None, check.evidence)
     assert "\n" not in check.evidence
     assert scratches(filled) == [precious], "only what a killed drill made is removed"
     assert str(content_of(filled, production.collection)) == before and verify(made.path).sound
     filled.drop_collection(precious)
-    check = sweep(prove(filled, production))
+    check = sweep(opened(filled, production))
     assert check.verdict is Verdict.PASS and "nothing" in check.evidence
 
 
 def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fails(
-    filled, admin, prove, endpoints, kept, monkeypatch
+    filled, admin, opened, endpoints, kept, monkeypatch
 ):
     """`Phase.open` sweeps before notebook 06 looks: the check tells of that, and a copy that stayed is no pass."""
     monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
@@ -116,11 +115,11 @@ def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fail
     with may_not_drop(filled, admin, endpoints) as limited:
         swept = undo.sweep(limited, admin, None)
         assert len(swept) == 1 and "stay" in swept[0] and stuck in scratches(filled)
-        check = sweep(prove(filled, kept, dba=limited.client, swept=swept))
+        check = sweep(opened(filled, kept, dba=limited.client, swept=swept))
     assert check.verdict is Verdict.FAIL and stuck in check.evidence, "what may not be dropped is no pass"
     assert swept[0].rstrip(".") in check.evidence
     swept = undo.sweep(filled, admin, None)
-    check = sweep(prove(filled, kept, swept=swept))
+    check = sweep(opened(filled, kept, swept=swept))
     assert check.verdict is Verdict.PASS and stuck in check.evidence
 
 
@@ -140,10 +139,10 @@ def may_not_drop(database, admin, endpoints):
         admin[database.name].command("dropRole", "keeper")
 
 
-def test_a_restore_at_work_is_not_swept(filled, admin, prove, kept):
+def test_a_restore_at_work_is_not_swept(filled, admin, opened, kept):
     made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
     copies = restore(made.path, admin[filled.name])
-    assert sweep(prove(filled, kept)).verdict is Verdict.PASS
+    assert sweep(opened(filled, kept)).verdict is Verdict.PASS
     assert {copy.name for copy in copies} <= set(filled.list_collection_names())
     drop_restored(admin[filled.name], [copy.name for copy in copies])
 
@@ -156,36 +155,36 @@ def test_what_no_drill_made_is_never_dropped_as_a_copy(filled, admin, name):
     assert filled[name].count_documents({"linkedin_url": "precious"}) == 1
 
 
-def test_a_killed_damage_drill_leaves_no_backup_behind_and_the_kept_one_whole(filled, prove, production):
+def test_a_killed_damage_drill_leaves_no_backup_behind_and_the_kept_one_whole(filled, opened, production):
     folder = backups_folder(production)
     made = back_up(filled, collections_of(production), folder, production)
     run_killed(KILLED_DAMAGE, made.path)
     assert len(list(folder.iterdir())) == 2 and backups(folder) == [made.path], "a damaged copy is no backup"
     assert verify(made.path).sound
-    check = sweep(prove(filled, production))
+    check = sweep(opened(filled, production))
     assert "partial" in check.evidence and list(folder.iterdir()) == [made.path] and verify(made.path).sound
 
 
-def test_folders_that_are_not_leadbooks_are_never_swept(filled, prove, kept):
+def test_folders_that_are_not_leadbooks_are_never_swept(filled, opened, kept):
     folder = backups_folder(kept)
     for name in ("holiday.partial", "leads-20250101T000000Z-abcdef.partial"):
         (folder / name).mkdir()
         (folder / name / "photo.jpg").write_bytes(b"x")
         os.utime(folder / name, (0, 0))
-    sweep(prove(filled, kept))
+    sweep(opened(filled, kept))
     assert {path.name for path in folder.iterdir()} == {"holiday.partial", "leads-20250101T000000Z-abcdef.partial"}
 
 
-def test_a_whole_backup_of_a_killed_rehearsal_goes_and_productions_stays(filled, prove, kept, production):
+def test_a_whole_backup_of_a_killed_rehearsal_goes_and_productions_stays(filled, opened, kept, production):
     folder = backups_folder(kept)
     mine = back_up(filled, collections_of(kept), folder, kept)
     theirs = back_up(filled, collections_of(kept), folder, production)
-    sweep(prove(filled, kept))
+    sweep(opened(filled, kept))
     assert set(backups(folder)) == {mine.path, theirs.path}, "their makers live"
     dead(mine.path), dead(theirs.path)
-    sweep(prove(filled, production))
+    sweep(opened(filled, production))
     assert set(backups(folder)) == {mine.path, theirs.path}, "what another profile made"
-    sweep(prove(filled, kept))
+    sweep(opened(filled, kept))
     assert backups(folder) == [theirs.path]
 
 
@@ -219,22 +218,24 @@ def test_a_restore_that_finds_its_target_taken_drops_nothing(filled, admin, kept
     says=("not approved", "-p approve='restore_drill on leadbook_test'"),
     leaves="A proven backup in its private folder; no copy beside the leads, so the restore is not measured.",
 )  # fmt: skip
-def test_production_restores_no_copy_that_is_not_approved(filled, prove, production, trust):
-    proof = prove(filled, production)
-    taken = proof.backup()
+def test_production_restores_no_copy_that_is_not_approved(filled, opened, production, trust):
+    book = opened(filled, production)
+    taken = sections.backup(book)
     assert verdicts(taken)["BKP-DMP-002"] is Verdict.PASS
-    section = proof.restore()
+    section = sections.restore(book, taken)
     assert verdicts(section) == dict.fromkeys(RESTORE, Verdict.NOT_MEASURED)
     trust.check(None, f"{section.checks[0].evidence} {section.checks[0].remedy}")
-    assert proof.times().found.seconds is None and scratches(filled) == [] and taken.found[0].path.exists()
+    assert not sections.times(section).facts and scratches(filled) == [] and taken.found[0].path.exists()
 
 
-def test_an_approval_lets_production_restore_beside(filled, prove, production):
-    proof = prove(filled, production.model_copy(update={"approve": f"restore_drill on {production.database}"}))
-    proof.backup()
-    assert set(verdicts(proof.restore()).values()) == {Verdict.PASS} and scratches(filled) == []
-    with pytest.raises(ParameterError, match="elsewhere"):
-        prove(filled, production.model_copy(update={"approve": "restore_drill on elsewhere"}))
+def test_an_approval_lets_production_restore_beside(filled, opened, production):
+    book = opened(filled, production.model_copy(update={"approve": f"restore_drill on {production.database}"}))
+    taken = sections.backup(book)
+    assert set(verdicts(sections.restore(book, taken)).values()) == {Verdict.PASS} and scratches(filled) == []
+    other = opened(filled, production.model_copy(update={"approve": "restore_drill on elsewhere"}))
+    for ask in (lambda: sections.backup(other), lambda: sections.restore(other, taken)):
+        with pytest.raises(ParameterError, match="elsewhere"):
+            ask()
 
 
 # ------------------------------------------------------------------------------------------------- folders of others
@@ -244,12 +245,12 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, prove, settings, tmp_path):
+def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, opened, settings, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o755)
     named = settings.model_copy(update={"backup_dir": str(shared)})
-    section = prove(filled, named).backup()
+    section = sections.backup(opened(filled, named))
     (made, _) = section.found
     assert mode(shared) == 0o755 and mode(made.path) == 0o700
     assert {mode(path) for path in made.path.iterdir()} == {0o600}
@@ -260,7 +261,7 @@ def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, prove, set
     way="backup_dir names a folder that anybody may write into", status=None, says=("anybody", "chmod o-w"),
     leaves="Nothing: no backup is written there.",
 )  # fmt: skip
-def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, prove, settings, tmp_path, trust):
+def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, opened, settings, tmp_path, trust):
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
@@ -268,6 +269,6 @@ def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, prove, se
     with pytest.raises(RefusedError) as refused:
         backups_folder(named)
     trust.check(None, str(refused.value))
-    section = prove(filled, named).backup()
+    section = sections.backup(opened(filled, named))
     assert section.found is None and Verdict.PASS not in verdicts(section).values()
     assert list(shared.iterdir()) == [] and mode(shared) == 0o777

@@ -18,7 +18,7 @@ from leadbook.core.checks import Verdict
 from leadbook.enrich.turns import SPENDING
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.score import now_ms
-from leadbook.phases.p06.checks import DUMP, judged
+from leadbook.phases.p06 import checks, sections
 from leadbook.rehearsal import sample
 
 
@@ -27,8 +27,8 @@ def by_id(section):
 
 
 def against_originals(made):
-    (check,) = [check for check in judged((made, verify(made.path)), DUMP) if check.id == "BKP-DMP-005"]
-    return check
+    found = checks.judged(("BKP-DMP",), (made, verify(made.path)), checks.dump)
+    return next(check for check in found if check.id == "BKP-DMP-005")
 
 
 def half(monkeypatch, name):
@@ -46,16 +46,16 @@ def half(monkeypatch, name):
     says=("performance_marketers: 750 of 1,500 documents",),
     leaves="The backup, failed by BKP-DMP-005: it is not called proven anywhere.",
 )  # fmt: skip
-def test_a_dump_of_half_the_leads_fails(filled, prove, kept, monkeypatch, trust):
+def test_a_dump_of_half_the_leads_fails(filled, opened, kept, monkeypatch, trust):
     half(monkeypatch, kept.collection)
-    section = prove(filled, kept).backup()
+    section = sections.backup(opened(filled, kept))
     (made, _), found = section.found, by_id(section)
     assert verify(made.path).sound and found["BKP-DMP-002"].verdict is Verdict.PASS, "true to itself"
     assert found["BKP-DMP-005"].verdict is Verdict.FAIL
     trust.check(None, found["BKP-DMP-005"].evidence)
 
 
-def test_leads_that_arrive_during_the_dump_are_no_difference(filled, prove, kept):
+def test_leads_that_arrive_during_the_dump_are_no_difference(filled, opened, kept):
     over = threading.Event()
     extra = sample.documents(400, seed=20)
 
@@ -66,7 +66,7 @@ def test_leads_that_arrive_during_the_dump_are_no_difference(filled, prove, kept
     thread = threading.Thread(target=writer)
     thread.start()
     try:
-        section = prove(filled, kept).backup()
+        section = sections.backup(opened(filled, kept))
     finally:
         over.set()
         thread.join()
@@ -88,11 +88,11 @@ def test_a_changed_document_is_a_difference_though_the_count_agrees(filled, kept
     assert against_originals(replace(made, originals={})).verdict is Verdict.NOT_MEASURED
 
 
-def test_a_standalone_server_is_compared_when_it_was_quiet(standalone, prove, kept):
+def test_a_standalone_server_is_compared_when_it_was_quiet(standalone, opened, kept):
     with MongoClient(standalone) as client:
         database = client["standalone"]
         database[kept.collection].insert_many([{"n": n} for n in range(1_200)])
-        section = prove(database, kept, dba=client).backup()
+        section = sections.backup(opened(database, kept, dba=client))
         assert by_id(section)["BKP-DMP-005"].verdict is Verdict.PASS
 
         def meddle(_):
@@ -110,11 +110,11 @@ def _folder(kept):
 # ----------------------------------------------------------------------------------------------------------- erasures
 
 
-def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, prove, kept):
+def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, opened, kept):
     Erasures(filled[ERASURES]).add(["https://www.linkedin.com/in/gone"])
     filled[SPENDING].insert_one({"_id": "2025-05", "spent": 1})
     filled["leadbook_rehearsal_marker"].insert_one({"_id": "rehearsal"})
-    (made, _) = prove(filled, kept).backup().found
+    (made, _) = sections.backup(opened(filled, kept)).found
     names = [entry.name for entry in made.manifest.collections]
     assert names[0] == ERASURES and SPENDING in names, "the list of requests is restored before any lead"
     assert "leadbook_rehearsal_marker" not in names
@@ -125,7 +125,7 @@ def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, 
     says=("1 erasure requests", "were erased again", "_id"),
     leaves="The copy without the person: leads, staged and rejected records of theirs are deleted from it.",
 )  # fmt: skip
-def test_a_lead_erased_after_the_dump_does_not_come_back(filled, prove, kept, monkeypatch, trust):
+def test_a_lead_erased_after_the_dump_does_not_come_back(filled, opened, kept, monkeypatch, trust):
     leads = filled[kept.collection]
     gone = leads.find_one({}, sort=[("_id", 1)])
     payload = {"linkedin_url": gone["linkedin_url"], "url": gone["linkedin_url"]}
@@ -135,15 +135,15 @@ def test_a_lead_erased_after_the_dump_does_not_come_back(filled, prove, kept, mo
     filled[kept.rejected_collection].insert_one(
         {"_id": "r", "vendor": "brightdata", "payload": json.dumps(payload), "rejected_at": now_ms()}
     )
-    proof = prove(filled, kept)
-    proof.backup()
+    book = opened(filled, kept)
+    taken = sections.backup(book)
     leads.delete_one({"_id": gone["_id"]})
     Erasures(filled[ERASURES]).add([gone["linkedin_url"]])
     seen = {}
     drop = drill.drop_restored
     monkeypatch.setattr(drill, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),
                                                                              drop(database, names)))  # fmt: skip
-    section = proof.restore()
+    section = sections.restore(book, taken)
     found = by_id(section)
     assert found["BKP-CMP-002"].verdict is Verdict.PASS, "the copy was compared before anything was erased from it"
     assert found["BKP-ERA-001"].verdict is Verdict.PASS and str(gone["_id"]) in found["BKP-ERA-001"].evidence

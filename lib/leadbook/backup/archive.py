@@ -62,7 +62,7 @@ class Manifest:
 
     taken_at: UTC, ISO 8601; everything acknowledged before it is in the backup.  seconds: time it took.
     consistency: `snapshot` (one point in time for all collections) or `none` (each document by itself).
-    files: SHA-256 and bytes by file name.  made_by: the process that took it (`folder.mark`).  holds no document.
+    files: SHA-256 and bytes by file name.  made_by: the process that took it (`owner.me`).  holds no document.
     """
 
     taken_at: str

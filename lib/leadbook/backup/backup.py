@@ -18,10 +18,11 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from leadbook.backup.archive import DATA, MANIFEST, METADATA, CollectionEntry, ContentHash, Manifest, file_sha256
-from leadbook.backup.folder import final_path, mark, private_file, writing
+from leadbook.backup.folder import private_file, writing
 from leadbook.core.settings import Settings
 from leadbook.enrich.turns import SPENDING
 from leadbook.lead.erasures import ERASURES
+from leadbook.rehearsal.servers import owner
 
 __all__ = ["Backup", "Original", "back_up", "collection_metadata", "collections_of", "content_of"]
 
@@ -104,7 +105,7 @@ def _back_up(
     session = database.client.start_session(snapshot=True) if snapshot else nullcontext()
     entries: list[CollectionEntry] = []
     files: dict[str, dict[str, Any]] = {}
-    with writing(folder, "dump", database.name) as partial, session as reading:
+    with writing(folder) as (partial, final), session as reading:
         before = {} if snapshot else {name: content_of(database, name) for name in wanted}
         for name in wanted:
             seen = sum(entry.documents for entry in entries)
@@ -117,11 +118,11 @@ def _back_up(
             taken_at=taken_at.isoformat(timespec="seconds"), seconds=seconds, profile=settings.profile,
             server_version=database.client.server_info()["version"], database=database.name,
             consistency="snapshot" if snapshot else "none", collections=tuple(entries), files=files,
-            made_by=mark("backup", database.name),
+            made_by=owner.me(),
         )  # fmt: skip
         with private_file(partial / MANIFEST) as file:
             file.write(manifest.as_json().encode())
-    return Backup(path=final_path(partial), manifest=manifest, originals=originals)
+    return Backup(path=final, manifest=manifest, originals=originals)
 
 
 def _originals(

@@ -69,12 +69,11 @@ KINDS: dict[str, Callable[[Path, str], None]] = {
 
 
 def corrupt(backup: Path) -> list[Damage]:
-    """Damage a copy of `backup` in each way and verify it. The copies lie in a private, marked folder that goes."""
-    manifest = read_manifest(backup)
-    largest = max(manifest.collections, key=lambda entry: entry.bson_bytes).name
+    """Damage a copy of `backup` in each way and verify it. The copies lie in a private folder that goes."""
+    largest = max(read_manifest(backup).collections, key=lambda entry: entry.bson_bytes).name
     drills = []
     for name, damage in KINDS.items():
-        with aside(backup.parent, "damaged copy", manifest.database) as folder:
+        with aside(backup.parent) as folder:
             victim = folder / backup.name
             shutil.copytree(backup, victim)
             damage(victim, largest)

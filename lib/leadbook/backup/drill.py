@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
@@ -20,16 +19,12 @@ from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.lead.erasures import ERASURES
 
-__all__ = ["RECOVERY_STAGES", "Recovery", "recover"]
+__all__ = ["RECOVERY_STAGES", "SPRINT", "Recovery", "recover"]
 
-Document = dict[str, Any]
 SPRINT = 20_000
 """Leads of a sprint: what the estimate of the recovery time is for."""
 RECOVERY_STAGES = ("verify", "load", "indexes")
 """Stages that count as recovery time; dump and comparison come before and after it."""
-ANYTHING: CodecOptions[Document] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +34,11 @@ class Recovery:
     refusal: what was said when a restore over the original was tried; empty where it was not refused.
     """
 
-    restored: tuple[Restored, ...] = ()
-    comparisons: tuple[RestoreComparison, ...] = ()
-    erased: ErasedAgain = field(default_factory=ErasedAgain)
-    stages: dict[str, float] = field(default_factory=dict)
-    refusal: str = ""
+    restored: tuple[Restored, ...]
+    comparisons: tuple[RestoreComparison, ...]
+    erased: ErasedAgain
+    stages: Mapping[str, float]
+    refusal: str
 
     @property
     def documents(self) -> int:
@@ -51,17 +46,17 @@ class Recovery:
         return sum(one.documents for one in self.restored)
 
     @property
-    def seconds(self) -> float | None:
-        """Recovery time: verify the backup, load it, build the indexes. None when nothing was restored."""
-        return sum(self.stages[name] for name in RECOVERY_STAGES) if self.restored else None
+    def seconds(self) -> float:
+        """Recovery time: verify the backup, load it, build the indexes."""
+        return sum(self.stages[name] for name in RECOVERY_STAGES)
 
     @property
     def estimate(self) -> float | None:
-        """Recovery time of 20,000 documents, in proportion, s. None when nothing was restored."""
-        return self.seconds * SPRINT / self.documents if self.seconds is not None and self.documents else None
+        """Recovery time of 20,000 documents, in proportion, s. None where no document was restored."""
+        return self.seconds * SPRINT / self.documents if self.documents else None
 
 
-def recover(backup: Backup, database: Database[Document], settings: Settings) -> Recovery:
+def recover(backup: Backup, database: Database[dict[str, Any]], settings: Settings) -> Recovery:
     """Restore `backup` beside the originals, compare, erase again, and drop the copies, also on error; then try to
     restore over an original. `database`: the DBA's view where there is one. Raises what `restore` and pymongo raise."""
     restored: list[Restored] = []
@@ -73,7 +68,7 @@ def recover(backup: Backup, database: Database[Document], settings: Settings) ->
             compare(backup.path, entry, one.name, database)
             for entry, one in zip(backup.manifest.collections, restored, strict=True)
         )
-        erased = _erase_again(restored, database, settings)
+        erased = erase_again({one.original: database[one.name] for one in restored}, database[ERASURES], settings)
     finally:
         with suppress(PyMongoError):  # the next phase drops what is left
             drop_restored(database, [one.name for one in restored])
@@ -86,17 +81,7 @@ def recover(backup: Backup, database: Database[Document], settings: Settings) ->
     )  # fmt: skip
 
 
-def _erase_again(restored: Iterable[Restored], database: Database[Document], settings: Settings) -> ErasedAgain:
-    """Erase from the copies whoever is on the live list of requests, or on the backup's."""
-    copies = {one.original: database.get_collection(one.name, codec_options=ANYTHING) for one in restored}
-    lists = [database[ERASURES], *([copies[ERASURES]] if ERASURES in copies else [])]
-    return erase_again(
-        copies.get(settings.collection), copies.get(settings.staging_collection),
-        copies.get(settings.rejected_collection), lists,
-    )  # fmt: skip
-
-
-def _restored_over(backup: Backup, database: Database[Document]) -> str:
+def _restored_over(backup: Backup, database: Database[dict[str, Any]]) -> str:
     """Try to restore over the largest original: the refusal, empty where there was none."""
     name = max(backup.manifest.collections, key=lambda entry: entry.bson_bytes).name
     try:

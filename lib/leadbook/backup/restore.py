@@ -62,8 +62,8 @@ def restore(backup: Path, database: Database[Document], *, names: dict[str, str]
     existing = set(database.list_collection_names())
     targets = {entry.name: (names or {}).get(entry.name) or scratch_name(f"{KIND}{entry.name}")
                for entry in manifest.collections}  # fmt: skip
-    for original, target in targets.items():
-        _refuse(original, target, existing)
+    for target in targets.values():
+        _refuse(target, existing)
     done: list[Restored] = []
     made: list[str] = []
     try:
@@ -75,9 +75,7 @@ def restore(backup: Path, database: Database[Document], *, names: dict[str, str]
     return done
 
 
-def _refuse(original: str, target: str, existing: set[str]) -> None:
-    if target == original:
-        raise RefusedError(f"refuses to restore over the original collection {original}: choose another name")
+def _refuse(target: str, existing: set[str]) -> None:
     if target in existing:
         raise RefusedError(f"refuses to restore over the existing collection {target}: choose another name")
     if not _is_copy(target):

@@ -6,167 +6,219 @@ next phase where this one is killed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from leadbook.backup import folder
+from leadbook.backup.archive import Manifest, read_manifest
 from leadbook.backup.backup import Backup, back_up, collections_of
-from leadbook.backup.cache import CacheFacts, cache_facts
+from leadbook.backup.cache import cache_facts
 from leadbook.backup.damage import Damage, abort, corrupt
-from leadbook.backup.drill import Recovery, recover
+from leadbook.backup.drill import SPRINT, Recovery, recover
 from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
 from leadbook.core.checks import Unmeasured, judge
-from leadbook.core.errors import InputFileError, LeadbookError
+from leadbook.page.prose import number
 from leadbook.phases.judging import attempt
 from leadbook.phases.p06 import checks
-from leadbook.phases.p06.document import procedures, recovery_sentence, redis_sentence, unmeasured_parts
 from leadbook.phases.p06.figures import recovery_stages
-from leadbook.phases.p06.tables import comparison_table, content_table, damage_table, stage_table
 from leadbook.phases.phase import Phase
-from leadbook.phases.section import Plot, Section
+from leadbook.phases.section import Document, Plot, Section, Table
+from leadbook.phases.templates import render
 from leadbook.schema import undo
 
-__all__ = ["BackupProof"]
-
-NO_BACKUP = Unmeasured("there is no backup")
+__all__ = ["attested", "backup", "cache", "damage", "procedures", "restore", "times"]
 
 
-class BackupProof:
-    """The sections of notebook 06. Each can be called again; one that needs an earlier one says so where it is missing.
+def _table(title: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> Table:
+    return Table(pd.DataFrame(list(rows), columns=list(columns)), title, columns)
+
+
+def _known(found: Any) -> Any:
+    """What was found; None where nothing was."""
+    return None if isinstance(found, Unmeasured | Exception) else found
+
+
+def backup(book: Phase) -> Section:
+    """6.1: remove what killed drills left, dump into the backups' folder, verify, hold against the originals.
 
     Raises ParameterError, before anything is written, where the restore is approved for another database.
     """
+    book.settings.approves("restore_drill")
+    swept = attempt(lambda: _sweep(book))
+    dump = attempt(lambda: _dump(book))
+    manifest = dump[0].manifest if isinstance(dump, tuple) else None
+    columns = {
+        "collection": "what was backed up",
+        "documents": "documents in the backup",
+        "BSON MB": "size of the documents before compression, MB",
+        "file MB": "size on disk, MB",
+        "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
+    }
+    return Section(
+        tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
+        checks=(
+            *checks.judged(("BKP-CLN-002",), swept, checks.sweep),
+            *checks.judged(("BKP-DMP",), dump, checks.dump),
+        ),
+        facts={
+            "backup_bytes": manifest and manifest.size,
+            "backup_documents": manifest and manifest.documents,
+            "backup_leads": manifest and manifest.documents_of(book.settings.collection),
+        },
+        found=_known(dump),
+    )
 
-    def __init__(self, book: Phase) -> None:
-        self.book, self.settings = book, book.settings
-        self.settings.approves("restore_drill")
-        self._dba = book.admin[book.database.name]
-        self._sections: dict[str, Section] = {}
-        self._taken: list[Path] = []
 
-    def _keep(self, number: str, found: Any, **shown: Any) -> Section:
-        """Keep a section for the later ones. found: its record, or why there is none."""
-        self._sections[number] = Section(found=None if isinstance(found, Unmeasured | Exception) else found, **shown)
-        return self._sections[number]
+def _contents(manifest: Manifest) -> Iterable[Sequence[Any]]:
+    for entry in manifest.collections:
+        sizes = (round(entry.bson_bytes / 1e6, 2), round(manifest.size_of(entry.name) / 1e6, 2))
+        yield entry.name, entry.documents, *sizes, entry.content[:12]
 
-    def _found(self, number: str) -> Any:
-        if number not in self._sections:
-            raise LeadbookError(f"section {number} has not been run: run its cell first, then this one")
-        return self._sections[number].found
 
-    @property
-    def _backup(self) -> Backup | None:
-        """The backup of section 6.1; None where it could not be taken."""
-        dump: tuple[Backup, Verification] | None = self._found("6.1")
-        return dump and dump[0]
+def _sweep(book: Phase) -> tuple[list[str], list[str]]:
+    """What was removed: when the phase opened, what the DBA may beyond it, and folders; copies that are still there."""
+    dba = book.admin[book.database.name]
+    dropped = undo.sweep(dba, book.admin, None)
+    removed = folder.sweep(folder.backups_folder(book.settings), book.settings)
+    told = [f"a killed drill had left {', '.join(removed)}: removed"] if removed else []
+    return [*book.swept, *dropped, *told], unexplained(dba)
 
-    @property
-    def _standing(self) -> Backup | Unmeasured:
-        backup = self._backup
-        if backup and not backup.path.exists():
-            raise LeadbookError("section 6.7 has removed the backup: run the cell of section 6.1 again, then this one")
-        return backup or NO_BACKUP
 
-    # ---------------------------------------------------------------------------------------------------- sections
+def _dump(book: Phase) -> tuple[Backup, Verification]:
+    names, place = collections_of(book.settings), folder.backups_folder(book.settings)
+    made = back_up(book.database, names, place, book.settings)
+    return made, verify(made.path)
 
-    def backup(self) -> Section:
-        """6.1: remove what killed drills left, dump into the backups' folder, verify, hold against the originals."""
-        swept = checks.judged(attempt(self._sweep), checks.SWEEP)
-        dump = attempt(self._dump)
-        backup = dump[0] if isinstance(dump, tuple) else None
-        facts = {
-            "backup_bytes": backup and backup.manifest.size,
-            "backup_documents": backup and backup.manifest.documents,
-            "backup_leads": backup and backup.manifest.documents_of(self.settings.collection),
-        }
-        judged = (*swept, *checks.judged(dump, checks.DUMP))
-        return self._keep("6.1", dump, tables=(content_table(backup),), checks=judged, facts=facts)
 
-    def _sweep(self) -> tuple[Sequence[str], Sequence[str]]:
-        """What was found when the phase opened, what the DBA may remove beyond it, and what is still there."""
-        dropped = undo.sweep(self._dba, self.book.admin, None)
-        removed = folder.sweep(folder.backups_folder(self.settings), self.settings)
-        told = [f"a killed drill had left {', '.join(removed)}: removed"] if removed else []
-        return [*self.book.swept, *dropped, *told], unexplained(self._dba)
+def damage(book: Phase, taken: Section) -> Section:
+    """6.2: damage copies of the backup and interrupt a dump; each must be noticed. taken: section 6.1."""
+    drills = attempt(lambda: _drills(book, taken.found[0])) if taken.found else checks.NO_BACKUP
+    columns = {
+        "drill": "what was done to a copy of the backup",
+        "noticed": "whether the verifier refused it",
+        "what was said": "its first complaint",
+    }
+    rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
+    judged = checks.judged(("BKP-COR",), drills, checks.damage)
+    return Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills))
 
-    def _dump(self) -> tuple[Backup, Verification]:
-        place = folder.backups_folder(self.settings)
-        backup = back_up(self.book.database, collections_of(self.settings), place, self.settings)
-        self._taken.append(backup.path)
-        return backup, verify(backup.path)
 
-    def damage(self) -> Section:
-        """6.2: damage copies of the backup and interrupt a dump; each must be noticed."""
-        backup = self._standing
-        drills = backup if isinstance(backup, Unmeasured) else attempt(lambda: self._damage(backup))
-        shown = drills if isinstance(drills, list) else []
-        return self._keep("6.2", drills, tables=(damage_table(shown),), checks=checks.judged(drills, checks.DAMAGE))
+def _drills(book: Phase, made: Backup) -> list[Damage]:
+    names, place = collections_of(book.settings), made.path.parent
+    return [*corrupt(made.path), abort(book.database, names, place, book.settings)]
 
-    def _damage(self, backup: Backup) -> list[Damage]:
-        names, place = collections_of(self.settings), backup.path.parent
-        return [*corrupt(backup.path), abort(self.book.database, names, place, self.settings)]
 
-    def restore(self) -> Section:
-        """6.3: restore beside the original, compare, erase again, drop the copies. In production only when approved."""
-        recovery = self._recover(self._standing)
-        shown = recovery if isinstance(recovery, Recovery) else Recovery()
-        judged = checks.judged(recovery, checks.RESTORE)
-        return self._keep("6.3", recovery, tables=(comparison_table(shown),), checks=judged)
+def restore(book: Phase, taken: Section) -> Section:
+    """6.3: restore beside the original, compare, erase again, drop the copies. In production only when approved."""
+    recovery = _recover(book, taken)
+    columns = {
+        "collection": "what was restored",
+        "documents": "documents in the backup",
+        "restored": "documents in the restored copy",
+        "content": "whether the copy has exactly the backup's content",
+        "indexes": "whether all indexes are the same, by key, order and options",
+        "options": "whether validator, level and action are the same",
+        "original unchanged": "whether the original still has the backup's content; leads that arrived since change it",
+        "validate": "what the server's own validation of the copy says",
+    }
+    rows = [
+        (one.original, one.documents_backup, one.documents_restored, one.content_equal, one.indexes_equal,
+         one.options_equal, one.original_unchanged, one.validate_says)
+        for one in (recovery.comparisons if isinstance(recovery, Recovery) else ())
+    ]  # fmt: skip
+    return Section(
+        tables=(_table("Restored copies beside the backup", columns, rows),),
+        checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+        found=_known(recovery),
+    )
 
-    def _recover(self, backup: Backup | Unmeasured) -> Recovery | Unmeasured | Exception:
-        if isinstance(backup, Unmeasured):
-            return backup
-        if not self.settings.approves("restore_drill"):
-            why = "restoring a copy beside the leads is not approved"
-            return Unmeasured(why, self.settings.how_to_approve("restore_drill"))
-        if not backup.manifest.documents:
-            return Unmeasured("the backup holds no document")
-        return attempt(lambda: recover(backup, self._dba, self.settings))
 
-    @property
-    def _recovery(self) -> Recovery:
-        return self._found("6.3") or Recovery()
+def _recover(book: Phase, taken: Section) -> Recovery | Unmeasured | Exception:
+    if taken.found is None:
+        return checks.NO_BACKUP
+    if not book.settings.approves("restore_drill"):
+        why = "restoring a copy beside the leads is not approved"
+        return Unmeasured(why, book.settings.how_to_approve("restore_drill"))
+    made: Backup = taken.found[0]
+    if not made.manifest.documents:
+        return Unmeasured("the backup holds no document")
+    return attempt(lambda: recover(made, book.admin[book.database.name], book.settings))
 
-    def times(self) -> Section:
-        """6.4: how long a recovery takes."""
-        recovery = self._recovery
-        plot = Plot(recovery_stages(stage_table(recovery).frame), "Dump and recovery, stage by stage, in seconds")
-        facts = {"restore_seconds": recovery.seconds, "restore_estimate_seconds": recovery.estimate}
-        return Section(plots=(plot,), says=recovery_sentence(recovery), facts=facts, found=recovery)
 
-    def cache(self) -> Section:
-        """6.5: whether Redis holds anything that MongoDB could not give back."""
-        redis = self.book.redis
-        facts = Unmeasured("Redis is away") if redis is None else attempt(lambda: cache_facts(redis, self.book.leads))
-        seen = facts if isinstance(facts, CacheFacts) else None
-        return self._keep("6.5", facts, says=redis_sentence(seen), checks=checks.judged(facts, checks.CACHE))
+def times(restored: Section) -> Section:
+    """6.4: how long a recovery takes. restored: section 6.3."""
+    recovery: Recovery | None = restored.found
+    if recovery is None:
+        return Section(says="Nothing was restored, so no recovery time is known.")
+    kind = "in proportion" if recovery.documents >= SPRINT else "extrapolated from fewer documents"
+    said = (
+        f"**{recovery.documents:,} documents were back in {recovery.seconds:.1f} s** (verify, load, build indexes); "
+        f"{number(recovery.estimate, 's', 1)} for {SPRINT:,} {kind}. That is the recovery of the data on this server, "
+        "without the time that people need to decide."
+    )
+    caption = "Dump and recovery, stage by stage, in seconds"
+    facts = {"restore_seconds": recovery.seconds, "restore_estimate_seconds": recovery.estimate}
+    return Section(says=said, plots=(Plot(recovery_stages(recovery.stages), caption),), facts=facts)
 
-    def attested(self) -> Section:
-        """6.6: what only the provider's console shows."""
-        return Section(attested=("BKP-ATL-001", "BKP-ATL-002"))
 
-    def procedures(self) -> Section:
-        """6.7: the procedures as a document; then a rehearsal's backup is removed, a production's kept."""
-        measured = self._backup, self._found("6.2") or (), self._recovery, self._found("6.5")
-        judged = [check for _, section in sorted(self._sections.items()) for check in section.checks]
-        missing = unmeasured_parts(*measured)
-        told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
-        document = procedures(self.settings, *measured, judged)
-        cleaned = attempt(self._clean) if self._taken else NO_BACKUP
-        made = (judge("BKP-DOC-001", len(missing), evidence=told), *checks.judged(cleaned, checks.CLEAN))
-        return Section(documents=(document,), checks=made)
+def cache(book: Phase) -> Section:
+    """6.5: whether Redis holds anything that MongoDB could not give back."""
+    redis, leads = book.redis, book.leads
+    keys = attempt(lambda: cache_facts(redis, leads)) if redis is not None else Unmeasured("Redis is away")
+    seen = _known(keys)
+    if seen is None:
+        said = "Redis was not looked at."
+    elif seen.other:
+        said = (
+            f"{seen.other:,} of {seen.looked_at:,} keys are no duplicate keys: MongoDB cannot rebuild them. Find out "
+            "whose they are and whether they need a backup."
+        )
+    else:
+        said = (
+            "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
+            "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
+        )
+    return Section(says=said, checks=checks.judged(("BKP-RDS",), keys, checks.cache), found=seen)
 
-    def _clean(self) -> tuple[int, str]:
-        """How many backups a rehearsal leaves, and what became of them."""
-        if self.settings.is_production:
-            kept = self._taken[-1]
-            if kept not in folder.backups(kept.parent):
-                raise InputFileError(kept, "is not there any more", hint="take another backup")
-            age = datetime.now(UTC).timestamp() - kept.stat().st_mtime
-            return 0, f"kept as {kept.name}, {age:.0f} s old, its owner's alone"
-        for path in filter(Path.exists, self._taken):
-            folder.remove(path)
-        return sum(path.exists() for path in self._taken), "the rehearsal's backup was removed: it proved itself"
+
+def attested() -> Section:
+    """6.6: what only the provider's console shows."""
+    return Section(attested=("BKP-ATL-001", "BKP-ATL-002"))
+
+
+def procedures(book: Phase, taken: Section, damaged: Section, restored: Section, cached: Section) -> Section:
+    """6.7: the procedures as a document, from sections 6.1 to 6.5; then a rehearsal's backups are removed."""
+    parts = {"backup": taken, "damage drills": damaged, "restored copies": restored, "Redis": cached}
+    missing = [part for part, section in parts.items() if section.found is None]
+    recovery: Recovery | None = restored.found
+    text = render(
+        __package__, "procedures", settings=book.settings, taken=taken, damaged=damaged, restored=restored,
+        cached=cached, timed=times(restored), stages=list(recovery.stages.items()) if recovery else [],
+        checks=[(f"{check.id} {check.title}", check.verdict, check.evidence)
+                for section in parts.values() for check in section.checks],
+    )  # fmt: skip
+    title, audience = "Backup and recovery procedures", ("Technical Lead", "Project Manager")
+    told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
+    cleaned = attempt(lambda: _clean(book, taken.found[0])) if taken.found else checks.NO_BACKUP
+    return Section(
+        documents=(Document("backup-and-recovery", title, text, audience),),
+        checks=(
+            judge("BKP-DOC-001", len(missing), evidence=told),
+            *checks.judged(("BKP-CLN-001",), cleaned, checks.clean),
+        ),
+    )
+
+
+def _clean(book: Phase, made: Backup) -> tuple[int, str]:
+    """How many backups of this process a rehearsal leaves, and what became of them; a production keeps its own."""
+    if book.settings.is_production:
+        age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(made.path).taken_at)).total_seconds()
+        return 0, f"kept as {made.path.name}, {age:.0f} s old, its owner's alone"
+    place = made.path.parent
+    for path in folder.taken_here(place):
+        folder.remove(path)
+    return len(folder.taken_here(place)), "the rehearsal's backup was removed: it proved itself"

@@ -14,13 +14,24 @@ import pandas as pd
 from leadbook.core.checks import Check, Unmeasured, blockers, judge, unrecorded
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.judging import attempt
-from leadbook.phases.p07.documents import infrastructure_document, metrics_document
 from leadbook.phases.p07.figures import headroom
 from leadbook.phases.phase import Phase
-from leadbook.phases.section import Plot, Section, Table
+from leadbook.phases.section import Document, Plot, Section, Table
+from leadbook.phases.templates import render
 
-__all__ = ["PHASES", "PhaseRecord", "collect", "documents", "earlier", "gate_checks", "monitoring", "targets"]
+__all__ = [
+    "PHASES",
+    "EarlierPhase",
+    "collect",
+    "documents",
+    "earlier",
+    "gate_checks",
+    "monitoring",
+    "targets",
+    "written",
+]
 
 PHASES = ("01", "02", "03", "04", "05", "06")
 FACTS: Mapping[str, tuple[str, str, float]] = {
@@ -41,7 +52,7 @@ NOTHING_BLOCKS: Mapping[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseRecord:
+class EarlierPhase:
     """What one earlier phase left. Where there is a `problem`, that is why nothing else of it counts here.
 
     at: when it closed, ISO 8601. otherwise: which settings or code were not those of the gate.
@@ -72,14 +83,14 @@ class PhaseRecord:
         return Unmeasured(f"phase {self.phase} {why}")
 
 
-Records = Mapping[str, PhaseRecord]
+Records = Mapping[str, EarlierPhase]
 """By phase."""
 
 
 def collect(book: Phase) -> Records:
     """The records of phases 01 to 06 that count here, through the open phase `book`; why the others do not."""
     return {
-        phase: PhaseRecord(
+        phase: EarlierPhase(
             phase=phase, checks=book.checks(phase), facts=book.facts(phase),
             problem=book.records.refused.get(phase, ""), otherwise=book.records.otherwise.get(phase, ""),
             at=book.records.used.get(phase, {}).get("closed_at", ""),
@@ -102,14 +113,14 @@ def gate_checks(records: Records, settings: Settings) -> list[Check]:
     ]  # fmt: skip
 
 
-def _end_to_end(record: PhaseRecord) -> list[Check]:
+def _end_to_end(record: EarlierPhase) -> list[Check]:
     """Of phase 04's ledger: how many leads were stored, and how many records have no outcome, two, or failed."""
     found = attempt(lambda: _counted(record))
     stored, lost, evidence = found if isinstance(found, tuple) else (found, found, "")
     return [judge("GATE-E2E-001", stored, evidence=evidence), judge("GATE-E2E-002", lost, evidence=evidence)]
 
 
-def _counted(record: PhaseRecord) -> tuple[int, int, str] | Unmeasured:
+def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
     told = record.facts.get("ledger")
     if not told:
         return record.left_nothing("ledger")
@@ -123,7 +134,7 @@ def _counted(record: PhaseRecord) -> tuple[int, int, str] | Unmeasured:
     return ledger.stored, ledger.failed + abs(missing), evidence + unbalanced
 
 
-def _of_fact(check_id: str, record: PhaseRecord, fact: str, factor: float, settings: Settings) -> Check:
+def _of_fact(check_id: str, record: EarlierPhase, fact: str, factor: float, settings: Settings) -> Check:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
     evidence = f"{fact} of phase {record.phase}, {record.at}".rstrip(", ")
@@ -131,7 +142,7 @@ def _of_fact(check_id: str, record: PhaseRecord, fact: str, factor: float, setti
     return judge(check_id, answer, settings=settings, evidence=evidence)
 
 
-def _nothing_blocks(check_id: str, asked: Sequence[PhaseRecord]) -> Check:
+def _nothing_blocks(check_id: str, asked: Sequence[EarlierPhase]) -> Check:
     if missed := [f"phase {record.phase}: {record.problem}" for record in asked if record.problem]:
         return judge(check_id, Unmeasured("; ".join(missed)))
     found = [check.id for record in asked for check in blockers(record.checks)]
@@ -140,18 +151,6 @@ def _nothing_blocks(check_id: str, asked: Sequence[PhaseRecord]) -> Check:
     what = f"{counted} checks of phases {', '.join(record.phase for record in asked)}"
     how = f"blocking {', '.join(found)}" if found else "none blocks"
     return judge(check_id, not found, evidence=f"{what}: {how}")
-
-
-def document_checks(checks: Sequence[Check], infrastructure: Any) -> tuple[Check, ...]:
-    """Whether the documents hold measured values: every gate has one, and phase 01 left the configuration."""
-    unmeasured = [check.id for check in checks if check.measured is None]
-    valued = f"written, but without {', '.join(unmeasured)}" if unmeasured else "every gate has its value"
-    configured = isinstance(infrastructure, Mapping)
-    source = "from phase 01's facts" if configured else "phase 01 left no configuration"
-    return (
-        judge("GATE-DOC-001", not unmeasured, evidence=valued),
-        judge("GATE-DOC-002", configured, evidence=source),
-    )
 
 
 # ----------------------------------------------------------------------------------------------------------- sections
@@ -190,6 +189,34 @@ def monitoring() -> Section:
 def documents(book: Phase) -> Section:
     """7.4: the final metrics and the infrastructure's configuration, as documents."""
     records = collect(book)
-    checks, infrastructure = gate_checks(records, book.settings), records["01"].facts.get("infrastructure")
-    made = metrics_document(checks), infrastructure_document(infrastructure)
-    return Section(documents=made, checks=document_checks(checks, infrastructure))
+    return written(gate_checks(records, book.settings), records["01"].facts.get("infrastructure"))
+
+
+def written(checks: Sequence[Check], infrastructure: Any) -> Section:
+    """Both documents, and whether they hold measured values: every gate has one, phase 01 left the configuration."""
+    told = infrastructure if isinstance(infrastructure, Mapping) else {}
+    topics = [
+        (
+            str(topic).replace("_", " ").capitalize(),
+            values.items() if isinstance(values, Mapping) else [(topic, values)],
+        )
+        for topic, values in told.items()
+    ]
+    unmeasured = [check.id for check in checks if check.measured is None]
+    valued = f"written, but without {', '.join(unmeasured)}" if unmeasured else "every gate has its value"
+    source = "from phase 01's facts" if told else "phase 01 left no configuration"
+    return Section(
+        documents=(
+            _document("Final performance metrics", checks=checks, target=target_text, measured=measured_text),
+            _document("Infrastructure configuration", topics=topics),
+        ),
+        checks=(
+            judge("GATE-DOC-001", not unmeasured, evidence=valued),
+            judge("GATE-DOC-002", bool(told), evidence=source),
+        ),
+    )
+
+
+def _document(title: str, **values: Any) -> Document:
+    slug = title.lower().replace(" ", "-")
+    return Document(slug, title, render(__package__, slug, **values), ("Technical Lead", "Project Manager"))
