@@ -12,11 +12,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import bson
 import zstandard
 from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 
 from leadbook.core.errors import InputFileError
 
@@ -28,7 +33,12 @@ FORMAT = "leadbook-backup/1"
 PARTIAL = ".partial"
 MANIFEST = "manifest.json"
 DATA, METADATA = ".bson.zst", ".metadata.json"
-_BLOCK = 1 << 20
+_ANYTHING: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
 
 class ContentHash:
@@ -37,7 +47,7 @@ class ContentHash:
     def __init__(self) -> None:
         self._sum, self.documents = 0, 0
 
-    def add(self, raw: bytes) -> None:
+    def add(self, raw: bytes | memoryview) -> None:
         """Count in one document, as BSON."""
         self._sum = (self._sum + int.from_bytes(hashlib.sha256(raw).digest(), "big")) % (1 << 256)
         self.documents += 1
@@ -133,29 +143,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def documents_in(path: Path) -> Iterator[bytes]:
-    """The documents of a data file as BSON, one by one. Raises InputFileError where the stream is broken or cut."""
+def documents_in(path: Path) -> Iterator[RawBSONDocument]:
+    """The documents of a data file, one by one. Raises InputFileError where the stream is broken or cut."""
+    number = 0
     with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
-        number = 0
         try:
-            while head := _exactly(stream, 4, at_end=True):
-                size = int.from_bytes(head, "little")
-                if not 5 <= size <= 17 * _BLOCK:
-                    raise InputFileError(path, f"document {number + 1:,} claims a size of {size:,} bytes")
-                yield head + _exactly(stream, size - 4)
+            for document in bson.decode_file_iter(BufferedReader(stream), _ANYTHING):
+                len(document)  # decoded now, not when it is used
+                yield document
                 number += 1
-        except (EOFError, zstandard.ZstdError) as error:
+        except (BSONError, zstandard.ZstdError) as error:
             raise InputFileError(path, f"broken after document {number:,}: {error}") from None
-
-
-def _exactly(stream: Any, size: int, *, at_end: bool = False) -> bytes:
-    parts, missing = [], size
-    while missing:
-        part = stream.read(missing)
-        if not part:
-            if at_end and missing == size:
-                return b""
-            raise EOFError("the stream ends in the middle of a document")
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)

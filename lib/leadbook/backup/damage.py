@@ -44,27 +44,19 @@ def _truncate(folder: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-64])
 
 
-def _lose_metadata(folder: Path, name: str) -> None:
-    (folder / f"{name}{METADATA}").unlink()
-
-
 def _change_manifest(folder: Path, name: str) -> None:
-    path, entry = folder / MANIFEST, read_manifest(folder)
-    count = f'"documents": {entry.collections[0].documents}'
+    path = folder / MANIFEST
+    count = f'"documents": {read_manifest(folder).collections[0].documents}'
     path.write_text(path.read_text(encoding="utf-8").replace(count, count + "0", 1), encoding="utf-8")
-
-
-def _lose_manifest(folder: Path, name: str) -> None:
-    (folder / MANIFEST).unlink()
 
 
 INTERRUPTED = "dump interrupted half-way"
 KINDS: dict[str, Callable[[Path, str], None]] = {
     "one bit flipped in the data": _flip_byte,
     "data cut off by 64 bytes": _truncate,
-    "metadata file lost": _lose_metadata,
+    "metadata file lost": lambda folder, name: (folder / f"{name}{METADATA}").unlink(),
     "count changed in the manifest": _change_manifest,
-    "manifest lost": _lose_manifest,
+    "manifest lost": lambda folder, _: (folder / MANIFEST).unlink(),
 }
 
 

@@ -93,7 +93,8 @@ def _restore(
     collection = database[target].with_options(write_concern=WriteConcern(w="majority"))
     taken, refused, bypassed = _load(collection, documents_in(backup / f"{original}{DATA}"))
     loaded = time.perf_counter()
-    indexes = [_index(index) for index in metadata["indexes"] if index["name"] != "_id_"]
+    indexes = [{key: value for key, value in index.items() if key not in ("v", "ns")}
+               for index in metadata["indexes"] if index["name"] != "_id_"]  # fmt: skip
     if indexes:
         database.command({"createIndexes": target, "indexes": indexes})
     return Restored(
@@ -102,15 +103,11 @@ def _restore(
     )  # fmt: skip
 
 
-def _index(index: Document) -> Document:
-    return {key: value for key, value in index.items() if key not in ("v", "ns")}
-
-
-def _load(collection: Collection[Document], documents: Iterator[bytes]) -> tuple[int, int, bool]:
+def _load(collection: Collection[Document], documents: Iterator[RawBSONDocument]) -> tuple[int, int, bool]:
     """Documents taken and refused, and whether validation was bypassed (needs restore or dbAdmin rights)."""
     taken = refused = 0
     bypass = True
-    while batch := [RawBSONDocument(raw) for raw in islice(documents, BATCH)]:
+    while batch := list(islice(documents, BATCH)):
         try:
             try:
                 _insert(collection, batch, bypass)

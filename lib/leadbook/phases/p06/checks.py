@@ -67,8 +67,8 @@ def _like_originals(backup: Backup) -> tuple[Any, str]:
     if len(originals) < len(manifest.collections):
         why = "the dump took longer than the server keeps snapshots: the originals could not be read again"
         return Unmeasured(why, "raise minSnapshotHistoryWindowInSeconds, then dump again"), ""
-    unlike = [entry for entry in manifest.collections if entry.content != originals[entry.name].content]
-    if unlike and not any(originals[entry.name].quiet for entry in unlike):
+    unlike = [entry for entry in manifest.collections if entry.content != str(originals[entry.name])]
+    if unlike and all(entry.name in backup.moved for entry in unlike):
         why = f"written to during the dump of a standalone server: {_names(entry.name for entry in unlike)}"
         return Unmeasured(why, "stop the writers, then dump again"), ""
     counts = [f"{one.name}: {one.documents:,} of {originals[one.name].documents:,} documents" for one in unlike]
