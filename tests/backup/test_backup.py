@@ -27,14 +27,15 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from leadbook.backup import backup as backup_module
-from leadbook.backup.archive import ContentHash, backups, backups_folder, documents_in, read_manifest, remove
-from leadbook.backup.backup import back_up
-from leadbook.backup.compare import compare, content_of, validated
+from leadbook.backup.archive import ContentHash, documents_in, read_manifest
+from leadbook.backup.backup import back_up, content_of
+from leadbook.backup.compare import compare, validated
 from leadbook.backup.damage import KINDS, abort, corrupt
+from leadbook.backup.folder import backups, backups_folder, remove
 from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.phases.p06 import recovery
+from leadbook.phases.p06 import checks
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 from leadbook.schema.state import apply
@@ -218,7 +219,7 @@ def rewrite(folder, **changed):
     body.pop("digest"), body.pop("format")
     entries = tuple(backup_module.CollectionEntry(**entry) for entry in body.pop("collections"))
     for name in body["files"]:
-        body["files"][name] = backup_module._described(folder / name)
+        body["files"][name] = backup_module.described(folder / name)
     path.write_text(backup_module.Manifest(collections=entries, **{**body, **changed}).as_json())
 
 
@@ -231,7 +232,7 @@ def test_a_missing_document_is_noticed_even_when_the_file_hash_agrees(made, sett
 
     data = made.path / f"{settings.collection}.bson.zst"
     documents = list(documents_in(data))
-    data.write_bytes(zstandard.ZstdCompressor().compress(b"".join(documents[:-1])))
+    data.write_bytes(zstandard.ZstdCompressor().compress(b"".join(one.raw for one in documents[:-1])))
     rewrite(made.path)
     assert not verify(made.path).sound
     trust.check(None, "\n".join(verify(made.path).problems))
@@ -316,5 +317,5 @@ def test_a_standalone_server_is_dumped_without_a_snapshot_and_says_so(standalone
         client["standalone"]["leads"].insert_one({"a": 1})
         made = back_up(client["standalone"], ["leads"], tmp_path, settings)
     assert made.manifest.consistency == "none" and verify(made.path).sound
-    checks = {check.id: check.verdict for check in recovery._dump_checks(made, verify(made.path))}
-    assert checks["BKP-DMP-003"] == "warn"
+    found = checks.judged(("BKP-DMP",), (made, verify(made.path)), checks.dump)
+    assert {check.id: check.verdict for check in found}["BKP-DMP-003"] == "warn"

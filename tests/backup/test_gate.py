@@ -11,72 +11,106 @@ from leadbook.phases.p07 import figures as readiness
 from leadbook.phases.p07 import gate
 
 SETTINGS = Settings()
+LEDGER = {"read": 25_000, "stored": 20_000, "filled": 1_000, "failed": 0, "seconds": 9.5,
+          "duplicate": {"batch": 1_000, "redis": 2_000, "mongodb": 0},
+          "rejected": {"missing_job_title": 1_000}}  # fmt: skip
 FACTS = {
     "01": {"infrastructure": {"mongodb": {"version": "6.0.5"}}},
     "03": {"insert_rate": 5000.0, "duplicate_check_redis_p99_ms": 1.0, "duplicate_check_mongodb_p99_ms": 2.0,
            "checkout_p99_ms": 9.0},
-    "04": {"ledger": {"stored": 20_000}, "leads_per_second": 1500.0, "duplicate_accuracy_percent": 100.0},
+    "04": {"ledger": LEDGER, "leads_per_second": 1500.0, "duplicate_accuracy_percent": 100.0},
 }  # fmt: skip
 
 
 def all_good(phase):
     """A record as a phase leaves it when every catalogue entry was recorded and none blocks."""
     recorded = [not_applicable(d.id, "here", settings=SETTINGS) for d in catalogue().values() if d.phase == phase]
-    return gate.Evidence(phase=phase, closed=True, checks=recorded, facts=FACTS.get(phase, {}))
+    return gate.EarlierPhase(phase=phase, checks=recorded, facts=FACTS.get(phase, {}))
 
 
 @pytest.fixture
-def evidence():
-    return [all_good(phase) for phase in gate.PHASES]
+def records():
+    return {phase: all_good(phase) for phase in gate.PHASES}
 
 
-def verdicts(evidence):
-    return {check.id: check.verdict for check in gate.gate_checks(evidence, SETTINGS)}
+def nothing():
+    return {phase: gate.EarlierPhase(phase=phase, problem="there is no record of it") for phase in gate.PHASES}
 
 
-def test_everything_measured_and_nothing_blocking_passes(evidence):
-    assert set(verdicts(evidence).values()) == {Verdict.PASS}
+def verdicts(records):
+    return {check.id: check.verdict for check in gate.gate_checks(records, SETTINGS)}
 
 
-@pytest.mark.parametrize("index", range(6))
-def test_a_phase_that_did_not_end_blocks(evidence, index):
-    evidence[index] = replace(evidence[index], closed=False, checks=[], facts={})
-    assert verdicts(evidence)["GATE-GO-001"] is Verdict.NOT_MEASURED
+def test_everything_measured_and_nothing_blocking_passes(records):
+    assert set(verdicts(records).values()) == {Verdict.PASS}
+
+
+@pytest.mark.parametrize("phase", gate.PHASES)
+def test_a_phase_that_did_not_end_blocks(records, phase):
+    records[phase] = replace(records[phase], problem="it did not run to its end", checks=[], facts={})
+    assert verdicts(records)["GATE-GO-001"] is Verdict.NOT_MEASURED
 
 
 def test_nothing_measured_is_never_a_pass():
-    empty = [gate.Evidence(phase=phase, closed=False, checks=[], facts={}) for phase in gate.PHASES]
-    assert Verdict.PASS not in verdicts(empty).values()
+    assert Verdict.PASS not in verdicts(nothing()).values()
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), "fast"])
-def test_a_fact_that_is_no_number_is_not_measured(evidence, value):
-    evidence[2] = replace(evidence[2], facts={**FACTS["03"], "insert_rate": value})
-    assert verdicts(evidence)["GATE-INS-001"] is Verdict.NOT_MEASURED
+@pytest.mark.parametrize("value", [None, float("nan"), "fast", True])
+def test_a_fact_that_is_no_number_is_not_measured(records, value):
+    records["03"] = replace(records["03"], facts={**FACTS["03"], "insert_rate": value})
+    assert verdicts(records)["GATE-INS-001"] is Verdict.NOT_MEASURED
 
 
-def test_a_blocking_check_of_an_earlier_phase_is_named(evidence):
-    evidence[5] = replace(evidence[5], checks=[*evidence[5].checks, judge("GATE-BKP-001", False)])
-    (found,) = [check for check in gate.gate_checks(evidence, SETTINGS) if check.id == "GATE-BKP-001"]
+@pytest.mark.parametrize(
+    ("changed", "stored", "lost", "told"),
+    [
+        ({"stored": 999, "read": 5_999}, Verdict.FAIL, Verdict.PASS, "read 5,999"),
+        ({"failed": 2, "read": 25_002}, Verdict.PASS, Verdict.FAIL, "failed 2"),
+        ({"read": 25_003}, Verdict.PASS, Verdict.FAIL, "3 records have no outcome"),
+        ({"read": 24_999}, Verdict.PASS, Verdict.FAIL, "1 records have two outcomes"),
+        ({"failed": "2"}, Verdict.ERROR, Verdict.ERROR, "Error"),
+    ],
+)
+def test_end_to_end_asks_that_a_thousand_leads_were_stored_and_that_nothing_was_lost(
+    records, changed, stored, lost, told
+):
+    records["04"] = replace(records["04"], facts={**FACTS["04"], "ledger": LEDGER | changed})
+    found = {check.id: check for check in gate.gate_checks(records, SETTINGS)}
+    assert (found["GATE-E2E-001"].verdict, found["GATE-E2E-002"].verdict) == (stored, lost)
+    assert told in found["GATE-E2E-002"].evidence
+
+
+def test_a_blocking_check_of_an_earlier_phase_is_named(records):
+    records["06"] = replace(records["06"], checks=[*records["06"].checks, judge("GATE-BKP-001", False)])
+    (found,) = [check for check in gate.gate_checks(records, SETTINGS) if check.id == "GATE-BKP-001"]
     assert found.verdict is Verdict.FAIL
     assert "GATE-BKP-001" in found.evidence
 
 
-def test_a_check_left_out_by_a_phase_blocks(evidence):
-    evidence[1] = replace(evidence[1], checks=evidence[1].checks[1:])
-    assert verdicts(evidence)["GATE-INF-001"] is Verdict.FAIL
+def test_a_check_left_out_by_a_phase_blocks(records):
+    records["02"] = replace(records["02"], checks=records["02"].checks[1:])
+    assert verdicts(records)["GATE-INF-001"] is Verdict.FAIL
 
 
 def test_documents_name_what_was_not_measured():
-    empty = [gate.Evidence(phase=phase, closed=False, checks=[], facts={}) for phase in gate.PHASES]
-    checks = gate.gate_checks(empty, SETTINGS)
-    assert "Actual: not measured" in gate.metrics_document(checks)
-    assert "Not measured" in gate.infrastructure_document(empty)
-    assert {check.verdict for check in gate.document_checks(checks, empty)} == {Verdict.FAIL}
+    section = gate.written(gate.gate_checks(nothing(), SETTINGS), None)
+    metrics, infrastructure = (one.markdown for one in section.documents)
+    assert "Actual: not measured" in metrics and "Not measured" in infrastructure
+    assert {check.verdict for check in section.checks} == {Verdict.FAIL}
 
 
-def test_the_plot_leaves_out_what_has_no_number(evidence):
-    figure = readiness.headroom(gate.gate_checks(evidence, SETTINGS))
+def test_documents_hold_what_was_measured(records):
+    checks = gate.gate_checks(records, SETTINGS)
+    section = gate.written(checks, FACTS["01"]["infrastructure"])
+    metrics, infrastructure = (one.markdown for one in section.documents)
+    assert "## Database insert rate\n\n- Target: ≥ 1,000 documents/s\n- Actual: 5,000 documents/s\n" in metrics
+    assert metrics.count("\n## ") == len(checks)
+    assert "## Mongodb\n\n| setting | value |\n| --- | --- |\n| version | 6.0.5 |" in infrastructure
+    assert {check.verdict for check in section.checks} == {Verdict.PASS}
+
+
+def test_the_plot_leaves_out_what_has_no_number(records):
+    figure = readiness.headroom(gate.gate_checks(records, SETTINGS))
     titles = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert "Database insert rate" in titles
     assert not [title for title in titles if "backup" in title]

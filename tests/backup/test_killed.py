@@ -11,27 +11,18 @@ import sys
 import pytest
 from pymongo import MongoClient
 
-from leadbook.backup.archive import backups, backups_folder
-from leadbook.backup.backup import back_up
-from leadbook.backup.compare import content_of
-from leadbook.backup.restore import restore
+from leadbook.backup.backup import back_up, collections_of, content_of
+from leadbook.backup.folder import backups, backups_folder
+from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import ParameterError, RefusedError
-from leadbook.phases.p06 import proof
-from leadbook.phases.p06.recovery import collections_of
-from leadbook.rehearsal import sample
+from leadbook.phases.p06 import checks, sections
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
-from leadbook.schema.state import apply
 
 RESTORE = {"BKP-RST-001", "BKP-RST-002", "BKP-RST-003", "BKP-CMP-001", "BKP-CMP-002", "BKP-CMP-003", "BKP-CMP-004",
            "BKP-CMP-005", "BKP-ERA-001"}  # fmt: skip
-
-
-@pytest.fixture
-def kept(settings, tmp_path):
-    return settings.model_copy(update={"backup_dir": str(tmp_path / "backups")})
 
 
 @pytest.fixture
@@ -39,16 +30,14 @@ def production(kept):
     return kept.model_copy(update={"profile": "production"})
 
 
-@pytest.fixture
-def filled(database, admin, settings):
-    leads = database[settings.collection]
-    apply(leads, admin, settings)
-    leads.insert_many(sample.documents(1_500, seed=17))
-    return database
+def verdicts(section):
+    return {check.id: check.verdict for check in section.checks}
 
 
-def verdicts(checks):
-    return {check.id: check.verdict for check in checks}
+def sweep(book):
+    """What notebook 06 removes before it takes a backup, judged."""
+    (check,) = checks.judged(("BKP-CLN-002",), sections._sweep(book), checks.sweep)
+    return check
 
 
 def scratches(database):
@@ -61,7 +50,7 @@ KILLED_RESTORE = """
 import os, signal, sys
 from pathlib import Path
 from pymongo import MongoClient
-from leadbook.drills import restore as module
+from leadbook.backup import restore as module
 insert, calls = module._insert, []
 def killed(collection, batch, bypass):
     insert(collection, batch, bypass)
@@ -76,7 +65,7 @@ module.restore(Path(sys.argv[1]), client[sys.argv[2]])
 KILLED_DAMAGE = """
 import os, signal, sys
 from pathlib import Path
-from leadbook.drills import damage
+from leadbook.backup import damage
 def killed(folder, name):
     os.kill(os.getpid(), signal.SIGKILL)
 damage.KINDS = {"one bit flipped in the data": killed}
@@ -91,12 +80,10 @@ def run_killed(script, *arguments):
 
 @pytest.mark.trust(
     way="The recovery drill is killed while it restores its copy", status=None,
-    says=("killed drill", "restored_performance_marketers"),
-    leaves="Nothing after the next start of notebook 06, which removes the copy by its mark and says so.",
+    says=("killed processes", "restored_performance_marketers"),
+    leaves="Nothing after the next start of a notebook, which removes the copy by its name and says so.",
 )  # fmt: skip
-def test_a_killed_restore_is_removed_at_the_next_start(
-    filled, admin, endpoints, production, tmp_path, monkeypatch, trust
-):
+def test_a_killed_restore_is_removed_at_the_next_start(filled, opened, endpoints, production, monkeypatch, trust):
     monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
     folder = backups_folder(production)
     made = back_up(filled, collections_of(production), folder, production)
@@ -104,24 +91,21 @@ def test_a_killed_restore_is_removed_at_the_next_start(
     run_killed(KILLED_RESTORE, made.path, filled.name)
     left = [name for name in scratches(filled) if "restored" in name]
     assert left and filled[left[-1]].estimated_document_count() > 0, "the kill left personal data beside the leads"
-    precious = scratch_name("restored_precious")
+    precious = f"{SCRATCH_PREFIX}restored_precious"
     filled[precious].insert_one({"whose": "not the drill's"})
-    checks = proof.sweep_audit(admin[filled.name], production)
-    assert (
-        verdicts(checks) == {"BKP-CLN-002": Verdict.FAIL}
-        and f"without a mark of a drill at work: {precious}" in checks[0].evidence
-    )
-    trust.check(None, checks[0].evidence)
-    assert "\n" not in checks[0].evidence
-    assert scratches(filled) == [precious], "only what carries the drill's mark is removed"
+    check = sweep(opened(filled, production))
+    assert check.verdict is Verdict.FAIL and f"of no drill at work: {precious}" in check.evidence
+    trust.check(None, check.evidence)
+    assert "\n" not in check.evidence
+    assert scratches(filled) == [precious], "only what a killed drill made is removed"
     assert str(content_of(filled, production.collection)) == before and verify(made.path).sound
     filled.drop_collection(precious)
-    (check,) = proof.sweep_audit(admin[filled.name], production)
+    check = sweep(opened(filled, production))
     assert check.verdict is Verdict.PASS and "nothing" in check.evidence
 
 
 def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fails(
-    filled, admin, endpoints, kept, monkeypatch
+    filled, admin, opened, endpoints, kept, monkeypatch
 ):
     """`Phase.open` sweeps before notebook 06 looks: the check tells of that, and a copy that stayed is no pass."""
     monkeypatch.setenv("TEST_URI", endpoints.admin_uri)
@@ -131,14 +115,11 @@ def test_what_was_swept_when_the_phase_opened_is_told_and_what_could_not_be_fail
     with may_not_drop(filled, admin, endpoints) as limited:
         swept = undo.sweep(limited, admin, None)
         assert len(swept) == 1 and "stay" in swept[0] and stuck in scratches(filled)
-        (check,) = proof.sweep_audit(limited, kept, swept)
-        assert check.verdict is Verdict.ERROR, "what may not be dropped is no pass"
-    (mark,) = [name for name in scratches(filled) if "drill_mark" in name]
-    filled.drop_collection(mark)
-    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
-    assert check.verdict is Verdict.FAIL and stuck in check.evidence and swept[0].rstrip(".") in check.evidence
+        check = sweep(opened(filled, kept, dba=limited.client, swept=swept))
+    assert check.verdict is Verdict.FAIL and stuck in check.evidence, "what may not be dropped is no pass"
+    assert swept[0].rstrip(".") in check.evidence
     swept = undo.sweep(filled, admin, None)
-    (check,) = proof.sweep_audit(admin[filled.name], kept, swept)
+    check = sweep(opened(filled, kept, swept=swept))
     assert check.verdict is Verdict.PASS and stuck in check.evidence
 
 
@@ -158,52 +139,52 @@ def may_not_drop(database, admin, endpoints):
         admin[database.name].command("dropRole", "keeper")
 
 
-def test_a_restore_at_work_is_not_swept(filled, admin, kept):
+def test_a_restore_at_work_is_not_swept(filled, admin, opened, kept):
     made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
     copies = restore(made.path, admin[filled.name])
-    proof.sweep_audit(admin[filled.name], kept)
+    assert sweep(opened(filled, kept)).verdict is Verdict.PASS
     assert {copy.name for copy in copies} <= set(filled.list_collection_names())
+    drop_restored(admin[filled.name], [copy.name for copy in copies])
 
 
-def test_a_mark_that_names_other_collections_removes_none_of_them(filled, admin, kept):
-    made = back_up(filled, collections_of(kept), backups_folder(kept), kept)
-    restore(made.path, admin[filled.name])
-    (mark,) = [name for name in scratches(filled) if "drill_mark" in name]
-    filled[mark].update_one({}, {"$set": {"pid": 2**22 + 1, "copies": [kept.collection]}})
-    proof.sweep_audit(admin[filled.name], kept)
-    assert filled[kept.collection].count_documents({}) == 1_500
+@pytest.mark.parametrize("name", ["performance_marketers", f"{SCRATCH_PREFIX}restored_precious"])
+def test_what_no_drill_made_is_never_dropped_as_a_copy(filled, admin, name):
+    filled[name].insert_one({"linkedin_url": "precious"})
+    with pytest.raises(RefusedError, match="is no copy"):
+        drop_restored(admin[filled.name], [name])
+    assert filled[name].count_documents({"linkedin_url": "precious"}) == 1
 
 
-def test_a_killed_damage_drill_leaves_no_backup_behind_and_the_kept_one_whole(filled, admin, production):
+def test_a_killed_damage_drill_leaves_no_backup_behind_and_the_kept_one_whole(filled, opened, production):
     folder = backups_folder(production)
     made = back_up(filled, collections_of(production), folder, production)
     run_killed(KILLED_DAMAGE, made.path)
     assert len(list(folder.iterdir())) == 2 and backups(folder) == [made.path], "a damaged copy is no backup"
     assert verify(made.path).sound
-    (check,) = proof.sweep_audit(admin[filled.name], production)
+    check = sweep(opened(filled, production))
     assert "partial" in check.evidence and list(folder.iterdir()) == [made.path] and verify(made.path).sound
 
 
-def test_folders_that_are_not_leadbooks_are_never_swept(filled, admin, kept):
+def test_folders_that_are_not_leadbooks_are_never_swept(filled, opened, kept):
     folder = backups_folder(kept)
     for name in ("holiday.partial", "leads-20250101T000000Z-abcdef.partial"):
         (folder / name).mkdir()
         (folder / name / "photo.jpg").write_bytes(b"x")
         os.utime(folder / name, (0, 0))
-    proof.sweep_audit(admin[filled.name], kept)
+    sweep(opened(filled, kept))
     assert {path.name for path in folder.iterdir()} == {"holiday.partial", "leads-20250101T000000Z-abcdef.partial"}
 
 
-def test_a_whole_backup_of_a_killed_rehearsal_goes_and_productions_stays(filled, admin, kept, production):
+def test_a_whole_backup_of_a_killed_rehearsal_goes_and_productions_stays(filled, opened, kept, production):
     folder = backups_folder(kept)
     mine = back_up(filled, collections_of(kept), folder, kept)
     theirs = back_up(filled, collections_of(kept), folder, production)
-    proof.sweep_audit(admin[filled.name], kept)
+    sweep(opened(filled, kept))
     assert set(backups(folder)) == {mine.path, theirs.path}, "their makers live"
     dead(mine.path), dead(theirs.path)
-    proof.sweep_audit(admin[filled.name], production)
+    sweep(opened(filled, production))
     assert set(backups(folder)) == {mine.path, theirs.path}, "what another profile made"
-    proof.sweep_audit(admin[filled.name], kept)
+    sweep(opened(filled, kept))
     assert backups(folder) == [theirs.path]
 
 
@@ -237,23 +218,22 @@ def test_a_restore_that_finds_its_target_taken_drops_nothing(filled, admin, kept
     says=("not approved", "-p approve='restore_drill on leadbook_test'"),
     leaves="A proven backup in its private folder; no copy beside the leads, so the restore is not measured.",
 )  # fmt: skip
-def test_production_restores_no_copy_that_is_not_approved(filled, admin, production, trust):
-    made, checks = proof.backup_audit(filled, production)
-    assert verdicts(checks)["BKP-DMP-002"] is Verdict.PASS
-    recovered, more = proof.recovery_audit(made, admin[filled.name], production)
-    assert {check.id for check in more} == RESTORE and set(verdicts(more).values()) == {Verdict.NOT_MEASURED}
-    trust.check(None, f"{more[0].evidence} {more[0].remedy}")
-    assert recovered.seconds is None and scratches(filled) == [] and made.path.exists()
+def test_production_restores_no_copy_that_is_not_approved(filled, opened, production, trust):
+    book = opened(filled, production)
+    taken = sections.backup(book)
+    assert verdicts(taken)["BKP-DMP-002"] is Verdict.PASS
+    section = sections.restore(book, taken)
+    assert verdicts(section) == dict.fromkeys(RESTORE, Verdict.NOT_MEASURED)
+    trust.check(None, f"{section.checks[0].evidence} {section.checks[0].remedy}")
+    assert not sections.times(section).facts and scratches(filled) == [] and taken.found[0].path.exists()
 
 
-def test_an_approval_lets_production_restore_beside(filled, admin, production):
-    approved = production.model_copy(update={"approve": f"restore_drill on {production.database}"})
-    made, _ = proof.backup_audit(filled, approved)
-    _, more = proof.recovery_audit(made, admin[filled.name], approved)
-    assert set(verdicts(more).values()) == {Verdict.PASS} and scratches(filled) == []
-    other = production.model_copy(update={"approve": "restore_drill on elsewhere"})
-    for ask in (lambda: proof.sweep_audit(admin[filled.name], other),
-                lambda: proof.recovery_audit(made, admin[filled.name], other)):  # fmt: skip
+def test_an_approval_lets_production_restore_beside(filled, opened, production):
+    book = opened(filled, production.model_copy(update={"approve": f"restore_drill on {production.database}"}))
+    taken = sections.backup(book)
+    assert set(verdicts(sections.restore(book, taken)).values()) == {Verdict.PASS} and scratches(filled) == []
+    other = opened(filled, production.model_copy(update={"approve": "restore_drill on elsewhere"}))
+    for ask in (lambda: sections.backup(other), lambda: sections.restore(other, taken)):
         with pytest.raises(ParameterError, match="elsewhere"):
             ask()
 
@@ -265,22 +245,23 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, settings, tmp_path):
+def test_a_folder_that_leadbook_did_not_make_keeps_its_rights(filled, opened, settings, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o755)
     named = settings.model_copy(update={"backup_dir": str(shared)})
-    made, checks = proof.backup_audit(filled, named)
+    section = sections.backup(opened(filled, named))
+    (made, _) = section.found
     assert mode(shared) == 0o755 and mode(made.path) == 0o700
     assert {mode(path) for path in made.path.iterdir()} == {0o600}
-    assert verdicts(checks)["BKP-DMP-004"] is Verdict.PASS
+    assert verdicts(section)["BKP-DMP-004"] is Verdict.PASS
 
 
 @pytest.mark.trust(
     way="backup_dir names a folder that anybody may write into", status=None, says=("anybody", "chmod o-w"),
     leaves="Nothing: no backup is written there.",
 )  # fmt: skip
-def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, settings, tmp_path, trust):
+def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, opened, settings, tmp_path, trust):
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
@@ -288,6 +269,6 @@ def test_a_folder_in_which_anybody_may_swap_backups_is_refused(filled, settings,
     with pytest.raises(RefusedError) as refused:
         backups_folder(named)
     trust.check(None, str(refused.value))
-    made, checks = proof.backup_audit(filled, named)
-    assert made is None and Verdict.PASS not in verdicts(checks).values()
+    section = sections.backup(opened(filled, named))
+    assert section.found is None and Verdict.PASS not in verdicts(section).values()
     assert list(shared.iterdir()) == [] and mode(shared) == 0o777

@@ -9,34 +9,26 @@ import pytest
 from pymongo import MongoClient
 
 from leadbook.backup import backup as backup_module
-from leadbook.backup.archive import ContentHash, backups_folder, documents_in
-from leadbook.backup.backup import back_up
+from leadbook.backup import drill
+from leadbook.backup.archive import ContentHash, documents_in
+from leadbook.backup.backup import back_up, collections_of
+from leadbook.backup.folder import backups_folder
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.enrich.turns import SPENDING
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.score import now_ms
-from leadbook.phases.p06 import proof, recovery
-from leadbook.phases.p06.recovery import _original_check, collections_of
+from leadbook.phases.p06 import checks, sections
 from leadbook.rehearsal import sample
-from leadbook.schema.state import apply
 
 
-@pytest.fixture
-def kept(settings, tmp_path):
-    return settings.model_copy(update={"backup_dir": str(tmp_path / "backups")})
+def by_id(section):
+    return {check.id: check for check in section.checks}
 
 
-@pytest.fixture
-def filled(database, admin, settings):
-    leads = database[settings.collection]
-    apply(leads, admin, settings)
-    leads.insert_many(sample.documents(1_500, seed=19))
-    return database
-
-
-def by_id(checks):
-    return {check.id: check for check in checks}
+def against_originals(made):
+    found = checks.judged(("BKP-DMP",), (made, verify(made.path)), checks.dump)
+    return next(check for check in found if check.id == "BKP-DMP-005")
 
 
 def half(monkeypatch, name):
@@ -54,16 +46,16 @@ def half(monkeypatch, name):
     says=("performance_marketers: 750 of 1,500 documents",),
     leaves="The backup, failed by BKP-DMP-005: it is not called proven anywhere.",
 )  # fmt: skip
-def test_a_dump_of_half_the_leads_fails(filled, kept, monkeypatch, trust):
+def test_a_dump_of_half_the_leads_fails(filled, opened, kept, monkeypatch, trust):
     half(monkeypatch, kept.collection)
-    made, checks = proof.backup_audit(filled, kept)
-    found = by_id(checks)
+    section = sections.backup(opened(filled, kept))
+    (made, _), found = section.found, by_id(section)
     assert verify(made.path).sound and found["BKP-DMP-002"].verdict is Verdict.PASS, "true to itself"
     assert found["BKP-DMP-005"].verdict is Verdict.FAIL
     trust.check(None, found["BKP-DMP-005"].evidence)
 
 
-def test_leads_that_arrive_during_the_dump_are_no_difference(filled, kept):
+def test_leads_that_arrive_during_the_dump_are_no_difference(filled, opened, kept):
     over = threading.Event()
     extra = sample.documents(400, seed=20)
 
@@ -74,12 +66,12 @@ def test_leads_that_arrive_during_the_dump_are_no_difference(filled, kept):
     thread = threading.Thread(target=writer)
     thread.start()
     try:
-        _, checks = proof.backup_audit(filled, kept)
+        section = sections.backup(opened(filled, kept))
     finally:
         over.set()
         thread.join()
-    assert by_id(checks)["BKP-DMP-005"].verdict is Verdict.PASS
-    assert "one point in time" in by_id(checks)["BKP-DMP-005"].evidence
+    assert by_id(section)["BKP-DMP-005"].verdict is Verdict.PASS
+    assert "one point in time" in by_id(section)["BKP-DMP-005"].evidence
 
 
 def test_a_changed_document_is_a_difference_though_the_count_agrees(filled, kept):
@@ -87,27 +79,27 @@ def test_a_changed_document_is_a_difference_though_the_count_agrees(filled, kept
     original = made.originals[kept.collection]
     changed = ContentHash()
     documents = list(documents_in(made.path / f"{kept.collection}.bson.zst"))
-    for raw in [documents[0][:-2] + b"x\x00", *documents[1:]]:
+    for raw in [documents[0].raw[:-2] + b"x\x00", *(one.raw for one in documents[1:])]:
         changed.add(raw)
     assert changed.documents == original.documents
-    forged = {**made.originals, kept.collection: replace(original, content=str(changed))}
-    assert _original_check(made).verdict is Verdict.PASS
-    assert _original_check(replace(made, originals=forged)).verdict is Verdict.FAIL
-    assert _original_check(replace(made, originals={})).verdict is Verdict.NOT_MEASURED
+    forged = {**made.originals, kept.collection: changed}
+    assert against_originals(made).verdict is Verdict.PASS
+    assert against_originals(replace(made, originals=forged)).verdict is Verdict.FAIL
+    assert against_originals(replace(made, originals={})).verdict is Verdict.NOT_MEASURED
 
 
-def test_a_standalone_server_is_compared_when_it_was_quiet(standalone, kept):
+def test_a_standalone_server_is_compared_when_it_was_quiet(standalone, opened, kept):
     with MongoClient(standalone) as client:
         database = client["standalone"]
         database[kept.collection].insert_many([{"n": n} for n in range(1_200)])
-        _, checks = proof.backup_audit(database, kept)
-        assert by_id(checks)["BKP-DMP-005"].verdict is Verdict.PASS
+        section = sections.backup(opened(database, kept, dba=client))
+        assert by_id(section)["BKP-DMP-005"].verdict is Verdict.PASS
 
         def meddle(_):
             database[kept.collection].update_one({"n": 0}, {"$set": {"late": True}})
 
         made = back_up(database, [kept.collection], _folder(kept), kept, on_batch=meddle)
-        check = _original_check(made)
+        check = against_originals(made)
     assert check.verdict is Verdict.NOT_MEASURED and "written to during the dump" in check.evidence
 
 
@@ -118,11 +110,11 @@ def _folder(kept):
 # ----------------------------------------------------------------------------------------------------------- erasures
 
 
-def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, kept):
+def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, opened, kept):
     Erasures(filled[ERASURES]).add(["https://www.linkedin.com/in/gone"])
     filled[SPENDING].insert_one({"_id": "2025-05", "spent": 1})
     filled["leadbook_rehearsal_marker"].insert_one({"_id": "rehearsal"})
-    made, _ = proof.backup_audit(filled, kept)
+    (made, _) = sections.backup(opened(filled, kept)).found
     names = [entry.name for entry in made.manifest.collections]
     assert names[0] == ERASURES and SPENDING in names, "the list of requests is restored before any lead"
     assert "leadbook_rehearsal_marker" not in names
@@ -133,7 +125,7 @@ def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, 
     says=("1 erasure requests", "were erased again", "_id"),
     leaves="The copy without the person: leads, staged and rejected records of theirs are deleted from it.",
 )  # fmt: skip
-def test_a_lead_erased_after_the_dump_does_not_come_back(filled, admin, kept, monkeypatch, trust):
+def test_a_lead_erased_after_the_dump_does_not_come_back(filled, opened, kept, monkeypatch, trust):
     leads = filled[kept.collection]
     gone = leads.find_one({}, sort=[("_id", 1)])
     payload = {"linkedin_url": gone["linkedin_url"], "url": gone["linkedin_url"]}
@@ -143,20 +135,21 @@ def test_a_lead_erased_after_the_dump_does_not_come_back(filled, admin, kept, mo
     filled[kept.rejected_collection].insert_one(
         {"_id": "r", "vendor": "brightdata", "payload": json.dumps(payload), "rejected_at": now_ms()}
     )
-    made, _ = proof.backup_audit(filled, kept)
+    book = opened(filled, kept)
+    taken = sections.backup(book)
     leads.delete_one({"_id": gone["_id"]})
     Erasures(filled[ERASURES]).add([gone["linkedin_url"]])
     seen = {}
-    drop = recovery.drop_restored
-    monkeypatch.setattr(recovery, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),
+    drop = drill.drop_restored
+    monkeypatch.setattr(drill, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),
                                                                              drop(database, names)))  # fmt: skip
-    _, checks = proof.recovery_audit(made, admin[filled.name], kept)
-    found = by_id(checks)
+    section = sections.restore(book, taken)
+    found = by_id(section)
     assert found["BKP-CMP-002"].verdict is Verdict.PASS, "the copy was compared before anything was erased from it"
     assert found["BKP-ERA-001"].verdict is Verdict.PASS and str(gone["_id"]) in found["BKP-ERA-001"].evidence
     trust.check(None, found["BKP-ERA-001"].evidence)
     assert seen == {kept.collection: 0, kept.staging_collection: 0, kept.rejected_collection: 0}
-    assert gone["linkedin_url"] not in str(checks)
+    assert gone["linkedin_url"] not in str(section.checks)
     assert leads.count_documents({}) == 1_499, "the live leads are not touched"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -18,82 +17,74 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.backup.archive import (
-    DATA,
-    MANIFEST,
-    METADATA,
-    CollectionEntry,
-    ContentHash,
-    Manifest,
-    final_path,
-    private_file,
-    writing,
-)
-from leadbook.backup.marks import mark
+from leadbook.backup.archive import DATA, MANIFEST, METADATA, CollectionEntry, ContentHash, Manifest, file_sha256
+from leadbook.backup.folder import private_file, writing
 from leadbook.core.settings import Settings
+from leadbook.enrich.turns import SPENDING
+from leadbook.lead.erasures import ERASURES
+from leadbook.rehearsal.servers import owner
 
-__all__ = ["Backup", "Original", "back_up", "collection_metadata", "content_of"]
+__all__ = ["Backup", "back_up", "collection_metadata", "collections_of", "content_of"]
 
 Document = dict[str, Any]
 SNAPSHOT_UNAVAILABLE = 246
 """A collection was made or changed so lately that no snapshot holds it yet: asking again helps."""
+SNAPSHOT_TOO_OLD = 239
+"""The dump took longer than the server keeps snapshots (5 minutes by default)."""
 BATCH, STEP = 1_000, 500
 """Documents asked for at once, and between two calls of `on_batch`."""
 LEVEL = 3
 """zstd's own default: about a fifth of the size at several hundred MB/s."""
 
 
-SNAPSHOT_TOO_OLD = 239
-"""The dump took longer than the server keeps snapshots (5 minutes by default)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Original:
-    """A collection of the live database, read a second time and by another way than for the dump.
-
-    documents, content: count and ContentHash, at the dump's own point in time; of a standalone server, when the dump
-    had ended. quiet: whether nothing can have been written between the two readings.
-    """
-
-    documents: int
-    content: str
-    quiet: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """A whole backup on disk. originals: what the live database holds, by collection; empty where it could not be read
-    at the dump's point in time any more."""
+    """A whole backup on disk.
+
+    originals: what the live database holds, by collection, read a second time and by another way than for the dump: at
+    the dump's own point in time, of a standalone server when the dump had ended. Empty where it could not be read at
+    that point any more.  moved: collections of a standalone server that were written to during the dump.
+    """
 
     path: Path
     manifest: Manifest
-    originals: Mapping[str, Original] = field(default_factory=dict)
+    originals: Mapping[str, ContentHash] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+
+
+def collections_of(settings: Settings) -> list[str]:
+    """What is backed up, in the order in which it is restored.
+
+    The list of erasure requests comes first, so that no lead is ever back without it. Then leads, staging (whose
+    outcomes prove that nothing was lost), rejected records, and what enrichment has spent (its cap must hold after a
+    recovery too). Left out: marks that let a rehearsal empty a database, which must never come back into another one,
+    and scratch collections.
+    """
+    return [
+        ERASURES, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+    ]  # fmt: skip
 
 
 def back_up(
-    database: Database[Document],
-    names: Iterable[str],
-    folder: Path,
-    settings: Settings,
-    *,
+    database: Database[Document], names: Iterable[str], folder: Path, settings: Settings, *,
     on_batch: Callable[[int], None] | None = None,
-) -> Backup:
+) -> Backup:  # fmt: skip
     """Dump the collections `names` (those that exist) of `database` into a new backup below `folder`. Read-only there.
 
     On a replica set all collections are read at one point in time (snapshot reads), and a second time at that same
     point for `originals`; a standalone server cannot do that, and the manifest says so. `on_batch` gets the number of
-    documents written so far; an exception in it, or any other, leaves no backup and no partial folder. Raises
-    pymongo's errors and OSError.
+    documents of a collection written so far; an exception in it, or any other, leaves no backup and no partial folder.
+    Raises pymongo's errors and OSError.
     """
     snapshot = "setName" in database.client.admin.command("hello")
-    for attempt in range(5):
+    for pause_s in (0.2, 0.4, 0.6, 0.8):
         try:
             return _back_up(database, list(names), folder, settings, snapshot, on_batch)
         except OperationFailure as error:
-            if error.code != SNAPSHOT_UNAVAILABLE or attempt == 4:
+            if error.code != SNAPSHOT_UNAVAILABLE:
                 raise
-            time.sleep(0.2 * (attempt + 1))
-    raise AssertionError("unreachable")
+        time.sleep(pause_s)
+    return _back_up(database, list(names), folder, settings, snapshot, on_batch)
 
 
 def _back_up(
@@ -104,43 +95,33 @@ def _back_up(
     existing = set(database.list_collection_names())
     wanted = [name for name in names if name in existing]
     session = database.client.start_session(snapshot=True) if snapshot else nullcontext()
-    entries: list[CollectionEntry] = []
-    files: dict[str, dict[str, Any]] = {}
-    with writing(folder, "dump", database.name) as partial, session as reading:
+    with writing(folder) as (partial, final), session as reading:
         before = {} if snapshot else {name: content_of(database, name) for name in wanted}
-        for name in wanted:
-            seen = sum(entry.documents for entry in entries)
-            entry, written = _dump(database, name, partial, reading, seen, on_batch)
-            entries.append(entry)
-            files |= written
+        entries = tuple(_dump(database, name, partial, reading, on_batch) for name in wanted)
         seconds = round(time.perf_counter() - began, 3)
-        originals = _originals(database, wanted, reading, before)
+        originals = _originals(database, wanted, reading)
         manifest = Manifest(
             taken_at=taken_at.isoformat(timespec="seconds"), seconds=seconds, profile=settings.profile,
             server_version=database.client.server_info()["version"], database=database.name,
-            consistency="snapshot" if snapshot else "none", collections=tuple(entries), files=files,
-            made_by=mark("backup", database.name),
+            consistency="snapshot" if snapshot else "none", collections=entries,
+            files={path.name: described(path) for path in partial.iterdir()}, made_by=owner.me(),
         )  # fmt: skip
         with private_file(partial / MANIFEST) as file:
             file.write(manifest.as_json().encode())
-    return Backup(path=final_path(partial), manifest=manifest, originals=originals)
+    moved = frozenset(name for name, content in before.items() if str(content) != str(originals[name]))
+    return Backup(path=final, manifest=manifest, originals=originals, moved=moved)
 
 
 def _originals(
-    database: Database[Document], names: Iterable[str], session: ClientSession | None, before: Mapping[str, ContentHash]
-) -> dict[str, Original]:  # fmt: skip
-    """The live collections, read again. before: of a standalone server, as they were before the dump."""
-    found = {}
-    for name in names:
-        try:
-            content = content_of(database, name, session=session)
-        except OperationFailure as error:
-            if session is None or error.code != SNAPSHOT_TOO_OLD:
-                raise
-            return {}
-        quiet = session is not None or str(before[name]) == str(content)
-        found[name] = Original(documents=content.documents, content=str(content), quiet=quiet)
-    return found
+    database: Database[Document], names: Iterable[str], session: ClientSession | None
+) -> dict[str, ContentHash]:
+    """The live collections, read again; nothing where the server no longer keeps the session's point in time."""
+    try:
+        return {name: content_of(database, name, session=session) for name in names}
+    except OperationFailure as error:
+        if error.code != SNAPSHOT_TOO_OLD:
+            raise
+        return {}
 
 
 def content_of(database: Database[Document], name: str, *, session: ClientSession | None = None) -> ContentHash:
@@ -158,24 +139,22 @@ def content_of(database: Database[Document], name: str, *, session: ClientSessio
 
 
 def _dump(
-    database: Database[Document], name: str, folder: Path, session: ClientSession | None, seen: int,
+    database: Database[Document], name: str, folder: Path, session: ClientSession | None,
     on_batch: Callable[[int], None] | None,
-) -> tuple[CollectionEntry, dict[str, dict[str, Any]]]:  # fmt: skip
+) -> CollectionEntry:  # fmt: skip
     content, size = ContentHash(), 0
-    data, metadata = folder / f"{name}{DATA}", folder / f"{name}{METADATA}"
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-    with private_file(data) as file, compressor.stream_writer(file, closefd=False) as stream:
+    with private_file(folder / f"{name}{DATA}") as file, compressor.stream_writer(file, closefd=False) as stream:
         for document in _documents(database, name, session):
             stream.write(document.raw)
             content.add(document.raw)
             size += len(document.raw)
             if on_batch and content.documents % STEP == 0:
-                on_batch(seen + content.documents)
-    with private_file(metadata) as file:
+                on_batch(content.documents)
+    with private_file(folder / f"{name}{METADATA}") as file:
         options = json_util.CANONICAL_JSON_OPTIONS
         file.write(json_util.dumps(collection_metadata(database, name), json_options=options, indent=1).encode())
-    entry = CollectionEntry(name=name, documents=content.documents, bson_bytes=size, content=str(content))
-    return entry, {path.name: _described(path) for path in (data, metadata)}
+    return CollectionEntry(name=name, documents=content.documents, bson_bytes=size, content=str(content))
 
 
 def _documents(database: Database[Document], name: str, session: ClientSession | None) -> Iterator[Any]:
@@ -192,6 +171,6 @@ def collection_metadata(database: Database[Document], name: str) -> Document:
     return {"options": found.get("options", {}), "indexes": [dict(index) for index in database[name].list_indexes()]}
 
 
-def _described(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+def described(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file: its SHA-256 and its bytes."""
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}

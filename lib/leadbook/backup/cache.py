@@ -9,9 +9,11 @@ from typing import Any
 from pymongo.collection import Collection
 from redis import Redis
 
+from leadbook.lead.keys import EMAIL_PREFIX, LINKEDIN_PREFIX
+
 __all__ = ["CacheFacts", "cache_facts"]
 
-FIELDS = {"lead:linkedin:": "linkedin_url", "lead:email:": "email"}
+FIELDS = {LINKEDIN_PREFIX: "linkedin_url", EMAIL_PREFIX: "email"}
 """Prefix of a duplicate key -> the lead's field that follows it (the task book's format, step 1.2.1.5)."""
 SAMPLE = 2_000
 

@@ -14,13 +14,13 @@ from pymongo.errors import OperationFailure
 from leadbook.backup.archive import CollectionEntry, read_metadata
 from leadbook.backup.backup import collection_metadata, content_of
 
-__all__ = ["Comparison", "compare", "content_of", "validated"]
+__all__ = ["RestoreComparison", "compare", "validated"]
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class RestoreComparison:
     """One collection: the backup's manifest against the restored copy, and against the original as it is now.
 
     valid: the server's `validate` of the copy, None when not measured (`validate_says` tells why).
@@ -28,7 +28,6 @@ class Comparison:
     """
 
     original: str
-    restored: str
     documents_backup: int
     documents_restored: int
     content_equal: bool
@@ -62,14 +61,14 @@ def validated(database: Database[Document], name: str) -> tuple[bool | None, str
     return bool(answer["valid"]), "; ".join(lines) or "valid, no warning"
 
 
-def compare(backup: Path, entry: CollectionEntry, restored: str, database: Database[Document]) -> Comparison:
+def compare(backup: Path, entry: CollectionEntry, restored: str, database: Database[Document]) -> RestoreComparison:
     """Compare a restored copy with its `entry` in the backup and with the original in the same database. Read-only."""
     began = time.perf_counter()
     copy, original = content_of(database, restored), content_of(database, entry.name)
     mine, theirs = read_metadata(backup, entry.name), collection_metadata(database, restored)
     valid, says = validated(database, restored)
-    return Comparison(
-        original=entry.name, restored=restored, documents_backup=entry.documents, documents_restored=copy.documents,
+    return RestoreComparison(
+        original=entry.name, documents_backup=entry.documents, documents_restored=copy.documents,
         content_equal=str(copy) == entry.content, indexes_equal=_by_name(mine) == _by_name(theirs),
         options_equal=mine["options"] == theirs["options"], original_unchanged=str(original) == entry.content,
         valid=valid, validate_says=says, seconds=time.perf_counter() - began,

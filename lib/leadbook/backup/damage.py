@@ -10,8 +10,9 @@ from typing import Any
 
 from pymongo.database import Database
 
-from leadbook.backup.archive import DATA, MANIFEST, METADATA, aside, read_manifest, remove
+from leadbook.backup.archive import DATA, MANIFEST, METADATA, read_manifest
 from leadbook.backup.backup import back_up
+from leadbook.backup.folder import aside, remove
 from leadbook.backup.verify import verify
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
@@ -21,10 +22,13 @@ __all__ = ["Damage", "abort", "corrupt"]
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """One drill. noticed: whether the verifier saw it.  said: its first complaint."""
+    """One drill. said: the verifier's first complaint.
+
+    noticed: whether it saw the damage; None where none could be done.
+    """
 
     name: str
-    noticed: bool
+    noticed: bool | None
     said: str
 
 
@@ -40,36 +44,28 @@ def _truncate(folder: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-64])
 
 
-def _lose_metadata(folder: Path, name: str) -> None:
-    (folder / f"{name}{METADATA}").unlink()
-
-
 def _change_manifest(folder: Path, name: str) -> None:
-    path, entry = folder / MANIFEST, read_manifest(folder)
-    count = f'"documents": {entry.collections[0].documents}'
+    path = folder / MANIFEST
+    count = f'"documents": {read_manifest(folder).collections[0].documents}'
     path.write_text(path.read_text(encoding="utf-8").replace(count, count + "0", 1), encoding="utf-8")
 
 
-def _lose_manifest(folder: Path, name: str) -> None:
-    (folder / MANIFEST).unlink()
-
-
+INTERRUPTED = "dump interrupted half-way"
 KINDS: dict[str, Callable[[Path, str], None]] = {
     "one bit flipped in the data": _flip_byte,
     "data cut off by 64 bytes": _truncate,
-    "metadata file lost": _lose_metadata,
+    "metadata file lost": lambda folder, name: (folder / f"{name}{METADATA}").unlink(),
     "count changed in the manifest": _change_manifest,
-    "manifest lost": _lose_manifest,
+    "manifest lost": lambda folder, _: (folder / MANIFEST).unlink(),
 }
 
 
 def corrupt(backup: Path) -> list[Damage]:
-    """Damage a copy of `backup` in each way and verify it. The copies lie in a private, marked folder that goes."""
-    manifest = read_manifest(backup)
-    largest = max(manifest.collections, key=lambda entry: entry.bson_bytes).name
+    """Damage a copy of `backup` in each way and verify it. The copies lie in a private folder that goes."""
+    largest = max(read_manifest(backup).collections, key=lambda entry: entry.bson_bytes).name
     drills = []
     for name, damage in KINDS.items():
-        with aside(backup.parent, "damaged copy", manifest.database) as folder:
+        with aside(backup.parent) as folder:
             victim = folder / backup.name
             shutil.copytree(backup, victim)
             damage(victim, largest)
@@ -84,12 +80,11 @@ class _InterruptedError(LeadbookError):
 
 def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
     """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
-    before = set(folder.iterdir())
+    name, before = INTERRUPTED, set(folder.iterdir())
 
     def interrupt(written: int) -> None:
         raise _InterruptedError(f"interrupted after {written:,} documents")
 
-    name = "dump interrupted half-way"
     try:
         finished = back_up(database, names, folder, settings, on_batch=interrupt)
     except _InterruptedError as error:
@@ -97,4 +92,4 @@ def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, se
         said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
         return Damage(name=name, noticed=not left, said=said)
     remove(finished.path)
-    return Damage(name=name, noticed=False, said="fewer than 500 documents: the dump ended before it could be cut")
+    return Damage(name=name, noticed=None, said="fewer than 500 documents: the dump ended before it could be cut")

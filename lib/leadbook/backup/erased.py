@@ -6,60 +6,65 @@ an older one in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.collection import Collection
 
+from leadbook.core.settings import Settings
 from leadbook.ingest.store.whose import reject_url, staged_url
-from leadbook.lead.erasures import Erasures
+from leadbook.lead.erasures import ERASURES, Erasures
 
-__all__ = ["Again", "erase_again"]
+__all__ = ["ErasedAgain", "erase_again"]
 
 Document = dict[str, Any]
 BATCH = 1_000
+_ANYTHING: CodecOptions[Document] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
+"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Again:
-    """What was erased again from a restored copy. requests: persons on any list.  found: documents by collection.
-    left: those that stayed.
+class ErasedAgain:
+    """What was erased again from a restored copy. requests: persons on either list.  found: documents of theirs.
 
-    names: `_id`s of the documents, which say nothing of the person; the first few of each collection.
+    left: those that stayed.  names: `_id`s, which say nothing of the person; the first few of each collection.
     """
 
     requests: int
-    found: Mapping[str, int]
+    found: int
     left: int
     names: tuple[str, ...]
 
 
 def erase_again(
-    leads: Collection[Document] | None, staged: Collection[Document] | None, rejected: Collection[Document] | None,
-    lists: Sequence[Collection[Document]],
-) -> Again:  # fmt: skip
-    """Delete from restored copies every record of a person on one of the `lists` of requests. Raises pymongo's errors.
+    copies: Mapping[str, Collection[Document]], live: Collection[Document], settings: Settings
+) -> ErasedAgain:
+    """Delete from restored copies every record of a person on a list of requests. Raises pymongo's errors.
 
-    leads, staged, rejected: the copies, None where the backup has none. Ask for copies only: what is given is deleted
-    from.
+    copies: the copies, by the original's name; what is given is deleted from, the copied list of requests excepted.
+    live: the list of requests as it is now.
     """
+    lists = [live, *(copy for original, copy in copies.items() if original == ERASURES)]
     requests = len({request["_id"] for each in lists for request in each.find({}, {"_id": 1})})
-    copies: list[tuple[Collection[Document] | None, Callable[[Mapping[str, Any]], str]]] = [
-        (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, staged_url), (rejected, reject_url),
-    ]  # fmt: skip
     erasures = [Erasures(each) for each in lists]
-    found, names, left = {}, [], 0
-    for copy, url_of in copies if requests else ():
-        if copy is None:
-            continue
-        ids = _of_erased(copy, url_of, erasures)
+    url_of: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        settings.collection: lambda lead: str(lead.get("linkedin_url", "")),
+        settings.staging_collection: staged_url, settings.rejected_collection: reject_url,
+    }  # fmt: skip
+    found, left, names = 0, 0, []
+    for original in (url_of.keys() & copies.keys()) if requests else ():
+        copy = copies[original].with_options(codec_options=_ANYTHING)
+        ids = _of_erased(copy, url_of[original], erasures)
         copy.delete_many({"_id": {"$in": ids}})
-        found[copy.name] = len(ids)
-        names += list(map(str, ids[:5]))
+        found += len(ids)
         left += copy.count_documents({"_id": {"$in": ids}})
-    return Again(requests=requests, found=found, left=left, names=tuple(names))
+        names += list(map(str, ids[:5]))
+    return ErasedAgain(requests=requests, found=found, left=left, names=tuple(names))
 
 
 def _of_erased(

@@ -1,4 +1,8 @@
-"""Restore beside the original: into new scratch collections of the same database, never over anything."""
+"""Restore beside the original: into new scratch collections of the same database, never over anything.
+
+A copy's own name tells which process makes it (see `schema.scratch`), so that the copies of a killed drill are dropped
+by the next phase, and nothing else is.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +20,16 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from leadbook.backup.archive import DATA, documents_in, read_manifest, read_metadata
-from leadbook.backup.marks import COPIES, drop_copies, leave
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, is_left, is_scratch, scratch_name
 
-__all__ = ["Restored", "drop_restored", "restore"]
+__all__ = ["Restored", "drop_restored", "restore", "unexplained"]
 
 Document = dict[str, Any]
 BATCH = 1_000
-_KIND = COPIES.removeprefix(SCRATCH_PREFIX)
+KIND = "restored_"
+COPIES = f"{SCRATCH_PREFIX}{KIND}"
 UNAUTHORIZED = 13
 
 
@@ -48,38 +52,33 @@ class Restored:
 def restore(backup: Path, database: Database[Document], *, names: dict[str, str] | None = None) -> list[Restored]:
     """Restore every collection of `backup` into `database` under a new scratch name (or `names`: original -> new).
 
-    Verifies the backup first, and marks the copies as leadbook's before it makes them (see `marks`). What was restored
-    so far is dropped when anything fails. Raises InputFileError for an unsound backup, and RefusedError for a target
-    that exists or is not a copy's name: nothing is ever overwritten.
+    Verifies the backup first. What was restored so far is dropped when anything fails. Raises InputFileError for an
+    unsound backup, and RefusedError for a target that exists or is not a copy's name: nothing is ever overwritten.
     """
     found = verify(backup)
     if not found.sound:
         raise InputFileError(backup, f"unsound, so nothing is restored: {found.problems[0]}")
     manifest = read_manifest(backup)
     existing = set(database.list_collection_names())
-    targets = {entry.name: (names or {}).get(entry.name) or scratch_name(f"{_KIND}{entry.name}")
+    targets = {entry.name: (names or {}).get(entry.name) or scratch_name(f"{KIND}{entry.name}")
                for entry in manifest.collections}  # fmt: skip
-    for original, target in targets.items():
-        _refuse(original, target, existing)
+    for target in targets.values():
+        _refuse(target, existing)
     done: list[Restored] = []
     made: list[str] = []
-    mark = leave(database, targets.values())
     try:
         for original, target in targets.items():
             done.append(_restore(backup, original, database, target, made))
     except BaseException:
         drop_restored(database, made)
-        drop_scratch(database[mark])
         raise
     return done
 
 
-def _refuse(original: str, target: str, existing: set[str]) -> None:
-    if target == original:
-        raise RefusedError(f"refuses to restore over the original collection {original}: choose another name")
+def _refuse(target: str, existing: set[str]) -> None:
     if target in existing:
         raise RefusedError(f"refuses to restore over the existing collection {target}: choose another name")
-    if not target.startswith(COPIES):
+    if not _is_copy(target):
         raise RefusedError(f"refuses to restore into {target}: names must begin with {COPIES}")
 
 
@@ -94,7 +93,8 @@ def _restore(
     collection = database[target].with_options(write_concern=WriteConcern(w="majority"))
     taken, refused, bypassed = _load(collection, documents_in(backup / f"{original}{DATA}"))
     loaded = time.perf_counter()
-    indexes = [_index(index) for index in metadata["indexes"] if index["name"] != "_id_"]
+    indexes = [{key: value for key, value in index.items() if key not in ("v", "ns")}
+               for index in metadata["indexes"] if index["name"] != "_id_"]  # fmt: skip
     if indexes:
         database.command({"createIndexes": target, "indexes": indexes})
     return Restored(
@@ -103,15 +103,11 @@ def _restore(
     )  # fmt: skip
 
 
-def _index(index: Document) -> Document:
-    return {key: value for key, value in index.items() if key not in ("v", "ns")}
-
-
-def _load(collection: Collection[Document], documents: Iterator[bytes]) -> tuple[int, int, bool]:
+def _load(collection: Collection[Document], documents: Iterator[RawBSONDocument]) -> tuple[int, int, bool]:
     """Documents taken and refused, and whether validation was bypassed (needs restore or dbAdmin rights)."""
     taken = refused = 0
     bypass = True
-    while batch := [RawBSONDocument(raw) for raw in islice(documents, BATCH)]:
+    while batch := list(islice(documents, BATCH)):
         try:
             try:
                 _insert(collection, batch, bypass)
@@ -132,6 +128,19 @@ def _insert(collection: Any, batch: list[RawBSONDocument], bypass: bool) -> None
     collection.insert_many(batch, ordered=False, **({"bypass_document_validation": True} if bypass else {}))
 
 
+def _is_copy(name: str) -> bool:
+    return name.startswith(COPIES) and is_scratch(name)
+
+
 def drop_restored(database: Database[Document], names: Iterable[str]) -> None:
-    """Drop restored copies and their marks. Raises RefusedError for a name that is not a copy's."""
-    drop_copies(database, names)
+    """Drop restored copies. Raises RefusedError for a name that is not a copy's."""
+    for name in names:
+        if not _is_copy(name):
+            raise RefusedError(f"{name} is no copy that a drill of leadbook's made: it is not dropped")
+        drop_scratch(database[name])
+
+
+def unexplained(database: Database[Document]) -> list[str]:
+    """Collections that are named as copies are and that no drill at work makes: left over, or nobody's."""
+    names = database.list_collection_names(filter={"name": {"$regex": f"^{COPIES}"}})
+    return sorted(name for name in names if not is_scratch(name) or is_left(name))

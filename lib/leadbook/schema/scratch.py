@@ -24,7 +24,7 @@ from leadbook.rehearsal.servers import leash, owner
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
 
-__all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_scratch", "scratch", "scratch_name", "sweep"]
+__all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_left", "is_scratch", "scratch", "scratch_name", "sweep"]
 
 SCRATCH_PREFIX = "leadbook_scratch_"
 """Benchmarks, drills and probes write only to collections whose names begin so."""
@@ -87,13 +87,14 @@ def sweep(database: Database[dict[str, Any]], *, at_work: Iterable[str] = ()) ->
     """
     dropped, spared = [], tuple(f"_{token}_" for token in at_work)
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}}):
-        if _is_left(name) and not any(token in name for token in spared):
+        if is_left(name) and not any(token in name for token in spared):
             drop_scratch(database[name])
             dropped.append(name)
     return dropped
 
 
-def _is_left(name: str) -> bool:
+def is_left(name: str) -> bool:
+    """Whether the process that made this scratch name has ended, so that `sweep` drops it."""
     match = _NAME.fullmatch(name)
     if match is None:
         return False

@@ -1,178 +1,222 @@
-"""The readiness gate: what phases 01 to 06 measured, held against the targets. Reads records, never a server."""
+"""The readiness gate: what phases 01 to 06 measured, held against the targets. Reads records, never a server.
+
+Each section reads the records anew and needs no other, so that the notebook's cells run in any order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
 
-from leadbook.core.checks import BLOCKING, Check, blockers, judge, not_measured
-from leadbook.core.definitions import catalogue
+from leadbook.core.checks import Check, Unmeasured, blockers, judge, unrecorded
 from leadbook.core.settings import Settings
+from leadbook.lead.ledger import Ledger
+from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.judging import attempt
+from leadbook.phases.p07.figures import headroom
+from leadbook.phases.phase import Phase
+from leadbook.phases.section import Document, Plot, Section, Table
+from leadbook.phases.templates import render
 
 __all__ = [
-    "Evidence",
+    "PHASES",
+    "EarlierPhase",
     "collect",
+    "documents",
+    "earlier",
     "gate_checks",
-    "infrastructure_document",
-    "metrics_document",
-    "phase_rows",
+    "monitoring",
+    "targets",
+    "written",
 ]
 
 PHASES = ("01", "02", "03", "04", "05", "06")
+FACTS: Mapping[str, tuple[str, str, float]] = {
+    "GATE-RATE-001": ("04", "leads_per_second", 3600.0),
+    "GATE-INS-001": ("03", "insert_rate", 1.0),
+    "GATE-DUP-001": ("03", "duplicate_check_redis_p99_ms", 1.0),
+    "GATE-DUP-002": ("03", "duplicate_check_mongodb_p99_ms", 1.0),
+    "GATE-ACC-001": ("04", "duplicate_accuracy_percent", 1.0),
+    "GATE-POOL-001": ("03", "checkout_p99_ms", 1.0),
+}
+"""Check -> the phase and the fact that it judges, and by what the fact is multiplied."""
+NOTHING_BLOCKS: Mapping[str, Sequence[str]] = {
+    "GATE-BKP-001": ("06",),
+    "GATE-INF-001": ("01", "02", "06"),
+    "GATE-GO-001": PHASES,
+}
+"""Check -> phases that must have run to their end, and of whose checks none may block."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What one earlier phase left. Where `closed` is False nothing else counts, and `problem` says why.
+class EarlierPhase:
+    """What one earlier phase left. Where there is a `problem`, that is why nothing else of it counts here.
 
     at: when it closed, ISO 8601. otherwise: which settings or code were not those of the gate.
     """
 
     phase: str
-    closed: bool
-    checks: Sequence[Check]
-    facts: Mapping[str, Any]
+    checks: Sequence[Check] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     otherwise: str = ""
     at: str = ""
 
+    @property
+    def left_out(self) -> list[str]:
+        """Ids of the catalogue that the phase did not record: not measured, so they block."""
+        return [] if self.problem else unrecorded(self.phase, self.checks)
 
-def collect(book: Any) -> list[Evidence]:
+    @property
+    def counts(self) -> str:
+        """Whether it counts here, in words."""
+        if self.problem:
+            return f"no: {self.problem}"
+        return f"yes, measured with {self.otherwise}" if self.otherwise else "yes"
+
+    def left_nothing(self, fact: str) -> Unmeasured:
+        """Why there is no such fact."""
+        why = f"does not count: {self.problem}" if self.problem else f"left no {fact}"
+        return Unmeasured(f"phase {self.phase} {why}")
+
+
+Records = Mapping[str, EarlierPhase]
+"""By phase."""
+
+
+def collect(book: Phase) -> Records:
     """The records of phases 01 to 06 that count here, through the open phase `book`; why the others do not."""
-    return [
-        Evidence(
-            phase=p, closed=book.closed(p), checks=book.checks(p), facts=book.facts(p),
-            problem=book.records.refused.get(p, ""), otherwise=book.records.otherwise.get(p, ""),
-            at=book.records.used.get(p, {}).get("closed_at", ""),
+    return {
+        phase: EarlierPhase(
+            phase=phase, checks=book.checks(phase), facts=book.facts(phase),
+            problem=book.records.refused.get(phase, ""), otherwise=book.records.otherwise.get(phase, ""),
+            at=book.records.used.get(phase, {}).get("closed_at", ""),
         )
-        for p in PHASES
+        for phase in PHASES
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ judging
+
+
+def gate_checks(records: Records, settings: Settings) -> list[Check]:
+    """Each gate with its measured value; a phase that did not end, or a missing fact, is `not measured`."""
+    return [
+        *_end_to_end(records["04"]),
+        *(_of_fact(check_id, records[phase], fact, factor, settings) for check_id, (phase, fact, factor)
+          in FACTS.items()),
+        *(_nothing_blocks(check_id, [records[phase] for phase in phases]) for check_id, phases
+          in NOTHING_BLOCKS.items()),
     ]  # fmt: skip
 
 
-def missing(evidence: Evidence) -> list[str]:
-    """Ids of the catalogue that a closed phase did not record: not measured, so they block."""
-    recorded = {check.id for check in evidence.checks}
-    return [entry.id for entry in catalogue().values() if entry.phase == evidence.phase and entry.id not in recorded]
+def _end_to_end(record: EarlierPhase) -> list[Check]:
+    """Of phase 04's ledger: how many leads were stored, and how many records have no outcome, two, or failed."""
+    found = attempt(lambda: _counted(record))
+    stored, lost, evidence = found if isinstance(found, tuple) else (found, found, "")
+    return [judge("GATE-E2E-001", stored, evidence=evidence), judge("GATE-E2E-002", lost, evidence=evidence)]
 
 
-def _fact(evidence: Sequence[Evidence], phase: str, name: str) -> Any:
-    return next((item.facts.get(name) for item in evidence if item.phase == phase), None)
+def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
+    told = record.facts.get("ledger")
+    if not told:
+        return record.left_nothing("ledger")
+    ledger = Ledger(**{one.name: told[one.name] for one in fields(Ledger)})
+    evidence = (
+        f"phase 04's ledger: read {ledger.read:,} = stored {ledger.stored:,} + filled {ledger.filled:,} + known "
+        f"{ledger.duplicates:,} + rejected {ledger.rejects:,} + failed {ledger.failed:,}"
+    )
+    missing = ledger.read - ledger.accounted
+    unbalanced = f"; {abs(missing):,} records have {'no outcome' if missing > 0 else 'two outcomes'}" if missing else ""
+    return ledger.stored, ledger.failed + abs(missing), evidence + unbalanced
 
 
-def _from_fact(
-    check_id: str, evidence: Sequence[Evidence], phase: str, name: str, settings: Settings, scale: float = 1.0
-) -> Check:
-    value = _fact(evidence, phase, name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return not_measured(check_id, _left_nothing(evidence, phase, name), settings=settings)
-    at = next(item.at for item in evidence if item.phase == phase)
-    return judge(check_id, value * scale, settings=settings, evidence=f"{name} of phase {phase}, {at}".rstrip(", "))
+def _of_fact(check_id: str, record: EarlierPhase, fact: str, factor: float, settings: Settings) -> Check:
+    value: Any = record.facts.get(fact)
+    told = isinstance(value, int | float) and not isinstance(value, bool)
+    evidence = f"{fact} of phase {record.phase}, {record.at}".rstrip(", ")
+    answer = value * factor if told else record.left_nothing(fact)
+    return judge(check_id, answer, settings=settings, evidence=evidence)
 
 
-def _left_nothing(evidence: Sequence[Evidence], phase: str, name: str) -> str:
-    problem = next((item.problem for item in evidence if item.phase == phase), "")
-    return f"phase {phase} does not count: {problem}" if problem else f"phase {phase} left no {name}"
+def _nothing_blocks(check_id: str, asked: Sequence[EarlierPhase]) -> Check:
+    if missed := [f"phase {record.phase}: {record.problem}" for record in asked if record.problem]:
+        return judge(check_id, Unmeasured("; ".join(missed)))
+    found = [check.id for record in asked for check in blockers(record.checks)]
+    found += [left_out for record in asked for left_out in record.left_out]
+    counted = sum(len(record.checks) for record in asked)
+    what = f"{counted} checks of phases {', '.join(record.phase for record in asked)}"
+    how = f"blocking {', '.join(found)}" if found else "none blocks"
+    return judge(check_id, not found, evidence=f"{what}: {how}")
 
 
-def gate_checks(evidence: Sequence[Evidence], settings: Settings) -> list[Check]:
-    """Each gate with its measured value; a phase that did not end, or a missing fact, is `not measured`."""
-    ledger = _fact(evidence, "04", "ledger") or {}
-    stored = ledger.get("stored")
-    return [
-        judge("GATE-E2E-001", stored, settings=settings, evidence="stored leads in phase 04's ledger"),
-        _from_fact("GATE-RATE-001", evidence, "04", "leads_per_second", settings, 3600.0),
-        _from_fact("GATE-INS-001", evidence, "03", "insert_rate", settings),
-        _from_fact("GATE-DUP-001", evidence, "03", "duplicate_check_redis_p99_ms", settings),
-        _from_fact("GATE-DUP-002", evidence, "03", "duplicate_check_mongodb_p99_ms", settings),
-        _from_fact("GATE-ACC-001", evidence, "04", "duplicate_accuracy_percent", settings),
-        _from_fact("GATE-POOL-001", evidence, "03", "checkout_p99_ms", settings),
-        _no_blockers("GATE-BKP-001", evidence, ("06",)),
-        _no_blockers("GATE-INF-001", evidence, ("01", "02", "06")),
-        _no_blockers("GATE-GO-001", evidence, PHASES),
+# ----------------------------------------------------------------------------------------------------------- sections
+
+
+def earlier(book: Phase) -> Section:
+    """7.1: whether each phase's record counts and why not, its checks, blocking ones, and those that it left out."""
+    columns = {
+        "phase": "number of the notebook",
+        "counts here": "its record is of this target and profile and young enough; if not, why",
+        "closed at": "when it reached its verdict, UTC",
+        "checks": "checks recorded",
+        "blocking": "checks that failed, broke, were not measured, or wait for a person",
+        "not recorded": "checks of the catalogue that the phase left out",
+    }
+    rows = [
+        (one.phase, one.counts, one.at or None, len(one.checks), len(blockers(one.checks)),
+         None if one.problem else len(one.left_out))
+        for one in collect(book).values()
+    ]  # fmt: skip
+    return Section(tables=(Table(pd.DataFrame(rows, columns=list(columns)), "Phases 01 to 06 of this run", columns),))
+
+
+def targets(book: Phase) -> Section:
+    """7.2: each gate with the value that this run measured."""
+    checks = tuple(gate_checks(collect(book), book.settings))
+    caption = "Measured value as a multiple of its target: right of the line is within target"
+    return Section(plots=(Plot(headroom(checks), caption),), checks=checks)
+
+
+def monitoring() -> Section:
+    """7.3: what only the provider's console shows."""
+    return Section(attested=("GATE-MON-001",))
+
+
+def documents(book: Phase) -> Section:
+    """7.4: the final metrics and the infrastructure's configuration, as documents."""
+    records = collect(book)
+    return written(gate_checks(records, book.settings), records["01"].facts.get("infrastructure"))
+
+
+def written(checks: Sequence[Check], infrastructure: Any) -> Section:
+    """Both documents, and whether they hold measured values: every gate has one, phase 01 left the configuration."""
+    told = infrastructure if isinstance(infrastructure, Mapping) else {}
+    topics = [
+        (
+            str(topic).replace("_", " ").capitalize(),
+            values.items() if isinstance(values, Mapping) else [(topic, values)],
+        )
+        for topic, values in told.items()
     ]
-
-
-def _no_blockers(check_id: str, evidence: Sequence[Evidence], phases: Sequence[str]) -> Check:
-    asked = [item for item in evidence if item.phase in phases]
-    missed = [f"phase {item.phase}: {item.problem or 'it did not run to its end'}" for item in asked if not item.closed]
-    if missed:
-        return not_measured(check_id, "; ".join(missed))
-    found = [check.id for item in asked for check in blockers(item.checks)]
-    found += [check_id for item in asked for check_id in missing(item)]
-    counted = sum(len(item.checks) for item in asked)
-    what = f"{counted} checks of phases {', '.join(phases)}"
-    return judge(
-        check_id, not found, evidence=f"{what}: blocking {', '.join(found)}" if found else f"{what}, none blocks"
+    unmeasured = [check.id for check in checks if check.measured is None]
+    valued = f"written, but without {', '.join(unmeasured)}" if unmeasured else "every gate has its value"
+    source = "from phase 01's facts" if told else "phase 01 left no configuration"
+    return Section(
+        documents=(
+            _document("Final performance metrics", checks=checks, target=target_text, measured=measured_text),
+            _document("Infrastructure configuration", topics=topics),
+        ),
+        checks=(
+            judge("GATE-DOC-001", not unmeasured, evidence=valued),
+            judge("GATE-DOC-002", bool(told), evidence=source),
+        ),
     )
 
 
-def _counts(item: Evidence) -> str:
-    if not item.closed:
-        return f"no: {item.problem or 'it did not run to its end'}"
-    return f"yes, measured with {item.otherwise}" if item.otherwise else "yes"
-
-
-def phase_rows(evidence: Sequence[Evidence]) -> pd.DataFrame:
-    """One row a phase: whether its record counts and why not, checks, blocking ones, not recorded ones."""
-    rows = [
-        {
-            "phase": item.phase,
-            "counts here": _counts(item),
-            "closed at": item.at or "–",
-            "checks": len(item.checks),
-            "blocking": sum(check.verdict in BLOCKING for check in item.checks),
-            "not recorded": len(missing(item)) if item.closed else "–",
-        }
-        for item in evidence
-    ]
-    return pd.DataFrame(rows)
-
-
-def metrics_document(checks: Sequence[Check]) -> str:
-    """The final performance metrics (task book 3.3.1.5) as Markdown: target, actual, validation."""
-    lines = ["# Final performance metrics", ""]
-    for check in checks:
-        actual = "not measured" if check.measured is None else f"{_short(check.measured)} {check.unit}".strip()
-        lines += [
-            f"## {check.title}", "", f"- Target: {check.target}", f"- Actual: {actual}",
-            f"- Validation: {check.verdict.value}", f"- Evidence: {check.evidence}", "",
-        ]  # fmt: skip
-    return "\n".join(lines)
-
-
-def infrastructure_document(evidence: Sequence[Evidence]) -> str:
-    """The infrastructure configuration (task book 3.3.1.7) as Markdown, from phase 01's facts; no credentials."""
-    facts = _fact(evidence, "01", "infrastructure")
-    if not isinstance(facts, Mapping):
-        return "# Infrastructure configuration\n\nNot measured: phase 01 left no configuration.\n"
-    lines = ["# Infrastructure configuration", ""]
-    for topic, values in facts.items():
-        lines += [f"## {str(topic).replace('_', ' ').capitalize()}", "", "| setting | value |", "|---|---|"]
-        pairs = values.items() if isinstance(values, Mapping) else [(topic, values)]
-        lines += [f"| {name} | {_short(value)} |" for name, value in pairs] + [""]
-    return "\n".join(lines)
-
-
-def _short(value: Any) -> str:
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
-
-
-def document_checks(checks: Sequence[Check], evidence: Sequence[Evidence]) -> list[Check]:
-    """Whether the documents hold measured values: every gate has one, and phase 01 left the configuration."""
-    unmeasured = [check.id for check in checks if check.measured is None]
-    configured = isinstance(_fact(evidence, "01", "infrastructure"), Mapping)
-    return [
-        judge(
-            "GATE-DOC-001",
-            not unmeasured,
-            evidence=f"written, but without {', '.join(unmeasured)}" if unmeasured else "every gate has its value",
-        ),
-        judge(
-            "GATE-DOC-002",
-            configured,
-            evidence="from phase 01's facts" if configured else "phase 01 left no configuration",
-        ),
-    ]
+def _document(title: str, **values: Any) -> Document:
+    slug = title.lower().replace(" ", "-")
+    return Document(slug, title, render(__file__, slug, **values), ("Technical Lead", "Project Manager"))
