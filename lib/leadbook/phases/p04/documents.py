@@ -30,7 +30,7 @@ def _render(name: str, **values: Any) -> str:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701  (Markdown)
     environment.globals.update(table=pipe_table, frame=frame_table, number=number)
-    return environment.get_template(f"{name}.md").render(**values)
+    return environment.get_template(f"{name}.md.j2").render(**values)
 
 
 def design(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
+from ingest.vendor_records import person
 from pymongo import WriteConcern
 
 from leadbook.core import connect

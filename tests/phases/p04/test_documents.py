@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
+from ingest.vendor_records import person
 
 from leadbook.ingest import pipeline
 from leadbook.lead.keys import collection_uuid
