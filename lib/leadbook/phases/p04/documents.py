@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import frame_table, number, pipe_table
-from leadbook.phases.p04.probes import Lookups
-from leadbook.phases.p04.verdicts import Issue
+from leadbook.phases.p04.lookups import BatchLookups
 
-__all__ = ["cache_sentence", "design", "handoff", "issue_table", "optimization"]
+__all__ = ["cache_sentence", "design", "handoff", "optimization"]
 
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")
 
@@ -89,14 +87,14 @@ def _connections(settings: Settings) -> list[tuple[str, str]]:
 
 
 def optimization(
-    result: PipelineResult, again: PipelineResult, limits: Limits, found: Lookups, queries: pd.DataFrame,
-    met: Sequence[Issue], settings: Settings,
+    result: PipelineResult, again: PipelineResult, limits: Limits, found: BatchLookups, queries: pd.DataFrame,
+    issues: pd.DataFrame, settings: Settings,
 ) -> str:  # fmt: skip
     """What was measured and tuned: queries, inserts, Redis (task book 2.3.1.9)."""
     per = {name: 1e6 * spent / max(result.ledger.read, 1) for name, spent in result.stages.items()}
     return _render(
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
-        queries=queries, met=[(one.what, one.leads, one.how, one.settled) for one in met], settings=settings,
+        queries=queries, issues=issues, settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),
         share=result.written_per_second / limits.best.rate, truth=cache_sentence(result.cache),
     )  # fmt: skip
@@ -108,9 +106,3 @@ def cache_sentence(cache: CacheTruth) -> str:
         f"Asked about {cache.asked:,} leads, Redis knew {cache.hits:,}; it called {cache.false_new:,} new that MongoDB "
         f"knew ({number(cache.false_new_percent, '%')} of the known ones)."
     )
-
-
-def issue_table(met: Sequence[Issue]) -> pd.DataFrame:
-    """What the run met and how it was settled."""
-    rows: list[tuple[Any, ...]] = [(one.what, one.leads, one.how, "yes" if one.settled else "NO") for one in met]
-    return pd.DataFrame(rows, columns=["issue", "leads", "how it was settled", "settled"])

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from leadbook.lead.ledger import Ledger
 from leadbook.page import style
 
 __all__ = ["fill_rates", "flow", "reasons", "scores", "stages", "throughput", "waterfall"]
@@ -55,18 +56,14 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
     axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.2))
 
 
-def waterfall(ledger: Mapping[str, object]) -> Figure:
-    """Where the records went: from read, step by step, to what is left over (which must be nothing).
-
-    ledger: as `Ledger.as_dict` gives it, in records.
-    """
-    duplicate, rejected = dict(ledger["duplicate"]), dict(ledger["rejected"])  # type: ignore[call-overload]
-    parts: list[tuple[str, int, str]] = [("stored", int(ledger["stored"]), style.GOOD)]  # type: ignore[call-overload]
-    parts += [("filled", int(ledger["filled"]), style.PALETTE[2])]  # type: ignore[call-overload]
-    parts += [(f"duplicate\n({by})", int(count), style.PALETTE[0]) for by, count in duplicate.items()]
-    parts += [("rejected", sum(rejected.values()), style.PALETTE[5])]
-    parts += [("failed", int(ledger["failed"]), style.BAD)]  # type: ignore[call-overload]
-    read = int(ledger["read"])  # type: ignore[call-overload]
+def waterfall(ledger: Ledger) -> Figure:
+    """Where the records went: from read, step by step, to what is left over (which must be nothing)."""
+    known = [(f"duplicate\n({by})", count, style.PALETTE[0]) for by, count in ledger.duplicate.items()]
+    parts = [
+        ("stored", ledger.stored, style.GOOD), ("filled", ledger.filled, style.PALETTE[2]), *known,
+        ("rejected", ledger.rejects, style.PALETTE[5]), ("failed", ledger.failed, style.BAD),
+    ]  # fmt: skip
+    read = ledger.read
     figure, axes = style.figure("Every record has one outcome", "", "records", size=(9.0, 4.2))
     axes.bar(0, read, color=style.MUTED, width=0.6)
     axes.annotate(f"{read:,}", (0, read), ha="center", va="bottom", fontsize=9, color=style.INK)

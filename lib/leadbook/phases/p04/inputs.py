@@ -20,7 +20,10 @@ from leadbook.ingest.staging import Staging, raw_record, vendor_of
 from leadbook.lead.vendors import RawRecord, load_vendor
 from leadbook.rehearsal import sample
 
-__all__ = ["COLUMNS", "Inputs", "Staged", "choose"]
+__all__ = ["BRING_IN", "COLUMNS", "NOTHING", "Inputs", "Staged", "choose"]
+
+NOTHING = "nothing is staged, and no lead_files are set"
+BRING_IN = "have payloads staged, or set lead_files, and run this phase again"
 
 COLUMNS = {
     "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
@@ -51,12 +54,17 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """What collectors have staged since nobody ended it; after the drain, what was ended since `since`, by
-    the server's clock."""
+    """What collectors have staged and nobody has ended; after the drain, what was ended since `since`, by the server's
+    clock."""
 
     staging: Collection[dict[str, Any]]
     since: datetime
     facts: None = None
+
+    @classmethod
+    def now(cls, staging: Collection[dict[str, Any]]) -> Staged:
+        """What waits at this moment."""
+        return cls(staging=staging, since=staging.database.command("hello")["localTime"])
 
     def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
         """Staged records as sources, one a vendor: those still waiting, or ended since then."""
@@ -92,9 +100,7 @@ def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]
     if settings.lead_files.strip():
         return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
     if settings.is_production:
-        if not Staging(staging).waiting():
-            return None
-        return Staged(staging=staging, since=staging.database.command("hello")["localTime"])
+        return Staged.now(staging) if Staging(staging).waiting() else None
     facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
     return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
 

@@ -1,129 +1,25 @@
-"""Independent recounts: what the input holds, what is stored, and whether the two agree. Read-only.
+"""What is stored, from the stored fields alone: formats that are broken, scores, and examples of rejects. Read-only.
 
-The recount goes through the files once with a plain Python set: no Redis, no MongoDB, no batches. Formats and
-scores are recounted by the server, from the stored fields alone.
+Examples are masked: enough to find the record in its file, too little to learn a person from.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.ingest.normalize.clean import clean
-from leadbook.ingest.normalize.rules import reject_reasons
-from leadbook.ingest.pipeline import PipelineResult, Source
+from leadbook.lead.masks import mask_name, mask_url
 from leadbook.lead.score import MAX_SCORE, REQUIRED, Rules
-from leadbook.lead.vendors import Vendor, load_vendor
+from leadbook.lead.vendors import Vendor, load_vendor, vendor_names
 
-__all__ = ["Accuracy", "Formats", "Recount", "Scores", "accuracy", "formats", "recount", "scores"]
+__all__ = ["EXAMPLE_COLUMNS", "Formats", "Scores", "formats", "rejected_examples", "scores"]
 
 Leads = Collection[dict[str, Any]]
-
-RAW = {
-    "linkedin_url": ("linkedin_url", "linkedin_slug"), "full_name": ("full_name", "first_name", "last_name"),
-    "job_title": ("job_title", "headline"), "company_name": ("company_name", "headline"), "email": ("email",),
-    "phone": ("phone", "company_phone"), "location_city": ("location_city", "place"),
-    "location_state": ("location_state", "place"), "location_country": ("location_country", "country_code", "place"),
-    "company_website": ("company_website",), "company_industry": ("company_industry",),
-    "company_size": ("company_size",),
-}  # fmt: skip
-"""Which vendor columns can give a field: it counts as present before cleaning where one of them holds anything."""
-
-
-@dataclass(kw_only=True)
-class Recount:
-    """What the input holds. urls: of valid leads.  valid: sightings of them.  before: records whose columns hold
-    anything for a field.  after: valid sightings that have the field."""
-
-    read: int = 0
-    valid: int = 0
-    urls: set[str] = field(default_factory=set)
-    before: Counter[str] = field(default_factory=Counter)
-    after: Counter[str] = field(default_factory=Counter)
-
-    def fill_rates(self) -> pd.DataFrame:
-        """Field, % of records that held anything before cleaning, % of valid sightings that have it after."""
-        read, valid = max(self.read, 1), max(self.valid, 1)
-        rows = [(name, 100 * self.before[name] / read, 100 * self.after[name] / valid) for name in RAW]
-        return pd.DataFrame(rows, columns=["field", "before", "after"])
-
-
-def recount(sources: Iterable[Source]) -> Recount:
-    """Go through the sources once, in this process. Records of an unknown vendor (its name is empty) are rejects."""
-    made = Recount()
-    for source in sources:
-        vendor = load_vendor(source.vendor) if source.vendor else None
-        for record in source.records:
-            made.read += 1
-            if record.problem or vendor is None:
-                continue
-            made.before.update(_present(record.payload, vendor))
-            cleaned = clean(record.payload, vendor)
-            if not reject_reasons(cleaned.lead, cleaned):
-                made.valid += 1
-                made.urls.add(cleaned.lead["linkedin_url"])
-                made.after.update(cleaned.lead.keys())
-    return made
-
-
-def _present(payload: Mapping[str, Any], vendor: Vendor) -> list[str]:
-    paths = vendor.plan(payload).fields
-    blank: tuple[Any, ...] = (None, "", [], {})
-    held = {target for target, ways in paths.items() if any(_at(payload, way) not in blank for way in ways)}
-    return [name for name, targets in RAW.items() if not held.isdisjoint(targets)]
-
-
-def _at(value: Any, way: Sequence[str]) -> Any:
-    """What stands at the end of a way into nested JSON; for JSON inside a cell, the cell if it names the key."""
-    for key in way:
-        if isinstance(value, str):
-            return value if f'"{key}"' in value else None
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-# ------------------------------------------------------------------------------------------------------- accuracy
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """Duplicate checks against the recount. checked: valid sightings.  missing: leads that the input holds and the
-    collection does not (a false "duplicate").  extra: stored leads that the input does not hold.  doubled: stored
-    twice (a false "new").  miscounted: how far the ledger's `stored` is off."""
-
-    checked: int
-    missing: int
-    extra: int
-    doubled: int
-    miscounted: int
-
-    @property
-    def percent(self) -> float:
-        """Sightings judged rightly, %; NaN when none was checked."""
-        wrong = self.missing + self.extra + self.doubled + self.miscounted
-        return 100 * max(0, self.checked - wrong) / self.checked if self.checked else float("nan")
-
-
-def accuracy(truth: Recount, result: PipelineResult, leads: Leads, before: set[str] | None = None) -> Accuracy:
-    """Compare stored leads with the input's. before: URLs stored before the run (none on a rehearsal)."""
-    known = before or set()
-    stored = Counter(lead["linkedin_url"] for lead in leads.find({}, {"linkedin_url": 1, "_id": 0}))
-    new = truth.urls - known
-    return Accuracy(
-        checked=truth.valid,
-        missing=len(truth.urls - stored.keys()),
-        extra=len(stored.keys() - truth.urls - known),
-        doubled=sum(count - 1 for count in stored.values()),
-        miscounted=abs(result.ledger.stored - len(new)),
-    )
-
-
-# ------------------------------------------------------------------------------------------------ formats, scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +28,6 @@ class Formats:
 
     leads: int
     violations: Mapping[str, int]
-
-    @property
-    def total(self) -> int:
-        """Violations of all rules."""
-        return sum(self.violations.values())
 
     def table(self) -> pd.DataFrame:
         """Rule, leads that break it."""
@@ -223,3 +114,44 @@ def scores(leads: Leads, rules: Rules) -> Scores:
         wrong=sum(row["wrong"] for row in rows),
         histogram={row["_id"]: row["leads"] for row in sorted(rows, key=lambda row: row["_id"])},
     )
+
+
+# ------------------------------------------------------------------------------------------------------- examples
+
+EXAMPLE_COLUMNS = {
+    "reason": "first reason of the rejection", "records": "how many are kept with it", "example": "source and record",
+    "name": "masked", "URL": "masked",
+}  # fmt: skip
+
+
+def rejected_examples(rejected: Collection[dict[str, Any]]) -> pd.DataFrame:
+    """One example for each reason (EXAMPLE_COLUMNS), the most frequent reasons first. Read-only."""
+    each = {"$group": {"_id": "$reason", "count": {"$sum": 1}, "one": {"$min": "$_id"}}}
+    groups = rejected.aggregate([each, {"$sort": {"count": -1, "_id": 1}}])
+    rows = []
+    for group in groups:
+        one = rejected.find_one({"_id": group["one"]}) or {}
+        name, url = _shown(one)
+        where = f"{one.get('source')}, record {one.get('record_number')}"
+        rows.append((group["_id"], group["count"], where, name, url))
+    return pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
+
+
+def _shown(reject: dict[str, Any]) -> tuple[str, str]:
+    """Name and URL of a record, masked; empty where its columns hold none."""
+    try:
+        payload = json.loads(reject["payload"])
+    except (KeyError, ValueError):
+        return "", ""
+    if not isinstance(payload, dict) or reject.get("vendor") not in vendor_names():
+        return "", ""
+    vendor = load_vendor(reject["vendor"])
+    return mask_name(_first(payload, vendor, "full_name")), mask_url(_first(payload, vendor, "linkedin_url"))
+
+
+def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
+    for way in vendor.plan(payload).fields.get(target, ()):
+        value = payload.get(way[0])
+        if isinstance(value, str) and value:
+            return value[:200]
+    return ""
