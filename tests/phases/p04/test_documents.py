@@ -55,14 +55,11 @@ def test_the_handoff_holds_no_credentials(handed_over, endpoints):
 
 def test_results_tell_of_a_run(site, leads, ingest, vendor_file):
     from leadbook.bench import limits
-    from leadbook.phases.p04 import results
     from leadbook.phases.p04.lookups import look_up
 
     result = ingest(vendor_file(person("ana"), person("ana"), person("ben", name=None)))
     assert isinstance(result, pipeline.PipelineResult)
     measured = limits.measure(site, documents=200, batches=(100,))
     found = look_up(site, None, leads, rounds=2)
-    text = documents.optimization(
-        result, result, measured, found, measured.table(), results.issue_table(results.met(result)), site.settings
-    )  # fmt: skip
+    text = documents.optimization(result, result, measured, found, measured.table(), site.settings)
     assert "records that are no lead" in text and "not measured" in text and "ordered: false" in text

@@ -1,7 +1,7 @@
 """Examples of rejects are masked."""
 
 from ingest.vendor_records import person
-from leadbook.phases.p04.stored import rejected_examples
+from leadbook.phases.p04.quality import rejected_examples
 
 
 def test_one_masked_example_for_each_reason(ingest, vendor_file, database, settings):

@@ -14,7 +14,7 @@ from leadbook.core.checks import Verdict, catalogue
 from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
-from leadbook.phases.p04 import duplicates, quality, results, rules, runs, speed, tryout
+from leadbook.phases.p04 import documents, duplicates, quality, rules, runs, speed, tryout
 from leadbook.phases.p04.work import PipelineWork
 
 IN_REDIS = {"PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004"}
@@ -38,7 +38,7 @@ def book(endpoints, settings, mongo, admin, leads, clean_redis):
 SECTIONS = (
     rules.flow, rules.validation, rules.errors, runs.small_sample, runs.full, runs.ledger, quality.transformation,
     quality.scores, duplicates.again, duplicates.lookups, speed.limit, speed.queries, tryout.asked, runs.staging,
-    results.issues, results.written,
+    documents.issues, documents.written,
 )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_with_nothing_staged_the_phase_ends_in_order_and_says_so(book, trust):
 def test_without_approval_no_made_record_is_written(book, leads, monkeypatch, trust):
     book.settings = book.settings.model_copy(update={"approve": ""})
     made = []
-    for place, name in ((runs, "scratch"), (speed.limits, "measure"), (rules, "probed_writes")):
+    for place, name in ((runs, "apart"), (speed.limits, "measure"), (rules, "probed_writes")):
         monkeypatch.setattr(place, name, lambda *_, **__: made.append(1))
     staged(book)
     checks = through(book)

@@ -84,11 +84,7 @@ def waterfall(ledger: Ledger) -> Figure:
 def reasons(counts: Mapping[str, int]) -> Figure:
     """Rejected records by reason; a record may have several. counts: reason -> records."""
     ordered = sorted(counts.items(), key=lambda item: item[1])
-    figure, axes = style.figure("Why records were rejected", "records", "", size=(8.0, 0.34 * len(ordered) + 1.4))
-    _sideways(axes)
-    axes.barh([name for name, _ in ordered], [count for _, count in ordered], color=style.PALETTE[5], height=0.6)
-    for place, (_, count) in enumerate(ordered):
-        _beside(axes, count, place)
+    figure, _ = _bars("Why records were rejected", "records", ordered, [style.PALETTE[5]] * len(ordered))
     return figure
 
 
@@ -112,28 +108,17 @@ def fill_rates(rates: pd.DataFrame) -> Figure:
 
 def stages(seconds: Mapping[str, float], *, records: int) -> Figure:
     """Where the time goes. seconds: stage -> seconds of all workers together."""
-    ordered = sorted(((name, spent) for name, spent in seconds.items() if name != "wait"), key=lambda item: item[1])
-    figure, axes = style.figure("Where the time goes", "µs a record, all workers together", "",
-                                size=(8.0, 0.36 * len(ordered) + 1.4))  # fmt: skip
-    _sideways(axes)
-    spent = [1e6 * value / max(records, 1) for _, value in ordered]
-    axes.barh([name for name, _ in ordered], spent, color=style.PALETTE[0], height=0.6)
-    for place, value in enumerate(spent):
-        axes.annotate(
-            f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
-        )
+    ordered = sorted((spent, name) for name, spent in seconds.items() if name != "wait")
+    spent = [(name, 1e6 * value / max(records, 1)) for value, name in ordered]
+    unit = "µs a record, all workers together"
+    figure, _ = _bars("Where the time goes", unit, spent, [style.PALETTE[0]] * len(spent))
     return figure
 
 
 def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
     """Pipeline beside the server's own limit. rates: (name, leads/s)."""
-    figure, axes = style.figure("Leads a second, beside the server's own limit", "leads/s", "",
-                                size=(8.0, 0.5 * len(rates) + 1.5))  # fmt: skip
-    _sideways(axes)
     colours = [style.PALETTE[2] if "pipeline" in name else style.PALETTE[6] for name, _ in rates]
-    axes.barh([name for name, _ in rates], [rate for _, rate in rates], color=colours, height=0.6)
-    for place, (_, rate) in enumerate(rates):
-        _beside(axes, rate, place)
+    figure, axes = _bars("Leads a second, beside the server's own limit", "leads/s", rates, colours, height=0.5)
     axes.set_ylim(len(rates) - 0.5, -0.9)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     return figure
@@ -148,8 +133,18 @@ def scores(histogram: Mapping[int, int], *, max_points: int) -> Figure:
     return figure
 
 
-def _beside(axes: Axes, value: float, place: int) -> None:
-    axes.annotate(f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+def _bars(
+    title: str, unit: str, values: Sequence[tuple[str, float]], colours: Sequence[str], height: float = 0.35
+) -> tuple[Figure, Axes]:
+    """Bars that lie, each with its value beside it. height: of a bar's row, inches."""
+    figure, axes = style.figure(title, unit, "", size=(8.0, height * len(values) + 1.45))
+    _sideways(axes)
+    axes.barh([name for name, _ in values], [value for _, value in values], color=colours, height=0.6)
+    for place, (_, value) in enumerate(values):
+        axes.annotate(
+            f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    return figure, axes
 
 
 def _sideways(axes: Axes) -> None:

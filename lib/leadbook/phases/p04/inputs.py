@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from leadbook.core.settings import PROJECT, Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.readers.records import checked_file, read_records
 from leadbook.ingest.staging import Staging, raw_record, vendor_of
-from leadbook.lead.vendors import RawRecord, load_vendor
+from leadbook.lead.vendors import load_vendor
 from leadbook.rehearsal import sample
 
 __all__ = ["BRING_IN", "COLUMNS", "NOTHING", "Inputs", "Staged", "choose"]
@@ -75,21 +76,14 @@ class Staged:
             vendor = vendor_of({"vendor": said})
             same = {"$expr": {"$eq": [said_by, {"$literal": said}]}}
             found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
-            yield pipeline.Source(
-                name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
-                records=_raw_records(found, vendor),
-            )  # fmt: skip
+            records = map(partial(raw_record, vendor=vendor), found)
+            name = f"{self.staging.name} ({vendor or 'unknown vendor'})"
+            yield pipeline.Source(name=name, vendor=vendor, records=records)
 
     def table(self) -> pd.DataFrame:
         """One row a vendor (COLUMNS); the size is not known."""
         rows = [(self.staging.name, str(vendor), float("nan"), "no") for vendor in self.staging.distinct("vendor")]
         return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _raw_records(found: Iterable[dict[str, Any]], vendor: str) -> Iterator[RawRecord]:
-    """Staged documents as records of `vendor`, whichever source is made after this one."""
-    for record in found:
-        yield raw_record(record, vendor)
 
 
 def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]) -> Inputs | Staged | None:

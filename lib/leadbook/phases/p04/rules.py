@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -23,7 +22,7 @@ from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import scratch
 
-__all__ = ["Expectation", "errors", "flow", "probed_rules", "probed_writes", "validation", "vendors_lacking"]
+__all__ = ["errors", "flow", "probed_rules", "probed_writes", "validation", "vendors_lacking", "wrong"]
 
 Lead = dict[str, Any]
 
@@ -58,53 +57,44 @@ def vendors_lacking() -> dict[str, list[str]]:
 # ---------------------------------------------------------------------------------------------------------- probes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """One probe. title: what was tried.  expected, got: outcomes in words."""
-
-    title: str
-    expected: str
-    got: str
-
-    @property
-    def right(self) -> bool:
-        """Whether it came out as stated."""
-        return self.expected == self.got
-
-
-def _table(probes: Sequence[Expectation], title: str) -> Table:
-    rows = [(probe.title, probe.expected, probe.got, "yes" if probe.right else "NO") for probe in probes]
-    return Table(pd.DataFrame(rows, columns=["probe", "expected", "came out", "right"]), title)
-
-
-def _wrong(probes: Sequence[Expectation]) -> tuple[int, str]:
-    """How many came out otherwise, and the evidence."""
-    wrong = [probe.title for probe in probes if not probe.right]
-    return len(wrong), f"{len(probes)} probes" + (f"; wrong: {', '.join(wrong)}" if wrong else "")
+Probe = tuple[str, str, str]
+"""What was tried, which outcome was expected, and which came out, in words."""
 
 
 def validation(_: PipelineWork) -> Section:
     """Each validation rule on a record made for it. Touches no server."""
     probes = probed_rules()
-    wrong, said = _wrong(probes)
     return Section(
         tables=(_table(probes, "Validation rules on records made for them"),),
-        checks=(judge("PIPE-VAL-001", wrong, evidence=said),),
+        checks=(judge("PIPE-VAL-001", len(wrong(probes)), evidence=_said(probes)),),
     )
 
 
 def errors(work: PipelineWork) -> Section:
     """One unordered batch with every kind of write error, in a scratch collection."""
-    probes: list[Expectation] = []
-    says = f"Not tried: {work.settings.how_to_approve('benchmarks')}."
+    probes, says = list[Probe](), f"Not tried: {work.settings.how_to_approve('benchmarks')}."
     if not work.not_approved:
         probes, says = probed_writes(work.database, work.settings)
-    wrong, said = _wrong(probes)
     return Section(
         says=says,
         tables=(_table(probes, "One unordered batch, every kind of write error"),),
-        checks=(judge("PIPE-ERR-001", work.not_approved or wrong, evidence=said),),
+        checks=(judge("PIPE-ERR-001", work.not_approved or len(wrong(probes)), evidence=_said(probes)),),
     )
+
+
+def wrong(probes: Sequence[Probe]) -> list[str]:
+    """Probes that came out otherwise than expected."""
+    return [title for title, expected, got in probes if expected != got]
+
+
+def _said(probes: Sequence[Probe]) -> str:
+    failed = wrong(probes)
+    return f"{len(probes)} probes" + (f"; wrong: {', '.join(failed)}" if failed else "")
+
+
+def _table(probes: Sequence[Probe], title: str) -> Table:
+    rows = [(*probe, "yes" if probe[1] == probe[2] else "NO") for probe in probes]
+    return Table(pd.DataFrame(rows, columns=["probe", "expected", "came out", "right"]), title)
 
 
 SOUND: Lead = {
@@ -128,13 +118,10 @@ RULES: tuple[tuple[str, Lead, str], ...] = (
 )
 
 
-def probed_rules() -> list[Expectation]:
+def probed_rules() -> list[Probe]:
     """Each validation rule on a record made for it (Apollo's columns). Touches no server."""
     vendor = load_vendor("apollo")
-    return [
-        Expectation(title=title, expected=expected, got=_decided({**SOUND, **change}, vendor))
-        for title, change, expected in RULES
-    ]
+    return [(title, expected, _decided({**SOUND, **change}, vendor)) for title, change, expected in RULES]
 
 
 def _decided(payload: Mapping[str, Any], vendor: Any) -> str:
@@ -152,7 +139,7 @@ def _decided(payload: Mapping[str, Any], vendor: Any) -> str:
 # ---------------------------------------------------------------------------------------------------- write errors
 
 
-def probed_writes(database: Any, settings: Settings) -> tuple[list[Expectation], str]:
+def probed_writes(database: Any, settings: Settings) -> tuple[list[Probe], str]:
     """One unordered batch with every kind of write error, in a scratch collection; and a sentence on what an ordered
     one, as n8n sends it, leaves of the same batch."""
     good = sample.documents(6, seed=11)
@@ -172,10 +159,7 @@ def probed_writes(database: Any, settings: Settings) -> tuple[list[Expectation],
         left = leads.count_documents({}) - 2
     with scratch(database, "errors", settings, documents=[known, other], level="strict", action="error") as leads:
         ordered = _ordered(leads, [document for document in documents if document is not documents[5]])
-    probes = [
-        Expectation(title=title, expected=expected, got=outcome.kind)
-        for (title, expected, _), outcome in zip(batch, outcomes, strict=True)
-    ]
+    probes = [(title, expected, outcome.kind) for (title, expected, _), outcome in zip(batch, outcomes, strict=True)]
     return probes, (
         f"Unordered, {left} of the {len(batch)} documents are stored: all the sound ones. The same batch sent ordered, "
         f"as n8n's MongoDB node does, stores {ordered} and drops the rest without a word."

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 import pandas as pd
 
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.ingest import pipeline, rehearsal
 from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import PipelineResult
-from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
-from leadbook.lead.keys import collection_uuid
 from leadbook.lead.ledger import Ledger
 from leadbook.lead.score import now_ms
 from leadbook.page.prose import number
-from leadbook.phases.p04 import contents, figures, stored
+from leadbook.phases.p04 import contents, figures, quality
+from leadbook.phases.p04.apart import apart
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.inputs import Inputs, Staged
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Plot, Section, Table
-from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
 
 __all__ = ["batch_check", "full", "ledger", "ledger_checks", "said", "small_sample", "staging"]
 
@@ -60,7 +55,12 @@ def small_sample(work: PipelineWork) -> Section:
     """The first records through the whole flow into scratch collections, in this process."""
     result, stored, kept = PipelineResult(), 0, 0
     if not work.not_approved:
-        result, stored, kept = _tried(work)
+        with apart(work.site, "trial", cached=work.settings.is_rehearsal) as site:
+            result = pipeline.run(work.sources(TRIAL), site, workers=1)
+            stored, kept = (
+                work.database[name].count_documents({})
+                for name in (site.settings.collection, site.settings.rejected_collection)
+            )
     lost = abs(result.ledger.stored - stored) + abs(result.ledger.rejects - kept) + result.ledger.failed
     evidence = f"{result.ledger.read} records; {stored} leads and {kept} rejects were counted afterwards"
     value = work.not_approved or (lost if result.ledger.read else work.nothing_read)
@@ -68,22 +68,6 @@ def small_sample(work: PipelineWork) -> Section:
         tables=(Table(_ledgers(result), "Ledger of the small sample", COLUMNS),),
         checks=(judge("PIPE-E2E-001", value, evidence=evidence),),
     )
-
-
-def _tried(work: PipelineWork) -> tuple[PipelineResult, int, int]:
-    """What the small sample's run did, and the leads and rejects that were there afterwards."""
-    rejected = work.database[scratch_name("rejected")]
-    with scratch(work.database, "trial", work.settings) as leads:
-        site = replace(
-            work.apart(collection=leads.name, rejected_collection=rejected.name), use_cache=work.settings.is_rehearsal
-        )
-        try:
-            result = pipeline.run(work.sources(TRIAL), site, workers=1)
-            return result, leads.count_documents({}), rejected.count_documents({})
-        finally:
-            Site.close()
-            rehearsal.forget_keys(work.book.redis, collection_uuid(leads))
-            drop_scratch(rejected)
 
 
 # ------------------------------------------------------------------------------------------------------- full run
@@ -138,7 +122,7 @@ def ledger(work: PipelineWork) -> Section:
     return Section(
         tables=(
             Table(_ledgers(run.result), "Ledger by source", COLUMNS),
-            Table(stored.rejected_examples(rejected), "One example for each reason, masked", stored.EXAMPLE_COLUMNS),
+            Table(quality.rejected_examples(rejected), "One example for each reason, masked", quality.EXAMPLE_COLUMNS),
         ),
         plots=(reasons,),
         checks=(
@@ -186,26 +170,16 @@ def staging(work: PipelineWork) -> Section:
     right: bool | Unmeasured | None = work.not_approved or work.nothing_read
     evidence = ""
     if payloads and not work.not_approved:
-        drained, ends = _drained(work, payloads)
-        sent, ended = 2 * len(payloads), sum(ends.values())
+        with apart(work.site, "drained") as site:
+            staged = work.database[site.settings.staging_collection]
+            for _ in range(2):
+                staged.insert_many([dict(one) for one in payloads], ordered=True)
+            drained = drain(site, executor=work.pool, workers=work.settings.writers).ledger
+            ended = sum(Staging(staged).ended().values())
+        sent = 2 * len(payloads)
         right = ended == drained.read == sent
         evidence = f"{sent} payloads staged, every one twice; stored {drained.stored}, ended {ended}"
     return Section(
         checks=(judge("PIPE-N8N-003", right, evidence=evidence),),
         attested=("PIPE-N8N-001", "PIPE-N8N-002", "PIPE-QRY-003"),
     )
-
-
-def _drained(work: PipelineWork, payloads: list[dict[str, object]]) -> tuple[Ledger, Mapping[str, int]]:
-    """The ledger of draining them, and how many ended with each outcome."""
-    staged, rejected = (work.database[scratch_name(name)] for name in ("staged", "rejected"))
-    with scratch(work.database, "drained", work.settings) as leads:
-        site = work.apart(collection=leads.name, staging_collection=staged.name, rejected_collection=rejected.name)
-        try:
-            for _ in range(2):
-                staged.insert_many([dict(one) for one in payloads], ordered=True)
-            drained = drain(site, executor=work.pool, workers=work.settings.writers).ledger
-            return drained, Staging(staged).ended()
-        finally:
-            drop_scratch(staged)
-            drop_scratch(rejected)

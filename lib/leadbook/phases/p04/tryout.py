@@ -7,16 +7,14 @@ duplicates. Then HubSpot gets the qualified ones in two goes; the first breaks o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 from pymongo.collection import Collection
-from pymongo.database import Database
 
 from leadbook.core.checks import Check, Inapplicable, judge
 from leadbook.core.settings import Settings
@@ -26,12 +24,12 @@ from leadbook.ingest.crm import Synced
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
 from leadbook.page.prose import number
+from leadbook.phases.p04.apart import apart
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
-from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
 
 __all__ = ["COLUMNS", "Tryout", "asked", "checks", "run"]
 
@@ -39,10 +37,11 @@ RECORDS = 200
 GO = 30
 """Leads that the first go at HubSpot sends before it breaks off."""
 
-MONEY = {
+CHANGED = {
+    "enrichment": True, "crm": True, "batch_size": 100, "enrichment_concurrency": 8, "crm_batch_size": 20,
     "enrichment_budget_usd": 3.5, "hunter_finder_usd": 0.025, "hunter_verifier_usd": 0.0125, "company_usd": 0.1,
 }  # fmt: skip
-"""Too little for all questions, so that the cap is met."""
+"""Settings of the try-out; too little money for all questions, so that the cap is met."""
 
 COLUMNS = {
     "asked": "what was asked of the sandbox",
@@ -106,7 +105,10 @@ class Tryout:
 
 def run(site: Site) -> Tryout:
     """Try both against the sandbox, with the site's servers and rules. Leaves nothing behind."""
-    with Sandbox() as sandbox, _apart(site, sandbox) as trial, TemporaryDirectory(dir=passing_folder()) as folder:
+    with (
+        Sandbox() as sandbox, TemporaryDirectory(dir=passing_folder()) as folder,
+        apart(site, "tryout", sandbox.services, changed=CHANGED) as trial,
+    ):  # fmt: skip
         made = sample.write_sample(Path(folder), records=RECORDS, seed=site.settings.sample_seed + 1)
 
         def ingest() -> PipelineResult:
@@ -146,28 +148,6 @@ def _billed(sandbox: Sandbox, trial: Site) -> float:
     names = {"combined": "clearbit/combined", "hunter-combined": "hunter/combined"}
     return sum(count * cost[names.get(call, f"hunter/{call}")] for call, count in sandbox.billed.items()
                if call != "upsert")  # fmt: skip
-
-
-@contextmanager
-def _apart(site: Site, sandbox: Sandbox) -> Iterator[Site]:
-    """The site with scratch collections of its own, the sandbox's vendors, and no cache."""
-    names = {"rejected_collection": scratch_name("rejected"), "staging_collection": scratch_name("staged")}
-    own = {"spending": scratch_name("spending"), "erasures": scratch_name("erasures")}
-    mongodb, _ = replace(site, use_cache=False).clients()
-    with mongodb:
-        database: Database[dict[str, Any]] = mongodb[site.settings.database]
-        with scratch(database, "tryout", site.settings) as leads:
-            changed = {**names, "collection": leads.name, "enrichment": True, "crm": True, "batch_size": 100,
-                       "enrichment_concurrency": 8, "crm_batch_size": 20, **MONEY}  # fmt: skip
-            try:
-                yield replace(
-                    site, settings=site.settings.model_copy(update=changed), use_cache=False,
-                    services=sandbox.services, spending=own["spending"], erasures=own["erasures"],
-                )  # fmt: skip
-            finally:
-                Site.close()
-                for name in (*names.values(), *own.values()):
-                    drop_scratch(database[name])
 
 
 # ------------------------------------------------------------------------------------------------ what is shown

@@ -22,7 +22,6 @@ from leadbook.ingest.workers import started
 from leadbook.phases.p04 import inputs
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.lookups import BatchLookups
-from leadbook.phases.p04.stored import Scores
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -61,7 +60,6 @@ class PipelineWork:
     """
 
     run = FoundBy[FullRun]("4.4, the full run,")
-    scores = FoundBy[Scores]("4.6, quality scores,")
     second = FoundBy[PipelineResult]("4.7, duplicates,")
     lookups = FoundBy[BatchLookups]("4.7, duplicates,")
     limits = FoundBy[Limits]("4.8, speed,")
@@ -96,16 +94,9 @@ class PipelineWork:
 
     def opening(self) -> Section:
         """What is brought in, or why nothing is."""
-        if self.unjudged:
-            return Section(says=f"Nothing is brought in: {self.unjudged}; {self._apply_schema}.")
-        if self.input is None:
-            return Section(says=f"Nothing to bring in: {inputs.NOTHING}; made records never go into production.")
-        return Section(tables=(Table(self.input.table(), "Input", inputs.COLUMNS),))
-
-    @property
-    def _apply_schema(self) -> str:
-        how = self.settings.how_to_approve("apply_schema") if self.settings.is_production else "with apply_schema: true"
-        return f"apply the schema by phase 02, then run this phase again; {how}"
+        if nothing := self.nothing_read:
+            return Section(says=f"Nothing is brought in: {nothing.why}; {nothing.remedy}.")
+        return Section(tables=(Table(self.input.table(), "Input", inputs.COLUMNS),) if self.input else ())
 
     @property
     def not_approved(self) -> Unmeasured | None:
@@ -118,7 +109,9 @@ class PipelineWork:
     def nothing_read(self) -> Unmeasured | None:
         """See the class."""
         if self.unjudged:
-            return Unmeasured(self.unjudged, self._apply_schema)
+            production = self.settings.is_production
+            how = self.settings.how_to_approve("apply_schema") if production else "with apply_schema: true"
+            return Unmeasured(self.unjudged, f"apply the schema by phase 02, then run this phase again; {how}")
         return None if self.input else Unmeasured(inputs.NOTHING, inputs.BRING_IN)
 
     @property
@@ -142,13 +135,8 @@ class PipelineWork:
 
     def bring_in(self, sources: Sequence[pipeline.Source], *, cached: bool = True) -> PipelineResult:
         """Run sources through the pipeline, with all workers. cached: False works without Redis."""
-        site = self.site if cached else Site(endpoints=self.site.endpoints, settings=self.settings, use_cache=False)
+        site = self.site if cached else replace(self.site, use_cache=False, services=Services())
         return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)
-
-    def apart(self, **collections: str) -> Site:
-        """The site with scratch collections in place of its own, by their settings' names; nobody is paid there."""
-        settings = self.settings.model_copy(update=collections)
-        return replace(self.site, settings=settings, services=Services(), use_cache=False)
 
     def end(self) -> None:
         """End the workers and remove the made input."""
