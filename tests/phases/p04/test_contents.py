@@ -41,7 +41,7 @@ def test_a_sound_run_is_found_sound(run, leads, made, settings):
     assert passed.urls < run.held.urls and (passed.valid, passed.unique) == (run.held.valid, run.held.unique)
     for held in (passed, run.held):
         assert contents.accuracy(replace(run, held=held), leads).percent == 100
-    assert not any(quality.formats(leads).violations.values())
+    assert not any(quality.broken_formats(leads).values())
     scores = quality.stored_scores(leads, Rules.of(settings))
     assert (scores.wrong, scores.leads, scores.max_points) == (0, made.unique, 120)
     assert scores.mean >= 80
@@ -65,7 +65,7 @@ def test_leads_written_by_somebody_else_break_formats_and_scores(run, leads, set
     required = {"linkedin_url": "http://linkedin.com/in/X", "full_name": "X", "job_title": "", "company_name": "Y"}
     wrong = {"email": "X@Y.Example", "phone": "030 123", "is_qualified": "yes", "crm_sync_date": None}
     leads.insert_one(required | wrong | {"data_quality_score": 12})
-    broken = [rule for rule, count in quality.formats(leads).violations.items() if count]
+    broken = [rule for rule, count in quality.broken_formats(leads).items() if count]
     assert len(broken) == 7
     assert quality.stored_scores(leads, Rules.of(settings)).wrong == 1
     leads.update_one({"linkedin_url": {"$ne": "http://linkedin.com/in/X"}}, {"$inc": {"data_quality_score": -1}})
@@ -83,7 +83,7 @@ def test_an_empty_run_is_not_measured_rather_than_passed(leads, settings):
     nothing, held = pipeline.PipelineResult(), contents.second_pass([])
     empty = FullRun(result=nothing, before=frozenset(), held=held)
     checks = [*runs.ledger_checks(empty), runs.batch_check(nothing, 500), documents.issue_check(nothing)]
-    checks += quality.format_checks(quality.formats(leads), held.fill_rates)
+    checks += quality.format_checks(quality.broken_formats(leads), 0, held.fill_rates)
     checks += quality.score_checks(quality.stored_scores(leads, Rules.of(settings)), settings)
     found = contents.accuracy(empty, leads)
     checks += duplicates.duplicate_checks(found, held.told_by, nothing, nothing, settings)

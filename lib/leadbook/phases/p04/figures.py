@@ -63,21 +63,18 @@ def waterfall(ledger: Ledger) -> Figure:
         ("stored", ledger.stored, style.GOOD), ("filled", ledger.filled, style.PALETTE[2]), *known,
         ("rejected", ledger.rejects, style.PALETTE[5]), ("failed", ledger.failed, style.BAD),
     ]  # fmt: skip
-    read = ledger.read
+    names, counts, colours = (list(column) for column in zip(*parts, strict=True))
+    tops = [ledger.read - sum(counts[:place]) for place in range(len(parts) + 1)]
     figure, axes = style.figure("Every record has one outcome", "", "records", size=(9.0, 4.2))
-    axes.bar(0, read, color=style.MUTED, width=0.6)
-    axes.annotate(f"{read:,}", (0, read), ha="center", va="bottom", fontsize=9, color=style.INK)
-    left = read
-    for place, (_, count, colour) in enumerate(parts, start=1):
-        axes.bar(place, count, bottom=left - count, color=colour, width=0.6)
-        axes.plot([place - 0.7, place + 0.3], [left, left], color="#9aa2ad", linewidth=0.8)
-        axes.annotate(f"{count:,}", (place, left), ha="center", va="bottom", fontsize=9, color=style.INK)
-        left -= count
-    axes.plot([len(parts) - 0.3, len(parts) + 1.3], [left, left], color="#9aa2ad", linewidth=0.8)
-    axes.annotate(f"{left:,}", (len(parts) + 1, left), ha="center", va="bottom", fontsize=9, color=style.INK)
-    names = ["read", *[name for name, _, _ in parts], "unaccounted"]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylim(0, read * 1.1 + 1)
+    axes.bar(0, ledger.read, color=style.MUTED, width=0.6)
+    axes.bar(range(1, len(tops)), counts, bottom=tops[1:], color=colours, width=0.6)
+    shown = zip([ledger.read, *tops], [ledger.read, *counts, tops[-1]], strict=True)
+    for place, (top, count) in enumerate(shown):
+        axes.annotate(f"{count:,}", (place, top), ha="center", va="bottom", fontsize=9, color=style.INK)
+        if place:
+            axes.plot([place - 0.7, place + 0.3], [top, top], color="#9aa2ad", linewidth=0.8)
+    axes.set_xticks(range(len(tops) + 1), ["read", *names, "unaccounted"])
+    axes.set_ylim(0, ledger.read * 1.1 + 1)
     return figure
 
 

@@ -23,23 +23,11 @@ from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Plot, Section, Table
 
 __all__ = [
-    "EXAMPLE_COLUMNS", "Formats", "Scores", "format_checks", "formats", "rejected_examples", "score_checks", "scores",
+    "EXAMPLE_COLUMNS", "Scores", "broken_formats", "format_checks", "rejected_examples", "score_checks", "scores",
     "stored_scores", "transformation",
 ]  # fmt: skip
 
 Leads = Collection[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Formats:
-    """Stored leads that break a rule, by rule. leads: how many were looked at."""
-
-    leads: int
-    violations: Mapping[str, int]
-
-    def table(self) -> pd.DataFrame:
-        """Rule, leads that break it."""
-        return pd.DataFrame(list(self.violations.items()), columns=["rule", "leads that break it"])
 
 
 def _not(name: str, pattern: str) -> dict[str, Any]:
@@ -64,12 +52,9 @@ FORMATS: dict[str, dict[str, Any]] = {
 """The task book's formats, each as the filter of leads that break it."""
 
 
-def formats(leads: Leads) -> Formats:
-    """Count stored leads that break a format (each rule reads the collection once)."""
-    return Formats(
-        leads=leads.estimated_document_count(),
-        violations={rule: leads.count_documents(broken) for rule, broken in FORMATS.items()},
-    )
+def broken_formats(leads: Leads) -> dict[str, int]:
+    """Stored leads that break a format, by its rule (each rule reads the collection once)."""
+    return {rule: leads.count_documents(broken) for rule, broken in FORMATS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,22 +155,24 @@ def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
 
 def transformation(work: PipelineWork) -> Section:
     """Fields before and after cleaning; formats, counted by the server over all stored leads."""
-    rates, found = work.run.held.fill_rates, formats(work.leads)
+    rates, broken, stored = work.run.held.fill_rates, broken_formats(work.leads), work.leads.estimated_document_count()
+    frame = pd.DataFrame(list(broken.items()), columns=["rule", "leads that break it"])
     return Section(
         plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
-        tables=(Table(found.table(), "Formats, counted by the server over all stored leads"),),
-        checks=format_checks(found, rates, work.nothing_read),
+        tables=(Table(frame, "Formats, counted by the server over all stored leads"),),
+        checks=format_checks(broken, stored, rates, work.nothing_read),
     )
 
 
-def format_checks(found: Formats, rates: pd.DataFrame, nothing: Unmeasured | None = None) -> tuple[Check, ...]:
-    """Formats of stored leads, and what cleaning kept."""
+def format_checks(
+    broken: Mapping[str, int], stored: int, rates: pd.DataFrame, nothing: Unmeasured | None = None
+) -> tuple[Check, ...]:
+    """Formats of so many stored leads, and what cleaning kept."""
     kept = rates[rates["field"].isin(["email", "company_name", "phone"]) & (rates["before"] > 0)]
     worst = float((kept["after"] / kept["before"]).min()) if len(kept) else nothing
-    broken = ", ".join(rule for rule, count in found.violations.items() if count)
-    total = sum(found.violations.values()) if found.leads else nothing
+    said = ", ".join(rule for rule, count in broken.items() if count) or f"{stored:,} leads, all rules"
     return (
-        judge("PIPE-MAP-002", total, evidence=broken or f"{found.leads:,} leads, all rules"),
+        judge("PIPE-MAP-002", sum(broken.values()) if stored else nothing, evidence=said),
         judge("PIPE-MAP-003", worst, evidence="fill rates before and after cleaning, in the figure"),
     )
 
