@@ -11,7 +11,7 @@ from leadbook.core.settings import PROJECT
 from leadbook.rehearsal.sample import write_sample
 from leadbook.runner.kernels import Kernels
 
-PHASE, LEDGER, FULL, AGAIN = "Phase.open(", "runs.ledger(", "runs.full(", "duplicates.again("
+PHASE, LEDGER, FULL, AGAIN = "Phase.open(", "runs.ledger(", "runs.full(", "duplicates.repeat("
 
 
 @pytest.fixture

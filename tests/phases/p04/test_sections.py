@@ -37,8 +37,8 @@ def book(endpoints, settings, mongo, admin, leads, clean_redis):
 
 SECTIONS = (
     rules.flow, rules.validation, rules.errors, runs.small_sample, runs.full, runs.ledger, quality.transformation,
-    quality.scores, duplicates.again, duplicates.lookups, speed.limit, speed.queries, tryout.asked, runs.staging,
-    documents.issues, documents.written,
+    quality.scores, duplicates.repeat, duplicates.lookups, speed.limit, speed.queries, tryout.vendors, runs.staging,
+    documents.issues, documents.results,
 )  # fmt: skip
 
 
@@ -204,23 +204,23 @@ def test_a_section_out_of_order_says_which_one_comes_first(work):
 
 def test_a_full_run_in_production_that_is_run_again_keeps_what_it_found(work, leads):
     runs.full(work)
-    first = work.run
-    assert "what it found stands" in runs.full(work).says and work.run is first
+    first = work.full_run
+    assert "what it found stands" in runs.full(work).says and work.full_run is first
     staged(work.book, 40)  # ten more people than before
     runs.full(work)
-    verdicts = {check.id: check.verdict for check in (*runs.ledger(work).checks, *duplicates.again(work).checks)}
+    verdicts = {check.id: check.verdict for check in (*runs.ledger(work).checks, *duplicates.repeat(work).checks)}
     assert set(verdicts.values()) == {Verdict.PASS}
-    assert (work.run.result.ledger.stored, len(work.run.before), leads.count_documents({})) == (10, 30, 40)
+    assert (work.full_run.result.ledger.stored, len(work.full_run.before), leads.count_documents({})) == (10, 30, 40)
 
 
 def test_sections_may_be_run_again_after_the_end_and_a_made_sample_is_made_again(book, leads):
     book.settings = book.settings.model_copy(update={"profile": "rehearsal", "sample_records": 400})
     work = PipelineWork.begin(book)
-    for section in (runs.full, runs.ledger, duplicates.again):
+    for section in (runs.full, runs.ledger, duplicates.repeat):
         section(work)
     work.end()
     assert "removed" in runs.full(work).says[0]
-    checks = [*runs.ledger(work).checks, *quality.scores(work).checks, *duplicates.again(work).checks]
+    checks = [*runs.ledger(work).checks, *quality.scores(work).checks, *duplicates.repeat(work).checks]
     assert {check.verdict for check in checks} == {Verdict.PASS}
-    assert work.run.result.ledger.stored == leads.count_documents({}) == work.input.facts.unique
+    assert work.full_run.result.ledger.stored == leads.count_documents({}) == work.input.facts.unique
     work.end()

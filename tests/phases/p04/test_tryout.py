@@ -14,7 +14,7 @@ from leadbook.phases.p04 import tryout
 
 def asked(site, result=None):
     """What section 4.10 shows."""
-    return tryout.asked(SimpleNamespace(site=site, settings=site.settings, run=SimpleNamespace(result=result)))
+    return tryout.vendors(SimpleNamespace(site=site, settings=site.settings, full_run=SimpleNamespace(result=result)))
 
 
 def test_the_tryout_passes_and_leaves_nothing_behind(site, database):

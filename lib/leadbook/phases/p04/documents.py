@@ -22,7 +22,7 @@ from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Document, Section, Table
 
-__all__ = ["cache_sentence", "design", "handoff", "issue_check", "issues", "met", "optimization", "written"]
+__all__ = ["cache_sentence", "design", "handoff", "issue_check", "issues", "issues_met", "optimization", "results"]
 
 UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")
@@ -58,7 +58,7 @@ def optimization(
     per = {name: 1e6 * spent / max(result.ledger.read, 1) for name, spent in result.stages.items()}
     return _render(
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
-        queries=queries, issues=met(result), settings=settings,
+        queries=queries, issues=issues_met(result), settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),
         share=result.written_per_second / limits.best.rate, truth=cache_sentence(result.cache),
     )  # fmt: skip
@@ -75,7 +75,7 @@ def cache_sentence(cache: CacheTruth) -> str:
 # -------------------------------------------------------------------------------------------------- section 4.12
 
 
-def met(result: PipelineResult) -> pd.DataFrame:
+def issues_met(result: PipelineResult) -> pd.DataFrame:
     """What the run met, from its own counts, and how it was settled. What is not settled forbids GO."""
     total, flags, cache = result.ledger, result.flags, result.cache
     rows = [
@@ -95,7 +95,7 @@ def met(result: PipelineResult) -> pd.DataFrame:
 
 def issue_check(result: PipelineResult, nothing: Unmeasured | None = None) -> Check:
     """Issues of a run that are not settled."""
-    found = met(result)
+    found = issues_met(result)
     said = ", ".join(f"{issue} ({leads})" for issue, leads in zip(found["issue"], found["leads"], strict=True))
     value = int((found["settled"] == "NO").sum()) if result.ledger.read else nothing
     return judge("PIPE-ISS-001", value, evidence=said or "none met")
@@ -103,18 +103,18 @@ def issue_check(result: PipelineResult, nothing: Unmeasured | None = None) -> Ch
 
 def issues(work: PipelineWork) -> Section:
     """What the full run met."""
-    result = work.run.result
-    table = Table(met(result), "Issues that the run met, and how they were settled")
+    result = work.full_run.result
+    table = Table(issues_met(result), "Issues that the run met, and how they were settled")
     return Section(tables=(table,), checks=(issue_check(result, work.nothing_read),))
 
 
-def written(work: PipelineWork) -> Section:
+def results(work: PipelineWork) -> Section:
     """The optimization results and the hand-off; the workers end here."""
-    results = optimization(work.run.result, work.second, work.limits, work.lookups, work.queries, work.settings)
+    optimized = optimization(work.full_run.result, work.second, work.limits, work.lookups, work.queries, work.settings)
     handed = handoff(work.settings, collection_uuid(work.leads))
     work.end()
     readers = ("Technical Lead", "Project Manager")
     return Section(documents=(
-        Document("optimization-results", "Optimization results", results, readers),
+        Document("optimization-results", "Optimization results", optimized, readers),
         Document("n8n-hand-off", "Hand-off: writing leads from n8n", handed, readers[:1]),
     ))  # fmt: skip

@@ -17,7 +17,7 @@ from leadbook.phases.p04.lookups import BatchLookups, look_up
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Section, Table
 
-__all__ = ["again", "duplicate_checks", "lookup_checks", "lookups"]
+__all__ = ["duplicate_checks", "lookup_checks", "lookups", "repeat"]
 
 UNAIDED = 3_000
 """Records that are run once more without Redis."""
@@ -28,17 +28,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def again(work: PipelineWork) -> Section:
+def repeat(work: PipelineWork) -> Section:
     """The same input once more, and a part of it without Redis: neither may store or fill anything."""
-    accuracy = contents.accuracy(work.run, work.leads)
-    work.second = work.bring_in(work.sources())
-    unaided = work.bring_in(work.sources(UNAIDED), cached=False)
+    accuracy = contents.accuracy(work.full_run, work.leads)
+    work.second = work.ingest(work.sources())
+    unaided = work.ingest(work.sources(UNAIDED), cached=False)
     Site.close()  # a cache that gave Redis up during a run asks afresh
-    three = {"first": work.run.result, "second": work.second, f"without Redis, {UNAIDED:,} records": unaided}
+    three = {"first": work.full_run.result, "second": work.second, f"without Redis, {UNAIDED:,} records": unaided}
     return Section(
         tables=(Table(_table(three), "The same input three times", COLUMNS),),
         checks=duplicate_checks(
-            accuracy, work.run.held.told_by, work.second, unaided, work.settings, work.nothing_read
+            accuracy, work.full_run.held.told_by, work.second, unaided, work.settings, work.nothing_read
         ),
         facts={"duplicate_accuracy_percent": accuracy.percent},
     )
@@ -66,7 +66,7 @@ def duplicate_checks(
         judge("PIPE-DUP-001", right, settings=settings, evidence=wrong),
         *(
             judge(one, run.ledger.stored + run.ledger.filled if run.ledger.read else nothing,
-                  evidence=runs.said(run.ledger))
+                  evidence=runs.in_words(run.ledger))
             for one, run in {"PIPE-DUP-002": second, "PIPE-DUP-005": unaided}.items()
         ),
     )  # fmt: skip
@@ -77,7 +77,7 @@ def lookups(work: PipelineWork) -> Section:
     away = work.book.redis_problem or "Redis is away"
     found = work.lookups = look_up(work.site, work.book.redis, work.leads, away=away)
     return Section(
-        says=documents.cache_sentence(work.run.result.cache),
+        says=documents.cache_sentence(work.full_run.result.cache),
         tables=(Table(found.table(), "Looking up one batch of stored leads"),),
         checks=lookup_checks(found, work.settings),
         found=found,

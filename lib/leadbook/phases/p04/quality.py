@@ -155,12 +155,12 @@ def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
 
 def transformation(work: PipelineWork) -> Section:
     """Fields before and after cleaning; formats, counted by the server over all stored leads."""
-    rates, broken, stored = work.run.held.fill_rates, broken_formats(work.leads), work.leads.estimated_document_count()
+    rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
     frame = pd.DataFrame(list(broken.items()), columns=["rule", "leads that break it"])
     return Section(
         plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
         tables=(Table(frame, "Formats, counted by the server over all stored leads"),),
-        checks=format_checks(broken, stored, rates, work.nothing_read),
+        checks=format_checks(broken, work.leads.estimated_document_count(), rates, work.nothing_read),
     )
 
 

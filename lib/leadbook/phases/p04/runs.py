@@ -19,7 +19,7 @@ from leadbook.phases.p04.inputs import Inputs, Staged
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Plot, Section, Table
 
-__all__ = ["batch_check", "full", "ledger", "ledger_checks", "said", "small_sample", "staging"]
+__all__ = ["batch_check", "full", "in_words", "ledger", "ledger_checks", "small_sample", "staging"]
 
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
@@ -40,7 +40,7 @@ def _ledgers(result: PipelineResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def said(ledger: Ledger) -> str:
+def in_words(ledger: Ledger) -> str:
     """A ledger in words."""
     return (
         f"stored {ledger.stored:,}, filled {ledger.filled:,}, duplicate {ledger.duplicates:,}, "
@@ -76,7 +76,7 @@ def small_sample(work: PipelineWork) -> Section:
 def full(work: PipelineWork) -> Section:
     """The whole input. A rehearsal that has run begins from nothing again; elsewhere what is stored by now is known."""
     says = []
-    if "run" in vars(work):
+    if "full_run" in vars(work):
         if isinstance(work.input, Staged) and not Staging(work.staging).waiting():
             return Section(says="Nothing was staged since the full run above: what it found stands.")
         if work.settings.is_rehearsal:
@@ -86,16 +86,16 @@ def full(work: PipelineWork) -> Section:
         work.input = Staged.now(work.staging)
         result = drain(work.site, executor=work.pool, workers=work.settings.writers)
     else:
-        result = work.bring_in(work.sources())
+        result = work.ingest(work.sources())
     if not work.unjudged:
         pipeline.finish(result, work.site)
     held = contents.second_pass(work.sources())
     if isinstance(work.input, Inputs) and work.input.facts:
         held = contents.planted(work.input.facts, held)
-    work.run = FullRun(result=result, before=before, held=held)
+    work.full_run = FullRun(result=result, before=before, held=held)
     caption = "Ledger of the full run: the last bar, unaccounted records, must be nothing"
     return Section(
-        says=(*says, _sentence(result)), plots=(Plot(figures.waterfall(result.ledger), caption),), found=work.run,
+        says=(*says, _sentence(result)), plots=(Plot(figures.waterfall(result.ledger), caption),), found=work.full_run,
         facts={
             "ledger": result.as_dict(), "collected": result.ledger.read, "stored": result.ledger.stored,
             "leads_per_second": result.stored_per_second, "records_per_second": result.leads_per_second,
@@ -116,7 +116,7 @@ def _sentence(result: PipelineResult) -> str:
 
 def ledger(work: PipelineWork) -> Section:
     """The full run's ledger by source, why records were rejected, and what the checks say of it."""
-    run = work.run
+    run = work.full_run
     reasons = Plot(figures.reasons(run.result.reasons), "Reasons of rejection; a record may have several")
     rejected = work.database[work.settings.rejected_collection]
     return Section(
@@ -142,7 +142,7 @@ def ledger_checks(run: FullRun, nothing: Unmeasured | None = None) -> tuple[Chec
     counted = f"{held.told_by}: {held.read} records, {held.unique} leads, {run.new} of them new, {held.rejects} rejects"
     found = {
         "PIPE-LED-001": (balanced and sums, f"{len(result.batches)} batches, {len(result.sources)} sources"),
-        "PIPE-LED-002": (total.failed, result.problem or said(total)),
+        "PIPE-LED-002": (total.failed, result.problem or in_words(total)),
         "PIPE-LED-003": (off, counted),
     }
     return tuple(judge(one, value if total.read else nothing, evidence=how) for one, (value, how) in found.items())

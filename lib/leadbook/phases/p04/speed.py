@@ -26,7 +26,7 @@ COLUMNS = {
 
 def limit(work: PipelineWork) -> Section:
     """How fast prepared documents go in, and the pipeline's rates and stages beside that."""
-    settings, result = work.settings, work.run.result
+    settings, result = work.settings, work.full_run.result
     found = limits.measure(work.site) if not work.not_approved else Limits.unmeasured(settings.batch_size)
     work.limits = found
     beside = [(f"prepared documents,\n{found.best.writers} writer(s)", found.best.rate)] if found.best.documents else []

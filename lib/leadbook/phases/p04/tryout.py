@@ -31,7 +31,7 @@ from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
 
-__all__ = ["COLUMNS", "Tryout", "asked", "checks", "run"]
+__all__ = ["COLUMNS", "Tryout", "checks", "run", "vendors"]
 
 RECORDS = 200
 GO = 30
@@ -153,9 +153,9 @@ def _billed(sandbox: Sandbox, trial: Site) -> float:
 # ------------------------------------------------------------------------------------------------ what is shown
 
 
-def asked(work: PipelineWork) -> Section:
+def vendors(work: PipelineWork) -> Section:
     """On rehearsal the try-out in the sandbox; in production, which sees no made leads, what the full run did."""
-    settings, result = work.settings, work.run.result
+    settings, result = work.settings, work.full_run.result
     if settings.is_rehearsal:
         tried = run(work.site)
         goes = {"HubSpot, first go": tried.sent, "HubSpot, second go": tried.again}

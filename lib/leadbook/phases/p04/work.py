@@ -59,7 +59,7 @@ class PipelineWork:
     they may.  nothing_read: why the input gives nothing to measure; None where there is input.
     """
 
-    run = FoundBy[FullRun]("4.4, the full run,")
+    full_run = FoundBy[FullRun]("4.4, the full run,")
     second = FoundBy[PipelineResult]("4.7, duplicates,")
     lookups = FoundBy[BatchLookups]("4.7, duplicates,")
     limits = FoundBy[Limits]("4.8, speed,")
@@ -133,7 +133,7 @@ class PipelineWork:
             self.input = inputs.choose(self.settings, self._made_in(), self.staging)
         return list(self.input.sources(first=first)) if self.input else []
 
-    def bring_in(self, sources: Sequence[pipeline.Source], *, cached: bool = True) -> PipelineResult:
+    def ingest(self, sources: Sequence[pipeline.Source], *, cached: bool = True) -> PipelineResult:
         """Run sources through the pipeline, with all workers. cached: False works without Redis."""
         site = self.site if cached else replace(self.site, use_cache=False, services=Services())
         return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)
