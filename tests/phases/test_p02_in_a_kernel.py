@@ -119,4 +119,4 @@ def test_sections_can_be_run_again(lab: Lab, database: Database, addresses: None
 
 def test_a_section_before_what_it_needs_says_which_cells_to_run(lab: Lab, database: Database, addresses: None) -> None:
     _, error = lab.run(f'profile: str = "production"\ndatabase = "{database.name}"\n#', keep=("sections.effort",))
-    assert "run all cells above this one" in error and "study" in error and "\n" not in error
+    assert "makes it; run that cell" in error and "study" in error and "\n" not in error

@@ -1,8 +1,7 @@
-"""Documents that phase 04 leaves for people, from the templates beside: design, hand-off, optimization results."""
+"""Documents that phase 04 leaves for people, from the templates beside; and section 4.12: issues and results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,22 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leadbook.bench.limits import Limits
+from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.ingest.normalize.rules import REASONS
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.store.cache import CacheTruth
-from leadbook.lead.keys import email_key, linkedin_key
+from leadbook.lead.keys import collection_uuid, email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import frame_table, number, pipe_table
-from leadbook.phases.p04.probes import Lookups
-from leadbook.phases.p04.verdicts import Issue
+from leadbook.phases.p04.lookups import BatchLookups
+from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.section import Document, Section, Table
 
-__all__ = ["cache_sentence", "design", "handoff", "issue_table", "optimization"]
+__all__ = ["cache_sentence", "design", "handoff", "issue_check", "issues", "issues_met", "optimization", "results"]
 
+UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")
 
 
@@ -30,7 +32,7 @@ def _render(name: str, **values: Any) -> str:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701  (Markdown)
     environment.globals.update(table=pipe_table, frame=frame_table, number=number)
-    return environment.get_template(f"{name}.md").render(**values)
+    return environment.get_template(f"{name}.md.j2").render(**values)
 
 
 def design(settings: Settings) -> str:
@@ -38,65 +40,25 @@ def design(settings: Settings) -> str:
     vendors = [load_vendor(name) for name in vendor_names()]
     mappings = [(one.title, *(", ".join(one.fields.get(target, ())) for target in SHOWN)) for one in vendors]
     return _render(
-        "pipeline-design", settings=settings, rules=Rules.of(settings), mappings=mappings, reasons=REASONS.items(),
-        enrichment=_questions(settings),
-    )  # fmt: skip
+        "pipeline-design", settings=settings, rules=Rules.of(settings), mappings=mappings, reasons=REASONS.items()
+    )
 
 
-def _questions(settings: Settings) -> list[tuple[str, str, str, float]]:
-    return [
-        ("which e-mail", "Hunter", "no e-mail, but a full name and a company", settings.hunter_finder_usd),
-        ("can it receive mail", "Hunter", "an e-mail that nobody has verified" if settings.enrichment_verify else
-         "never (enrichment_verify is false)", settings.hunter_verifier_usd),
-        ("which company", "Clearbit, or Hunter without its key", "a company e-mail, but no website, industry or size",
-         settings.company_usd),
-    ]  # fmt: skip
-
-
-def handoff(settings: Settings, collection_uuid: str) -> str:
+def handoff(settings: Settings, uuid: str) -> str:
     """The Technical Lead's hand-off; its examples run (a test runs them). Holds no credentials (task book 2.1.2)."""
-    life = f"{settings.key_ttl_days:g} days"
-    keys = [
-        ("lead:linkedin:{linkedin_url}", linkedin_key("https://www.linkedin.com/in/example"), life),
-        ("lead:email:{email}", email_key("someone@example.com"), life),
-    ]
-    fields = [
-        ("vendor", "brightdata, apollo, …: a file of params/vendors"),
-        ("payload", "the vendor's record as it came (an object, or JSON text)"),
-        ("collected_at", "date; list it in the node's options.dateFields"),
-    ]
-    values = (
-        f'DATABASE, COLLECTION, STAGING = "{settings.database}", "{settings.collection}", '
-        f'"{settings.staging_collection}"\nCOLLECTION_UUID = "{collection_uuid}"   # another one when it is remade'
-    )
-    return _render(
-        "n8n-hand-off", settings=settings, connections=_connections(settings), keys=keys, fields=fields, values=values
-    )
-
-
-def _connections(settings: Settings) -> list[tuple[str, str]]:
-    pool = f"maxPoolSize={settings.max_pool_size}&minPoolSize={settings.min_pool_size}"
-    return [
-        ("MongoDB address", f"mongodb+srv://<user>:<password>@<cluster>/ in {settings.mongodb_uri_env}"),
-        ("options", f"{pool}&retryWrites=true&w={settings.write_concern}"),
-        ("TLS", "required"),
-        ("database", settings.database),
-        ("leads", settings.collection),
-        ("raw payloads", settings.staging_collection),
-        ("rejected records", settings.rejected_collection),
-        ("Redis address", f"rediss://:<password>@<host>:6379/0 in {settings.redis_url_env}"),
-    ]
+    url, email = linkedin_key("https://www.linkedin.com/in/example"), email_key("someone@example.com")
+    return _render("n8n-hand-off", settings=settings, uuid=uuid, url_key=url, email_key=email)
 
 
 def optimization(
-    result: PipelineResult, again: PipelineResult, limits: Limits, found: Lookups, queries: pd.DataFrame,
-    met: Sequence[Issue], settings: Settings,
+    result: PipelineResult, again: PipelineResult, limits: Limits, found: BatchLookups, queries: pd.DataFrame,
+    settings: Settings,
 ) -> str:  # fmt: skip
     """What was measured and tuned: queries, inserts, Redis (task book 2.3.1.9)."""
     per = {name: 1e6 * spent / max(result.ledger.read, 1) for name, spent in result.stages.items()}
     return _render(
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
-        queries=queries, met=[(one.what, one.leads, one.how, one.settled) for one in met], settings=settings,
+        queries=queries, issues=issues_met(result), settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),
         share=result.written_per_second / limits.best.rate, truth=cache_sentence(result.cache),
     )  # fmt: skip
@@ -110,7 +72,49 @@ def cache_sentence(cache: CacheTruth) -> str:
     )
 
 
-def issue_table(met: Sequence[Issue]) -> pd.DataFrame:
-    """What the run met and how it was settled."""
-    rows: list[tuple[Any, ...]] = [(one.what, one.leads, one.how, "yes" if one.settled else "NO") for one in met]
-    return pd.DataFrame(rows, columns=["issue", "leads", "how it was settled", "settled"])
+# -------------------------------------------------------------------------------------------------- section 4.12
+
+
+def issues_met(result: PipelineResult) -> pd.DataFrame:
+    """What the run met, from its own counts, and how it was settled. What is not settled forbids GO."""
+    total, flags, cache = result.ledger, result.flags, result.cache
+    rows = [
+        ("records that are no lead", total.rejects, "kept with payload and reasons"),
+        ("e-mail held by another person", flags["email_conflict"],
+         "stored without it; kept aside in additional_data.email_conflict"),
+        ("one member under two URLs", flags["same_member"], "flagged, not merged"),
+        ("e-mail that only was guessed by the vendor", flags["email_guessed"], "flagged"),
+        ("cache called a known lead new", cache.false_new, "MongoDB's unique index decided"),
+        ("cache knew a lead that is gone", cache.stale, "stored again"),
+        ("cache did not answer", cache.failures, "asked MongoDB instead"),
+        (UNSETTLED, total.failed, "run the sources again"),
+    ]  # fmt: skip
+    found = pd.DataFrame([row for row in rows if row[1]], columns=["issue", "leads", "how it was settled"])
+    return found.assign(settled=["NO" if issue == UNSETTLED else "yes" for issue in found["issue"]])
+
+
+def issue_check(result: PipelineResult, nothing: Unmeasured | None = None) -> Check:
+    """Issues of a run that are not settled."""
+    found = issues_met(result)
+    said = ", ".join(f"{issue} ({leads})" for issue, leads in zip(found["issue"], found["leads"], strict=True))
+    value = int((found["settled"] == "NO").sum()) if result.ledger.read else nothing
+    return judge("PIPE-ISS-001", value, evidence=said or "none met")
+
+
+def issues(work: PipelineWork) -> Section:
+    """What the full run met."""
+    result = work.full_run.result
+    table = Table(issues_met(result), "Issues that the run met, and how they were settled")
+    return Section(tables=(table,), checks=(issue_check(result, work.nothing_read),))
+
+
+def results(work: PipelineWork) -> Section:
+    """The optimization results and the hand-off; the workers end here."""
+    optimized = optimization(work.full_run.result, work.second, work.limits, work.lookups, work.queries, work.settings)
+    handed = handoff(work.settings, collection_uuid(work.leads))
+    work.end()
+    readers = ("Technical Lead", "Project Manager")
+    return Section(documents=(
+        Document("optimization-results", "Optimization results", optimized, readers),
+        Document("n8n-hand-off", "Hand-off: writing leads from n8n", handed, readers[:1]),
+    ))  # fmt: skip

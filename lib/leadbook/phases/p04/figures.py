@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from leadbook.lead.ledger import Ledger
 from leadbook.page import style
 
 __all__ = ["fill_rates", "flow", "reasons", "scores", "stages", "throughput", "waterfall"]
@@ -55,43 +56,32 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
     axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.2))
 
 
-def waterfall(ledger: Mapping[str, object]) -> Figure:
-    """Where the records went: from read, step by step, to what is left over (which must be nothing).
-
-    ledger: as `Ledger.as_dict` gives it, in records.
-    """
-    duplicate, rejected = dict(ledger["duplicate"]), dict(ledger["rejected"])  # type: ignore[call-overload]
-    parts: list[tuple[str, int, str]] = [("stored", int(ledger["stored"]), style.GOOD)]  # type: ignore[call-overload]
-    parts += [("filled", int(ledger["filled"]), style.PALETTE[2])]  # type: ignore[call-overload]
-    parts += [(f"duplicate\n({by})", int(count), style.PALETTE[0]) for by, count in duplicate.items()]
-    parts += [("rejected", sum(rejected.values()), style.PALETTE[5])]
-    parts += [("failed", int(ledger["failed"]), style.BAD)]  # type: ignore[call-overload]
-    read = int(ledger["read"])  # type: ignore[call-overload]
+def waterfall(ledger: Ledger) -> Figure:
+    """Where the records went: from read, step by step, to what is left over (which must be nothing)."""
+    known = [(f"duplicate\n({by})", count, style.PALETTE[0]) for by, count in ledger.duplicate.items()]
+    parts = [
+        ("stored", ledger.stored, style.GOOD), ("filled", ledger.filled, style.PALETTE[2]), *known,
+        ("rejected", ledger.rejects, style.PALETTE[5]), ("failed", ledger.failed, style.BAD),
+    ]  # fmt: skip
+    names, counts, colours = (list(column) for column in zip(*parts, strict=True))
+    tops = [ledger.read - sum(counts[:place]) for place in range(len(parts) + 1)]
     figure, axes = style.figure("Every record has one outcome", "", "records", size=(9.0, 4.2))
-    axes.bar(0, read, color=style.MUTED, width=0.6)
-    axes.annotate(f"{read:,}", (0, read), ha="center", va="bottom", fontsize=9, color=style.INK)
-    left = read
-    for place, (_, count, colour) in enumerate(parts, start=1):
-        axes.bar(place, count, bottom=left - count, color=colour, width=0.6)
-        axes.plot([place - 0.7, place + 0.3], [left, left], color="#9aa2ad", linewidth=0.8)
-        axes.annotate(f"{count:,}", (place, left), ha="center", va="bottom", fontsize=9, color=style.INK)
-        left -= count
-    axes.plot([len(parts) - 0.3, len(parts) + 1.3], [left, left], color="#9aa2ad", linewidth=0.8)
-    axes.annotate(f"{left:,}", (len(parts) + 1, left), ha="center", va="bottom", fontsize=9, color=style.INK)
-    names = ["read", *[name for name, _, _ in parts], "unaccounted"]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylim(0, read * 1.1 + 1)
+    axes.bar(0, ledger.read, color=style.MUTED, width=0.6)
+    axes.bar(range(1, len(tops)), counts, bottom=tops[1:], color=colours, width=0.6)
+    shown = zip([ledger.read, *tops], [ledger.read, *counts, tops[-1]], strict=True)
+    for place, (top, count) in enumerate(shown):
+        axes.annotate(f"{count:,}", (place, top), ha="center", va="bottom", fontsize=9, color=style.INK)
+        if place:
+            axes.plot([place - 0.7, place + 0.3], [top, top], color="#9aa2ad", linewidth=0.8)
+    axes.set_xticks(range(len(tops) + 1), ["read", *names, "unaccounted"])
+    axes.set_ylim(0, ledger.read * 1.1 + 1)
     return figure
 
 
 def reasons(counts: Mapping[str, int]) -> Figure:
     """Rejected records by reason; a record may have several. counts: reason -> records."""
     ordered = sorted(counts.items(), key=lambda item: item[1])
-    figure, axes = style.figure("Why records were rejected", "records", "", size=(8.0, 0.34 * len(ordered) + 1.4))
-    _sideways(axes)
-    axes.barh([name for name, _ in ordered], [count for _, count in ordered], color=style.PALETTE[5], height=0.6)
-    for place, (_, count) in enumerate(ordered):
-        _beside(axes, count, place)
+    figure, _ = _bars("Why records were rejected", "records", ordered, [style.PALETTE[5]] * len(ordered))
     return figure
 
 
@@ -115,28 +105,17 @@ def fill_rates(rates: pd.DataFrame) -> Figure:
 
 def stages(seconds: Mapping[str, float], *, records: int) -> Figure:
     """Where the time goes. seconds: stage -> seconds of all workers together."""
-    ordered = sorted(((name, spent) for name, spent in seconds.items() if name != "wait"), key=lambda item: item[1])
-    figure, axes = style.figure("Where the time goes", "µs a record, all workers together", "",
-                                size=(8.0, 0.36 * len(ordered) + 1.4))  # fmt: skip
-    _sideways(axes)
-    spent = [1e6 * value / max(records, 1) for _, value in ordered]
-    axes.barh([name for name, _ in ordered], spent, color=style.PALETTE[0], height=0.6)
-    for place, value in enumerate(spent):
-        axes.annotate(
-            f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
-        )
+    ordered = sorted((spent, name) for name, spent in seconds.items() if name != "wait")
+    spent = [(name, 1e6 * value / max(records, 1)) for value, name in ordered]
+    unit = "µs a record, all workers together"
+    figure, _ = _bars("Where the time goes", unit, spent, [style.PALETTE[0]] * len(spent))
     return figure
 
 
 def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
     """Pipeline beside the server's own limit. rates: (name, leads/s)."""
-    figure, axes = style.figure("Leads a second, beside the server's own limit", "leads/s", "",
-                                size=(8.0, 0.5 * len(rates) + 1.5))  # fmt: skip
-    _sideways(axes)
     colours = [style.PALETTE[2] if "pipeline" in name else style.PALETTE[6] for name, _ in rates]
-    axes.barh([name for name, _ in rates], [rate for _, rate in rates], color=colours, height=0.6)
-    for place, (_, rate) in enumerate(rates):
-        _beside(axes, rate, place)
+    figure, axes = _bars("Leads a second, beside the server's own limit", "leads/s", rates, colours, height=0.5)
     axes.set_ylim(len(rates) - 0.5, -0.9)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     return figure
@@ -151,8 +130,18 @@ def scores(histogram: Mapping[int, int], *, max_points: int) -> Figure:
     return figure
 
 
-def _beside(axes: Axes, value: float, place: int) -> None:
-    axes.annotate(f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+def _bars(
+    title: str, unit: str, values: Sequence[tuple[str, float]], colours: Sequence[str], height: float = 0.35
+) -> tuple[Figure, Axes]:
+    """Bars that lie, each with its value beside it. height: of a bar's row, inches."""
+    figure, axes = style.figure(title, unit, "", size=(8.0, height * len(values) + 1.45))
+    _sideways(axes)
+    axes.barh([name for name, _ in values], [value for _, value in values], color=colours, height=0.6)
+    for place, (_, value) in enumerate(values):
+        axes.annotate(
+            f"{value:,.0f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    return figure, axes
 
 
 def _sideways(axes: Axes) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from leadbook.core.settings import PROJECT, Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.readers.records import checked_file, read_records
 from leadbook.ingest.staging import Staging, raw_record, vendor_of
-from leadbook.lead.vendors import RawRecord, load_vendor
+from leadbook.lead.vendors import load_vendor
 from leadbook.rehearsal import sample
 
-__all__ = ["COLUMNS", "Inputs", "Staged", "choose"]
+__all__ = ["BRING_IN", "COLUMNS", "NOTHING", "Inputs", "Staged", "choose"]
+
+NOTHING = "nothing is staged, and no lead_files are set"
+BRING_IN = "have payloads staged, or set lead_files, and run this phase again"
 
 COLUMNS = {
     "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
@@ -51,12 +55,17 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """What collectors have staged since nobody ended it; after the drain, what was ended since `since`, by
-    the server's clock."""
+    """What collectors have staged and nobody has ended; after the drain, what was ended since `since`, by the server's
+    clock."""
 
     staging: Collection[dict[str, Any]]
     since: datetime
     facts: None = None
+
+    @classmethod
+    def now(cls, staging: Collection[dict[str, Any]]) -> Staged:
+        """What waits at this moment."""
+        return cls(staging=staging, since=staging.database.command("hello")["localTime"])
 
     def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
         """Staged records as sources, one a vendor: those still waiting, or ended since then."""
@@ -67,21 +76,14 @@ class Staged:
             vendor = vendor_of({"vendor": said})
             same = {"$expr": {"$eq": [said_by, {"$literal": said}]}}
             found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
-            yield pipeline.Source(
-                name=f"{self.staging.name} ({vendor or 'unknown vendor'})", vendor=vendor,
-                records=_raw_records(found, vendor),
-            )  # fmt: skip
+            records = map(partial(raw_record, vendor=vendor), found)
+            name = f"{self.staging.name} ({vendor or 'unknown vendor'})"
+            yield pipeline.Source(name=name, vendor=vendor, records=records)
 
     def table(self) -> pd.DataFrame:
         """One row a vendor (COLUMNS); the size is not known."""
         rows = [(self.staging.name, str(vendor), float("nan"), "no") for vendor in self.staging.distinct("vendor")]
         return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _raw_records(found: Iterable[dict[str, Any]], vendor: str) -> Iterator[RawRecord]:
-    """Staged documents as records of `vendor`, whichever source is made after this one."""
-    for record in found:
-        yield raw_record(record, vendor)
 
 
 def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]) -> Inputs | Staged | None:
@@ -92,9 +94,7 @@ def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]
     if settings.lead_files.strip():
         return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
     if settings.is_production:
-        if not Staging(staging).waiting():
-            return None
-        return Staged(staging=staging, since=staging.database.command("hello")["localTime"])
+        return Staged.now(staging) if Staging(staging).waiting() else None
     facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
     return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
 

@@ -5,8 +5,8 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.ingest import pipeline
 from leadbook.lead.keys import collection_uuid
 from leadbook.phases.p04 import documents
@@ -55,13 +55,11 @@ def test_the_handoff_holds_no_credentials(handed_over, endpoints):
 
 def test_results_tell_of_a_run(site, leads, ingest, vendor_file):
     from leadbook.bench import limits
-    from leadbook.phases.p04 import probes, verdicts
+    from leadbook.phases.p04.lookups import look_up
 
     result = ingest(vendor_file(person("ana"), person("ana"), person("ben", name=None)))
     assert isinstance(result, pipeline.PipelineResult)
     measured = limits.measure(site, documents=200, batches=(100,))
-    found = probes.lookups(site, None, leads, rounds=2)
-    text = documents.optimization(
-        result, result, measured, found, measured.table(), verdicts.issues(result), site.settings
-    )  # fmt: skip
+    found = look_up(site, None, leads, rounds=2)
+    text = documents.optimization(result, result, measured, found, measured.table(), site.settings)
     assert "records that are no lead" in text and "not measured" in text and "ordered: false" in text

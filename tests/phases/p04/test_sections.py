@@ -6,16 +6,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
 from pymongo import WriteConcern
 
+from ingest.vendor_records import person
 from leadbook.core import connect
 from leadbook.core.checks import Verdict
-from leadbook.core.errors import ParameterError
+from leadbook.core.definitions import catalogue
+from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
-from leadbook.phases.p04 import study as phase04
-from leadbook.phases.p04.study import Study
+from leadbook.phases.p04 import documents, duplicates, quality, rules, runs, speed, tryout
+from leadbook.phases.p04.work import PipelineWork
 
 IN_REDIS = {"PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004"}
 
@@ -35,23 +36,27 @@ def book(endpoints, settings, mongo, admin, leads, clean_redis):
     Site.close()
 
 
-def through(book, *, on_the_way=lambda study: None):
-    """All of the phase's work in the notebook's order; its checks by id."""
-    study = Study.begin(book)
-    study.trial()
-    checks = study.trial_checks()
-    study.run()
-    on_the_way(study)
-    checks += study.ledger_checks() + study.quality_checks()
-    study.again()
-    checks += study.duplicate_checks() + study.lookup_checks()
-    study.limit()
-    checks += study.speed_checks() + study.query_checks()
-    study.ask_vendors()
-    study.stage()
-    checks += study.vendors.checks + study.staging_checks() + study.issue_checks()
-    assert study.optimization() and study.handoff() and study.sentence() and study.truth_sentence()
-    study.leave(book)
+SECTIONS = (
+    rules.flow, rules.validation, rules.errors, runs.small_sample, runs.full, runs.ledger, quality.transformation,
+    quality.scores, duplicates.repeat, duplicates.lookups, speed.limit, speed.queries, tryout.vendors, runs.staging,
+    documents.issues, documents.results,
+)  # fmt: skip
+
+
+def through(book, *, on_the_way=lambda: None):
+    """All of the phase's sections in the notebook's order; their checks by id."""
+    work = PipelineWork.begin(book)
+    shown = [work.opening()]
+    for section in SECTIONS:
+        shown.append(section(work))
+        if section is runs.full:
+            on_the_way()
+    assert all(document.markdown for one in shown for document in one.documents)
+    checks = [check for one in shown for check in one.checks]
+    attested = [one for section in shown for one in section.attested]
+    assert sorted([*attested, *(check.id for check in checks)]) == sorted(
+        entry.id for entry in catalogue().values() if entry.phase == "04"
+    )
     return {check.id: check for check in checks}
 
 
@@ -86,7 +91,7 @@ def test_unacknowledged_writes_stop_phase_04_before_it_empties_or_writes_anythin
     book.settings = book.settings.model_copy(update={"profile": profile})
     book.leads = leads.with_options(write_concern=WriteConcern(w=0))
     with pytest.raises(ParameterError, match="w: 0"):
-        Study.begin(book)
+        PipelineWork.begin(book)
     assert leads.count_documents({}) == 1
 
 
@@ -123,7 +128,7 @@ def test_with_nothing_staged_the_phase_ends_in_order_and_says_so(book, trust):
 def test_without_approval_no_made_record_is_written(book, leads, monkeypatch, trust):
     book.settings = book.settings.model_copy(update={"approve": ""})
     made = []
-    for place, name in ((phase04, "scratch"), (phase04.limits, "measure"), (phase04.probes, "write_errors")):
+    for place, name in ((runs, "apart"), (speed.limits, "measure"), (rules, "probed_writes")):
         monkeypatch.setattr(place, name, lambda *_, **__: made.append(1))
     staged(book)
     checks = through(book)
@@ -159,7 +164,7 @@ def test_without_redis_only_what_needs_it_is_not_measured(book, own_servers, set
         book.redis = connect.redis(servers.redis_url, settings)
     book.endpoints = replace(book.endpoints, redis_url=servers.redis_url)
     staged(book)
-    checks = through(book, on_the_way=lambda study: when == "before" or os.kill(servers.redis.pid, signal.SIGKILL))
+    checks = through(book, on_the_way=lambda: when == "before" or os.kill(servers.redis.pid, signal.SIGKILL))
     away = {name for name, one in checks.items() if one.verdict is Verdict.NOT_MEASURED}
     assert away == IN_REDIS
     trust.check(
@@ -176,9 +181,47 @@ def test_without_redis_only_what_needs_it_is_not_measured(book, own_servers, set
 def test_nobody_is_paid_for_what_is_only_tried(book, monkeypatch):
     staged(book)
     sites = []
-    monkeypatch.setattr(phase04, "drain", lambda site, **how: sites.append(site) or pipeline.PipelineResult())
-    study = Study.begin(book)
-    study.site = Site(endpoints=study.site.endpoints, settings=study.settings, services=SimpleNamespace(enriches=True))
-    study.stage()
-    study.pool.shutdown()
+    monkeypatch.setattr(runs, "drain", lambda site, **how: sites.append(site) or pipeline.PipelineResult())
+    work = PipelineWork.begin(book)
+    work.site = Site(endpoints=work.site.endpoints, settings=work.settings, services=SimpleNamespace(enriches=True))
+    runs.staging(work)
+    work.end()
     assert [site.services.enriches for site in sites] == [False]
+
+
+@pytest.fixture
+def work(book):
+    """The phase in production, with 30 payloads staged."""
+    staged(book)
+    work = PipelineWork.begin(book)
+    yield work
+    work.end()
+
+
+def test_a_section_out_of_order_says_which_one_comes_first(work):
+    with pytest.raises(LeadbookError, match=r"section 4.4, the full run, found: run its cells, then this one"):
+        runs.ledger(work)
+
+
+def test_a_full_run_in_production_that_is_run_again_keeps_what_it_found(work, leads):
+    runs.full(work)
+    first = work.full_run
+    assert "what it found stands" in runs.full(work).says and work.full_run is first
+    staged(work.book, 40)  # ten more people than before
+    runs.full(work)
+    verdicts = {check.id: check.verdict for check in (*runs.ledger(work).checks, *duplicates.repeat(work).checks)}
+    assert set(verdicts.values()) == {Verdict.PASS}
+    assert (work.full_run.result.ledger.stored, len(work.full_run.before), leads.count_documents({})) == (10, 30, 40)
+
+
+def test_sections_may_be_run_again_after_the_end_and_a_made_sample_is_made_again(book, leads):
+    book.settings = book.settings.model_copy(update={"profile": "rehearsal", "sample_records": 400})
+    work = PipelineWork.begin(book)
+    for section in (runs.full, runs.ledger, duplicates.repeat):
+        section(work)
+    work.end()
+    assert "removed" in runs.full(work).says[0]
+    checks = [*runs.ledger(work).checks, *quality.scores(work).checks, *duplicates.repeat(work).checks]
+    assert {check.verdict for check in checks} == {Verdict.PASS}
+    assert work.full_run.result.ledger.stored == leads.count_documents({}) == work.input.facts.unique
+    work.end()

@@ -1,8 +1,7 @@
 """Examples of rejects are masked."""
 
-from leads.vendor_records import person
-
-from leadbook.phases.p04.examples import rejected_examples
+from ingest.vendor_records import person
+from leadbook.phases.p04.quality import rejected_examples
 
 
 def test_one_masked_example_for_each_reason(ingest, vendor_file, database, settings):

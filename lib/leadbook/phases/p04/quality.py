@@ -1,0 +1,210 @@
+"""Sections 4.5 and 4.6: what cleaning kept, formats and scores of stored leads; and examples of rejected records.
+
+Formats and scores are counted by the server, from the stored fields alone. Read-only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pymongo.collection import Collection
+
+from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.settings import Settings
+from leadbook.lead.fields import REQUIRED
+from leadbook.lead.masks import mask_name, mask_url
+from leadbook.lead.score import MAX_SCORE, Rules
+from leadbook.lead.vendors import Vendor, load_vendor, vendor_names
+from leadbook.phases.p04 import figures
+from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.section import Plot, Section, Table
+
+__all__ = [
+    "EXAMPLE_COLUMNS", "Scores", "broken_formats", "format_checks", "rejected_examples", "score_checks", "scores",
+    "stored_scores", "transformation",
+]  # fmt: skip
+
+Leads = Collection[dict[str, Any]]
+
+
+def _not(name: str, pattern: str) -> dict[str, Any]:
+    return {name: {"$exists": True, "$not": {"$regex": pattern}}}
+
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "the four required fields are there": {"$or": [{name: {"$in": [None, ""]}} for name in REQUIRED]},
+    "linkedin_url is https://www.linkedin.com/in/…": _not("linkedin_url", r"^https://www\.linkedin\.com/in/[^/?#\s]+$"),
+    "email has the form of RFC 5322": _not("email", r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"),
+    "email is in its key form (lower case)": _not("email", r"^[^A-Z]+$"),
+    "phone is E.164": _not("phone", r"^\+[1-9][0-9]{6,14}$"),
+    "company_website has a scheme": _not("company_website", r"^https?://"),
+    "no field is null": {"$or": [{name: {"$type": "null"}} for name in (
+        "email", "phone", "location_city", "location_state", "location_country", "crm_sync_date",
+        "data_quality_score")]},
+    "the three times are dates": {"$or": [{name: {"$not": {"$type": "date"}}} for name in (
+        "created_at", "updated_at", "data_collected_date")]},
+    "status fields are booleans": {"$or": [{name: {"$not": {"$type": "bool"}}} for name in (
+        "is_qualified", "email_verified", "crm_synced")]},
+}  # fmt: skip
+"""The task book's formats, each as the filter of leads that break it."""
+
+
+def broken_formats(leads: Leads) -> dict[str, int]:
+    """Stored leads that break a format, by its rule (each rule reads the collection once)."""
+    return {rule: leads.count_documents(broken) for rule, broken in FORMATS.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Scores recomputed by the server. histogram: leads by points.  wrong: leads whose score, points or
+    qualification is not what the stored fields give.  mean, mean_points: of the stored values; NaN without
+    leads."""
+
+    leads: int
+    mean: float
+    mean_points: float
+    max_points: int
+    qualified: int
+    wrong: int
+    histogram: Mapping[int, int]
+
+
+def _has(name: str) -> dict[str, Any]:
+    return {"$gt": [{"$strLenCP": {"$ifNull": [f"${name}", ""]}}, 0]}
+
+
+def stored_scores(leads: Leads, rules: Rules) -> Scores:
+    """Recompute every stored lead's points by an aggregation and compare."""
+    points = {"$add": [
+        *[{"$cond": [_has(name), rules.required, 0]} for name in REQUIRED],
+        {"$cond": [_has("email"), rules.email, 0]},
+        {"$cond": [{"$and": [_has(name) for name in rules.company_fields]}, rules.company, 0]},
+    ]}  # fmt: skip
+    right = {"$and": [
+        {"$eq": ["$additional_data.quality_points", "$points"]},
+        {"$eq": ["$data_quality_score", {"$min": [MAX_SCORE, "$points"]}]},
+        {"$eq": ["$is_qualified", rules.qualifying()]},
+    ]}  # fmt: skip
+    rows = list(leads.aggregate([
+        {"$set": {"points": points}},
+        {"$group": {
+            "_id": "$points", "leads": {"$sum": 1}, "score": {"$sum": "$data_quality_score"},
+            "qualified": {"$sum": {"$cond": ["$is_qualified", 1, 0]}}, "wrong": {"$sum": {"$cond": [right, 0, 1]}},
+            "stored": {"$sum": "$additional_data.quality_points"},
+        }},
+    ]))  # fmt: skip
+    count = sum(row["leads"] for row in rows)
+    nan = float("nan")
+    return Scores(
+        leads=count,
+        mean=sum(row["score"] for row in rows) / count if count else nan,
+        mean_points=sum(row["stored"] for row in rows) / count if count else nan,
+        max_points=rules.max_points,
+        qualified=sum(row["qualified"] for row in rows),
+        wrong=sum(row["wrong"] for row in rows),
+        histogram={row["_id"]: row["leads"] for row in sorted(rows, key=lambda row: row["_id"])},
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- examples
+
+EXAMPLE_COLUMNS = {
+    "reason": "first reason of the rejection", "records": "how many are kept with it", "example": "source and record",
+    "name": "masked", "URL": "masked",
+}  # fmt: skip
+
+
+def rejected_examples(rejected: Collection[dict[str, Any]]) -> pd.DataFrame:
+    """One example for each reason (EXAMPLE_COLUMNS), the most frequent reasons first. Read-only."""
+    each = {"$group": {"_id": "$reason", "count": {"$sum": 1}, "one": {"$min": "$_id"}}}
+    groups = rejected.aggregate([each, {"$sort": {"count": -1, "_id": 1}}])
+    rows = []
+    for group in groups:
+        one = rejected.find_one({"_id": group["one"]}) or {}
+        name, url = _shown(one)
+        where = f"{one.get('source')}, record {one.get('record_number')}"
+        rows.append((group["_id"], group["count"], where, name, url))
+    return pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
+
+
+def _shown(reject: dict[str, Any]) -> tuple[str, str]:
+    """Name and URL of a record, masked; empty where its columns hold none."""
+    try:
+        payload = json.loads(reject["payload"])
+    except (KeyError, ValueError):
+        return "", ""
+    if not isinstance(payload, dict) or reject.get("vendor") not in vendor_names():
+        return "", ""
+    vendor = load_vendor(reject["vendor"])
+    return mask_name(_first(payload, vendor, "full_name")), mask_url(_first(payload, vendor, "linkedin_url"))
+
+
+def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
+    for way in vendor.plan(payload).fields.get(target, ()):
+        value = payload.get(way[0])
+        if isinstance(value, str) and value:
+            return value[:200]
+    return ""
+
+
+# ------------------------------------------------------------------------------------------------------- sections
+
+
+def transformation(work: PipelineWork) -> Section:
+    """Fields before and after cleaning; formats, counted by the server over all stored leads."""
+    rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
+    frame = pd.DataFrame(list(broken.items()), columns=["rule", "leads that break it"])
+    return Section(
+        plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
+        tables=(Table(frame, "Formats, counted by the server over all stored leads"),),
+        checks=format_checks(broken, work.leads.estimated_document_count(), rates, work.nothing_read),
+    )
+
+
+def format_checks(
+    broken: Mapping[str, int], stored: int, rates: pd.DataFrame, nothing: Unmeasured | None = None
+) -> tuple[Check, ...]:
+    """Formats of so many stored leads, and what cleaning kept."""
+    kept = rates[rates["field"].isin(["email", "company_name", "phone"]) & (rates["before"] > 0)]
+    worst = float((kept["after"] / kept["before"]).min()) if len(kept) else nothing
+    said = ", ".join(rule for rule, count in broken.items() if count) or f"{stored:,} leads, all rules"
+    return (
+        judge("PIPE-MAP-002", sum(broken.values()) if stored else nothing, evidence=said),
+        judge("PIPE-MAP-003", worst, evidence="fill rates before and after cleaning, in the figure"),
+    )
+
+
+def scores(work: PipelineWork) -> Section:
+    """Leads by points, and every score recomputed by the server."""
+    found = stored_scores(work.leads, Rules.of(work.settings))
+    return Section(
+        plots=(Plot(figures.scores(found.histogram, max_points=found.max_points), "Leads by quality points"),),
+        checks=score_checks(found, work.settings, work.nothing_read),
+        facts={
+            "mean_quality_score": found.mean, "mean_quality_points": found.mean_points, "qualified": found.qualified
+        },
+    )  # fmt: skip
+
+
+def score_checks(found: Scores, settings: Settings, nothing: Unmeasured | None = None) -> tuple[Check, ...]:
+    """Scores and qualifications that are not what the stored fields give, and the mean."""
+    beside = f"{found.leads:,} leads; mean of {found.mean_points:.1f} points of {found.max_points}"
+    remedy = _rejudge(settings) if found.wrong else ""
+    wrong, mean = (found.wrong, found.mean) if found.leads else (nothing, nothing)
+    return (
+        judge("PIPE-SCR-001", wrong, evidence=beside, remedy=remedy),
+        judge("PIPE-SCR-002", mean, settings=settings, evidence=beside),
+    )
+
+
+def _rejudge(settings: Settings) -> str:
+    """How stored leads are qualified by this run's parameters, for mongosh."""
+    wanted, update = (json.dumps(part, ensure_ascii=False) for part in Rules.of(settings).rejudging())
+    return (
+        "leads judged by other weights or title patterns, or written by somebody else; where only the qualification is "
+        f"another one, this judges them anew: db.{settings.collection}.updateMany({wanted}, {update})"
+    )

@@ -1,0 +1,101 @@
+"""Sections 4.8 and 4.9: the pipeline beside the server's own limit, and the task book's queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from leadbook.bench import limits
+from leadbook.bench.limits import Limits
+from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.settings import Settings
+from leadbook.phases.p04 import figures
+from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.section import Plot, Section, Table
+from leadbook.schema.contracts import measure_contracts
+from leadbook.schema.explain import QueryResult
+
+__all__ = ["limit", "queries", "query_checks"]
+
+COLUMNS = {
+    "query": "its shape, without values", "index": "index of the winning plan", "examined": "documents looked at",
+    "returned": "documents found", "ms": "server's time, median of three",
+}  # fmt: skip
+
+
+def limit(work: PipelineWork) -> Section:
+    """How fast prepared documents go in, and the pipeline's rates and stages beside that."""
+    settings, result = work.settings, work.full_run.result
+    found = limits.measure(work.site) if not work.not_approved else Limits.unmeasured(settings.batch_size)
+    work.limits = found
+    beside = [(f"prepared documents,\n{found.best.writers} writer(s)", found.best.rate)] if found.best.documents else []
+    beside += [
+        ("pipeline: leads written", result.written_per_second), ("pipeline: records", result.leads_per_second),
+        ("pipeline: second run,\nrecords", work.second.leads_per_second),
+    ]  # fmt: skip
+    rates = figures.throughput(beside, target=settings.target_insert_rate)
+    stages = figures.stages(result.stages, records=result.ledger.read)
+    share = result.written_per_second / found.best.rate
+    evidence = f"{result.written_per_second:,.0f} leads/s written beside {found.best.rate:,.0f} prepared documents/s"
+    none = work.nothing_read or Unmeasured("the run stored no lead")
+    value = work.not_approved or (share if result.ledger.stored else none)
+    return Section(
+        tables=(Table(found.table(), "Prepared documents"),),
+        plots=(
+            Plot(rates, "Leads a second: the pipeline beside prepared documents"),
+            Plot(stages, "Time by stage, all workers together; read is the feeding process"),
+        ),
+        checks=(*_batches(found, settings, work.not_approved), judge("PIPE-SPD-001", value, evidence=evidence)),
+        facts={"raw_limit": found.best.rate, "pipeline_share": share},
+    )
+
+
+def _batches(found: Limits, settings: Settings, not_approved: Unmeasured | None) -> tuple[Check, ...]:
+    """Prepared leads: rates by batch size, what was sent, what was read back."""
+    singles = sorted((rate for rate in found.rates if rate.writers == 1), key=lambda one: one.rate)
+    slowest, best = singles[0], singles[-1]
+    share = found.single(settings.batch_size).rate / best.rate
+    concern = int(settings.write_concern) if settings.write_concern.isdigit() else settings.write_concern
+    as_set = all("ordered: false" in sent and f"'w': {concern!r}" in sent for sent in found.sent)
+    configured = f"{settings.batch_size} a batch; best is {best.batch} with {best.rate:,.0f} documents/s"
+    measured = {
+        "PIPE-INS-001": (found.wrong, found.read_back),
+        "PIPE-INS-002": (found.best.rate, f"{found.best.writers} writers"),
+        "PIPE-INS-003": (as_set if found.sent else None, "; ".join(found.sent)),
+        "PIPE-BAT-002": (slowest.rate, f"slowest: {slowest.batch} a batch"),
+        "PIPE-BAT-003": (share, configured),
+    }
+    return tuple(
+        judge(one, not_approved or value, settings=settings, evidence=how) for one, (value, how) in measured.items()
+    )
+
+
+def queries(work: PipelineWork) -> Section:
+    """The task book's queries, explained on the leads just stored."""
+    measured = measure_contracts(work.leads)
+    rows = [
+        (one.contract.shape, ", ".join(one.plan.indexes) or "none", one.plan.docs_examined, one.plan.returned,
+         one.millis) for one in measured
+    ]  # fmt: skip
+    work.queries = pd.DataFrame(rows, columns=list(COLUMNS))
+    some = measured if work.leads.find_one({}, {"_id": 1}) else []
+    return Section(
+        tables=(Table(work.queries, "The task book's queries, explained", COLUMNS),),
+        checks=query_checks(some, work.settings, work.nothing_read),
+    )
+
+
+def query_checks(
+    results: Sequence[QueryResult], settings: Settings, nothing: Unmeasured | None = None
+) -> tuple[Check, ...]:
+    """Collection scans, and the slowest query."""
+    judged = [one for one in results if one.contract.judged]
+    scans = [one.contract.title for one in judged if one.plan.collection_scan]
+    times = {one.contract.title: one.millis for one in judged if one.millis is not None}
+    slowest = max(times, key=lambda title: times[title], default="none was timed")
+    return (
+        judge("PIPE-QRY-001", len(scans) if judged else nothing,
+              evidence=", ".join(scans) or f"{len(judged)} queries"),
+        judge("PIPE-QRY-002", times.get(slowest, nothing), settings=settings, evidence=f"slowest: {slowest}"),
+    )  # fmt: skip

@@ -1,0 +1,3 @@
+"""Phase 04 works on the pipeline's own fixtures: leads' collection, site, vendor files."""
+
+from ingest.conftest import at, ingest, leads, site, vendor_file  # noqa: F401
