@@ -121,12 +121,10 @@ def redundant(indexes: Iterable[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]
     A single field may be read in either direction; for longer prefixes all directions must agree or all be reversed.
     """
     plain = [index for index in indexes if _plain(index)]
-    pairs = []
-    for short in plain:
-        for long in plain:
-            if len(long.keys) > len(short.keys) and _prefixes(short, long):
-                pairs.append((short, long))
-    return pairs
+    return [
+        (short, long) for short in plain for long in plain
+        if len(long.keys) > len(short.keys) and _prefixes(short, long)
+    ]  # fmt: skip
 
 
 def _prefixes(short: IndexSpec, long: IndexSpec) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from leadbook.core.settings import Settings
+from leadbook.core.write_errors import DUPLICATE, duplicate_key
 from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
 from leadbook.schema.validator import validator
 
@@ -149,14 +150,10 @@ def _unexpected(collection: str, index: IndexSpec) -> Change:
     )  # fmt: skip
 
 
-def apply(
-    collection: Collection[Document],
-    admin: MongoClient[Document] | Database[Document] | Collection[Document] | None,
-    settings: Settings,
-) -> list[Change]:
+def apply(collection: Collection[Document], admin: MongoClient[Document] | None, settings: Settings) -> list[Change]:
     """Make what is pending true, and return it with `applied` set. Idempotent; drops nothing; findings stay findings.
 
-    `admin` (a client, database or collection with dbAdmin rights) runs the commands; None uses the application's own
+    `admin` (a client with dbAdmin rights) runs the commands; None uses the application's own
     connection, whose readWrite role does not include collMod. With `apply_schema` false, or in production
     without `approve`, nothing is changed.
     A unique index that the data contradicts becomes a finding. Raises pymongo's OperationFailure for missing rights.
@@ -164,35 +161,30 @@ def apply(
     changes = pending(collection, settings)
     if not (settings.apply_schema and settings.approves("apply_schema")):
         return changes
-    database = _database(admin, collection.database)
-    done: list[Change] = []
-    for change in [change for change in changes if change.kind in ("create", "validator")]:
-        database.command(dict(change.command or {}))
-        done.append(replace(change, applied=True))
+    database = collection.database if admin is None else admin[collection.database.name]
+    first = [change for change in changes if change.kind in ("create", "validator")]
+    done = [_run(database, change) for change in first]
     done += _create_indexes(database, [change for change in changes if change.kind == "index"])
     return done + [change for change in changes if change.kind == "finding"]
 
 
-def _database(admin: Any, fallback: Database[Document]) -> Database[Document]:
-    if admin is None:
-        return fallback
-    if isinstance(admin, MongoClient):
-        return admin[fallback.name]
-    return admin if isinstance(admin, Database) else admin.database
+def _run(database: Database[Document], change: Change) -> Change:
+    database.command(dict(change.command or {}))
+    return replace(change, applied=True)
 
 
-def _create_indexes(database: Database[Document], changes: Iterable[Change]) -> list[Change]:
+def _create_indexes(database: Database[Document], changes: Sequence[Change]) -> list[Change]:
     """One command per collection, so that it is scanned once; one by one when the data contradicts a unique index."""
     done: list[Change] = []
-    changes = list(changes)
     for name in dict.fromkeys(change.collection for change in changes):
         mine = [change for change in changes if change.collection == name]
-        together = {"createIndexes": name, "indexes": [index for c in mine for index in (c.command or {})["indexes"]]}
         try:
-            database.command(together)
+            database.command(
+                {"createIndexes": name, "indexes": [i for c in mine for i in (c.command or {})["indexes"]]}
+            )
             done += [replace(change, applied=True) for change in mine]
         except OperationFailure as error:
-            if error.code != 11000:
+            if error.code != DUPLICATE:
                 raise
             done += [_create_index(database, change) for change in mine]
     return done
@@ -200,16 +192,15 @@ def _create_indexes(database: Database[Document], changes: Iterable[Change]) -> 
 
 def _create_index(database: Database[Document], change: Change) -> Change:
     try:
-        database.command(dict(change.command or {}))
+        return _run(database, change)
     except OperationFailure as error:
-        if error.code != 11000:
+        if error.code != DUPLICATE:
             raise
-        pattern = (error.details or {}).get("keyPattern", {})
+        key = duplicate_key(error.details or {}) or "the key"
         return Change(
             kind="finding", collection=change.collection, line=f"could not {change.line}: duplicate values exist",
-            remedy=f"find and merge the leads that share {', '.join(pattern) or 'the key'}, then apply again",
+            remedy=f"find and merge the leads that share {key}, then apply again",
         )  # fmt: skip
-    return replace(change, applied=True)
 
 
 def create_like(
