@@ -2,126 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from leadbook.core import write_errors
 from leadbook.core.checks import Check
-from leadbook.core.settings import Settings
-from leadbook.load import advice as advice_
-from leadbook.load import openloop, tuning
+from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
+from leadbook.load.openloop import RateStep, knee
+from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import Outcome
-from leadbook.page.prose import frame_table, pipe_table
-from leadbook.phases.p05 import checks as load_checks
+from leadbook.phases.p05 import tables
+from leadbook.phases.section import Document
+from leadbook.phases.written import rendered
 
-__all__ = ["LoadTest"]
+__all__ = ["WANTED", "Measured", "documents", "facts"]
+
+READERS = ("Technical Lead", "Project Manager")
+TITLES = {"load-test-results": "Load test results", "optimized-settings": "Optimized settings"}
+WANTED = {
+    "load-test-results": ("database load test results", "performance metrics", "optimization opportunities"),
+    "optimized-settings": ("MongoDB settings", "Redis settings", "Connection pool settings"),
+}
+"""Sections that steps 3.1.1.10 and 3.2.1.5 of the task book ask for, by document."""
+GROUPS = {
+    "MongoDB settings": ("batch_size", "writers", "write_concern", "storage.", "index ", "rate of inserts"),
+    "Redis settings": ("look-up", "redis_"),
+    "Connection pool settings": ("max_pool_size", "min_pool_size"),
+}
 
 
 @dataclass(kw_only=True)
-class LoadTest:
-    """Everything that phase 05 measured; None or empty for what could not be."""
+class Measured:
+    """What phase 05 measured so far: None or empty for what could not be, and `problems` says why, by name."""
 
-    settings: Settings
-    sources: tuple[Sources | None, ...]
-    sizes: Sequence[InsertLoad] | None
-    matrix: Sequence[InsertLoad] | None
-    pool: InsertLoad | None
-    mixed: Mixed | None
-    steps: Sequence[openloop.Step] | None
-    trials: Mapping[str, tuning.Trial | None]
-    advice: Sequence[advice_.Advice]
-    problems: Mapping[str, BaseException | str] = field(default_factory=dict)
+    up: Sources | None = None
+    away: Sources | None = None
+    sizes: tuple[InsertLoad, ...] = ()
+    matrix: tuple[InsertLoad, ...] = ()
+    pool: InsertLoad | None = None
+    mixed: Mixed | None = None
+    steps: tuple[RateStep, ...] = ()
+    trials: dict[str, SettingTrial] = field(default_factory=dict)
+    advice: list[Advice] = field(default_factory=list)
+    problems: dict[str, BaseException | str] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
 
-    def leave(self, phase: Any) -> None:
-        """Record every fact with an opened phase."""
-        for name, value in self.facts().items():
-            phase.fact(name, value)
+    @property
+    def runs(self) -> list[Sources]:
+        """Ten collectors, with Redis and without."""
+        return [run for run in (self.up, self.away) if run is not None]
 
-    def facts(self) -> dict[str, Any]:
-        """Numbers for later phases: rates in documents/s, times in ms, tables as lists of rows."""
-        loads = list(self.matrix or ())
-        bend = openloop.knee(self.steps or ())
-        mixed = self.mixed.outcomes if self.mixed else {}
-        redis, mongodb = mixed.get("duplicate check by Redis"), mixed.get("duplicate check by MongoDB")
-        return {
-            "load_insert_rate": min((load.outcome.rate for load in loads), default=None),
-            "load_insert_rate_best": max((load.outcome.rate for load in loads), default=None),
-            "knee_rate": bend.rate if bend else None,
-            "load_duplicate_check_redis_ms": redis.latencies.summary().judged[1] if redis else None,
-            "load_duplicate_check_mongodb_ms": mongodb.latencies.summary().judged[1] if mongodb else None,
-            "load_checkout_ms": self.pool.outcome.checkouts.summary().judged[1] if self.pool else None,
-            "loads": load_checks.insert_table(loads).to_dict("records"),
-            "open_loop": openloop.table(self.steps).to_dict("records"),
-            "advice": [one.as_dict() for one in self.advice],
-        }
-
+    @property
     def outcomes(self) -> list[Outcome]:
-        """Every outcome of every load, for the check on unplanned errors."""
-        loads = [*(self.sizes or ()), *([self.pool] if self.pool else [])]
-        loads += [load for load in self.matrix or () if load not in loads]
-        found = [load.outcome for load in loads] + [run.outcome for run in self.sources if run]
-        found += list(self.mixed.outcomes.values()) if self.mixed else []
-        return found + [one.outcome for one in self.steps or ()]
+        """Every outcome of every load, once."""
+        loads = {id(one): one for one in (*self.matrix, *self.sizes, *([self.pool] if self.pool else []))}
+        mixed = self.mixed.outcomes.values() if self.mixed else ()
+        found = [load.outcome for load in loads.values()] + [run.outcome for run in self.runs]
+        return [*found, *mixed, *(step.outcome for step in self.steps)]
 
-    def results(self, checks: Iterable[Check]) -> str:
-        """Markdown of "Load test results" with the sections of step 3.1.1.10."""
-        problems = [[name, str(why).splitlines()[0]] for name, why in self.problems.items()]
-        return "\n\n".join([
-            "# Load test results",
-            "Load was made by processes of their own on scratch collections with the leads' validator and indexes; "
-            "after each load the documents were counted. On a rehearsal the load shares its machine with the servers, "
-            "so the figures are a floor, not a forecast of a cluster.",
-            "## Verdicts\n\n" + pipe_table(["check", "what", "verdict", "measured", "target"],
-                                           [[c.id, c.title, str(c.verdict), c.measured, c.target] for c in checks]),
-            "## 1 Database load test results",
-            "### 10,000 and more records, concurrent inserts\n\n" + frame_table(load_checks.insert_table(self.matrix)),
-            "### Batches of 1,000 and 5,000 records\n\n" + frame_table(load_checks.insert_table(self.sizes)),
-            "### Ten collectors at once\n\n" + frame_table(load_checks.source_table(self.sources)),
-            "### Duplicate checks under load, with everything else at once\n\n"
-            + frame_table(load_checks.mixed_table(self.mixed)),
-            "### Connection pool under load\n\n" + self._pool(),
-            "## 2 Performance metrics\n\nOpen loop: arrivals at a rate, latency from the intended start.\n\n"
-            + frame_table(openloop.table(self.steps)),
-            "## 3 Optimization opportunities\n\n" + frame_table(advice_.table(self.advice)),
-            "### Issues found\n\n" + (pipe_table(["load", "problem"], problems) if problems else "None."),
-        ]) + "\n"  # fmt: skip
 
-    def _pool(self) -> str:
-        if self.pool is None:
-            return "Not measured."
-        told = self.pool.outcome.checkouts.summary()
-        return (f"{self.pool.writers} threads of one process, {told.count:,} check-outs: median {told.p50_ms} ms, p99 "
-                f"{told.p99_ms} ms, slowest {told.worst_ms} ms.")  # fmt: skip
+def facts(test: Measured) -> dict[str, Any]:
+    """Numbers for later phases: rates in documents/s, times in ms, tables as lists of rows."""
+    loads, bend = test.matrix, knee(test.steps)
+    mixed = test.mixed.outcomes if test.mixed else {}
+    redis, mongodb = mixed.get("duplicate check by Redis"), mixed.get("duplicate check by MongoDB")
+    return {
+        "load_insert_rate": min((load.outcome.rate for load in loads), default=None),
+        "load_insert_rate_best": max((load.outcome.rate for load in loads), default=None),
+        "knee_rate": bend.rate if bend else None,
+        "load_duplicate_check_redis_ms": redis.latencies.summary().judged[1] if redis else None,
+        "load_duplicate_check_mongodb_ms": mongodb.latencies.summary().judged[1] if mongodb else None,
+        "load_checkout_ms": test.pool.outcome.checkouts.summary().judged[1] if test.pool else None,
+        "loads": tables.inserts(loads).frame.to_dict("records"),
+        "open_loop": tables.rates(test.steps).frame.to_dict("records"),
+        "advice": [one.as_dict() for one in test.advice],
+    }
 
-    def optimized(self) -> str:
-        """Markdown of "Optimized settings" with the sections of step 3.2.1.5."""
-        groups = {
-            "MongoDB settings": ("batch_size", "writers", "write_concern", "storage.", "index ", "rate of inserts"),
-            "Redis settings": ("look-up", "redis_"),
-            "Connection pool settings": ("max_pool_size", "min_pool_size"),
-        }
-        parts = [
-            "# Optimized settings",
-            "A value changes only where interleaved rounds showed a difference; `leadbook tune` writes the changes "
-            "into a copy of the profile. The task book's PostgreSQL parameters (`shared_buffers`, "
-            "`effective_cache_size`, `work_mem`, `maintenance_work_mem`) have one counterpart in MongoDB: the "
-            "WiredTiger cache.",
-            "## What was compared\n\n" + frame_table(tuning.table(list(self.trials.values()))),
-        ]
-        for number, (title, prefixes) in enumerate(groups.items(), start=1):
-            mine = [one for one in self.advice if one.parameter.startswith(prefixes)]
-            parts.append(f"## {number} {title}\n\n" + frame_table(advice_.table(mine)))
-        return "\n\n".join(parts) + "\n"
 
-    def effects(self) -> pd.DataFrame:
-        """For the plot: change, mean, low, high (ratio after / before), shown."""
-        return pd.DataFrame(
-            {
-                "change": one.name, "mean": one.effect.ratio.middle, "low": one.effect.ratio.low,
-                "high": one.effect.ratio.high, "shown": one.effect.shown,
-            }
-            for one in self.trials.values() if one is not None
-        )  # fmt: skip
+def documents(test: Measured) -> tuple[Document, ...]:
+    """Both documents, with all that was measured."""
+    named = {name: getattr(tables, name) for name in tables.__all__}
+    groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
+    verdicts = [(one.id, one.title, str(one.verdict), one.measured, one.target) for one in test.checks.values()]
+    problems = [(name, write_errors.line(why) if isinstance(why, BaseException) else why)
+                for name, why in test.problems.items()]  # fmt: skip
+    values = {"test": test, "groups": groups, "verdicts": verdicts, "problems": problems, **named}
+    return tuple(Document(slug, title, rendered(Path(__file__).parent, slug, **values), READERS)
+            for slug, title in TITLES.items())  # fmt: skip
