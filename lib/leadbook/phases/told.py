@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.settings import Settings
 
-__all__ = ["Tell", "Told", "judged"]
+__all__ = ["Tell", "Told", "all_of", "judged"]
 
 T = TypeVar("T")
 
@@ -24,10 +24,18 @@ class Told(NamedTuple):
 Tell = Callable[[T], Told]
 
 
-def judged(tells: Mapping[str, Tell[T]], found: T | Unmeasured | BaseException, settings: Settings) -> list[Check]:
-    """A check for each id: what its function tells of `found`; where nothing was found, the reason."""
-    checks = []
-    for check_id, tell in tells.items():
-        told = Told(found) if isinstance(found, Unmeasured | BaseException) else tell(found)
-        checks.append(judge(check_id, told.answer, settings=settings, evidence=told.evidence, remedy=told.remedy))
-    return checks
+def all_of(told: Mapping[str, Told], settings: Settings) -> tuple[Check, ...]:
+    """A check for each id, of what was told for it."""
+    return tuple(
+        judge(check_id, one.answer, settings=settings, evidence=one.evidence, remedy=one.remedy)
+        for check_id, one in told.items()
+    )
+
+
+def judged(
+    tells: Mapping[str, Tell[T]], found: T | Unmeasured | BaseException, settings: Settings
+) -> tuple[Check, ...]:
+    """A check for each id, of what its function tells of `found`; where nothing was found, with the reason."""
+    if isinstance(found, Unmeasured | BaseException):
+        return all_of(dict.fromkeys(tells, Told(found)), settings)
+    return all_of({check_id: tell(found) for check_id, tell in tells.items()}, settings)

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from leadbook.core import write_errors
 from leadbook.core.checks import Check, Unmeasured
-from leadbook.core.errors import LeadbookError
 from leadbook.load import tuning
 from leadbook.load.advice import advise
 from leadbook.load.load import Loader
@@ -17,6 +16,7 @@ from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
 from leadbook.measure.place import Place
 from leadbook.phases.judging import attempt
+from leadbook.phases.order import InOrder
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
 from leadbook.phases.section import Plot, Section
@@ -28,14 +28,14 @@ __all__ = ["LoadTest"]
 T = TypeVar("T")
 
 
-class LoadTest:
+class LoadTest(InOrder):
     """The load test at one place. benchmarks: facts of phase 03, {} without it.  found: what was measured so far."""
 
     def __init__(self, place: Place, benchmarks: Mapping[str, Any]) -> None:
+        super().__init__()
         self.place, self.loader, self.benchmarks = place, Loader.of(place), benchmarks
         self.settings = place.settings
         self.found = documents.Measured()
-        self._ran: set[str] = set()
 
     @classmethod
     def of(cls, book: Any) -> LoadTest:
@@ -51,7 +51,7 @@ class LoadTest:
 
     def collectors(self) -> Section:
         """5.1: ten collectors at once, with Redis up and with Redis away."""
-        self._begin("5.1")
+        self.begin("5.1")
         without = partial(self.loader.sources, redis=False)
         up = self._take("sources", self.loader.sources, checks.SOURCES)
         away = self._take("sources without Redis", without, checks.WITHOUT_REDIS)
@@ -61,7 +61,7 @@ class LoadTest:
 
     def capacity(self) -> Section:
         """5.2: writers that never wait."""
-        self._begin("5.2")
+        self.begin("5.2")
         matrix = self._take("matrix", self.loader.matrix, checks.MATRIX)
         sizes = self._take("sizes", lambda: self.loader.sizes(matrix.found), checks.SIZED)
         self.found.matrix, self.found.sizes = matrix.found or (), sizes.found or ()
@@ -76,14 +76,14 @@ class LoadTest:
 
     def one_pool(self) -> Section:
         """5.3: fifty threads on one pool."""
-        self._begin("5.3")
+        self.begin("5.3")
         taken = self._take("pool", self.loader.pool, checks.POOL)
         self.found.pool = taken.found
         return Section(checks=tuple(taken.checks))
 
     def everything(self) -> Section:
         """5.4: everything at once, at the rates that are asked for."""
-        self._begin("5.4")
+        self.begin("5.4")
         taken = self._take("everything", self.loader.mixed, checks.everything(self.settings))
         self.found.mixed = found = taken.found
         curves = {name: one.latencies.curve() for name, one in found.outcomes.items()} if found else {}
@@ -103,7 +103,7 @@ class LoadTest:
 
     def rates(self) -> Section:
         """5.5: latency against rate, and the knee."""
-        self._begin("5.5", "5.2")
+        self.begin("5.5", "5.2")
         taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.RATES)
         self.found.steps = taken.found or ()
         plot = Plot(
@@ -115,7 +115,7 @@ class LoadTest:
 
     def before_and_after(self) -> Section:
         """5.6: one setting changed at a time; a trial that failed is not measured."""
-        self._begin("5.6", "5.4")
+        self.begin("5.6", "5.4")
         calls: dict[str, Callable[[], SettingTrial | None]] = {
             "writers": partial(tuning.writers, self.loader),
             "redis": partial(tuning.redis_lookups, self.place),
@@ -133,13 +133,13 @@ class LoadTest:
 
     def advice(self) -> Section:
         """5.7: which parameter to set, with the effect that was measured."""
-        self._begin("5.7", "5.5", "5.6")
+        self.begin("5.7", "5.5", "5.6")
         self.found.advice = advise(self.settings, self.benchmarks, self.found.trials.values(), self.found.steps)
         return Section(tables=(tables.advice(self.found.advice),))
 
     def issues(self) -> Section:
         """5.8: errors that nobody planned, and what each change did."""
-        self._begin("5.8", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
+        self.begin("5.8", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
         problems = self.found.problems
         made = self._judged(checks.issues(problems), self.found.outcomes or None, next(iter(problems), ""))
         caption = "Effect of each change with its 95 % interval; grey ones show no difference"
@@ -147,18 +147,12 @@ class LoadTest:
 
     def documents(self) -> Section:
         """5.8: both documents, and the facts for later phases."""
-        self._begin("documents", "5.7", "5.8")
+        self.begin("documents", "5.7", "5.8")
         made = documents.documents(self.found)
         written = judged({"LOAD-DOC-001": partial(incomplete, wanted=documents.WANTED)}, made, self.settings)
-        return Section(documents=made, checks=tuple(written), facts=documents.facts(self.found))
+        return Section(documents=made, checks=written, facts=documents.facts(self.found))
 
     # ------------------------------------------------------------------------------------------------------- measuring
-
-    def _begin(self, section: str, *after: str) -> None:
-        """Raises LeadbookError, naming the sections to run, where one `after` which this one comes was not run."""
-        if missing := [one for one in after if one not in self._ran]:
-            raise LeadbookError(f"section {' and '.join(missing)} was not run: run its cell first, then this one")
-        self._ran.add(section)
 
     def _approved(self, call: Callable[[], T]) -> Callable[[], T]:
         def begun() -> T:
@@ -185,7 +179,7 @@ class LoadTest:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
         made = judged(tells, self._reason(name) if found is None else found, self.settings)
         self._keep(made)
-        return tuple(made)
+        return made
 
     def _keep(self, made: Iterable[Check]) -> None:
         self.found.checks |= {check.id: check for check in made}
