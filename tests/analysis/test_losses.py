@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from analysis_leads import NOW, lead
-from leadbook.analysis import losses
 from leadbook.analysis.integrity import newest
+from leadbook.analysis.losses import Places
 from leadbook.core.checks import Verdict, catalogue, judge, not_applicable, not_measured
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
@@ -37,14 +37,12 @@ def evidence(told=None, **facts):
 def places(ten, database, settings, clean_redis):
     database[settings.staging_collection].drop()
     database[settings.rejected_collection].drop()
-    return losses.Places(leads=ten, staging=database[settings.staging_collection],
+    return Places(leads=ten, staging=database[settings.staging_collection],
                            rejects=database[settings.rejected_collection], redis=clean_redis)  # fmt: skip
 
 
 def judged(places, found=None):
-    record = (found or RunEvidence()).record
-    told = checks.losses(record, losses.outcomes(record, places), losses.stored(record, places),
-                         losses.rejects(record, places), newest(places.leads), places.redis is not None)  # fmt: skip
+    told = checks.losses((found or RunEvidence()).said, places, newest(places.leads))
     return {check.id: check for check in all_of(told, Settings()) if check.id.startswith("FIN-LOSS")}
 
 
@@ -163,7 +161,7 @@ def test_fewer_leads_that_requests_for_erasure_may_explain_are_told(places):
 
 def test_redis_away_is_said(places):
     staged(places, places.leads.find())
-    away = losses.Places(leads=places.leads, staging=places.staging, rejects=places.rejects, redis=None)
+    away = Places(leads=places.leads, staging=places.staging, rejects=places.rejects, redis=None)
     check = judged(away)["FIN-LOSS-002"]
     assert check.verdict is Verdict.PASS and "Redis is away" in check.evidence
 

@@ -8,7 +8,7 @@ absent, by `_id` and by URL, is lost, unless its person asked for erasure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -26,7 +26,7 @@ from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
 
-__all__ = ["Gap", "Lost", "Outcomes", "Places", "Record", "RejectsLost", "StoredLost", "outcomes", "rejects", "stored"]
+__all__ = ["EarlierPhases", "Gap", "Lost", "Places", "gaps", "lost_leads", "lost_rejects", "without_outcome"]
 
 Document = dict[str, Any]
 BATCH = 1_000
@@ -42,20 +42,13 @@ class Places:
     rejects: Collection[Document]
     redis: Redis | None
 
-    @property
-    def erasures(self) -> Erasures:
-        """Who asked for erasure."""
-        return Erasures(self.leads.database[ERASURES])
-
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """What earlier phases said. ledger: phase 04's (see `lead.ledger.Ledger`).  began: before it brought its leads.
+class EarlierPhases:
+    """What earlier phases said. ledger: phase 04's (see `lead.ledger.Ledger`), empty without one.  began: before it
+    brought its leads.  backup_leads: how many leads phase 06's backup held.  backup_began: before it counted them."""
 
-    backup_leads: how many leads phase 06's backup held.  backup_began: before it counted them.
-    """
-
-    ledger: Mapping[str, Any] | None = None
+    ledger: Mapping[str, Any] = field(default_factory=dict)
     began: datetime | None = None
     backup_leads: int | None = None
     backup_began: datetime | None = None
@@ -63,11 +56,8 @@ class Record:
     @property
     def parts(self) -> dict[str, int]:
         """Records of the ledger by outcome; empty without one."""
-        return {name: _sum(self.ledger.get(name)) for name in OUTCOMES} if self.ledger else {}
-
-
-def _sum(value: Any) -> int:
-    return sum(value.values()) if isinstance(value, Mapping) else int(value or 0)
+        kinds = {name: self.ledger.get(name) or 0 for name in OUTCOMES} if self.ledger else {}
+        return {name: sum(said.values()) if isinstance(said, Mapping) else int(said) for name, said in kinds.items()}
 
 
 @dataclass(kw_only=True)
@@ -78,33 +68,6 @@ class Lost:
     said: dict[str, int] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
-
-
-# ------------------------------------------------------------------------------------------------------------ outcomes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcomes:
-    """Records without an acknowledged outcome: in the ledger, and among the staged ones."""
-
-    in_ledger: int
-    staged: int
-    staged_open: int
-
-
-def outcomes(record: Record, places: Places) -> Outcomes:
-    """Count them. Raises pymongo's errors."""
-    parts, missing = record.parts, 0
-    if record.ledger is not None:
-        missing = abs(int(record.ledger["read"]) - sum(parts.values())) + parts["failed"]
-    failed = {"pipeline.outcome": {"$in": [None, FAILED]}}
-    return Outcomes(
-        in_ledger=missing, staged=places.staging.count_documents({}),
-        staged_open=places.staging.count_documents({"$or": [{"pipeline.state": {"$ne": "done"}}, failed]}),
-    )  # fmt: skip
-
-
-# -------------------------------------------------------------------------------------------------------------- stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,27 +86,33 @@ class Gap:
         return self.fewer - self.erased
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredLost:
-    """Leads that were stored and are absent. named: told one by one.  gaps: told by counts alone."""
-
-    leads: int
-    named: Lost
-    gaps: tuple[Gap, ...]
+def without_outcome(places: Places) -> tuple[int, int]:
+    """How many records are staged, and how many of them have no acknowledged outcome. Raises pymongo's errors."""
+    unfinished = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.outcome": {"$in": [None, FAILED]}}]}
+    return places.staging.count_documents({}), places.staging.count_documents(unfinished)
 
 
-def stored(record: Record, places: Places) -> StoredLost:
-    """Ask every witness. Raises pymongo's errors."""
-    found, total = Lost(), places.leads.count_documents({})
-    _staged(places, found)
+# -------------------------------------------------------------------------------------------------------------- stored
+
+
+def lost_leads(places: Places) -> Lost:
+    """Leads that staging or Redis says were stored, one by one. Raises pymongo's errors."""
+    found = Lost()
+    wanted = {"pipeline.state": "done", "pipeline.outcome": STORED}
+    found.said["staged records"] = _held(wanted, places.leads, "_id", places, found)
     _cached(places, found)
-    gaps, parts = [], record.parts
-    if parts and not _was_staged(record, places):
-        now = places.leads.count_documents({"created_at": {"$gte": record.began}}) if record.began else total
-        gaps.append(_gap("phase 04's ledger", parts["stored"], now, record.began, places))
-    if record.backup_leads is not None:
-        gaps.append(_gap("phase 06's backup", record.backup_leads, total, record.backup_began, places))
-    return StoredLost(leads=total, named=found, gaps=tuple(gaps))
+    return found
+
+
+def gaps(earlier: EarlierPhases, places: Places) -> list[Gap]:
+    """Witnesses that tell of stored leads by their number alone. Raises pymongo's errors."""
+    found, parts, total = [], earlier.parts, places.leads.count_documents({})
+    if parts and not _was_staged(earlier, places):
+        now = places.leads.count_documents({"created_at": {"$gte": earlier.began}}) if earlier.began else total
+        found.append(_gap("phase 04's ledger", parts["stored"], now, earlier.began, places))
+    if earlier.backup_leads is not None:
+        found.append(_gap("phase 06's backup", earlier.backup_leads, total, earlier.backup_began, places))
+    return found
 
 
 def _gap(witness: str, said: int, now: int, since: datetime | None, places: Places) -> Gap:
@@ -152,17 +121,11 @@ def _gap(witness: str, said: int, now: int, since: datetime | None, places: Plac
     return Gap(witness=witness, said=said, fewer=said - now, erased=erased)
 
 
-def _was_staged(record: Record, places: Places) -> bool:
+def _was_staged(earlier: EarlierPhases, places: Places) -> bool:
     """Whether phase 04 drained the staging collection: then each record bears witness itself, more exactly."""
-    read = (record.ledger or {}).get("read") or 0
-    ended = {"pipeline.state": "done", **({"pipeline.ended_at": {"$gte": record.began}} if record.began else {})}
+    read = earlier.ledger.get("read") or 0
+    ended = {"pipeline.state": "done", **({"pipeline.ended_at": {"$gte": earlier.began}} if earlier.began else {})}
     return bool(read) and places.staging.count_documents(ended) >= read
-
-
-def _staged(places: Places, found: Lost) -> None:
-    """Staged records that were stored: their lead has their own `_id`, or, stored again since, their URL."""
-    wanted = {"pipeline.state": "done", "pipeline.outcome": STORED}
-    found.said["staged records"] = _held(wanted, places.leads, "_id", places, found)
 
 
 def _held(wanted: Document, collection: Collection[Document], name: str, places: Places, found: Lost) -> int:
@@ -198,7 +161,7 @@ def _absent(urls: Mapping[str, str], places: Places, found: Lost) -> None:
     """Records whose `_id` is absent, with the URL of each ("" unknown): lost, unless stored by URL, or erased."""
     known = [url for url in urls.values() if url]
     stored_again = set(known) - set(_missing(places.leads, "linkedin_url", known))
-    erased = places.erasures.among(known)
+    erased = Erasures(places.leads.database[ERASURES]).among(known)
     for record_id, url in urls.items():
         name = url or record_id
         if url in stored_again or name in found.gone:
@@ -228,32 +191,18 @@ def _exact(value: Any) -> bytes:
 # ------------------------------------------------------------------------------------------------------------- rejects
 
 
-@dataclass(frozen=True, kw_only=True)
-class RejectsLost:
-    """Rejected records that are neither kept nor leads by now. by_ledger: rejected by phase 04.  staged: among the
-    staged.  kept: in the rejected collection."""
-
-    by_ledger: int
-    staged: int
-    kept: int
-    named: Lost
-
-
-def rejects(record: Record, places: Places) -> RejectsLost:
-    """Rejected records are kept, or have become leads since (`leadbook replay`). Raises pymongo's errors."""
-    wanted = {"pipeline.state": "done", "pipeline.outcome": {"$regex": "^rejected:", "$ne": rejected(ERASED)}}
+def lost_rejects(places: Places) -> Lost:
+    """Staged records that were rejected and are neither kept nor leads by now (`leadbook replay`)."""
     found = Lost()
-    said = _held(wanted, places.rejects, "staged_id", places, found)
-    return RejectsLost(
-        by_ledger=record.parts.get("rejected", 0), staged=said, kept=places.rejects.count_documents({}), named=found
-    )
+    wanted = {"pipeline.state": "done", "pipeline.outcome": {"$regex": "^rejected:", "$ne": rejected(ERASED)}}
+    found.said["staged records"] = _held(wanted, places.rejects, "staged_id", places, found)
+    return found
 
 
 def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:
     """`values` in lists of BATCH."""
     rest = iter(values)
-    take: Callable[[], list[Any]] = lambda: list(islice(rest, BATCH))  # noqa: E731
-    return iter(take, [])
+    return iter(lambda: list(islice(rest, BATCH)), [])
 
 
 def _text(key: Any) -> str:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.settings import Settings
 
-__all__ = ["Tell", "Told", "all_of", "judged"]
+__all__ = ["Answered", "Tell", "all_of", "judged"]
 
 T = TypeVar("T")
 
 
-class Told(NamedTuple):
+class Answered(NamedTuple):
     """answer: what `judge` takes: a value, Unmeasured, Inapplicable, Doubtful.  remedy: in place of the catalogue's."""
 
     answer: Any
@@ -21,10 +21,10 @@ class Told(NamedTuple):
     remedy: str = ""
 
 
-Tell = Callable[[T], Told]
+Tell = Callable[[T], Answered]
 
 
-def all_of(told: Mapping[str, Told], settings: Settings) -> tuple[Check, ...]:
+def all_of(told: Mapping[str, Answered], settings: Settings) -> tuple[Check, ...]:
     """A check for each id, of what was told for it."""
     return tuple(
         judge(check_id, one.answer, settings=settings, evidence=one.evidence, remedy=one.remedy)
@@ -37,5 +37,5 @@ def judged(
 ) -> tuple[Check, ...]:
     """A check for each id, of what its function tells of `found`; where nothing was found, with the reason."""
     if isinstance(found, Unmeasured | BaseException):
-        return all_of(dict.fromkeys(tells, Told(found)), settings)
+        return all_of(dict.fromkeys(tells, Answered(found)), settings)
     return all_of({check_id: tell(found) for check_id, tell in tells.items()}, settings)

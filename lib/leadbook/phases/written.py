@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leadbook.page.prose import frame_table, number, pipe_table
 from leadbook.phases.section import Document
-from leadbook.phases.told import Told
+from leadbook.phases.told import Answered
 
 __all__ = ["incomplete", "rendered"]
 
@@ -27,12 +27,12 @@ def rendered(folder: Path, slug: str, **values: Any) -> str:
     return environment.get_template(f"{slug}.md.j2").render(**values)
 
 
-def incomplete(documents: Iterable[Document], wanted: Mapping[str, Sequence[str]]) -> Told:
+def incomplete(documents: Iterable[Document], wanted: Mapping[str, Sequence[str]]) -> Answered:
     """How many `documents` lack a section that is wanted of them (by slug), or hold an empty table."""
     faults = {one.slug: found for one in documents if (found := _faults(one, wanted[one.slug]))}
     written = ", ".join(f"{one.slug} ({len(one.markdown):,} characters)" for one in documents)
     told = "; ".join(f"{slug}: {', '.join(found)}" for slug, found in faults.items())
-    return Told(len(faults), told or written)
+    return Answered(len(faults), told or written)
 
 
 def _faults(document: Document, wanted: Sequence[str]) -> list[str]:

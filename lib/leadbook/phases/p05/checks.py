@@ -16,7 +16,7 @@ from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
 from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import Outcome
-from leadbook.phases.told import Tell, Told
+from leadbook.phases.told import Answered, Tell
 
 __all__ = [
     "MATRIX", "POOL", "RATES", "SIZED", "SOURCES", "TRIALS", "WITHOUT_REDIS", "bound", "everything", "issues",
@@ -33,21 +33,21 @@ def _away(run: Sources) -> str:
     return "" if run.redis else "; Redis was away"
 
 
-def _collectors(run: Sources) -> Told:
+def _collectors(run: Sources) -> Answered:
     count = len(run.per_source)
-    return Told(count, f"leads of {count} sources stored, {run.outcome.sent:,} sent; failures "
+    return Answered(count, f"leads of {count} sources stored, {run.outcome.sent:,} sent; failures "
                        f"{run.failures or 'none'}{_away(run)}")  # fmt: skip
 
 
-def _once(run: Sources) -> Told:
-    return Told(run.stored - run.expected, f"{run.stored:,} stored of {run.expected:,} different leads; "
+def _once(run: Sources) -> Answered:
+    return Answered(run.stored - run.expected, f"{run.stored:,} stored of {run.expected:,} different leads; "
                                            f"{run.duplicates} repeats found{_away(run)}")  # fmt: skip
 
 
-def _through(run: Sources) -> Told:
+def _through(run: Sources) -> Answered:
     made = run.outcome
     evidence = f"{made.sent:,} leads checked, inserted and marked in {made.seconds:.2f} s{_away(run)}"
-    return Told(made.sent / made.seconds * 3_600, evidence)
+    return Answered(made.sent / made.seconds * 3_600, evidence)
 
 
 SOURCES: Mapping[str, Tell[Sources]] = {"LOAD-SRC-001": _collectors, "LOAD-SRC-002": _once, "LOAD-SRC-004": _through}
@@ -62,63 +62,63 @@ def _slowest(loads: Sequence[InsertLoad]) -> InsertLoad:
     return min(loads, key=lambda load: load.outcome.rate)
 
 
-def _rate(loads: Sequence[InsertLoad]) -> Told:
+def _rate(loads: Sequence[InsertLoad]) -> Answered:
     slowest, largest = _slowest(loads), max(load.records for load in loads)
     if largest < LARGE:
         why = f"the largest load was {largest:,} documents, and the task book asks for {LARGE:,} and more"
-        return Told(Unmeasured(why, f"set load_records to '{LARGE}, 20000'"))
+        return Answered(Unmeasured(why, f"set load_records to '{LARGE}, 20000'"))
     sent = ", ".join(f"{load.records:,}" for load in loads)
-    return Told(slowest.outcome.rate, f"slowest of {len(loads)} loads of {sent} documents: {slowest.records:,} by "
+    return Answered(slowest.outcome.rate, f"slowest of {len(loads)} loads of {sent} documents: {slowest.records:,} by "
                                       f"{slowest.writers} writers")  # fmt: skip
 
 
-def _missing(loads: Sequence[InsertLoad]) -> Told:
+def _missing(loads: Sequence[InsertLoad]) -> Answered:
     sent = ", ".join(f"{load.records:,}" for load in loads)
-    return Told(sum(load.missing for load in loads), f"{sent} documents sent, counted after each load")
+    return Answered(sum(load.missing for load in loads), f"{sent} documents sent, counted after each load")
 
 
-def _concurrent(writers: int, loads: Sequence[InsertLoad]) -> Told:
+def _concurrent(writers: int, loads: Sequence[InsertLoad]) -> Answered:
     found = [load for load in loads if load.writers >= writers]
     if not found:
         why = f"load_writers asks for no load with {writers} or more"
-        return Told(Unmeasured(why, "set load_writers to '10, 50'"))
+        return Answered(Unmeasured(why, "set load_writers to '10, 50'"))
     errors, worst = sum(sum(load.outcome.errors.values()) for load in found), _slowest(found)
-    return Told(worst.outcome.rate, f"{worst.writers} writers, {worst.records:,} documents; {errors} errors in "
+    return Answered(worst.outcome.rate, f"{worst.writers} writers, {worst.records:,} documents; {errors} errors in "
                                     f"{len(found)} loads")  # fmt: skip
 
 
-def _each_size(loads: Sequence[InsertLoad]) -> Told:
+def _each_size(loads: Sequence[InsertLoad]) -> Answered:
     sent = {load.records for load in loads}
     sizes, slowest = ", ".join(f"{records:,}" for records in sorted(sent)), _slowest(loads)
     if short := [f"{size:,}" for size in SIZES if size not in sent]:
-        return Told(Unmeasured(f"{', '.join(short)} records were not sent, only {sizes}"))
-    return Told(slowest.outcome.rate, f"slowest of {sizes} records: {slowest.records:,}")
+        return Answered(Unmeasured(f"{', '.join(short)} records were not sent, only {sizes}"))
+    return Answered(slowest.outcome.rate, f"slowest of {sizes} records: {slowest.records:,}")
 
 
 def bound(control: Outcome | None) -> Mapping[str, Tell[tuple[InsertLoad, ...]]]:
     """Step 3.1.1.6: whether the load processes were the limit, beside what they could do at most (`control`)."""
 
-    def told(loads: Sequence[InsertLoad]) -> Told:
+    def told(loads: Sequence[InsertLoad]) -> Answered:
         share = max(load.outcome.cores / load.outcome.processes for load in loads)
         evidence = f"{loads[0].outcome.processes} load processes; busiest run {share:.2f} of a core each"
         if control is not None:
             evidence += f"; they could encode {control.rate:,.0f} documents/s and send nothing"
-        return Told(round(share, 2), evidence)
+        return Answered(round(share, 2), evidence)
 
     return {"LOAD-ENV-001": told}
 
 
-def _checkouts(load: InsertLoad) -> Told:
+def _checkouts(load: InsertLoad) -> Answered:
     told = load.outcome.checkouts.summary()
     name, value = told.judged
-    return Told(value, f"{name} of {told.count:,} check-outs by {load.writers} threads inserting in bulk; slowest "
+    return Answered(value, f"{name} of {told.count:,} check-outs by {load.writers} threads inserting in bulk; slowest "
                        f"{told.worst_ms} ms; {load.outcome.opened} connections opened meanwhile")  # fmt: skip
 
 
-def _lost_or_failed(load: InsertLoad) -> Told:
+def _lost_or_failed(load: InsertLoad) -> Answered:
     errors = load.outcome.errors
     evidence = f"{load.records:,} sent, {load.stored:,} stored, errors {errors or 'none'}"
-    return Told(load.missing + sum(errors.values()), evidence)
+    return Answered(load.missing + sum(errors.values()), evidence)
 
 
 MATRIX: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {
@@ -147,7 +147,7 @@ def everything(settings: Settings) -> Mapping[str, Tell[Mixed]]:
     }
 
 
-def _latency(work: str, target_ms: float, mixed: Mixed) -> Told:
+def _latency(work: str, target_ms: float, mixed: Mixed) -> Answered:
     """With everything at once p95 is judged, and a p99 beyond the target warns.
 
     The task book names no percentile. Here servers, cache and load share the host, and the rates are thousands of times
@@ -155,7 +155,7 @@ def _latency(work: str, target_ms: float, mixed: Mixed) -> Told:
     """
     outcome = mixed.outcomes.get(work)
     if outcome is None:
-        return Told(Unmeasured("Redis does not answer", "make Redis reachable"))
+        return Answered(Unmeasured("Redis does not answer", "make Redis reachable"))
     ms = outcome.latencies.summary()
     name, value = ("p95", ms.p95_ms) if ms.p95_ms is not None else ms.judged
     tail = f", p99 {ms.p99_ms} ms" if ms.p99_ms is not None else ""
@@ -164,63 +164,63 @@ def _latency(work: str, target_ms: float, mixed: Mixed) -> Told:
         f"median {ms.p50_ms} ms{tail}"
     )
     if value is not None and ms.p99_ms is not None and value < target_ms <= ms.p99_ms:
-        return Told(Doubtful(value), f"{evidence}: beyond the target")
-    return Told(value, evidence)
+        return Answered(Doubtful(value), f"{evidence}: beyond the target")
+    return Answered(value, evidence)
 
 
 def _checking(mixed: Mixed) -> list[Outcome]:
     return [outcome for name, outcome in mixed.outcomes.items() if name.startswith("duplicate check")]
 
 
-def _right(mixed: Mixed) -> Told:
+def _right(mixed: Mixed) -> Answered:
     checked = _checking(mixed)
     asked, wrong = sum(one.sent for one in checked), sum(one.wrong for one in checked)
     evidence = f"{wrong} wrong answers among {asked:,}; half of the keys were known"
-    return Told(100 * (asked - wrong) / asked if asked else None, evidence)
+    return Answered(100 * (asked - wrong) / asked if asked else None, evidence)
 
 
-def _asked(mixed: Mixed) -> Told:
+def _asked(mixed: Mixed) -> Answered:
     checked = _checking(mixed)
     evidence = ", ".join(f"{one.name}: {one.sent:,}" for one in checked)
-    return Told(min(one.sent for one in checked) if len(checked) == 2 else None, evidence)
+    return Answered(min(one.sent for one in checked) if len(checked) == 2 else None, evidence)
 
 
-def _inserted_beside(mixed: Mixed) -> Told:
+def _inserted_beside(mixed: Mixed) -> Answered:
     sent = mixed.outcomes["insert"].sent
-    return Told(sent - mixed.stored, f"{sent:,} documents sent beside the checks, {mixed.stored:,} stored")
+    return Answered(sent - mixed.stored, f"{sent:,} documents sent beside the checks, {mixed.stored:,} stored")
 
 
 # ----------------------------------------------------------------------------------------------------------- open loop
 
 
-def _hourly(steps: Sequence[RateStep]) -> Told:
+def _hourly(steps: Sequence[RateStep]) -> Answered:
     """The sprint's rate is so low that hardly anything arrives in a step: the next rate is named beside it."""
     hourly, target = next(one for one in steps if one.rate < 1), _asked_for(steps)
     times, kept = target.rate / hourly.rate, "kept up with" if target.kept_up else "not kept up with"
-    return Told(hourly.kept_up, f"{_arrivals(hourly)}; {times:,.0f} times this rate, {target.name}: {kept}")
+    return Answered(hourly.kept_up, f"{_arrivals(hourly)}; {times:,.0f} times this rate, {target.name}: {kept}")
 
 
 def _asked_for(steps: Sequence[RateStep]) -> RateStep:
     return next(one for one in steps if one.rate == DOCUMENTS_PER_SECOND)
 
 
-def _target(steps: Sequence[RateStep]) -> Told:
-    return Told(_asked_for(steps).kept_up, _arrivals(_asked_for(steps)))
+def _target(steps: Sequence[RateStep]) -> Answered:
+    return Answered(_asked_for(steps).kept_up, _arrivals(_asked_for(steps)))
 
 
-def _knee(steps: Sequence[RateStep]) -> Told:
+def _knee(steps: Sequence[RateStep]) -> Answered:
     bend, ordered = knee(steps), sorted(steps, key=lambda one: one.rate)
     if bend is not None:
         missed = ordered[ordered.index(bend) + 1]
-        return Told(bend.rate, f"{bend.name} kept up with, {missed.name} not")
+        return Answered(bend.rate, f"{bend.name} kept up with, {missed.name} not")
     if ordered[0].kept_up:
-        return Told(ordered[-1].rate, f"every rate up to {ordered[-1].name} was kept up with")
-    return Told(Doubtful(None), "not even the lowest rate was kept up with")
+        return Answered(ordered[-1].rate, f"every rate up to {ordered[-1].name} was kept up with")
+    return Answered(Doubtful(None), "not even the lowest rate was kept up with")
 
 
-def _acknowledged(steps: Sequence[RateStep]) -> Told:
+def _acknowledged(steps: Sequence[RateStep]) -> Answered:
     done, stored = sum(one.outcome.done for one in steps), sum(one.stored for one in steps)
-    return Told(done - stored, f"{done:,} documents acknowledged, counted after each rate")
+    return Answered(done - stored, f"{done:,} documents acknowledged, counted after each rate")
 
 
 def _arrivals(one: RateStep) -> str:
@@ -245,13 +245,13 @@ def _effect(trial: SettingTrial) -> str:
     return f"{trial.parameter}: {trial.before} to {trial.after}: {trial.effect.text()} ({trial.unit})"
 
 
-def _stays(trial: SettingTrial) -> Told:
-    return Told(not trial.improved, _effect(trial))
+def _stays(trial: SettingTrial) -> Answered:
+    return Answered(not trial.improved, _effect(trial))
 
 
 TRIALS: Mapping[str, tuple[str, Tell[SettingTrial]]] = {
     "LOAD-TUN-001": ("writers", _stays),
-    "LOAD-TUN-002": ("redis", lambda trial: Told(trial.improved, _effect(trial))),
+    "LOAD-TUN-002": ("redis", lambda trial: Answered(trial.improved, _effect(trial))),
     "LOAD-TUN-003": ("pool settings", _stays),
 }
 """Steps 3.2.1.1 to 3.2.1.3, with the name of the trial: what is in force is not shown to be the worse of the two."""
@@ -260,16 +260,16 @@ TRIALS: Mapping[str, tuple[str, Tell[SettingTrial]]] = {
 def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]:
     """Step 3.2.1.4: whether the cache sufficed under load, beside the trial of a larger one; None where none may be."""
 
-    def told(mixed: Mixed) -> Told:
+    def told(mixed: Mixed) -> Answered:
         used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
         pages = evicted.max() - evicted.min()
         if pd.isna(used) or pd.isna(pages):
-            return Told(Unmeasured("serverStatus does not tell the cache"))
+            return Answered(Unmeasured("serverStatus does not tell the cache"))
         evidence = f"cache {used:.0f} % used under load"
         if isinstance(trial, Unmeasured):
-            return Told(Unmeasured(f"{evidence}; the trial with a larger cache failed: {trial.why}"))
+            return Answered(Unmeasured(f"{evidence}; the trial with a larger cache failed: {trial.why}"))
         tried = _effect(trial) if trial else "no trial: the server is not a rehearsal server"
-        return Told(pages, f"{evidence}, {pages:.0f} pages evicted by application threads; {tried}")
+        return Answered(pages, f"{evidence}, {pages:.0f} pages evicted by application threads; {tried}")
 
     return {"LOAD-TUN-004": told}
 
@@ -280,7 +280,7 @@ def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]
 def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Iterable[Outcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
 
-    def told(outcomes: Iterable[Outcome]) -> Told:
+    def told(outcomes: Iterable[Outcome]) -> Answered:
         loads = list(outcomes)
         seen: Counter[str] = Counter()
         for outcome in loads:
@@ -290,12 +290,12 @@ def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Ite
         shown = "; ".join(f"{reason}: {count}" for reason, count in seen.items()) or "no unplanned error"
         evidence = f"{sum(one.planned for one in loads):,} calls of {len(loads)} loads; {shown}"
         if late and late == seen.total():
-            return Told(
+            return Answered(
                 Doubtful(late),
                 f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
                 "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
             )
-        return Told(seen.total() - late, evidence)
+        return Answered(seen.total() - late, evidence)
 
     return {"LOAD-ISS-001": told}
 

@@ -142,13 +142,10 @@ def _quality(made: Analysis, settings: Settings) -> dict[str, Any]:
 
 def _upkeep(made: Analysis, settings: Settings) -> dict[str, Any]:
     """Configuration, thresholds, gates and backups: 5.2.1.7 and 5.2.1.9."""
-    found, backups = made.configuration, made.evidence.checks.get("06", ())
+    backups = made.evidence.checks.get("06", ())
     limits = [one for one in catalogue().values() if one.phase == "08" and isinstance(one.target, int | float)]
     return {
-        "configuration": [
-            ("MongoDB", found.mongodb), ("Collection", found.collection), ("Indexes", found.indexes),
-            ("Redis", found.redis), ("Connection pools", found.pool), ("Backup", found.backup),
-        ],
+        "configuration": made.configuration.items(),
         "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
         "thresholds": [(one.title, f"{one.compare} {one.target:,} {one.unit}".strip(), one.source, one.remedy)
                        for one in limits if one.compare != "true"],

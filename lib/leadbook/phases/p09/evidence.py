@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.analysis.losses import Record
+from leadbook.analysis.losses import EarlierPhases
 from leadbook.core.checks import Check, Verdict
 
 __all__ = ["AREAS", "PERFORMANCE", "RunEvidence", "metrics", "trends"]
@@ -44,11 +44,11 @@ class RunEvidence:
         )
 
     @property
-    def record(self) -> Record:
+    def said(self) -> EarlierPhases:
         """What phases 04 and 06 said of the leads."""
         ledger, backup = self.fact("04", "ledger"), self.fact("06", "backup_leads")
-        return Record(
-            ledger=ledger if isinstance(ledger, Mapping) else None, began=self._began("04"),
+        return EarlierPhases(
+            ledger=ledger if isinstance(ledger, Mapping) else {}, began=self._began("04"),
             backup_leads=backup if type(backup) is int else None, backup_began=self._began("06"),
         )  # fmt: skip
 

@@ -9,11 +9,12 @@ import pandas as pd
 from pymongo.collection import Collection
 from redis import Redis
 
-from leadbook.analysis import losses, reporting
+from leadbook.analysis import reporting
 from leadbook.analysis.anomalies import Anomaly, find_anomalies
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
+from leadbook.analysis.losses import Places
 from leadbook.analysis.statistics import Collected, Statistics, collected, cost_per_qualified, read_statistics
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.connect import Client
@@ -26,7 +27,7 @@ from leadbook.phases.p09.documents import WANTED, Analysis, documents, score_sen
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import Recommendation, recommend
 from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import Told, all_of
+from leadbook.phases.told import Answered, all_of
 from leadbook.phases.written import incomplete
 
 __all__ = ["FinalAnalysis"]
@@ -65,7 +66,7 @@ class FinalAnalysis(InOrder):
             evidence=RunEvidence.of(book),
         )  # fmt: skip
 
-    def _judged(self, told: dict[str, Told]) -> tuple[Check, ...]:
+    def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
         made = all_of(told, self.settings)
         self.checks |= {check.id: check for check in made}
         return made
@@ -80,7 +81,7 @@ class FinalAnalysis(InOrder):
         """9.2: collected, unique, by source."""
         self.begin("9.2")
         self.statistics = found = read_statistics(self.leads, self.settings)
-        self.raw = collected(self.evidence.record.ledger, self.staging, self.rejected, found.total)
+        self.raw = collected(self.evidence.said.ledger, self.staging, self.rejected, found.total)
         plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
         table = tables.statistics(found, self.raw, self.settings)
         return Section(tables=(table,), plots=(plot,), checks=self._judged(checks.counts(found, self.raw)))
@@ -122,13 +123,8 @@ class FinalAnalysis(InOrder):
     def losses(self) -> Section:
         """9.6: nothing lost, nothing half done."""
         self.begin("9.6")
-        places = losses.Places(leads=self.leads, staging=self.staging, rejects=self.rejected, redis=self.redis)
-        record = self.evidence.record
-        told = checks.losses(
-            record, losses.outcomes(record, places), losses.stored(record, places), losses.rejects(record, places),
-            newest(self.leads), self.redis is not None,
-        )  # fmt: skip
-        return Section(checks=self._judged(told))
+        places = Places(leads=self.leads, staging=self.staging, rejects=self.rejected, redis=self.redis)
+        return Section(checks=self._judged(checks.losses(self.evidence.said, places, newest(self.leads))))
 
     def odd_leads(self) -> Section:
         """9.7: what looks wrong although every rule let it in."""
