@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
@@ -23,6 +22,7 @@ __all__ = [
     "memory",
 ]  # fmt: skip
 
+NO_TRIAL = "no trial: the server is not a rehearsal server"
 LARGE = 10_000
 """Records of the largest load at least, task book 3.1.1.6."""
 
@@ -33,24 +33,23 @@ def _away(run: Sources) -> str:
     return "" if run.redis else "; Redis was away"
 
 
-def _collectors(run: Sources) -> Answered:
-    count = len(run.per_source)
-    return Answered(count, f"leads of {count} sources stored, {run.outcome.sent:,} sent; failures "
-                       f"{run.failures or 'none'}{_away(run)}")  # fmt: skip
-
-
 def _once(run: Sources) -> Answered:
-    return Answered(run.stored - run.expected, f"{run.stored:,} stored of {run.expected:,} different leads; "
-                                           f"{run.duplicates} repeats found{_away(run)}")  # fmt: skip
+    told = f"{run.stored:,} stored of {run.expected:,} different leads; {run.duplicates} repeats found"
+    return Answered(run.stored - run.expected, f"{told}{_away(run)}")
 
 
-def _through(run: Sources) -> Answered:
-    made = run.outcome
-    evidence = f"{made.sent:,} leads checked, inserted and marked in {made.seconds:.2f} s{_away(run)}"
-    return Answered(made.sent / made.seconds * 3_600, evidence)
-
-
-SOURCES: Mapping[str, Tell[Sources]] = {"LOAD-SRC-001": _collectors, "LOAD-SRC-002": _once, "LOAD-SRC-004": _through}
+SOURCES: Mapping[str, Tell[Sources]] = {
+    "LOAD-SRC-001": lambda run: Answered(
+        len(run.per_source),
+        f"leads of {len(run.per_source)} sources stored, {run.outcome.sent:,} sent; failures {run.failures or 'none'}"
+        f"{_away(run)}",
+    ),
+    "LOAD-SRC-002": _once,
+    "LOAD-SRC-004": lambda run: Answered(
+        run.outcome.sent / run.outcome.seconds * 3_600,
+        f"{run.outcome.sent:,} leads checked, inserted and marked in {run.outcome.seconds:.2f} s{_away(run)}",
+    ),
+}
 """Steps 3.1.1.1, 3.1.1.2 and 3.1.1.4: ten collectors at once."""
 WITHOUT_REDIS: Mapping[str, Tell[Sources]] = {"LOAD-SRC-003": _once}
 """Step 3.1.1.2: the same with Redis away."""
@@ -62,19 +61,21 @@ def _slowest(loads: Sequence[InsertLoad]) -> InsertLoad:
     return min(loads, key=lambda load: load.outcome.rate)
 
 
+def _sent(loads: Sequence[InsertLoad]) -> str:
+    return ", ".join(f"{load.records:,}" for load in loads)
+
+
 def _rate(loads: Sequence[InsertLoad]) -> Answered:
     slowest, largest = _slowest(loads), max(load.records for load in loads)
     if largest < LARGE:
         why = f"the largest load was {largest:,} documents, and the task book asks for {LARGE:,} and more"
         return Answered(Unmeasured(why, f"set load_records to '{LARGE}, 20000'"))
-    sent = ", ".join(f"{load.records:,}" for load in loads)
-    return Answered(slowest.outcome.rate, f"slowest of {len(loads)} loads of {sent} documents: {slowest.records:,} by "
-                                      f"{slowest.writers} writers")  # fmt: skip
+    told = f"slowest of {len(loads)} loads of {_sent(loads)} documents"
+    return Answered(slowest.outcome.rate, f"{told}: {slowest.records:,} by {slowest.writers} writers")
 
 
 def _missing(loads: Sequence[InsertLoad]) -> Answered:
-    sent = ", ".join(f"{load.records:,}" for load in loads)
-    return Answered(sum(load.missing for load in loads), f"{sent} documents sent, counted after each load")
+    return Answered(sum(load.missing for load in loads), f"{_sent(loads)} documents sent, counted after each load")
 
 
 def _concurrent(writers: int, loads: Sequence[InsertLoad]) -> Answered:
@@ -83,42 +84,34 @@ def _concurrent(writers: int, loads: Sequence[InsertLoad]) -> Answered:
         why = f"load_writers asks for no load with {writers} or more"
         return Answered(Unmeasured(why, "set load_writers to '10, 50'"))
     errors, worst = sum(sum(load.outcome.errors.values()) for load in found), _slowest(found)
-    return Answered(worst.outcome.rate, f"{worst.writers} writers, {worst.records:,} documents; {errors} errors in "
-                                    f"{len(found)} loads")  # fmt: skip
+    told = f"{worst.writers} writers, {worst.records:,} documents; {errors} errors in {len(found)} loads"
+    return Answered(worst.outcome.rate, told)
 
 
 def _each_size(loads: Sequence[InsertLoad]) -> Answered:
-    sent = {load.records for load in loads}
-    sizes, slowest = ", ".join(f"{records:,}" for records in sorted(sent)), _slowest(loads)
+    sent, slowest = {load.records for load in loads}, _slowest(loads)
     if short := [f"{size:,}" for size in SIZES if size not in sent]:
-        return Answered(Unmeasured(f"{', '.join(short)} records were not sent, only {sizes}"))
-    return Answered(slowest.outcome.rate, f"slowest of {sizes} records: {slowest.records:,}")
+        return Answered(Unmeasured(f"{', '.join(short)} records were not sent, only {_sent(loads)}"))
+    return Answered(slowest.outcome.rate, f"slowest of {_sent(loads)} records: {slowest.records:,}")
+
+
+def _bound(control: Outcome | None, loads: Sequence[InsertLoad]) -> Answered:
+    share, processes = max(load.outcome.cores / load.outcome.processes for load in loads), loads[0].outcome.processes
+    most = f"; they could encode {control.rate:,.0f} documents/s and send nothing" if control is not None else ""
+    return Answered(round(share, 2), f"{processes} load processes; busiest run {share:.2f} of a core each{most}")
 
 
 def bound(control: Outcome | None) -> Mapping[str, Tell[tuple[InsertLoad, ...]]]:
     """Step 3.1.1.6: whether the load processes were the limit, beside what they could do at most (`control`)."""
-
-    def told(loads: Sequence[InsertLoad]) -> Answered:
-        share = max(load.outcome.cores / load.outcome.processes for load in loads)
-        evidence = f"{loads[0].outcome.processes} load processes; busiest run {share:.2f} of a core each"
-        if control is not None:
-            evidence += f"; they could encode {control.rate:,.0f} documents/s and send nothing"
-        return Answered(round(share, 2), evidence)
-
-    return {"LOAD-ENV-001": told}
+    return {"LOAD-ENV-001": partial(_bound, control)}
 
 
 def _checkouts(load: InsertLoad) -> Answered:
-    told = load.outcome.checkouts.summary()
-    name, value = told.judged
-    return Answered(value, f"{name} of {told.count:,} check-outs by {load.writers} threads inserting in bulk; slowest "
-                       f"{told.worst_ms} ms; {load.outcome.opened} connections opened meanwhile")  # fmt: skip
-
-
-def _lost_or_failed(load: InsertLoad) -> Answered:
-    errors = load.outcome.errors
-    evidence = f"{load.records:,} sent, {load.stored:,} stored, errors {errors or 'none'}"
-    return Answered(load.missing + sum(errors.values()), evidence)
+    ms = load.outcome.checkouts.summary()
+    told = (
+        f"{ms.judged[0]} of {ms.count:,} check-outs by {load.writers} threads inserting in bulk; slowest {ms.worst_ms}"
+    )
+    return Answered(ms.judged[1], f"{told} ms; {load.outcome.opened} connections opened meanwhile")
 
 
 MATRIX: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {
@@ -128,7 +121,13 @@ MATRIX: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {
 """Steps 3.1.1.6 and 3.1.1.7: rates of 10,000 records and more, by 10 and by 50 writers, and nothing missing."""
 SIZED: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {"LOAD-BAT-001": _each_size, "LOAD-BAT-002": _missing}
 """Step 3.1.1.3: 1,000, 5,000 and 10,000 records in batches, all stored, fast enough; each of them measured."""
-POOL: Mapping[str, Tell[InsertLoad]] = {"LOAD-POOL-001": _checkouts, "LOAD-POOL-002": _lost_or_failed}
+POOL: Mapping[str, Tell[InsertLoad]] = {
+    "LOAD-POOL-001": _checkouts,
+    "LOAD-POOL-002": lambda load: Answered(
+        load.missing + sum(load.outcome.errors.values()),
+        f"{load.records:,} sent, {load.stored:,} stored, errors {load.outcome.errors or 'none'}",
+    ),
+}
 """Step 3.1.1.9: waiting for a connection while 50 threads insert through one pool."""
 
 # -------------------------------------------------------------------------------------------------- everything at once
@@ -136,14 +135,17 @@ POOL: Mapping[str, Tell[InsertLoad]] = {"LOAD-POOL-001": _checkouts, "LOAD-POOL-
 
 def everything(settings: Settings) -> Mapping[str, Tell[Mixed]]:
     """Steps 3.1.1.2, 3.1.1.6 and 3.1.1.8: duplicate checks while everything else runs too."""
-    check, find = settings.target_duplicate_check_ms, settings.target_find_ms
+    limit = settings.target_duplicate_check_ms
     return {
-        "LOAD-DUP-001": partial(_latency, "duplicate check by Redis", check),
-        "LOAD-DUP-002": partial(_latency, "duplicate check by MongoDB", check),
+        "LOAD-DUP-001": partial(_latency, "duplicate check by Redis", limit),
+        "LOAD-DUP-002": partial(_latency, "duplicate check by MongoDB", limit),
         "LOAD-DUP-003": _right,
         "LOAD-DUP-004": _asked,
-        "LOAD-MIX-001": partial(_latency, "find", find),
-        "LOAD-MIX-002": _inserted_beside,
+        "LOAD-MIX-001": partial(_latency, "find", settings.target_find_ms),
+        "LOAD-MIX-002": lambda mixed: Answered(
+            mixed.outcomes["insert"].sent - mixed.stored,
+            f"{mixed.outcomes['insert'].sent:,} documents sent beside the checks, {mixed.stored:,} stored",
+        ),
     }
 
 
@@ -185,27 +187,19 @@ def _asked(mixed: Mixed) -> Answered:
     return Answered(min(one.sent for one in checked) if len(checked) == 2 else None, evidence)
 
 
-def _inserted_beside(mixed: Mixed) -> Answered:
-    sent = mixed.outcomes["insert"].sent
-    return Answered(sent - mixed.stored, f"{sent:,} documents sent beside the checks, {mixed.stored:,} stored")
-
-
 # ----------------------------------------------------------------------------------------------------------- open loop
 
 
 def _hourly(steps: Sequence[RateStep]) -> Answered:
     """The sprint's rate is so low that hardly anything arrives in a step: the next rate is named beside it."""
-    hourly, target = next(one for one in steps if one.rate < 1), _asked_for(steps)
-    times, kept = target.rate / hourly.rate, "kept up with" if target.kept_up else "not kept up with"
-    return Answered(hourly.kept_up, f"{_arrivals(hourly)}; {times:,.0f} times this rate, {target.name}: {kept}")
+    hourly, target = next(one for one in steps if one.rate < 1), _target(steps)
+    kept = "kept up with" if target.kept_up else "not kept up with"
+    beside = f"{target.rate / hourly.rate:,.0f} times this rate, {target.name}: {kept}"
+    return Answered(hourly.kept_up, f"{_arrivals(hourly)}; {beside}")
 
 
-def _asked_for(steps: Sequence[RateStep]) -> RateStep:
+def _target(steps: Sequence[RateStep]) -> RateStep:
     return next(one for one in steps if one.rate == DOCUMENTS_PER_SECOND)
-
-
-def _target(steps: Sequence[RateStep]) -> Answered:
-    return Answered(_asked_for(steps).kept_up, _arrivals(_asked_for(steps)))
 
 
 def _knee(steps: Sequence[RateStep]) -> Answered:
@@ -216,11 +210,6 @@ def _knee(steps: Sequence[RateStep]) -> Answered:
     if ordered[0].kept_up:
         return Answered(ordered[-1].rate, f"every rate up to {ordered[-1].name} was kept up with")
     return Answered(Doubtful(None), "not even the lowest rate was kept up with")
-
-
-def _acknowledged(steps: Sequence[RateStep]) -> Answered:
-    done, stored = sum(one.outcome.done for one in steps), sum(one.stored for one in steps)
-    return Answered(done - stored, f"{done:,} documents acknowledged, counted after each rate")
 
 
 def _arrivals(one: RateStep) -> str:
@@ -234,8 +223,14 @@ def _arrivals(one: RateStep) -> str:
 
 
 RATES: Mapping[str, Tell[tuple[RateStep, ...]]] = {
-    "LOAD-OPN-001": _hourly, "LOAD-OPN-002": _target, "LOAD-OPN-003": _knee, "LOAD-OPN-004": _acknowledged,
-}  # fmt: skip
+    "LOAD-OPN-001": _hourly,
+    "LOAD-OPN-002": lambda steps: Answered(_target(steps).kept_up, _arrivals(_target(steps))),
+    "LOAD-OPN-003": _knee,
+    "LOAD-OPN-004": lambda steps: Answered(
+        sum(one.outcome.done - one.stored for one in steps),
+        f"{sum(one.outcome.done for one in steps):,} documents acknowledged, counted after each rate",
+    ),
+}
 """Steps 3.1.1.6 and 3.2.1.1: the target rates kept up with, the knee named."""
 
 # ---------------------------------------------------------------------------------------------------- before and after
@@ -259,46 +254,43 @@ TRIALS: Mapping[str, tuple[str, Tell[SettingTrial]]] = {
 
 def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]:
     """Step 3.2.1.4: whether the cache sufficed under load, beside the trial of a larger one; None where none may be."""
+    return {"LOAD-TUN-004": partial(_memory, trial)}
 
-    def told(mixed: Mixed) -> Answered:
-        used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
-        pages = evicted.max() - evicted.min()
-        if pd.isna(used) or pd.isna(pages):
-            return Answered(Unmeasured("serverStatus does not tell the cache"))
-        evidence = f"cache {used:.0f} % used under load"
-        if isinstance(trial, Unmeasured):
-            return Answered(Unmeasured(f"{evidence}; the trial with a larger cache failed: {trial.why}"))
-        tried = _effect(trial) if trial else "no trial: the server is not a rehearsal server"
-        return Answered(pages, f"{evidence}, {pages:.0f} pages evicted by application threads; {tried}")
 
-    return {"LOAD-TUN-004": told}
+def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
+    used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
+    pages = evicted.max() - evicted.min()
+    if pd.isna(used) or pd.isna(pages):
+        return Answered(Unmeasured("serverStatus does not tell the cache"))
+    evidence = f"cache {used:.0f} % used under load, {pages:.0f} pages evicted by application threads"
+    if isinstance(trial, Unmeasured):
+        return Answered(Unmeasured(f"{evidence}; the trial with a larger cache failed: {trial.why}"))
+    return Answered(pages, f"{evidence}; {_effect(trial) if trial else NO_TRIAL}")
 
 
 # -------------------------------------------------------------------------------------------------------------- issues
 
 
-def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Iterable[Outcome]]]:
+def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[Outcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
-
-    def told(outcomes: Iterable[Outcome]) -> Answered:
-        loads = list(outcomes)
-        seen: Counter[str] = Counter()
-        for outcome in loads:
-            seen.update({why: n for why, n in outcome.errors.items() if not why.startswith("duplicate")})
-        seen.update(f"{name}: {_line(why)}" for name, why in problems.items())
-        late = sum(count for reason, count in seen.items() if reason.startswith("write concern"))
-        shown = "; ".join(f"{reason}: {count}" for reason, count in seen.items()) or "no unplanned error"
-        evidence = f"{sum(one.planned for one in loads):,} calls of {len(loads)} loads; {shown}"
-        if late and late == seen.total():
-            return Answered(
-                Doubtful(late),
-                f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
-                "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
-            )
-        return Answered(seen.total() - late, evidence)
-
-    return {"LOAD-ISS-001": told}
+    return {"LOAD-ISS-001": partial(_issues, problems)}
 
 
-def _line(why: Any) -> str:
-    return (write_errors.line(why) if isinstance(why, BaseException) else str(why))[:120]
+def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[Outcome]) -> Answered:
+    seen = Counter({f"{name}: {_line(why)}": 1 for name, why in problems.items()})
+    for outcome in outcomes:
+        seen.update({why: count for why, count in outcome.errors.items() if not why.startswith("duplicate")})
+    late = sum(count for reason, count in seen.items() if reason.startswith("write concern"))
+    shown = "; ".join(f"{reason}: {count}" for reason, count in seen.items()) or "no unplanned error"
+    evidence = f"{sum(one.planned for one in outcomes):,} calls of {len(outcomes)} loads; {shown}"
+    if late and late == seen.total():
+        return Answered(
+            Doubtful(late),
+            f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
+            "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
+        )
+    return Answered(seen.total() - late, evidence)
+
+
+def _line(why: BaseException | str) -> str:
+    return (write_errors.line(why) if isinstance(why, BaseException) else why)[:120]
