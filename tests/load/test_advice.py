@@ -1,5 +1,7 @@
 """Advice needs a difference that was shown; a tuned copy says why, and the profile itself is never touched."""
 
+from dataclasses import asdict
+
 import pytest
 import yaml
 
@@ -83,6 +85,6 @@ def test_the_profile_itself_and_existing_files_are_refused(profile, tmp_path):
 
 def test_advice_survives_its_way_through_the_records():
     one = Advice(parameter="writers", current=2, proposed=8, effect="+100 %", evidence="-")
-    assert advice.from_facts({"advice": [one.as_dict()]}) == [one]
+    assert advice.from_facts({"advice": [asdict(one)]}) == [one]
     with pytest.raises(UsageError, match="phase 05"):
         advice.from_facts({})

@@ -119,6 +119,16 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
     test.close()
 
 
+def test_a_section_can_be_run_again_also_after_the_end(place, scratches):
+    test = LoadTest(place, {})
+    first = test.one_pool()
+    test.close()
+    again = test.one_pool()
+    test.close()
+    assert [check.id for check in first.checks] == [check.id for check in again.checks]
+    assert {check.verdict.value for check in again.checks} == {"pass"} and scratches() == []
+
+
 def test_a_section_out_of_order_names_the_one_to_run_first(place):
     test = LoadTest(place, {})
     with pytest.raises(LeadbookError, match=r"section 5\.2 was not run: run its cell first"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,6 @@ class Advice:
     def changes(self) -> bool:
         """Whether something should be set."""
         return self.proposed is not None and self.proposed != self.current
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
 
 
 def advise(
@@ -109,11 +105,10 @@ def _of_trial(trial: SettingTrial) -> Advice:
 
 def _max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
     pools = [one for one in benchmarks.get("pools") or () if str(one.get("pool", "")).startswith("MongoDB")]
-    warm = [one for one in pools if one["pool"].endswith("warm")]
-    tight = [one for one in pools if one["pool"].endswith("saturated")]
+    warm, tight = ([one for one in pools if one["pool"].endswith(state)] for state in ("warm", "saturated"))
     if not warm or not tight:
         return None
-    slow, fast = max(one["worst_ms"] for one in tight), max(one["worst_ms"] for one in warm)
+    fast, slow = (max(one["worst_ms"] for one in part) for part in (warm, tight))
     most = max(one["threads"] for one in warm)
     evidence = f"slowest check-out {fast} ms with a connection a thread, {slow} ms with a fifth as many (phase 03)"
     return Advice(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def facts(test: Measured) -> dict[str, Any]:
         "load_checkout_ms": test.pool.outcome.checkouts.summary().judged[1] if test.pool else None,
         "loads": tables.inserts(loads).frame.to_dict("records"),
         "open_loop": tables.rates(test.steps).frame.to_dict("records"),
-        "advice": [one.as_dict() for one in test.advice],
+        "advice": [asdict(one) for one in test.advice],
     }
 
 
