@@ -1,20 +1,35 @@
-"""Sections that build on others: run in any order, each says which cell comes first."""
+"""Sections that build on others: called too early, each says which cell comes first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from leadbook.core.errors import LeadbookError
+from leadbook.phases.section import Section
 
-__all__ = ["InOrder"]
+__all__ = ["section"]
+
+Method = Callable[[Any], Section]
 
 
-class InOrder:
-    """A notebook's sections as methods; each of them calls `begin`."""
+def section(name: str, *after: str) -> Callable[[Method], Method]:
+    """Mark a method as the section `name`, which builds on the sections `after` which it comes.
 
-    def __init__(self) -> None:
-        self._begun: set[str] = set()
+    Called before them it raises LeadbookError, naming those to run first.
+    """
 
-    def begin(self, section: str, *after: str) -> None:
-        """Raises LeadbookError, naming the sections to run first, where one `after` which this one comes was not."""
-        if missing := [one for one in after if one not in self._begun]:
-            raise LeadbookError(f"section {' and '.join(missing)} was not run: run its cell first, then this one")
-        self._begun.add(section)
+    def mark(method: Method) -> Method:
+        @wraps(method)
+        def run(self: Any) -> Section:
+            ended: set[str] = vars(self).setdefault("_ended", set())
+            if missing := [one for one in after if one not in ended]:
+                raise LeadbookError(f"section {' and '.join(missing)} was not run: run its cell first, then this one")
+            made = method(self)
+            ended.add(name)
+            return made
+
+        return run
+
+    return mark

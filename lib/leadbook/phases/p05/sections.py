@@ -16,7 +16,7 @@ from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
 from leadbook.measure.place import Place
 from leadbook.phases.judging import attempt
-from leadbook.phases.order import InOrder
+from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
 from leadbook.phases.section import Plot, Section
@@ -28,11 +28,10 @@ __all__ = ["LoadTest"]
 T = TypeVar("T")
 
 
-class LoadTest(InOrder):
+class LoadTest:
     """The load test at one place. benchmarks: facts of phase 03, {} without it.  found: what was measured so far."""
 
     def __init__(self, place: Place, benchmarks: Mapping[str, Any]) -> None:
-        super().__init__()
         self.place, self.loader, self.benchmarks = place, Loader.of(place), benchmarks
         self.settings = place.settings
         self.found = documents.Measured()
@@ -49,9 +48,9 @@ class LoadTest(InOrder):
 
     # ------------------------------------------------------------------------------------------------- the sections
 
+    @section("5.1")
     def collectors(self) -> Section:
         """5.1: ten collectors at once, with Redis up and with Redis away."""
-        self.begin("5.1")
         without = partial(self.loader.sources, redis=False)
         up = self._take("sources", self.loader.sources, checks.SOURCES)
         away = self._take("sources without Redis", without, checks.WITHOUT_REDIS)
@@ -59,9 +58,9 @@ class LoadTest(InOrder):
         table = tables.sources(self.found.runs)
         return Section(tables=(table,), checks=(*up.checks, *away.checks), attested=("LOAD-SRC-005",))
 
+    @section("5.2")
     def capacity(self) -> Section:
         """5.2: writers that never wait."""
-        self.begin("5.2")
         matrix = self._take("matrix", self.loader.matrix, checks.MATRIX)
         sizes = self._take("sizes", lambda: self.loader.sizes(matrix.found), checks.SIZED)
         self.found.matrix, self.found.sizes = matrix.found or (), sizes.found or ()
@@ -74,16 +73,16 @@ class LoadTest(InOrder):
         )
         return Section(tables=(table,), plots=(plot,), checks=(*sizes.checks, *matrix.checks, *bound))
 
+    @section("5.3")
     def one_pool(self) -> Section:
         """5.3: fifty threads on one pool."""
-        self.begin("5.3")
         taken = self._take("pool", self.loader.pool, checks.POOL)
         self.found.pool = taken.found
         return Section(checks=tuple(taken.checks))
 
+    @section("5.4")
     def everything(self) -> Section:
         """5.4: everything at once, at the rates that are asked for."""
-        self.begin("5.4")
         taken = self._take("everything", self.loader.mixed, checks.everything(self.settings))
         self.found.mixed = found = taken.found
         curves = {name: one.latencies.curve() for name, one in found.outcomes.items()} if found else {}
@@ -101,9 +100,9 @@ class LoadTest(InOrder):
         )
         return Section(tables=(tables.mixed(found),), plots=plots, checks=tuple(taken.checks))
 
+    @section("5.5", "5.2")
     def rates(self) -> Section:
         """5.5: latency against rate, and the knee."""
-        self.begin("5.5", "5.2")
         taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.RATES)
         self.found.steps = taken.found or ()
         plot = Plot(
@@ -113,9 +112,9 @@ class LoadTest(InOrder):
         )
         return Section(tables=(tables.rates(self.found.steps),), plots=(plot,), checks=tuple(taken.checks))
 
+    @section("5.6", "5.4")
     def before_and_after(self) -> Section:
         """5.6: one setting changed at a time; a trial that failed is not measured."""
-        self.begin("5.6", "5.4")
         calls: dict[str, Callable[[], SettingTrial | None]] = {
             "writers": partial(tuning.writers, self.loader),
             "redis": partial(tuning.redis_lookups, self.place),
@@ -131,23 +130,23 @@ class LoadTest(InOrder):
         made += self._judged(checks.memory(cache), self.found.mixed, "everything")
         return Section(tables=(tables.trials(self.found.trials.values()),), checks=tuple(made))
 
+    @section("5.7", "5.5", "5.6")
     def advice(self) -> Section:
         """5.7: which parameter to set, with the effect that was measured."""
-        self.begin("5.7", "5.5", "5.6")
         self.found.advice = advise(self.settings, self.benchmarks, self.found.trials.values(), self.found.steps)
         return Section(tables=(tables.advice(self.found.advice),))
 
+    @section("5.8", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
     def issues(self) -> Section:
         """5.8: errors that nobody planned, and what each change did."""
-        self.begin("5.8", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
         problems = self.found.problems
         made = self._judged(checks.issues(problems), self.found.outcomes or None, next(iter(problems), ""))
         caption = "Effect of each change with its 95 % interval; grey ones show no difference"
         return Section(plots=(Plot(figures.effects(self.found.trials.values()), caption),), checks=made)
 
+    @section("documents", "5.7", "5.8")
     def documents(self) -> Section:
         """5.8: both documents, and the facts for later phases."""
-        self.begin("documents", "5.7", "5.8")
         made = documents.documents(self.found)
         written = judged({"LOAD-DOC-001": partial(incomplete, wanted=documents.WANTED)}, made, self.settings)
         return Section(documents=made, checks=written, facts=documents.facts(self.found))

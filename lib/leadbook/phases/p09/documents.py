@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
 from leadbook.phases.section import Document
 from leadbook.phases.written import rendered
 
-__all__ = ["WANTED", "Analysis", "documents", "score_sentence"]
+__all__ = ["WANTED", "Findings", "documents", "score_sentence"]
 
 LEAD, MANAGER, RESEARCHER = "Technical Lead", "Project Manager", "Data Researcher"
 DOCUMENTS = (
@@ -61,25 +60,25 @@ GATES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Analysis:
-    """What the documents are written from."""
+class Findings:
+    """What the analysis found so far; each section adds its part. raw: records collected.  checks: by id."""
 
+    settings: Settings
+    evidence: RunEvidence
     statistics: Statistics
-    collected: Collected
+    raw: Collected
     fields: pd.DataFrame
     outliers: pd.DataFrame
     anomalies: Sequence[Anomaly]
-    recommendations: Sequence[Recommendation]
-    evidence: RunEvidence
-    checks: Sequence[Check]
+    advice: Sequence[Recommendation]
     configuration: Configuration
+    checks: dict[str, Check]
 
 
-def documents(made: Analysis, settings: Settings) -> tuple[Document, ...]:
+def documents(made: Findings) -> tuple[Document, ...]:
     """All of them, each for its readers."""
-    values = {"made": made, "evidence": made.evidence, "settings": settings}
-    values |= _numbers(made, settings) | _quality(made, settings) | _upkeep(made, settings)
+    values = {"made": made, "evidence": made.evidence, "settings": made.settings}
+    values |= _numbers(made) | _quality(made) | _upkeep(made)
     return tuple(
         Document(slug, title, rendered(Path(__file__).parent, slug, **values), readers)
         for slug, title, readers in DOCUMENTS
@@ -99,9 +98,9 @@ def score_sentence(found: Statistics) -> str:
     )
 
 
-def _numbers(made: Analysis, settings: Settings) -> dict[str, Any]:
+def _numbers(made: Findings) -> dict[str, Any]:
     """Performance: 5.2.1.1 to 5.2.1.4 and 5.2.1.8."""
-    found = metrics(made.evidence)
+    found, settings = metrics(made.evidence), made.settings
     by_size: dict[str, float | None] = made.evidence.fact("08", "insert_rate_by_batch_size") or {}
     rates = [*found[found["unit"] == "documents/s"]["measured"], *by_size.values()]
     areas = [(title, found[found["area"] == area].drop(columns="area")) for area, title in AREAS.items()]
@@ -115,32 +114,32 @@ def _numbers(made: Analysis, settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _quality(made: Analysis, settings: Settings) -> dict[str, Any]:
+def _quality(made: Findings) -> dict[str, Any]:
     """The leads: 5.1.1.1 to 5.1.1.9, 5.2.1.5 and 5.2.1.6."""
     found, bad = made.statistics, (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.NOT_MEASURED)
     everything = made.fields[made.fields["source"] == "all"]
-    advice = {name: [one for one in made.recommendations if one.priority == name] for name in PRIORITIES}
+    advice = {name: [one for one in made.advice if one.priority == name] for name in PRIORITIES}
 
     def spread(counts: Any) -> list[tuple[str, int, float | None]]:
         return [("none" if value is None else str(value), n, found.percent(n)) for value, n in counts.items()]
 
     return {
-        "final": tables.statistics(found, made.collected, settings).frame,
-        "score": score_sentence(found).replace("**", ""), "price": cost_per_qualified(found, settings),
+        "final": tables.statistics(found, made.raw, made.settings).frame,
+        "score": score_sentence(found).replace("**", ""), "price": cost_per_qualified(found, made.settings),
         "fields": everything[["field", "present", "percent", "required"]],
         "scores": spread(found.by_score), "points": spread(found.by_points),
-        "verdicts": [(one.id, one.title, one.measured, one.target, one.verdict.value) for one in made.checks
+        "verdicts": [(one.id, one.title, one.measured, one.target, one.verdict.value) for one in made.checks.values()
                      if one.id.startswith(("FIN-COUNT", "FIN-QUAL", "FIN-COST", "FIN-COMP"))],
-        "issues": [(one.verdict.value, one.title, one.evidence, one.remedy) for one in made.checks
+        "issues": [(one.verdict.value, one.title, one.evidence, one.remedy) for one in made.checks.values()
                    if one.verdict in bad and one.id.startswith(("FIN-ANOM", "FIN-COMP", "FIN-QUAL", "FIN-INT"))],
         "anomalies": tables.anomalies(made.anomalies).frame,
-        "about_data": tables.recommendations(one for one in made.recommendations if one.about == "data").frame,
+        "about_data": tables.recommendations(one for one in made.advice if one.about == "data").frame,
         "priorities": [(name, tables.recommendations(mine).frame.drop(columns="priority"))
                        for name, mine in advice.items()],
     }  # fmt: skip
 
 
-def _upkeep(made: Analysis, settings: Settings) -> dict[str, Any]:
+def _upkeep(made: Findings) -> dict[str, Any]:
     """Configuration, thresholds, gates and backups: 5.2.1.7 and 5.2.1.9."""
     backups = made.evidence.checks.get("06", ())
     limits = [one for one in catalogue().values() if one.phase == "08" and isinstance(one.target, int | float)]
@@ -149,7 +148,7 @@ def _upkeep(made: Analysis, settings: Settings) -> dict[str, Any]:
         "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
         "thresholds": [(one.title, f"{one.compare} {one.target:,} {one.unit}".strip(), one.source, one.remedy)
                        for one in limits if one.compare != "true"],
-        "targets": [(name, form.format(getattr(settings, key))) for name, key, form in GATES],
+        "targets": [(name, form.format(getattr(made.settings, key))) for name, key, form in GATES],
         "today": f"{datetime.now(UTC):%Y-%m-%d}",
     }  # fmt: skip
 
