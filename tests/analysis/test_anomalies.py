@@ -5,8 +5,11 @@ from datetime import timedelta
 import pytest
 
 from analysis_leads import NOW, lead
-from leadbook import analysis
+from leadbook.analysis.anomalies import find_anomalies
+from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.core.checks import Verdict
+from leadbook.phases.p09 import checks, tables
+from leadbook.phases.told import all_of
 
 PLANTED = {
     "one mailbox under several spellings": [
@@ -37,19 +40,19 @@ PLANTED = {
 
 
 def test_every_rule_has_a_planted_case(ten, settings):
-    assert {each.name for each in analysis.find_anomalies(ten, settings, now=NOW)} == set(PLANTED)
+    assert {each.rule.name for each in find_anomalies(ten, settings, now=NOW)} == set(PLANTED)
 
 
 def test_good_leads_raise_none(ten, settings):
-    assert {each.name: each.leads for each in analysis.find_anomalies(ten, settings, now=NOW) if each.leads} == {}
+    assert {each.rule.name: each.leads for each in find_anomalies(ten, settings, now=NOW) if each.leads} == {}
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_anomaly_is_found(name, ten, settings):
     ten.insert_many([lead(f"odd{n}", **fields) for n, fields in enumerate(PLANTED[name])])
-    found = {each.name: each for each in analysis.find_anomalies(ten, settings, now=NOW)}
+    found = {each.rule.name: each for each in find_anomalies(ten, settings, now=NOW)}
     assert found[name].leads == len(PLANTED[name])
-    assert found[name].examples and found[name].meaning and found[name].advice
+    assert found[name].examples and found[name].rule.meaning and found[name].rule.advice
 
 
 def test_nothing_personal_is_shown(ten, settings):
@@ -58,8 +61,8 @@ def test_nothing_personal_is_shown(ten, settings):
     ten.insert_many([lead(f"secretslug{n}", **{**secrets, "email": f"info@secret{n}.test"}) for n in range(6)])
     ten.insert_many([lead("secretslug8", additional_data={"linkedin_member_id": "5"}),
                      lead("secretslug9", additional_data={"linkedin_member_id": "5"})])  # fmt: skip
-    found = analysis.find_anomalies(ten, settings, now=NOW)
-    shown = analysis.anomalies_frame(found).to_string() + repr(found)
+    found = find_anomalies(ten, settings, now=NOW)
+    shown = tables.anomalies(found).frame.to_string() + repr(found)
     for secret in ("jane.secret", "JANET", "SECRETSON", "4155550199", "secretslug"):
         assert secret not in shown, secret
 
@@ -69,13 +72,13 @@ def test_test_domains_are_allowed_on_rehearsal_only(ten, settings):
     name = "throw-away or test e-mail domain"
     production = settings.model_copy(update={"profile": "production"})
     for chosen, count in ((settings, 0), (production, 1)):
-        found = {each.name: each.leads for each in analysis.find_anomalies(ten, chosen, now=NOW)}
+        found = {each.rule.name: each.leads for each in find_anomalies(ten, chosen, now=NOW)}
         assert found[name] == count
 
 
 def test_two_people_with_plain_different_addresses_are_no_duplicates(ten, settings):
     ten.insert_many([lead("kim", email="j.doe@acme.test"), lead("lou", email="jdoe@acme.test")])
-    found = {each.name: each.leads for each in analysis.find_anomalies(ten, settings, now=NOW)}
+    found = {each.rule.name: each.leads for each in find_anomalies(ten, settings, now=NOW)}
     assert found["one mailbox under several spellings"] == 0, "only Gmail ignores dots"
 
 
@@ -83,14 +86,14 @@ def test_anomalies_warn_and_never_fail(ten, settings):
     ten.insert_many(
         [lead(f"odd{n}", **fields) for n, fields in enumerate(PLANTED["one mailbox under several spellings"])]
     )
-    found = analysis.find_anomalies(ten, settings, now=NOW)
-    outliers = analysis.source_outliers(analysis.completeness(ten))
-    checks = {check.id: check for check in analysis.anomaly_checks(found, outliers, 12)}
-    assert checks["FIN-ANOM-001"].verdict is Verdict.WARN and checks["FIN-ANOM-001"].measured == 2
-    assert checks["FIN-ANOM-002"].verdict is Verdict.PASS and checks["FIN-ANOM-004"].verdict is Verdict.WARN
+    found = find_anomalies(ten, settings, now=NOW)
+    outliers = source_outliers(completeness(ten))
+    made = {check.id: check for check in all_of(checks.anomalies(found, outliers, 12), settings)}
+    assert made["FIN-ANOM-001"].verdict is Verdict.WARN and made["FIN-ANOM-001"].measured == 2
+    assert made["FIN-ANOM-002"].verdict is Verdict.PASS and made["FIN-ANOM-004"].verdict is Verdict.WARN
 
 
 def test_without_leads_nothing_is_measured(leads, settings):
-    found = analysis.find_anomalies(leads, settings)
-    checks = analysis.anomaly_checks(found, analysis.source_outliers(analysis.completeness(leads)), 0)
-    assert {check.verdict for check in checks} == {Verdict.NOT_MEASURED}
+    found = find_anomalies(leads, settings)
+    made = all_of(checks.anomalies(found, source_outliers(completeness(leads)), 0), settings)
+    assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}

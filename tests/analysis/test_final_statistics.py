@@ -2,20 +2,23 @@
 
 import pytest
 
-from leadbook import analysis
+from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.queries import COUNTERPARTS, QUERIES
-from leadbook.analysis.statistics import Collected
+from leadbook.analysis.statistics import Collected, collected, cost_per_qualified, read_statistics
 from leadbook.core.checks import Verdict
+from leadbook.phases.p09 import checks, tables
+from leadbook.phases.p09.documents import score_sentence
+from leadbook.phases.told import all_of
 
 LEDGER = {"read": 25_000, "stored": 10, "filled": 2, "duplicate": {"batch": 1}, "rejected": {"x": 3}, "failed": 0}
 
 
-def by_id(checks):
-    return {check.id: check for check in checks}
+def judged(told, settings):
+    return {check.id: check for check in all_of(told, settings)}
 
 
 def test_the_statistics_are_what_was_stored(ten, settings):
-    found = analysis.read_statistics(ten, settings)
+    found = read_statistics(ten, settings)
     assert (found.total, found.unique, found.email, found.company, found.qualified) == (10, 10, 4, 8, 3)
     assert found.by_source == {"Apollo": 8, "BrightData": 2}
     assert found.by_score == {80: 2, 100: 8} and found.by_points == {80: 2, 100: 4, 120: 4}
@@ -23,80 +26,79 @@ def test_the_statistics_are_what_was_stored(ten, settings):
 
 
 def test_the_sentence_tells_that_the_score_cannot_miss_its_target(ten, settings):
-    text = analysis.score_sentence(analysis.read_statistics(ten, settings))
+    text = score_sentence(read_statistics(ten, settings))
     assert "96.0" in text and "104.0 of 120 (86.7 %)" in text and "cannot score below 80" in text
 
 
 def test_targets_stand_beside_what_was_counted(ten, settings):
-    found = analysis.read_statistics(ten, settings)
-    raw = analysis.collected(LEDGER, ten, ten, found.total)
-    checks = by_id([*analysis.count_checks(found, raw, settings), *analysis.quality_checks(found, settings)])
-    assert checks["FIN-COUNT-001"].verdict is Verdict.PASS and checks["FIN-COUNT-001"].measured == 25_000
-    assert checks["FIN-COUNT-002"].verdict is Verdict.FAIL and checks["FIN-COUNT-002"].measured == 10
-    assert checks["FIN-COUNT-004"].verdict is Verdict.WARN, "a stretch goal never fails"
-    assert checks["FIN-QUAL-002"].measured == 40.0 and checks["FIN-QUAL-002"].verdict is Verdict.PASS
-    assert checks["FIN-QUAL-003"].measured == 80.0 and checks["FIN-QUAL-003"].verdict is Verdict.FAIL, "more than 80"
+    found = read_statistics(ten, settings)
+    raw = collected(LEDGER, ten, ten, found.total)
+    made = judged({**checks.counts(found, raw), **checks.quality(found)}, settings)
+    assert made["FIN-COUNT-001"].verdict is Verdict.PASS and made["FIN-COUNT-001"].measured == 25_000
+    assert made["FIN-COUNT-002"].verdict is Verdict.FAIL and made["FIN-COUNT-002"].measured == 10
+    assert made["FIN-COUNT-004"].verdict is Verdict.WARN, "a stretch goal never fails"
+    assert made["FIN-QUAL-002"].measured == 40.0 and made["FIN-QUAL-002"].verdict is Verdict.PASS
+    assert made["FIN-QUAL-003"].measured == 80.0 and made["FIN-QUAL-003"].verdict is Verdict.FAIL, "more than 80"
 
 
 def test_collected_is_the_most_that_ledger_staging_or_a_lower_bound_tell(database, ten, settings):
     staging, rejected = database["raw_leads"], database["rejected_leads"]
-    assert analysis.collected(LEDGER, staging, rejected, 10).records == 25_000
+    assert collected(LEDGER, staging, rejected, 10).records == 25_000
     rejected.insert_many([{}, {}])
-    bound = analysis.collected(None, staging, rejected, 10)
+    bound = collected(None, staging, rejected, 10)
     assert (bound.records, bound.exact) == (12, False)
     staging.insert_many([{} for _ in range(5)])
-    assert analysis.collected(None, staging, rejected, 10).records == 12, "few staged records beside leads from files"
-    assert analysis.collected({"read": 5}, staging, rejected, 10).records == 12, "a ledger of a small run beside them"
+    assert collected(None, staging, rejected, 10).records == 12, "few staged records beside leads from files"
+    assert collected({"read": 5}, staging, rejected, 10).records == 12, "a ledger of a small run beside them"
     staging.insert_many([{} for _ in range(10)])
-    assert analysis.collected(None, staging, rejected, 10).records == 15
+    assert collected(None, staging, rejected, 10).records == 15
 
 
 def test_an_empty_collection_fails_the_counts_and_measures_no_quality(leads, settings):
-    found = analysis.read_statistics(leads, settings)
+    found = read_statistics(leads, settings)
     raw = Collected(records=0, source="nothing", exact=True)
-    checks = by_id([*analysis.count_checks(found, raw, settings), *analysis.quality_checks(found, settings),
-                    analysis.required_check(analysis.completeness(leads)),
-                    analysis.cost_check(found, settings)])  # fmt: skip
-    assert checks["FIN-COUNT-001"].verdict is Verdict.FAIL and checks["FIN-COUNT-002"].verdict is Verdict.FAIL
+    told = {**checks.counts(found, raw), **checks.quality(found), **checks.completeness(completeness(leads))}
+    made = judged({**told, **checks.cost(found, settings)}, settings)
+    assert made["FIN-COUNT-001"].verdict is Verdict.FAIL and made["FIN-COUNT-002"].verdict is Verdict.FAIL
     for check in ("FIN-QUAL-001", "FIN-QUAL-002", "FIN-QUAL-003", "FIN-SRC-001", "FIN-SCORE-001", "FIN-COMP-001",
                   "FIN-COST-001"):  # fmt: skip
-        assert checks[check].verdict is Verdict.NOT_MEASURED, check
+        assert made[check].verdict is Verdict.NOT_MEASURED, check
 
 
 def test_the_cost_is_the_sprint_by_qualified_leads(ten, settings):
-    found = analysis.read_statistics(ten, settings)
+    found = read_statistics(ten, settings)
     paid = settings.model_copy(update={"sprint_cost_usd": 1.5})
-    assert analysis.cost_per_qualified(found, paid) == 0.5
-    assert analysis.cost_check(found, paid).verdict is Verdict.PASS
-    assert "assumption" in analysis.cost_check(found, paid).evidence
+    assert cost_per_qualified(found, paid) == 0.5
+    assert judged(checks.cost(found, paid), paid)["FIN-COST-001"].verdict is Verdict.PASS
+    assert "assumption" in judged(checks.cost(found, paid), paid)["FIN-COST-001"].evidence
     dear = settings.model_copy(update={"sprint_cost_usd": 3.0})
-    assert analysis.cost_check(found, dear).verdict is Verdict.FAIL
+    assert judged(checks.cost(found, dear), dear)["FIN-COST-001"].verdict is Verdict.FAIL
     unknown = settings.model_copy(update={"sprint_cost_usd": 0.0})
-    assert analysis.cost_check(found, unknown).verdict is Verdict.NOT_MEASURED
+    assert judged(checks.cost(found, unknown), unknown)["FIN-COST-001"].verdict is Verdict.NOT_MEASURED
 
 
-def test_completeness_counts_neither_null_nor_blank(leads):
+def test_completeness_counts_neither_null_nor_blank(leads, settings):
     collection = leads.database["leadbook_scratch_fields"]
     collection.insert_many([
         {"linkedin_url": "a", "full_name": "A", "job_title": "  ", "company_name": None, "data_source": "s",
          "is_qualified": False},
         {"linkedin_url": "b", "full_name": "B", "job_title": "x", "company_name": "c", "data_source": "t"},
     ])  # fmt: skip
-    frame = analysis.completeness(collection)
+    frame = completeness(collection)
     overall = frame[frame["source"] == "all"].set_index("field")["present"]
     assert [overall[name] for name in ("full_name", "job_title", "company_name", "is_qualified")] == [2, 1, 1, 1]
-    check = analysis.required_check(frame)
+    check = judged(checks.completeness(frame), settings)["FIN-COMP-001"]
     assert check.verdict is Verdict.FAIL and check.measured == 2
 
 
 def test_a_source_that_fills_a_field_much_less_is_found(ten):
-    found = analysis.source_outliers(analysis.completeness(ten))
+    found = source_outliers(completeness(ten))
     assert ("BrightData", "company_industry") in set(zip(found["source"], found["field"], strict=True))
     assert "Apollo" not in set(found["source"])
 
 
 def test_the_table_of_counterparts_names_every_statement_of_the_task_book():
-    frame = analysis.counterparts_frame()
+    frame = tables.counterparts().frame
     assert len(frame) == len(QUERIES) + len(COUNTERPARTS)
     left = " ".join(frame["task book (SQL)"])
     for word in ("COUNT(DISTINCT linkedin_url)", "AVG(data_quality_score)", "VACUUM ANALYZE", "COPY", "shared_buffers"):

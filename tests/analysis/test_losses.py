@@ -6,12 +6,17 @@ from datetime import timedelta
 import pytest
 
 from analysis_leads import NOW, lead
-from leadbook import analysis
+from leadbook.analysis.integrity import newest
+from leadbook.analysis.losses import Places
 from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
 from leadbook.core.definitions import catalogue
+from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import collection_uuid
+from leadbook.phases.p09 import checks
+from leadbook.phases.p09.evidence import RunEvidence, metrics
+from leadbook.phases.told import all_of
 
 
 def ledger(read, stored, failed=0, rejected=0):
@@ -26,19 +31,20 @@ def evidence(told=None, **facts):
     """Records of phases 04 and 06, which began before the leads of `lead` were made."""
     at = (NOW - timedelta(hours=1)).isoformat()
     checks = {phase: [replace(not_measured(check_id, ""), taken_at=at)] for phase, check_id in BEGUN.items()}
-    return analysis.Evidence(checks=checks, facts={"04": {"ledger": told} if told else {}, "06": facts})
+    return RunEvidence(checks=checks, facts={"04": {"ledger": told} if told else {}, "06": facts})
 
 
 @pytest.fixture
 def places(ten, database, settings, clean_redis):
     database[settings.staging_collection].drop()
     database[settings.rejected_collection].drop()
-    return analysis.Places(leads=ten, staging=database[settings.staging_collection],
+    return Places(leads=ten, staging=database[settings.staging_collection],
                            rejects=database[settings.rejected_collection], redis=clean_redis)  # fmt: skip
 
 
 def judged(places, found=None):
-    return {check.id: check for check in analysis.loss_checks(found or analysis.Evidence(), places)}
+    told = checks.losses((found or RunEvidence()).said, places, newest(places.leads))
+    return {check.id: check for check in all_of(told, Settings()) if check.id.startswith("FIN-LOSS")}
 
 
 def staged(places, leads, outcome="stored"):
@@ -135,9 +141,28 @@ def test_a_staged_record_that_tells_no_url_is_named_by_its_id(places):
     assert check.measured == 1 and str(one["_id"]) in check.evidence
 
 
+def test_a_record_whose_id_is_a_document_is_looked_for_like_any_other(places):
+    kept, lost = ({"_id": {"workflow": 3, "item": name}, "linkedin_url": f"https://www.linkedin.com/in/{name}"}
+                  for name in ("kept", "lost"))  # fmt: skip
+    places.leads.insert_one(lead("kept", _id=kept["_id"]))
+    staged(places, [kept, lost])
+    check = judged(places)["FIN-LOSS-002"]
+    assert check.verdict is Verdict.FAIL and check.measured == 1 and "'lost'" in check.evidence
+    places.staging.update_many({}, {"$set": {"pipeline.outcome": "rejected:missing_job_title"}})
+    places.rejects.insert_one({"staged_id": kept["_id"]})
+    assert judged(places)["FIN-LOSS-003"].measured == 1
+
+
+def test_fewer_leads_that_requests_for_erasure_may_explain_are_told(places):
+    places.leads.delete_one({})
+    Erasures(places.leads.database[ERASURES]).add(["https://www.linkedin.com/in/somebody"])
+    check = judged(places, evidence(backup_leads=10))["FIN-LOSS-002"]
+    assert check.verdict is Verdict.PASS and "1 fewer than phase 06's backup counted, 1 erasures" in check.evidence
+
+
 def test_redis_away_is_said(places):
     staged(places, places.leads.find())
-    away = analysis.Places(leads=places.leads, staging=places.staging, rejects=places.rejects, redis=None)
+    away = Places(leads=places.leads, staging=places.staging, rejects=places.rejects, redis=None)
     check = judged(away)["FIN-LOSS-002"]
     assert check.verdict is Verdict.PASS and "Redis is away" in check.evidence
 
@@ -193,9 +218,9 @@ def looked_at(settings, *phases):
     return {phase: [check for check in made if check.phase == phase] for phase in phases}
 
 
-def performance(checks, settings):
-    found = analysis.Evidence(checks=checks)
-    made = analysis.metric_checks(found, analysis.metrics_frame(found), settings)
+def performance(earlier, settings):
+    found = RunEvidence(checks=earlier)
+    made = all_of(checks.performance(found, metrics(found)), settings)
     return next(check for check in made if check.id == "FIN-PERF-001")
 
 

@@ -2,11 +2,19 @@
 
 import pytest
 
-from leadbook import analysis
+from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_granted
 from leadbook.core import connect
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Verdict
 from leadbook.core.definitions import catalogue
+from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import PROJECT
+from leadbook.page.prose import pipe_table
+from leadbook.phases.p09 import checks
+from leadbook.phases.p09.evidence import RunEvidence, metrics
+from leadbook.phases.p09.sections import FinalAnalysis
+from leadbook.phases.section import Document
+from leadbook.phases.told import all_of
+from leadbook.phases.written import incomplete
 
 READING = {
     "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",
@@ -16,47 +24,16 @@ READING = {
 }  # fmt: skip
 
 
-def whole_analysis(leads, admin, reporting, redis, settings, evidence, write):
-    """All that notebook 09 does, with the documents handed to `write`; the checks."""
-    database = leads.database
-    rejected = database[settings.rejected_collection]
-    seen = analysis.reporting_collection(reporting, leads)
-    found = analysis.read_statistics(seen, settings)
-    raw = analysis.collected(None, database[settings.staging_collection], rejected, found.total)
-    fields = analysis.completeness(seen)
-    outliers, anomalies = analysis.source_outliers(fields), analysis.find_anomalies(seen, settings)
-    indexes, plans = analysis.index_counts(seen), analysis.plans_frame(seen)
-    metrics = analysis.metrics_frame(evidence)
-    staging = database[settings.staging_collection]
-    places = analysis.Places(leads=seen, staging=staging, rejects=rejected, redis=redis)
-    checks: list[Check] = [
-        *analysis.count_checks(found, raw, settings), *analysis.quality_checks(found, settings),
-        analysis.required_check(fields), analysis.validate_check(admin[database.name][leads.name], settings),
-        analysis.index_check(indexes), analysis.constraint_check(seen), analysis.unique_check(indexes),
-        *analysis.loss_checks(evidence, places), analysis.newest_check(seen),
-        *analysis.anomaly_checks(anomalies, outliers, found.total),
-        *analysis.ready_checks(plans, reporting, seen, settings), *analysis.metric_checks(evidence, metrics, settings),
-        analysis.cost_check(found, settings),
-    ]  # fmt: skip
-    advice = analysis.recommend(found, anomalies, fields, checks, evidence, settings)
-    made = analysis.Analysis(statistics=found, collected=raw, completeness=fields, outliers=outliers,
-                             anomalies=anomalies, recommendations=advice, evidence=evidence, checks=checks)  # fmt: skip
-    configuration = analysis.read_configuration(admin, leads, redis, settings)
-    documents = analysis.publish(write, made, configuration, settings)
-    return [*checks, analysis.recommendation_check(advice), *documents]
+SECTIONS = ("counterparts", "final_statistics", "quality", "completeness", "integrity", "losses", "odd_leads",
+            "readiness", "performance", "cost", "recommendations", "documents")  # fmt: skip
 
 
-class Folder:
-    """Takes documents as a phase does."""
-
-    def __init__(self, path):
-        self.path, self.audience = path, {}
-
-    def __call__(self, slug, title, markdown, *, audience):
-        self.audience[slug] = list(audience)
-        path = self.path / f"{slug}.md"
-        path.write_text(markdown, encoding="utf-8")
-        return path
+def whole_analysis(leads, admin, reporting, redis, settings):
+    """All that notebook 09 does: the checks, and the documents."""
+    made = FinalAnalysis(leads, admin=admin, reporting_user=reporting, redis=redis, settings=settings,
+                         evidence=RunEvidence())  # fmt: skip
+    sections = [getattr(made, name)() for name in SECTIONS]
+    return [check for one in sections for check in one.checks], sections[-1].documents
 
 
 @pytest.fixture
@@ -70,30 +47,30 @@ def clients(endpoints, settings):
         client.close()
 
 
-def test_the_whole_analysis_sends_reading_commands_only(ten, clients, redis_client, settings, tmp_path):
+def test_the_whole_analysis_sends_reading_commands_only(ten, clients, redis_client, settings):
     application, admin, reporting, trace = clients
-    leads, folder = application[settings.database][settings.collection], Folder(tmp_path)
+    leads = application[settings.database][settings.collection]
     before = admin[settings.database].command("dbHash")["collections"]
     with trace:
-        checks = whole_analysis(
-            leads, admin, reporting, redis_client, settings, analysis.Evidence(), folder
-        )  # fmt: skip
+        made, _ = whole_analysis(leads, admin, reporting, redis_client, settings)
     sent = {command.name for command in trace.commands}
     assert {"aggregate", "find", "validate"} <= sent and sent <= READING, sent - READING
     assert admin[settings.database].command("dbHash")["collections"] == before
     wanted = {entry.id for entry in catalogue().values() if entry.phase == "09"}
-    assert {check.id for check in checks} == wanted
-    assert not [check for check in checks if check.verdict is Verdict.ERROR]
+    assert {check.id for check in made} == wanted
+    assert not [check for check in made if check.verdict is Verdict.ERROR]
 
 
-def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, clients, redis_client, settings, tmp_path):
+def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, clients, redis_client, settings):
     application, admin, reporting, _ = clients
-    leads, folder = application[settings.database][settings.collection], Folder(tmp_path)
-    whole_analysis(leads, admin, reporting, redis_client, settings, analysis.Evidence(), folder)
-    assert len(folder.audience) == 7
-    assert "Data Researcher" in folder.audience["data-quality-findings"]
-    assert "Project Manager" in folder.audience["database-maintenance-guide"]
-    text = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.md")}
+    leads = application[settings.database][settings.collection]
+    made_checks, documents = whole_analysis(leads, admin, reporting, redis_client, settings)
+    assert next(check for check in made_checks if check.id == "FIN-DOC-001").measured == 0
+    made = {document.slug: document for document in documents}
+    assert len(made) == 7
+    assert "Data Researcher" in made["data-quality-findings"].audience
+    assert "Project Manager" in made["database-maintenance-guide"].audience
+    text = {slug: document.markdown for slug, document in made.items()}
     assert "not measured" in text["performance-metrics"].lower()
     assert "Not measured: phase 06" in text["database-maintenance-guide"]
     assert f"database `{settings.database}`" in text["database-maintenance-guide"]
@@ -101,12 +78,25 @@ def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, cli
         assert "@firm" not in body and "linkedin.com/in/ann" not in body, name
 
 
-def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, clients, redis_client, settings, tmp_path):
+def test_a_document_that_lacks_a_section_or_holds_an_empty_table_is_counted():
+    whole = Document("a", "A", "# A\n\n## Rates\n\n| x |\n| --- |\n| 1 |\n", ())
+    bare = Document("b", "B", "# B\n\n## Rates\n\n" + pipe_table(["x"], []), ())
+    told = incomplete([whole, bare], {"a": ["Rates"], "b": ["Rates", "Peaks"]})
+    assert told.answer == 1 and told.evidence == "b: no 'Peaks', an empty table"
+
+
+def test_a_section_out_of_order_names_the_ones_to_run_first(ten, admin, redis_client, settings):
+    made = FinalAnalysis(ten, admin=admin, reporting_user=None, redis=redis_client, settings=settings,
+                         evidence=RunEvidence())  # fmt: skip
+    with pytest.raises(LeadbookError, match=r"section 9\.2 and 9\.4 was not run: run its cell first, then this one"):
+        made.odd_leads()
+
+
+def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, clients, redis_client, settings):
     application, admin, reporting, _ = clients
     own = application[settings.database][settings.collection]
-    folder = Folder(tmp_path)
-    checks = whole_analysis(own, admin, reporting, redis_client, settings, analysis.Evidence(), folder)
-    passed = {check.id for check in checks if check.verdict is Verdict.PASS}
+    made_checks, documents = whole_analysis(own, admin, reporting, redis_client, settings)
+    passed = {check.id for check in made_checks if check.verdict is Verdict.PASS}
     assert not passed & {
         "FIN-COUNT-001",
         "FIN-COUNT-002",
@@ -123,33 +113,35 @@ def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, client
         "FIN-LOSS-003",
         "FIN-PERF-001",
     }
-    assert len(folder.audience) == 7
+    assert len(documents) == 7
 
 
 def test_without_earlier_phases_performance_is_not_measured(settings):
-    evidence = analysis.Evidence()
-    checks = analysis.metric_checks(evidence, analysis.metrics_frame(evidence), settings)
-    assert {check.verdict for check in checks} == {Verdict.NOT_MEASURED}
+    made = all_of(checks.performance(RunEvidence(), metrics(RunEvidence())), settings)
+    assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}
+
+
+def ready(leads, reporting, settings):
+    granted = None if reporting is None else writes_granted(reporting, settings.database)
+    told = checks.ready(plans(leads), granted, sizes(leads), settings)
+    return {check.id: check for check in all_of(told, settings)}
 
 
 def test_a_filtered_query_that_scans_fails(ten, clients, settings):
     _, _, reporting, _ = clients
     ten.drop_index("idx_is_qualified")
-    seen = analysis.reporting_collection(reporting, ten)
-    checks = {check.id: check for check in analysis.ready_checks(analysis.plans_frame(seen), reporting, seen, settings)}
-    assert checks["FIN-READY-001"].verdict is Verdict.PASS
-    assert checks["FIN-READY-002"].verdict is Verdict.FAIL and "qualified leads" in checks["FIN-READY-002"].evidence
-    assert checks["FIN-READY-003"].verdict is Verdict.PASS
+    made = ready(reporting_collection(reporting, ten), reporting, settings)
+    assert made["FIN-READY-001"].verdict is Verdict.PASS
+    assert made["FIN-READY-002"].verdict is Verdict.FAIL and "qualified leads" in made["FIN-READY-002"].evidence
+    assert made["FIN-READY-003"].verdict is Verdict.PASS
 
 
 def test_a_reporting_user_that_may_write_fails(ten, clients, settings):
     application, _, _, _ = clients
-    plans = analysis.plans_frame(ten)
-    checks = {check.id: check for check in analysis.ready_checks(plans, application, ten, settings)}
-    assert checks["FIN-READY-003"].verdict is Verdict.FAIL and "insert" in checks["FIN-READY-003"].evidence
-    none = {check.id: check for check in analysis.ready_checks(plans, None, ten, settings)}
-    assert none["FIN-READY-003"].verdict is Verdict.WARN
+    made = ready(ten, application, settings)
+    assert made["FIN-READY-003"].verdict is Verdict.FAIL and "insert" in made["FIN-READY-003"].evidence
+    assert ready(ten, None, settings)["FIN-READY-003"].verdict is Verdict.WARN
 
 
-def test_the_guide_is_package_data():
-    assert "analysis/*.md" in (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+def test_the_templates_are_package_data():
+    assert "**/*.j2" in (PROJECT / "pyproject.toml").read_text(encoding="utf-8")

@@ -1,21 +1,35 @@
 """Recommendations rest on measurements, the pressing ones first; metrics come from the records of earlier phases."""
 
-from leadbook import analysis
+from leadbook.analysis.anomalies import find_anomalies
+from leadbook.analysis.completeness import completeness
+from leadbook.analysis.statistics import read_statistics
 from leadbook.core.checks import Verdict, judge, warned
+from leadbook.phases.p09 import checks as told
+from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
+from leadbook.phases.p09.recommendations import recommend
+from leadbook.phases.told import all_of
 
 
 def advice(ten, settings, evidence=None, checks=()):
-    found, fields = analysis.read_statistics(ten, settings), analysis.completeness(ten)
-    anomalies = analysis.find_anomalies(ten, settings)
-    return analysis.recommend(found, anomalies, fields, list(checks), evidence or analysis.Evidence(), settings)
+    found, fields = read_statistics(ten, settings), completeness(ten)
+    anomalies = find_anomalies(ten, settings)
+    return recommend(found, anomalies, fields, list(checks), evidence or RunEvidence(), settings)
+
+
+def rounds(now, then):
+    """Facts of phase 03: rounds of the batch size in force, and of 1,000."""
+    return {"best_batch_size": 1_000, "rates_by_round": {
+        "insert_many 500 unordered": now, "insert_many 1000 unordered": then,
+    }}  # fmt: skip
 
 
 def earlier(settings):
-    return analysis.Evidence(
+    return RunEvidence(
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
                        judge("MON-ERR-001", 2), judge("MON-POOL-003", 0)]},
-        facts={"08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
+        facts={"03": rounds([1_000.0, 1_001.0, 1_002.0], [4_000.0, 4_001.0, 4_002.0]),
+               "08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
                       "decisions": [{"topic": "scale the database", "needed": True, "because": "CPU 99 %",
                                      "action": "next tier"}],
@@ -26,11 +40,12 @@ def earlier(settings):
 
 def test_each_has_evidence_and_an_estimate_and_high_priority_comes_first(ten, settings):
     made = advice(ten, settings, earlier(settings))
-    assert analysis.recommendation_check(made).verdict is Verdict.PASS
+    assert made and all(each.evidence and each.impact and each.action for each in made)
     order = [each.priority for each in made]
     assert order == sorted(order, key=["high", "medium", "low"].index)
     topics = {each.topic: each for each in made}
-    assert "4.0 times" in topics["Batch size"].impact and "next tier" in topics["Scale the database"].action
+    assert "+300 %" in topics["Batch size"].impact and "batches of 1000" in topics["Batch size"].action
+    assert "next tier" in topics["Scale the database"].action
 
 
 def test_a_failed_check_becomes_the_first_recommendation(ten, settings):
@@ -52,15 +67,21 @@ def test_strict_validation_needs_no_recommendation(ten, settings):
     assert "Validator" not in {each.topic for each in advice(ten, strict)}
 
 
-def test_no_recommendation_at_all_is_not_measured():
-    assert analysis.recommendation_check([]).verdict is Verdict.NOT_MEASURED
+def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten, settings):
+    noisy = rounds([900.0, 1_400.0, 700.0], [1_000.0, 1_500.0, 600.0])
+    assert "Batch size" not in {each.topic for each in advice(ten, settings, RunEvidence(facts={"03": noisy}))}
+
+
+def test_a_configured_value_is_no_performance_number(settings):
+    size = judge("BCH-POOL-009", 100, settings=settings)
+    assert metrics(RunEvidence(checks={"03": [size]})).empty
 
 
 def test_metrics_are_compiled_by_area(settings):
     evidence = earlier(settings)
-    frame = analysis.metrics_frame(evidence)
+    frame = metrics(evidence)
     assert list(frame["area"]) == ["inserts", "duplicates", "queries", "pool"]
-    checks = {check.id: check for check in analysis.metric_checks(evidence, frame, settings)}
+    checks = {check.id: check for check in all_of(told.performance(evidence, frame), settings)}
     assert checks["FIN-METRIC-001"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-002"].measured == 4000 and checks["FIN-METRIC-002"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-004"].verdict is Verdict.NOT_MEASURED, "that number was never left"
@@ -69,6 +90,6 @@ def test_metrics_are_compiled_by_area(settings):
 
 
 def test_a_trend_is_the_change_from_the_first_third_to_the_last(settings):
-    frame = analysis.trends_frame(earlier(settings)).set_index("reading")
+    frame = trends(earlier(settings)).set_index("reading")
     assert frame.loc["inserts_per_s", "change %"] == 50.0
     assert frame["change %"].isna()["pool_wait_ms"]

@@ -11,10 +11,9 @@ from leadbook.bench import lookups, pools, references
 from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
-from leadbook.load.load import Loader
 from leadbook.measure.place import Place
 from leadbook.measure.trials import Bench
-from leadbook.phases.p05 import checks as load_checks
+from leadbook.phases.p05.sections import LoadTest
 from leadbook.rehearsal import servers
 
 
@@ -79,23 +78,23 @@ def test_benchmarks_go_on_without_a_redis_that_died(mortal, trust):
 @pytest.mark.slow
 def test_a_load_test_goes_on_without_a_redis_that_died(mortal, trust):
     state, place = mortal
-    loader = Loader.of(place)
+    test = LoadTest(place, {})
     try:
-        warm = loader.take("sources", loader.sources, load_checks.source_checks)
-        assert warm.found.redis
+        test.collectors()
+        assert test.found.up.redis
         killer = killed_after(4.0, state.redis.pid)
-        mixed = loader.take("everything", loader.mixed, load_checks.mixed_checks)
+        mixed = test.everything()
         killer.join()
         place.lost_redis()
-        without = loader.take("sources", loader.sources, load_checks.source_checks)
+        without = test.collectors()
     finally:
-        loader.close()
+        test.loader.close()
     told = {check.id: check for check in mixed.checks}
     assert told["LOAD-DUP-001"].verdict is Verdict.NOT_MEASURED
     assert told["LOAD-DUP-003"].measured == 100 and told["LOAD-MIX-002"].measured == 0
-    assert "duplicate check by MongoDB" in mixed.found.outcomes
-    assert not without.found.redis and without.found.stored == without.found.expected
-    assert not loader.problems
+    assert "duplicate check by MongoDB" in test.found.mixed.outcomes
+    assert not test.found.up.redis and test.found.up.stored == test.found.up.expected
+    assert not test.found.problems
     assert "Redis was away" in without.checks[0].evidence
     trust.check(None, told["LOAD-DUP-001"].evidence)
 
@@ -117,12 +116,13 @@ def ended_by(state, call, *, after):
 )
 def test_a_load_test_without_mongodb_ends_in_one_line_and_soon(mortal, trust):
     state, place = mortal
-    loader = Loader.of(place)
+    place.settings = place.settings.model_copy(update={"load_records": "500000", "load_writers": "4"})
+    test = LoadTest(place, {})
     try:
-        loader.insert(100, 2)
-        line, took = ended_by(state, lambda: loader.attempt("matrix", loader.insert, 500_000, 4), after=1.5)
+        test.loader.insert(100, 2)
+        line, took = ended_by(state, test.capacity, after=1.5)
     finally:
-        loader.close()
+        test.loader.close()
         place.close()
     assert took < 20, "one server selection of 2 s and a ping of 3 s, on a busy host"
     trust.check(None, line)

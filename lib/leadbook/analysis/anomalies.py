@@ -1,7 +1,7 @@
 """What looks wrong among leads that every rule let in: found by pipelines, shown masked. Read-only.
 
 None of these is proof: a switchboard is shared by honest people, and two people can share a guessed e-mail. They are
-questions for the Data Researcher, so they warn; what is certainly wrong is judged in `integrity` and `completeness`.
+questions for the Data Researcher; what is certainly wrong is found by `integrity` and `completeness`.
 """
 
 from __future__ import annotations
@@ -14,39 +14,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import yaml
 from pymongo.collection import Collection
 
-from leadbook.core.checks import Check, judge, not_measured, warned
 from leadbook.core.settings import Settings
 from leadbook.lead.masks import mask_email, mask_name, mask_phone, mask_url
 
-__all__ = ["Anomaly", "anomalies_frame", "anomaly_checks", "find_anomalies"]
+__all__ = ["Anomaly", "Kind", "find_anomalies"]
 
 Kind = Literal["duplicate", "inconsistent", "suspicious"]
 EXAMPLES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anomaly:
-    """One kind of oddity. leads: how many are concerned.  groups: of leads that belong together, 0 where none do.
+class Rule:
+    """One kind of oddity. meaning: why it matters.  advice: what to do.
 
-    examples: masked.  meaning: why it matters.  advice: what to do.
+    key: groups leads by this expression, groups of `least` and more are found; else `match` finds leads directly.
     """
-
-    name: str
-    kind: Kind
-    leads: int
-    groups: int
-    examples: tuple[str, ...]
-    meaning: str
-    advice: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rule:
-    """key: groups leads by this expression, groups of `least` and more are found; else `match` finds leads directly."""
 
     name: str
     kind: Kind
@@ -58,6 +43,19 @@ class _Rule:
     show: str = "full_name"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Anomaly:
+    """What a rule found. leads: how many are concerned.  groups: of leads that belong together, 0 where none do.
+
+    examples: masked.
+    """
+
+    rule: Rule
+    leads: int = 0
+    groups: int = 0
+    examples: tuple[str, ...] = ()
+
+
 def find_anomalies(
     leads: Collection[dict[str, Any]], settings: Settings, *, now: datetime | None = None
 ) -> list[Anomaly]:
@@ -67,14 +65,14 @@ def find_anomalies(
     return [_grouped(leads, rule) if rule.key is not None else _matched(leads, rule) for rule in rules]
 
 
-def _matched(leads: Collection[dict[str, Any]], rule: _Rule) -> Anomaly:
+def _matched(leads: Collection[dict[str, Any]], rule: Rule) -> Anomaly:
     count = leads.count_documents(dict(rule.match))
     shown = leads.find(dict(rule.match), {rule.show: 1}).limit(EXAMPLES) if count else ()
     examples = tuple(_masked(rule.show, lead.get(rule.show)) for lead in shown)
-    return _anomaly(rule, count, 0, examples)
+    return Anomaly(rule=rule, leads=count, examples=examples)
 
 
-def _grouped(leads: Collection[dict[str, Any]], rule: _Rule) -> Anomaly:
+def _grouped(leads: Collection[dict[str, Any]], rule: Rule) -> Anomaly:
     stages: list[dict[str, Any]] = [
         {"$match": dict(rule.match)},
         {"$group": {"_id": rule.key, "count": {"$sum": 1}, "example": {"$first": f"${rule.show}"}}},
@@ -86,14 +84,9 @@ def _grouped(leads: Collection[dict[str, Any]], rule: _Rule) -> Anomaly:
     ]  # fmt: skip
     row = next(iter(leads.aggregate(stages, allowDiskUse=True)), None)
     if row is None:
-        return _anomaly(rule, 0, 0, ())
+        return Anomaly(rule=rule)
     examples = tuple(f"{_masked(rule.show, one['example'])} ({one['count']} leads)" for one in row["found"])
-    return _anomaly(rule, row["leads"], row["groups"], examples)
-
-
-def _anomaly(rule: _Rule, count: int, groups: int, examples: tuple[str, ...]) -> Anomaly:
-    return Anomaly(name=rule.name, kind=rule.kind, leads=count, groups=groups, examples=examples, meaning=rule.meaning,
-                   advice=rule.advice)  # fmt: skip
+    return Anomaly(rule=rule, leads=row["leads"], groups=row["groups"], examples=examples)
 
 
 def _masked(field: str, value: Any) -> str:
@@ -123,22 +116,22 @@ def _mailbox() -> dict[str, Any]:
     }}  # fmt: skip
 
 
-def _duplicates() -> tuple[_Rule, ...]:
+def _duplicates() -> tuple[Rule, ...]:
     with_email, text = {"email": {"$regex": "^[^@]+@[^@]+$"}}, {"$type": "string"}
     return (
-        _Rule(name="one mailbox under several spellings", kind="duplicate", match=with_email, key=_mailbox(),
+        Rule(name="one mailbox under several spellings", kind="duplicate", match=with_email, key=_mailbox(),
               show="email",
               meaning="capitals, plus tags or Gmail's dots: the unique index sees different addresses",
               advice="compare the leads; keep one address, do not merge two people"),
-        _Rule(name="same name and company", kind="duplicate", match={"full_name": text, "company_name": text},
+        Rule(name="same name and company", kind="duplicate", match={"full_name": text, "company_name": text},
               key={"name": _text("full_name"), "company": _text("company_name")},
               meaning="often one person with two profiles, sometimes two people of one name",
               advice="open both profiles; merge only with a second sign of identity"),
-        _Rule(name="one LinkedIn member with several URLs", kind="duplicate", show="linkedin_url",
+        Rule(name="one LinkedIn member with several URLs", kind="duplicate", show="linkedin_url",
               match={"additional_data.linkedin_member_id": {"$exists": True, "$ne": None}},
               key="$additional_data.linkedin_member_id",
               meaning="the member id is the same, so this is one person", advice="merge; keep the vanity URL"),
-        _Rule(name="one phone number on five leads or more", kind="duplicate", match={"phone": {"$gt": ""}},
+        Rule(name="one phone number on five leads or more", kind="duplicate", match={"phone": {"$gt": ""}},
               key="$phone", least=5, show="phone", meaning="a switchboard, not a person's line",
               advice="do not use it as a direct line, never merge on it"),
     )  # fmt: skip
@@ -147,59 +140,59 @@ def _duplicates() -> tuple[_Rule, ...]:
 _DATES = ("data_collected_date", "created_at", "updated_at")
 
 
-def _inconsistencies(settings: Settings, now: datetime) -> tuple[_Rule, ...]:
+def _inconsistencies(settings: Settings, now: datetime) -> tuple[Rule, ...]:
     soon = now + timedelta(days=1)
     return (
-        _Rule(name="dates in the future", kind="inconsistent", show="data_collected_date",
+        Rule(name="dates in the future", kind="inconsistent", show="data_collected_date",
               match={"$or": [{name: {"$gt": soon}} for name in _DATES]},
               meaning="a clock or a time zone is wrong at the source", advice="find the source; correct the dates"),
-        _Rule(name="updated before it was created", kind="inconsistent",
+        Rule(name="updated before it was created", kind="inconsistent",
               match={"$expr": {"$and": [{"$gt": ["$updated_at", None]}, {"$lt": ["$updated_at", "$created_at"]}]}},
               meaning="two writers set the timestamps", advice="let only the pipeline set them"),
-        _Rule(name="qualified against the rule", kind="inconsistent",
+        Rule(name="qualified against the rule", kind="inconsistent",
               match={"is_qualified": True, "$or": [{"email": {"$exists": False}},
                                                    {"data_quality_score": {"$lt": settings.qualified_min_score}}]},
               meaning="marked qualified without an e-mail, or below the least score",
               advice="score these leads again with the current parameters"),
-        _Rule(name="marked as in the CRM without a date", kind="inconsistent",
+        Rule(name="marked as in the CRM without a date", kind="inconsistent",
               match={"crm_synced": True, "crm_sync_date": {"$in": [None]}},
               meaning="the CRM transfer was not recorded in full", advice="compare with the CRM, set the date"),
-        _Rule(name="required field blank", kind="inconsistent", show="linkedin_url",
+        Rule(name="required field blank", kind="inconsistent", show="linkedin_url",
               match={"$or": [{name: {"$regex": r"^\s*$"}} for name in ("full_name", "job_title", "company_name")]},
               meaning="present for the validator, empty for people", advice="collect again or reject"),
     )  # fmt: skip
 
 
-def _suspicions(settings: Settings) -> tuple[_Rule, ...]:
+def _suspicions(settings: Settings) -> tuple[Rule, ...]:
     words = _words()
     domains = words["disposable_domains"] + ([] if settings.is_rehearsal else words["reserved_domains"])
     return (
-        _Rule(name="throw-away or test e-mail domain", kind="suspicious", show="email",
+        Rule(name="throw-away or test e-mail domain", kind="suspicious", show="email",
               match={"email": {"$regex": rf"@(?:[^@]+\.)?(?:{_any(domains)})$", "$options": "i"}},
               meaning="nobody reads it", advice="remove the address; the lead may stay"),
-        _Rule(name="role mailbox", kind="suspicious", show="email",
+        Rule(name="role mailbox", kind="suspicious", show="email",
               match={"email": {"$regex": rf"^(?:{_any(words['role_mailboxes'])})@", "$options": "i"}},
               meaning="reaches a team, not the lead", advice="keep as the company's address, not as the lead's"),
-        _Rule(name="name in capitals only", kind="suspicious",
+        Rule(name="name in capitals only", kind="suspicious",
               match={"full_name": {"$regex": r"^(?=.*[A-Z]{3})[^a-z]*$"}},
               meaning="typed or exported carelessly; looks like shouting in a mail",
               advice="put into usual spelling before mailing"),
-        _Rule(name="digits, addresses or signs in the name", kind="suspicious",
+        Rule(name="digits, addresses or signs in the name", kind="suspicious",
               match={"full_name": {"$regex": r"[0-9@<>{}|]|https?:"}},
               meaning="not a name, or more than one", advice="look at the profile"),
-        _Rule(name="e-mail or web address inside the job title", kind="suspicious", show="job_title",
+        Rule(name="e-mail or web address inside the job title", kind="suspicious", show="job_title",
               match={"job_title": {"$regex": r"[^\s@]+@[^\s@]+\.[a-z]{2,}|https?://", "$options": "i"}},
               meaning="personal data where nobody looks for it",
               advice="move the address to its field, clean the title"),
-        _Rule(name="company that says nothing", kind="suspicious", show="company_name",
+        Rule(name="company that says nothing", kind="suspicious", show="company_name",
               match={"company_name": {"$regex": rf"^\s*(?:{_any(words['empty_companies'])})\s*$", "$options": "i"}},
               meaning="filled, but with a placeholder",
               advice="enrich the company, or do not count it as company data"),
-        _Rule(name="name equals company", kind="suspicious",
+        Rule(name="name equals company", kind="suspicious",
               match={"$expr": {"$and": [{"$gt": ["$full_name", ""]},
                                         {"$eq": [_text("full_name"), _text("company_name")]}]}},
               meaning="a company posing as a person, or a self-employed one", advice="look at the profile"),
-        _Rule(name="HTML entities or invisible characters", kind="suspicious",
+        Rule(name="HTML entities or invisible characters", kind="suspicious",
               match={"$or": [{name: {"$regex": "&(?:#?\\w+);|[\u200b\u200e\u200f\u202a-\u202e]"}}
                              for name in ("full_name", "job_title", "company_name")]},
               meaning="the source was scraped without decoding", advice="decode at the source, clean again"),
@@ -214,41 +207,3 @@ def _words() -> dict[str, list[str]]:
 
 def _any(words: Sequence[str]) -> str:
     return "|".join(map(re.escape, words))
-
-
-# ----------------------------------------------------------------------------------------------------------- checks
-
-_CHECKS: dict[Kind, str] = {
-    "duplicate": "FIN-ANOM-001", "inconsistent": "FIN-ANOM-002", "suspicious": "FIN-ANOM-003",
-}  # fmt: skip
-
-
-def anomaly_checks(found: Sequence[Anomaly], outliers: pd.DataFrame, total: int) -> list[Check]:
-    """A check for each kind, and one for sources that differ; what was found warns and goes to the Data Researcher."""
-    if not total:
-        return [not_measured(check, "no lead is stored") for check in (*_CHECKS.values(), "FIN-ANOM-004")]
-    checks = []
-    for kind, check_id in _CHECKS.items():
-        mine = [each for each in found if each.kind == kind]
-        odd = [each for each in mine if each.leads]
-        shown = "; ".join(f"{each.name}: {each.leads:,}" for each in odd) or "nothing"
-        evidence = f"{len(mine)} rules over {total:,} leads: {shown}"
-        checks.append(_zero_or_warning(check_id, sum(each.leads for each in odd), evidence))
-    named = "; ".join(f"{row.source} {row.field} {row.percent:.0f} %" for row in outliers.head(6).itertuples())
-    evidence = f"25 points or more below all sources: {named or 'none'}"
-    checks.append(_zero_or_warning("FIN-ANOM-004", len(outliers), evidence))
-    return checks
-
-
-def _zero_or_warning(check_id: str, count: int, evidence: str) -> Check:
-    return warned(check_id, count, evidence=evidence) if count else judge(check_id, 0, evidence=evidence)
-
-
-def anomalies_frame(found: Sequence[Anomaly]) -> pd.DataFrame:
-    """A row a rule, those that found something first; examples are masked."""
-    ordered = sorted(found, key=lambda each: -each.leads)
-    return pd.DataFrame([
-        {"anomaly": each.name, "kind": each.kind, "leads": each.leads, "groups": each.groups,
-         "example": "; ".join(each.examples) or "–", "what it means": each.meaning, "what to do": each.advice}
-        for each in ordered
-    ])  # fmt: skip

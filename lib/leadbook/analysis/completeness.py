@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.core.checks import Check, judge
 from leadbook.lead.fields import FIELDS, REQUIRED
 
-__all__ = ["completeness", "required_check", "source_outliers"]
+__all__ = ["completeness", "source_outliers"]
 
 _LEFT_OUT = {"additional_data"}
 
@@ -43,16 +42,6 @@ def _present(name: str) -> dict[str, Any]:
 
 def _as_text(value: str) -> dict[str, Any]:
     return {"$cond": [{"$eq": [{"$type": value}, "string"]}, value, "x"]}
-
-
-def required_check(frame: pd.DataFrame) -> Check:
-    """Leads lack none of the four required fields."""
-    mine = frame[(frame["source"] == "all") & frame["required"]]
-    if mine.empty or not mine["leads"].sum():
-        return judge("FIN-COMP-001", None, evidence="no lead is stored")
-    missing = {row.field: int(row.leads - row.present) for row in mine.itertuples()}
-    shown = ", ".join(f"{name} {count}" for name, count in missing.items())
-    return judge("FIN-COMP-001", sum(missing.values()), evidence=f"missing or blank: {shown}")
 
 
 def source_outliers(frame: pd.DataFrame, *, points: float = 25.0) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pymongo import MongoClient
@@ -17,28 +16,19 @@ from leadbook.core.settings import Settings
 __all__ = ["Configuration", "read_configuration"]
 
 Rows = list[tuple[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """(setting, value) by section; a value of None could not be read."""
-
-    mongodb: Rows
-    collection: Rows
-    indexes: Rows
-    redis: Rows
-    pool: Rows
-    backup: Rows
+Configuration = dict[str, Rows]
+"""(setting, value) by section; a value of None could not be read."""
 
 
 def read_configuration(
     admin: MongoClient[dict[str, Any]], leads: Collection[dict[str, Any]], redis: Redis | None, settings: Settings
 ) -> Configuration:
     """Ask the servers; what a user may not read is None, never guessed."""
-    return Configuration(
-        mongodb=_mongodb(admin), collection=_collection(leads), indexes=_indexes(leads),
-        redis=_redis(redis), pool=_pool(leads.database.client, settings), backup=_backup(settings),
-    )  # fmt: skip
+    return {
+        "MongoDB": _mongodb(admin), "Collection": _collection(leads), "Indexes": _indexes(leads),
+        "Redis": _redis(redis), "Connection pools": _pool(leads.database.client, settings),
+        "Backup": _backup(settings),
+    }  # fmt: skip
 
 
 def _ask(call: Callable[[], Any]) -> Any:

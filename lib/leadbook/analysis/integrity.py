@@ -6,24 +6,17 @@ the parameter `validate_collection` says `full`; both read only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter, sleep
 from typing import Any
 
-import pandas as pd
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
 
-from leadbook.core.checks import Check, errored, judge, not_measured, warned
-from leadbook.core.settings import Settings
 from leadbook.lead.fields import REQUIRED
 
-__all__ = [
-    "IndexCount", "constraint_check", "index_check", "index_counts", "indexes_frame", "newest_check",
-    "unique_check", "validate_check",
-]  # fmt: skip
+__all__ = ["Breaking", "IndexCount", "Validation", "breaking", "index_counts", "newest", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,32 +35,28 @@ class IndexCount:
         return self.counted == self.expected
 
 
-def validate_check(leads: Collection[dict[str, Any]], settings: Settings) -> Check:
-    """MongoDB's own `validate`: full, in the background, or not at all, as `validate_collection` says."""
-    mode = settings.validate_collection
-    if mode == "off":
-        return not_measured("FIN-INT-001", "validate_collection is off", remedy="validate a restored copy (phase 06)")
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What `validate` found. mode: full or background.  seconds: it took."""
+
+    mode: str
+    valid: bool
+    documents: int
+    indexes: int
+    seconds: float
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def validate(leads: Collection[dict[str, Any]], mode: str) -> Validation:
+    """MongoDB's own `validate`, full or in the background. Raises OperationFailure."""
     started = perf_counter()
-    option = {"full": True} if mode == "full" else {"background": True}
-    try:
-        result = _validate(leads, option)
-    except OperationFailure as error:
-        if error.code == 13:
-            return not_measured("FIN-INT-001", "the user may not run validate: use an account with dbAdmin")
-        return errored("FIN-INT-001", error)
-    errors, warnings = result.get("errors", []), result.get("warnings", [])
-    first = f" First: {str((errors or warnings)[0])[:160]}" if errors or warnings else ""
-    evidence = (
-        f"validate ({mode}) of {result.get('nrecords', 0):,} documents and {result.get('nIndexes', '?')} indexes in "
-        f"{perf_counter() - started:.1f} s; {len(errors)} errors, {len(warnings)} warnings.{first}"
-    )
-    if result.get("valid") and not result.get("nrecords"):
-        return not_measured("FIN-INT-001", "no lead is stored, so validate had nothing to look at")
-    if result.get("valid") and warnings:
-        return warned(
-            "FIN-INT-001", True, evidence=evidence, remedy="run it again when nothing else uses the collection"
-        )
-    return judge("FIN-INT-001", bool(result.get("valid")), evidence=evidence)
+    result = _validate(leads, {mode: True})
+    return Validation(
+        mode=mode, valid=bool(result.get("valid")), documents=result.get("nrecords", 0),
+        indexes=result.get("nIndexes", 0), seconds=perf_counter() - started,
+        errors=tuple(map(str, result.get("errors", ()))), warnings=tuple(map(str, result.get("warnings", ()))),
+    )  # fmt: skip
 
 
 def _validate(leads: Collection[dict[str, Any]], option: Mapping[str, bool]) -> dict[str, Any]:
@@ -113,53 +102,27 @@ def _count(leads: Collection[dict[str, Any]], wanted: dict[str, Any], hint: Any)
     return next((int(row["count"]) for row in leads.aggregate(stages, hint=hint)), 0)
 
 
-def index_check(counts: Sequence[IndexCount]) -> Check:
-    """Every index leads to as many documents as a scan finds."""
-    broken = [each for each in counts if not each.whole]
-    if len(counts) < 2:
-        return judge("FIN-INT-002", None, evidence="the collection has no index but _id_: run phase 02")
-    if not any(each.expected or each.counted for each in counts):
-        return not_measured("FIN-INT-002", "no lead is stored, so the indexes have nothing to know")
-    shown = "; ".join(f"{each.name} {each.counted:,} of {each.expected:,}" for each in broken)
-    return judge("FIN-INT-002", len(broken), evidence=shown or f"{len(counts)} indexes, each counted against a scan")
+@dataclass(frozen=True, kw_only=True)
+class Breaking:
+    """Documents that break the collection's own validator. mode: its level / action, empty without a validator."""
+
+    mode: str
+    documents: int = 0
 
 
-def unique_check(counts: Sequence[IndexCount]) -> Check:
-    """linkedin_url and email are guarded by unique indexes."""
-    guarded = {each.keys for each in counts if each.unique}
-    missing = [name for name in ("linkedin_url", "email") if name not in guarded]
-    evidence = f"no unique index on {', '.join(missing)}" if missing else "unique indexes on linkedin_url and email"
-    return judge("FIN-INT-004", not missing, evidence=evidence)
-
-
-def indexes_frame(counts: Sequence[IndexCount]) -> pd.DataFrame:
-    """A row an index: name, fields, unique, documents through the index, by a scan, whole."""
-    return pd.DataFrame([
-        {"index": each.name, "fields": each.keys, "unique": each.unique, "through the index": each.counted,
-         "by a scan": each.expected, "whole": each.whole}
-        for each in counts
-    ])  # fmt: skip
-
-
-def constraint_check(leads: Collection[dict[str, Any]]) -> Check:
-    """Documents that break the collection's own validator (`moderate` / `warn` lets them in)."""
+def breaking(leads: Collection[dict[str, Any]]) -> Breaking:
+    """Apply the validator to what is stored (`moderate` / `warn` lets documents in that break it)."""
     options = next(iter(leads.database.list_collections(filter={"name": leads.name})), {}).get("options", {})
     if not options.get("validator"):
-        return judge("FIN-INT-003", None, evidence="the collection has no validator: run phase 02")
-    if leads.find_one({}, {"_id": 1}) is None:
-        return not_measured("FIN-INT-003", "no lead is stored")
-    count = leads.count_documents({"$nor": [options["validator"]]})
+        return Breaking(mode="")
     mode = f"{options.get('validationLevel', 'strict')} / {options.get('validationAction', 'error')}"
-    return judge("FIN-INT-003", count, evidence=f"documents that break the validator, which is set to {mode}")
+    return Breaking(mode=mode, documents=leads.count_documents({"$nor": [options["validator"]]}))
 
 
-def newest_check(leads: Collection[dict[str, Any]], count: int = 500) -> Check:
-    """The last inserts are complete: required fields, source, score and timestamps."""
+def newest(leads: Collection[dict[str, Any]], count: int = 500) -> tuple[int, int]:
+    """How many of the last inserts were looked at, and how many lack a required field, source, score or timestamp."""
     found = list(leads.find({}, {"additional_data": 0}).sort("_id", -1).limit(count))
-    if not found:
-        return not_measured("FIN-LAST-001", "no lead is stored")
-    faulty = [lead for lead in found if not _complete(lead)]
-    return judge("FIN-LAST-001", len(faulty), evidence=f"of the newest {len(found)} leads")
+    return len(found), sum(1 for lead in found if not _complete(lead))
 
 
 def _complete(lead: Mapping[str, Any]) -> bool:

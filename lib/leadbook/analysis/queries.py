@@ -6,15 +6,13 @@ side by side; every report refers to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
 from pymongo.collection import Collection
 
-__all__ = ["COUNTERPARTS", "QUERIES", "ReportQuery", "counterparts_frame", "query", "run"]
+__all__ = ["COUNTERPARTS", "QUERIES", "ReportQuery", "query", "run"]
 
 Stage = dict[str, Any]
 PRESENT: Stage = {"$nin": [None, ""]}
@@ -104,23 +102,3 @@ def query(name: str) -> ReportQuery:
 def run(leads: Collection[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """The rows of a query. Raises PyMongoError."""
     return list(leads.aggregate(list(query(name).pipeline), allowDiskUse=True))
-
-
-def counterparts_frame() -> pd.DataFrame:
-    """A row for each statement of the task book: PostgreSQL, MongoDB, and a remark."""
-    rows: list[Sequence[str]] = [
-        (each.sql, _shown(each.pipeline), f"{each.name}{'; by index' if each.filtered else ''}") for each in QUERIES
-    ]
-    rows += COUNTERPARTS
-    return pd.DataFrame(rows, columns=["task book (SQL)", "run here (MongoDB)", "remark"])
-
-
-def _shown(pipeline: Sequence[Stage]) -> str:
-    return " → ".join(f"{name} {_short(body)}".strip() for stage in pipeline for name, body in stage.items())
-
-
-def _short(body: Any) -> str:
-    if isinstance(body, dict):
-        inner = ", ".join(f"{key}: {_short(value)}" for key, value in body.items())
-        return "{" + inner + "}"
-    return "null" if body is None else str(body).lower() if isinstance(body, bool) else f"{body}"

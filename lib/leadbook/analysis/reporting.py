@@ -13,26 +13,17 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
-from leadbook.core.checks import Check, judge, not_measured, warned
-from leadbook.core.settings import Settings
 
-__all__ = ["plans_frame", "ready_checks", "reporting_collection"]
+__all__ = ["ANY_DATE", "plans", "reporting_collection", "sizes", "writes_granted"]
 
 ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 """Dates beyond year 9999 stand in plans' bounds, and a broken source may store one: neither stops the report."""
 
-_WRITES = {
-    "insert",
-    "update",
-    "remove",
-    "createCollection",
-    "dropCollection",
-    "createIndex",
-    "dropIndex",
-    "dropDatabase",
-}
+_WRITES = frozenset({
+    "insert", "update", "remove", "createCollection", "dropCollection", "createIndex", "dropIndex", "dropDatabase",
+})  # fmt: skip
 
 
 def reporting_collection(
@@ -46,7 +37,7 @@ def reporting_collection(
     return found.with_options(codec_options=ANY_DATE)
 
 
-def plans_frame(leads: Collection[dict[str, Any]]) -> pd.DataFrame:
+def plans(leads: Collection[dict[str, Any]]) -> pd.DataFrame:
     """A row a query of the report: `query`, `filtered`, `plan`, `ms`, `problem`. Runs and explains each one."""
     return pd.DataFrame([_plan(leads, each) for each in QUERIES])
 
@@ -83,56 +74,20 @@ def _stages(node: Any) -> Iterator[str]:
             yield from _stages(item)
 
 
-def ready_checks(
-    plans: pd.DataFrame, reporting: MongoClient[dict[str, Any]] | None, leads: Collection[dict[str, Any]],
-    settings: Settings,
-) -> list[Check]:  # fmt: skip
-    """Every query runs for the reporting user, who cannot write; filtered ones use an index; sizes are known."""
-    failed = plans[plans["problem"] != ""]
-    who = "the reporting user" if reporting is not None else "the application's user"
-    shown = "; ".join(f"{row.query}: {row.problem}" for row in failed.itertuples())
-    evidence = shown or f"{len(plans)} queries, together {plans['ms'].sum():.0f} ms, run by {who}"
-    scans = plans[plans["filtered"] & plans["plan"].str.contains("COLLSCAN")]
-    filtered = plans[plans["filtered"]]
-    planned = (filtered["problem"] == "") & filtered["plan"].str.contains("SCAN|EXPRESS|IDHACK")
-    known = len(filtered) > 0 and bool(planned.all())
-    scanned = ", ".join(scans["query"]) or "; ".join(f"{row.query}: {row.plan}" for row in filtered.itertuples())
-    return [
-        judge("FIN-READY-001", len(failed), evidence=evidence),
-        judge("FIN-READY-002", len(scans) if len(scans) or known else None, evidence=scanned),
-        _rights(reporting, settings),
-        _sizes(leads),
-    ]
-
-
-def _rights(reporting: MongoClient[dict[str, Any]] | None, settings: Settings) -> Check:
-    if reporting is None:
-        unset = f"no reporting user: {settings.mongodb_reporting_uri_env} is not set, which is optional"
-        return warned("FIN-READY-003", None, evidence=unset)
+def writes_granted(reporting: MongoClient[dict[str, Any]], database: str) -> tuple[list[str], int]:
+    """Writing actions on the database that the reporting user may do, and how many actions it may do in all."""
     status = reporting.admin.command({"connectionStatus": 1, "showPrivileges": True})
     granted = {
         action
         for privilege in status["authInfo"].get("authenticatedUserPrivileges", [])
-        if privilege.get("resource", {}).get("db") in ("", settings.database)
+        if privilege.get("resource", {}).get("db") in ("", database)
         for action in privilege["actions"]
     }
-    found = sorted(granted & _WRITES)
-    evidence = f"may {', '.join(found)}" if found else f"{len(granted)} actions granted, none of them writes"
-    return judge("FIN-READY-003", bool(granted) and not found, evidence=evidence)
+    return sorted(granted & _WRITES), len(granted)
 
 
-def _sizes(leads: Collection[dict[str, Any]]) -> Check:
-    try:
-        row = next(iter(leads.aggregate([{"$collStats": {"storageStats": {}}}])), None)
-    except OperationFailure as error:
-        return not_measured(
-            "FIN-READY-004", f"collStats: {error.details.get('codeName') if error.details else error.code}"
-        )
-    stats = (row or {}).get("storageStats", {})
-    evidence = (
-        f"{stats.get('count', 0):,} documents, {stats.get('size', 0) / 1e6:.1f} MB of data, "
-        f"{stats.get('storageSize', 0) / 1e6:.1f} MB on disk, {stats.get('nindexes', 0)} indexes of "
-        f"{stats.get('totalIndexSize', 0) / 1e6:.1f} MB. VACUUM ANALYZE has no counterpart to run: MongoDB keeps its "
-        "statistics by itself"
-    )
-    return judge("FIN-READY-004", bool(stats.get("count")), evidence=evidence)
+def sizes(leads: Collection[dict[str, Any]]) -> dict[str, Any]:
+    """`count`, `size`, `storageSize`, `nindexes` and `totalIndexSize` of the leads, bytes. Raises PyMongoError."""
+    row = next(iter(leads.aggregate([{"$collStats": {"storageStats": {}}}])), None)
+    names = ("count", "size", "storageSize", "nindexes", "totalIndexSize")
+    return {name: (row or {}).get("storageStats", {}).get(name, 0) for name in names}

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from leadbook.bench.compare import facts_of
-from leadbook.core import sealed
+from leadbook.core import sealed, write_errors
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import Settings, load_profile
-from leadbook.load.openloop import Step, knee
-from leadbook.load.tuning import Trial
+from leadbook.load.openloop import RateStep, knee
+from leadbook.load.tuning import SettingTrial
 from leadbook.measure.intervals import difference
 
-__all__ = ["COLUMNS", "Advice", "advise", "from_facts", "of_run", "table", "tune"]
+__all__ = ["Advice", "advise", "batch_size", "from_facts", "of_run", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +40,21 @@ class Advice:
         """Whether something should be set."""
         return self.proposed is not None and self.proposed != self.current
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
 
 def advise(
-    settings: Settings, benchmarks: Mapping[str, Any], trials: Sequence[Trial | None], steps: Sequence[Step] | None
+    settings: Settings, benchmarks: Mapping[str, Any], trials: Iterable[SettingTrial], steps: Sequence[RateStep]
 ) -> list[Advice]:
     """Batch size, writers, write concern, pools, indexes, cache. benchmarks: facts of phase 03, {} without it.
 
     A change is proposed only where a difference was shown.
     """
-    found = [_batch_size(settings, benchmarks), _write_concern(settings, benchmarks)]
-    found += [_of_trial(trial) for trial in trials if trial is not None]
+    found = [batch_size(settings, benchmarks), _write_concern(settings, benchmarks), *map(_of_trial, trials)]
     found += [_max_pool(settings, benchmarks), _rate(steps), *_indexes(settings, benchmarks)]
     return [one for one in found if one is not None]
 
 
-def _batch_size(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+def batch_size(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+    """What phase 03's rounds say of the batch size: the one source of every recommendation on it. None without them."""
     rates: Mapping[str, list[float]] = benchmarks.get("rates_by_round") or {}
     best, current = benchmarks.get("best_batch_size"), settings.batch_size
     now, then = rates.get(f"insert_many {current} unordered"), rates.get(f"insert_many {best} unordered")
@@ -86,18 +81,16 @@ def _write_concern(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice 
         f"majority {effect.before.text('documents/s')}; w: 1, j: false {effect.after.text('documents/s')}: "
         f"{effect.text()} (phase 03). Below majority a failover can undo acknowledged leads"
     )
-    proposed = None if settings.write_concern == "majority" else "majority"
     return Advice(
         parameter="write_concern",
         current=settings.write_concern,
-        proposed=proposed,
+        proposed=None if settings.write_concern == "majority" else "majority",
         effect=effect.text(),
         evidence=evidence,
     )
 
 
-def _of_trial(trial: Trial) -> Advice:
-    known = trial.parameter in Settings.model_fields
+def _of_trial(trial: SettingTrial) -> Advice:
     before, after = trial.measured
     evidence = f"{trial.before}: {before} {trial.unit}; {trial.after}: {after}"
     return Advice(
@@ -106,17 +99,16 @@ def _of_trial(trial: Trial) -> Advice:
         proposed=trial.after if trial.improved else None,
         effect=trial.effect.text(),
         evidence=evidence,
-        in_profile=known,
+        in_profile=trial.parameter in Settings.model_fields,
     )
 
 
 def _max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
     pools = [one for one in benchmarks.get("pools") or () if str(one.get("pool", "")).startswith("MongoDB")]
-    warm = [one for one in pools if one["pool"].endswith("warm")]
-    tight = [one for one in pools if one["pool"].endswith("saturated")]
+    warm, tight = ([one for one in pools if one["pool"].endswith(state)] for state in ("warm", "saturated"))
     if not warm or not tight:
         return None
-    slow, fast = max(one["worst_ms"] for one in tight), max(one["worst_ms"] for one in warm)
+    fast, slow = (max(one["worst_ms"] for one in part) for part in (warm, tight))
     most = max(one["threads"] for one in warm)
     evidence = f"slowest check-out {fast} ms with a connection a thread, {slow} ms with a fifth as many (phase 03)"
     return Advice(
@@ -128,8 +120,8 @@ def _max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | Non
     )
 
 
-def _rate(steps: Sequence[Step] | None) -> Advice | None:
-    bend = knee(steps or ())
+def _rate(steps: Sequence[RateStep]) -> Advice | None:
+    bend = knee(steps)
     if bend is None:
         return None
     return Advice(
@@ -156,32 +148,6 @@ def _indexes(settings: Settings, benchmarks: Mapping[str, Any]) -> list[Advice]:
         for one in benchmarks.get("hidden_indexes") or ()
         if one["effect"] == "no difference shown"
     ]
-
-
-COLUMNS = {
-    "parameter": "key of the profile, or a setting of the server",
-    "now": "its value",
-    "advice": "value to set, or leave it",
-    "effect": "measured effect; advice to change needs a difference that was shown",
-    "evidence": "what was measured",
-}
-
-
-def table(advice: Iterable[Advice]) -> pd.DataFrame:
-    """One row a parameter; columns as in `COLUMNS`."""
-    return pd.DataFrame(
-        [
-            {
-                "parameter": one.parameter,
-                "now": "" if one.current is None else str(one.current),
-                "advice": str(one.proposed) if one.changes else "leave it",
-                "effect": one.effect,
-                "evidence": one.evidence,
-            }
-            for one in advice
-        ],
-        columns=list(COLUMNS),
-    )
 
 
 def from_facts(facts: Mapping[str, Any]) -> list[Advice]:
@@ -216,7 +182,7 @@ def tune(profile: Path, advice: Iterable[Advice], out: Path) -> list[Advice]:
     try:
         text = profile.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputFileError(profile, str(error).splitlines()[0]) from None
+        raise InputFileError(profile, write_errors.line(error)) from None
     values = Settings.from_mapping(load_profile(str(profile))).model_dump()
     applied = [one for one in advice if one.in_profile and one.changes and values[one.parameter] != one.proposed]
     for one in applied:

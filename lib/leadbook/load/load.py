@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import redis as redis_py
 
-from leadbook.core.checks import Check
 from leadbook.core.errors import ParameterError
-from leadbook.core.settings import Settings
-from leadbook.measure import trials
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import Target
 from leadbook.measure.place import Leads, Place
@@ -24,14 +20,12 @@ from leadbook.measure.workers import Crew, Outcome, Task
 
 __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 
-T = TypeVar("T")
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
 INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0
 CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
 NOBODY = "redis://127.0.0.1:1/0"
-REFUSED = "the load test is not approved for this profile"
 SIZES, SIZE_WRITERS = (1_000, 5_000, 10_000), 10
 """Records of the batch tests, task book 3.1.1.3, and how many write them at once."""
 
@@ -51,11 +45,15 @@ def numbers(name: str, text: str) -> list[int]:
 class InsertLoad:
     """One closed-loop load: writers that insert as fast as they can. stored: counted afterwards."""
 
-    records: int
     writers: int
     batch: int
     outcome: Outcome
     stored: int
+
+    @property
+    def records(self) -> int:
+        """Documents sent."""
+        return self.outcome.sent
 
     @property
     def missing(self) -> int:
@@ -86,65 +84,39 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed:
-    """Several kinds of work at once. stored: how many documents came in meanwhile.  readings: of the servers.
-
-    seconds: of the arrivals.  checks: duplicate checks asked for.  took: seconds with all preparations.
-    """
+    """Several kinds of work at once. stored: how many documents came in meanwhile.  readings: of the servers."""
 
     outcomes: dict[str, Outcome]
     stored: int
     readings: pd.DataFrame
-    seconds: float
-    checks: int
-    took: float
 
 
 @dataclass(kw_only=True)
 class Loader:
-    """Runs loads from a crew of processes. problems: what could not be measured, and why, by name of the load."""
+    """Runs loads from a crew of processes, which starts with the first load. batch: documents a batch at most."""
 
     place: Place
-    crew: Crew | None
     batch: int
-    problems: trials.Problems = field(default_factory=dict)
+    _crew: Crew | None = None
 
     @classmethod
-    def of(cls, place: Place, *, batch: int | None = None) -> Loader:
-        """A loader whose processes are on their way; none where the profile does not approve the load test.
+    def of(cls, place: Place) -> Loader:
+        """A loader with the settings' batch size."""
+        return cls(place=place, batch=place.settings.batch_size)
 
-        `batch`: documents a batch at most, the settings' batch_size by default.
-        """
-        settings = place.settings
-        approved = settings.approves("load_test")
-        processes = settings.load_processes or min(os.cpu_count() or 1, 8)
-        return cls(place=place, crew=Crew(processes) if approved else None, batch=batch or settings.batch_size)
+    @property
+    def crew(self) -> Crew:
+        """The processes, started where there are none. Raises RefusedError where the load test is not approved."""
+        if self._crew is None:
+            self.place.settings.refuse_unapproved(self.place.action)
+            self._crew = Crew(self.place.settings.load_processes or min(os.cpu_count() or 1, 8))
+        return self._crew
 
     def close(self) -> None:
-        """End the processes."""
-        if self.crew is not None:
-            self.crew.close()
-
-    def attempt(self, name: str, call: Callable[..., T], *given: Any, **named: Any) -> T | None:
-        """`call(*given, **named)`, or None with the reason kept in `problems`. Raises UnreachableError: no MongoDB."""
-        if self.crew is None:
-            self.problems[name] = REFUSED
-            return None
-        return trials.attempt(self.place, self.problems, name, lambda: call(*given, **named))
-
-    def take(
-        self, name: str, call: Callable[..., T], judge: Callable[[T | None, trials.Problems, Settings], list[Check]],
-        *given: Any,
-    ) -> trials.Taken[T]:  # fmt: skip
-        """`attempt`, judged; a missed time is measured once more (see `canary`)."""
-        settings = self.place.settings
-
-        def judged(found: T | None) -> list[Check]:
-            return judge(found, self.problems, settings)
-
-        if self.crew is None:
-            self.problems[name] = REFUSED
-            return trials.Taken(found=None, checks=judged(None))
-        return trials.take(self.place, self.problems, name, lambda: call(*given), judged)
+        """End the processes; a later load starts new ones."""
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
 
     def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> Target:
         """Where the processes send their work; without `redis` to a Redis that refuses connections.
@@ -161,23 +133,24 @@ class Loader:
 
     def run(self, target: Target, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, Outcome]:
         """Each task's threads and calls shared out over the processes (or the first few of them)."""
-        if self.crew is None:
-            raise RuntimeError(REFUSED)
-        count = min(processes or self.crew.processes, self.crew.processes)
+        crew = self.crew
+        count = min(processes or crew.processes, crew.processes)
         dealt = [[share(task, (at + turn) % count, count) for turn, task in enumerate(tasks)] for at in range(count)]
-        return self.crew.run(target, [[part for part in parts if part is not None] for parts in dealt])
+        return crew.run(target, [[part for part in parts if part is not None] for parts in dealt])
 
     # --------------------------------------------------------------------------------------------------- loads
 
-    def insert(self, records: int, writers: int, *, processes: int | None = None) -> InsertLoad:
+    def insert(self, records: int, writers: int) -> InsertLoad:
         """`records` documents by `writers` at once into an empty scratch collection; two calls a writer at least."""
         each = -(-records // writers)
         calls = max(2, -(-each // self.batch))
         batch = -(-each // calls)
-        task = Task(name="insert", kind="insert", threads=writers, size=batch, calls=-(-records // batch))
+        return self._insert(Task(name="insert", kind="insert", threads=writers, size=batch, calls=-(-records // batch)))
+
+    def _insert(self, task: Task, *, direct: bool = False, processes: int | None = None) -> InsertLoad:
         with self.place.scratch("load") as collection:
-            outcome = self.run(self.target(collection), [task], processes=processes)["insert"]
-            return InsertLoad(records=outcome.sent, writers=writers, batch=batch, outcome=outcome,
+            outcome = self.run(self.target(collection, direct=direct), [task], processes=processes)[task.name]
+            return InsertLoad(writers=task.threads, batch=task.size, outcome=outcome,
                               stored=collection.count_documents({}))  # fmt: skip
 
     def matrix(self) -> tuple[InsertLoad, ...]:
@@ -201,11 +174,7 @@ class Loader:
     def pool(self, *, threads: int = 50, calls: int = 1_000) -> InsertLoad:
         """Bulk inserts of five by `threads` of one process through one filled pool: enough check-outs for a p99."""
         task = Task(name="insert", kind="insert", threads=threads, size=5, calls=calls, options={"filled": True})
-        with self.place.scratch("pool") as collection:
-            outcome = self.run(self.target(collection, direct=True), [task], processes=1)["insert"]
-            return InsertLoad(
-                records=outcome.sent, writers=threads, batch=5, outcome=outcome, stored=collection.count_documents({})
-            )
+        return self._insert(task, direct=True, processes=1)
 
     def sources(self, *, redis: bool = True) -> Sources:
         """Ten collectors at once, each asking Redis, inserting what is new and then telling Redis."""
@@ -225,76 +194,39 @@ class Loader:
                            stored=collection.count_documents({}),
                            per_source={str(one["_id"]): int(one["n"]) for one in grouped})  # fmt: skip
 
-    def without_redis(self) -> Sources:
-        """`sources` with a Redis that refuses connections."""
-        return self.sources(redis=False)
-
     def mixed(self, *, known: int = 5_000) -> Mixed:
         """Everything at once at the target rates, open loop: inserts, duplicate checks by Redis and MongoDB, finds.
 
         Latency targets are judged at the rates that are asked for: 1,000 documents/s, and 2,000 keys/s of each store
         until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
         """
-        settings = self.place.settings
-        first, start = self.place.upcoming, time.monotonic()
+        first = self.place.upcoming
         with self.place.scratch("mixed", documents=known) as collection:
             urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1, "_id": 0})]
             lead = collection.find_one({"location_state": {"$exists": True}}) or {}
             tasks = self._mix(first, known, {"location_state": lead.get("location_state")})
             with self.keys(urls), Sampler(self.place) as sampler:
                 outcomes = self.run(self.target(collection), tasks)
-            readings = sampler.frame()
-            return Mixed(
-                outcomes=outcomes,
-                stored=collection.count_documents({}) - known,
-                readings=readings,
-                seconds=self._seconds,
-                checks=settings.duplicate_checks,
-                took=time.monotonic() - start,
-            )
-
-    @property
-    def _seconds(self) -> float:
-        return max(LEAST_SECONDS, self.place.settings.duplicate_checks / CHECKS_PER_SECOND)
+            return Mixed(outcomes=outcomes, stored=collection.count_documents({}) - known, readings=sampler.frame())
 
     def _mix(self, first: int, known: int, query: dict[str, Any]) -> list[Task]:
-        checks, seconds = self.place.settings.duplicate_checks, self._seconds
+        checks = self.place.settings.duplicate_checks
+        seconds = max(LEAST_SECONDS, checks / CHECKS_PER_SECOND)
         inserts = poisson(INSERTS_PER_SECOND / MIX_BATCH, seconds, seed=1)
+
+        def checking(store: str, seed: int) -> Task:
+            arrivals = poisson(checks / CHECK_SIZE / seconds, seconds, seed=seed)
+            return Task(name=f"duplicate check by {store}", kind=f"{store.lower()} check", threads=10, first=first,
+                        size=CHECK_SIZE, arrivals=arrivals, options={"known": known})  # fmt: skip
+
         tasks = [
-            Task(
-                name="insert",
-                kind="insert",
-                threads=10,
-                size=MIX_BATCH,
-                arrivals=inserts,
-                first=self.place.reserve(len(inserts) * MIX_BATCH),
-            ),
-            Task(
-                name="duplicate check by Redis",
-                kind="redis check",
-                threads=10,
-                first=first,
-                size=CHECK_SIZE,
-                arrivals=poisson(checks / CHECK_SIZE / seconds, seconds, seed=2),
-                options={"known": known},
-            ),
-            Task(
-                name="duplicate check by MongoDB",
-                kind="mongodb check",
-                threads=10,
-                first=first,
-                size=CHECK_SIZE,
-                arrivals=poisson(checks / CHECK_SIZE / seconds, seconds, seed=3),
-                options={"known": known},
-            ),
-            Task(
-                name="find",
-                kind="find",
-                threads=4,
-                arrivals=poisson(FINDS_PER_SECOND, seconds, seed=4),
-                options={"query": query},
-            ),
-        ]
+            Task(name="insert", kind="insert", threads=10, size=MIX_BATCH, arrivals=inserts,
+                 first=self.place.reserve(len(inserts) * MIX_BATCH)),
+            checking("Redis", 2),
+            checking("MongoDB", 3),
+            Task(name="find", kind="find", threads=4, arrivals=poisson(FINDS_PER_SECOND, seconds, seed=4),
+                 options={"query": query}),
+        ]  # fmt: skip
         return [task for task in tasks if self.place.redis is not None or task.kind != "redis check"]
 
     @contextlib.contextmanager

@@ -17,7 +17,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.provision.asked import FORBIDDEN_CODES
 
-__all__ = ["PRIVILEGE", "Finding", "Missing", "attempt", "got", "judged"]
+__all__ = ["PRIVILEGE", "Finding", "Missing", "attempt", "got", "judged", "reason_of"]
 
 PRIVILEGE = "name the DBA's address in MONGODB_ADMIN_URI (roles clusterMonitor and read on local)"
 
@@ -45,15 +45,20 @@ def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
         raise
     except Missing as error:
         return error.instead
-    except OperationFailure as error:
-        return Unmeasured(write_errors.line(error), PRIVILEGE) if error.code in FORBIDDEN_CODES else error
-    except NoPermissionError as error:
-        return Unmeasured(write_errors.line(error), "allow the command in the user's ACL")
-    except ResponseError as error:
-        unknown = "unknown command" in str(error)
-        return Unmeasured(write_errors.line(error), "look in the provider's console") if unknown else error
     except (PyMongoError, BSONError, RedisError, LeadbookError, OSError, LookupError, TypeError, ValueError) as error:
-        return error
+        return reason_of(error)
+
+
+def reason_of(error: Exception) -> Unmeasured | Exception:
+    """What stands in place of an answer after `error`: Unmeasured where the server forbids the question."""
+    line = write_errors.line(error)
+    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+        return Unmeasured(line, PRIVILEGE)
+    if isinstance(error, NoPermissionError):
+        return Unmeasured(line, "allow the command in the user's ACL")
+    if isinstance(error, ResponseError) and "unknown command" in str(error):
+        return Unmeasured(line, "look in the provider's console")
+    return error
 
 
 def got(answer: Answer | Unmeasured | Exception) -> Answer:

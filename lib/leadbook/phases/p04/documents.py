@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leadbook.bench.limits import Limits
 from leadbook.core.checks import Check, Unmeasured, judge
@@ -17,10 +13,11 @@ from leadbook.ingest.store.cache import CacheTruth
 from leadbook.lead.keys import collection_uuid, email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
-from leadbook.page.prose import frame_table, number, pipe_table
+from leadbook.page.prose import number
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Document, Section, Table
+from leadbook.phases.templates import render
 
 __all__ = ["cache_sentence", "design", "handoff", "issue_check", "issues", "issues_met", "optimization", "results"]
 
@@ -28,26 +25,24 @@ UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")
 
 
-def _render(name: str, **values: Any) -> str:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701  (Markdown)
-    environment.globals.update(table=pipe_table, frame=frame_table, number=number)
-    return environment.get_template(f"{name}.md.j2").render(**values)
-
-
 def design(settings: Settings) -> str:
     """The pipeline's design: flow, mappings, rules, batches, errors (task book 2.1.1)."""
     vendors = [load_vendor(name) for name in vendor_names()]
     mappings = [(one.title, *(", ".join(one.fields.get(target, ())) for target in SHOWN)) for one in vendors]
-    return _render(
-        "pipeline-design", settings=settings, rules=Rules.of(settings), mappings=mappings, reasons=REASONS.items()
+    return render(
+        __file__,
+        "pipeline-design",
+        settings=settings,
+        rules=Rules.of(settings),
+        mappings=mappings,
+        reasons=REASONS.items(),
     )
 
 
 def handoff(settings: Settings, uuid: str) -> str:
     """The Technical Lead's hand-off; its examples run (a test runs them). Holds no credentials (task book 2.1.2)."""
     url, email = linkedin_key("https://www.linkedin.com/in/example"), email_key("someone@example.com")
-    return _render("n8n-hand-off", settings=settings, uuid=uuid, url_key=url, email_key=email)
+    return render(__file__, "n8n-hand-off", settings=settings, uuid=uuid, url_key=url, email_key=email)
 
 
 def optimization(
@@ -56,7 +51,7 @@ def optimization(
 ) -> str:  # fmt: skip
     """What was measured and tuned: queries, inserts, Redis (task book 2.3.1.9)."""
     per = {name: 1e6 * spent / max(result.ledger.read, 1) for name, spent in result.stages.items()}
-    return _render(
+    return render(__file__,
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
         queries=queries, issues=issues_met(result), settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),

@@ -1,395 +1,296 @@
-"""Tables and checks of the load test."""
+"""What the load test tells for each of its checks: ids with the function that answers them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
-from leadbook.core.checks import Check, Verdict, judge, not_measured, warned
+from leadbook.core import write_errors
+from leadbook.core.checks import Doubtful, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
-from leadbook.measure.readings import by_second
-from leadbook.measure.trials import Problems, problem
-from leadbook.measure.workers import CLIENT_BOUND, Outcome
+from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
+from leadbook.load.tuning import SettingTrial
+from leadbook.measure.workers import Outcome
+from leadbook.phases.told import Answered, Tell
 
 __all__ = [
-    "INSERT_COLUMNS",
-    "MIXED_COLUMNS",
-    "SOURCE_COLUMNS",
-    "bound_check",
-    "curves",
-    "fallback_checks",
-    "insert_checks",
-    "insert_table",
-    "issue_checks",
-    "mixed_checks",
-    "mixed_table",
-    "pool_checks",
-    "readings",
-    "size_checks",
-    "source_checks",
-    "source_table",
-    "timeline",
-]
+    "MATRIX", "POOL", "RATES", "SIZED", "SOURCES", "TRIALS", "WITHOUT_REDIS", "bound", "everything", "issues",
+    "memory",
+]  # fmt: skip
 
+NO_TRIAL = "no trial: the server is not a rehearsal server"
 LARGE = 10_000
 """Records of the largest load at least, task book 3.1.1.6."""
 
-INSERT_COLUMNS = {
-    "documents": "documents sent",
-    "writers": "writers at once",
-    "batch": "documents a call",
-    "seconds": "from the first call to the last answer",
-    "documents_per_s": "documents stored a second, all writers together",
-    "p50_ms": "median of whole calls, ms",
-    "p95_ms": "95th percentile of calls, ms; empty below 200 calls",
-    "worst_ms": "slowest call, ms",
-    "cores": "CPU of all load processes, in cores",
-    "missing": "documents sent and not found afterwards",
-    "errors": "errors seen by the writers",
+# ----------------------------------------------------------------------------------------------------- ten collectors
+
+
+def _away(run: Sources) -> str:
+    return "" if run.redis else "; Redis was away"
+
+
+def _once(run: Sources) -> Answered:
+    told = f"{run.stored:,} stored of {run.expected:,} different leads; {run.duplicates} repeats found"
+    return Answered(run.stored - run.expected, f"{told}{_away(run)}")
+
+
+SOURCES: Mapping[str, Tell[Sources]] = {
+    "LOAD-SRC-001": lambda run: Answered(
+        len(run.per_source),
+        f"leads of {len(run.per_source)} sources stored, {run.outcome.sent:,} sent; failures {run.failures or 'none'}"
+        f"{_away(run)}",
+    ),
+    "LOAD-SRC-002": _once,
+    "LOAD-SRC-004": lambda run: Answered(
+        run.outcome.sent / run.outcome.seconds * 3_600,
+        f"{run.outcome.sent:,} leads checked, inserted and marked in {run.outcome.seconds:.2f} s{_away(run)}",
+    ),
 }
+"""Steps 3.1.1.1, 3.1.1.2 and 3.1.1.4: ten collectors at once."""
+WITHOUT_REDIS: Mapping[str, Tell[Sources]] = {"LOAD-SRC-003": _once}
+"""Step 3.1.1.2: the same with Redis away."""
+
+# -------------------------------------------------------------------------------------------------------- closed loops
 
 
-def insert_table(loads: Sequence[InsertLoad] | None) -> pd.DataFrame:
-    """One row a load, once where it is given twice; columns as in `INSERT_COLUMNS`."""
-    rows = []
-    for load in dict(zip(map(id, loads or ()), loads or (), strict=True)).values():
-        told = load.outcome.latencies.summary()
-        rows.append(
-            {
-                "documents": load.outcome.sent,
-                "writers": load.writers,
-                "batch": load.batch,
-                "seconds": round(load.outcome.seconds, 2),
-                "documents_per_s": round(load.outcome.rate),
-                "p50_ms": told.p50_ms,
-                "p95_ms": told.p95_ms,
-                "worst_ms": told.worst_ms,
-                "cores": round(load.outcome.cores, 2),
-                "missing": load.missing,
-                "errors": sum(load.outcome.errors.values()),
-            }
-        )
-    return pd.DataFrame(rows, columns=list(INSERT_COLUMNS))
+def _slowest(loads: Sequence[InsertLoad]) -> InsertLoad:
+    return min(loads, key=lambda load: load.outcome.rate)
 
 
-def insert_checks(loads: Sequence[InsertLoad] | None, problems: Problems, settings: Settings) -> list[Check]:
-    """Steps 3.1.1.6 and 3.1.1.7: rates of 10,000 records and more, by 10 and by 50 writers, and nothing missing."""
-    ids = ("LOAD-INS-001", "LOAD-INS-002", "LOAD-CON-001", "LOAD-CON-002")
-    if not loads:
-        return [problem(check_id, problems, "matrix", settings) for check_id in ids]
-    slowest = min(loads, key=lambda load: load.outcome.rate)
-    missing = sum(load.missing for load in loads)
-    large = max(load.outcome.sent for load in loads)
-    return [
-        not_measured(
-            "LOAD-INS-001",
-            f"the largest load was {large:,} documents, and the task book asks for {LARGE:,} and more",
-            settings=settings,
-            remedy=f"set load_records to '{LARGE}, 20000'",
-        )
-        if large < LARGE
-        else judge(
-            "LOAD-INS-001",
-            slowest.outcome.rate,
-            settings=settings,
-            evidence=f"slowest of {len(loads)} loads of {', '.join(f'{load.outcome.sent:,}' for load in loads)} "
-            f"documents: {slowest.outcome.sent:,} by {slowest.writers} writers",
-        ),
-        judge(
-            "LOAD-INS-002",
-            missing,
-            evidence=f"{sum(load.outcome.sent for load in loads):,} documents sent, counted after each load",
-        ),
-        _concurrent("LOAD-CON-001", loads, 10, settings),
-        _concurrent("LOAD-CON-002", loads, 50, settings),
-    ]
+def _sent(loads: Sequence[InsertLoad]) -> str:
+    return ", ".join(f"{load.records:,}" for load in loads)
 
 
-def _concurrent(check_id: str, loads: Sequence[InsertLoad], writers: int, settings: Settings) -> Check:
+def _rate(loads: Sequence[InsertLoad]) -> Answered:
+    slowest, largest = _slowest(loads), max(load.records for load in loads)
+    if largest < LARGE:
+        why = f"the largest load was {largest:,} documents, and the task book asks for {LARGE:,} and more"
+        return Answered(Unmeasured(why, f"set load_records to '{LARGE}, 20000'"))
+    told = f"slowest of {len(loads)} loads of {_sent(loads)} documents"
+    return Answered(slowest.outcome.rate, f"{told}: {slowest.records:,} by {slowest.writers} writers")
+
+
+def _missing(loads: Sequence[InsertLoad]) -> Answered:
+    return Answered(sum(load.missing for load in loads), f"{_sent(loads)} documents sent, counted after each load")
+
+
+def _concurrent(writers: int, loads: Sequence[InsertLoad]) -> Answered:
     found = [load for load in loads if load.writers >= writers]
     if not found:
         why = f"load_writers asks for no load with {writers} or more"
-        return not_measured(check_id, why, settings=settings, remedy="set load_writers to '10, 50'")
-    errors = sum(sum(load.outcome.errors.values()) for load in found)
-    worst = min(found, key=lambda load: load.outcome.rate)
-    return judge(
-        check_id,
-        worst.outcome.rate,
-        settings=settings,
-        evidence=f"{worst.writers} writers, {worst.outcome.sent:,} documents; {errors} errors in {len(found)} loads",
-    )
+        return Answered(Unmeasured(why, "set load_writers to '10, 50'"))
+    errors, worst = sum(sum(load.outcome.errors.values()) for load in found), _slowest(found)
+    told = f"{worst.writers} writers, {worst.records:,} documents; {errors} errors in {len(found)} loads"
+    return Answered(worst.outcome.rate, told)
 
 
-def bound_check(
-    loads: Sequence[InsertLoad] | None, control: Outcome | None, problems: Problems, settings: Settings
-) -> Check:
+def _each_size(loads: Sequence[InsertLoad]) -> Answered:
+    sent, slowest = {load.records for load in loads}, _slowest(loads)
+    if short := [f"{size:,}" for size in SIZES if size not in sent]:
+        return Answered(Unmeasured(f"{', '.join(short)} records were not sent, only {_sent(loads)}"))
+    return Answered(slowest.outcome.rate, f"slowest of {_sent(loads)} records: {slowest.records:,}")
+
+
+def _bound(control: Outcome | None, loads: Sequence[InsertLoad]) -> Answered:
+    share, processes = max(load.outcome.cores / load.outcome.processes for load in loads), loads[0].outcome.processes
+    most = f"; they could encode {control.rate:,.0f} documents/s and send nothing" if control is not None else ""
+    return Answered(round(share, 2), f"{processes} load processes; busiest run {share:.2f} of a core each{most}")
+
+
+def bound(control: Outcome | None) -> Mapping[str, Tell[tuple[InsertLoad, ...]]]:
     """Step 3.1.1.6: whether the load processes were the limit, beside what they could do at most (`control`)."""
-    if not loads:
-        return problem("LOAD-ENV-001", problems, "matrix", settings)
-    share = max(load.outcome.cores / load.outcome.processes for load in loads)
-    evidence = f"{loads[0].outcome.processes} load processes; busiest run {share:.2f} of a core each"
-    if control is not None:
-        evidence += f"; they could encode {control.rate:,.0f} documents/s and send nothing"
-    if share > CLIENT_BOUND:
-        return warned("LOAD-ENV-001", round(share, 2), evidence=evidence)
-    return judge("LOAD-ENV-001", round(share, 2), evidence=evidence)
+    return {"LOAD-ENV-001": partial(_bound, control)}
 
 
-def size_checks(loads: Sequence[InsertLoad] | None, problems: Problems, settings: Settings) -> list[Check]:
-    """Step 3.1.1.3: 1,000, 5,000 and 10,000 records in batches, all stored, fast enough; each of them measured."""
-    if not loads:
-        return [problem(check_id, problems, "sizes", settings) for check_id in ("LOAD-BAT-001", "LOAD-BAT-002")]
-    slowest = min(loads, key=lambda load: load.outcome.rate)
-    sizes = ", ".join(f"{load.outcome.sent:,}" for load in loads)
-    short = [f"{size:,}" for size in SIZES if size not in {load.outcome.sent for load in loads}]
-    return [
-        not_measured("LOAD-BAT-001", f"{', '.join(short)} records were not sent, only {sizes}", settings=settings)
-        if short
-        else judge(
-            "LOAD-BAT-001",
-            slowest.outcome.rate,
-            settings=settings,
-            evidence=f"slowest of {sizes} records: {slowest.outcome.sent:,}",
-        ),
-        judge("LOAD-BAT-002", sum(load.missing for load in loads), evidence=f"{sizes} records, counted after each"),
-    ]
-
-
-def pool_checks(load: InsertLoad | None, problems: Problems, settings: Settings) -> list[Check]:
-    """Step 3.1.1.9: waiting for a connection while 50 threads insert through one pool."""
-    if load is None:
-        return [problem(check_id, problems, "pool", settings) for check_id in ("LOAD-POOL-001", "LOAD-POOL-002")]
-    told = load.outcome.checkouts.summary()
-    name, value = told.judged
-    return [
-        judge(
-            "LOAD-POOL-001",
-            value,
-            settings=settings,
-            evidence=f"{name} of {told.count:,} check-outs by {load.writers} threads inserting in bulk; slowest "
-            f"{told.worst_ms} ms; {load.outcome.opened} connections opened meanwhile",
-        ),
-        judge(
-            "LOAD-POOL-002",
-            load.missing + sum(load.outcome.errors.values()),
-            evidence=f"{load.outcome.sent:,} sent, {load.stored:,} stored, errors {load.outcome.errors or 'none'}",
-        ),
-    ]
-
-
-# ---------------------------------------------------------------------------------------------------------- sources
-
-SOURCE_COLUMNS = {
-    "Redis": "whether Redis answered",
-    "sent": "leads that the ten collectors sent",
-    "different": "different leads among them",
-    "stored": "leads found afterwards",
-    "found by Redis": "repeats that Redis knew",
-    "refused by MongoDB": "repeats that the unique index refused",
-    "leads_per_s": "leads through check, insert and marking a second",
-    "p50_ms": "median of a batch of 50 through all steps, ms",
-    "worst_ms": "slowest batch, ms",
-}
-
-
-def source_table(runs: Sequence[Sources | None]) -> pd.DataFrame:
-    """One row a run; columns as in `SOURCE_COLUMNS`."""
-    rows = []
-    for run in runs:
-        if run is None:
-            continue
-        told = run.outcome.latencies.summary()
-        rows.append(
-            {
-                "Redis": "up" if run.redis else "away",
-                "sent": run.outcome.sent,
-                "different": run.expected,
-                "stored": run.stored,
-                "found by Redis": run.outcome.errors.get("duplicate (redis)", 0),
-                "refused by MongoDB": run.outcome.errors.get("duplicate", 0),
-                "leads_per_s": round(run.outcome.sent / run.outcome.seconds),
-                "p50_ms": told.p50_ms,
-                "worst_ms": told.worst_ms,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(SOURCE_COLUMNS))
-
-
-def source_checks(up: Sources | None, problems: Problems, settings: Settings) -> list[Check]:
-    """Steps 3.1.1.1, 3.1.1.2 and 3.1.1.4: ten collectors at once."""
-    if up is None:
-        ids = ("LOAD-SRC-001", "LOAD-SRC-002", "LOAD-SRC-004")
-        return [problem(check_id, problems, "sources", settings) for check_id in ids]
-    redis = "" if up.redis else "; Redis was away"
-    return [
-        judge(
-            "LOAD-SRC-001",
-            len(up.per_source),
-            evidence=f"leads of {len(up.per_source)} sources stored, {up.outcome.sent:,} sent; failures "
-            f"{up.failures or 'none'}{redis}",
-        ),
-        judge(
-            "LOAD-SRC-002",
-            up.stored - up.expected,
-            evidence=f"{up.stored:,} stored of {up.expected:,} different leads; {up.duplicates} repeats found{redis}",
-        ),
-        judge(
-            "LOAD-SRC-004",
-            up.outcome.sent / up.outcome.seconds * 3_600,
-            settings=settings,
-            evidence=f"{up.outcome.sent:,} leads checked, inserted and marked in {up.outcome.seconds:.2f} s{redis}",
-        ),
-    ]
-
-
-def fallback_checks(away: Sources | None, problems: Problems, settings: Settings) -> list[Check]:
-    """Step 3.1.1.2: the same with Redis away."""
-    if away is None:
-        return [problem("LOAD-SRC-003", problems, "sources without Redis", settings)]
-    evidence = (
-        f"Redis away: {away.stored:,} stored of {away.expected:,} different leads; MongoDB refused "
-        f"{away.outcome.errors.get('duplicate', 0)}"
+def _checkouts(load: InsertLoad) -> Answered:
+    ms = load.outcome.checkouts.summary()
+    told = (
+        f"{ms.judged[0]} of {ms.count:,} check-outs by {load.writers} threads inserting in bulk; slowest {ms.worst_ms}"
     )
-    return [judge("LOAD-SRC-003", away.stored - away.expected, evidence=evidence)]
+    return Answered(ms.judged[1], f"{told} ms; {load.outcome.opened} connections opened meanwhile")
 
 
-# ------------------------------------------------------------------------------------------------------------ mixed
-
-MIXED_COLUMNS = {
-    "work": "what was done, all of it at the same time",
-    "calls": "calls timed",
-    "per_s": "documents or keys a second",
-    "p50_ms": "median, ms",
-    "p95_ms": "95th percentile, ms",
-    "p99_ms": "99th percentile, ms; empty below 1,000 calls",
-    "p999_ms": "99.9th percentile, ms; empty below 10,000 calls",
-    "worst_ms": "slowest call, ms",
-    "wrong": "answers that differ from the truth",
-    "errors": "errors seen",
+MATRIX: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {
+    "LOAD-INS-001": _rate, "LOAD-INS-002": _missing,
+    "LOAD-CON-001": partial(_concurrent, 10), "LOAD-CON-002": partial(_concurrent, 50),
+}  # fmt: skip
+"""Steps 3.1.1.6 and 3.1.1.7: rates of 10,000 records and more, by 10 and by 50 writers, and nothing missing."""
+SIZED: Mapping[str, Tell[tuple[InsertLoad, ...]]] = {"LOAD-BAT-001": _each_size, "LOAD-BAT-002": _missing}
+"""Step 3.1.1.3: 1,000, 5,000 and 10,000 records in batches, all stored, fast enough; each of them measured."""
+POOL: Mapping[str, Tell[InsertLoad]] = {
+    "LOAD-POOL-001": _checkouts,
+    "LOAD-POOL-002": lambda load: Answered(
+        load.missing + sum(load.outcome.errors.values()),
+        f"{load.records:,} sent, {load.stored:,} stored, errors {load.outcome.errors or 'none'}",
+    ),
 }
+"""Step 3.1.1.9: waiting for a connection while 50 threads insert through one pool."""
+
+# -------------------------------------------------------------------------------------------------- everything at once
 
 
-def mixed_table(mixed: Mixed | None) -> pd.DataFrame:
-    """One row a kind of work; columns as in `MIXED_COLUMNS`."""
-    rows = []
-    for name, outcome in (mixed.outcomes if mixed else {}).items():
-        told = outcome.latencies.summary()
-        rows.append(
-            {
-                "work": name,
-                "calls": told.count,
-                "per_s": round(outcome.rate),
-                "p50_ms": told.p50_ms,
-                "p95_ms": told.p95_ms,
-                "p99_ms": told.p99_ms,
-                "p999_ms": told.p999_ms,
-                "worst_ms": told.worst_ms,
-                "wrong": outcome.wrong,
-                "errors": sum(outcome.errors.values()),
-            }
-        )
-    return pd.DataFrame(rows, columns=list(MIXED_COLUMNS))
-
-
-def mixed_checks(mixed: Mixed | None, problems: Problems, settings: Settings) -> list[Check]:
+def everything(settings: Settings) -> Mapping[str, Tell[Mixed]]:
     """Steps 3.1.1.2, 3.1.1.6 and 3.1.1.8: duplicate checks while everything else runs too."""
-    ids = ("LOAD-DUP-001", "LOAD-DUP-002", "LOAD-DUP-003", "LOAD-DUP-004", "LOAD-MIX-001", "LOAD-MIX-002")
-    if mixed is None:
-        return [problem(check_id, problems, "everything", settings) for check_id in ids]
-    redis = mixed.outcomes.get("duplicate check by Redis")
-    mongodb = mixed.outcomes["duplicate check by MongoDB"]
-    checked = [one for one in (redis, mongodb) if one is not None]
-    asked, wrong = sum(one.sent for one in checked), sum(one.wrong for one in checked)
-    return [
-        _latency("LOAD-DUP-001", redis, settings),
-        _latency("LOAD-DUP-002", mongodb, settings),
-        judge(
-            "LOAD-DUP-003",
-            100 * (asked - wrong) / asked if asked else None,
-            settings=settings,
-            evidence=f"{wrong} wrong answers among {asked:,}; half of the keys were known",
-        ),
-        judge(
-            "LOAD-DUP-004",
-            min(one.sent for one in checked) if len(checked) == 2 else None,
-            evidence=", ".join(f"{one.name}: {one.sent:,}" for one in checked),
-        ),
-        _latency("LOAD-MIX-001", mixed.outcomes["find"], settings),
-        judge(
-            "LOAD-MIX-002",
+    limit = settings.target_duplicate_check_ms
+    return {
+        "LOAD-DUP-001": partial(_latency, "duplicate check by Redis", limit),
+        "LOAD-DUP-002": partial(_latency, "duplicate check by MongoDB", limit),
+        "LOAD-DUP-003": _right,
+        "LOAD-DUP-004": _asked,
+        "LOAD-MIX-001": partial(_latency, "find", settings.target_find_ms),
+        "LOAD-MIX-002": lambda mixed: Answered(
             mixed.outcomes["insert"].sent - mixed.stored,
-            evidence=f"{mixed.outcomes['insert'].sent:,} documents sent beside the checks, {mixed.stored:,} stored",
+            f"{mixed.outcomes['insert'].sent:,} documents sent beside the checks, {mixed.stored:,} stored",
         ),
-    ]
+    }
 
 
-def _latency(check_id: str, outcome: Outcome | None, settings: Settings) -> Check:
+def _latency(work: str, target_ms: float, mixed: Mixed) -> Answered:
     """With everything at once p95 is judged, and a p99 beyond the target warns.
 
     The task book names no percentile. Here servers, cache and load share the host, and the rates are thousands of times
     the sprint's: the slowest in a hundred tells of the host's scheduler, and is shown, not hidden.
     """
+    outcome = mixed.outcomes.get(work)
     if outcome is None:
-        return not_measured(check_id, "Redis does not answer", settings=settings, remedy="make Redis reachable")
-    told = outcome.latencies.summary()
-    name, value = ("p95", told.p95_ms) if told.p95_ms is not None else told.judged
-    tail = f", p99 {told.p99_ms} ms" if told.p99_ms is not None else ""
+        return Answered(Unmeasured("Redis does not answer", "make Redis reachable"))
+    ms = outcome.latencies.summary()
+    name, value = ("p95", ms.p95_ms) if ms.p95_ms is not None else ms.judged
+    tail = f", p99 {ms.p99_ms} ms" if ms.p99_ms is not None else ""
     evidence = (
-        f"{name} of {told.count:,} calls at {outcome.rate:,.0f}/s beside all other work, from the intended start; "
-        f"median {told.p50_ms} ms{tail}"
+        f"{name} of {ms.count:,} calls at {outcome.rate:,.0f}/s beside all other work, from the intended start; "
+        f"median {ms.p50_ms} ms{tail}"
     )
-    check = judge(check_id, value, settings=settings, evidence=evidence)
-    if check.verdict is Verdict.PASS and told.p99_ms is not None:
-        strict = judge(check_id, told.p99_ms, settings=settings)
-        if strict.verdict is not Verdict.PASS:
-            return warned(check_id, value, settings=settings, evidence=f"{evidence}: beyond the target")
-    return check
+    if value is not None and ms.p99_ms is not None and value < target_ms <= ms.p99_ms:
+        return Answered(Doubtful(value), f"{evidence}: beyond the target")
+    return Answered(value, evidence)
 
 
-def timeline(mixed: Mixed | None) -> dict[str, pd.DataFrame]:
-    """For the plot: each kind of work by half seconds; empty where it was not run."""
-    return {name: by_second(outcome.ends) for name, outcome in mixed.outcomes.items()} if mixed else {}
+def _checking(mixed: Mixed) -> list[Outcome]:
+    return [outcome for name, outcome in mixed.outcomes.items() if name.startswith("duplicate check")]
 
 
-def readings(mixed: Mixed | None) -> pd.DataFrame:
-    """For the plot: the servers' readings meanwhile."""
-    return mixed.readings if mixed else pd.DataFrame()
+def _right(mixed: Mixed) -> Answered:
+    checked = _checking(mixed)
+    asked, wrong = sum(one.sent for one in checked), sum(one.wrong for one in checked)
+    evidence = f"{wrong} wrong answers among {asked:,}; half of the keys were known"
+    return Answered(100 * (asked - wrong) / asked if asked else None, evidence)
 
 
-def curves(mixed: Mixed | None) -> dict[str, list[tuple[float, float]]]:
-    """For the plot: (percentile, ms) of each kind of work."""
-    return {name: outcome.latencies.curve() for name, outcome in mixed.outcomes.items()} if mixed else {}
+def _asked(mixed: Mixed) -> Answered:
+    checked = _checking(mixed)
+    evidence = ", ".join(f"{one.name}: {one.sent:,}" for one in checked)
+    return Answered(min(one.sent for one in checked) if len(checked) == 2 else None, evidence)
 
 
-def issue_checks(outcomes: Sequence[Outcome], problems: Problems, settings: Settings) -> list[Check]:
+# ----------------------------------------------------------------------------------------------------------- open loop
+
+
+def _hourly(steps: Sequence[RateStep]) -> Answered:
+    """The sprint's rate is so low that hardly anything arrives in a step: the next rate is named beside it."""
+    hourly, target = next(one for one in steps if one.rate < 1), _target(steps)
+    kept = "kept up with" if target.kept_up else "not kept up with"
+    beside = f"{target.rate / hourly.rate:,.0f} times this rate, {target.name}: {kept}"
+    return Answered(hourly.kept_up, f"{_arrivals(hourly)}; {beside}")
+
+
+def _target(steps: Sequence[RateStep]) -> RateStep:
+    return next(one for one in steps if one.rate == DOCUMENTS_PER_SECOND)
+
+
+def _knee(steps: Sequence[RateStep]) -> Answered:
+    bend, ordered = knee(steps), sorted(steps, key=lambda one: one.rate)
+    if bend is not None:
+        missed = ordered[ordered.index(bend) + 1]
+        return Answered(bend.rate, f"{bend.name} kept up with, {missed.name} not")
+    if ordered[0].kept_up:
+        return Answered(ordered[-1].rate, f"every rate up to {ordered[-1].name} was kept up with")
+    return Answered(Doubtful(None), "not even the lowest rate was kept up with")
+
+
+def _arrivals(one: RateStep) -> str:
+    name, value = one.outcome.latencies.summary().judged
+    count = f"{one.outcome.planned} arrivals" if one.outcome.planned != 1 else "1 arrival"
+    return (
+        f"{count} in {one.seconds:g} s, {one.outcome.skipped} skipped; {name} from the "
+        f"intended start {value} ms; latest start {one.outcome.lag.worst_ms} ms late, "
+        f"backlog {one.backlog * 1_000:.0f} ms"
+    )
+
+
+RATES: Mapping[str, Tell[tuple[RateStep, ...]]] = {
+    "LOAD-OPN-001": _hourly,
+    "LOAD-OPN-002": lambda steps: Answered(_target(steps).kept_up, _arrivals(_target(steps))),
+    "LOAD-OPN-003": _knee,
+    "LOAD-OPN-004": lambda steps: Answered(
+        sum(one.outcome.done - one.stored for one in steps),
+        f"{sum(one.outcome.done for one in steps):,} documents acknowledged, counted after each rate",
+    ),
+}
+"""Steps 3.1.1.6 and 3.2.1.1: the target rates kept up with, the knee named."""
+
+# ---------------------------------------------------------------------------------------------------- before and after
+
+
+def _effect(trial: SettingTrial) -> str:
+    return f"{trial.parameter}: {trial.before} to {trial.after}: {trial.effect.text()} ({trial.unit})"
+
+
+def _stays(trial: SettingTrial) -> Answered:
+    return Answered(not trial.improved, _effect(trial))
+
+
+TRIALS: Mapping[str, tuple[str, Tell[SettingTrial]]] = {
+    "LOAD-TUN-001": ("writers", _stays),
+    "LOAD-TUN-002": ("redis", lambda trial: Answered(trial.improved, _effect(trial))),
+    "LOAD-TUN-003": ("pool settings", _stays),
+}
+"""Steps 3.2.1.1 to 3.2.1.3, with the name of the trial: what is in force is not shown to be the worse of the two."""
+
+
+def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]:
+    """Step 3.2.1.4: whether the cache sufficed under load, beside the trial of a larger one; None where none may be."""
+    return {"LOAD-TUN-004": partial(_memory, trial)}
+
+
+def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
+    used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
+    pages = evicted.max() - evicted.min()
+    if pd.isna(used) or pd.isna(pages):
+        return Answered(Unmeasured("serverStatus does not tell the cache"))
+    evidence = f"cache {used:.0f} % used under load, {pages:.0f} pages evicted by application threads"
+    if isinstance(trial, Unmeasured):
+        return Answered(Unmeasured(f"{evidence}; the trial with a larger cache failed: {trial.why}"))
+    return Answered(pages, f"{evidence}; {_effect(trial) if trial else NO_TRIAL}")
+
+
+# -------------------------------------------------------------------------------------------------------------- issues
+
+
+def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[Outcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
-    if not outcomes:
-        name = next(iter(problems), "")
-        return [problem("LOAD-ISS-001", problems, name, settings)]
-    seen: dict[str, int] = {}
+    return {"LOAD-ISS-001": partial(_issues, problems)}
+
+
+def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[Outcome]) -> Answered:
+    seen = Counter({f"{name}: {_line(why)}": 1 for name, why in problems.items()})
     for outcome in outcomes:
-        for reason, count in outcome.errors.items():
-            if not reason.startswith("duplicate"):
-                seen[reason] = seen.get(reason, 0) + count
-    for name, why in problems.items():
-        seen[f"{name}: {str(why).splitlines()[0][:120]}"] = 1
-    late = {reason: seen.pop(reason) for reason in list(seen) if reason.startswith("write concern")}
-    calls = sum(outcome.planned for outcome in outcomes)
-    evidence = f"{calls:,} calls of {len(outcomes)} loads; {_listed({**seen, **late}) or 'no unplanned error'}"
-    if late and not seen:
-        return [
-            warned(
-                "LOAD-ISS-001",
-                sum(late.values()),
-                evidence=f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
-                remedy="use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
-            )
-        ]
-    return [judge("LOAD-ISS-001", sum(seen.values()), evidence=evidence)]
+        seen.update({why: count for why, count in outcome.errors.items() if not why.startswith("duplicate")})
+    late = sum(count for reason, count in seen.items() if reason.startswith("write concern"))
+    shown = "; ".join(f"{reason}: {count}" for reason, count in seen.items()) or "no unplanned error"
+    evidence = f"{sum(one.planned for one in outcomes):,} calls of {len(outcomes)} loads; {shown}"
+    if late and late == seen.total():
+        return Answered(
+            Doubtful(late),
+            f"{evidence}; the documents were stored, a majority confirmed them later than wtimeout",
+            "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
+        )
+    return Answered(seen.total() - late, evidence)
 
 
-def _listed(seen: Mapping[str, Any]) -> str:
-    return "; ".join(f"{reason}: {count}" for reason, count in seen.items())
+def _line(why: BaseException | str) -> str:
+    return (write_errors.line(why) if isinstance(why, BaseException) else why)[:120]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from leadbook.load.load import Mixed
+from leadbook.load.openloop import RateStep, knee
+from leadbook.load.tuning import SettingTrial
+from leadbook.measure.readings import by_second
 from leadbook.page import style
 
 __all__ = ["capacity", "effects", "latency_by_rate", "timeline"]
@@ -29,57 +33,51 @@ def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
     return figure
 
 
-def latency_by_rate(steps: pd.DataFrame, *, knee: float | None, target: float) -> Figure:
-    """Latency from the intended start against the rate. steps: rate, median_ms, worst_ms, service_ms, kept_up."""
+def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
+    """Latency of the steps of one document/s and more, from the intended start, against their rate, with the knee."""
     figure, axes = style.figure("Latency against rate", "documents/s offered", "ms a batch (log scale)")
-    if steps.empty:
+    ordered = sorted((one for one in steps if one.rate >= 1), key=lambda one: one.rate)
+    if not ordered:
         return style.nothing(figure)
-    ordered = steps.sort_values("rate")
+    drawn = pd.DataFrame({
+        "rate": one.rate, "median": one.outcome.latencies.percentile(50), "slowest": one.outcome.latencies.worst_ms,
+        "service": one.outcome.service.worst_ms, "kept up": one.kept_up,
+    } for one in ordered)  # fmt: skip
     for column, label, colour, dash in (
-        ("worst_ms", "slowest, from the intended start", style.PALETTE[1], "-"),
-        ("service_ms", "slowest, from the real start (what a closed loop tells)", style.PALETTE[6], ":"),
-        ("median_ms", "median, from the intended start", style.PALETTE[0], "-"),
+        ("slowest", "slowest, from the intended start", style.PALETTE[1], "-"),
+        ("service", "slowest, from the real start (what a closed loop tells)", style.PALETTE[6], ":"),
+        ("median", "median, from the intended start", style.PALETTE[0], "-"),
     ):
-        axes.plot(ordered["rate"], ordered[column], color=colour, linestyle=dash, marker="o", markersize=4, label=label)
-    behind = ordered[~ordered["kept_up"].astype(bool)]
+        axes.plot(drawn["rate"], drawn[column], color=colour, linestyle=dash, marker="o", markersize=4, label=label)
+    behind = drawn[~drawn["kept up"]]
     axes.scatter(
-        behind["rate"], behind["worst_ms"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
+        behind["rate"], behind["slowest"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
     )
     style.log_scale(axes)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
-    if knee is not None:
-        axes.axvline(knee, color=style.INK, linewidth=1)
+    if bend := knee(steps):
+        axes.axvline(bend.rate, color=style.INK, linewidth=1)
         axes.annotate(
-            f"knee {knee:,.0f}/s",
-            (knee, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4, -4),
-            ha="right",
-            va="top",
-            textcoords="offset points",
-            fontsize=9,
-            color=style.INK,
-        )
+            f"knee {bend.rate:,.0f}/s", (bend.rate, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -4),
+            ha="right", va="top", textcoords="offset points", fontsize=9, color=style.INK,
+        )  # fmt: skip
     figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=2)
     return figure
 
 
-def timeline(work: Mapping[str, pd.DataFrame], readings: pd.DataFrame) -> Figure:
-    """Rates, slowest calls and server readings over the same seconds.
-
-    work: name -> second, rate (a second), worst_ms.  readings: at (seconds from the first), host_cpu_percent,
-    dirty_percent, queued.
-    """
+def timeline(mixed: Mixed | None) -> Figure:
+    """Rates, slowest calls and server readings over the same seconds, by half seconds."""
     figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=style.PAPER, layout="constrained")
     FigureCanvasAgg(figure)
-    if not work:
+    if mixed is None:
         return style.nothing(figure)
     rates, slowest, server = figure.subplots(3, 1, sharex=True)
-    for number, (name, frame) in enumerate(work.items()):
+    for number, (name, outcome) in enumerate(mixed.outcomes.items()):
         colour = style.PALETTE[number % len(style.PALETTE)]
-        whole = _to_the_end(frame)
+        whole = _to_the_end(by_second(outcome.ends))
         rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
         slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
+    readings = mixed.readings
     seconds = readings["at"] - readings["at"].min()
     for number, (column, label) in enumerate(
         (
@@ -112,23 +110,25 @@ def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([slices, slices.tail(1).assign(second=slices["second"].iloc[-1] + width)])
 
 
-def effects(trials: pd.DataFrame) -> Figure:
-    """Effect of each change with its interval, percent. trials: change, mean, low, high (ratio after/before), shown."""
+def effects(trials: Iterable[SettingTrial]) -> Figure:
+    """Effect of each change with its interval, percent."""
+    found = list(trials)
     figure, axes = style.figure(
         "What each change did",
         "change of what was measured, % (grey: no difference shown)",
         "",
-        size=(8.0, 0.6 * max(len(trials), 1) + 1.6),
+        size=(8.0, 0.6 * max(len(found), 1) + 1.6),
     )
-    if trials.empty:
+    if not found:
         return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-    for place, row in enumerate(trials.itertuples()):
-        colour = style.PALETTE[0] if row.shown else style.PALETTE[6]
-        axes.plot([100 * (row.low - 1), 100 * (row.high - 1)], [place, place], color=colour, linewidth=2)
-        axes.scatter([100 * (row.mean - 1)], [place], color=colour, s=30, zorder=3)
-    axes.set_yticks(range(len(trials)), trials["change"])
+    for place, effect in enumerate(one.effect for one in found):
+        colour, ratio = style.PALETTE[0] if effect.shown else style.PALETTE[6], effect.ratio
+        ends = [100 * (end - 1) for end in (ratio.low, ratio.high) if end is not None]
+        axes.plot(ends, [place] * len(ends), color=colour, linewidth=2)
+        axes.scatter([100 * (ratio.middle - 1)], [place], color=colour, s=30, zorder=3)
+    axes.set_yticks(range(len(found)), [one.name for one in found])
     axes.axvline(0, color=style.INK, linewidth=1)
     axes.set_xscale("symlog", linthresh=100)
     axes.invert_yaxis()

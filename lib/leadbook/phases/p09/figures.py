@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from leadbook.analysis.statistics import Statistics
 from leadbook.page import style
 
 __all__ = ["completeness", "quality", "sources"]
@@ -30,11 +30,8 @@ def sources(counts: Mapping[str | None, int]) -> Figure:
     return figure
 
 
-def quality(statistics: Any, target: float) -> Figure:
-    """Leads by quality score (with its target) beside leads by quality points, which the cut at 100 hides.
-
-    statistics: has `by_score` and `by_points` (counts by value) and `max_points`.
-    """
+def quality(statistics: Statistics, target: float) -> Figure:
+    """Leads by quality score (with its target) beside leads by quality points, which the cut at 100 hides."""
     scores, points, max_points = statistics.by_score, statistics.by_points, statistics.max_points
     if not scores:
         return _nothing("Quality score")

@@ -9,16 +9,16 @@ from typing import Any, Literal
 import pandas as pd
 
 from leadbook.analysis.anomalies import Anomaly
-from leadbook.analysis.cost import cost_per_qualified
-from leadbook.analysis.evidence import Evidence
-from leadbook.analysis.statistics import Statistics
-from leadbook.core.checks import Check, Verdict, judge
+from leadbook.analysis.statistics import Statistics, cost_per_qualified
+from leadbook.core.checks import Check, Verdict
 from leadbook.core.settings import Settings
+from leadbook.load.advice import batch_size
+from leadbook.phases.p09.evidence import RunEvidence
 
-__all__ = ["Recommendation", "recommend", "recommendation_check", "recommendations_frame"]
+__all__ = ["PRIORITIES", "Recommendation", "recommend"]
 
 Priority = Literal["high", "medium", "low"]
-_ORDER: dict[str, int] = {"high": 0, "medium": 1, "low": 2}
+PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +38,23 @@ class Recommendation:
 
 def recommend(
     found: Statistics, anomalies: Sequence[Anomaly], fields: pd.DataFrame,
-    checks: Sequence[Check], evidence: Evidence, settings: Settings,
+    checks: Sequence[Check], evidence: RunEvidence, settings: Settings,
 ) -> list[Recommendation]:  # fmt: skip
     """All of them, high priority first. checks: those of this phase."""
     made = [
-        *_failed(checks, evidence), *_batch_size(evidence), *_write_strictness(settings), *_decisions(evidence),
-        *_email(found, fields, settings), *_company(found, settings), *_odd(anomalies, found), *_score(found),
-        *_growth(found),
+        *_failed(checks, evidence), *_warned(evidence), *_batch_size(evidence, settings), *_write_strictness(settings),
+        *_decisions(evidence), *_email(found, fields, settings), *_company(found, settings), *_odd(anomalies, found),
+        *_score(found), *_growth(found),
     ]  # fmt: skip
-    return sorted(made, key=lambda each: _ORDER[each.priority])
+    return sorted(made, key=lambda each: PRIORITIES.index(each.priority))
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _failed(checks: Sequence[Check], evidence: Evidence) -> Iterator[Recommendation]:
-    seen = [*evidence.troubled(), *checks]
-    for check in seen:
+def _failed(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommendation]:
+    for check in (*evidence.troubled(), *checks):
         if check.verdict in (Verdict.FAIL, Verdict.ERROR) and check.remedy:
             yield Recommendation(
                 priority="high", topic=check.title, action=check.remedy,
@@ -63,6 +62,9 @@ def _failed(checks: Sequence[Check], evidence: Evidence) -> Iterator[Recommendat
                 + f", target {check.target}",
                 impact="a target is missed until this is done",
             )  # fmt: skip
+
+
+def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
     for check in evidence.troubled():
         if check.verdict is Verdict.WARN and check.remedy and check.phase in ("01", "02", "03", "05", "06"):
             yield Recommendation(
@@ -72,17 +74,13 @@ def _failed(checks: Sequence[Check], evidence: Evidence) -> Iterator[Recommendat
             )  # fmt: skip
 
 
-def _batch_size(evidence: Evidence) -> Iterator[Recommendation]:
-    rates = evidence.fact("08", "insert_rate_by_batch_size") or {}
-    known = {size: rate for size, rate in rates.items() if isinstance(rate, int | float)}
-    if len(known) < 2:
-        return
-    best, worst = max(known, key=lambda size: known[size]), min(known, key=lambda size: known[size])
-    shown = ", ".join(f"{size}: {rate:,.0f} documents/s" for size, rate in known.items())
-    yield Recommendation(
-        priority="low", topic="Batch size", action=f"insert in batches of {best}, unordered",
-        evidence=f"phase 08, {shown}", impact=f"{known[best] / known[worst]:.1f} times the rate of batches of {worst}",
-    )  # fmt: skip
+def _batch_size(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:
+    advice = batch_size(settings, evidence.facts.get("03", {}))
+    if advice is not None and advice.changes:
+        yield Recommendation(
+            priority="low", topic="Batch size", action=f"insert in batches of {advice.proposed}, unordered",
+            evidence=advice.evidence, impact=advice.effect,
+        )  # fmt: skip
 
 
 def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
@@ -97,7 +95,7 @@ def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
     )  # fmt: skip
 
 
-def _decisions(evidence: Evidence) -> Iterator[Recommendation]:
+def _decisions(evidence: RunEvidence) -> Iterator[Recommendation]:
     decisions: Sequence[dict[str, Any]] = evidence.fact("08", "decisions") or ()
     for decision in decisions:
         if decision.get("needed"):
@@ -144,11 +142,11 @@ def _company(found: Statistics, settings: Settings) -> Iterator[Recommendation]:
 def _odd(anomalies: Sequence[Anomaly], found: Statistics) -> Iterator[Recommendation]:
     for each in anomalies:
         if each.leads:
-            share = 100 * each.leads / max(1, found.total)
+            rule, share = each.rule, 100 * each.leads / max(1, found.total)
             yield Recommendation(
-                priority="medium" if each.kind == "duplicate" or share >= 1 else "low", topic=_sentence(each.name),
-                action=each.advice, evidence=f"{each.leads:,} leads ({share:.2f} %), in this analysis",
-                impact=each.meaning, about="data",
+                priority="medium" if rule.kind == "duplicate" or share >= 1 else "low", topic=_sentence(rule.name),
+                action=rule.advice, evidence=f"{each.leads:,} leads ({share:.2f} %), in this analysis",
+                impact=rule.meaning, about="data",
             )  # fmt: skip
 
 
@@ -170,15 +168,3 @@ def _growth(found: Statistics) -> Iterator[Recommendation]:
         evidence=f"{found.total:,} leads; everything fits in memory",
         impact="no cost now; docs/architecture.md carries the plan",
     )  # fmt: skip
-
-
-def recommendation_check(made: Sequence[Recommendation]) -> Check:
-    """Recommendations exist and each one has evidence and an estimate."""
-    bare = [each for each in made if not (each.evidence and each.impact and each.action)]
-    counts = ", ".join(f"{sum(1 for each in made if each.priority == name)} {name}" for name in _ORDER)
-    return judge("FIN-REC-001", len(bare) if made else None, evidence=f"{len(made)} recommendations: {counts}")
-
-
-def recommendations_frame(made: Sequence[Recommendation]) -> pd.DataFrame:
-    """A row a recommendation: priority, topic, action, evidence, impact."""
-    return pd.DataFrame([vars(each) for each in made], columns=["priority", "topic", "action", "evidence", "impact"])

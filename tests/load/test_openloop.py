@@ -11,9 +11,12 @@ from leadbook.core import connect
 from leadbook.core.errors import ParameterError
 from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
+from leadbook.load.openloop import RateStep
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import Target
 from leadbook.measure.workers import Outcome, Task, run_tasks
+from leadbook.phases.p05.checks import RATES
+from leadbook.phases.told import judged
 
 STALL = 0.2
 
@@ -85,7 +88,7 @@ def step(rate, latency=lambda due: 0.02, *, skipped=0, seconds=2.0):
         outcome.ends.append((due + latency(due), 50, latency(due)))
         outcome.done += 50
     outcome.service.extend([0.02] * 30)
-    return openloop.Step(name=f"{rate}/s", rate=rate, batch=50, seconds=seconds, outcome=outcome, stored=outcome.done)
+    return RateStep(name=f"{rate}/s", rate=rate, batch=50, seconds=seconds, outcome=outcome, stored=outcome.done)
 
 
 def test_the_knee_is_the_last_rate_that_was_kept_up_with():
@@ -111,15 +114,15 @@ def test_a_rate_beyond_capacity_is_a_backlog_that_grows(beyond, kept):
 def test_a_step_of_one_arrival_is_judged_by_it():
     one = Outcome(name="one", planned=1, done=1, began=0.3, ends=[(0.31, 1, 0.01)])
     one.service.record(0.01)
-    hourly = openloop.Step(name="833 leads/hour", rate=833 / 3_600, batch=1, seconds=2.0, outcome=one, stored=1)
+    hourly = RateStep(name="833 leads/hour", rate=833 / 3_600, batch=1, seconds=2.0, outcome=one, stored=1)
     assert hourly.kept_up
-    nothing = openloop.Step(name="x", rate=1.0, batch=1, seconds=2.0, outcome=Outcome(name="x", planned=1), stored=0)
+    nothing = RateStep(name="x", rate=1.0, batch=1, seconds=2.0, outcome=Outcome(name="x", planned=1), stored=0)
     assert not nothing.kept_up, "an arrival that was never done is no pass"
 
 
 def test_rates_rise_until_one_is_not_kept_up_with_and_the_target_is_always_offered(place, monkeypatch):
     """Which rates are asked for; the steps themselves are stood in for."""
-    loader = Loader(place=place, crew=None, batch=100)
+    loader = Loader(place=place, batch=100)
 
     def offered(capacity, best, percent="50, 90, 130"):
         def stood_in(loader, name, rate, *, batch, seconds):
@@ -138,8 +141,8 @@ def test_rates_rise_until_one_is_not_kept_up_with_and_the_target_is_always_offer
 
 
 def load(records, rate):
-    outcome = Outcome(name="insert", done=records, began=0.0, ended=records / rate)
-    return InsertLoad(records=records, writers=10, batch=100, outcome=outcome, stored=records)
+    outcome = Outcome(name="insert", sent=records, done=records, began=0.0, ended=records / rate)
+    return InsertLoad(writers=10, batch=100, outcome=outcome, stored=records)
 
 
 def test_target_rates_are_offered_and_every_document_is_counted(place, scratches):
@@ -153,7 +156,7 @@ def test_target_rates_are_offered_and_every_document_is_counted(place, scratches
         loader.close()
     assert [one.rate for one in found][1:] == [1_000, 2_000]
     assert all(one.stored == one.outcome.done for one in found)
-    checks = {check.id: check for check in openloop.checks(found, {}, place.settings)}
+    checks = {check.id: check for check in judged(RATES, found, place.settings)}
     assert checks["LOAD-OPN-001"].verdict.value == "pass"
     assert checks["LOAD-OPN-004"].measured == 0
     assert scratches() == []

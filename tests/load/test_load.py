@@ -1,7 +1,6 @@
 """Load from processes: shared out completely, counted afterwards, refused where it is not approved."""
 
 import itertools
-import json
 import subprocess
 import sys
 import time
@@ -10,14 +9,17 @@ import psutil
 import pytest
 from pymongo.errors import OperationFailure
 
-from leadbook.core.errors import ParameterError
-from leadbook.core.settings import PROJECT
-from leadbook.load import openloop, tuning
+from leadbook.core.definitions import catalogue
+from leadbook.core.errors import LeadbookError, ParameterError
+from leadbook.load import tuning
 from leadbook.load.load import Loader, numbers, share
+from leadbook.measure.intervals import difference
 from leadbook.measure.operations import Target
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import Outcome, Task, run_tasks
-from leadbook.phases.p05 import checks as load_checks
+from leadbook.phases.p05 import checks, tables
+from leadbook.phases.p05.sections import LoadTest
+from leadbook.phases.told import judged
 
 
 @pytest.fixture
@@ -60,9 +62,8 @@ def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_w
     assert (up.stored, up.duplicates, len(up.per_source)) == (up.expected, 180, 10)
     assert (away.stored, away.outcome.errors["duplicate"]) == (away.expected, 180)
     settings = loader.place.settings
-    checks = load_checks.source_checks(up, loader.problems, settings)
-    checks += load_checks.fallback_checks(away, loader.problems, settings)
-    assert {check.verdict.value for check in checks} == {"pass"}
+    made = judged(checks.SOURCES, up, settings) + judged(checks.WITHOUT_REDIS, away, settings)
+    assert {check.verdict.value for check in made} == {"pass"}
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
 
@@ -93,62 +94,77 @@ def test_a_server_that_is_away_is_an_error_and_not_a_pass(loader):
         mongodb_uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300", admin_uri="", reporting_uri=None,
         redis_url="redis://127.0.0.1:1/0", source="environment", redis_source="environment",
     )  # fmt: skip
-    assert loader.attempt("matrix", loader.insert, 100, 2) is None
-    checks = load_checks.insert_checks(None, loader.problems, loader.place.settings)
-    assert {check.verdict.value for check in checks} == {"error"}
+    test = LoadTest(loader.place, {})
+    try:
+        made = [*test.capacity().checks, *test.one_pool().checks]
+    finally:
+        test.close()
+    assert {check.verdict.value for check in made} == {"error"}
+
+
+SECTIONS = ("collectors", "capacity", "one_pool", "everything", "rates", "before_and_after", "advice", "issues")
 
 
 def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches):
     place.settings = place.settings.model_copy(update={"profile": "production"})
-    loader, settings = Loader.of(place), place.settings
-    assert loader.crew is None
-    calls = {
-        "matrix": loader.matrix,
-        "sources": loader.sources,
-        "everything": loader.mixed,
-        "sources without Redis": loader.sources,
-        "pool": loader.pool,
-        "sizes": loader.sizes,
-    }
-    for name, call in calls.items():
-        assert loader.attempt(name, call) is None
-    checks = [
-        *load_checks.insert_checks(None, loader.problems, settings),
-        *load_checks.size_checks(None, loader.problems, settings),
-        *load_checks.pool_checks(None, loader.problems, settings),
-        *load_checks.source_checks(None, loader.problems, settings),
-        *load_checks.fallback_checks(None, loader.problems, settings),
-        load_checks.bound_check(None, None, loader.problems, settings),
-        *load_checks.mixed_checks(None, loader.problems, settings),
-        *load_checks.issue_checks([], loader.problems, settings),
-        *openloop.checks(None, loader.problems, settings),
-        *tuning.checks({}, None, loader.problems, settings),
-    ]
-    assert {check.verdict.value for check in checks} == {"not measured"}
-    assert all("approve='load_test on " in check.remedy for check in checks if check.id != "LOAD-TUN-002")
-    assert scratches() == []
-    loader.close()
+    test = LoadTest(place, {})
+    made = [check for name in SECTIONS for check in getattr(test, name)().checks]
+    assert {check.verdict.value for check in made} == {"not measured"}
+    assert all("approve='load_test on " in check.remedy for check in made)
+    wanted = {one.id for one in catalogue().values() if one.phase == "05" and one.kind == "measured"}
+    documents = test.documents()
+    assert {check.id for check in (*made, *documents.checks)} == wanted
+    assert [check.verdict.value for check in documents.checks] == ["fail"], "documents without numbers are no documents"
+    assert scratches() == [] and test.loader._crew is None
+    test.close()
 
 
-def test_a_trial_of_notebook_05_that_fails_says_so_under_its_own_check(loader, monkeypatch, scratches):
-    """The notebook's own cell: the names it gives to trials are those that the checks look for."""
-    cells = json.loads((PROJECT / "notebooks" / "05_load_test.ipynb").read_text())["cells"]
-    (cell,) = [text for one in cells if "tuning.writers" in (text := "".join(one["source"]))]
+def test_a_section_can_be_run_again_also_after_the_end(place, scratches):
+    test = LoadTest(place, {})
+    first = test.one_pool()
+    test.close()
+    again = test.one_pool()
+    test.close()
+    assert [check.id for check in first.checks] == [check.id for check in again.checks]
+    assert {check.verdict.value for check in again.checks} == {"pass"} and scratches() == []
 
+
+def test_a_section_out_of_order_names_the_one_to_run_first(place):
+    test = LoadTest(place, {})
+    with pytest.raises(LeadbookError, match=r"section 5\.2 was not run: run its cell first"):
+        test.rates()
+    with pytest.raises(LeadbookError, match=r"section 5\.1 and 5\.2"):
+        test.issues()
+
+
+def test_a_trial_that_fails_is_not_measured_and_says_so_under_its_own_check(loader, monkeypatch, scratches):
     def refused(*_, **__):
         raise OperationFailure("the server would not")
 
-    for name in ("first_burst", "insert_all"):
-        monkeypatch.setattr(tuning, name, refused)
-    names = {"loader": loader, "place": loader.place, "tuning": tuning}
-    exec(cell, names)
-    checks = {one.id: one for one in tuning.checks(names["trials"], loader.mixed(known=300), loader.problems,
-                                                   loader.place.settings)}  # fmt: skip
-    assert {name: one.verdict.value for name, one in checks.items()} == {
-        "LOAD-TUN-001": "pass", "LOAD-TUN-002": "pass", "LOAD-TUN-003": "error", "LOAD-TUN-004": "not measured",
-    }  # fmt: skip
-    assert all("the server would not" in checks[name].evidence for name in ("LOAD-TUN-003", "LOAD-TUN-004"))
+    test = LoadTest(loader.place, {})
+    try:
+        test.everything()
+        for name in ("first_burst", "insert_all"):
+            monkeypatch.setattr(tuning, name, refused)
+        made = {one.id: one for one in test.before_and_after().checks}
+        assert {trial.parameter for trial in test.found.trials.values()} == {"writers", "look-up"}
+    finally:
+        test.close()
+    assert set(made) == {f"LOAD-TUN-00{number}" for number in range(1, 5)}
+    assert made["LOAD-TUN-001"].measured is not None and made["LOAD-TUN-002"].verdict.value == "pass"
+    for name in ("LOAD-TUN-003", "LOAD-TUN-004"):
+        assert made[name].verdict.value == "not measured" and "the server would not" in made[name].evidence
     assert scratches() == []
+
+
+@pytest.mark.parametrize(("before", "after", "verdict"), [([9, 9.1, 9.2], [20, 20.1, 20.3], "warn"),
+                                                          ([20, 20.1, 20.3], [9, 9.1, 9.2], "pass"),
+                                                          ([9, 20, 14], [10, 19, 15], "pass")])  # fmt: skip
+def test_a_setting_that_a_better_one_was_shown_for_warns(settings, before, after, verdict):
+    trial = tuning.SettingTrial(name="w", parameter="writers", before=2, after=8, unit="documents/s", better="higher",
+                                effect=difference(before, after))  # fmt: skip
+    (check,) = judged({"LOAD-TUN-001": checks.TRIALS["LOAD-TUN-001"][1]}, trial, settings)
+    assert check.verdict.value == verdict and "writers: 2 to 8" in check.evidence
 
 
 def test_outcomes_of_processes_are_merged():
@@ -178,7 +194,7 @@ def test_addresses_are_not_shown():
 
 def test_wrong_answers_are_counted(place):
     with place.scratch("wrong", documents=20) as collection:
-        target = Loader(place=place, crew=None, batch=50).target(collection)
+        target = Loader(place=place, batch=50).target(collection)
         task = Task(name="check", kind="mongodb check", threads=1, calls=4, size=5, first=5_000)
         (outcome,) = run_tasks(target, [task])
     assert (outcome.sent, outcome.wrong) == (20, 10), "leads said to be known were never inserted"
@@ -199,13 +215,13 @@ def test_load_processes_end_with_a_killed_parent():
 def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
     late, broken = Outcome(name="a", planned=10), Outcome(name="b", planned=10)
     late.errors = {"write concern WriteConcernFailed": 2, "duplicate": 5}
-    (check,) = load_checks.issue_checks([late], {}, settings)
+    (check,) = judged(checks.issues({}), [late], settings)
     assert (check.verdict.value, check.measured) == ("warn", 2)
     broken.errors = {"AutoReconnect": 1}
-    (check,) = load_checks.issue_checks([late, broken], {}, settings)
+    (check,) = judged(checks.issues({}), [late, broken], settings)
     assert check.verdict.value == "fail"
     assert "AutoReconnect" in check.evidence
-    (check,) = load_checks.issue_checks([Outcome(name="c", planned=1)], {"pool": OSError("gone")}, settings)
+    (check,) = judged(checks.issues({"pool": OSError("gone")}), [Outcome(name="c", planned=1)], settings)
     assert check.verdict.value == "fail"
 
 
@@ -214,14 +230,14 @@ def test_batches_of_1000_5000_and_10000_are_measured_each_and_the_matrix_is_not_
     ten = loader.insert(10_000, 10)
     sizes = loader.sizes((ten,))
     assert [load.outcome.sent for load in sizes] == [1_000, 5_000, 10_000] and sizes[2] is ten
-    rate, missing = load_checks.size_checks(sizes, {}, settings)
+    rate, missing = judged(checks.SIZED, sizes, settings)
     assert "1,000, 5,000, 10,000 records" in rate.evidence and missing.measured == 0
-    assert len(load_checks.insert_table([*sizes, ten])) == 3
-    short, _ = load_checks.size_checks(sizes[:2], {}, settings)
+    assert len(tables.inserts([*sizes, ten]).frame) == 3
+    short, _ = judged(checks.SIZED, sizes[:2], settings)
     assert short.verdict.value == "not measured" and "10,000 records were not sent" in short.evidence
 
 
 def test_a_largest_load_below_the_task_books_is_not_measured(loader):
     settings = loader.place.settings
-    (rate, *_) = load_checks.insert_checks((loader.insert(500, 10),), {}, settings)
+    (rate, *_) = judged(checks.MATRIX, (loader.insert(500, 10),), settings)
     assert rate.verdict.value == "not measured" and "load_records" in rate.remedy

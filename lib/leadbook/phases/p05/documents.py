@@ -1,0 +1,92 @@
+"""The documents "Load test results" and "Optimized settings", and the facts that later phases read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from leadbook.core import write_errors
+from leadbook.core.checks import Check
+from leadbook.load.advice import Advice
+from leadbook.load.load import InsertLoad, Mixed, Sources
+from leadbook.load.openloop import RateStep, knee
+from leadbook.load.tuning import SettingTrial
+from leadbook.measure.workers import Outcome
+from leadbook.phases.p05 import tables
+from leadbook.phases.section import Document
+from leadbook.phases.templates import render
+
+__all__ = ["WANTED", "Measured", "documents", "facts"]
+
+READERS = ("Technical Lead", "Project Manager")
+TITLES = {"load-test-results": "Load test results", "optimized-settings": "Optimized settings"}
+WANTED = {
+    "load-test-results": ("database load test results", "performance metrics", "optimization opportunities"),
+    "optimized-settings": ("MongoDB settings", "Redis settings", "Connection pool settings"),
+}
+"""Sections that steps 3.1.1.10 and 3.2.1.5 of the task book ask for, by document."""
+GROUPS = {
+    "MongoDB settings": ("batch_size", "writers", "write_concern", "storage.", "index ", "rate of inserts"),
+    "Redis settings": ("look-up", "redis_"),
+    "Connection pool settings": ("max_pool_size", "min_pool_size"),
+}
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What phase 05 measured so far: None or empty for what could not be, and `problems` says why, by name."""
+
+    up: Sources | None = None
+    away: Sources | None = None
+    sizes: tuple[InsertLoad, ...] = ()
+    matrix: tuple[InsertLoad, ...] = ()
+    pool: InsertLoad | None = None
+    mixed: Mixed | None = None
+    steps: tuple[RateStep, ...] = ()
+    trials: dict[str, SettingTrial] = field(default_factory=dict)
+    advice: list[Advice] = field(default_factory=list)
+    problems: dict[str, BaseException | str] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> list[Sources]:
+        """Ten collectors, with Redis and without."""
+        return [run for run in (self.up, self.away) if run is not None]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Every outcome of every load, once."""
+        loads = {id(one): one for one in (*self.matrix, *self.sizes, *([self.pool] if self.pool else []))}
+        mixed = self.mixed.outcomes.values() if self.mixed else ()
+        found = [load.outcome for load in loads.values()] + [run.outcome for run in self.runs]
+        return [*found, *mixed, *(step.outcome for step in self.steps)]
+
+
+def facts(test: Measured) -> dict[str, Any]:
+    """Numbers for later phases: rates in documents/s, times in ms, tables as lists of rows."""
+    loads, bend = test.matrix, knee(test.steps)
+    mixed = test.mixed.outcomes if test.mixed else {}
+    redis, mongodb = mixed.get("duplicate check by Redis"), mixed.get("duplicate check by MongoDB")
+    return {
+        "load_insert_rate": min((load.outcome.rate for load in loads), default=None),
+        "load_insert_rate_best": max((load.outcome.rate for load in loads), default=None),
+        "knee_rate": bend.rate if bend else None,
+        "load_duplicate_check_redis_ms": redis.latencies.summary().judged[1] if redis else None,
+        "load_duplicate_check_mongodb_ms": mongodb.latencies.summary().judged[1] if mongodb else None,
+        "load_checkout_ms": test.pool.outcome.checkouts.summary().judged[1] if test.pool else None,
+        "loads": tables.inserts(loads).frame.to_dict("records"),
+        "open_loop": tables.rates(test.steps).frame.to_dict("records"),
+        "advice": [asdict(one) for one in test.advice],
+    }
+
+
+def documents(test: Measured) -> tuple[Document, ...]:
+    """Both documents, with all that was measured."""
+    named = {name: getattr(tables, name) for name in tables.__all__}
+    groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
+    verdicts = [(one.id, one.title, str(one.verdict), one.measured, one.target) for one in test.checks.values()]
+    problems = [(name, write_errors.line(why) if isinstance(why, BaseException) else why)
+                for name, why in test.problems.items()]  # fmt: skip
+    values = {"test": test, "groups": groups, "verdicts": verdicts, "problems": problems, **named}
+    return tuple(Document(slug, title, render(__file__, slug, **values), READERS)
+            for slug, title in TITLES.items())  # fmt: skip

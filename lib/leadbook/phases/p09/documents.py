@@ -1,0 +1,159 @@
+"""The seven documents of phase 09. Numbers come from the analysis and from earlier phases; none is typed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from leadbook.analysis.anomalies import Anomaly
+from leadbook.analysis.configuration import Configuration
+from leadbook.analysis.statistics import Collected, Statistics, cost_per_qualified
+from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import catalogue
+from leadbook.core.settings import Settings
+from leadbook.phases.p09 import tables
+from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, trends
+from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
+from leadbook.phases.section import Document
+from leadbook.phases.templates import render
+
+__all__ = ["WANTED", "Findings", "documents", "score_sentence"]
+
+LEAD, MANAGER, RESEARCHER = "Technical Lead", "Project Manager", "Data Researcher"
+DOCUMENTS = (
+    ("database-performance-report", "Database performance report", (LEAD, MANAGER)),
+    ("data-quality-findings", "Data quality findings", (RESEARCHER, MANAGER)),
+    ("recommendations", "Recommendations", (LEAD, MANAGER)),
+    ("final-database-statistics", "Final database statistics", (MANAGER,)),
+    ("database-configuration", "Database configuration", (LEAD, MANAGER)),
+    ("database-maintenance-guide", "Database maintenance guide", (LEAD, MANAGER)),
+    ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
+)
+WANTED = {
+    "database-performance-report": ("Database statistics", "Data quality metrics", "Performance metrics"),
+    "data-quality-findings": ("Data quality metrics", "Data quality issues", "Recommendations"),
+    "recommendations": ("High priority", "evidence", "impact"),
+    "final-database-statistics": ("unique leads", "leads from", "e-mail", "company data"),
+    "database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
+    "database-maintenance-guide": (
+        "Database maintenance procedures", "Regular maintenance tasks", "schedule", "Maintenance procedures",
+        "Performance monitoring", "Monitoring procedures", "Performance metrics to track", "performance thresholds",
+        "Backup and recovery", "Backup procedures", "Recovery procedures", "Backup verification",
+        "Troubleshooting", "Common issues", "troubleshooting procedures", "Escalation procedures",
+    ),
+    "performance-metrics": ("Insert rates", "Duplicate checks", "Connection pool", "Trends", "Achievements"),
+}  # fmt: skip
+"""What the task book asks of each document, 5.1.1.5 to 5.2.1.9."""
+GATES = (
+    ("insert rate", "target_insert_rate", ">= {:,.0f} documents/s"),
+    ("single insert", "target_single_insert_ms", "< {:g} ms"),
+    ("batch of 100", "target_batch_100_ms", "< {:g} ms"),
+    ("duplicate check, Redis or MongoDB", "target_duplicate_check_ms", "< {:g} ms"),
+    ("indexed find", "target_find_ms", "< {:g} ms"),
+    ("MongoDB check-out", "target_mongodb_checkout_ms", "< {:g} ms"),
+    ("Redis check-out", "target_redis_checkout_ms", "< {:g} ms"),
+    ("duplicate-check accuracy", "target_accuracy_percent", ">= {:g} %"),
+    ("collection rate", "target_leads_per_hour", ">= {:,.0f} leads/hour"),
+)
+
+
+class Findings:
+    """What the analysis found so far; each section adds its part. raw: records collected.  checks: by id."""
+
+    settings: Settings
+    evidence: RunEvidence
+    statistics: Statistics
+    raw: Collected
+    fields: pd.DataFrame
+    outliers: pd.DataFrame
+    anomalies: Sequence[Anomaly]
+    advice: Sequence[Recommendation]
+    configuration: Configuration
+    checks: dict[str, Check]
+
+
+def documents(made: Findings) -> tuple[Document, ...]:
+    """All of them, each for its readers."""
+    values = {"made": made, "evidence": made.evidence, "settings": made.settings}
+    values |= _numbers(made) | _quality(made) | _upkeep(made)
+    return tuple(Document(slug, title, render(__file__, slug, **values), readers) for slug, title, readers in DOCUMENTS)
+
+
+def score_sentence(found: Statistics) -> str:
+    """Decision 10 in words, with the number that can still tell good data from bad."""
+    if found.points_percent is None or found.mean_score is None:
+        return "No lead carries quality points, so nothing can be said of quality."
+    return (
+        f"The mean quality score is **{found.mean_score:.1f}** of 100. The task book's weights add up to "
+        f"{found.max_points} points while the field ends at 100, so a valid lead cannot score below 80 and the mean "
+        "cannot miss its target. "
+        f"What still tells good data from bad is the mean of the points themselves: **{found.mean_points:.1f} of "
+        f"{found.max_points} ({found.points_percent:.1f} %)**."
+    )
+
+
+def _numbers(made: Findings) -> dict[str, Any]:
+    """Performance: 5.2.1.1 to 5.2.1.4 and 5.2.1.8."""
+    found, settings = metrics(made.evidence), made.settings
+    by_size: dict[str, float | None] = made.evidence.fact("08", "insert_rate_by_batch_size") or {}
+    rates = [*found[found["unit"] == "documents/s"]["measured"], *by_size.values()]
+    areas = [(title, found[found["area"] == area].drop(columns="area")) for area, title in AREAS.items()]
+    return {
+        "metrics": found, "areas": areas if len(found) else [], "trend": trends(made.evidence),
+        "peak": max((float(rate) for rate in rates if rate is not None), default=None),
+        "met": int((found["verdict"] == Verdict.PASS.value).sum()),
+        "insert_target": f">= {settings.target_insert_rate:,.0f}",
+        "check_target": f"< {settings.target_duplicate_check_ms:g} ms",
+        "wait_target": f"< {settings.target_mongodb_checkout_ms:g} ms",
+    }  # fmt: skip
+
+
+def _quality(made: Findings) -> dict[str, Any]:
+    """The leads: 5.1.1.1 to 5.1.1.9, 5.2.1.5 and 5.2.1.6."""
+    found, bad = made.statistics, (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.NOT_MEASURED)
+    everything = made.fields[made.fields["source"] == "all"]
+    advice = {name: [one for one in made.advice if one.priority == name] for name in PRIORITIES}
+
+    def spread(counts: Any) -> list[tuple[str, int, float | None]]:
+        return [("none" if value is None else str(value), n, found.percent(n)) for value, n in counts.items()]
+
+    return {
+        "final": tables.statistics(found, made.raw, made.settings).frame,
+        "score": score_sentence(found).replace("**", ""), "price": cost_per_qualified(found, made.settings),
+        "fields": everything[["field", "present", "percent", "required"]],
+        "scores": spread(found.by_score), "points": spread(found.by_points),
+        "verdicts": [(one.id, one.title, one.measured, one.target, one.verdict.value) for one in made.checks.values()
+                     if one.id.startswith(("FIN-COUNT", "FIN-QUAL", "FIN-COST", "FIN-COMP"))],
+        "issues": [(one.verdict.value, one.title, one.evidence, one.remedy) for one in made.checks.values()
+                   if one.verdict in bad and one.id.startswith(("FIN-ANOM", "FIN-COMP", "FIN-QUAL", "FIN-INT"))],
+        "anomalies": tables.anomalies(made.anomalies).frame,
+        "about_data": tables.recommendations(one for one in made.advice if one.about == "data").frame,
+        "priorities": [(name, tables.recommendations(mine).frame.drop(columns="priority"))
+                       for name, mine in advice.items()],
+    }  # fmt: skip
+
+
+def _upkeep(made: Findings) -> dict[str, Any]:
+    """Configuration, thresholds, gates and backups: 5.2.1.7 and 5.2.1.9."""
+    backups = made.evidence.checks.get("06", ())
+    limits = [one for one in catalogue().values() if one.phase == "08" and isinstance(one.target, int | float)]
+    return {
+        "configuration": made.configuration.items(),
+        "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
+        "thresholds": [(one.title, f"{one.compare} {one.target:,} {one.unit}".strip(), one.source, one.remedy)
+                       for one in limits if one.compare != "true"],
+        "targets": [(name, form.format(getattr(made.settings, key))) for name, key, form in GATES],
+        "today": f"{datetime.now(UTC):%Y-%m-%d}",
+    }  # fmt: skip
+
+
+def _proven(backups: Sequence[Check]) -> str:
+    if not backups:
+        return "Not measured: phase 06 has not run in this run."
+    passed = sum(1 for check in backups if check.verdict is Verdict.PASS)
+    recovery = next((check for check in backups if "recovery time" in check.title.lower()), None)
+    took = f" Recovery time measured: {recovery.measured} {recovery.unit}." if recovery and recovery.measured else ""
+    return f"In this run {passed} of {len(backups)} checks of phase 06 passed.{took}"

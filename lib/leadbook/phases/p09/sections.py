@@ -1,0 +1,171 @@
+"""Notebook 09, section by section. Read-only: what was stored, how good and how whole it is, what to do next."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from pymongo.collection import Collection
+from redis import Redis
+
+from leadbook.analysis import reporting
+from leadbook.analysis.anomalies import find_anomalies
+from leadbook.analysis.completeness import completeness, source_outliers
+from leadbook.analysis.configuration import read_configuration
+from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
+from leadbook.analysis.losses import Places
+from leadbook.analysis.statistics import collected, cost_per_qualified, read_statistics
+from leadbook.core.checks import Check, Unmeasured
+from leadbook.core.connect import Client
+from leadbook.core.settings import Settings
+from leadbook.ingest.rehearsal import ensure_leads
+from leadbook.phases.judging import attempt
+from leadbook.phases.order import section
+from leadbook.phases.p09 import checks, figures, tables
+from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
+from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
+from leadbook.phases.p09.recommendations import recommend
+from leadbook.phases.section import Plot, Section, Table
+from leadbook.phases.told import Answered, all_of
+from leadbook.phases.written import incomplete
+
+__all__ = ["FinalAnalysis"]
+
+Document = dict[str, Any]
+
+
+class FinalAnalysis(Findings):
+    """The analysis at work: each section reads, judges and shows; those that build on others say which come first."""
+
+    def __init__(
+        self, leads: Collection[Document], *, admin: Client, reporting_user: Client | None, redis: Redis | None,
+        settings: Settings, evidence: RunEvidence,
+    ) -> None:  # fmt: skip
+        database = leads.database
+        self.own, self.leads = leads, reporting.reporting_collection(reporting_user, leads)
+        self.staging, self.rejected = database[settings.staging_collection], database[settings.rejected_collection]
+        self.admin, self.reporting_user, self.redis = admin, reporting_user, redis
+        self.settings, self.evidence = settings, evidence
+        self.checks = {}
+
+    @classmethod
+    def of(cls, book: Any) -> FinalAnalysis:
+        """The analysis of an opened phase. On rehearsal, without leads, a small sample is brought in first."""
+        ensure_leads(book)
+        return cls(
+            book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
+            evidence=RunEvidence.of(book),
+        )  # fmt: skip
+
+    def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
+        made = all_of(told, self.settings)
+        self.checks |= {check.id: check for check in made}
+        return made
+
+    # ------------------------------------------------------------------------------------------------- the sections
+
+    def counterparts(self) -> Section:
+        """9.1: what the task book's SQL means here."""
+        return Section(tables=(tables.counterparts(),))
+
+    @section("9.2")
+    def final_statistics(self) -> Section:
+        """9.2: collected, unique, by source."""
+        self.statistics = found = read_statistics(self.leads, self.settings)
+        self.raw = collected(self.evidence.said.ledger, self.staging, self.rejected, found.total)
+        plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
+        table = tables.statistics(found, self.raw, self.settings)
+        return Section(tables=(table,), plots=(plot,), checks=self._judged(checks.counts(found, self.raw)))
+
+    @section("9.3", "9.2")
+    def quality(self) -> Section:
+        """9.3: score, points, e-mail and company data."""
+        plot = Plot(
+            figures.quality(self.statistics, self.settings.target_quality_score),
+            "Leads by quality score and by quality points",
+        )
+        made = self._judged(checks.quality(self.statistics))
+        return Section(says=score_sentence(self.statistics), plots=(plot,), checks=made)
+
+    @section("9.4")
+    def completeness(self) -> Section:
+        """9.4: how complete each field is."""
+        self.fields = completeness(self.leads)
+        caption = "How complete each field is, over all sources and for each one"
+        made = self._judged(checks.completeness(self.fields))
+        return Section(plots=(Plot(figures.completeness(self.fields), caption),), checks=made)
+
+    @section("9.5")
+    def integrity(self) -> Section:
+        """9.5: validate, every index against a scan, the validator against what is stored."""
+        indexes = index_counts(self.leads)
+        leads = self.leads.estimated_document_count()
+        told = checks.integrity(self._validation(), indexes, breaking(self.leads), leads)
+        return Section(tables=(tables.indexes(indexes),), checks=self._judged(told))
+
+    def _validation(self) -> Validation | Unmeasured | Exception:
+        mode = self.settings.validate_collection
+        if mode == "off":
+            return Unmeasured("validate_collection is off", "validate a restored copy (phase 06)")
+        own = self.admin[self.settings.database][self.settings.collection]
+        found = attempt(partial(validate, own, mode))
+        return Unmeasured(found.why, "use an account with dbAdmin") if isinstance(found, Unmeasured) else found
+
+    @section("9.6")
+    def losses(self) -> Section:
+        """9.6: nothing lost, nothing half done."""
+        places = Places(leads=self.leads, staging=self.staging, rejects=self.rejected, redis=self.redis)
+        return Section(checks=self._judged(checks.losses(self.evidence.said, places, newest(self.leads))))
+
+    @section("9.7", "9.2", "9.4")
+    def odd_leads(self) -> Section:
+        """9.7: what looks wrong although every rule let it in."""
+        self.anomalies = find_anomalies(self.leads, self.settings)
+        self.outliers = source_outliers(self.fields)
+        odd = tables.anomalies(self.anomalies)
+        weak = tables.table(self.outliers, "Fields that one source fills much less than all together")
+        told = checks.anomalies(self.anomalies, self.outliers, self.statistics.total)
+        return Section(tables=(odd, weak), checks=self._judged(told))
+
+    @section("9.8")
+    def readiness(self) -> Section:
+        """9.8: the report's queries as the reporting user."""
+        plans, user = reporting.plans(self.leads), self.reporting_user
+        granted = None if user is None else reporting.writes_granted(user, self.settings.database)
+        sizes = attempt(partial(reporting.sizes, self.leads))
+        made = self._judged(checks.ready(plans, granted, sizes, self.settings))
+        return Section(tables=(tables.table(plans, "Queries of the report and their plans"),), checks=made)
+
+    @section("9.9")
+    def performance(self) -> Section:
+        """9.9: what phases 03, 05 and 08 of this run measured."""
+        found = metrics(self.evidence)
+        shown: tuple[Table, ...] = (
+            tables.table(found, "Performance metrics of this run"),
+            tables.table(trends(self.evidence), "Trend within the monitoring snapshot"),
+        )
+        return Section(tables=shown, checks=self._judged(checks.performance(self.evidence, found)))
+
+    @section("9.10", "9.2")
+    def cost(self) -> Section:
+        """9.10: cost per qualified lead, and the numbers that stay."""
+        found = self.statistics
+        facts = {
+            "collected": self.raw.records, "unique": found.unique, "qualified": found.qualified,
+            "cost_per_qualified_usd": cost_per_qualified(found, self.settings),
+        }  # fmt: skip
+        return Section(checks=self._judged(checks.cost(found, self.settings)), facts=facts)
+
+    @section("9.10, recommendations", *(f"9.{number}" for number in range(2, 11)))
+    def recommendations(self) -> Section:
+        """9.10: what to do, from all that was judged so far."""
+        judged = list(self.checks.values())
+        self.advice = recommend(self.statistics, self.anomalies, self.fields, judged, self.evidence, self.settings)
+        return Section(tables=(tables.recommendations(self.advice),), facts={"recommendations": len(self.advice)})
+
+    @section("9.11", "9.10, recommendations")
+    def documents(self) -> Section:
+        """9.11: seven documents, each for its readers."""
+        self.configuration = read_configuration(self.admin, self.own, self.redis, self.settings)
+        written = documents(self)
+        return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written, WANTED)}))

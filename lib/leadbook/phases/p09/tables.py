@@ -1,0 +1,113 @@
+"""Tables of the final analysis, and what their columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from leadbook.analysis.anomalies import Anomaly
+from leadbook.analysis.integrity import IndexCount
+from leadbook.analysis.queries import COUNTERPARTS, QUERIES, Stage
+from leadbook.analysis.statistics import Collected, Statistics
+from leadbook.core.definitions import definition
+from leadbook.core.settings import Settings
+from leadbook.phases.p09.checks import STRETCH
+from leadbook.phases.p09.recommendations import Recommendation
+from leadbook.phases.section import Table
+
+__all__ = ["anomalies", "counterparts", "indexes", "recommendations", "statistics", "table"]
+
+COLUMNS = {
+    "what": "the number", "value": "measured now", "% of leads": "share of all stored leads",
+    "target": "what is asked for",
+    "task book (SQL)": "as the task book writes it", "run here (MongoDB)": "the pipeline or command that was run",
+    "remark": "what it counts, or why it differs",
+    "field": "field of a lead", "present": "leads that have it, not null and not blank", "percent": "share of leads",
+    "required": "a lead without it is not valid", "source": "data_source", "leads": "leads concerned",
+    "all sources": "the share over all sources",
+    "index": "name of the index", "fields": "its keys", "unique": "refuses a second equal value",
+    "through the index": "documents counted through it", "by a scan": "documents it should know", "whole": "both agree",
+    "anomaly": "the rule", "kind": "possible duplicate, contradiction, or suspicion",
+    "groups": "sets of leads that belong together", "example": "masked", "what it means": "why it matters",
+    "what to do": "advice",
+    "query": "query of the report", "filtered": "selects by a field, so an index should help",
+    "plan": "how the server finds the documents; metadata = it need not look at any", "ms": "time of one run",
+    "problem": "why it did not run", "area": "what it tells of", "metric": "what was measured",
+    "measured": "the number",
+    "unit": "of the number", "verdict": "of the phase that measured it", "phase": "of this run", "check": "its check",
+    "reading": "of the monitoring snapshot", "first third": "mean", "last third": "mean",
+    "change %": "last to first",
+    "priority": "high: a target is missed", "topic": "what it is about", "action": "what to do",
+    "evidence": "the measurement it rests on", "impact": "estimate of the effect",
+}  # fmt: skip
+"""By column name."""
+
+
+def table(frame: pd.DataFrame, title: str) -> Table:
+    """A table whose columns are explained."""
+    return Table(frame, title, {name: COLUMNS[name] for name in frame.columns if name in COLUMNS})
+
+
+def counterparts() -> Table:
+    """Statements of the task book: PostgreSQL, MongoDB, and a remark."""
+    rows: list[Sequence[str]] = [
+        (each.sql, _shown(each.pipeline), f"{each.name}{'; by index' if each.filtered else ''}") for each in QUERIES
+    ]
+    frame = pd.DataFrame([*rows, *COUNTERPARTS], columns=["task book (SQL)", "run here (MongoDB)", "remark"])
+    return table(frame, "The task book's SQL and its counterpart")
+
+
+def _shown(pipeline: Sequence[Stage]) -> str:
+    return " → ".join(f"{name} {_short(body)}".strip() for stage in pipeline for name, body in stage.items())
+
+
+def _short(body: Any) -> str:
+    if isinstance(body, dict):
+        return "{" + ", ".join(f"{key}: {_short(value)}" for key, value in body.items()) + "}"
+    return "null" if body is None else str(body).lower() if isinstance(body, bool) else f"{body}"
+
+
+def statistics(found: Statistics, raw: Collected, settings: Settings) -> Table:
+    """Final numbers: what, value, share of leads, target."""
+    email, company = settings.target_email_percent, settings.target_company_percent
+    rows: list[Sequence[Any]] = [
+        ("leads collected (raw records)", raw.records, None, f">= {settings.target_collected:,}"),
+        ("unique leads stored", found.unique, None, f">= {settings.target_unique:,}"),
+        ("unique leads, stretch goal", found.unique, None, f">= {definition(STRETCH).target:,}"),
+        ("mean quality score", found.mean_score, None, f"> {settings.target_quality_score:g}"),
+        (f"mean quality points of {found.max_points}", found.mean_points, found.points_percent,
+         "none: shown to tell more"),
+        ("leads with an e-mail", found.email, found.percent(found.email), f"> {email:g} %"),
+        ("leads with company data", found.company, found.percent(found.company), f"> {company:g} %"),
+        ("qualified leads", found.qualified, found.percent(found.qualified), "none"),
+    ]  # fmt: skip
+    rows += [(f"leads from {source or 'no source'}", count, found.percent(count), "none")
+             for source, count in found.by_source.items()]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["what", "value", "% of leads", "target"])
+    return table(frame, "Final database statistics")
+
+
+def indexes(counts: Iterable[IndexCount]) -> Table:
+    """Indexes: documents through each, and by a scan."""
+    columns = ["index", "fields", "unique", "through the index", "by a scan", "whole"]
+    rows = [(each.name, each.keys, each.unique, each.counted, each.expected, each.whole) for each in counts]
+    return table(pd.DataFrame(rows, columns=columns), "Every index against a scan")
+
+
+def anomalies(found: Iterable[Anomaly]) -> Table:
+    """Rules, those that found something first; examples are masked."""
+    columns = ["anomaly", "kind", "leads", "groups", "example", "what it means", "what to do"]
+    rows = [
+        (each.rule.name, each.rule.kind, each.leads, each.groups, "; ".join(each.examples) or "–", each.rule.meaning,
+         each.rule.advice)
+        for each in sorted(found, key=lambda each: -each.leads)
+    ]  # fmt: skip
+    return table(pd.DataFrame(rows, columns=columns), "Anomalies, rule by rule")
+
+
+def recommendations(made: Iterable[Recommendation]) -> Table:
+    """Recommendations in their order."""
+    frame = pd.DataFrame([vars(each) for each in made], columns=["priority", "topic", "action", "evidence", "impact"])
+    return table(frame, "Recommendations, the most pressing first")
