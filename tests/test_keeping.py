@@ -107,7 +107,7 @@ def test_a_copy_that_breaks_off_leaves_the_old_one(tmp_path, monkeypatch):
     target = tmp_path / "sample"
     runner.keep(a_run(tmp_path / "one", "first"), target)
     second = a_run(tmp_path / "two", "second")
-    monkeypatch.setattr(keep_module.sealed, "seal", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(keep_module.files, "seal", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         runner.keep(second, target)
     assert "first" in (target / "index.html").read_text()

@@ -12,7 +12,7 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import runner
-from leadbook.core import definitions, sealed
+from leadbook.core import definitions, files
 from leadbook.core.errors import InputFileError, UsageError
 
 EDIT = "import pathlib; told = pathlib.Path(run_dir, 'records', '01.json')\n"
@@ -52,7 +52,7 @@ def test_a_record_edited_by_a_later_phase_ends_the_run(folder, trust):
     trust.check(found.exit_status, text_of(found))
     assert "Not run: 03" in found.reason
     with pytest.raises(InputFileError, match=r"01\.json: was changed"):
-        sealed.verify(found.directory)
+        files.verify(found.directory)
 
 
 @pytest.mark.trust(
@@ -218,10 +218,10 @@ def test_a_kept_run_is_sealed_anew_and_a_changed_one_is_not_kept(folder):
     found = go(folder, only="02")
     kept = folder / "kept"
     runner.keep(found.directory, kept)
-    assert sealed.verify(kept)["run"] == found.record.id and not (kept / "run.log").exists()
+    assert files.verify(kept)["run"] == found.record.id and not (kept / "run.log").exists()
     (kept / "records" / "02.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"02\.json: was changed since the run ended"):
-        sealed.verify(kept)
+        files.verify(kept)
     (found.directory / "checks.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"checks\.json: was changed"):
         runner.keep(found.directory, kept)

@@ -17,7 +17,7 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook import runner
-from leadbook.core import definitions, sealed
+from leadbook.core import definitions, files
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT
 from leadbook.report import site
@@ -164,9 +164,9 @@ def test_a_report_that_cannot_be_written_is_no_success(folder, monkeypatch, trus
 
 
 def test_a_manifest_that_cannot_be_written_is_no_success(folder, monkeypatch):
-    seal = sealed.seal
+    seal = files.seal
     monkeypatch.setattr(
-        sealed, "seal", lambda where, told, *more: full() if told["state"] == "ended" else seal(where, told)
+        files, "seal", lambda where, told, *more: full() if told["state"] == "ended" else seal(where, told)
     )
     found = go(folder, only="02")
     assert (found.verdict, found.exit_status) == ("BROKEN", 2) and "No space left" in found.reason
@@ -248,7 +248,7 @@ def test_a_killed_run_leaves_no_process_and_hides_no_missing_verdict_behind_the_
     assert latest != earlier.directory and not (latest / "checks.json").exists()
     assert json.loads((latest / "manifest.json").read_text())["state"] == "running"
     with pytest.raises(InputFileError, match="has not ended, or was killed"):
-        sealed.verify(latest)
+        files.verify(latest)
     trust.check(status, (latest / "index.html").read_text())
     deadline = time.monotonic() + 30
     while alive(folder):

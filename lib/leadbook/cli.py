@@ -161,7 +161,7 @@ def adopt(
     profile: Profile = "rehearsal",
 ) -> None:
     """Create an empty database for rehearsals on servers named by the environment; elsewhere there they are refused."""
-    from leadbook.core import adoption
+    from leadbook.rehearsal import adoption
 
     mark = adoption.adopt(_settings(profile, database=database))
     where = f"{database} on {mark['replica_set']} ({', '.join(mark['hosts'])})"

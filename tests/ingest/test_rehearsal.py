@@ -8,11 +8,11 @@ from bson import ObjectId
 from leads.vendor_records import person
 
 from leadbook import schema
-from leadbook.core import adoption
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target
 from leadbook.ingest import rehearsal
 from leadbook.lead import keys
+from leadbook.rehearsal import adoption
 
 
 @pytest.fixture
