@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from leadbook.core import adoption, connect
+from leadbook.core import connect
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import PROJECT
 from leadbook.phases.phase import Phase
+from leadbook.rehearsal import adoption
 
 PRODUCTION = "lead_generation"
 

@@ -10,9 +10,9 @@ import pytest
 from leadbook.core import checks, definitions
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
 from leadbook.core.errors import LeadbookError
-from leadbook.core.objections import objection
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.traceability import steps
+from leadbook.runner.objections import objection
 
 SETTINGS = Settings()
 RATE = "GATE-INS-001"

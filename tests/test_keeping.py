@@ -1,7 +1,6 @@
 """What a person keeps is never deleted: by `make clean`, or by keeping a run in another one's place."""
 
 import hashlib
-import importlib
 import json
 import shutil
 import subprocess
@@ -9,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leadbook import runner
 from leadbook.core.errors import UsageError
 from leadbook.core.settings import PROJECT
-
-keep_module = importlib.import_module("leadbook.runner.keep")  # the package has a function of that name
+from leadbook.runner import keep
 
 
 def a_run(folder: Path, text: str = "report", **summary: object) -> Path:
@@ -39,12 +36,12 @@ def names(folder: Path) -> set[str]:
 
 def test_a_kept_run_may_replace_a_kept_run(tmp_path):
     target = tmp_path / "sample"
-    runner.keep(a_run(tmp_path / "one", "first"), target)
+    keep.keep(a_run(tmp_path / "one", "first"), target)
     manifest = json.loads((target / "manifest.json").read_text())
-    assert manifest["kind"] == keep_module.KIND
+    assert manifest["kind"] == keep.KIND
     assert all(_sha(target / name) == told["sha256"] for name, told in manifest["files"].items())
     assert names(target) == {*manifest["files"], "manifest.json"} and "run.log" not in names(target)
-    runner.keep(a_run(tmp_path / "two", "second"), target)
+    keep.keep(a_run(tmp_path / "two", "second"), target)
     assert "second" in (target / "index.html").read_text() and str(tmp_path) not in (target / "index.html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "sample"}, "nothing is left beside it"
 
@@ -55,7 +52,7 @@ def _backup(folder: Path) -> None:
 
 
 def _noted(folder: Path) -> None:
-    runner.keep(a_run(folder.parent / "other"), folder)
+    keep.keep(a_run(folder.parent / "other"), folder)
     (folder / "my notes.txt").write_text("precious")
 
 
@@ -64,7 +61,7 @@ def _empty(folder: Path) -> None:
 
 
 def _link(folder: Path) -> None:
-    runner.keep(a_run(folder.parent / "other"), folder.parent / "real")
+    keep.keep(a_run(folder.parent / "other"), folder.parent / "real")
     folder.symlink_to(folder.parent / "real")
 
 
@@ -87,7 +84,7 @@ def test_nothing_but_a_kept_run_is_replaced(made, tmp_path, trust):
     made(target)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(UsageError) as refused:
-        runner.keep(a_run(tmp_path / "run"), target)
+        keep.keep(a_run(tmp_path / "run"), target)
     trust.check(refused.value.exit_status, str(refused.value))
     assert {path: path.read_bytes() for path in before} == before
 
@@ -99,17 +96,17 @@ def test_a_run_is_never_kept_among_backups(tmp_path):
     run = a_run(tmp_path / "run")
     for target in (folder / "sample", folder, backup, backup / "x"):
         with pytest.raises(UsageError, match="backups"):
-            runner.keep(run, target)
+            keep.keep(run, target)
     assert names(folder) == {f"{backup.name}/manifest.json"}
 
 
 def test_a_copy_that_breaks_off_leaves_the_old_one(tmp_path, monkeypatch):
     target = tmp_path / "sample"
-    runner.keep(a_run(tmp_path / "one", "first"), target)
+    keep.keep(a_run(tmp_path / "one", "first"), target)
     second = a_run(tmp_path / "two", "second")
-    monkeypatch.setattr(keep_module.sealed, "seal", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(keep.files, "seal", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        runner.keep(second, target)
+        keep.keep(second, target)
     assert "first" in (target / "index.html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "sample"}
 

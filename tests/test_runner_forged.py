@@ -11,9 +11,9 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import runner
-from leadbook.core import definitions, sealed
+from leadbook.core import definitions, files
 from leadbook.core.errors import InputFileError, UsageError
+from leadbook.runner import chain, keep
 
 EDIT = "import pathlib; told = pathlib.Path(run_dir, 'records', '01.json')\n"
 FASTER = EDIT + "told.write_text(told.read_text().replace('12.5', '999999'))"
@@ -30,11 +30,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def go(folder: Path, values=None, **options) -> runner.RunResult:
-    return runner.run(values or {}, out=folder / "out", notebooks=folder / "nb", **options)
+def go(folder: Path, values=None, **options) -> chain.RunResult:
+    return chain.run(values or {}, out=folder / "out", notebooks=folder / "nb", **options)
 
 
-def text_of(found: runner.RunResult) -> str:
+def text_of(found: chain.RunResult) -> str:
     return f"{found.reason}\n{found.index.read_text() if found.index else ''}"
 
 
@@ -52,7 +52,7 @@ def test_a_record_edited_by_a_later_phase_ends_the_run(folder, trust):
     trust.check(found.exit_status, text_of(found))
     assert "Not run: 03" in found.reason
     with pytest.raises(InputFileError, match=r"01\.json: was changed"):
-        sealed.verify(found.directory)
+        files.verify(found.directory)
 
 
 @pytest.mark.trust(
@@ -217,18 +217,18 @@ def test_all_phases_must_tell_one_target(folder, second, reason):
 def test_a_kept_run_is_sealed_anew_and_a_changed_one_is_not_kept(folder):
     found = go(folder, only="02")
     kept = folder / "kept"
-    runner.keep(found.directory, kept)
-    assert sealed.verify(kept)["run"] == found.record.id and not (kept / "run.log").exists()
+    keep.keep(found.directory, kept)
+    assert files.verify(kept)["run"] == found.record.id and not (kept / "run.log").exists()
     (kept / "records" / "02.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"02\.json: was changed since the run ended"):
-        sealed.verify(kept)
+        files.verify(kept)
     (found.directory / "checks.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"checks\.json: was changed"):
-        runner.keep(found.directory, kept)
+        keep.keep(found.directory, kept)
     shutil.rmtree(kept)
     kept.mkdir()
     with pytest.raises(UsageError, match="not a kept run"):
-        runner.keep(go(folder, only="02").directory, kept)
+        keep.keep(go(folder, only="02").directory, kept)
 
 
 def test_a_manifest_names_its_state_and_every_file(folder):

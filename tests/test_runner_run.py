@@ -16,12 +16,11 @@ import pytest
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
-from leadbook import runner
-from leadbook.core import definitions, sealed
+from leadbook.core import definitions, files
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT
 from leadbook.report import site
-from leadbook.runner import kernels
+from leadbook.runner import chain, kernels
 from leadbook.runner.kernels import RUN_ID
 
 SLEEPS = "import time, pathlib; pathlib.Path(run_dir, 'asleep').touch(); time.sleep(120)"
@@ -37,11 +36,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def go(folder: Path, values=None, **options) -> runner.RunResult:
-    return runner.run(values or {}, out=folder / "out", notebooks=folder / "nb", **options)
+def go(folder: Path, values=None, **options) -> chain.RunResult:
+    return chain.run(values or {}, out=folder / "out", notebooks=folder / "nb", **options)
 
 
-def results(run: runner.RunResult) -> dict:
+def results(run: chain.RunResult) -> dict:
     return json.loads((run.directory / "checks.json").read_text())
 
 
@@ -164,9 +163,9 @@ def test_a_report_that_cannot_be_written_is_no_success(folder, monkeypatch, trus
 
 
 def test_a_manifest_that_cannot_be_written_is_no_success(folder, monkeypatch):
-    seal = sealed.seal
+    seal = files.seal
     monkeypatch.setattr(
-        sealed, "seal", lambda where, told, *more: full() if told["state"] == "ended" else seal(where, told)
+        files, "seal", lambda where, told, *more: full() if told["state"] == "ended" else seal(where, told)
     )
     found = go(folder, only="02")
     assert (found.verdict, found.exit_status) == ("BROKEN", 2) and "No space left" in found.reason
@@ -186,9 +185,9 @@ def start(folder: Path) -> subprocess.Popen[str]:
     """A runner of its own whose second notebook sleeps; returned once it does."""
     make(folder / "nb", "01", PASSES, SLEEPS, CLOSE)
     code = (
-        "import sys; from pathlib import Path; from leadbook import runner\n"
+        "import sys; from pathlib import Path; from leadbook.runner import chain\n"
         "from leadbook.core import definitions; definitions.catalogue = dict\n"
-        "found = runner.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'),"
+        "found = chain.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'),"
         " on_exit=lambda: print('servers stopped'))\n"
         "print(found.reason); sys.exit(found.exit_status)"
     )
@@ -248,7 +247,7 @@ def test_a_killed_run_leaves_no_process_and_hides_no_missing_verdict_behind_the_
     assert latest != earlier.directory and not (latest / "checks.json").exists()
     assert json.loads((latest / "manifest.json").read_text())["state"] == "running"
     with pytest.raises(InputFileError, match="has not ended, or was killed"):
-        sealed.verify(latest)
+        files.verify(latest)
     trust.check(status, (latest / "index.html").read_text())
     deadline = time.monotonic() + 30
     while alive(folder):

@@ -83,15 +83,15 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
-    from leadbook import runner
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
+    from leadbook.runner import chain, keep
 
     values = _values(profile, override, members=members)
     if keep_as is not None:
-        runner.refuse_target(keep_as)
+        keep.refuse_target(keep_as)
     with Workplace(Settings.from_mapping(values), "leadbook run", err, phases_tell=True) as rehearsal:
-        result = runner.run(
+        result = chain.run(
             values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
             console=err,
         )  # fmt: skip
@@ -100,7 +100,7 @@ def run(
     if result.index is not None:
         _say(f"report: {result.index}")
     if keep_as is not None and result.exit_status == 0:
-        runner.keep(result.directory, keep_as)
+        keep.keep(result.directory, keep_as)
         _say(f"kept as: {keep_as}")
     raise typer.Exit(result.exit_status)
 
@@ -161,7 +161,7 @@ def adopt(
     profile: Profile = "rehearsal",
 ) -> None:
     """Create an empty database for rehearsals on servers named by the environment; elsewhere there they are refused."""
-    from leadbook.core import adoption
+    from leadbook.rehearsal import adoption
 
     mark = adoption.adopt(_settings(profile, database=database))
     where = f"{database} on {mark['replica_set']} ({', '.join(mark['hosts'])})"

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from leadbook.core import adoption, connect
+from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.core.settings import Settings
@@ -26,7 +26,7 @@ from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
 from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.vendors import RawRecord, load_vendor
-from leadbook.rehearsal import servers
+from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
 from leadbook.rehearsal.sandbox import Sandbox
 from leadbook.schema import guard

@@ -7,11 +7,11 @@ import pytest
 from bson import ObjectId
 from leads.vendor_records import person
 
-from leadbook.core import adoption
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target
 from leadbook.ingest import rehearsal
 from leadbook.lead import keys
+from leadbook.rehearsal import adoption
 from leadbook.schema.state import actual, apply
 
 

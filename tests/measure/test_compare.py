@@ -5,7 +5,7 @@ import json
 import pytest
 
 from leadbook.bench import compare
-from leadbook.core import sealed
+from leadbook.core import files
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.load import advice
 from leadbook.measure.histograms import Latencies
@@ -35,7 +35,7 @@ def test_runs_are_read_from_their_records(tmp_path):
         records.mkdir(parents=True)
         (records / "03.json").write_text(json.dumps({"facts": run(rates), "closed": {"verdict": "pass"}}))
         (records / "05.json").write_text(json.dumps({"facts": {"advice": []}, "closed": {"verdict": "pass"}}))
-        sealed.seal(tmp_path / name, {"state": "ended", "profile": "rehearsal"})
+        files.seal(tmp_path / name, {"state": "ended", "profile": "rehearsal"})
     assert compare.compare_runs(tmp_path / "a", tmp_path / "b").regressions[0].change == "-50 %"
     assert advice.of_run(tmp_path / "a", "rehearsal") == []
     with pytest.raises(UsageError, match="is a run of profile rehearsal: it says nothing of production"):
@@ -113,7 +113,7 @@ def test_a_record_edited_after_the_run_is_refused(tmp_path, trust):
         for phase, told in (("03", run(SLOW)), ("05", {"advice": []})):
             text = json.dumps({"facts": told, "closed": {"verdict": "pass"}})
             (folder / "records" / f"{phase}.json").write_text(text)
-        sealed.seal(folder, {"state": "ended"})
+        files.seal(folder, {"state": "ended"})
     record = runs[0] / "records" / "05.json"
     record.write_text(record.read_text().replace("[]", '[{"parameter": "batch_size"}]'))
     for read in (lambda: advice.of_run(runs[0], "rehearsal"), lambda: compare.compare_runs(*runs)):
@@ -126,7 +126,7 @@ def test_a_run_that_lacks_its_end_or_a_file_is_refused(tmp_path):
     (tmp_path / "records").mkdir()
     record = tmp_path / "records" / "05.json"
     record.write_text(json.dumps({"facts": {"advice": []}, "closed": None}))
-    sealed.seal(tmp_path, {"state": "ended"})
+    files.seal(tmp_path, {"state": "ended"})
     with pytest.raises(InputFileError, match="did not run to its end"):
         advice.of_run(tmp_path, "rehearsal")
     (tmp_path / "records" / "03.json").write_text("{}")
@@ -136,6 +136,6 @@ def test_a_run_that_lacks_its_end_or_a_file_is_refused(tmp_path):
     record.unlink()
     with pytest.raises(InputFileError, match=r"05\.json: is missing"):
         advice.of_run(tmp_path, "rehearsal")
-    sealed.seal(tmp_path, {"state": "running"})
+    files.seal(tmp_path, {"state": "running"})
     with pytest.raises(InputFileError, match="has not ended, or was killed"):
         advice.of_run(tmp_path, "rehearsal")

@@ -260,11 +260,11 @@ def test_each_gate_shows_the_check_nearest_to_its_target():
 
 
 def test_every_gate_of_the_task_book_has_checks_and_every_target_parameter_a_gate():
-    sources = [source for _, source in gates.GATES]
+    sources = list(gates.sources().values())
     asked = {key for key in Settings.model_fields if key.startswith("target_")} - {"target_backup_days"}
     assert asked == {source for source in sources if isinstance(source, str)}
     for source in sources:
-        ids = source if isinstance(source, tuple) else [e.id for e in catalogue().values() if e.target == source]
+        ids = source if isinstance(source, list) else [e.id for e in catalogue().values() if e.target == source]
         assert ids and set(ids) <= set(catalogue()), source
     assert gates.gates(made.run())[-1].title == "Redis: eviction"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.core import sealed
+from leadbook.core import files
 from leadbook.core.canary import NOISY
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
@@ -137,7 +137,7 @@ def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
     Raises InputFileError where there are none, where the phase did not run to its end, and where anything of the run
     changed since it ended.
     """
-    sealed.verify(run)
+    files.verify(run)
     path = run / "records" / f"{phase}.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import definition
 
 __all__ = ["BUSY", "NOISY", "Canary", "compute", "missed", "retaken", "settled", "variation"]
 
@@ -27,8 +28,6 @@ host it waits for nothing; beside as many other programs as there are processors
 SONGS = 8
 """Songs before and after a second measurement, about 80 ms each time."""
 TIMED_UNITS = frozenset({"ms", "us", "documents/s", "leads/hour"})
-TIMED_CHECKS = frozenset({"LOAD-OPN-001", "LOAD-OPN-002"})
-"""Checks that judge times and say only yes or no."""
 
 _BLOCK = b"leadbook" * 8192
 
@@ -97,7 +96,7 @@ def missed(checks: Iterable[Check]) -> list[Check]:
     return [
         check
         for check in checks
-        if check.verdict is Verdict.FAIL and (check.unit in TIMED_UNITS or check.id in TIMED_CHECKS)
+        if check.verdict is Verdict.FAIL and (check.unit in TIMED_UNITS or definition(check.id).timed)
     ]
 
 

@@ -16,14 +16,14 @@ from typing import Protocol, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.core import adoption, connect
+from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.enrich.turns import SPENDING
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.lead.erasures import ERASURES
 from leadbook.lead.keys import PATTERNS, collection_uuid, decode
-from leadbook.rehearsal import sample
+from leadbook.rehearsal import adoption, sample
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.state import apply
 

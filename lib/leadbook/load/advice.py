@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from leadbook.bench.compare import facts_of
-from leadbook.core import sealed, write_errors
+from leadbook.core import files, write_errors
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import Settings, load_profile
 from leadbook.load.openloop import RateStep, knee
@@ -163,7 +163,7 @@ def of_run(run: Path, profile: str) -> list[Advice]:
 
     Raises InputFileError (no record of phase 05) or UsageError (no advice, or a run of another profile).
     """
-    facts, ran = facts_of(run, "05"), str(sealed.verify(run).get("profile"))
+    facts, ran = facts_of(run, "05"), str(files.verify(run).get("profile"))
     if ran != profile:
         raise UsageError(f"{run} is a run of profile {ran}: it says nothing of {profile}; name one of that profile")
     return from_facts(facts)

@@ -27,7 +27,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 
 from leadbook import __version__
-from leadbook.core import addresses, adoption, connect, files
+from leadbook.core import addresses, connect, files
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import Records, Target, code_digest, settings_digest
@@ -36,7 +36,7 @@ from leadbook.core.settings import PROJECT, Settings, secret_values
 from leadbook.page import cards, style, tables
 from leadbook.phases import attestations, kernel
 from leadbook.phases.section import Section
-from leadbook.rehearsal import servers
+from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
 from leadbook.schema import undo
 

@@ -7,10 +7,10 @@ from typing import Self
 
 from rich.console import Console
 
-from leadbook.core import adoption, connect
+from leadbook.core import connect
 from leadbook.core.errors import UnreachableError
 from leadbook.core.settings import Settings, secret_values
-from leadbook.rehearsal import servers
+from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
 
 __all__ = ["Workplace"]

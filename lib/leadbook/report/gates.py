@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
 
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import catalogue
@@ -12,36 +16,7 @@ from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, number, target_text
 from leadbook.report.records import RunRecord
 
-__all__ = ["GATES", "Gate", "gates"]
-
-GATES: tuple[tuple[str, str | tuple[str, ...]], ...] = (
-    ("Batch insert rate", "target_insert_rate"),
-    ("Single insert", "target_single_insert_ms"),
-    ("Batch of 100", "target_batch_100_ms"),
-    ("Duplicate check", "target_duplicate_check_ms"),
-    ("Duplicate-check accuracy", "target_accuracy_percent"),
-    ("Indexed finds", "target_find_ms"),
-    ("MongoDB connection check-out", "target_mongodb_checkout_ms"),
-    ("Redis connection check-out", "target_redis_checkout_ms"),
-    ("Connection pool", "target_pool_size"),
-    ("Collection rate", "target_leads_per_hour"),
-    ("Leads collected", "target_collected"),
-    ("Unique leads stored", "target_unique"),
-    ("Mean quality score", "target_quality_score"),
-    ("Leads with an e-mail", "target_email_percent"),
-    ("Leads with company data", "target_company_percent"),
-    ("Cost per qualified lead", "target_cost_usd"),
-    ("Cluster: CPU", ("MDB-HST-001",)),
-    ("Cluster: memory", ("MDB-HST-002",)),
-    ("Cluster: storage", ("MDB-HST-003",)),
-    ("Cluster: TLS", ("MDB-SEC-001", "MDB-SEC-002")),
-    ("Backups kept", ("ATL-BCK-001", "BKP-ATL-001")),
-    ("Redis: release", ("RDS-VER-001",)),
-    ("Redis: memory", ("RDS-MEM-001", "RDS-MEM-002")),
-    ("Redis: maxmemory", ("RDS-MEM-003",)),
-    ("Redis: eviction", ("RDS-MEM-004",)),
-)
-"""Title, and the parameter that holds the target (every check with that target answers it) or the checks' ids."""
+__all__ = ["Gate", "gates", "sources"]
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
           Verdict.NOT_APPLICABLE]  # fmt: skip
@@ -59,13 +34,20 @@ class Gate:
     others: tuple[Check, ...]
 
 
+@cache
+def sources() -> dict[str, str | list[str]]:
+    """Title of each gate -> the parameter that holds its target, or the ids of its checks (see `gates.yaml`)."""
+    found: dict[str, str | list[str]] = yaml.safe_load((Path(__file__).parent / "gates.yaml").read_text("utf-8"))
+    return found
+
+
 def gates(run: RunRecord) -> list[Gate]:
     """All gates in order. A gate that no check answered is `not measured`."""
-    return [_gate(title, source, run) for title, source in GATES]
+    return [_gate(title, source, run) for title, source in sources().items()]
 
 
-def _gate(title: str, source: str | tuple[str, ...], run: RunRecord) -> Gate:
-    ids = source if isinstance(source, tuple) else [e.id for e in catalogue().values() if e.target == source]
+def _gate(title: str, source: str | list[str], run: RunRecord) -> Gate:
+    ids = source if isinstance(source, list) else [e.id for e in catalogue().values() if e.target == source]
     found = _worst_first(check for check in run.checks if check.id in ids)
     if not found:
         missing = Verdict.NOT_MEASURED.value
@@ -75,9 +57,9 @@ def _gate(title: str, source: str | tuple[str, ...], run: RunRecord) -> Gate:
                 check=first, others=tuple(found[1:]))  # fmt: skip
 
 
-def _asked(source: str | tuple[str, ...], run: RunRecord) -> str:
+def _asked(source: str | list[str], run: RunRecord) -> str:
     """The target of a gate that no check answered, from the parameters."""
-    if isinstance(source, tuple):
+    if isinstance(source, list):
         return "–"
     value = run.parameters.get(source, Settings.model_fields[source].default)
     return f"{number(float(value))} ({Settings.model_fields[source].description})"

@@ -8,14 +8,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from leadbook.core import sealed
+from leadbook.core import files
 from leadbook.core.errors import UsageError
 from leadbook.core.settings import PROJECT
 
 __all__ = ["KIND", "keep", "refuse_target"]
 
 LIMIT_BYTES = 6_000_000
-LEFT_OUT = {"run.log", ".ballast", sealed.MANIFEST}
+LEFT_OUT = {"run.log", ".ballast", files.MANIFEST}
 KIND = "leadbook kept run"
 """What a kept run's manifest says it is. A run's own folder does not say so: it is a record, not a sample."""
 BACKUP = "leadbook-backup/"
@@ -28,19 +28,19 @@ def keep(run: Path, target: Path) -> None:
     Raises InputFileError when the run has not ended or a file of it changed since, UsageError where `refuse_target`
     does, or the copy would be over 6 MB. An accident leaves what was there.
     """
-    summary = {key: value for key, value in sealed.verify(run).items() if key not in ("files", "kind")}
+    summary = {key: value for key, value in files.verify(run).items() if key not in ("files", "kind")}
     refuse_target(target)
-    files = [path for path in sealed.files(run) if path.name not in LEFT_OUT]
-    size = sum(path.stat().st_size for path in files)
+    kept = [path for path in files.files(run) if path.name not in LEFT_OUT]
+    size = sum(path.stat().st_size for path in kept)
     if size > LIMIT_BYTES:
         raise UsageError(f"{run}: {size / 1e6:.1f} MB are too many for a sample ({LIMIT_BYTES / 1e6:.0f} MB)")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{token_hex(4)}")
     partial.mkdir()
     try:
-        for path in files:
+        for path in kept:
             _copy(path, partial / path.relative_to(run), run)
-        sealed.seal(partial, {"kind": KIND, **json.loads(_portable(json.dumps(summary).encode(), run))})
+        files.seal(partial, {"kind": KIND, **json.loads(_portable(json.dumps(summary).encode(), run))})
         _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -64,19 +64,19 @@ def _no_kept_run(target: Path) -> str:
     if manifest.get("kind") != KIND or not isinstance(manifest.get("files"), dict):
         return "is not a kept run"
     there = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink() or not path.is_dir()}
-    strange = sorted(there - {*manifest["files"], sealed.MANIFEST})
+    strange = sorted(there - {*manifest["files"], files.MANIFEST})
     return f"holds {strange[0]}, which its manifest does not name" if strange else ""
 
 
 def _holds_backups(folder: Path) -> bool:
     """Whether the folder is a backup, or one lies in it."""
-    manifests = [folder / sealed.MANIFEST, *folder.glob("leads-*/manifest.json")]
+    manifests = [folder / files.MANIFEST, *folder.glob("leads-*/manifest.json")]
     return any(str(_manifest(path.parent).get("format", "")).startswith(BACKUP) for path in manifests)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        told = json.loads((folder / sealed.MANIFEST).read_text(encoding="utf-8"))
+        told = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}

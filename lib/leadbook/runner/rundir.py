@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from leadbook.core import sealed
+from leadbook.core import files
 from leadbook.core.errors import UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT
@@ -79,7 +79,7 @@ class RunDirectory:
     def begin(self, summary: dict[str, Any]) -> None:
         """Mark the run as running: whoever finds this mark later knows that there is no verdict. Raises OSError."""
         born = psutil.Process().create_time()
-        sealed.seal(self.path, {**summary, "state": "running", "pid": os.getpid(), "process_started": born})
+        files.seal(self.path, {**summary, "state": "running", "pid": os.getpid(), "process_started": born})
 
     def point(self, name: str) -> None:
         """`name` beside the run's directory leads to it (a link; a text file where links cannot be made)."""
@@ -97,11 +97,11 @@ class RunDirectory:
             name = str(path.relative_to(self.path))
             self._closed.pop(name, None)
             with suppress(OSError):
-                self._closed[name] = sealed.digest(path)
+                self._closed[name] = files.digest(path)
 
     def changes(self) -> dict[str, str]:
         """Closed files that changed or went away, and evidence that nobody closed; they stay spoilt when sealed."""
-        found = sealed.changes(self.path, self._closed)
+        found = files.changes(self.path, self._closed)
         self._spoilt = {name: self._closed.get(name, NOBODYS) for name in found}
         return found
 
@@ -109,7 +109,7 @@ class RunDirectory:
         """Mask secrets that slipped through into any file. Returns the files where one was found."""
         needles = [secret.encode() for secret in known]
         found = []
-        for path in sealed.files(self.path):
+        for path in files.files(self.path):
             content = path.read_bytes()
             if any(needle in content for needle in needles):
                 cleaned = _cleaned(content, redactor, needles, path.suffix in (".json", ".ipynb"))
@@ -119,8 +119,8 @@ class RunDirectory:
         return found
 
     def seal(self, summary: dict[str, Any]) -> None:
-        """Write `manifest.json`; see `sealed.seal`. Raises OSError."""
-        sealed.seal(self.path, {**summary, "state": "ended"}, self._spoilt)
+        """Write `manifest.json`; see `files.seal`. Raises OSError."""
+        files.seal(self.path, {**summary, "state": "ended"}, self._spoilt)
 
 
 def _cleaned(content: bytes, redactor: Redactor, needles: list[bytes], structured: bool) -> bytes:

@@ -17,11 +17,11 @@ from nbformat import NotebookNode
 from leadbook.core import files, write_errors
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError
-from leadbook.core.objections import objection
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.phases import attestations
 from leadbook.report.records import Break, DocumentRecord
+from leadbook.runner.objections import objection
 
 __all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
 

@@ -188,7 +188,7 @@ class LoadTest:
         if isinstance(why, Exception):
             return reason_of(why)
         approved = self.settings.approves("load_test")
-        return Unmeasured(why, "" if approved else self.settings.how_to_approve("load_test"))
+        return Unmeasured(str(why), "" if approved else self.settings.how_to_approve("load_test"))
 
     def _untried(self, name: str) -> Unmeasured:
         """Why a trial left nothing: it failed, it was refused, or Redis is away."""
