@@ -13,7 +13,7 @@ from leadbook.bench import lookups
 from leadbook.core import canary, connect
 from leadbook.core.checks import Verdict, catalogue, judge, warned
 from leadbook.core.settings import Settings
-from leadbook.measure.place import Place
+from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.trials import take
 from leadbook.measure.workers import CLIENT_BOUND
 from leadbook.rehearsal import servers
@@ -116,7 +116,7 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
     endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
     small = settings.model_copy(update={"bench_rounds": 2})
     with connect.mongodb(endpoints.mongodb_uri, settings) as mongo:
-        place = Place(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=small)
+        place = BenchmarkSession(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=small)
         filled = place.keep("stall", 200)
 
         def stall():

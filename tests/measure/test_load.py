@@ -14,9 +14,9 @@ from leadbook.core.errors import ParameterError
 from leadbook.core.settings import PROJECT
 from leadbook.load import openloop, tuning
 from leadbook.load.load import Loader, numbers, share
-from leadbook.measure.operations import Target
+from leadbook.measure.operations import LoadTarget
 from leadbook.measure.readings import by_second
-from leadbook.measure.workers import Outcome, Task, run_tasks
+from leadbook.measure.workers import Task, TaskOutcome, run_tasks
 from leadbook.phases.p05 import checks as load_checks
 
 
@@ -152,7 +152,10 @@ def test_a_trial_of_notebook_05_that_fails_says_so_under_its_own_check(loader, m
 
 
 def test_outcomes_of_processes_are_merged():
-    first, second = Outcome(name="a", began=0.1, ended=1.0, done=10), Outcome(name="a", began=0.0, ended=2.0, done=30)
+    first, second = (
+        TaskOutcome(name="a", began=0.1, ended=1.0, done=10),
+        TaskOutcome(name="a", began=0.0, ended=2.0, done=30),
+    )
     first.latencies.extend([0.001] * 900)
     second.latencies.extend([0.1] * 100)
     second.errors = {"duplicate": 2}
@@ -171,7 +174,7 @@ def test_a_timeline_adds_up():
 
 
 def test_addresses_are_not_shown():
-    secret = Target(mongodb_uri="mongodb://u:hunter2@h/", redis_url="redis://:hunter2@h", settings={}, database="d",
+    secret = LoadTarget(mongodb_uri="mongodb://u:hunter2@h/", redis_url="redis://:hunter2@h", settings={}, database="d",
                     collection="c", seed=1)  # fmt: skip
     assert "hunter2" not in repr(secret)
 
@@ -197,7 +200,7 @@ def test_load_processes_end_with_a_killed_parent():
 
 
 def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
-    late, broken = Outcome(name="a", planned=10), Outcome(name="b", planned=10)
+    late, broken = TaskOutcome(name="a", planned=10), TaskOutcome(name="b", planned=10)
     late.errors = {"write concern WriteConcernFailed": 2, "duplicate": 5}
     (check,) = load_checks.issue_checks([late], {}, settings)
     assert (check.verdict.value, check.measured) == ("warn", 2)
@@ -205,7 +208,7 @@ def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
     (check,) = load_checks.issue_checks([late, broken], {}, settings)
     assert check.verdict.value == "fail"
     assert "AutoReconnect" in check.evidence
-    (check,) = load_checks.issue_checks([Outcome(name="c", planned=1)], {"pool": OSError("gone")}, settings)
+    (check,) = load_checks.issue_checks([TaskOutcome(name="c", planned=1)], {"pool": OSError("gone")}, settings)
     assert check.verdict.value == "fail"
 
 

@@ -12,7 +12,7 @@ from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
 from leadbook.load.load import Loader
-from leadbook.measure.place import Place
+from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.trials import Bench
 from leadbook.phases.p05 import checks as load_checks
 from leadbook.rehearsal import servers
@@ -32,7 +32,7 @@ def mortal(own_servers, settings, monkeypatch):
     )  # fmt: skip
     redis = connect.redis(endpoints.redis_url, small)
     with connect.mongodb(endpoints.mongodb_uri, small) as mongo, connect.mongodb(endpoints.admin_uri, small) as admin:
-        place = Place(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=small)
+        place = BenchmarkSession(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=small)
         yield state, place
         place.close()
 

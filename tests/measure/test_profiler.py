@@ -25,7 +25,7 @@ def test_the_former_state_comes_back_after_an_exception(place, admin, settings):
             assert profiler.current(database).level == 1
             assert profiler.current(database).slow_ms == 5
             raise RuntimeError("boom")
-        assert profiler.current(database) == profiler.Level(level=0, slow_ms=77, sample_rate=0.5)
+        assert profiler.current(database) == profiler.ProfilerLevel(level=0, slow_ms=77, sample_rate=0.5)
     finally:
         database.command("profile", 0, slowms=100, sampleRate=1.0)
 

@@ -21,7 +21,7 @@ from leadbook.core.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
 
-__all__ = ["COLUMNS", "Comparison", "Row", "compare", "compare_runs", "facts_of", "unlike"]
+__all__ = ["COLUMNS", "Row", "RunComparison", "compare", "compare_runs", "facts_of", "unlike"]
 
 IGNORED = ("profile",)
 RUN_TO_RUN = 1.5
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """Result of `compare`. drift: how much the canary, which touches no server, changed (ratio after / before).
     earlier: runs that the last one was compared with."""
 
@@ -90,7 +90,7 @@ COLUMNS = {
 }
 
 
-def compare(*runs: Mapping[str, Any]) -> Comparison:
+def compare(*runs: Mapping[str, Any]) -> RunComparison:
     """Compare the facts that phase 03 left in the last of `runs` with those of the earlier ones.
 
     Raises UsageError where a run holds no benchmarks, where the environments are unlike, naming what differs, and where
@@ -115,10 +115,10 @@ def compare(*runs: Mapping[str, Any]) -> Comparison:
         for name, unit in figures[-1]
         if all((name, unit) in one for one in figures)
     ]
-    return Comparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
+    return RunComparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
 
 
-def compare_runs(*folders: Path) -> Comparison:
+def compare_runs(*folders: Path) -> RunComparison:
     """`compare` for runs' directories. Raises InputFileError where one holds no record of phase 03."""
     return compare(*(facts_of(folder) for folder in folders))
 

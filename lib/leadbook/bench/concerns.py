@@ -16,8 +16,8 @@ from leadbook.core.checks import Check, judge, not_measured, warned
 from leadbook.core.connect import CommandTrace
 from leadbook.core.settings import Settings
 from leadbook.measure.intervals import Interval, difference, interval
-from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import interleaved
+from leadbook.measure.session import BenchmarkSession, Leads
 
 __all__ = ["CONCERNS", "Concern", "Concerns", "Loss", "Price", "checks", "loss", "losses", "measure", "prices"]
 
@@ -128,7 +128,7 @@ class Concerns:
     configured: Loss
 
 
-def measure(place: Place, *, seed: int = 2) -> Concerns:
+def measure(place: BenchmarkSession, *, seed: int = 2) -> Concerns:
     """Price of every concern in interleaved rounds, then what each shows of ten duplicates in a batch of 100."""
     configured = Concern(name="as configured", document=place.mongodb.write_concern.document, ordered=False, risk="")
     with place.scratch("concerns") as collection:
@@ -153,7 +153,7 @@ def measure(place: Place, *, seed: int = 2) -> Concerns:
     return Concerns(prices=made, losses=found, configured=own)
 
 
-def _trial(place: Place, collection: Leads, concern: Concern) -> tuple[float, float, int]:
+def _trial(place: BenchmarkSession, collection: Leads, concern: Concern) -> tuple[float, float, int]:
     """Documents/s until returned and until readable, and how many did not arrive."""
     size = place.settings.batch_size
     documents = place.documents(max(place.settings.bench_documents // 2, size))
@@ -177,7 +177,7 @@ def _settled(collection: Leads, expected: int, patience: float = SETTLE_SECONDS)
         time.sleep(0.002)
 
 
-def loss(place: Place, scratch: Leads, concern: Concern) -> Loss:
+def loss(place: BenchmarkSession, scratch: Leads, concern: Concern) -> Loss:
     """Send a batch of 100 of which ten repeat stored leads, with a trace on the wire, and count what is there then."""
     trace = CommandTrace()
     stored = place.documents(DUPLICATES)

@@ -14,8 +14,8 @@ from leadbook.bench.lookups import plan_of
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.session import BenchmarkSession, Leads
 
 __all__ = ["COLUMNS", "Find", "checks", "measure", "queries", "table"]
 
@@ -55,7 +55,7 @@ def queries(collection: Leads) -> dict[str, Document]:
     }
 
 
-def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ...]:
+def measure(place: BenchmarkSession, collection: Leads, *, seed: int = 4) -> tuple[Find, ...]:
     """Every filter (a page of 100 documents) and three counts, in interleaved rounds on `collection`."""
     filters = queries(collection)
     variants: dict[str, Callable[[], Any]] = {

@@ -16,8 +16,8 @@ from leadbook.core.checks import Check, judge, warned
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
-from leadbook.measure.place import PREFIX, Leads, Place
 from leadbook.measure.rounds import interleaved
+from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 from leadbook.schema import INDEXES, IndexSpec
 
 __all__ = [
@@ -102,11 +102,11 @@ def redundant(indexes: Sequence[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]
     ]
 
 
-def measure(place: Place, filled: Leads, leads: Leads | None = None, *, seed: int = 5) -> Prices:
+def measure(place: BenchmarkSession, filled: Leads, leads: Leads | None = None, *, seed: int = 5) -> Prices:
     """Insert cost without indexes, with each alone, and with all; then hide each redundant one and time its query.
 
     `filled` holds enough leads for the finds.  `leads` is the real collection, read for `$indexStats` only.
-    Writes wait for the server alone (`Place.lone`), so that replication does not drown microseconds.
+    Writes wait for the server alone (`BenchmarkSession.lone`), so that replication does not drown microseconds.
     """
     prices = _insert_prices(place, seed)
     hidden, problem = _hide_all(place, filled)
@@ -115,7 +115,7 @@ def measure(place: Place, filled: Leads, leads: Leads | None = None, *, seed: in
     )
 
 
-def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
+def _insert_prices(place: BenchmarkSession, seed: int) -> dict[str, IndexPrice]:
     shapes: dict[str, Sequence[IndexSpec]] = {NONE: (), **{one.name: (one,) for one in INDEXES}, ALL: INDEXES}
     with place.lone(shapes) as collections:
         variants = {name: partial(_micros, place, collection) for name, collection in collections.items()}
@@ -132,7 +132,7 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
     }
 
 
-def _micros(place: Place, collection: Leads) -> float:
+def _micros(place: BenchmarkSession, collection: Leads) -> float:
     documents = place.documents(max(1, place.settings.bench_documents // SLICES))
     started = time.perf_counter()
     collection.insert_many(documents, ordered=False)
@@ -152,7 +152,7 @@ def selectivity(collection: Leads) -> dict[str, float]:
     return shares
 
 
-def usage(place: Place, collection: Leads | None) -> dict[str, int | None]:
+def usage(place: BenchmarkSession, collection: Leads | None) -> dict[str, int | None]:
     """Operations of each index since the node started (`$indexStats`, this primary only); None where it is not told."""
     if collection is None:
         return {}
@@ -163,7 +163,7 @@ def usage(place: Place, collection: Leads | None) -> dict[str, int | None]:
         return {index.name: None for index in INDEXES}
 
 
-def _hide_all(place: Place, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
+def _hide_all(place: BenchmarkSession, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
     found = []
     for short, long in redundant(INDEXES):
         try:
@@ -173,7 +173,7 @@ def _hide_all(place: Place, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
     return tuple(found), ""
 
 
-def hide_and_measure(place: Place, filled: Leads, short: IndexSpec, long: IndexSpec) -> Hidden:
+def hide_and_measure(place: BenchmarkSession, filled: Leads, short: IndexSpec, long: IndexSpec) -> Hidden:
     """Time the query that `short` serves with it and with it hidden, in interleaved rounds; unhidden at the end.
 
     Raises RefusedError for anything but a scratch collection: indexes that others use are never hidden.

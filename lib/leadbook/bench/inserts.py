@@ -17,8 +17,8 @@ from leadbook.core.checks import Check, judge, warned
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import Difference, Interval, difference, interval
-from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import CLIENT_BOUND
 
 __all__ = ["BATCHES", "COLUMNS", "Inserts", "Series", "Trial", "bars", "checks", "insert_batches", "measure", "table"]
@@ -168,7 +168,7 @@ def _insert(collection: Leads, part: list[Document], batch: int, ordered: bool) 
         return int(error.details["nInserted"])
 
 
-def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) -> Inserts:
+def measure(place: BenchmarkSession, *, batches: Sequence[int] = BATCHES, seed: int = 1) -> Inserts:
     """Single inserts and every batch size, ordered and unordered, in interleaved rounds into one growing collection.
 
     Uses the application's own client and write concern, the leads' validator and all their indexes.
@@ -201,14 +201,14 @@ def measure(place: Place, *, batches: Sequence[int] = BATCHES, seed: int = 1) ->
         )
 
 
-def _warm_up(place: Place, collection: Leads) -> None:
+def _warm_up(place: BenchmarkSession, collection: Leads) -> None:
     """Connections, caches and the planner are touched once in each way before anything is timed."""
     for batch, count in ((1, 30), (100, 500), (500, 500)):
         for ordered in (False, True):
             insert_batches(collection, place.documents(count), batch, ordered=ordered)
 
 
-def _encode_rate(place: Place) -> float:
+def _encode_rate(place: BenchmarkSession) -> float:
     documents = place.documents(500)
     started = time.perf_counter()
     for document in documents:

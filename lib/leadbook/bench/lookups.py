@@ -16,10 +16,10 @@ from leadbook.core import connect
 from leadbook.core.checks import Check, judge, not_measured
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.session import BenchmarkSession, Leads
 
-__all__ = ["COLUMNS", "Lookups", "Operation", "checks", "curves", "measure", "plan_of", "table"]
+__all__ = ["COLUMNS", "LookupTimes", "Operation", "checks", "curves", "measure", "plan_of", "table"]
 
 BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
@@ -40,7 +40,7 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lookups:
+class LookupTimes:
     """Result of `measure`. redis_problem: why Redis was not measured, or empty.  plan: of the MongoDB check."""
 
     operations: dict[str, Operation]
@@ -61,7 +61,7 @@ class _Round:
         return answer
 
 
-def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
+def measure(place: BenchmarkSession, collection: Leads, *, seed: int = 3) -> LookupTimes:
     """Time every kind of check in interleaved rounds; half of the keys are known, and every answer is verified."""
     urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1}).limit(BATCH * 10)]
     asked = [(url, True) for url in urls[: len(urls) // 2]]
@@ -93,7 +93,7 @@ def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
         )
         for name, found in rounds.items()
     }
-    return Lookups(
+    return LookupTimes(
         operations=operations,
         plan=plan_of(collection, {"linkedin_url": urls[0]}),
         stored=collection.estimated_document_count(),
@@ -102,10 +102,10 @@ def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
 
 
 @contextlib.contextmanager
-def _keys(place: Place, client: redis_py.Redis, urls: Sequence[str]) -> Iterator[Callable[[str], str]]:
+def _keys(place: BenchmarkSession, client: redis_py.Redis, urls: Sequence[str]) -> Iterator[Callable[[str], str]]:
     """Keys in the leads' format under a prefix of their own; set for `urls`, removed at the end, short-lived anyway."""
     place.begin()
-    prefix = f"{place.session.keys}lead:linkedin:"
+    prefix = f"{place.undo.keys}lead:linkedin:"
     pipe = client.pipeline(transaction=False)
     for url in urls:
         pipe.set(prefix + url, b"1", ex=KEY_SECONDS)
@@ -262,7 +262,7 @@ COLUMNS = {
 }
 
 
-def table(lookups: Lookups | None) -> pd.DataFrame:
+def table(lookups: LookupTimes | None) -> pd.DataFrame:
     """One row an operation; columns as in `COLUMNS`."""
     rows = []
     for operation in lookups.operations.values() if lookups else ():
@@ -285,7 +285,7 @@ def table(lookups: Lookups | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def curves(lookups: Lookups | None) -> dict[str, list[tuple[float, float]]]:
+def curves(lookups: LookupTimes | None) -> dict[str, list[tuple[float, float]]]:
     """For the plot: (percentile, ms) of each operation."""
     operations = lookups.operations if lookups else {}
     return {name: operation.latencies.curve() for name, operation in operations.items()}
@@ -302,7 +302,7 @@ _JUDGED = {
 }
 
 
-def checks(lookups: Lookups, settings: Settings) -> list[Check]:
+def checks(lookups: LookupTimes, settings: Settings) -> list[Check]:
     """Steps 1.1.4.2, 1.2.2.2, 1.2.2.3 and 1.4.1.7."""
     found = []
     for check_id, name in _JUDGED.items():

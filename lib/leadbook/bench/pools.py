@@ -19,7 +19,7 @@ from leadbook.core import connect
 from leadbook.core.checks import Check, Verdict, judge, not_measured, warned
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import SWITCH_SECONDS
 
 __all__ = [
@@ -75,7 +75,7 @@ class Pool:
         return self.state == "warm" and self.size >= self.threads and not self.created and not self.failures
 
 
-def measure(place: Place, collection: Leads) -> tuple[Pool, ...]:
+def measure(place: BenchmarkSession, collection: Leads) -> tuple[Pool, ...]:
     """Every state at 10, 50 and 100 threads for MongoDB, and at 10 and 20 for Redis where it answers."""
     shapes = [(threads, state) for threads in MONGODB_THREADS for state in STATES]
     with contextlib.ExitStack() as stack:  # all pools fill at the same time, since the driver takes a second for each
@@ -86,7 +86,7 @@ def measure(place: Place, collection: Leads) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
-def mongodb_pool(place: Place, collection: Leads, threads: int, state: State) -> Pool:
+def mongodb_pool(place: BenchmarkSession, collection: Leads, threads: int, state: State) -> Pool:
     """Threads that find one lead each by URL, from check-out events.
 
     cold: an empty pool, all threads at once, one check-out each.  warm: sized by max_pool_size, as many connections
@@ -108,7 +108,7 @@ class _Opened:
 
 
 @contextlib.contextmanager
-def _opened_pool(place: Place, threads: int, state: State, filled: int | None = None) -> Iterator[_Opened]:
+def _opened_pool(place: BenchmarkSession, threads: int, state: State, filled: int | None = None) -> Iterator[_Opened]:
     size = max(1, threads // SATURATION) if state == "saturated" else max(threads, place.settings.max_pool_size)
     if filled is None:
         filled = 0 if state == "cold" else min(size, threads)
@@ -137,7 +137,7 @@ def _use(opened: _Opened, collection: Leads, *, calls: int | None = None) -> Poo
 
 
 def first_burst(
-    place: Place, collection: Leads, *, threads: int, filled: tuple[int, ...], rounds: int
+    place: BenchmarkSession, collection: Leads, *, threads: int, filled: tuple[int, ...], rounds: int
 ) -> list[list[float]]:
     """The slowest check-out (ms) of a first burst, round by round, for pools filled with so many connections each."""
     with contextlib.ExitStack() as stack:
@@ -153,7 +153,7 @@ def first_burst(
         return worst
 
 
-def redis_pool(place: Place, threads: int, state: State) -> Pool:
+def redis_pool(place: BenchmarkSession, threads: int, state: State) -> Pool:
     """Threads that check a connection out, send one GET and give it back; states as for MongoDB."""
     if place.redis is None:
         raise ValueError("Redis is away")

@@ -17,9 +17,9 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core.checks import Check, judge, not_measured
 from leadbook.core.settings import Settings
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.session import BenchmarkSession, Leads
 
-__all__ = ["Caught", "Level", "catch", "checks", "current", "profiling"]
+__all__ = ["Caught", "ProfilerLevel", "catch", "checks", "current", "profiling"]
 
 Document = dict[str, Any]
 SLOW_MS = 100
@@ -29,7 +29,7 @@ LEAST_STEPS, TRIES, LONGEST_MS = 100_000, 7, 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class ProfilerLevel:
     """The profiler's state of one database. level: 0 off, 1 slow operations, 2 all.  slow_ms counts for the log too."""
 
     level: int
@@ -50,16 +50,16 @@ class Caught:
     took_ms: float
     profile: Document | None
     logged: bool | None
-    before: Level
-    after: Level | None
+    before: ProfilerLevel
+    after: ProfilerLevel | None
     problem: str = ""
     notes: list[str] = field(default_factory=list)
 
 
-def current(database: Database[Document]) -> Level:
+def current(database: Database[Document]) -> ProfilerLevel:
     """The profiler's state. Needs dbAdmin. Raises OperationFailure without it."""
     state = database.command("profile", -1)
-    return Level(
+    return ProfilerLevel(
         level=int(state["was"]),
         slow_ms=int(state["slowms"]),
         sample_rate=float(state.get("sampleRate", 1.0)),
@@ -68,7 +68,7 @@ def current(database: Database[Document]) -> Level:
 
 
 @contextlib.contextmanager
-def profiling(place: Place, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterator[Level]:
+def profiling(place: BenchmarkSession, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterator[ProfilerLevel]:
     """The profiler at `level` inside the block; the former state comes back at its end, after an exception too.
 
     `slow_ms` is the whole server's threshold, for the slow-query log as well. Yields the former state. Raises
@@ -80,12 +80,12 @@ def profiling(place: Place, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterat
     made = not database.list_collection_names(filter={"name": "system.profile"})
     undone = {"level": before.level, "slowms": before.slow_ms, "sampleRate": before.sample_rate,
               "filter": before.filter, "made": made}  # fmt: skip
-    with place.session.changed("profiler", undone, place.admin) as member:
+    with place.undo.changed("profiler", undone, place.admin) as member:
         database.command("profile", level, slowms=slow_ms, sampleRate=1.0, read_preference=member)
         yield before
 
 
-def catch(place: Place, collection: Leads) -> Caught:
+def catch(place: BenchmarkSession, collection: Leads) -> Caught:
     """Switch the profiler on, run one query that takes more than 100 ms, look for it, and switch back."""
     database: Database[Document] = place.admin[place.settings.database]
     mark = f"leadbook-slow-{secrets.token_hex(6)}"
@@ -124,7 +124,7 @@ def _entry(database: Database[Document], mark: str) -> Document | None:
     return {key: found[key] for key in kept if key in found}
 
 
-def _logged(place: Place, mark: str) -> tuple[bool | None, str]:
+def _logged(place: BenchmarkSession, mark: str) -> tuple[bool | None, str]:
     """Whether the server's log holds the mark; (None, why) where it may not be read."""
     try:
         lines = place.admin.admin.command("getLog", "global")["log"]

@@ -21,8 +21,8 @@ from leadbook.bench.inserts import insert_batches
 from leadbook.core.checks import Check, judge, not_applicable, not_measured, warned
 from leadbook.core.settings import Settings
 from leadbook.measure.intervals import Difference, Interval, difference, interval
-from leadbook.measure.place import PREFIX, Place
 from leadbook.measure.rounds import interleaved
+from leadbook.measure.session import PREFIX, BenchmarkSession
 
 __all__ = ["COLUMNS", "References", "checks", "measure", "table"]
 
@@ -46,7 +46,7 @@ class References:
     failed: bool = False
 
 
-def measure(place: Place, *, seed: int = 6) -> References:
+def measure(place: BenchmarkSession, *, seed: int = 6) -> References:
     """Both comparisons in interleaved rounds."""
     inserts = _inserts(place, seed)
     why = _no_tool(place)
@@ -73,7 +73,7 @@ def measure(place: Place, *, seed: int = 6) -> References:
     )
 
 
-def _inserts(place: Place, seed: int) -> Difference:
+def _inserts(place: BenchmarkSession, seed: int) -> Difference:
     count = max(place.settings.bench_documents // 2, BATCH)
     with place.scratch("reference") as collection:
 
@@ -92,7 +92,7 @@ def _inserts(place: Place, seed: int) -> Difference:
     return difference(found["bare"], found["ours"], seed=seed)
 
 
-def _no_tool(place: Place) -> str:
+def _no_tool(place: BenchmarkSession) -> str:
     if place.redis is None:
         return place.redis_problem
     if place.endpoints.redis_source != "rehearsal":
@@ -103,13 +103,13 @@ def _no_tool(place: Place) -> str:
 
 
 @contextlib.contextmanager
-def _one_off_user(place: Place) -> Iterator[str]:
+def _one_off_user(place: BenchmarkSession) -> Iterator[str]:
     """A Redis user without a password, who may read one key for some seconds and nothing else.
 
     redis-benchmark takes a password on its command line only, where every user of the machine reads it. CONFIG is
     left out, which would tell the server's own password.
     """
-    client, name = place.redis, f"{PREFIX}{place.session.token}"
+    client, name = place.redis, f"{PREFIX}{place.undo.token}"
     place.begin()
     if client is None:
         raise ValueError("Redis is away")
@@ -124,7 +124,7 @@ def _one_off_user(place: Place) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _bare(place: Place, user: str) -> Iterator[Callable[[], bytes]]:
+def _bare(place: BenchmarkSession, user: str) -> Iterator[Callable[[], bytes]]:
     """One GET over a plain socket: no client library between."""
     parts = urlsplit(place.endpoints.redis_url)
     with socket.create_connection((unquote(parts.hostname or "localhost"), parts.port or 6379), timeout=5) as link:
@@ -142,8 +142,8 @@ def _bare(place: Place, user: str) -> Iterator[Callable[[], bytes]]:
         yield get
 
 
-def _key(place: Place) -> str:
-    return f"{place.session.keys}reference"
+def _key(place: BenchmarkSession) -> str:
+    return f"{place.undo.keys}reference"
 
 
 def _median(call: Callable[[], object]) -> float:
@@ -155,7 +155,7 @@ def _median(call: Callable[[], object]) -> float:
     return statistics.median(times) * 1_000
 
 
-def _tool(place: Place, user: str) -> float:
+def _tool(place: BenchmarkSession, user: str) -> float:
     """Median latency of redis-benchmark with one connection, ms."""
     parts = urlsplit(place.endpoints.redis_url)
     program = shutil.which("redis-benchmark") or "redis-benchmark"

@@ -17,10 +17,10 @@ from leadbook.core.errors import ParameterError
 from leadbook.core.settings import Settings
 from leadbook.measure import trials
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import Target
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.operations import LoadTarget
 from leadbook.measure.readings import Sampler
-from leadbook.measure.workers import Crew, Outcome, Task
+from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.measure.workers import Crew, Task, TaskOutcome
 
 __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 
@@ -54,7 +54,7 @@ class InsertLoad:
     records: int
     writers: int
     batch: int
-    outcome: Outcome
+    outcome: TaskOutcome
     stored: int
 
     @property
@@ -68,7 +68,7 @@ class Sources:
     """Ten collectors at once. expected: different leads among those sent.  stored, per_source: counted afterwards."""
 
     redis: bool
-    outcome: Outcome
+    outcome: TaskOutcome
     expected: int
     stored: int
     per_source: dict[str, int]
@@ -91,7 +91,7 @@ class Mixed:
     seconds: of the arrivals.  checks: duplicate checks asked for.  took: seconds with all preparations.
     """
 
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, TaskOutcome]
     stored: int
     readings: pd.DataFrame
     seconds: float
@@ -103,13 +103,13 @@ class Mixed:
 class Loader:
     """Runs loads from a crew of processes. problems: what could not be measured, and why, by name of the load."""
 
-    place: Place
+    place: BenchmarkSession
     crew: Crew | None
     batch: int
     problems: trials.Problems = field(default_factory=dict)
 
     @classmethod
-    def of(cls, place: Place, *, batch: int | None = None) -> Loader:
+    def of(cls, place: BenchmarkSession, *, batch: int | None = None) -> Loader:
         """A loader whose processes are on their way; none where the profile does not approve the load test.
 
         `batch`: documents a batch at most, the settings' batch_size by default.
@@ -134,7 +134,7 @@ class Loader:
     def take(
         self, name: str, call: Callable[..., T], judge: Callable[[T | None, trials.Problems, Settings], list[Check]],
         *given: Any,
-    ) -> trials.Taken[T]:  # fmt: skip
+    ) -> trials.Measured[T]:  # fmt: skip
         """`attempt`, judged; a missed time is measured once more (see `canary`)."""
         settings = self.place.settings
 
@@ -143,10 +143,10 @@ class Loader:
 
         if self.crew is None:
             self.problems[name] = REFUSED
-            return trials.Taken(found=None, checks=judged(None))
+            return trials.Measured(found=None, checks=judged(None))
         return trials.take(self.place, self.problems, name, lambda: call(*given), judged)
 
-    def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> Target:
+    def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> LoadTarget:
         """Where the processes send their work; without `redis` to a Redis that refuses connections.
 
         `direct`: to the primary alone, so that one pool is opened and not one for every member.
@@ -155,11 +155,11 @@ class Loader:
         uri = self.place.primary_uri if direct else ends.mongodb_uri
         known = {name: value for name, value in settings.__dict__.items() if not name.startswith("_")}
         there = redis and self.place.redis is not None
-        return Target(mongodb_uri=uri, redis_url=ends.redis_url if there else NOBODY, settings=known,
+        return LoadTarget(mongodb_uri=uri, redis_url=ends.redis_url if there else NOBODY, settings=known,
                       database=settings.database, collection=collection.name, seed=settings.sample_seed,
-                      keys=self.place.session.keys)  # fmt: skip
+                      keys=self.place.undo.keys)  # fmt: skip
 
-    def run(self, target: Target, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, Outcome]:
+    def run(self, target: LoadTarget, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, TaskOutcome]:
         """Each task's threads and calls shared out over the processes (or the first few of them)."""
         if self.crew is None:
             raise RuntimeError(REFUSED)
@@ -187,7 +187,7 @@ class Loader:
         pairs = [(count, first) for count in records] + [(max(records), writers) for writers in others]
         return tuple(self.insert(count, writers) for count, writers in pairs)
 
-    def control(self) -> Outcome:
+    def control(self) -> TaskOutcome:
         """The no-op control: the same processes and threads encode documents and send nothing."""
         task = Task(name="control", kind="encode", threads=10, size=100, calls=200)
         with self.place.scratch("control") as collection:
@@ -217,7 +217,7 @@ class Loader:
         ]  # fmt: skip
         with self.place.scratch("sources") as collection, self.keys([]):
             outcomes = self.run(self.target(collection, redis=redis), tasks)
-            whole = Outcome(name="sources", processes=0)
+            whole = TaskOutcome(name="sources", processes=0)
             for outcome in outcomes.values():
                 whole.join(outcome)
             grouped = collection.aggregate([{"$group": {"_id": "$data_source", "n": {"$sum": 1}}}])
@@ -308,12 +308,12 @@ class Loader:
             for at in range(0, len(urls), 1_000):
                 pipe = client.pipeline(transaction=False)
                 for url in urls[at : at + 1_000]:
-                    pipe.set(f"{self.place.session.keys}lead:linkedin:{url}", b"1", ex=600)
+                    pipe.set(f"{self.place.undo.keys}lead:linkedin:{url}", b"1", ex=600)
                 pipe.execute()
             yield
         finally:
             with contextlib.suppress(redis_py.RedisError):
-                for found in client.scan_iter(match=f"{self.place.session.keys}*", count=1_000):
+                for found in client.scan_iter(match=f"{self.place.undo.keys}*", count=1_000):
                     client.unlink(found)
 
 

@@ -19,7 +19,7 @@ from leadbook.core.settings import Settings
 from leadbook.load.load import InsertLoad, Loader, numbers
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.trials import Problems, problem
-from leadbook.measure.workers import Outcome, Task
+from leadbook.measure.workers import Task, TaskOutcome
 
 __all__ = ["COLUMNS", "Step", "bars", "capacity", "checks", "knee", "knee_rate", "step", "steps", "table"]
 
@@ -37,7 +37,7 @@ class Step:
     rate: float
     batch: int
     seconds: float
-    outcome: Outcome
+    outcome: TaskOutcome
     stored: int
 
     @property

@@ -16,8 +16,8 @@ from leadbook.core.checks import Check, judge, not_measured
 from leadbook.core.settings import Settings
 from leadbook.load.load import Loader, Mixed
 from leadbook.measure.intervals import Difference, difference
-from leadbook.measure.place import Place, insert_all
 from leadbook.measure.rounds import interleaved
+from leadbook.measure.session import BenchmarkSession, insert_all
 from leadbook.measure.trials import Problems, problem
 from leadbook.measure.workers import Task
 from leadbook.schema import undo
@@ -54,7 +54,9 @@ class Trial:
         return before, after
 
 
-def _compared(place: Place, before: Callable[[], float], after: Callable[[], float], seed: int) -> Difference:
+def _compared(
+    place: BenchmarkSession, before: Callable[[], float], after: Callable[[], float], seed: int
+) -> Difference:
     trials = {"before": before, "after": after}
     found = interleaved(trials, rounds=place.settings.bench_rounds, seed=seed, before=place.settle)
     return difference(found["before"], found["after"], seed=seed)
@@ -89,7 +91,7 @@ def writers(loader: Loader) -> Trial:
     )
 
 
-def redis_lookups(place: Place) -> Trial | None:
+def redis_lookups(place: BenchmarkSession) -> Trial | None:
     """One GET a lead, against one MGET for a hundred; keys/s. None where Redis is away."""
     client = place.redis
     if client is None:
@@ -119,7 +121,7 @@ def redis_lookups(place: Place) -> Trial | None:
     )
 
 
-def pool(place: Place) -> Trial:
+def pool(place: BenchmarkSession) -> Trial:
     """The slowest check-out of a first burst of 20 threads: the pool filled as the profile says, or for all; ms."""
     settings = place.settings
     before, after = settings.min_pool_size, max(BURST, settings.min_pool_size)
@@ -138,7 +140,7 @@ def pool(place: Place) -> Trial:
     )
 
 
-def cache(place: Place) -> Trial | None:
+def cache(place: BenchmarkSession) -> Trial | None:
     """The WiredTiger cache as it is, against twice as large; documents/s. It is set back at the end.
 
     None on production and on servers of others, where nobody changes a server's cache for a trial.
@@ -155,7 +157,7 @@ def cache(place: Place) -> Trial | None:
             insert_all(collection, documents)
             return len(documents) / (time.perf_counter() - started)
 
-        with place.session.changed("cache", {"bytes": size}, place.admin) as member:
+        with place.undo.changed("cache", {"bytes": size}, place.admin) as member:
             effect = _compared(place, partial(rate, size), partial(rate, 2 * size), seed=14)
     return Trial(
         name="WiredTiger cache",

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core.connect import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
-from leadbook.measure.place import PREFIX, Leads, Place
+from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 
 __all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
 
@@ -38,7 +38,7 @@ class Disclosure:
         return self.facts[name]
 
 
-def disclose(place: Place, filled: Leads) -> Disclosure:
+def disclose(place: BenchmarkSession, filled: Leads) -> Disclosure:
     """Read everything once. `filled` is the collection that finds are measured on; one lead comes and goes
     there where it is a scratch collection."""
     settings = place.settings
@@ -80,7 +80,7 @@ def disclose(place: Place, filled: Leads) -> Disclosure:
     return Disclosure(facts=facts, trips=_trips(place))
 
 
-def wire_concern(place: Place, collection: Leads) -> Mapping[str, Any] | None:
+def wire_concern(place: BenchmarkSession, collection: Leads) -> Mapping[str, Any] | None:
     """The writeConcern that one insert of the application's client really carried; the document is removed again.
 
     None, and nothing is written, where `collection` is not a scratch collection.
@@ -106,7 +106,7 @@ def round_trip(call: Callable[[], Any], count: int = PINGS) -> Summary:
     return latencies.summary()
 
 
-def _trips(place: Place) -> dict[str, Summary]:
+def _trips(place: BenchmarkSession) -> dict[str, Summary]:
     trips = {"MongoDB": round_trip(lambda: place.mongodb.admin.command("ping"))}
     if place.redis is not None:
         trips["Redis"] = round_trip(place.redis.ping)

@@ -18,7 +18,7 @@ from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.rehearsal import sample
 
-__all__ = ["KINDS", "Operations", "Target"]
+__all__ = ["KINDS", "LoadTarget", "Operations"]
 
 FILL_SECONDS = 15.0
 KINDS = ("insert", "redis check", "mongodb check", "find", "count", "source", "encode", "ping")
@@ -42,7 +42,7 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class LoadTarget:
     """Where the load goes. Holds addresses with passwords: travels by pipe, is never shown.
 
     settings: as a mapping.  seed: of the sample's documents.  keys: what its scratch keys in Redis begin with.
@@ -64,7 +64,7 @@ class Target:
 class Operations:
     """The calls of one task on clients of its own. `call` is safe in any number of threads."""
 
-    def __init__(self, target: Target, task: Work, client: connect.Client, redis: redis_py.Redis,
+    def __init__(self, target: LoadTarget, task: Work, client: connect.Client, redis: redis_py.Redis,
                  trace: connect.PoolTrace) -> None:  # fmt: skip
         self.target, self.task, self.redis, self.trace = target, task, redis, trace
         self.collection = client[target.database][target.collection]
@@ -82,7 +82,7 @@ class Operations:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, target: Target, task: Work) -> Iterator[Operations]:
+    def open(cls, target: LoadTarget, task: Work) -> Iterator[Operations]:
         """Clients opened and documents made before anything is timed; closed at the end."""
         filled = task.threads if task.options.get("filled") else 0
         changed = {"max_pool_size": max(task.threads, 1), "min_pool_size": filled, **task.options.get("settings", {})}

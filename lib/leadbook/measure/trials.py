@@ -19,10 +19,10 @@ from leadbook.core.checks import Check, catalogue, errored, not_measured
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import Disclosure, disclose
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.schema import undo
 
-__all__ = ["Bench", "Problems", "Taken", "attempt", "problem", "take"]
+__all__ = ["Bench", "Measured", "Problems", "attempt", "problem", "take"]
 
 T = TypeVar("T")
 Problems = dict[str, BaseException | str]
@@ -39,14 +39,14 @@ AREAS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken(Generic[T]):
+class Measured(Generic[T]):
     """What came of one measurement. found: None where it could not be made; then every check says why."""
 
     found: T | None
     checks: list[Check]
 
 
-def attempt(place: Place, problems: Problems, name: str, call: Callable[[], T]) -> T | None:
+def attempt(place: BenchmarkSession, problems: Problems, name: str, call: Callable[[], T]) -> T | None:
     """`call()`, or None with the reason kept in `problems`. Raises UnreachableError where MongoDB is away."""
     problems.pop(name, None)
     try:
@@ -62,7 +62,9 @@ def attempt(place: Place, problems: Problems, name: str, call: Callable[[], T]) 
     return _without_redis(place, problems, name, call, found) if name in WITH_REDIS else found
 
 
-def _without_redis(place: Place, problems: Problems, name: str, call: Callable[[], T], found: T | None) -> T | None:
+def _without_redis(
+    place: BenchmarkSession, problems: Problems, name: str, call: Callable[[], T], found: T | None
+) -> T | None:
     """`found`, or where Redis went away meanwhile what `call` gives without it."""
     if not place.lost_redis():
         return found
@@ -89,16 +91,20 @@ def problem(
 
 
 def take(
-    place: Place, problems: Problems, name: str, measure: Callable[[], T], judge: Callable[[T | None], list[Check]]
-) -> Taken[T]:
+    place: BenchmarkSession,
+    problems: Problems,
+    name: str,
+    measure: Callable[[], T],
+    judge: Callable[[T | None], list[Check]],
+) -> Measured[T]:
     """Measure and judge; where a time is missed, once more (see `canary`). `judge(None)` says why there is nothing."""
     found = attempt(place, problems, name, measure)
     checks = judge(found)
     if found is None or not canary.missed(checks):
-        return Taken(found=found, checks=checks)
+        return Measured(found=found, checks=checks)
     place.settle()
     again, heard = canary.retaken(lambda: attempt(place, problems, name, measure))
-    return Taken(found=again or found, checks=canary.settled(checks, judge(again), heard))
+    return Measured(found=again or found, checks=canary.settled(checks, judge(again), heard))
 
 
 @dataclass(kw_only=True)
@@ -106,12 +112,12 @@ class Bench:
     """The benchmarks of phase 03 at one place. filled: what look-ups and finds run on; the stored leads where nothing
     may be written, None where there are none."""
 
-    place: Place
+    place: BenchmarkSession
     filled: Leads | None = None
     problems: Problems = field(default_factory=dict)
 
     @classmethod
-    def of(cls, place: Place) -> Bench:
+    def of(cls, place: BenchmarkSession) -> Bench:
         """Fill a scratch collection where that is approved."""
         made = cls(place=place)
         if made.approved:
@@ -156,7 +162,7 @@ class Bench:
 
     def take(
         self, name: str, measure: Callable[..., T], judge: Callable[[T, Settings], list[Check]], *given: Leads | None
-    ) -> Taken[T]:
+    ) -> Measured[T]:
         """`measure(place, *given)`, judged; a reason for each of its checks where it could not be made."""
         settings = self.place.settings
 
@@ -167,7 +173,7 @@ class Bench:
 
         if self.filled is None and self.filled in given:
             self.problems[name] = self.problems.get("filling") or "benchmarks are not approved, and no lead is stored"
-            return Taken(found=None, checks=judged(None))
+            return Measured(found=None, checks=judged(None))
         return take(self.place, self.problems, name, lambda: measure(self.place, *given), judged)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 from pymongo.errors import ServerSelectionTimeoutError
 
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.operations import Operations, Target
+from leadbook.measure.operations import LoadTarget, Operations
 
-__all__ = ["CLIENT_BOUND", "Crew", "Outcome", "Task", "crew", "run_tasks"]
+__all__ = ["CLIENT_BOUND", "Crew", "Task", "TaskOutcome", "crew", "run_tasks"]
 
 CLIENT_BOUND = 0.80
 """Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
@@ -59,7 +59,7 @@ class Task:
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class TaskOutcome:
     """What came of the tasks of one name, over all processes after `join`.
 
     latencies: of calls in seconds from the intended start (open loop) or the real one (closed).  service: from the real
@@ -100,7 +100,7 @@ class Outcome:
         """CPU of the load processes over wall time, all processes together."""
         return self.cpu_seconds / self.seconds
 
-    def join(self, other: Outcome) -> None:
+    def join(self, other: TaskOutcome) -> None:
         """Take the results of another process in: histograms merged, counts added."""
         for mine, theirs in zip(self._histograms(), other._histograms(), strict=True):
             mine.merge(theirs)
@@ -129,7 +129,7 @@ class Outcome:
 # -------------------------------------------------------------------------------------------------- inside a process
 
 
-def run_tasks(target: Target, tasks: Sequence[Task]) -> list[Outcome]:
+def run_tasks(target: LoadTarget, tasks: Sequence[Task]) -> list[TaskOutcome]:
     """Run tasks side by side in this process; in a crew every process starts at the same moment.
 
     Raises ServerSelectionTimeoutError where MongoDB went away meanwhile.
@@ -183,7 +183,7 @@ class _Run:
         self.task, self.operations = task, operations
         self._lock = threading.Lock()
         self._next = 0
-        self.made = Outcome(name=task.name, planned=task.planned)
+        self.made = TaskOutcome(name=task.name, planned=task.planned)
 
     def work(self, origin: float) -> None:
         calls: list[tuple[float, float, float, int]] = []
@@ -221,7 +221,7 @@ class _Run:
                 made.done += done
                 made.began, made.ended = min(made.began, began - origin), max(made.ended, ended - origin)
 
-    def outcome(self, cpu_seconds: float) -> Outcome:
+    def outcome(self, cpu_seconds: float) -> TaskOutcome:
         used = self.operations
         return replace(
             self.made, cpu_seconds=cpu_seconds, sent=used.sent, wrong=used.wrong, errors=dict(used.errors),
@@ -265,7 +265,7 @@ class Crew:
         for _ in range(processes):
             self._pool.submit(_nothing)  # starts a process each; the first run waits for them
 
-    def run(self, target: Target, shares: Sequence[Sequence[Task]]) -> dict[str, Outcome]:
+    def run(self, target: LoadTarget, shares: Sequence[Sequence[Task]]) -> dict[str, TaskOutcome]:
         """One list of tasks for each process; outcomes joined by name.
 
         Raises ValueError for more lists than processes, and what a process raised while it got ready.
@@ -275,7 +275,7 @@ class Crew:
         padded = [*shares, *([()] * (self.processes - len(shares)))]
         futures = [self._pool.submit(run_tasks, target, tasks) for tasks in padded]
         self._raise_first(futures)
-        joined: dict[str, Outcome] = {}
+        joined: dict[str, TaskOutcome] = {}
         for outcome in (one for future in futures for one in future.result()):
             if outcome.name in joined:
                 joined[outcome.name].join(outcome)
@@ -283,7 +283,7 @@ class Crew:
                 joined[outcome.name] = outcome
         return joined
 
-    def _raise_first(self, futures: Sequence[Future[list[Outcome]]]) -> None:
+    def _raise_first(self, futures: Sequence[Future[list[TaskOutcome]]]) -> None:
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             with contextlib.suppress(Exception):

@@ -31,7 +31,7 @@ class Benchmarks:
     disclosed: disclosure_.Disclosure
     inserted: inserts_.Inserts | None
     concerns: concerns_.Concerns | None
-    lookups: lookups_.Lookups | None
+    lookups: lookups_.LookupTimes | None
     finds: tuple[finds_.Find, ...] | None
     pools: tuple[pools_.Pool, ...] | None
     prices: indexes_.Prices | None

@@ -12,7 +12,7 @@ from leadbook.core.settings import Settings
 from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
 from leadbook.measure.readings import by_second
 from leadbook.measure.trials import Problems, problem
-from leadbook.measure.workers import CLIENT_BOUND, Outcome
+from leadbook.measure.workers import CLIENT_BOUND, TaskOutcome
 
 __all__ = [
     "INSERT_COLUMNS",
@@ -124,7 +124,7 @@ def _concurrent(check_id: str, loads: Sequence[InsertLoad], writers: int, settin
 
 
 def bound_check(
-    loads: Sequence[InsertLoad] | None, control: Outcome | None, problems: Problems, settings: Settings
+    loads: Sequence[InsertLoad] | None, control: TaskOutcome | None, problems: Problems, settings: Settings
 ) -> Check:
     """Step 3.1.1.6: whether the load processes were the limit, beside what they could do at most (`control`)."""
     if not loads:
@@ -326,7 +326,7 @@ def mixed_checks(mixed: Mixed | None, problems: Problems, settings: Settings) ->
     ]
 
 
-def _latency(check_id: str, outcome: Outcome | None, settings: Settings) -> Check:
+def _latency(check_id: str, outcome: TaskOutcome | None, settings: Settings) -> Check:
     """With everything at once p95 is judged, and a p99 beyond the target warns.
 
     The task book names no percentile. Here servers, cache and load share the host, and the rates are thousands of times
@@ -364,7 +364,7 @@ def curves(mixed: Mixed | None) -> dict[str, list[tuple[float, float]]]:
     return {name: outcome.latencies.curve() for name, outcome in mixed.outcomes.items()} if mixed else {}
 
 
-def issue_checks(outcomes: Sequence[Outcome], problems: Problems, settings: Settings) -> list[Check]:
+def issue_checks(outcomes: Sequence[TaskOutcome], problems: Problems, settings: Settings) -> list[Check]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
     if not outcomes:
         name = next(iter(problems), "")

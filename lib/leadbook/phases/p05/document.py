@@ -13,7 +13,7 @@ from leadbook.core.settings import Settings
 from leadbook.load import advice as advice_
 from leadbook.load import openloop, tuning
 from leadbook.load.load import InsertLoad, Mixed, Sources
-from leadbook.measure.workers import Outcome
+from leadbook.measure.workers import TaskOutcome
 from leadbook.page.prose import frame_table, pipe_table
 from leadbook.phases.p05 import checks as load_checks
 
@@ -58,7 +58,7 @@ class LoadTest:
             "advice": [one.as_dict() for one in self.advice],
         }
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[TaskOutcome]:
         """Every outcome of every load, for the check on unplanned errors."""
         loads = [*(self.sizes or ()), *([self.pool] if self.pool else [])]
         loads += [load for load in self.matrix or () if load not in loads]
