@@ -14,9 +14,9 @@ from leadbook.core.errors import ParameterError
 from leadbook.core.settings import PROJECT
 from leadbook.load import openloop, tuning
 from leadbook.load.load import Loader, numbers, share
-from leadbook.measure.operations import LoadTarget
+from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import by_second
-from leadbook.measure.workers import Task, TaskOutcome, run_tasks
+from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.p05 import checks as load_checks
 
 

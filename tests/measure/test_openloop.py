@@ -12,8 +12,8 @@ from leadbook.core.errors import ParameterError
 from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import LoadTarget
-from leadbook.measure.workers import Task, TaskOutcome, run_tasks
+from leadbook.measure.operations import LoadTarget, Task
+from leadbook.measure.workers import TaskOutcome, run_tasks
 
 STALL = 0.2
 

@@ -17,10 +17,10 @@ from leadbook.core.errors import ParameterError
 from leadbook.core.settings import Settings
 from leadbook.measure import trials
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import LoadTarget
+from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import Sampler
 from leadbook.measure.session import BenchmarkSession, Leads
-from leadbook.measure.workers import Crew, Task, TaskOutcome
+from leadbook.measure.workers import Crew, TaskOutcome
 
 __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 

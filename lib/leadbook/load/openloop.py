@@ -18,8 +18,9 @@ from leadbook.core.checks import Check, judge, warned
 from leadbook.core.settings import Settings
 from leadbook.load.load import InsertLoad, Loader, numbers
 from leadbook.measure.arrivals import poisson
+from leadbook.measure.operations import Task
 from leadbook.measure.trials import Problems, problem
-from leadbook.measure.workers import Task, TaskOutcome
+from leadbook.measure.workers import TaskOutcome
 
 __all__ = ["COLUMNS", "Step", "bars", "capacity", "checks", "knee", "knee_rate", "step", "steps", "table"]
 

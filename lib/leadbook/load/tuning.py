@@ -16,10 +16,10 @@ from leadbook.core.checks import Check, judge, not_measured
 from leadbook.core.settings import Settings
 from leadbook.load.load import Loader, Mixed
 from leadbook.measure.intervals import Difference, difference
+from leadbook.measure.operations import Task
 from leadbook.measure.rounds import interleaved
 from leadbook.measure.session import BenchmarkSession, insert_all
 from leadbook.measure.trials import Problems, problem
-from leadbook.measure.workers import Task
 from leadbook.schema import undo
 
 __all__ = ["COLUMNS", "Trial", "cache", "checks", "pool", "redis_lookups", "table", "writers"]

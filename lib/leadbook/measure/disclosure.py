@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core.connect import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
+from leadbook.measure.rounds import timed
 from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 
 __all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
@@ -98,12 +98,7 @@ def wire_concern(place: BenchmarkSession, collection: Leads) -> Mapping[str, Any
 
 def round_trip(call: Callable[[], Any], count: int = PINGS) -> Summary:
     """Latencies of `count` calls that do nothing in the server."""
-    latencies = Latencies()
-    for _ in range(count):
-        started = time.perf_counter()
-        call()
-        latencies.record(time.perf_counter() - started)
-    return latencies.summary()
+    return Latencies(timed(call, count)).summary()
 
 
 def _trips(place: BenchmarkSession) -> dict[str, Summary]:

@@ -8,37 +8,46 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import bson
 import redis as redis_py
-from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from leadbook.core import connect
 from leadbook.core.settings import Settings
+from leadbook.measure.inserts import insert
 from leadbook.rehearsal import sample
 
-__all__ = ["KINDS", "LoadTarget", "Operations"]
+__all__ = ["LoadTarget", "Operations", "Task"]
 
 FILL_SECONDS = 15.0
-KINDS = ("insert", "redis check", "mongodb check", "find", "count", "source", "encode", "ping")
 
 
-class Work(Protocol):
-    """The part of a `workers.Task` that an operation reads."""
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What some threads of one process do.
+
+    kind: a call of `Operations`.  name: under which results are joined.  threads: at once, which also
+    bounds what is in flight.  calls: calls in all (closed loop).  arrivals: intended starts in seconds (open loop).
+    first: number of the first document of this task.  size: documents or keys a call.
+    skip_after: an arrival later than this many seconds is skipped and counted, never caught up.
+    """
+
+    name: str
+    kind: str
+    threads: int
+    size: int = 1
+    calls: int = 0
+    arrivals: tuple[float, ...] | None = None
+    first: int = 0
+    skip_after: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def kind(self) -> str: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def planned(self) -> int: ...
-    @property
-    def first(self) -> int: ...
-    @property
-    def options(self) -> dict[str, Any]: ...
+    def planned(self) -> int:
+        """Calls or arrivals in all."""
+        return self.calls if self.arrivals is None else len(self.arrivals)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +73,7 @@ class LoadTarget:
 class Operations:
     """The calls of one task on clients of its own. `call` is safe in any number of threads."""
 
-    def __init__(self, target: LoadTarget, task: Work, client: connect.Client, redis: redis_py.Redis,
+    def __init__(self, target: LoadTarget, task: Task, client: connect.Client, redis: redis_py.Redis,
                  trace: connect.PoolTrace) -> None:  # fmt: skip
         self.target, self.task, self.redis, self.trace = target, task, redis, trace
         self.collection = client[target.database][target.collection]
@@ -82,7 +91,7 @@ class Operations:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, target: LoadTarget, task: Work) -> Iterator[Operations]:
+    def open(cls, target: LoadTarget, task: Task) -> Iterator[Operations]:
         """Clients opened and documents made before anything is timed; closed at the end."""
         filled = task.threads if task.options.get("filled") else 0
         changed = {"max_pool_size": max(task.threads, 1), "min_pool_size": filled, **task.options.get("settings", {})}
@@ -161,14 +170,10 @@ class Operations:
             self.sent += len(part)
         if not part:
             return 0
-        try:
-            return len(self.collection.insert_many(part, ordered=False).inserted_ids)
-        except BulkWriteError as error:
-            for one in error.details["writeErrors"]:
-                self._count_error("duplicate" if one["code"] == 11000 else f"write error {one['code']}")
-            for concern in error.details.get("writeConcernErrors", []):
-                self._count_error(f"write concern {concern.get('codeName', concern.get('code'))}")
-            return int(error.details["nInserted"])
+        done = insert(self.collection, part)
+        for reason, count in done.errors.items():
+            self._count_error(reason, count)
+        return done.acknowledged
 
     def _source(self, number: int) -> int:
         """One collector's batch: ask Redis, insert what it does not know, then tell Redis. Redis may be away."""

@@ -18,9 +18,9 @@ from typing import Any
 from pymongo.errors import ServerSelectionTimeoutError
 
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.operations import LoadTarget, Operations
+from leadbook.measure.operations import LoadTarget, Operations, Task
 
-__all__ = ["CLIENT_BOUND", "Crew", "Task", "TaskOutcome", "crew", "run_tasks"]
+__all__ = ["CLIENT_BOUND", "Crew", "TaskOutcome", "crew", "run_tasks"]
 
 CLIENT_BOUND = 0.80
 """Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
@@ -30,32 +30,6 @@ SWITCH_SECONDS = 0.0005
 """How soon a thread gives Python's lock away (default 5 ms): waiting for it must not be taken for the server's time."""
 READY_SECONDS, PATIENCE = 0.04, 60.0
 """From the last process being ready to the common start; how long to wait for the last one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What some threads of one process do.
-
-    kind: an operation of `operations.Operations`.  name: under which results are joined.  threads: at once, which also
-    bounds what is in flight.  calls: calls in all (closed loop).  arrivals: intended starts in seconds (open loop).
-    first: number of the first document of this task.  size: documents or keys a call.
-    skip_after: an arrival later than this many seconds is skipped and counted, never caught up.
-    """
-
-    name: str
-    kind: str
-    threads: int
-    size: int = 1
-    calls: int = 0
-    arrivals: tuple[float, ...] | None = None
-    first: int = 0
-    skip_after: float = 1.0
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def planned(self) -> int:
-        """Calls or arrivals in all."""
-        return self.calls if self.arrivals is None else len(self.arrivals)
 
 
 @dataclass(kw_only=True)
@@ -113,17 +87,6 @@ class TaskOutcome:
 
     def _histograms(self) -> tuple[Latencies, ...]:
         return self.latencies, self.service, self.lag, self.checkouts
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        for name in ("latencies", "service", "lag", "checkouts"):
-            state[name] = state[name].encoded()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in ("latencies", "service", "lag", "checkouts"):
-            state[name] = Latencies.decoded(state[name])
-        self.__dict__.update(state)
 
 
 # -------------------------------------------------------------------------------------------------- inside a process
