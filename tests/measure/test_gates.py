@@ -14,8 +14,9 @@ from leadbook.core import canary, connect
 from leadbook.core.checks import Verdict, catalogue, judge, warned
 from leadbook.core.settings import Settings
 from leadbook.measure.session import BenchmarkSession
-from leadbook.measure.trials import take
 from leadbook.measure.workers import CLIENT_BOUND
+from leadbook.phases.measuring import take
+from leadbook.phases.p03 import verdicts
 from leadbook.rehearsal import servers
 
 SETTINGS = Settings()
@@ -129,7 +130,7 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
         thread.start()
         try:
             found = take(place, {}, "look-ups", lambda: lookups.measure(place, filled),
-                         lambda one: lookups.checks(one, small))  # fmt: skip
+                         lambda one: verdicts.lookups(one, small))  # fmt: skip
         finally:
             over.set()
             thread.join()

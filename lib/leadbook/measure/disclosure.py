@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import psutil
 import pymongo
 import redis as redis_py
@@ -19,7 +18,7 @@ from leadbook.measure.histograms import Latencies, Summary
 from leadbook.measure.rounds import timed
 from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 
-__all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
+__all__ = ["LIKE", "Disclosure", "disclose", "round_trip"]
 
 PINGS = 200
 LIKE = ("mongodb", "topology", "members", "engine", "cache_bytes", "tls", "write_concern", "redis", "cores",
@@ -125,38 +124,3 @@ def _persistence(client: redis_py.Redis | None) -> str | None:
 def _sum(*parts: float | None) -> int | None:
     known = [part for part in parts if part is not None]
     return int(sum(known)) if len(known) == len(parts) else None
-
-
-_MEANING = {
-    "mongodb": "MongoDB server", "topology": "topology as the driver sees it", "members": "members of the replica set",
-    "engine": "storage engine", "cache_bytes": "WiredTiger cache, bytes",
-    "data_and_index_bytes": "data and indexes of the measured collection, bytes",
-    "data_over_cache": "the two divided; below 1 everything fits into memory", "tls": "TLS between client and server",
-    "write_concern": "write concern really sent (from command monitoring)",
-    "pool": "connection pool as the driver holds it",
-    "redis": "Redis server", "redis_maxmemory": "Redis maxmemory, bytes", "redis_persistence": "Redis persistence",
-    "indexes": "indexes on the measured collection", "leads": "leads in it",
-    "trial_documents": "documents a trial of inserts", "profile": "profile",
-    "endpoints": "whose servers", "cores": "cores of this machine", "memory_bytes": "memory of this machine, bytes",
-    "machine": "this machine", "load_average": "load of this machine in the last minute", "python": "Python",
-    "pymongo": "PyMongo", "redis_py": "redis-py",
-}  # fmt: skip
-
-
-def table(disclosure: Disclosure) -> pd.DataFrame:
-    """Two columns, what and value; round trips last."""
-    rows = [{"what": _MEANING[name], "value": _text(value)} for name, value in disclosure.facts.items()]
-    for service, trip in disclosure.trips.items():
-        rows.append({"what": f"round trip to {service} ({trip.count} pings)",
-                     "value": f"median {trip.p50_ms} ms, slowest {trip.worst_ms} ms"})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not told by this server"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

@@ -3,6 +3,7 @@
 import pytest
 
 from leadbook.bench import indexes
+from leadbook.phases.p03 import tables, verdicts
 from leadbook.schema import INDEXES, IndexSpec, index_named
 
 
@@ -56,9 +57,9 @@ def test_every_index_gets_a_price(place, scratches):
     assert all(len(price.micros) == 2 * indexes.MORE_ROUNDS for price in found.prices.values())
     assert len(found.hidden) == 2
     assert 0 < found.selectivity["idx_linkedin_url_unique"] < 0.01 < found.selectivity["idx_is_qualified"]
-    verdicts = {check.id: check.verdict.value for check in indexes.checks(found)}
-    assert verdicts == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
+    judged = {check.id: check.verdict.value for check in verdicts.indexes(found, place.settings)}
+    assert judged == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
     assert all(price.cost.low is not None for price in found.prices.values()), "ten rounds tell an interval"
-    shown = indexes.table(found).set_index("index")["cost_us"]
+    shown = tables.indexes(found).frame.set_index("index")["cost_us"]
     assert shown["none"] == "" and all(" to " in text for name, text in shown.items() if name != "none")
     assert scratches() == [filled.name]
