@@ -40,7 +40,7 @@ def series(batch, *rates):
 def test_another_batch_size_is_recommended_only_where_it_is_shown_to_be_better(place):
     def found(*rates):
         sizes = (series(1, 200), series(500, 5_000, 5_100, 4_900, 5_050), series(1_000, *rates))
-        return inserts.Inserts(series=sizes, canary=Canary(), encode_rate=1.0, documents_after=0)
+        return inserts.Inserts(series=sizes, canary=Canary(), encode_rate=1.0)
 
     better, noisy = found(8_000, 8_100, 7_900, 8_050), found(5_500, 4_600, 5_600, 5_400)
     assert noisy.best.batch == better.best.batch == 1_000

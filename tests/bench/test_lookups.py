@@ -18,7 +18,7 @@ def test_every_answer_is_right_and_no_key_stays(place, clean_redis):
     found = lookups.measure(place, place.keep("lookups", 400))
     assert set(found.operations) >= {"Redis GET", "MongoDB find", "Redis away, then MongoDB"}
     assert all(operation.wrong == 0 for operation in found.operations.values())
-    assert found.plan["indexes"] == ["idx_linkedin_url_unique"]
+    assert found.plan.indexes == ("idx_linkedin_url_unique",)
     assert clean_redis.dbsize() == 0
     assert {check.verdict.value for check in verdicts.lookups(found, place.settings)} == {"pass"}
 

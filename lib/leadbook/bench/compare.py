@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from leadbook.core import sealed
 from leadbook.core.canary import NOISY
 from leadbook.core.errors import InputFileError, UsageError
@@ -72,10 +70,6 @@ class RunComparison:
             f"noise: a factor of {RUN_TO_RUN:g}, seen between runs of the same code; name {ENOUGH} or more earlier "
             "runs and it is measured"
         )
-
-    def frame(self) -> pd.DataFrame:
-        """One row a figure; columns as in `COLUMNS`."""
-        return pd.DataFrame([vars(row) for row in self.rows], columns=list(COLUMNS))
 
 
 COLUMNS = {

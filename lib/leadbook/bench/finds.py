@@ -12,6 +12,7 @@ from leadbook.bench.lookups import plan_of
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import calls_a_round, interleaved, timed
 from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.schema.explain import PlanFacts
 
 __all__ = ["Find", "measure", "queries"]
 
@@ -30,12 +31,7 @@ class Find:
     name: str
     latencies: Latencies
     matching: int
-    plan: Document | None
-
-    @property
-    def scans(self) -> bool:
-        """Whether the server looks at every document for it."""
-        return self.plan is not None and "COLLSCAN" in self.plan["stages"]
+    plan: PlanFacts | None
 
 
 def queries(collection: Leads) -> dict[str, Document]:

@@ -17,6 +17,7 @@ from leadbook.measure.inserts import insert_batches
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
 from leadbook.measure.rounds import interleaved, timed
 from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
+from leadbook.schema.index_advice import index_usage, redundant
 from leadbook.schema.indexes import INDEXES, IndexSpec
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "Prices",
     "hide_and_measure",
     "measure",
-    "redundant",
     "usage",
 ]
 
@@ -86,20 +86,6 @@ class Prices:
     hide_problem: str = ""
 
 
-def redundant(indexes: Sequence[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]:
-    """Pairs (index, index that makes it redundant): its keys begin the other's, and it has no property of its own.
-
-    Unique, sparse, partial, TTL and collated indexes do what a longer one does not: they are never redundant.
-    """
-    plain = [index for index in indexes if not (index.unique or index.sparse or index.options)]
-    return [
-        (short, long)
-        for short in plain
-        for long in plain
-        if len(short.keys) < len(long.keys) and long.keys[: len(short.keys)] == short.keys
-    ]
-
-
 def measure(session: BenchmarkSession, filled: Leads, leads: Leads | None = None, *, seed: int = 5) -> Prices:
     """Insert cost without indexes, with each alone, and with all; then hide each redundant one and time its query.
 
@@ -152,9 +138,8 @@ def usage(session: BenchmarkSession, collection: Leads | None) -> dict[str, int 
     """Operations of each index since the node started (`$indexStats`, this primary only); None where it is not told."""
     if collection is None:
         return {}
-    view: Leads = session.admin[collection.database.name][collection.name]
     try:
-        return {one["name"]: int(one["accesses"]["ops"]) for one in view.aggregate([{"$indexStats": {}}])}
+        return {one.name: one.ops for one in index_usage(session.admin[collection.database.name][collection.name])}
     except PyMongoError:
         return {index.name: None for index in INDEXES}
 
@@ -205,4 +190,4 @@ def hide_and_measure(session: BenchmarkSession, filled: Leads, short: IndexSpec,
 
 
 def _index_of(collection: Leads, query: Mapping[str, Any]) -> str:
-    return ", ".join(plan_of(collection, dict(query))["indexes"]) or "none: COLLSCAN"
+    return ", ".join(plan_of(collection, dict(query)).indexes) or "none: COLLSCAN"

@@ -91,7 +91,6 @@ class Inserts:
     series: tuple[Series, ...]
     canary: Canary
     encode_rate: float
-    documents_after: int
     concern: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, batch: int, *, ordered: bool = False) -> Series:
@@ -160,7 +159,6 @@ def measure(session: BenchmarkSession, *, batches: Sequence[int] = BATCHES, seed
             ),
             canary=canary,
             encode_rate=_encode_rate(session),
-            documents_after=collection.count_documents({}),
             concern=collection.write_concern.document,
         )
 

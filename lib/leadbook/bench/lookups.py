@@ -17,6 +17,7 @@ from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.schema.explain import PlanFacts, read_plan
 
 __all__ = ["LookupTimes", "Operation", "measure", "plan_of"]
 
@@ -43,7 +44,7 @@ class LookupTimes:
     """Result of `measure`. redis_problem: why Redis was not measured, or empty.  plan: of the MongoDB check."""
 
     operations: dict[str, Operation]
-    plan: Document
+    plan: PlanFacts
     stored: int
     redis_problem: str = ""
 
@@ -194,33 +195,7 @@ def _fallback(client: redis_py.Redis, prefix: str, collection: Leads, count: int
     return _Check(calls=count, call=check, answers=lambda _, answer: [answer])
 
 
-def plan_of(collection: Leads, query: Document) -> Document:
-    """How the server answers `query`: stages, index names, keys and documents examined, documents returned."""
-    explained = collection.database.command(
-        "explain", {"find": collection.name, "filter": query}, verbosity="executionStats"
-    )
-    planner, stats = explained["queryPlanner"]["winningPlan"], explained["executionStats"]
-    stages: list[str] = []
-    indexes: list[str] = []
-    _walk(planner, stages, indexes)
-    return {
-        "stages": stages,
-        "indexes": indexes,
-        "keys": stats["totalKeysExamined"],
-        "documents": stats["totalDocsExamined"],
-        "returned": stats["nReturned"],
-        "milliseconds": stats["executionTimeMillis"],
-    }
-
-
-def _walk(node: Any, stages: list[str], indexes: list[str]) -> None:
-    if isinstance(node, list):
-        for one in node:
-            _walk(one, stages, indexes)
-    elif isinstance(node, dict):
-        if isinstance(node.get("stage"), str):
-            stages.append(node["stage"])
-        if isinstance(node.get("indexName"), str):
-            indexes.append(node["indexName"])
-        for value in node.values():
-            _walk(value, stages, indexes)
+def plan_of(collection: Leads, query: Document) -> PlanFacts:
+    """How the server answers `query`."""
+    command = {"find": collection.name, "filter": query}
+    return read_plan(collection.database.command("explain", command, verbosity="executionStats"))

@@ -49,11 +49,6 @@ class Pool:
     failures: int
 
     @property
-    def reuse(self) -> float | None:
-        """Check-outs a connection; None where none was opened in this state (a warm pool opens none)."""
-        return self.checkouts.count / self.created if self.created else None
-
-    @property
     def never_queued(self) -> bool:
         """Warm, a connection for each thread, none opened or refused meanwhile: no thread can have waited for one.
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +86,7 @@ class Operations:
         self.documents = self._make()
         self._call = {
             "insert": self._insert, "source": self._source, "redis check": self._redis_check,
-            "mongodb check": self._mongodb_check, "find": self._find, "count": self._count, "encode": self._encode,
+            "mongodb check": self._mongodb_check, "find": self._find, "encode": self._encode,
             "ping": self._ping,
         }[task.kind]  # fmt: skip
 
@@ -133,21 +134,18 @@ class Operations:
         self._client.admin.command("ping")  # raises here, where it is heard, when nobody answers
         gate = threading.Barrier(self.task.threads)
 
-        def ping() -> None:
+        def ping(_: int) -> None:
             gate.wait()
             for _ in range(3):
                 self._client.admin.command("ping")
 
-        threads = [threading.Thread(target=ping) for _ in range(self.task.threads)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(self.task.threads) as pool:
+            list(pool.map(ping, range(self.task.threads)))
         self.trace.reset()
 
     def _make(self) -> list[dict[str, Any]]:
         """Documents to insert, or the leads whose keys are asked for."""
-        if self.task.kind in ("find", "count", "ping"):
+        if self.task.kind in ("find", "ping"):
             return []
         count = max(1, self.task.planned * self.task.size)
         asked = "check" in self.task.kind
@@ -211,9 +209,6 @@ class Operations:
 
     def _mongodb_check(self, number: int) -> int:
         asked = self._asked(number)
-        if len(asked) == 1:
-            found = [self.collection.find_one({"linkedin_url": asked[0][0]}, {"_id": 1}) is not None]
-            return self._verified(found, asked)
         query = {"linkedin_url": {"$in": [url for url, _ in asked]}}
         seen = {one["linkedin_url"] for one in self.collection.find(query, {"linkedin_url": 1, "_id": 0})}
         return self._verified([url in seen for url, _ in asked], asked)
@@ -227,10 +222,6 @@ class Operations:
 
     def _find(self, number: int) -> int:
         list(self.collection.find(self.task.options["query"]).limit(100))
-        return 1
-
-    def _count(self, number: int) -> int:
-        self.collection.estimated_document_count()
         return 1
 
     def _encode(self, number: int) -> int:

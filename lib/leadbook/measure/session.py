@@ -18,7 +18,10 @@ from leadbook.core import connect
 from leadbook.core.errors import UnreachableError
 from leadbook.core.settings import Settings
 from leadbook.rehearsal import sample
-from leadbook.schema import INDEXES, SCRATCH_PREFIX, IndexSpec, create_like, undo
+from leadbook.schema import undo
+from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.scratch import SCRATCH_PREFIX
+from leadbook.schema.state import create_like
 
 __all__ = ["PREFIX", "BenchmarkSession", "insert_all"]
 

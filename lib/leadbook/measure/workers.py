@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
@@ -20,7 +21,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.operations import LoadTarget, Operations, Task
 
-__all__ = ["CLIENT_BOUND", "Crew", "TaskOutcome", "crew", "run_tasks"]
+__all__ = ["CLIENT_BOUND", "Crew", "TaskOutcome", "run_tasks"]
 
 CLIENT_BOUND = 0.80
 """Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
@@ -76,17 +77,12 @@ class TaskOutcome:
 
     def join(self, other: TaskOutcome) -> None:
         """Take the results of another process in: histograms merged, counts added."""
-        for mine, theirs in zip(self._histograms(), other._histograms(), strict=True):
-            mine.merge(theirs)
-        self.ends += other.ends
-        for name in ("planned", "skipped", "sent", "done", "wrong", "cpu_seconds", "processes", "opened"):
+        for name in ("latencies", "service", "lag", "checkouts"):
+            getattr(self, name).merge(getattr(other, name))
+        for name in ("ends", "planned", "skipped", "sent", "done", "wrong", "cpu_seconds", "processes", "opened"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for reason, count in other.errors.items():
-            self.errors[reason] = self.errors.get(reason, 0) + count
+        self.errors = dict(Counter(self.errors) + Counter(other.errors))
         self.began, self.ended = min(self.began, other.began), max(self.ended, other.ended)
-
-    def _histograms(self) -> tuple[Latencies, ...]:
-        return self.latencies, self.service, self.lag, self.checkouts
 
 
 # -------------------------------------------------------------------------------------------------- inside a process
@@ -216,7 +212,7 @@ def _nothing() -> None:
 
 
 class Crew:
-    """Load processes that stay from run to run. Close it, or use `crew`."""
+    """Load processes that stay from run to run. Close it."""
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
@@ -256,13 +252,3 @@ class Crew:
     def close(self) -> None:
         """End the processes."""
         self._pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def crew(processes: int) -> Iterator[Crew]:
-    """A crew that is ended at the end of the block."""
-    made = Crew(processes)
-    try:
-        yield made
-    finally:
-        made.close()

@@ -35,25 +35,24 @@ def performance(
 
     found: measurements by name, None for what could not be made.  earlier: checks of phases 01 and 02 of this run.
     """
-    environment = Environment(  # noqa: S701  (Markdown)
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(table=lambda table: frame_table(table.frame), number=number, verdicts=_verdicts)
     earlier, inserted = list(earlier), found["inserts"]
-    return environment.get_template("performance-benchmarks.md.j2").render(
-        settings=settings, disclosed=disclosed, tables=tables, checks=list(checks), inserted=inserted,
+    return _render(
+        "performance-benchmarks", settings=settings, disclosed=disclosed, checks=checks, inserted=inserted,
         decided=batch_size(decide(inserted, settings.batch_size)) if inserted else "",
         concerns=found["write concerns"], lookups=found["look-ups"], finds=found["finds"] or (),
         pools=found["connections"] or (), prices=found["index prices"], references=found["references"],
         connectivity=[one for one in earlier if one.phase == "01"],
-        errors=[one for one in earlier if one.phase == "02"], hidden=_hidden(found["index prices"]),
+        errors=[one for one in earlier if one.phase == "02"],
     )  # fmt: skip
 
 
-def _hidden(prices: Any) -> str:
-    rows = [[one.index, one.query, one.plan, one.effect.text()] for one in prices.hidden] if prices else []
-    return pipe_table(["hidden index", "query", "answered then by", "effect on the query"], rows)
+def _render(name: str, **values: Any) -> str:
+    environment = Environment(  # noqa: S701  (Markdown)
+        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals.update(tables=tables, frame=frame_table, number=number, verdicts=_verdicts)
+    return environment.get_template(f"{name}.md.j2").render(**values)
 
 
 def _verdicts(checks: Iterable[Check]) -> str:

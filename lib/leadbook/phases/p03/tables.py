@@ -10,7 +10,7 @@ import pandas as pd
 
 from leadbook.bench.concerns import Concerns
 from leadbook.bench.finds import Find
-from leadbook.bench.indexes import LOW_SELECTIVITY, NONE, IndexPrice, Prices, redundant
+from leadbook.bench.indexes import LOW_SELECTIVITY, NONE, IndexPrice, Prices
 from leadbook.bench.inserts import Inserts, Series
 from leadbook.bench.lookups import LookupTimes, Operation
 from leadbook.bench.pools import Pool
@@ -18,11 +18,12 @@ from leadbook.bench.references import BATCH, References
 from leadbook.measure.disclosure import Disclosure
 from leadbook.measure.intervals import Interval, difference, interval
 from leadbook.phases.section import Table
+from leadbook.schema.index_advice import redundant
 from leadbook.schema.indexes import INDEXES
 
 __all__ = [
-    "concerns", "disclosure", "finds", "index_bars", "index_remarks", "indexes", "insert_bars", "inserts", "lookups",
-    "losses", "pools", "references",
+    "concerns", "disclosure", "finds", "hidden_indexes", "index_bars", "index_remarks", "indexes", "insert_bars",
+    "inserts", "lookups", "losses", "pools", "references",
 ]  # fmt: skip
 
 INSERTS = {
@@ -96,6 +97,7 @@ INDEX_PRICES = {
     "used": "operations on the real collection since the node started ($indexStats, this primary)",
     "remark": "redundant or of low selectivity",
 }
+HIDDEN = dict.fromkeys(("hidden index", "query", "answered then by", "effect on the query"), "")
 REFERENCES = {
     "what": "what was measured",
     "ours": "this project's figure, with 95 % interval",
@@ -198,10 +200,9 @@ def finds(found: Iterable[Find]) -> Table:
 
 
 def _find(one: Find) -> tuple[Any, ...]:
-    told, plan = one.latencies.summary(), one.plan
-    used = ("", "") if plan is None else (
-        ", ".join(plan["indexes"]) or "none", f"{plan['documents']} / {plan['returned']}"
-    )  # fmt: skip
+    told, used = one.latencies.summary(), ("", "")
+    if one.plan is not None:
+        used = (", ".join(one.plan.indexes) or "none", f"{one.plan.docs_examined} / {one.plan.returned}")
     return (one.name, one.matching, told.count, told.p50_ms, told.p95_ms, told.worst_ms, *used)
 
 
@@ -224,6 +225,13 @@ def indexes(found: Prices) -> Table:
          f"{found.selectivity[name]:.2%}" if name in found.selectivity else "", found.used.get(name),
          remarks.get(name, ""))
         for name, price in found.prices.items()
+    ))  # fmt: skip
+
+
+def hidden_indexes(found: Prices) -> Table:
+    """A row an index that was hidden for a trial."""
+    return _table("Hidden indexes", HIDDEN, (
+        (one.index, one.query, one.plan, one.effect.text()) for one in found.hidden
     ))  # fmt: skip
 
 

@@ -134,9 +134,9 @@ def lookups(found: LookupTimes, settings: Settings) -> list[Check]:
     return [
         *checks,
         judge(
-            "BCH-DUP-003", "COLLSCAN" not in plan["stages"] and "idx_linkedin_url_unique" in plan["indexes"],
-            evidence=f"stages {' < '.join(plan['stages'])}, index {', '.join(plan['indexes']) or 'none'}, "
-            f"{plan['keys']} keys, {plan['documents']} documents examined among {found.stored:,}",
+            "BCH-DUP-003", plan.collection_scan is False and "idx_linkedin_url_unique" in plan.indexes,
+            evidence=f"stages {' < '.join(plan.stages)}, index {', '.join(plan.indexes) or 'none'}, "
+            f"{plan.keys_examined} keys, {plan.docs_examined} documents examined among {found.stored:,}",
         ),
         judge(
             "BCH-DUP-005", 100 * (asked - wrong) / asked if asked else None, settings=settings,
@@ -157,7 +157,7 @@ def finds(found: tuple[Find, ...], settings: Settings) -> list[Check]:
     filters = [find for find in found if find.plan is not None]
     slowest = max(filters, key=lambda find: find.latencies.worst_ms or 0)
     count = next(find for find in found if find.name == "count all")
-    scans = [find.name for find in filters if find.scans]
+    scans = [find.name for find in filters if find.plan and find.plan.collection_scan]
     return [
         judge(
             "BCH-FND-001", slowest.latencies.worst_ms, settings=settings,
