@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from leadbook.measure.place import Place
+from leadbook.measure.session import BenchmarkSession
 
 
 @pytest.fixture
 def place(database, clean_redis, mongo, admin, endpoints, settings):
     """A place in an empty database with an empty Redis, two rounds of a few documents."""
     small = settings.model_copy(update={"bench_rounds": 2, "bench_documents": 100, "batch_size": 50})
-    made = Place(mongodb=mongo, admin=admin, redis=clean_redis, endpoints=endpoints, settings=small)
+    made = BenchmarkSession(mongodb=mongo, admin=admin, redis=clean_redis, endpoints=endpoints, settings=small)
     yield made
     made.close()
 

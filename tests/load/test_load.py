@@ -14,9 +14,9 @@ from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.load import tuning
 from leadbook.load.load import Loader, numbers, share
 from leadbook.measure.intervals import difference
-from leadbook.measure.operations import Target
+from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import by_second
-from leadbook.measure.workers import Outcome, Task, run_tasks
+from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.p05 import checks, tables
 from leadbook.phases.p05.sections import LoadTest
 from leadbook.phases.told import judged
@@ -106,7 +106,7 @@ SECTIONS = ("collectors", "capacity", "one_pool", "everything", "rates", "before
 
 
 def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches):
-    place.settings = place.settings.model_copy(update={"profile": "production"})
+    place.settings, place.action = place.settings.model_copy(update={"profile": "production"}), "load_test"
     test = LoadTest(place, {})
     made = [check for name in SECTIONS for check in getattr(test, name)().checks]
     assert {check.verdict.value for check in made} == {"not measured"}
@@ -168,7 +168,10 @@ def test_a_setting_that_a_better_one_was_shown_for_warns(settings, before, after
 
 
 def test_outcomes_of_processes_are_merged():
-    first, second = Outcome(name="a", began=0.1, ended=1.0, done=10), Outcome(name="a", began=0.0, ended=2.0, done=30)
+    first, second = (
+        TaskOutcome(name="a", began=0.1, ended=1.0, done=10),
+        TaskOutcome(name="a", began=0.0, ended=2.0, done=30),
+    )
     first.latencies.extend([0.001] * 900)
     second.latencies.extend([0.1] * 100)
     second.errors = {"duplicate": 2}
@@ -187,7 +190,7 @@ def test_a_timeline_adds_up():
 
 
 def test_addresses_are_not_shown():
-    secret = Target(mongodb_uri="mongodb://u:hunter2@h/", redis_url="redis://:hunter2@h", settings={}, database="d",
+    secret = LoadTarget(mongodb_uri="mongodb://u:hunter2@h/", redis_url="redis://:hunter2@h", settings={}, database="d",
                     collection="c", seed=1)  # fmt: skip
     assert "hunter2" not in repr(secret)
 
@@ -213,7 +216,7 @@ def test_load_processes_end_with_a_killed_parent():
 
 
 def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
-    late, broken = Outcome(name="a", planned=10), Outcome(name="b", planned=10)
+    late, broken = TaskOutcome(name="a", planned=10), TaskOutcome(name="b", planned=10)
     late.errors = {"write concern WriteConcernFailed": 2, "duplicate": 5}
     (check,) = judged(checks.issues({}), [late], settings)
     assert (check.verdict.value, check.measured) == ("warn", 2)
@@ -221,7 +224,7 @@ def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
     (check,) = judged(checks.issues({}), [late, broken], settings)
     assert check.verdict.value == "fail"
     assert "AutoReconnect" in check.evidence
-    (check,) = judged(checks.issues({"pool": OSError("gone")}), [Outcome(name="c", planned=1)], settings)
+    (check,) = judged(checks.issues({"pool": OSError("gone")}), [TaskOutcome(name="c", planned=1)], settings)
     assert check.verdict.value == "fail"
 
 

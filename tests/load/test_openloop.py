@@ -13,8 +13,8 @@ from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import RateStep
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import Target
-from leadbook.measure.workers import Outcome, Task, run_tasks
+from leadbook.measure.operations import LoadTarget, Task
+from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.p05.checks import RATES
 from leadbook.phases.told import judged
 
@@ -30,10 +30,10 @@ def stalling(own_servers, settings):
     known = {name: value for name, value in settings.__dict__.items() if not name.startswith("_")}
     with connect.mongodb(state.mongodb_uri, settings) as client:
         client[settings.database]["pings"].insert_one({"linkedin_url": "x"})
-    target = Target(mongodb_uri=state.mongodb_uri, redis_url="redis://127.0.0.1:1", settings=known,
+    target = LoadTarget(mongodb_uri=state.mongodb_uri, redis_url="redis://127.0.0.1:1", settings=known,
                     database=settings.database, collection="pings", seed=1)  # fmt: skip
 
-    def run(task: Task, after: float) -> Outcome:
+    def run(task: Task, after: float) -> TaskOutcome:
         def stall():
             time.sleep(after)
             os.kill(mongod.pid, signal.SIGSTOP)
@@ -82,7 +82,7 @@ def test_arrivals_are_a_poisson_process_of_known_number():
 def step(rate, latency=lambda due: 0.02, *, skipped=0, seconds=2.0):
     """A step whose arrivals come evenly and are done `latency(due)` seconds after their moment."""
     planned = int(rate * seconds / 50)
-    outcome = Outcome(name=str(rate), planned=planned, began=0.0, skipped=skipped)
+    outcome = TaskOutcome(name=str(rate), planned=planned, began=0.0, skipped=skipped)
     for number in range(planned - skipped):
         due = number * seconds / planned
         outcome.ends.append((due + latency(due), 50, latency(due)))
@@ -112,11 +112,11 @@ def test_a_rate_beyond_capacity_is_a_backlog_that_grows(beyond, kept):
 
 
 def test_a_step_of_one_arrival_is_judged_by_it():
-    one = Outcome(name="one", planned=1, done=1, began=0.3, ends=[(0.31, 1, 0.01)])
+    one = TaskOutcome(name="one", planned=1, done=1, began=0.3, ends=[(0.31, 1, 0.01)])
     one.service.record(0.01)
     hourly = RateStep(name="833 leads/hour", rate=833 / 3_600, batch=1, seconds=2.0, outcome=one, stored=1)
     assert hourly.kept_up
-    nothing = RateStep(name="x", rate=1.0, batch=1, seconds=2.0, outcome=Outcome(name="x", planned=1), stored=0)
+    nothing = RateStep(name="x", rate=1.0, batch=1, seconds=2.0, outcome=TaskOutcome(name="x", planned=1), stored=0)
     assert not nothing.kept_up, "an arrival that was never done is no pass"
 
 
@@ -141,7 +141,7 @@ def test_rates_rise_until_one_is_not_kept_up_with_and_the_target_is_always_offer
 
 
 def load(records, rate):
-    outcome = Outcome(name="insert", sent=records, done=records, began=0.0, ended=records / rate)
+    outcome = TaskOutcome(name="insert", sent=records, done=records, began=0.0, ended=records / rate)
     return InsertLoad(writers=10, batch=100, outcome=outcome, stored=records)
 
 

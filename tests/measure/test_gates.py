@@ -14,9 +14,10 @@ from leadbook.core import canary, connect
 from leadbook.core.checks import Verdict, judge, warned
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
-from leadbook.measure.place import Place
-from leadbook.measure.trials import take
+from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.workers import CLIENT_BOUND
+from leadbook.phases.measuring import take
+from leadbook.phases.p03 import verdicts
 from leadbook.rehearsal import servers
 
 SETTINGS = Settings()
@@ -117,7 +118,7 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
     endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
     small = settings.model_copy(update={"bench_rounds": 2})
     with connect.mongodb(endpoints.mongodb_uri, settings) as mongo:
-        place = Place(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=small)
+        place = BenchmarkSession(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=small)
         filled = place.keep("stall", 200)
 
         def stall():
@@ -130,7 +131,7 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
         thread.start()
         try:
             found = take(place, {}, "look-ups", lambda: lookups.measure(place, filled),
-                         lambda one: lookups.checks(one, small))  # fmt: skip
+                         lambda one: verdicts.lookups(one, small))  # fmt: skip
         finally:
             over.set()
             thread.join()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leadbook.measure.intervals import difference, interval, median_interval
+from leadbook.measure.intervals import difference, interval, median_interval, student
 
 
 def test_ninety_five_percent_intervals_of_five_rounds_cover_the_true_mean_about_that_often():
@@ -77,3 +77,8 @@ def test_five_rounds_tell_no_interval_of_a_median():
     assert (median_interval([1, 2, 3, 4, 5, 6]).low, median_interval([1, 2, 3, 4, 5, 6]).high) == (1, 6)
     with pytest.raises(ValueError, match="finite"):
         median_interval([])
+
+
+@pytest.mark.parametrize(("rounds", "factor"), [(2, 12.706), (3, 4.303), (6, 2.571), (20, 2.093), (30, 2.045)])
+def test_students_factors_are_those_of_any_table(rounds, factor):
+    assert student(rounds) == pytest.approx(factor, abs=0.0006)

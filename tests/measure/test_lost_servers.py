@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from leadbook.bench import lookups, pools, references
+from leadbook.bench import lookups, pools
 from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
-from leadbook.measure.place import Place
-from leadbook.measure.trials import Bench
+from leadbook.measure.session import BenchmarkSession
+from leadbook.phases.p03.sections import Benchmarks
 from leadbook.phases.p05.sections import LoadTest
 from leadbook.rehearsal import servers
 
@@ -31,7 +31,7 @@ def mortal(own_servers, settings, monkeypatch):
     )  # fmt: skip
     redis = connect.redis(endpoints.redis_url, small)
     with connect.mongodb(endpoints.mongodb_uri, small) as mongo, connect.mongodb(endpoints.admin_uri, small) as admin:
-        place = Place(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=small)
+        place = BenchmarkSession(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=small)
         yield state, place
         place.close()
 
@@ -55,17 +55,17 @@ def unmeasured(taken):
 )
 def test_benchmarks_go_on_without_a_redis_that_died(mortal, trust):
     state, place = mortal
-    bench = Bench(place=place, filled=place.keep("leads", 300))
+    bench = Benchmarks(session=place, leads=place.keep("leads", 1), filled=place.keep("leads", 300))
     killer = killed_after(0.1, state.redis.pid)
-    taken = bench.take("look-ups", lookups.measure, lookups.checks, bench.filled)
+    taken = bench.duplicate_checks()
     killer.join()
     told = {check.id: check for check in taken.checks}
     assert {"BCH-RDS-001", "BCH-RDS-002", "BCH-RDS-003", "BCH-RDS-004"} <= unmeasured(taken)
     assert told["BCH-DUP-001"].measured > 0 and told["BCH-DUP-005"].measured == 100
     trust.check(None, told["BCH-RDS-001"].evidence)
-    connections = bench.take("connections", pools.measure, pools.checks, bench.filled)
+    connections = bench.connections()
     assert {"BCH-POOL-004", "BCH-POOL-005"} <= unmeasured(connections)
-    compared = bench.take("references", references.measure, references.checks)
+    compared = bench.references()
     assert unmeasured(compared) == {"BCH-REF-002"}, "what could not be measured does not pass as not applicable"
 
 
@@ -130,9 +130,9 @@ def test_a_load_test_without_mongodb_ends_in_one_line_and_soon(mortal, trust):
 
 def test_benchmarks_without_mongodb_end_in_one_line_and_soon(mortal):
     state, place = mortal
-    bench = Bench(place=place, filled=place.keep("leads", 300))
+    bench = Benchmarks(session=place, leads=place.keep("leads", 1), filled=place.keep("leads", 300))
     line, took = ended_by(
-        state, lambda: [bench.take("look-ups", lookups.measure, lookups.checks, bench.filled) for _ in range(99)],
+        state, lambda: [bench.duplicate_checks() for _ in range(99)],
         after=0.3,
     )  # fmt: skip
     started = time.monotonic()

@@ -59,7 +59,7 @@ def test_a_killed_benchmark_is_undone_by_the_next(place, admin, settings, reques
         victim.wait()
         assert len(left(place)) == 4 and place.redis.dbsize() == 1
         said += undo.sweep(place.database, place.admin, place.redis, own=True)
-        assert profiler.current(database) == profiler.Level(level=0, slow_ms=77, sample_rate=0.5)
+        assert profiler.current(database) == profiler.ProfilerLevel(level=0, slow_ms=77, sample_rate=0.5)
         assert (left(place), place.redis.dbsize(), len(said)) == ([], 0, 1)
         trust.check(None, said[0])
         said += undo.sweep(place.database, place.admin, place.redis, own=True)

@@ -9,7 +9,7 @@ import time
 from leadbook.bench import profiler
 from leadbook.core import connect
 from leadbook.core.settings import Settings
-from leadbook.measure.place import Place
+from leadbook.measure.session import BenchmarkSession
 from leadbook.rehearsal import servers
 from leadbook.schema.indexes import INDEXES
 
@@ -20,10 +20,10 @@ def main() -> None:
     endpoints = servers.resolve(settings)
     mongo, admin = (connect.mongodb(uri, settings) for uri in (endpoints.mongodb_uri, endpoints.admin_uri))
     redis = connect.redis(endpoints.redis_url, settings)
-    place = Place(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=settings)
+    place = BenchmarkSession(mongodb=mongo, admin=admin, redis=redis, endpoints=endpoints, settings=settings)
     with place.lone({"alone": INDEXES[:1]}), profiler.profiling(place, slow_ms=5):
         place.keep("victim", 20)
-        redis.set(f"{place.session.keys}lead", b"1", ex=600)
+        redis.set(f"{place.undo.keys}lead", b"1", ex=600)
         print("ready", flush=True)  # noqa: T201
         time.sleep(120)
 

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from leadbook.core import files
 from leadbook.core.canary import NOISY
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
 
-__all__ = ["COLUMNS", "Comparison", "Row", "compare", "compare_runs", "facts_of", "unlike"]
+__all__ = ["COLUMNS", "Row", "RunComparison", "compare", "compare_runs", "facts_of", "unlike"]
 
 IGNORED = ("profile",)
 RUN_TO_RUN = 1.5
@@ -50,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """Result of `compare`. drift: how much the canary, which touches no server, changed (ratio after / before).
     earlier: runs that the last one was compared with."""
 
@@ -73,10 +71,6 @@ class Comparison:
             "runs and it is measured"
         )
 
-    def frame(self) -> pd.DataFrame:
-        """One row a figure; columns as in `COLUMNS`."""
-        return pd.DataFrame([vars(row) for row in self.rows], columns=list(COLUMNS))
-
 
 COLUMNS = {
     "name": "what was measured",
@@ -90,7 +84,7 @@ COLUMNS = {
 }
 
 
-def compare(*runs: Mapping[str, Any]) -> Comparison:
+def compare(*runs: Mapping[str, Any]) -> RunComparison:
     """Compare the facts that phase 03 left in the last of `runs` with those of the earlier ones.
 
     Raises UsageError where a run holds no benchmarks, where the environments are unlike, naming what differs, and where
@@ -115,10 +109,10 @@ def compare(*runs: Mapping[str, Any]) -> Comparison:
         for name, unit in figures[-1]
         if all((name, unit) in one for one in figures)
     ]
-    return Comparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
+    return RunComparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
 
 
-def compare_runs(*folders: Path) -> Comparison:
+def compare_runs(*folders: Path) -> RunComparison:
     """`compare` for runs' directories. Raises InputFileError where one holds no record of phase 03."""
     return compare(*(facts_of(folder) for folder in folders))
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
-import pandas as pd
-
 from leadbook.bench.lookups import plan_of
-from leadbook.core.checks import Check, judge
-from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.place import Leads, Place
-from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.rounds import calls_a_round, interleaved, timed
+from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.schema.explain import PlanFacts
 
-__all__ = ["COLUMNS", "Find", "checks", "measure", "queries", "table"]
+__all__ = ["Find", "measure", "queries"]
 
 PAGE = 100
 """Documents fetched a find: a page of a list, as the queries of the task book are used."""
@@ -34,7 +31,7 @@ class Find:
     name: str
     latencies: Latencies
     matching: int
-    plan: Document | None
+    plan: PlanFacts | None
 
 
 def queries(collection: Leads) -> dict[str, Document]:
@@ -55,7 +52,7 @@ def queries(collection: Leads) -> dict[str, Document]:
     }
 
 
-def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ...]:
+def measure(session: BenchmarkSession, collection: Leads, *, seed: int = 4) -> tuple[Find, ...]:
     """Every filter (a page of 100 documents) and three counts, in interleaved rounds on `collection`."""
     filters = queries(collection)
     variants: dict[str, Callable[[], Any]] = {
@@ -66,14 +63,12 @@ def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ..
         "count location_state": lambda: collection.count_documents(filters["location_state"]),
         "estimated count": lambda: collection.estimated_document_count(),
     }
-    number = place.settings.bench_rounds
-    timed = {
-        name: partial(
-            _timed, call, calls_a_round(number, *(FINDS_IN_ALL if name.startswith("find") else COUNTS_IN_ALL))
-        )
+    number = session.settings.bench_rounds
+    trials = {
+        name: partial(timed, call, calls_a_round(number, *(FINDS_IN_ALL if name.startswith("find") else COUNTS_IN_ALL)))
         for name, call in variants.items()
     }
-    rounds = interleaved(timed, rounds=number, seed=seed)
+    rounds = interleaved(trials, rounds=number, seed=seed)
     found = []
     for name, times in rounds.items():
         kind, _, what = name.partition(" ")
@@ -81,7 +76,7 @@ def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ..
         found.append(
             Find(
                 name=name,
-                latencies=Latencies().merge(*(Latencies(one) for one in times)),
+                latencies=Latencies(chain.from_iterable(times)),
                 matching=collection.count_documents(query),
                 plan=plan_of(collection, query) if kind == "find" else None,
             )
@@ -91,73 +86,3 @@ def measure(place: Place, collection: Leads, *, seed: int = 4) -> tuple[Find, ..
 
 def _page(collection: Leads, query: Document) -> list[Document]:
     return list(collection.find(query).limit(PAGE))
-
-
-def _timed(call: Callable[[], Any], count: int) -> list[float]:
-    times = []
-    for _ in range(count):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return times
-
-
-COLUMNS = {
-    "query": "filter, or kind of count",
-    "matching": "documents that match in all",
-    "calls": "calls timed in all rounds",
-    "p50_ms": "median, ms",
-    "p95_ms": "95th percentile, ms",
-    "worst_ms": "slowest call, ms",
-    "index": "index that the server chose",
-    "examined": "documents examined / returned without a limit",
-}
-
-
-def table(finds: tuple[Find, ...] | None) -> pd.DataFrame:
-    """One row a query; columns as in `COLUMNS`."""
-    return pd.DataFrame(
-        [
-            {
-                "query": find.name,
-                "matching": find.matching,
-                "calls": (told := find.latencies.summary()).count,
-                "p50_ms": told.p50_ms,
-                "p95_ms": told.p95_ms,
-                "worst_ms": told.worst_ms,
-                "index": ", ".join(find.plan["indexes"]) or "none" if find.plan else "",
-                "examined": f"{find.plan['documents']} / {find.plan['returned']}" if find.plan else "",
-            }
-            for find in finds or ()
-        ],
-        columns=list(COLUMNS),
-    )
-
-
-def checks(finds: tuple[Find, ...], settings: Settings) -> list[Check]:
-    """Steps 1.1.4.2 and 1.4.1.7: the slowest filter, the counts, no collection scan."""
-    filters = [find for find in finds if find.plan is not None]
-    slowest = max(filters, key=lambda find: find.latencies.worst_ms or 0)
-    count = next(find for find in finds if find.name == "count all")
-    scans = [find.name for find in filters if find.plan and "COLLSCAN" in find.plan["stages"]]
-    return [
-        judge(
-            "BCH-FND-001",
-            slowest.latencies.worst_ms,
-            settings=settings,
-            evidence=f"slowest of {sum(find.latencies.count for find in filters):,} finds: {slowest.name}; its median "
-            f"{slowest.latencies.percentile(50)} ms",
-        ),
-        judge(
-            "BCH-FND-002",
-            len(scans),
-            evidence=f"collection scans: {', '.join(scans) or 'none'}, {len(filters)} filters",
-        ),
-        judge(
-            "BCH-CNT-001",
-            count.latencies.worst_ms,
-            settings=settings,
-            evidence=f"slowest of {count.latencies.count} counts of {count.matching:,} documents; median "
-            f"{count.latencies.percentile(50)} ms",
-        ),
-    ]

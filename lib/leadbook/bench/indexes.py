@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from statistics import fmean
 from typing import Any
 
-import pandas as pd
 from pymongo.errors import PyMongoError
 
-from leadbook.core.checks import Check, judge, warned
+from leadbook.bench.lookups import plan_of
+from leadbook.core import write_errors
 from leadbook.core.errors import RefusedError
-from leadbook.core.settings import Settings
+from leadbook.measure.inserts import insert_batches
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
-from leadbook.measure.place import PREFIX, Leads, Place
-from leadbook.measure.rounds import interleaved
+from leadbook.measure.rounds import interleaved, timed
+from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
+from leadbook.schema.index_advice import index_usage, redundant
 from leadbook.schema.indexes import INDEXES, IndexSpec
 
 __all__ = [
-    "COLUMNS",
+    "ALL",
+    "NONE",
     "Hidden",
     "IndexPrice",
     "Prices",
-    "checks",
     "hide_and_measure",
     "measure",
-    "redundant",
-    "table",
     "usage",
 ]
 
@@ -37,7 +35,7 @@ Document = dict[str, Any]
 NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25
 """An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
-FINDS = 40
+FINDS, PAGE = 40, 100
 SLICES, MORE_ROUNDS = 10, 8
 """Trials are a tenth as long and rounds eight times as many: microseconds are small beside a host's drift, so
 variants alternate quickly."""
@@ -88,39 +86,25 @@ class Prices:
     hide_problem: str = ""
 
 
-def redundant(indexes: Sequence[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]:
-    """Pairs (index, index that makes it redundant): its keys begin the other's, and it has no property of its own.
-
-    Unique, sparse, partial, TTL and collated indexes do what a longer one does not: they are never redundant.
-    """
-    plain = [index for index in indexes if not (index.unique or index.sparse or index.options)]
-    return [
-        (short, long)
-        for short in plain
-        for long in plain
-        if len(short.keys) < len(long.keys) and long.keys[: len(short.keys)] == short.keys
-    ]
-
-
-def measure(place: Place, filled: Leads, leads: Leads | None = None, *, seed: int = 5) -> Prices:
+def measure(session: BenchmarkSession, filled: Leads, leads: Leads | None = None, *, seed: int = 5) -> Prices:
     """Insert cost without indexes, with each alone, and with all; then hide each redundant one and time its query.
 
     `filled` holds enough leads for the finds.  `leads` is the real collection, read for `$indexStats` only.
-    Writes wait for the server alone (`Place.lone`), so that replication does not drown microseconds.
+    Writes wait for the server alone (`BenchmarkSession.lone`), so that replication does not drown microseconds.
     """
-    prices = _insert_prices(place, seed)
-    hidden, problem = _hide_all(place, filled)
+    prices = _insert_prices(session, seed)
+    hidden, problem = _hide_all(session, filled)
     return Prices(
-        prices=prices, hidden=hidden, hide_problem=problem, selectivity=selectivity(filled), used=usage(place, leads)
+        prices=prices, hidden=hidden, hide_problem=problem, selectivity=selectivity(filled), used=usage(session, leads)
     )
 
 
-def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
+def _insert_prices(session: BenchmarkSession, seed: int) -> dict[str, IndexPrice]:
     shapes: dict[str, Sequence[IndexSpec]] = {NONE: (), **{one.name: (one,) for one in INDEXES}, ALL: INDEXES}
-    with place.lone(shapes) as collections:
-        variants = {name: partial(_micros, place, collection) for name, collection in collections.items()}
-        count = MORE_ROUNDS * place.settings.bench_rounds
-        rounds = interleaved(variants, rounds=count, seed=seed, before=place.settle)
+    with session.lone(shapes) as collections:
+        variants = {name: partial(_micros, session, collection) for name, collection in collections.items()}
+        count = MORE_ROUNDS * session.settings.bench_rounds
+        rounds = interleaved(variants, rounds=count, seed=seed, before=session.settle)
     base = rounds[NONE]
     return {
         name: IndexPrice(
@@ -132,11 +116,9 @@ def _insert_prices(place: Place, seed: int) -> dict[str, IndexPrice]:
     }
 
 
-def _micros(place: Place, collection: Leads) -> float:
-    documents = place.documents(max(1, place.settings.bench_documents // SLICES))
-    started = time.perf_counter()
-    collection.insert_many(documents, ordered=False)
-    return (time.perf_counter() - started) * 1e6 / len(documents)
+def _micros(session: BenchmarkSession, collection: Leads) -> float:
+    documents = session.documents(max(1, session.settings.bench_documents // SLICES))
+    return insert_batches(collection, documents, len(documents)).seconds * 1e6 / len(documents)
 
 
 def selectivity(collection: Leads) -> dict[str, float]:
@@ -152,28 +134,27 @@ def selectivity(collection: Leads) -> dict[str, float]:
     return shares
 
 
-def usage(place: Place, collection: Leads | None) -> dict[str, int | None]:
+def usage(session: BenchmarkSession, collection: Leads | None) -> dict[str, int | None]:
     """Operations of each index since the node started (`$indexStats`, this primary only); None where it is not told."""
     if collection is None:
         return {}
-    view: Leads = place.admin[collection.database.name][collection.name]
     try:
-        return {one["name"]: int(one["accesses"]["ops"]) for one in view.aggregate([{"$indexStats": {}}])}
+        return {one.name: one.ops for one in index_usage(session.admin[collection.database.name][collection.name])}
     except PyMongoError:
         return {index.name: None for index in INDEXES}
 
 
-def _hide_all(place: Place, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
+def _hide_all(session: BenchmarkSession, filled: Leads) -> tuple[tuple[Hidden, ...], str]:
     found = []
     for short, long in redundant(INDEXES):
         try:
-            found.append(hide_and_measure(place, filled, short, long))
+            found.append(hide_and_measure(session, filled, short, long))
         except PyMongoError as error:
-            return tuple(found), str(error).splitlines()[0][:200]
+            return tuple(found), write_errors.line(error)
     return tuple(found), ""
 
 
-def hide_and_measure(place: Place, filled: Leads, short: IndexSpec, long: IndexSpec) -> Hidden:
+def hide_and_measure(session: BenchmarkSession, filled: Leads, short: IndexSpec, long: IndexSpec) -> Hidden:
     """Time the query that `short` serves with it and with it hidden, in interleaved rounds; unhidden at the end.
 
     Raises RefusedError for anything but a scratch collection: indexes that others use are never hidden.
@@ -182,21 +163,18 @@ def hide_and_measure(place: Place, filled: Leads, short: IndexSpec, long: IndexS
         raise RefusedError(f"{filled.name} is not a scratch collection: its indexes are not hidden")
     lead = filled.find_one({field: {"$exists": True} for field in short.fields}) or {}
     query = {field: lead.get(field) for field in short.fields}
-    database = place.admin[filled.database.name]
+    database = session.admin[filled.database.name]
 
     def hide(hidden: bool) -> None:
         database.command("collMod", filled.name, index={"name": short.name, "hidden": hidden})
 
     def trial(hidden: bool) -> float:
         hide(hidden)
-        started = time.perf_counter()
-        for _ in range(FINDS):
-            list(filled.find(query).limit(100))
-        return (time.perf_counter() - started) * 1_000 / FINDS
+        return 1_000 * fmean(timed(lambda: list(filled.find(query).limit(PAGE)), FINDS))
 
     try:
         rounds = interleaved(
-            {"with": partial(trial, False), "hidden": partial(trial, True)}, rounds=place.settings.bench_rounds
+            {"with": partial(trial, False), "hidden": partial(trial, True)}, rounds=session.settings.bench_rounds
         )
         hide(True)
         plan = _index_of(filled, query)
@@ -212,94 +190,4 @@ def hide_and_measure(place: Place, filled: Leads, short: IndexSpec, long: IndexS
 
 
 def _index_of(collection: Leads, query: Mapping[str, Any]) -> str:
-    from leadbook.bench.lookups import plan_of
-
-    return ", ".join(plan_of(collection, dict(query))["indexes"]) or "none: COLLSCAN"
-
-
-COLUMNS = {
-    "index": "index on the collection: none, each alone, all",
-    "us_per_document": "insert time of one document in batches, median over rounds, microseconds",
-    "cost_us": "microseconds more than without any index, median with 95 % interval; no cost shown where it holds zero",
-    "serves": "the query it is for",
-    "matched": "share of documents that one equality on it matches on average",
-    "used": "operations on the real collection since the node started ($indexStats, this primary)",
-    "remark": "redundant or of low selectivity",
-}
-
-
-def table(prices: Prices | None) -> pd.DataFrame:
-    """One row an index; columns as in `COLUMNS`."""
-    specs = {index.name: index for index in INDEXES}
-    if prices is None:
-        return pd.DataFrame(columns=list(COLUMNS))
-    remarks = _remarks(prices)
-    rows = []
-    for name, price in prices.prices.items():
-        spec = specs.get(name)
-        cost = "" if name == NONE else _cost(price)
-        rows.append(
-            {
-                "index": name,
-                "us_per_document": round(median(price.micros), 1),
-                "cost_us": cost,
-                "serves": spec.serves if spec else "",
-                "matched": f"{prices.selectivity[name]:.2%}" if name in prices.selectivity else "",
-                "used": prices.used.get(name),
-                "remark": remarks.get(name, ""),
-            }
-        )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _cost(price: IndexPrice) -> str:
-    cost = price.cost
-    if price.shown or cost.low is None or cost.high is None:
-        return cost.text(digits=1)
-    return f"no cost shown ({cost.low:.1f} to {cost.high:.1f})"
-
-
-def _remarks(prices: Prices) -> dict[str, str]:
-    remarks = {short.name: f"its keys begin {long.name}" for short, long in redundant(INDEXES)}
-    for name, share in prices.selectivity.items():
-        if share > LOW_SELECTIVITY:
-            remarks[name] = (remarks.get(name, "") + f"; low selectivity ({share:.0%})").lstrip("; ")
-    return remarks
-
-
-def bars(prices: Prices | None) -> pd.DataFrame:
-    """For the plot: name, middle, low, high (microseconds a document more than without indexes), shown."""
-    found = prices.prices.values() if prices else ()
-    priced = [(price.name, price.cost, price.shown) for price in found if price.name != NONE]
-    return pd.DataFrame(
-        {"name": name.removeprefix("idx_"), "middle": cost.middle, "low": cost.low, "high": cost.high, "shown": shown}
-        for name, cost, shown in priced
-    ).reindex(columns=["name", "middle", "low", "high", "shown"])
-
-
-def checks(prices: Prices, settings: Settings | None = None) -> list[Check]:
-    """Steps 1.4.1.1 and 1.1.4.5: every index priced; redundant and unselective ones named, hidden before any advice."""
-    everything = prices.prices[ALL]
-    remarks = _remarks(prices)
-    found = [
-        judge(
-            "BCH-IDX-001",
-            len(prices.prices) - 2,
-            target=len(INDEXES),
-            evidence=f"all {len(INDEXES)} together: {everything.cost.text('us', 1)} a document",
-        ),
-    ]
-    pairs = redundant(INDEXES)
-    text = "; ".join(
-        f"{one.index} hidden: {one.plan} answers {one.query}, {one.effect.text()}" for one in prices.hidden
-    )
-    if prices.hide_problem:
-        text = f"{text}; hiding failed: {prices.hide_problem}".lstrip("; ")
-    measured = len(prices.hidden) if not prices.hide_problem else None
-    found.append(judge("BCH-IDX-002", measured, target=len(pairs), evidence=text))
-    if remarks:
-        named = "; ".join(f"{name}: {remark}" for name, remark in remarks.items())
-        found.append(warned("BCH-IDX-003", len(remarks), evidence=named))
-    else:
-        found.append(judge("BCH-IDX-003", 0))
-    return found
+    return ", ".join(plan_of(collection, dict(query)).indexes) or "none: COLLSCAN"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -16,10 +15,11 @@ from pymongo.collection import Collection
 from leadbook.core import connect
 from leadbook.core.connect import CommandTrace
 from leadbook.ingest.site import Site
+from leadbook.measure.inserts import InsertTiming, insert_batches
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch
 
-__all__ = ["BatchRate", "Limits", "insert_in_batches", "measure"]
+__all__ = ["BatchRate", "Limits", "measure"]
 
 BATCHES = (100, 250, 500)
 SINGLES = 50
@@ -99,7 +99,7 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
     settings, trace = site.settings, CommandTrace()
     plans = [(batch, 1) for batch in dict.fromkeys((*batches, settings.batch_size))]
     plans += [(settings.batch_size, writers) for writers in (2,) if writers <= max(2, settings.writers)]
-    trials: dict[tuple[int, int], list[BatchRate]] = {plan: [] for plan in plans}
+    trials: dict[tuple[int, int], list[InsertTiming]] = {plan: [] for plan in plans}
     start = wrong = 0
     with ExitStack() as stack:
         stack.enter_context(trace)
@@ -109,7 +109,7 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
             for batch, writers in plans if number % 2 else reversed(plans):
                 made = sample.documents(documents, seed=settings.sample_seed, start=start)
                 start += documents
-                trials[batch, writers].append(insert_in_batches(into[batch, writers], made, batch, writers))
+                trials[batch, writers].append(insert_batches(into[batch, writers], made, batch, writers=writers))
                 wrong += _differing(into[batch, writers], made)
         wrong += _one_by_one(into[plans[0]], sample.documents(SINGLES, seed=settings.sample_seed, start=start))
     sent = sorted({
@@ -117,7 +117,7 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
         for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX) and command.documents > 1
     })  # fmt: skip
     return Limits(
-        rates=tuple(_together(trials[plan]) for plan in plans), sent=tuple(sent), wrong=wrong, singles=SINGLES
+        rates=tuple(_together(*plan, trials[plan]) for plan in plans), sent=tuple(sent), wrong=wrong, singles=SINGLES
     )
 
 
@@ -134,30 +134,10 @@ def _one_by_one(collection: Collection[dict[str, Any]], documents: Sequence[dict
     return sum(collection.find_one({"_id": one["_id"]}) != one for one in documents)
 
 
-def _together(trials: Sequence[BatchRate]) -> BatchRate:
+def _together(batch: int, writers: int, trials: Sequence[InsertTiming]) -> BatchRate:
     """Trials of one plan as one: documents and seconds in all."""
-    first, count = trials[0], len(trials)
     return BatchRate(
-        batch=first.batch, writers=first.writers, documents=sum(one.documents for one in trials),
-        seconds=sum(one.seconds for one in trials), batch_ms=sum(one.batch_ms for one in trials) / count,
+        batch=batch, writers=writers, documents=sum(one.sent for one in trials),
+        seconds=sum(one.seconds for one in trials),
+        batch_ms=1_000 * fmean(call.seconds for one in trials for call in one.calls),
     )  # fmt: skip
-
-
-def insert_in_batches(
-    collection: Collection[dict[str, Any]], documents: Sequence[dict[str, Any]], batch: int, writers: int
-) -> BatchRate:
-    """Insert prepared documents, unordered, by `writers` threads. Raises pymongo's errors."""
-    parts = [documents[at : at + batch] for at in range(0, len(documents), batch)]
-
-    def insert(part: Sequence[dict[str, Any]]) -> float:
-        began = time.perf_counter()
-        collection.insert_many(part, ordered=False)
-        return time.perf_counter() - began
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(writers) as pool:
-        took = list(pool.map(insert, parts))
-    seconds = time.perf_counter() - started
-    return BatchRate(
-        batch=batch, writers=writers, documents=len(documents), seconds=seconds, batch_ms=1000 * sum(took) / len(took)
-    )

@@ -5,27 +5,27 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain, cycle, islice
 from typing import Any
 
-import pandas as pd
 import redis as redis_py
 
 from leadbook.core import connect
-from leadbook.core.checks import Check, judge, not_measured
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.place import Leads, Place
 from leadbook.measure.rounds import calls_a_round, interleaved
+from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.schema.explain import PlanFacts, read_plan
 
-__all__ = ["COLUMNS", "Lookups", "Operation", "checks", "curves", "measure", "plan_of", "table"]
+__all__ = ["LookupTimes", "Operation", "measure", "plan_of"]
 
 BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
 """Calls in all rounds, and in each, at least: p99 of single keys and p95 of batches are told from these numbers on."""
 KEY_SECONDS = 600
-NOT_APPROVED = "needs keys of its own in Redis, and benchmarks are not approved here"
+URL_ONLY = {"linkedin_url": 1, "_id": 0}
 Document = dict[str, Any]
 
 
@@ -40,78 +40,85 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lookups:
+class LookupTimes:
     """Result of `measure`. redis_problem: why Redis was not measured, or empty.  plan: of the MongoDB check."""
 
     operations: dict[str, Operation]
-    plan: Document
+    plan: PlanFacts
     stored: int
     redis_problem: str = ""
 
 
-@dataclass(kw_only=True)
-class _Round:
-    calls: list[float] = field(default_factory=list)
-    wrong: int = 0
+@dataclass(frozen=True, kw_only=True)
+class _Check:
+    """How one call checks some leads. prepare: from their URLs what `call` takes; only `call` is timed.
+    answers: from the URLs and what it gave, for each lead whether it is known.
+    sets: it writes keys, of known leads only."""
 
-    def time(self, call: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        answer = call()
-        self.calls.append(time.perf_counter() - started)
-        return answer
+    calls: int
+    call: Callable[[Any], Any]
+    answers: Callable[[list[str], Any], list[bool]]
+    prepare: Callable[[list[str]], Any] = lambda urls: urls[0]
+    size: int = 1
+    sets: bool = False
 
 
-def measure(place: Place, collection: Leads, *, seed: int = 3) -> Lookups:
+def measure(session: BenchmarkSession, collection: Leads, *, seed: int = 3) -> LookupTimes:
     """Time every kind of check in interleaved rounds; half of the keys are known, and every answer is verified."""
     urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1}).limit(BATCH * 10)]
-    asked = [(url, True) for url in urls[: len(urls) // 2]]
-    asked += [(f"{url}-nobody", False) for url in urls[len(urls) // 2 :]]
-    singles = calls_a_round(place.settings.bench_rounds, *SINGLES_IN_ALL)
-    batches = calls_a_round(place.settings.bench_rounds, *BATCHES_IN_ALL)
+    known, others = urls[: len(urls) // 2], [f"{url}-nobody" for url in urls[len(urls) // 2 :]]
+    singles = calls_a_round(session.settings.bench_rounds, *SINGLES_IN_ALL)
+    batches = calls_a_round(session.settings.bench_rounds, *BATCHES_IN_ALL)
     with contextlib.ExitStack() as stack:
-        variants: dict[str, Callable[[], _Round]] = {
-            "MongoDB find": partial(_mongodb_single, collection, asked, singles),
-            "MongoDB find $in 100": partial(_mongodb_batch, collection, asked, batches),
-        }
-        if place.redis is not None and place.settings.approves(place.action):
-            keys = stack.enter_context(_keys(place, place.redis, [url for url, known in asked if known]))
-            variants |= {
-                "Redis GET": partial(_redis_get, place.redis, keys, asked, singles),
-                "Redis MGET 100": partial(_redis_mget, place.redis, keys, asked, batches),
-                "Redis SET": partial(_redis_set, place.redis, keys, asked, singles),
-                "Redis SET 100 in a pipeline": partial(_redis_bulk, place.redis, keys, asked, batches),
-            }
-            away = stack.enter_context(_away(place.settings))
-            variants["Redis away, then MongoDB"] = partial(_fallback, away, keys, collection, asked, singles)
-        rounds = interleaved(variants, rounds=place.settings.bench_rounds, seed=seed)
+        checks = _by_mongodb(collection, singles, batches)
+        if session.redis is not None and session.settings.approves(session.action):
+            prefix = stack.enter_context(_keys(session, session.redis, known))
+            checks |= _by_redis(session.redis, prefix, singles, batches)
+            away = stack.enter_context(_away(session.settings))
+            checks["Redis away, then MongoDB"] = _fallback(away, prefix, collection, singles)
+        variants = {name: partial(_round, check, known, [] if check.sets else others) for name, check in checks.items()}
+        rounds = interleaved(variants, rounds=session.settings.bench_rounds, seed=seed)
     operations = {
         name: Operation(
-            name=name,
-            size=BATCH if "100" in name else 1,
-            wrong=sum(one.wrong for one in found),
-            latencies=Latencies().merge(*(Latencies(one.calls) for one in found)),
+            name=name, size=checks[name].size, wrong=sum(wrong for _, wrong in found),
+            latencies=Latencies(chain.from_iterable(times for times, _ in found)),
         )
         for name, found in rounds.items()
-    }
-    return Lookups(
+    }  # fmt: skip
+    return LookupTimes(
         operations=operations,
         plan=plan_of(collection, {"linkedin_url": urls[0]}),
         stored=collection.estimated_document_count(),
-        redis_problem=place.redis_problem if place.redis is None else "",
+        redis_problem=session.redis_problem if session.redis is None else "",
     )
 
 
+def _round(check: _Check, known: Sequence[str], others: Sequence[str]) -> tuple[list[float], int]:
+    """Seconds of each call, and how many answers were wrong; known leads and others are asked for in turn."""
+    mixed = list(chain.from_iterable(zip(known, others, strict=False))) or [*known, *others]
+    leads, truth, times, wrong = cycle(mixed), set(known), [], 0
+    for _ in range(check.calls):
+        urls = list(islice(leads, check.size))
+        prepared = check.prepare(urls)
+        started = time.perf_counter()
+        given = check.call(prepared)
+        times.append(time.perf_counter() - started)
+        answers = check.answers(urls, given)
+        wrong += sum(answer != (url in truth) for url, answer in zip(urls, answers, strict=True))
+    return times, wrong
+
+
 @contextlib.contextmanager
-def _keys(place: Place, client: redis_py.Redis, urls: Sequence[str]) -> Iterator[Callable[[str], str]]:
-    """Keys in the leads' format under a prefix of their own; set for `urls`, removed at the end, short-lived anyway."""
-    place.begin()
-    prefix = f"{place.session.keys}lead:linkedin:"
+def _keys(session: BenchmarkSession, client: redis_py.Redis, urls: Sequence[str]) -> Iterator[str]:
+    """The prefix of keys in the leads' format; they are set for `urls`, removed at the end, short-lived anyway."""
+    session.begin()
+    prefix = f"{session.undo.keys}lead:linkedin:"
     pipe = client.pipeline(transaction=False)
     for url in urls:
         pipe.set(prefix + url, b"1", ex=KEY_SECONDS)
     pipe.execute()
     try:
-        yield lambda url: prefix + url
+        yield prefix
     finally:
         with contextlib.suppress(redis_py.RedisError):
             for found in client.scan_iter(match=f"{prefix}*", count=1_000):
@@ -129,218 +136,66 @@ def _away(settings: Settings) -> Iterator[redis_py.Redis]:
         client.close()
 
 
-def _redis_get(
-    client: redis_py.Redis, key: Callable[[str], str], asked: Sequence[tuple[str, bool]], count: int
-) -> _Round:
-    made = _Round()
-    for url, known in _cycle(asked, count):
-        made.wrong += (made.time(partial(client.get, key(url))) is not None) != known
-    return made
+def _by_redis(client: redis_py.Redis, prefix: str, singles: int, batches: int) -> dict[str, _Check]:
+    def key(urls: list[str]) -> str:
+        return prefix + urls[0]
 
-
-def _redis_mget(
-    client: redis_py.Redis, key: Callable[[str], str], asked: Sequence[tuple[str, bool]], count: int
-) -> _Round:
-    made = _Round()
-    for part in _parts(asked, count):
-        answers = made.time(partial(client.mget, [key(url) for url, _ in part]))
-        made.wrong += sum((answer is not None) != known for answer, (_, known) in zip(answers, part, strict=True))
-    return made
-
-
-def _redis_set(
-    client: redis_py.Redis, key: Callable[[str], str], asked: Sequence[tuple[str, bool]], count: int
-) -> _Round:
-    made = _Round()
-    for url, _ in _cycle([one for one in asked if one[1]], count):
-        made.wrong += made.time(partial(client.set, key(url), b"1", ex=KEY_SECONDS)) is not True
-    return made
-
-
-def _redis_bulk(
-    client: redis_py.Redis, key: Callable[[str], str], asked: Sequence[tuple[str, bool]], count: int
-) -> _Round:
-    made = _Round()
-    for part in _parts([one for one in asked if one[1]], count):
+    def pipeline(urls: list[str]) -> Any:
         pipe = client.pipeline(transaction=False)
-        for url, _ in part:
-            pipe.set(key(url), b"1", ex=KEY_SECONDS)
-        made.wrong += sum(answer is not True for answer in made.time(pipe.execute))
-    return made
+        for url in urls:
+            pipe.set(prefix + url, b"1", ex=KEY_SECONDS)
+        return pipe
+
+    def there(_: list[str], values: list[Any]) -> list[bool]:
+        return [value is not None for value in values]
+
+    return {
+        "Redis GET": _Check(
+            calls=singles, prepare=key, call=client.get, answers=lambda urls, value: there(urls, [value])
+        ),
+        "Redis MGET 100": _Check(
+            calls=batches, size=BATCH, prepare=lambda urls: [prefix + url for url in urls], call=client.mget,
+            answers=there,
+        ),
+        "Redis SET": _Check(
+            calls=singles, prepare=key, call=lambda name: client.set(name, b"1", ex=KEY_SECONDS),
+            answers=lambda _, done: [done is True], sets=True,
+        ),
+        "Redis SET 100 in a pipeline": _Check(
+            calls=batches, size=BATCH, prepare=pipeline, call=lambda pipe: pipe.execute(),
+            answers=lambda _, done: [one is True for one in done], sets=True,
+        ),
+    }  # fmt: skip
 
 
-def _mongodb_single(collection: Leads, asked: Sequence[tuple[str, bool]], count: int) -> _Round:
-    made = _Round()
-    for url, known in _cycle(asked, count):
-        answer = made.time(partial(collection.find_one, {"linkedin_url": url}, {"linkedin_url": 1, "_id": 0}))
-        made.wrong += (answer is not None) != known
-    return made
+def _by_mongodb(collection: Leads, singles: int, batches: int) -> dict[str, _Check]:
+    def known(query: Document) -> set[str]:
+        return {one["linkedin_url"] for one in collection.find(query, URL_ONLY)}
+
+    return {
+        "MongoDB find": _Check(
+            calls=singles, call=lambda url: collection.find_one({"linkedin_url": url}, URL_ONLY),
+            answers=lambda _, lead: [lead is not None],
+        ),
+        "MongoDB find $in 100": _Check(
+            calls=batches, size=BATCH, prepare=lambda urls: {"linkedin_url": {"$in": urls}}, call=known,
+            answers=lambda urls, found: [url in found for url in urls],
+        ),
+    }  # fmt: skip
 
 
-def _mongodb_batch(collection: Leads, asked: Sequence[tuple[str, bool]], count: int) -> _Round:
-    made = _Round()
-    for part in _parts(asked, count):
-        query = {"linkedin_url": {"$in": [url for url, _ in part]}}
-        found = made.time(partial(_known, collection, query))
-        made.wrong += sum((url in found) != known for url, known in part)
-    return made
-
-
-def _known(collection: Leads, query: Document) -> set[str]:
-    return {one["linkedin_url"] for one in collection.find(query, {"linkedin_url": 1, "_id": 0})}
-
-
-def _fallback(
-    client: redis_py.Redis, key: Callable[[str], str], collection: Leads, asked: Sequence[tuple[str, bool]], count: int
-) -> _Round:
+def _fallback(client: redis_py.Redis, prefix: str, collection: Leads, count: int) -> _Check:
     """The check of a caller whose Redis is away: one refused attempt, then MongoDB; the refusal is timed too."""
 
     def check(url: str) -> bool:
         with contextlib.suppress(redis_py.RedisError, OSError):
-            return client.get(key(url)) is not None
-        return collection.find_one({"linkedin_url": url}, {"linkedin_url": 1, "_id": 0}) is not None
+            return client.get(prefix + url) is not None
+        return collection.find_one({"linkedin_url": url}, URL_ONLY) is not None
 
-    made = _Round()
-    for url, known in _cycle(asked, count):
-        made.wrong += made.time(partial(check, url)) != known
-    return made
+    return _Check(calls=count, call=check, answers=lambda _, answer: [answer])
 
 
-def _cycle(asked: Sequence[tuple[str, bool]], count: int) -> list[tuple[str, bool]]:
-    """`count` keys, known and unknown in turn."""
-    half = len(asked) // 2
-    return [asked[(number // 2 + (number % 2) * half) % len(asked)] for number in range(count)]
-
-
-def _parts(asked: Sequence[tuple[str, bool]], count: int) -> list[list[tuple[str, bool]]]:
-    mixed = _cycle(asked, len(asked))
-    return [[mixed[(number * BATCH + at) % len(mixed)] for at in range(BATCH)] for number in range(count)]
-
-
-def plan_of(collection: Leads, query: Document) -> Document:
-    """How the server answers `query`: stages, index names, keys and documents examined, documents returned."""
-    explained = collection.database.command(
-        "explain", {"find": collection.name, "filter": query}, verbosity="executionStats"
-    )
-    planner, stats = explained["queryPlanner"]["winningPlan"], explained["executionStats"]
-    stages: list[str] = []
-    indexes: list[str] = []
-    _walk(planner, stages, indexes)
-    return {
-        "stages": stages,
-        "indexes": indexes,
-        "keys": stats["totalKeysExamined"],
-        "documents": stats["totalDocsExamined"],
-        "returned": stats["nReturned"],
-        "milliseconds": stats["executionTimeMillis"],
-    }
-
-
-def _walk(node: Any, stages: list[str], indexes: list[str]) -> None:
-    if isinstance(node, list):
-        for one in node:
-            _walk(one, stages, indexes)
-    elif isinstance(node, dict):
-        if isinstance(node.get("stage"), str):
-            stages.append(node["stage"])
-        if isinstance(node.get("indexName"), str):
-            indexes.append(node["indexName"])
-        for value in node.values():
-            _walk(value, stages, indexes)
-
-
-COLUMNS = {
-    "operation": "what was called",
-    "keys a call": "leads checked by one call",
-    "calls": "calls timed in all rounds",
-    "p50_ms": "median of whole calls, ms",
-    "p95_ms": "95th percentile, ms",
-    "p99_ms": "99th percentile, ms; empty below 1,000 calls",
-    "worst_ms": "slowest call, ms",
-    "keys_per_s": "leads checked a second by one caller",
-    "wrong": "answers that differ from the truth",
-}
-
-
-def table(lookups: Lookups | None) -> pd.DataFrame:
-    """One row an operation; columns as in `COLUMNS`."""
-    rows = []
-    for operation in lookups.operations.values() if lookups else ():
-        told = operation.latencies.summary()
-        rows.append(
-            {
-                "operation": operation.name,
-                "keys a call": operation.size,
-                "calls": told.count,
-                "p50_ms": told.p50_ms,
-                "p95_ms": told.p95_ms,
-                "p99_ms": told.p99_ms,
-                "worst_ms": told.worst_ms,
-                "keys_per_s": round(operation.size * 1_000 / mean_ms)
-                if (mean_ms := operation.latencies.mean_ms)
-                else None,
-                "wrong": operation.wrong,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def curves(lookups: Lookups | None) -> dict[str, list[tuple[float, float]]]:
-    """For the plot: (percentile, ms) of each operation."""
-    operations = lookups.operations if lookups else {}
-    return {name: operation.latencies.curve() for name, operation in operations.items()}
-
-
-_JUDGED = {
-    "BCH-RDS-001": "Redis GET",
-    "BCH-RDS-002": "Redis MGET 100",
-    "BCH-RDS-003": "Redis SET",
-    "BCH-RDS-004": "Redis SET 100 in a pipeline",
-    "BCH-DUP-001": "MongoDB find",
-    "BCH-DUP-002": "MongoDB find $in 100",
-    "BCH-DUP-004": "Redis away, then MongoDB",
-}
-
-
-def checks(lookups: Lookups, settings: Settings) -> list[Check]:
-    """Steps 1.1.4.2, 1.2.2.2, 1.2.2.3 and 1.4.1.7."""
-    found = []
-    for check_id, name in _JUDGED.items():
-        operation = lookups.operations.get(name)
-        if operation is None:
-            why = lookups.redis_problem
-            remedy = "make Redis reachable, then run phase 03 again" if why else settings.how_to_approve("benchmarks")
-            found.append(not_measured(check_id, why or NOT_APPROVED, settings=settings, remedy=remedy))
-            continue
-        told = operation.latencies.summary()
-        judged, value = told.judged
-        found.append(
-            judge(
-                check_id,
-                value,
-                settings=settings,
-                evidence=f"{judged} of {told.count:,} calls; median {told.p50_ms} ms",
-            )
-        )
-    indexed = "COLLSCAN" not in lookups.plan["stages"] and "idx_linkedin_url_unique" in lookups.plan["indexes"]
-    found.append(
-        judge(
-            "BCH-DUP-003",
-            indexed,
-            evidence=(
-                f"stages {' < '.join(lookups.plan['stages'])}, index {', '.join(lookups.plan['indexes']) or 'none'}, "
-                f"{lookups.plan['keys']} keys, {lookups.plan['documents']} documents examined among {lookups.stored:,}"
-            ),
-        )
-    )
-    wrong = sum(operation.wrong for operation in lookups.operations.values())
-    asked = sum(operation.size * operation.latencies.count for operation in lookups.operations.values())
-    found.append(
-        judge(
-            "BCH-DUP-005",
-            100 * (asked - wrong) / asked if asked else None,
-            settings=settings,
-            evidence=f"{wrong} wrong answers among {asked:,}; half of the keys were known",
-        )
-    )
-    return found
+def plan_of(collection: Leads, query: Document) -> PlanFacts:
+    """How the server answers `query`."""
+    command = {"find": collection.name, "filter": query}
+    return read_plan(collection.database.command("explain", command, verbosity="executionStats"))

@@ -21,7 +21,6 @@ from typing import Any
 
 from bson import ObjectId
 
-from leadbook.bench.limits import insert_in_batches
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline, rehearsal
@@ -32,6 +31,7 @@ from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes, warm
 from leadbook.lead.keys import collection_uuid
 from leadbook.lead.vendors import load_vendor
+from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.scratch import scratch, scratch_name
@@ -125,7 +125,7 @@ def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float
         leads = client[there.settings.database][there.settings.collection]
         fresh = [{**document, "_id": ObjectId()} for document in documents]
         leads.find_one()
-        return insert_in_batches(leads, fresh, there.settings.batch_size, writers).rate
+        return insert_batches(leads, fresh, there.settings.batch_size, writers=writers).rate
 
 
 def run(settings: Settings, *, records: int = 26_000, rounds: int = 5) -> list[Round]:

@@ -9,17 +9,16 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from leadbook.core.checks import Check, judge, not_measured
-from leadbook.core.settings import Settings
-from leadbook.measure.place import Leads, Place
+from leadbook.core import write_errors
+from leadbook.measure.session import BenchmarkSession, Leads
 
-__all__ = ["Caught", "Level", "catch", "checks", "current", "profiling"]
+__all__ = ["Caught", "ProfilerLevel", "catch", "current", "profiling"]
 
 Document = dict[str, Any]
 SLOW_MS = 100
@@ -29,7 +28,7 @@ LEAST_STEPS, TRIES, LONGEST_MS = 100_000, 7, 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class ProfilerLevel:
     """The profiler's state of one database. level: 0 off, 1 slow operations, 2 all.  slow_ms counts for the log too."""
 
     level: int
@@ -50,16 +49,15 @@ class Caught:
     took_ms: float
     profile: Document | None
     logged: bool | None
-    before: Level
-    after: Level | None
+    before: ProfilerLevel
+    after: ProfilerLevel
     problem: str = ""
-    notes: list[str] = field(default_factory=list)
 
 
-def current(database: Database[Document]) -> Level:
+def current(database: Database[Document]) -> ProfilerLevel:
     """The profiler's state. Needs dbAdmin. Raises OperationFailure without it."""
     state = database.command("profile", -1)
-    return Level(
+    return ProfilerLevel(
         level=int(state["was"]),
         slow_ms=int(state["slowms"]),
         sample_rate=float(state.get("sampleRate", 1.0)),
@@ -68,31 +66,31 @@ def current(database: Database[Document]) -> Level:
 
 
 @contextlib.contextmanager
-def profiling(place: Place, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterator[Level]:
+def profiling(session: BenchmarkSession, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterator[ProfilerLevel]:
     """The profiler at `level` inside the block; the former state comes back at its end, after an exception too.
 
     `slow_ms` is the whole server's threshold, for the slow-query log as well. Yields the former state. Raises
     RefusedError where it is not approved, or where another run is at the profiler.
     """
-    place.begin()
-    database: Database[Document] = place.admin[place.settings.database]
+    session.begin()
+    database: Database[Document] = session.admin[session.settings.database]
     before = current(database)
     made = not database.list_collection_names(filter={"name": "system.profile"})
     undone = {"level": before.level, "slowms": before.slow_ms, "sampleRate": before.sample_rate,
               "filter": before.filter, "made": made}  # fmt: skip
-    with place.session.changed("profiler", undone, place.admin) as member:
+    with session.undo.changed("profiler", undone, session.admin) as member:
         database.command("profile", level, slowms=slow_ms, sampleRate=1.0, read_preference=member)
         yield before
 
 
-def catch(place: Place, collection: Leads) -> Caught:
+def catch(session: BenchmarkSession, collection: Leads) -> Caught:
     """Switch the profiler on, run one query that takes more than 100 ms, look for it, and switch back."""
-    database: Database[Document] = place.admin[place.settings.database]
+    database: Database[Document] = session.admin[session.settings.database]
     mark = f"leadbook-slow-{secrets.token_hex(6)}"
-    with profiling(place) as before:
+    with profiling(session) as before:
         took = _slow_query(collection, mark)
         entry = _entry(database, mark)
-        logged, problem = _logged(place, mark)
+        logged, problem = _logged(session, mark)
     return Caught(took_ms=took, profile=entry, logged=logged, problem=problem, before=before, after=current(database))
 
 
@@ -124,36 +122,10 @@ def _entry(database: Database[Document], mark: str) -> Document | None:
     return {key: found[key] for key in kept if key in found}
 
 
-def _logged(place: Place, mark: str) -> tuple[bool | None, str]:
+def _logged(session: BenchmarkSession, mark: str) -> tuple[bool | None, str]:
     """Whether the server's log holds the mark; (None, why) where it may not be read."""
     try:
-        lines = place.admin.admin.command("getLog", "global")["log"]
+        lines = session.admin.admin.command("getLog", "global")["log"]
     except PyMongoError as error:
-        return None, str(error).splitlines()[0][:200]
+        return None, write_errors.line(error)
     return any(mark in line and "Slow query" in line for line in lines), ""
-
-
-def checks(caught: Caught, settings: Settings) -> list[Check]:
-    """Step 1.4.1.5: caught by the profiler, caught by the log, and everything as it was."""
-    entry = caught.profile
-    seen = f"{entry.get('millis')} ms, {entry.get('planSummary', 'no plan')}" if entry else "no entry in system.profile"
-    slow = f"a query of {caught.took_ms:.0f} ms with the threshold at {SLOW_MS} ms"
-    logged = (
-        not_measured(
-            "BCH-LOG-002",
-            f"the log cannot be read: {caught.problem}",
-            remedy="read the slow-query log in Atlas, or grant the DBA's user clusterMonitor",
-        )
-        if caught.logged is None
-        else judge("BCH-LOG-002", caught.logged, evidence=slow)
-    )
-    return [
-        judge("BCH-LOG-001", entry is not None, evidence=f"{slow}: {seen}"),
-        logged,
-        judge(
-            "BCH-LOG-003",
-            caught.after == caught.before,
-            evidence=f"level {caught.before.level}, slowms {caught.before.slow_ms} before; "
-            f"{f'level {caught.after.level}, slowms {caught.after.slow_ms}' if caught.after else '?'} after",
-        ),
-    ]

@@ -18,7 +18,6 @@ from typing import Any
 import psutil
 from bson import ObjectId
 
-from leadbook.bench.limits import insert_in_batches
 from leadbook.bench.pipeline import Files, first_sightings, ingested, scratch_site
 from leadbook.core import connect
 from leadbook.core.settings import Settings
@@ -27,6 +26,7 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes
 from leadbook.lead.score import Rules, now_ms, stamp
+from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 
@@ -109,8 +109,8 @@ def _raw(site: Site, files: Files) -> float:
     with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         while chunk := list(islice(prepared, CHUNK)):
-            one = insert_in_batches(leads, chunk, site.settings.batch_size, WRITERS)
-            spent, count = spent + one.seconds, count + one.documents
+            one = insert_batches(leads, chunk, site.settings.batch_size, writers=WRITERS)
+            spent, count = spent + one.seconds, count + one.sent
     return 1e6 * spent / count
 
 

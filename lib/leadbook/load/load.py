@@ -13,10 +13,10 @@ import redis as redis_py
 
 from leadbook.core.errors import ParameterError
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.operations import Target
-from leadbook.measure.place import Leads, Place
+from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import Sampler
-from leadbook.measure.workers import Crew, Outcome, Task
+from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.measure.workers import Crew, TaskOutcome
 
 __all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
 
@@ -47,7 +47,7 @@ class InsertLoad:
 
     writers: int
     batch: int
-    outcome: Outcome
+    outcome: TaskOutcome
     stored: int
 
     @property
@@ -66,7 +66,7 @@ class Sources:
     """Ten collectors at once. expected: different leads among those sent.  stored, per_source: counted afterwards."""
 
     redis: bool
-    outcome: Outcome
+    outcome: TaskOutcome
     expected: int
     stored: int
     per_source: dict[str, int]
@@ -86,7 +86,7 @@ class Sources:
 class Mixed:
     """Several kinds of work at once. stored: how many documents came in meanwhile.  readings: of the servers."""
 
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, TaskOutcome]
     stored: int
     readings: pd.DataFrame
 
@@ -95,12 +95,12 @@ class Mixed:
 class Loader:
     """Runs loads from a crew of processes, which starts with the first load. batch: documents a batch at most."""
 
-    place: Place
+    place: BenchmarkSession
     batch: int
     _crew: Crew | None = None
 
     @classmethod
-    def of(cls, place: Place) -> Loader:
+    def of(cls, place: BenchmarkSession) -> Loader:
         """A loader with the settings' batch size."""
         return cls(place=place, batch=place.settings.batch_size)
 
@@ -118,7 +118,7 @@ class Loader:
             self._crew.close()
             self._crew = None
 
-    def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> Target:
+    def target(self, collection: Leads, *, redis: bool = True, direct: bool = False) -> LoadTarget:
         """Where the processes send their work; without `redis` to a Redis that refuses connections.
 
         `direct`: to the primary alone, so that one pool is opened and not one for every member.
@@ -127,11 +127,11 @@ class Loader:
         uri = self.place.primary_uri if direct else ends.mongodb_uri
         known = {name: value for name, value in settings.__dict__.items() if not name.startswith("_")}
         there = redis and self.place.redis is not None
-        return Target(mongodb_uri=uri, redis_url=ends.redis_url if there else NOBODY, settings=known,
+        return LoadTarget(mongodb_uri=uri, redis_url=ends.redis_url if there else NOBODY, settings=known,
                       database=settings.database, collection=collection.name, seed=settings.sample_seed,
-                      keys=self.place.session.keys)  # fmt: skip
+                      keys=self.place.undo.keys)  # fmt: skip
 
-    def run(self, target: Target, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, Outcome]:
+    def run(self, target: LoadTarget, tasks: Sequence[Task], *, processes: int | None = None) -> dict[str, TaskOutcome]:
         """Each task's threads and calls shared out over the processes (or the first few of them)."""
         crew = self.crew
         count = min(processes or crew.processes, crew.processes)
@@ -160,7 +160,7 @@ class Loader:
         pairs = [(count, first) for count in records] + [(max(records), writers) for writers in others]
         return tuple(self.insert(count, writers) for count, writers in pairs)
 
-    def control(self) -> Outcome:
+    def control(self) -> TaskOutcome:
         """The no-op control: the same processes and threads encode documents and send nothing."""
         task = Task(name="control", kind="encode", threads=10, size=100, calls=200)
         with self.place.scratch("control") as collection:
@@ -186,7 +186,7 @@ class Loader:
         ]  # fmt: skip
         with self.place.scratch("sources") as collection, self.keys([]):
             outcomes = self.run(self.target(collection, redis=redis), tasks)
-            whole = Outcome(name="sources", processes=0)
+            whole = TaskOutcome(name="sources", processes=0)
             for outcome in outcomes.values():
                 whole.join(outcome)
             grouped = collection.aggregate([{"$group": {"_id": "$data_source", "n": {"$sum": 1}}}])
@@ -240,12 +240,12 @@ class Loader:
             for at in range(0, len(urls), 1_000):
                 pipe = client.pipeline(transaction=False)
                 for url in urls[at : at + 1_000]:
-                    pipe.set(f"{self.place.session.keys}lead:linkedin:{url}", b"1", ex=600)
+                    pipe.set(f"{self.place.undo.keys}lead:linkedin:{url}", b"1", ex=600)
                 pipe.execute()
             yield
         finally:
             with contextlib.suppress(redis_py.RedisError):
-                for found in client.scan_iter(match=f"{self.place.session.keys}*", count=1_000):
+                for found in client.scan_iter(match=f"{self.place.undo.keys}*", count=1_000):
                     client.unlink(found)
 
 

@@ -13,7 +13,8 @@ from statistics import median
 
 from leadbook.load.load import InsertLoad, Loader, numbers
 from leadbook.measure.arrivals import poisson
-from leadbook.measure.workers import Outcome, Task
+from leadbook.measure.operations import Task
+from leadbook.measure.workers import TaskOutcome
 
 __all__ = ["DOCUMENTS_PER_SECOND", "RateStep", "capacity", "knee", "step", "steps"]
 
@@ -31,7 +32,7 @@ class RateStep:
     rate: float
     batch: int
     seconds: float
-    outcome: Outcome
+    outcome: TaskOutcome
     stored: int
 
     @property

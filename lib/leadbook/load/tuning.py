@@ -11,9 +11,9 @@ from typing import Any
 from leadbook.bench.pools import first_burst
 from leadbook.load.load import Loader
 from leadbook.measure.intervals import Difference, difference
-from leadbook.measure.place import Place, insert_all
+from leadbook.measure.operations import Task
 from leadbook.measure.rounds import interleaved
-from leadbook.measure.workers import Task
+from leadbook.measure.session import BenchmarkSession, insert_all
 from leadbook.schema import undo
 
 __all__ = ["SettingTrial", "cache", "pool", "redis_lookups", "writers"]
@@ -48,7 +48,9 @@ class SettingTrial:
         return before, after
 
 
-def _compared(place: Place, before: Callable[[], float], after: Callable[[], float], seed: int) -> Difference:
+def _compared(
+    place: BenchmarkSession, before: Callable[[], float], after: Callable[[], float], seed: int
+) -> Difference:
     trials = {"before": before, "after": after}
     found = interleaved(trials, rounds=place.settings.bench_rounds, seed=seed, before=place.settle)
     return difference(found["before"], found["after"], seed=seed)
@@ -83,7 +85,7 @@ def writers(loader: Loader) -> SettingTrial:
     )
 
 
-def redis_lookups(place: Place) -> SettingTrial | None:
+def redis_lookups(place: BenchmarkSession) -> SettingTrial | None:
     """One GET a lead, against one MGET for a hundred; keys/s. None where Redis is away."""
     client = place.redis
     if client is None:
@@ -114,7 +116,7 @@ def redis_lookups(place: Place) -> SettingTrial | None:
     )
 
 
-def pool(place: Place) -> SettingTrial:
+def pool(place: BenchmarkSession) -> SettingTrial:
     """The slowest check-out of a first burst of 20 threads: the pool filled as the profile says, or for all; ms."""
     settings = place.settings
     before, after = settings.min_pool_size, max(BURST, settings.min_pool_size)
@@ -133,7 +135,7 @@ def pool(place: Place) -> SettingTrial:
     )
 
 
-def cache(place: Place) -> SettingTrial | None:
+def cache(place: BenchmarkSession) -> SettingTrial | None:
     """The WiredTiger cache as it is, against twice as large; documents/s. It is set back at the end.
 
     None on production and on servers of others, where nobody changes a server's cache for a trial.
@@ -151,7 +153,7 @@ def cache(place: Place) -> SettingTrial | None:
             insert_all(collection, documents)
             return len(documents) / (time.perf_counter() - started)
 
-        with place.session.changed("cache", {"bytes": size}, place.admin) as member:
+        with place.undo.changed("cache", {"bytes": size}, place.admin) as member:
             effect = _compared(place, partial(rate, size), partial(rate, 2 * size), seed=14)
     return SettingTrial(
         name="WiredTiger cache",

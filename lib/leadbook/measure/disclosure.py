@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import psutil
 import pymongo
 import redis as redis_py
@@ -17,9 +15,10 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core.connect import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
-from leadbook.measure.place import PREFIX, Leads, Place
+from leadbook.measure.rounds import timed
+from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 
-__all__ = ["LIKE", "Disclosure", "disclose", "round_trip", "table"]
+__all__ = ["LIKE", "Disclosure", "disclose", "round_trip"]
 
 PINGS = 200
 LIKE = ("mongodb", "topology", "members", "engine", "cache_bytes", "tls", "write_concern", "redis", "cores",
@@ -38,7 +37,7 @@ class Disclosure:
         return self.facts[name]
 
 
-def disclose(place: Place, filled: Leads) -> Disclosure:
+def disclose(place: BenchmarkSession, filled: Leads) -> Disclosure:
     """Read everything once. `filled` is the collection that finds are measured on; one lead comes and goes
     there where it is a scratch collection."""
     settings = place.settings
@@ -80,7 +79,7 @@ def disclose(place: Place, filled: Leads) -> Disclosure:
     return Disclosure(facts=facts, trips=_trips(place))
 
 
-def wire_concern(place: Place, collection: Leads) -> Mapping[str, Any] | None:
+def wire_concern(place: BenchmarkSession, collection: Leads) -> Mapping[str, Any] | None:
     """The writeConcern that one insert of the application's client really carried; the document is removed again.
 
     None, and nothing is written, where `collection` is not a scratch collection.
@@ -98,15 +97,10 @@ def wire_concern(place: Place, collection: Leads) -> Mapping[str, Any] | None:
 
 def round_trip(call: Callable[[], Any], count: int = PINGS) -> Summary:
     """Latencies of `count` calls that do nothing in the server."""
-    latencies = Latencies()
-    for _ in range(count):
-        started = time.perf_counter()
-        call()
-        latencies.record(time.perf_counter() - started)
-    return latencies.summary()
+    return Latencies(timed(call, count)).summary()
 
 
-def _trips(place: Place) -> dict[str, Summary]:
+def _trips(place: BenchmarkSession) -> dict[str, Summary]:
     trips = {"MongoDB": round_trip(lambda: place.mongodb.admin.command("ping"))}
     if place.redis is not None:
         trips["Redis"] = round_trip(place.redis.ping)
@@ -130,38 +124,3 @@ def _persistence(client: redis_py.Redis | None) -> str | None:
 def _sum(*parts: float | None) -> int | None:
     known = [part for part in parts if part is not None]
     return int(sum(known)) if len(known) == len(parts) else None
-
-
-_MEANING = {
-    "mongodb": "MongoDB server", "topology": "topology as the driver sees it", "members": "members of the replica set",
-    "engine": "storage engine", "cache_bytes": "WiredTiger cache, bytes",
-    "data_and_index_bytes": "data and indexes of the measured collection, bytes",
-    "data_over_cache": "the two divided; below 1 everything fits into memory", "tls": "TLS between client and server",
-    "write_concern": "write concern really sent (from command monitoring)",
-    "pool": "connection pool as the driver holds it",
-    "redis": "Redis server", "redis_maxmemory": "Redis maxmemory, bytes", "redis_persistence": "Redis persistence",
-    "indexes": "indexes on the measured collection", "leads": "leads in it",
-    "trial_documents": "documents a trial of inserts", "profile": "profile",
-    "endpoints": "whose servers", "cores": "cores of this machine", "memory_bytes": "memory of this machine, bytes",
-    "machine": "this machine", "load_average": "load of this machine in the last minute", "python": "Python",
-    "pymongo": "PyMongo", "redis_py": "redis-py",
-}  # fmt: skip
-
-
-def table(disclosure: Disclosure) -> pd.DataFrame:
-    """Two columns, what and value; round trips last."""
-    rows = [{"what": _MEANING[name], "value": _text(value)} for name, value in disclosure.facts.items()]
-    for service, trip in disclosure.trips.items():
-        rows.append({"what": f"round trip to {service} ({trip.count} pings)",
-                     "value": f"median {trip.p50_ms} ms, slowest {trip.worst_ms} ms"})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not told by this server"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

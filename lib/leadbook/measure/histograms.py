@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
@@ -118,8 +118,11 @@ class Latencies:
         return [(step, value) for step, value in told if value is not None]
 
     def encoded(self) -> str:
-        """Text that `decoded` reads back; how a histogram travels between processes and into records."""
+        """Text that `decoded` reads back; how a histogram travels between processes (by pickle) and into records."""
         return bytes(self._histogram.encode()).decode("ascii")
+
+    def __reduce__(self) -> tuple[Callable[[str], Latencies], tuple[str]]:
+        return Latencies.decoded, (self.encoded(),)
 
     @classmethod
     def decoded(cls, text: str) -> Latencies:

@@ -7,42 +7,52 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import bson
 import redis as redis_py
-from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from leadbook.core import connect
 from leadbook.core.settings import Settings
+from leadbook.measure.inserts import insert
 from leadbook.rehearsal import sample
 
-__all__ = ["KINDS", "Operations", "Target"]
+__all__ = ["LoadTarget", "Operations", "Task"]
 
 FILL_SECONDS = 15.0
-KINDS = ("insert", "redis check", "mongodb check", "find", "count", "source", "encode", "ping")
-
-
-class Work(Protocol):
-    """The part of a `workers.Task` that an operation reads."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def planned(self) -> int: ...
-    @property
-    def first(self) -> int: ...
-    @property
-    def options(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Task:
+    """What some threads of one process do.
+
+    kind: a call of `Operations`.  name: under which results are joined.  threads: at once, which also
+    bounds what is in flight.  calls: calls in all (closed loop).  arrivals: intended starts in seconds (open loop).
+    first: number of the first document of this task.  size: documents or keys a call.
+    skip_after: an arrival later than this many seconds is skipped and counted, never caught up.
+    """
+
+    name: str
+    kind: str
+    threads: int
+    size: int = 1
+    calls: int = 0
+    arrivals: tuple[float, ...] | None = None
+    first: int = 0
+    skip_after: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> int:
+        """Calls or arrivals in all."""
+        return self.calls if self.arrivals is None else len(self.arrivals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadTarget:
     """Where the load goes. Holds addresses with passwords: travels by pipe, is never shown.
 
     settings: as a mapping.  seed: of the sample's documents.  keys: what its scratch keys in Redis begin with.
@@ -64,7 +74,7 @@ class Target:
 class Operations:
     """The calls of one task on clients of its own. `call` is safe in any number of threads."""
 
-    def __init__(self, target: Target, task: Work, client: connect.Client, redis: redis_py.Redis,
+    def __init__(self, target: LoadTarget, task: Task, client: connect.Client, redis: redis_py.Redis,
                  trace: connect.PoolTrace) -> None:  # fmt: skip
         self.target, self.task, self.redis, self.trace = target, task, redis, trace
         self.collection = client[target.database][target.collection]
@@ -76,13 +86,13 @@ class Operations:
         self.documents = self._make()
         self._call = {
             "insert": self._insert, "source": self._source, "redis check": self._redis_check,
-            "mongodb check": self._mongodb_check, "find": self._find, "count": self._count, "encode": self._encode,
+            "mongodb check": self._mongodb_check, "find": self._find, "encode": self._encode,
             "ping": self._ping,
         }[task.kind]  # fmt: skip
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, target: Target, task: Work) -> Iterator[Operations]:
+    def open(cls, target: LoadTarget, task: Task) -> Iterator[Operations]:
         """Clients opened and documents made before anything is timed; closed at the end."""
         filled = task.threads if task.options.get("filled") else 0
         changed = {"max_pool_size": max(task.threads, 1), "min_pool_size": filled, **task.options.get("settings", {})}
@@ -124,21 +134,18 @@ class Operations:
         self._client.admin.command("ping")  # raises here, where it is heard, when nobody answers
         gate = threading.Barrier(self.task.threads)
 
-        def ping() -> None:
+        def ping(_: int) -> None:
             gate.wait()
             for _ in range(3):
                 self._client.admin.command("ping")
 
-        threads = [threading.Thread(target=ping) for _ in range(self.task.threads)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(self.task.threads) as pool:
+            list(pool.map(ping, range(self.task.threads)))
         self.trace.reset()
 
     def _make(self) -> list[dict[str, Any]]:
         """Documents to insert, or the leads whose keys are asked for."""
-        if self.task.kind in ("find", "count", "ping"):
+        if self.task.kind in ("find", "ping"):
             return []
         count = max(1, self.task.planned * self.task.size)
         asked = "check" in self.task.kind
@@ -161,14 +168,10 @@ class Operations:
             self.sent += len(part)
         if not part:
             return 0
-        try:
-            return len(self.collection.insert_many(part, ordered=False).inserted_ids)
-        except BulkWriteError as error:
-            for one in error.details["writeErrors"]:
-                self._count_error("duplicate" if one["code"] == 11000 else f"write error {one['code']}")
-            for concern in error.details.get("writeConcernErrors", []):
-                self._count_error(f"write concern {concern.get('codeName', concern.get('code'))}")
-            return int(error.details["nInserted"])
+        done = insert(self.collection, part)
+        for reason, count in done.errors.items():
+            self._count_error(reason, count)
+        return done.acknowledged
 
     def _source(self, number: int) -> int:
         """One collector's batch: ask Redis, insert what it does not know, then tell Redis. Redis may be away."""
@@ -206,9 +209,6 @@ class Operations:
 
     def _mongodb_check(self, number: int) -> int:
         asked = self._asked(number)
-        if len(asked) == 1:
-            found = [self.collection.find_one({"linkedin_url": asked[0][0]}, {"_id": 1}) is not None]
-            return self._verified(found, asked)
         query = {"linkedin_url": {"$in": [url for url, _ in asked]}}
         seen = {one["linkedin_url"] for one in self.collection.find(query, {"linkedin_url": 1, "_id": 0})}
         return self._verified([url in seen for url, _ in asked], asked)
@@ -222,10 +222,6 @@ class Operations:
 
     def _find(self, number: int) -> int:
         list(self.collection.find(self.task.options["query"]).limit(100))
-        return 1
-
-    def _count(self, number: int) -> int:
-        self.collection.estimated_document_count()
         return 1
 
     def _encode(self, number: int) -> int:

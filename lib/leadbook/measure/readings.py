@@ -11,7 +11,7 @@ import redis as redis_py
 from pymongo.errors import PyMongoError
 
 from leadbook.core.ticker import Ticker
-from leadbook.measure.place import Place
+from leadbook.measure.session import BenchmarkSession
 
 __all__ = ["COLUMNS", "Sampler", "by_second"]
 
@@ -33,7 +33,7 @@ COLUMNS = {
 class Sampler:
     """Reads the servers from a thread while entered; `frame` afterwards, one row a reading."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: BenchmarkSession) -> None:
         self._place = place
         self._rows: list[dict[str, Any]] = []
         self._ticker = Ticker(lambda: self._rows.append(self._read()), EVERY_SECONDS)
@@ -78,7 +78,7 @@ class Sampler:
 def by_second(ends: list[tuple[float, int, float]], *, width: float = 0.5) -> pd.DataFrame:
     """Load over time from the ends of calls: second (start of each slice), rate (documents or keys/s), worst_ms.
 
-    `ends`: (seconds since the start, documents, latency in s), as `workers.Outcome.ends`. `width`: seconds a slice.
+    `ends`: (seconds since the start, documents, latency in s), as `workers.TaskOutcome.ends`. `width`: seconds a slice.
     A last slice that was hardly begun has no rate: it would look like a collapse.
     """
     frame = pd.DataFrame(ends, columns=["second", "documents", "latency"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["calls_a_round", "interleaved", "order_of"]
+__all__ = ["calls_a_round", "interleaved", "order_of", "timed"]
 
 T = TypeVar("T")
 
@@ -21,6 +22,16 @@ def order_of(names: list[str], round_number: int, seed: int) -> list[str]:
 def calls_a_round(rounds: int, in_all: int, each: int) -> int:
     """Calls of one trial: `each`, and more where `rounds` are too few for `in_all`."""
     return max(each, -(-in_all // rounds))
+
+
+def timed(call: Callable[[], Any], count: int) -> list[float]:
+    """Seconds of each of `count` calls."""
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return times
 
 
 def interleaved(

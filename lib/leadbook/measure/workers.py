@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
@@ -18,9 +19,9 @@ from typing import Any
 from pymongo.errors import ServerSelectionTimeoutError
 
 from leadbook.measure.histograms import Latencies
-from leadbook.measure.operations import Operations, Target
+from leadbook.measure.operations import LoadTarget, Operations, Task
 
-__all__ = ["CLIENT_BOUND", "Crew", "Outcome", "Task", "crew", "run_tasks"]
+__all__ = ["CLIENT_BOUND", "Crew", "TaskOutcome", "run_tasks"]
 
 CLIENT_BOUND = 0.80
 """Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
@@ -32,34 +33,8 @@ READY_SECONDS, PATIENCE = 0.04, 60.0
 """From the last process being ready to the common start; how long to wait for the last one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What some threads of one process do.
-
-    kind: an operation of `operations.Operations`.  name: under which results are joined.  threads: at once, which also
-    bounds what is in flight.  calls: calls in all (closed loop).  arrivals: intended starts in seconds (open loop).
-    first: number of the first document of this task.  size: documents or keys a call.
-    skip_after: an arrival later than this many seconds is skipped and counted, never caught up.
-    """
-
-    name: str
-    kind: str
-    threads: int
-    size: int = 1
-    calls: int = 0
-    arrivals: tuple[float, ...] | None = None
-    first: int = 0
-    skip_after: float = 1.0
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def planned(self) -> int:
-        """Calls or arrivals in all."""
-        return self.calls if self.arrivals is None else len(self.arrivals)
-
-
 @dataclass(kw_only=True)
-class Outcome:
+class TaskOutcome:
     """What came of the tasks of one name, over all processes after `join`.
 
     latencies: of calls in seconds from the intended start (open loop) or the real one (closed).  service: from the real
@@ -100,36 +75,20 @@ class Outcome:
         """CPU of the load processes over wall time, all processes together."""
         return self.cpu_seconds / self.seconds
 
-    def join(self, other: Outcome) -> None:
+    def join(self, other: TaskOutcome) -> None:
         """Take the results of another process in: histograms merged, counts added."""
-        for mine, theirs in zip(self._histograms(), other._histograms(), strict=True):
-            mine.merge(theirs)
-        self.ends += other.ends
-        for name in ("planned", "skipped", "sent", "done", "wrong", "cpu_seconds", "processes", "opened"):
+        for name in ("latencies", "service", "lag", "checkouts"):
+            getattr(self, name).merge(getattr(other, name))
+        for name in ("ends", "planned", "skipped", "sent", "done", "wrong", "cpu_seconds", "processes", "opened"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for reason, count in other.errors.items():
-            self.errors[reason] = self.errors.get(reason, 0) + count
+        self.errors = dict(Counter(self.errors) + Counter(other.errors))
         self.began, self.ended = min(self.began, other.began), max(self.ended, other.ended)
-
-    def _histograms(self) -> tuple[Latencies, ...]:
-        return self.latencies, self.service, self.lag, self.checkouts
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        for name in ("latencies", "service", "lag", "checkouts"):
-            state[name] = state[name].encoded()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in ("latencies", "service", "lag", "checkouts"):
-            state[name] = Latencies.decoded(state[name])
-        self.__dict__.update(state)
 
 
 # -------------------------------------------------------------------------------------------------- inside a process
 
 
-def run_tasks(target: Target, tasks: Sequence[Task]) -> list[Outcome]:
+def run_tasks(target: LoadTarget, tasks: Sequence[Task]) -> list[TaskOutcome]:
     """Run tasks side by side in this process; in a crew every process starts at the same moment.
 
     Raises ServerSelectionTimeoutError where MongoDB went away meanwhile.
@@ -183,7 +142,7 @@ class _Run:
         self.task, self.operations = task, operations
         self._lock = threading.Lock()
         self._next = 0
-        self.made = Outcome(name=task.name, planned=task.planned)
+        self.made = TaskOutcome(name=task.name, planned=task.planned)
 
     def work(self, origin: float) -> None:
         calls: list[tuple[float, float, float, int]] = []
@@ -221,7 +180,7 @@ class _Run:
                 made.done += done
                 made.began, made.ended = min(made.began, began - origin), max(made.ended, ended - origin)
 
-    def outcome(self, cpu_seconds: float) -> Outcome:
+    def outcome(self, cpu_seconds: float) -> TaskOutcome:
         used = self.operations
         return replace(
             self.made, cpu_seconds=cpu_seconds, sent=used.sent, wrong=used.wrong, errors=dict(used.errors),
@@ -253,7 +212,7 @@ def _nothing() -> None:
 
 
 class Crew:
-    """Load processes that stay from run to run. Close it, or use `crew`."""
+    """Load processes that stay from run to run. Close it."""
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
@@ -265,7 +224,7 @@ class Crew:
         for _ in range(processes):
             self._pool.submit(_nothing)  # starts a process each; the first run waits for them
 
-    def run(self, target: Target, shares: Sequence[Sequence[Task]]) -> dict[str, Outcome]:
+    def run(self, target: LoadTarget, shares: Sequence[Sequence[Task]]) -> dict[str, TaskOutcome]:
         """One list of tasks for each process; outcomes joined by name.
 
         Raises ValueError for more lists than processes, and what a process raised while it got ready.
@@ -275,7 +234,7 @@ class Crew:
         padded = [*shares, *([()] * (self.processes - len(shares)))]
         futures = [self._pool.submit(run_tasks, target, tasks) for tasks in padded]
         self._raise_first(futures)
-        joined: dict[str, Outcome] = {}
+        joined: dict[str, TaskOutcome] = {}
         for outcome in (one for future in futures for one in future.result()):
             if outcome.name in joined:
                 joined[outcome.name].join(outcome)
@@ -283,7 +242,7 @@ class Crew:
                 joined[outcome.name] = outcome
         return joined
 
-    def _raise_first(self, futures: Sequence[Future[list[Outcome]]]) -> None:
+    def _raise_first(self, futures: Sequence[Future[list[TaskOutcome]]]) -> None:
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             with contextlib.suppress(Exception):
@@ -293,13 +252,3 @@ class Crew:
     def close(self) -> None:
         """End the processes."""
         self._pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def crew(processes: int) -> Iterator[Crew]:
-    """A crew that is ended at the end of the block."""
-    made = Crew(processes)
-    try:
-        yield made
-    finally:
-        made.close()

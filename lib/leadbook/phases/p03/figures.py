@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from leadbook.bench.concerns import Concerns
+from leadbook.bench.pools import Pool
 from leadbook.page import style
 
 __all__ = ["checkouts", "index_prices", "percentiles", "throughput", "write_concerns"]
@@ -35,15 +38,15 @@ def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
     return figure
 
 
-def write_concerns(bars: pd.DataFrame) -> Figure:
-    """Documents/s of each write concern until readable. bars: name, mean, low, high, acknowledged."""
+def write_concerns(found: Concerns) -> Figure:
+    """Documents/s of each write concern until readable; those that do not wait for the server's answer in orange."""
+    rows = [(one.concern.name, one.rate.middle, one.rate.low, one.rate.high) for one in found.prices]
+    bars = pd.DataFrame(rows, columns=["name", "mean", "low", "high"])
     figure, axes = style.figure("The price of a write concern", "documents/s until readable", "",
                                 size=(8.0, 0.5 * len(bars) + 1.6))  # fmt: skip
-    if bars.empty:
-        return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-    colours = [style.PALETTE[0] if known else style.PALETTE[1] for known in bars["acknowledged"]]
+    colours = [style.PALETTE[0] if one.acknowledged else style.PALETTE[1] for one in found.losses]
     axes.barh(bars["name"], bars["mean"], color=colours, height=0.55)
     axes.errorbar(
         bars["mean"], range(len(bars)), xerr=_spread(bars), fmt="none", ecolor=style.INK, capsize=3, linewidth=1
@@ -77,13 +80,14 @@ def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None
     return figure
 
 
-def checkouts(bars: pd.DataFrame, *, targets: Mapping[str, float]) -> Figure:
-    """Slowest and median check-out, cold, warm and saturated. bars: service, state, threads, median_ms, worst_ms."""
+def checkouts(found: Iterable[Pool], *, targets: Mapping[str, float]) -> Figure:
+    """Slowest and median check-out, cold, warm and saturated. targets: longest wait by driver, ms."""
     figure, axes = style.figure(
         "Waiting for a connection", "driver and threads at once", "ms (log scale)", size=(9.0, 4.8)
     )
-    if bars.empty:
-        return style.nothing(figure)
+    rows = [(one.service, one.state, one.threads, one.checkouts.percentile(50), one.checkouts.worst_ms)
+            for one in found]  # fmt: skip
+    bars = pd.DataFrame(rows, columns=["service", "state", "threads", "median_ms", "worst_ms"])
     groups = list(dict.fromkeys(zip(bars["service"], bars["threads"], strict=True)))
     for number, state in enumerate(("cold", "warm", "saturated")):
         part = bars[bars["state"] == state]
@@ -110,8 +114,6 @@ def index_prices(bars: pd.DataFrame) -> Figure:
     """Extra insert time of each index. bars: name, middle, low, high (microseconds a document), shown (not noise)."""
     label = "microseconds more a document than without (grey: no cost shown)"
     figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
-    if bars.empty:
-        return style.nothing(figure)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]
@@ -134,9 +136,7 @@ def _whiskers(axes: Axes, places: Sequence[float], bars: pd.DataFrame) -> None:
 
 def _stretched(percentile: float) -> float:
     """Percentiles as HDR plots draw them: the distance to 100 on a log scale."""
-    from math import log10
-
-    return -log10(1 - percentile / 100) if percentile < 100 else 6.0
+    return -math.log10(1 - percentile / 100) if percentile < 100 else 6.0
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -14,7 +14,7 @@ from leadbook.core.settings import Settings
 from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
 from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
 from leadbook.load.tuning import SettingTrial
-from leadbook.measure.workers import Outcome
+from leadbook.measure.workers import TaskOutcome
 from leadbook.phases.told import Answered, Tell
 
 __all__ = [
@@ -95,13 +95,13 @@ def _each_size(loads: Sequence[InsertLoad]) -> Answered:
     return Answered(slowest.outcome.rate, f"slowest of {_sent(loads)} records: {slowest.records:,}")
 
 
-def _bound(control: Outcome | None, loads: Sequence[InsertLoad]) -> Answered:
+def _bound(control: TaskOutcome | None, loads: Sequence[InsertLoad]) -> Answered:
     share, processes = max(load.outcome.cores / load.outcome.processes for load in loads), loads[0].outcome.processes
     most = f"; they could encode {control.rate:,.0f} documents/s and send nothing" if control is not None else ""
     return Answered(round(share, 2), f"{processes} load processes; busiest run {share:.2f} of a core each{most}")
 
 
-def bound(control: Outcome | None) -> Mapping[str, Tell[tuple[InsertLoad, ...]]]:
+def bound(control: TaskOutcome | None) -> Mapping[str, Tell[tuple[InsertLoad, ...]]]:
     """Step 3.1.1.6: whether the load processes were the limit, beside what they could do at most (`control`)."""
     return {"LOAD-ENV-001": partial(_bound, control)}
 
@@ -170,7 +170,7 @@ def _latency(work: str, target_ms: float, mixed: Mixed) -> Answered:
     return Answered(value, evidence)
 
 
-def _checking(mixed: Mixed) -> list[Outcome]:
+def _checking(mixed: Mixed) -> list[TaskOutcome]:
     return [outcome for name, outcome in mixed.outcomes.items() if name.startswith("duplicate check")]
 
 
@@ -271,12 +271,12 @@ def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
 # -------------------------------------------------------------------------------------------------------------- issues
 
 
-def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[Outcome]]]:
+def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[TaskOutcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
     return {"LOAD-ISS-001": partial(_issues, problems)}
 
 
-def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[Outcome]) -> Answered:
+def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[TaskOutcome]) -> Answered:
     seen = Counter({f"{name}: {_line(why)}": 1 for name, why in problems.items()})
     for outcome in outcomes:
         seen.update({why: count for why, count in outcome.errors.items() if not why.startswith("duplicate")})

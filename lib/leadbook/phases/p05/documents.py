@@ -11,7 +11,7 @@ from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
-from leadbook.measure.workers import Outcome
+from leadbook.measure.workers import TaskOutcome
 from leadbook.phases.p05 import tables
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
@@ -54,7 +54,7 @@ class Measured:
         return [run for run in (self.up, self.away) if run is not None]
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[TaskOutcome]:
         """Every outcome of every load, once."""
         loads = {id(one): one for one in (*self.matrix, *self.sizes, *([self.pool] if self.pool else []))}
         mixed = self.mixed.outcomes.values() if self.mixed else ()

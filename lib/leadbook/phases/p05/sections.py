@@ -14,8 +14,8 @@ from leadbook.load.load import Loader
 from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
-from leadbook.measure.place import Place
-from leadbook.phases.judging import reason_of
+from leadbook.measure.session import BenchmarkSession
+from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class LoadTest:
     """The load test at one place. benchmarks: facts of phase 03, {} without it.  found: what was measured so far."""
 
-    def __init__(self, place: Place, benchmarks: Mapping[str, Any]) -> None:
+    def __init__(self, place: BenchmarkSession, benchmarks: Mapping[str, Any]) -> None:
         self.place, self.loader, self.benchmarks = place, Loader.of(place), benchmarks
         self.settings = place.settings
         self.found = documents.Measured()
@@ -39,7 +39,7 @@ class LoadTest:
     @classmethod
     def of(cls, book: Any) -> LoadTest:
         """The load test of an opened phase."""
-        return cls(Place.of(book, "load_test"), book.facts("03"))
+        return cls(BenchmarkSession.of(book, "load_test"), book.facts("03"))
 
     def close(self) -> None:
         """End the load's processes and drop what is left of its scratch collections."""
@@ -164,36 +164,29 @@ class LoadTest:
         """`call()`, or None with the reason kept in `problems`. Raises UnreachableError: no MongoDB."""
         return trials.attempt(self.place, self.found.problems, name, self._approved(call))
 
-    def _take(self, name: str, call: Callable[[], T], tells: Mapping[str, Tell[T]]) -> trials.Taken[T]:
+    def _take(self, name: str, call: Callable[[], T], tells: Mapping[str, Tell[T]]) -> Judged[T]:
         """`_measure`, judged; a missed time is measured once more (see `canary`)."""
 
         def judge(found: T | None) -> list[Check]:
             return list(self._judged(tells, found, name))
 
-        taken = trials.take(self.place, self.found.problems, name, self._approved(call), judge)
+        taken = take(self.place, self.found.problems, name, self._approved(call), judge)
         self._keep(taken.checks)
         return taken
 
     def _judged(self, tells: Mapping[str, Tell[T]], found: T | Unmeasured | None, name: str) -> tuple[Check, ...]:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
-        made = judged(tells, self._reason(name) if found is None else found, self.settings)
+        made = judged(tells, why_not(self.place, self.found.problems, name) if found is None else found, self.settings)
         self._keep(made)
         return made
 
     def _keep(self, made: Iterable[Check]) -> None:
         self.found.checks |= {check.id: check for check in made}
 
-    def _reason(self, name: str) -> Unmeasured | BaseException:
-        why = self.found.problems.get(name, "it was not run")
-        if isinstance(why, Exception):
-            return reason_of(why)
-        approved = self.settings.approves("load_test")
-        return Unmeasured(str(why), "" if approved else self.settings.how_to_approve("load_test"))
-
     def _untried(self, name: str) -> Unmeasured:
         """Why a trial left nothing: it failed, it was refused, or Redis is away."""
         why = self.found.problems.get(name)
         if why is None:
             return Unmeasured(self.place.redis_problem, "make Redis reachable, then run phase 05 again")
-        reason = self._reason(name)
+        reason = why_not(self.place, self.found.problems, name)
         return reason if isinstance(reason, Unmeasured) else Unmeasured(write_errors.line(reason))

@@ -3,26 +3,9 @@
 import pytest
 
 from leadbook.bench import indexes
-from leadbook.schema.indexes import INDEXES, IndexSpec, index_named
-
-
-def test_the_two_prefixes_are_redundant():
-    assert {(short.name, long.name) for short, long in indexes.redundant(INDEXES)} == {
-        ("idx_location_state", "idx_location_state_job_title"),
-        ("idx_company_name", "idx_company_name_location_state"),
-    }
-
-
-@pytest.mark.parametrize("extra", [{"unique": True}, {"sparse": True}, {"options": {"expireAfterSeconds": 60}}])
-def test_an_index_with_a_property_of_its_own_is_never_redundant(extra):
-    short = IndexSpec(name="short", keys=(("a", 1),), **extra)
-    long = IndexSpec(name="long", keys=(("a", 1), ("b", 1)))
-    assert indexes.redundant([short, long]) == []
-
-
-def test_another_direction_is_not_a_prefix():
-    pair = [IndexSpec(name="short", keys=(("a", -1),)), IndexSpec(name="long", keys=(("a", 1), ("b", 1)))]
-    assert indexes.redundant(pair) == []
+from leadbook.phases.p03 import tables, verdicts
+from leadbook.schema.index_advice import redundant
+from leadbook.schema.indexes import INDEXES, index_named
 
 
 def hidden(collection):
@@ -45,7 +28,7 @@ def test_it_is_unhidden_after_an_error(place, monkeypatch):
 
     monkeypatch.setattr(indexes, "_index_of", broken)
     with pytest.raises(RuntimeError, match="boom"):
-        indexes.hide_and_measure(place, filled, *indexes.redundant(INDEXES)[0])
+        indexes.hide_and_measure(place, filled, *redundant(INDEXES)[0])
     assert hidden(filled) == []
 
 
@@ -56,9 +39,9 @@ def test_every_index_gets_a_price(place, scratches):
     assert all(len(price.micros) == 2 * indexes.MORE_ROUNDS for price in found.prices.values())
     assert len(found.hidden) == 2
     assert 0 < found.selectivity["idx_linkedin_url_unique"] < 0.01 < found.selectivity["idx_is_qualified"]
-    verdicts = {check.id: check.verdict.value for check in indexes.checks(found)}
-    assert verdicts == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
+    judged = {check.id: check.verdict.value for check in verdicts.indexes(found, place.settings)}
+    assert judged == {"BCH-IDX-001": "pass", "BCH-IDX-002": "pass", "BCH-IDX-003": "warn"}
     assert all(price.cost.low is not None for price in found.prices.values()), "ten rounds tell an interval"
-    shown = indexes.table(found).set_index("index")["cost_us"]
+    shown = tables.indexes(found).frame.set_index("index")["cost_us"]
     assert shown["none"] == "" and all(" to " in text for name, text in shown.items() if name != "none")
     assert scratches() == [filled.name]

@@ -3,6 +3,7 @@
 import pytest
 
 from leadbook.bench import finds, lookups
+from leadbook.phases.p03 import verdicts
 
 
 @pytest.fixture(autouse=True)
@@ -17,15 +18,15 @@ def test_every_answer_is_right_and_no_key_stays(place, clean_redis):
     found = lookups.measure(place, place.keep("lookups", 400))
     assert set(found.operations) >= {"Redis GET", "MongoDB find", "Redis away, then MongoDB"}
     assert all(operation.wrong == 0 for operation in found.operations.values())
-    assert found.plan["indexes"] == ["idx_linkedin_url_unique"]
+    assert found.plan.indexes == ("idx_linkedin_url_unique",)
     assert clean_redis.dbsize() == 0
-    assert {check.verdict.value for check in lookups.checks(found, place.settings)} == {"pass"}
+    assert {check.verdict.value for check in verdicts.lookups(found, place.settings)} == {"pass"}
 
 
 def test_without_redis_its_checks_are_not_measured(place):
     place.redis = None
     found = lookups.measure(place, place.keep("lookups", 100))
-    checks = {check.id: check for check in lookups.checks(found, place.settings)}
+    checks = {check.id: check for check in verdicts.lookups(found, place.settings)}
     assert checks["BCH-RDS-001"].verdict.value == checks["BCH-DUP-004"].verdict.value == "not measured"
     assert "Redis" in checks["BCH-RDS-001"].evidence
     assert checks["BCH-DUP-001"].measured > 0, "MongoDB is measured all the same"
@@ -38,7 +39,7 @@ def test_every_filter_uses_an_index_and_a_missing_one_is_noticed(place):
     state = finds.queries(filled)["location_state"]
     matching = {one.name: one.matching for one in found}
     assert matching["count location_state"] == filled.count_documents(state) < matching["count all"] == 400
-    checks = {check.id: check for check in finds.checks(found, place.settings)}
+    checks = {check.id: check for check in verdicts.finds(found, place.settings)}
     assert checks["BCH-FND-002"].verdict.value == "fail"
     assert "job_title" in checks["BCH-FND-002"].evidence
     assert checks["BCH-CNT-001"].verdict.value == "pass"

@@ -1,9 +1,13 @@
 """What is really sent under a write concern, and what it hides of ten duplicates."""
 
+import dataclasses
+
 import pytest
 
 from leadbook.bench import concerns
 from leadbook.bench.concerns import CONCERNS
+from leadbook.core.checks import Verdict
+from leadbook.phases.p03 import verdicts
 
 
 @pytest.fixture
@@ -47,6 +51,27 @@ def test_prices_are_read_back_and_the_configured_concern_is_what_goes_over_the_w
     found = concerns.measure(place)
     assert [price.missing for price in found.prices] == [0] * 5
     assert dict(found.configured.wire) == dict(place.mongodb.write_concern.document)
-    checks = {check.id: check.verdict.value for check in concerns.checks(found, place.settings)}
+    checks = {check.id: check.verdict.value for check in verdicts.concerns(found, place.settings)}
     assert set(checks.values()) == {"pass"}
     assert scratches() == []
+
+
+def test_what_goes_over_the_wire_is_judged_and_not_what_the_profile_says(place):
+    found = concerns.measure(place)
+    loose = dataclasses.replace(
+        found, configured=next(one for one in found.losses if one.concern.name == "w: 1, j: false")
+    )
+    told = {
+        profile: verdicts.concerns(loose, place.settings.model_copy(update={"profile": profile}))[-1]
+        for profile in ("rehearsal", "production")
+    }
+    assert (place.settings.write_concern, told["production"].id) == ("majority", "BCH-WC-005")
+    assert [told[one].verdict for one in ("rehearsal", "production")] == [Verdict.WARN, Verdict.FAIL]
+    assert "'w': 1" in told["production"].evidence
+
+
+def test_documents_that_never_became_readable_fail_the_price(place):
+    found = concerns.measure(place)
+    lost = dataclasses.replace(found, prices=(dataclasses.replace(found.prices[0], missing=3), *found.prices[1:]))
+    check = verdicts.concerns(lost, place.settings)[2]
+    assert (check.id, check.verdict, check.measured) == ("BCH-WC-003", Verdict.FAIL, 4)

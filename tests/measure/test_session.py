@@ -10,7 +10,7 @@ import pytest
 from pymongo import WriteConcern
 
 from leadbook.core import connect
-from leadbook.measure.place import PREFIX, Place
+from leadbook.measure.session import PREFIX, BenchmarkSession
 from leadbook.rehearsal import servers
 from leadbook.schema.indexes import INDEXES
 from leadbook.schema.scratch import sweep
@@ -100,7 +100,7 @@ def test_settling_waits_for_a_member_that_lags_and_gives_up_on_one_that_is_away(
     state = own_servers(members=3, redis=False)
     endpoints = servers.resolve(settings, folder=state.folder)
     with connect.mongodb(endpoints.mongodb_uri, settings) as mongo:
-        place = Place(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=settings)
+        place = BenchmarkSession(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=settings)
         place.settle()
         lagging = next(process for process in state.members if process.port != mongo.primary[1])
         scratch = place.database["leads"].with_options(write_concern=WriteConcern(w=1))

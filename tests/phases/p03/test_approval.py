@@ -2,20 +2,17 @@
 
 import pytest
 
-from leadbook.bench import concerns, finds, indexes, inserts, lookups, pools, profiler, references
+from leadbook.bench import indexes, lookups, pools, profiler
 from leadbook.core.definitions import catalogue
-from leadbook.core.errors import ParameterError, RefusedError
-from leadbook.measure import disclosure
-from leadbook.measure.trials import AREAS, Bench
+from leadbook.core.errors import LeadbookError, ParameterError, RefusedError
 from leadbook.page import style
-from leadbook.phases.p03 import figures
-from leadbook.phases.p03.document import Benchmarks
+from leadbook.phases.p03.sections import AREAS, UNMEASURED, Benchmarks
 from leadbook.rehearsal import sample
 from leadbook.schema.indexes import INDEXES, index_named
 from leadbook.schema.state import create_like
 
 READS = {"BCH-DUP-001", "BCH-DUP-002", "BCH-DUP-003", "BCH-DUP-005", "BCH-FND-001", "BCH-FND-002", "BCH-CNT-001",
-         "BCH-POOL-001", "BCH-POOL-009"}  # fmt: skip
+         "BCH-POOL-001"}  # fmt: skip
 WRITES = {"BCH-INS-001", "BCH-WC-001", "BCH-RDS-001", "BCH-IDX-001", "BCH-LOG-001", "BCH-REF-001"}
 
 
@@ -28,38 +25,16 @@ def unapproved(place, monkeypatch):
     return place
 
 
-def all_taken(place, leads):
-    """Every measurement of notebook 03, in its order, and all that it shows of them."""
-    bench = Bench.of(place)
-    disclosed = bench.disclose()
-    taken = [
-        bench.take("inserts", inserts.measure, inserts.checks),
-        bench.take("write concerns", concerns.measure, concerns.checks),
-        bench.take("look-ups", lookups.measure, lookups.checks, bench.filled),
-        bench.take("finds", finds.measure, finds.checks, bench.filled),
-        bench.take("connections", pools.measure, pools.checks, bench.filled),
-        bench.take("index prices", indexes.measure, indexes.checks, bench.filled, leads),
-        bench.take("references", references.measure, references.checks),
-    ]
-    caught = bench.take("slow query", profiler.catch, profiler.checks, bench.filled)
-    names = ("inserted", "concerns", "lookups", "finds", "pools", "prices", "references")
-    found = dict(zip(names, (one.found for one in taken), strict=True))
-    measured = Benchmarks(settings=place.settings, disclosed=disclosed, **found)
-    checks = [check for one in (*taken, caught) for check in one.checks]
-    assert "Not measured" in measured.document(checks) and measured.facts()["environment"]
-    drawn = [
-        figures.throughput(inserts.bars(found["inserted"]), target=1),
-        figures.write_concerns(concerns.bars(found["concerns"])),
-        figures.percentiles(lookups.curves(found["lookups"]), "title"),
-        figures.checkouts(pools.bars(found["pools"]), targets=pools.targets(place.settings)),
-        figures.index_prices(indexes.bars(found["prices"])),
-    ]
-    assert all(style.png(figure) for figure in drawn)
-    tables = (inserts.table, concerns.prices, lookups.table, finds.table, pools.table, indexes.table, references.table)
-    for table, one in zip(tables, taken, strict=True):
-        assert isinstance(table(one.found).columns, object)
-    concerns.losses(found["concerns"]), disclosure.table(disclosed)
-    return bench, {check.id: check for check in checks}
+def all_shown(place):
+    """Every section of notebook 03, in its order, and all that it shows."""
+    bench = Benchmarks.of(place)
+    measured = [bench.inserts, bench.write_concerns, bench.duplicate_checks, bench.finds, bench.connections,
+                bench.index_prices, bench.slow_query, bench.references]  # fmt: skip
+    sections = [bench.subject(), *(measure() for measure in measured), bench.document([])]
+    assert "Not measured" in sections[-1].documents[0].markdown and sections[0].facts["environment"]
+    assert all(style.png(plot.figure) for section in sections for plot in section.plots)
+    assert all(section.sentences == (UNMEASURED,) for section in sections[1:-1] if section.found is None)
+    return sections[0].sentences[0], {check.id: check for section in sections for check in section.checks}
 
 
 def written(admin, database, after):
@@ -83,28 +58,28 @@ def test_unapproved_benchmarks_read_and_write_nothing(unapproved, admin, clean_r
     leads.insert_many(sample.documents(300, seed=1))
     before, indexed = last(admin), list(leads.list_indexes())
     profile = profiler.current(admin[unapproved.settings.database])
-    bench, checks = all_taken(unapproved, leads)
+    says, checks = all_shown(unapproved)
     assert written(admin, unapproved.settings.database, before) == []
     assert (list(leads.list_indexes()), clean_redis.dbsize()) == (indexed, 0)
     assert profiler.current(admin[unapproved.settings.database]) == profile
     assert all(checks[one].measured is not None or "host busy" in checks[one].evidence for one in READS)
     assert {checks[one].verdict.value for one in WRITES} == {"not measured"}
     assert all("approve='benchmarks on leadbook_test'" in checks[one].remedy for one in WRITES)
-    trust.check(None, bench.sentence)
+    trust.check(None, says)
 
 
 def test_with_no_lead_stored_and_no_approval_nothing_is_measured_and_nothing_breaks(unapproved, admin):
     before = last(admin)
-    bench, checks = all_taken(unapproved, unapproved.database[unapproved.settings.collection])
+    says, checks = all_shown(unapproved)
     assert written(admin, unapproved.settings.database, before) == []
     assert {check.verdict.value for check in checks.values()} == {"not measured"}
-    assert "No lead is stored" in bench.sentence
+    assert "No lead is stored" in says
 
 
 def test_an_approval_of_another_database_is_refused(unapproved):
     unapproved.settings = unapproved.settings.model_copy(update={"approve": "benchmarks on other"})
     with pytest.raises(ParameterError, match="approves benchmarks on other"):
-        Bench.of(unapproved)
+        Benchmarks.of(unapproved)
 
 
 @pytest.mark.parametrize("write", ["scratch", "lone", "keep"])
@@ -131,14 +106,21 @@ def test_approved_benchmarks_are_made(unapproved, admin):
     unapproved.settings = unapproved.settings.model_copy(
         update={"approve": f"benchmarks on {unapproved.settings.database}", "bench_leads": 1_000}
     )
-    bench = Bench.of(unapproved)
+    bench = Benchmarks.of(unapproved)
     assert bench.filled.count_documents({}) == 1_000
-    assert {
-        check.verdict.value for check in bench.take("slow query", profiler.catch, profiler.checks, bench.filled).checks
-    } == {"pass"}
+    assert {check.verdict.value for check in bench.slow_query().checks} == {"pass"}
 
 
 def test_every_check_of_the_benchmarks_is_answered_by_one_measurement():
     measured = [one.id for one in catalogue().values() if one.phase == "03" and one.kind == "measured"]
     areas = [prefix for prefixes in AREAS.values() for prefix in prefixes]
-    assert [one for one in measured if sum(one.startswith(area) for area in areas) != 1] == ["BCH-DOC-001"]
+    assert [one for one in measured if sum(one.startswith(area) for area in areas) != 1] == []
+
+
+def test_out_of_order_the_document_says_which_cell_comes_first_and_after_the_end_nothing_is_measured(place):
+    bench = Benchmarks.of(place)
+    with pytest.raises(LeadbookError, match="inserts: run that section's cell first"):
+        bench.document([])
+    bench.close()
+    with pytest.raises(LeadbookError, match="run the notebook from its first code cell"):
+        bench.inserts()

@@ -23,7 +23,7 @@ from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.schema.state import create_like
 
-__all__ = ["PREFIX", "Place", "insert_all"]
+__all__ = ["PREFIX", "BenchmarkSession", "insert_all"]
 
 PREFIX = SCRATCH_PREFIX
 SETTLE_MS = 2_000
@@ -33,7 +33,7 @@ Document = dict[str, Any]
 Leads = Collection[Document]
 
 
-class Opened(Protocol):
+class Connected(Protocol):
     """What a phase offers (`leadbook.phases.phase.Phase`)."""
 
     mongodb: connect.Client
@@ -45,7 +45,7 @@ class Opened(Protocol):
 
 
 @dataclass(kw_only=True)
-class Place:
+class BenchmarkSession:
     """Connections, settings and a source of documents for measurements.
 
     mongodb and redis are the application's (redis None where it is away); admin is the DBA's.
@@ -65,10 +65,10 @@ class Place:
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     def __post_init__(self) -> None:
-        self.session = undo.Changes(self.database)
+        self.undo = undo.Changes(self.database)
 
     @classmethod
-    def of(cls, phase: Opened, action: str = "benchmarks") -> Place:
+    def of(cls, phase: Connected, action: str = "benchmarks") -> BenchmarkSession:
         """The place of an opened phase, for an action of `settings.ACTIONS`."""
         place = cls(
             mongodb=phase.mongodb,
@@ -85,7 +85,7 @@ class Place:
     def begin(self) -> None:
         """To be called before anything is written. Raises RefusedError where it is not approved."""
         self.settings.refuse_unapproved(self.action)
-        self.session.begin()
+        self.undo.begin()
 
     def keep(self, purpose: str, documents: int) -> Leads:
         """A scratch collection holding that many documents that stays until `close`, or until this process exits."""
@@ -95,7 +95,7 @@ class Place:
         """Drop what `keep` made. What cannot be dropped now is left to the next run's sweep."""
         self._kept.close()
         with contextlib.suppress(PyMongoError):
-            self.session.end()
+            self.undo.end()
 
     def lost_redis(self) -> bool:
         """Whether Redis was there and is away now; then it is left out from here on, and `redis_problem` says why."""
@@ -182,14 +182,14 @@ class Place:
     def scratch(self, purpose: str, *, documents: int = 0, indexes: Iterable[IndexSpec] = INDEXES) -> Iterator[Leads]:
         """A new collection like the leads' (validator, `indexes`) holding that many documents; dropped at the end."""
         self.begin()
-        name = self.session.name(purpose)
+        name = self.undo.name(purpose)
         try:
             collection = create_like(self.database, name, self.settings, indexes=indexes)
             if documents:
                 insert_all(collection, self.documents(documents))
             yield collection
         finally:
-            self.session.drop(self.database[name])
+            self.undo.drop(self.database[name])
 
     @contextlib.contextmanager
     def lone(self, shapes: Mapping[str, Iterable[IndexSpec]]) -> Iterator[dict[str, Leads]]:
@@ -214,14 +214,14 @@ class Place:
     @contextlib.contextmanager
     def _bare(self, database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
         """A new collection with nothing but `indexes`; dropped at the end."""
-        collection: Leads = database[self.session.name("lone")]
+        collection: Leads = database[self.undo.name("lone")]
         models = [index.model() for index in indexes]
         try:
             if models:
                 collection.create_indexes(models)
             yield collection
         finally:
-            self.session.drop(collection)
+            self.undo.drop(collection)
 
 
 def insert_all(collection: Leads, documents: list[Document]) -> None:

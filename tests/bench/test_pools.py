@@ -6,6 +6,8 @@ from leadbook.bench import pools
 from leadbook.core.checks import Verdict
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
+from leadbook.phases.p03 import verdicts
+from leadbook.runner.objections import objection
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_redis_checkouts_are_timed(place):
 def test_without_redis_its_checks_are_not_measured(place, filled):
     place.redis = None
     measured = tuple(pools.mongodb_pool(place, filled, threads, "warm") for threads in (10, 50))
-    checks = {check.id: check.verdict.value for check in pools.checks(measured, place.settings)}
+    checks = {check.id: check.verdict.value for check in verdicts.pools(measured, place.settings)}
     assert checks["BCH-POOL-001"] == "pass"
     assert checks["BCH-POOL-004"] == checks["BCH-POOL-003"] == "not measured"
 
@@ -51,6 +53,7 @@ def test_a_wait_for_pythons_lock_is_not_taken_for_the_pools():
     queued = pools.Pool(state="warm", size=20, created=0, **full)
     opening = pools.Pool(state="warm", size=100, created=3, **full)
     assert [one.never_queued for one in (free, queued, opening)] == [True, False, False]
-    found = [pools._gate("BCH-POOL-003", one, Settings()) for one in (free, queued, opening)]
+    found = [verdicts.pools((one,), Settings())[2] for one in (free, queued, opening)]
+    assert found[0].id == "BCH-POOL-003" and objection(found[0], Settings()) == "", "a run's end believes the warning"
     assert [check.verdict for check in found] == [Verdict.WARN, Verdict.FAIL, Verdict.FAIL]
     assert "Python's lock" in found[0].evidence

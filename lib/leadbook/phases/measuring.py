@@ -1,0 +1,61 @@
+"""Measurements judged: a missed time is measured once more, and what could not be measured says why in every check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from leadbook.core import canary
+from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.measure.session import BenchmarkSession
+from leadbook.measure.trials import Problems, attempt
+from leadbook.phases.judging import reason_of
+
+__all__ = ["Judged", "take", "unanswered", "why_not"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Generic[T]):
+    """What came of one measurement. found: None where it could not be made; then every check says why."""
+
+    found: T | None
+    checks: tuple[Check, ...]
+
+
+def take(
+    session: BenchmarkSession,
+    problems: Problems,
+    name: str,
+    measure: Callable[[], T],
+    judged: Callable[[T | None], Iterable[Check]],
+) -> Judged[T]:
+    """Measure and judge; where a time is missed, once more (see `canary`). `judged(None)` says why there is nothing.
+
+    Raises UnreachableError where MongoDB is away.
+    """
+    found = attempt(session, problems, name, measure)
+    checks = list(judged(found))
+    if found is None or not canary.missed(checks):
+        return Judged(found=found, checks=tuple(checks))
+    session.settle()
+    again, heard = canary.retaken(lambda: attempt(session, problems, name, measure))
+    settled = canary.settled(checks, judged(again), heard)
+    return Judged(found=again or found, checks=tuple(settled))
+
+
+def why_not(session: BenchmarkSession, problems: Problems, name: str) -> Unmeasured | Exception:
+    """Why `name` could not be measured: an error, a missing right, or no approval."""
+    why = problems.get(name, "it was not run")
+    if isinstance(why, Exception):
+        return reason_of(why)
+    approved = session.settings.approves(session.action)
+    return Unmeasured(str(why), "" if approved else session.settings.how_to_approve(session.action))
+
+
+def unanswered(session: BenchmarkSession, problems: Problems, name: str, ids: Iterable[str]) -> list[Check]:
+    """These checks where `name` could not be measured."""
+    answer = why_not(session, problems, name)
+    return [judge(one, answer, settings=session.settings) for one in ids]
