@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from leadbook.core.checks import Verdict, judge, not_measured
-from leadbook.monitor.surroundings import _backup
+from leadbook.phases.p08.servers import _backup
 
 PROVEN = ("BKP-DMP-001", "BKP-DMP-002", "BKP-DMP-005", "BKP-CLN-001")
 

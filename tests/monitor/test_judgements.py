@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from leadbook import monitor as watch
 from leadbook.core.canary import Canary
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.settings import Settings
@@ -15,6 +14,7 @@ from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import Oplog, Replication, oplog_check, read_redis_state, replication_checks
 from leadbook.monitor.validation import BatchReview, collection_rate, review_checks, review_first_batch
 from leadbook.monitor.workload import Batch, Lookup
+from leadbook.phases import p08 as watch
 from leadbook.schema import create_like
 
 SETTINGS = Settings()

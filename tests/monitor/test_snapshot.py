@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from leadbook import monitor as watch
 from leadbook.core import connect
 from leadbook.core.checks import Verdict, catalogue
 from leadbook.core.errors import UnreachableError
 from leadbook.monitor.workload import KEY_PREFIX
+from leadbook.phases import p08 as watch
 from leadbook.rehearsal import sample, servers
 from leadbook.schema import create_like
 from leadbook.schema.scratch import SCRATCH_PREFIX

@@ -10,9 +10,9 @@ import pandas as pd
 from leadbook.core.checks import Check, judge, not_measured, warned
 from leadbook.core.settings import Settings
 from leadbook.monitor.loop import Timeline
-from leadbook.monitor.performance import insert_rate
 from leadbook.monitor.session import Observation
 from leadbook.monitor.topology import Disk, RedisState
+from leadbook.phases.p08.performance import insert_rate
 
 __all__ = ["Bottleneck", "Decision", "bottleneck_check", "bottlenecks", "decide", "decision_checks", "decisions_frame"]
 

@@ -10,13 +10,13 @@ import pandas as pd
 
 from leadbook.core.checks import Check, Verdict, judge
 from leadbook.core.settings import Settings
-from leadbook.monitor.advice import Bottleneck, Decision, decisions_frame
 from leadbook.monitor.loop import Timeline
-from leadbook.monitor.performance import batch_sizes_frame, insert_rate, workload_frame
 from leadbook.monitor.session import Observation
 from leadbook.monitor.slow import slow_frame
 from leadbook.monitor.thresholds import levels_frame
 from leadbook.page.prose import frame_table, number, pipe_table, shown
+from leadbook.phases.p08.decisions import Bottleneck, Decision, decisions_frame
+from leadbook.phases.p08.performance import batch_sizes_frame, insert_rate, workload_frame
 
 __all__ = [
     "COLUMNS",

@@ -9,8 +9,9 @@ from typing import Any
 from leadbook.core import canary
 from leadbook.core.checks import Check
 from leadbook.core.settings import Settings
-from leadbook.monitor import performance, session
+from leadbook.monitor import session
 from leadbook.monitor.session import Observation
+from leadbook.phases.p08 import performance
 
 __all__ = ["observe", "performance_checks", "pool_checks"]
 
