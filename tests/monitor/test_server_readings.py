@@ -4,12 +4,10 @@ import copy
 
 import pytest
 
-from leadbook.core.checks import Verdict
 from leadbook.monitor.loop import Watcher, lay_out
 from leadbook.monitor.mongodb import COUNTERS, MongoSource, server_values
 from leadbook.monitor.readings import Reading
 from leadbook.monitor.redis_server import RedisSource, redis_values
-from leadbook.monitor.thresholds import judge_timeline
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +38,6 @@ def test_a_real_server_reports_what_the_thresholds_ask_for(admin, redis_client):
                     "redis.evicted_per_s", "redis.command_p99_us", "redis.memory_percent"):  # fmt: skip
         assert timeline.statistic(reading, "last") is not None, reading
     assert timeline.growth("redis.sets") >= 1
-
-
-def test_a_trimmed_server_status_is_not_measured_and_never_passes(status):
-    trimmed = copy.deepcopy(dict(status))
-    for section in ("wiredTiger", "extra_info", "globalLock", "flowControl", "metrics", "opLatencies"):
-        trimmed.pop(section)
-    found = {check.id: check for check in judge_timeline(frame_of(trimmed), {"mongodb": "9.9"}, {})}
-    for check in ("MON-CACHE-001", "MON-CACHE-002", "MON-CACHE-003", "MON-QUEUE-001", "MON-QUEUE-002", "MON-MEM-001",
-                  "MON-REPL-003", "MON-QUERY-002"):  # fmt: skip
-        assert found[check].verdict is Verdict.NOT_MEASURED, check
-    assert found["MON-CONN-001"].verdict is Verdict.PASS, "connections were still reported"
 
 
 def test_the_newer_place_of_tickets_is_read_first(status):

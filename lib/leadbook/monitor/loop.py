@@ -13,8 +13,9 @@ import psutil
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from leadbook.core import write_errors
 from leadbook.core.ticker import Ticker
-from leadbook.monitor.readings import Reading, Source, rates
+from leadbook.monitor.readings import Reading, ReadingSource, rates
 
 __all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
 
@@ -81,7 +82,7 @@ class Watcher:
     A source that fails leaves a problem and a gap, never a stop. interval_s: seconds from sample to sample.
     """
 
-    def __init__(self, sources: Sequence[Source], *, interval_s: float = 0.5) -> None:
+    def __init__(self, sources: Sequence[ReadingSource], *, interval_s: float = 0.5) -> None:
         self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
         self._problems: list[Problem] = []
@@ -114,7 +115,7 @@ class Watcher:
             try:
                 found[source.name] = source.read()
             except (PyMongoError, RedisError, OSError, psutil.Error) as error:
-                what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+                what = write_errors.described(error)
                 self._problems.append(Problem(at=at, source=source.name, what=what))
         self._rows.append((at, found))
 
@@ -127,7 +128,7 @@ class Watcher:
 
 def lay_out(
     rows: Sequence[tuple[float, dict[str, Reading]]],
-    sources: Sequence[Source],
+    sources: Sequence[ReadingSource],
     *,
     expected: int,
     problems: Sequence[Problem] = (),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Reading", "Source", "dig", "drop_missing", "rates"]
+__all__ = ["Reading", "ReadingSource", "dig", "drop_missing", "rates"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Reading:
     counters: frozenset[str] = frozenset()
 
 
-class Source(Protocol):
+class ReadingSource(Protocol):
     """Something that can be read again and again. `name` is the prefix of its readings, such as `mongodb`."""
 
     name: str

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from leadbook.core.checks import Check, not_measured
-from leadbook.monitor.thresholds import judge_level
-
-__all__ = ["SlowOperation", "slow_check", "slow_frame", "slow_operations"]
+__all__ = ["SlowOperation", "slow_operations"]
 
 _WRITES = {"insert", "update", "delete", "findAndModify"}
 
@@ -106,31 +101,3 @@ def _logged(line: str, database: str, since: datetime) -> SlowOperation | None:
 def _fields(command: Any) -> tuple[str, ...]:
     found = command.get("filter") or command.get("query") or {} if isinstance(command, dict) else {}
     return tuple(sorted(found)) if isinstance(found, dict) else ()
-
-
-def slow_check(found: Sequence[SlowOperation] | None, how: str) -> Check:
-    """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
-    if found is None:
-        return not_measured("MON-QUERY-001", how)
-    queries = [entry for entry in found if entry.is_query]
-    worst = max(queries, key=lambda entry: entry.ms, default=None)
-    shown = ""
-    if worst is not None:
-        shown = f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
-    evidence = f"{len(queries)} slow queries and {len(found) - len(queries)} slow writes ({how}){shown}"
-    return judge_level("MON-QUERY-001", len(queries), compare="<=", warn=0, critical=None, evidence=evidence)
-
-
-def slow_frame(found: Sequence[SlowOperation]) -> pd.DataFrame:
-    """The slowest first, by shape: what it was, plan, how often, worst ms. No values of any query."""
-    columns = ["collection", "operation", "filter on", "plan", "count", "worst ms"]
-    rows = [
-        {"collection": e.collection, "operation": e.operation, "filter on": ", ".join(e.fields), "plan": e.plan,
-         "ms": e.ms}
-        for e in found
-    ]  # fmt: skip
-    if not rows:
-        return pd.DataFrame(columns=columns)
-    grouped = pd.DataFrame(rows).groupby(columns[:4], dropna=False)["ms"].agg(["count", "max"]).reset_index()
-    grouped.columns = pd.Index(columns)
-    return grouped.sort_values("worst ms", ascending=False).head(15).reset_index(drop=True)

@@ -1,226 +1,195 @@
-"""Decisions that the task book leaves "if needed": what was measured, whether it is needed, and what to do then."""
+"""Decisions that the task book leaves "if needed": what was measured, whether it is needed, and what to do then.
+
+The catalogue says which checks a decision follows from (`follows`), and what to do (`remedy`); no limit stands here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
-import pandas as pd
-
-from leadbook.core.checks import Check, judge, not_measured, warned
+from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, definition, judge
 from leadbook.core.settings import Settings
-from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
-from leadbook.monitor.topology import Disk, RedisState
-from leadbook.phases.p08.performance import insert_rate
+from leadbook.page.prose import number
+from leadbook.phases.p08.readings import HOST_CPU, RULES
 
-__all__ = ["Bottleneck", "Decision", "bottleneck_check", "bottlenecks", "decide", "decision_checks", "decisions_frame"]
+__all__ = ["Resource", "bottleneck_check", "decision_checks", "decisions", "issue_check", "resources"]
+
+Checks = Mapping[str, Check]
+BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
+BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
+NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
+FEWEST_SIZES = 2
+BY_CAUSE = ("MON-ADV-002", "MON-ADV-005")
+"""Needed where a check that they follow from is beyond its limit."""
+SERVER = "CPU of the MongoDB server"
+RELIEF = {
+    SERVER: "a larger instance, or fewer indexes",
+    "CPU of this client (one core)": "several writer processes: one Python process cannot use a second core",
+    "CPU of Redis (one core)": "pipeline, or a second Redis",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
-    """An "if needed" answered. needed: None where it could not be measured.  action: what to do, if it is needed."""
+class Resource:
+    """Something that inserts and duplicate checks pass through, and how full it was.
 
-    check: str
-    topic: str
-    needed: bool | None
-    because: str
-    action: str
+    used: in `unit`; None = not measured.  full: whether it held the work up.  relief: what to do
+    then.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class Bottleneck:
-    """A resource and how full it was. limit: from where on it is a bottleneck; used None = not measured."""
-
-    resource: str
+    name: str
     used: float | None
     limit: float
     unit: str
+    full: bool
     relief: str
 
-    @property
-    def reached(self) -> bool:
-        """True where it held the work up."""
-        return self.used is not None and self.used >= self.limit
+
+def _followed(check_id: str, checks: Checks) -> list[Check]:
+    """The checks that this one follows from, by the catalogue."""
+    return [checks[name] for name in definition(check_id).follows]
 
 
-def bottlenecks(seen: Observation) -> list[Bottleneck]:
-    """Each resource that inserts and duplicate checks pass through, with its median use in the snapshot."""
-    timeline = seen.timeline
-    cores, cpu = seen.cores, timeline.statistic("mongodb.cpu_cores", "median")
-    waits = pd.Series(seen.waits_ms, dtype=float)
-    return [
-        Bottleneck(resource="CPU of the MongoDB server", used=100 * cpu / cores if cpu is not None and cores else None,
-                   limit=85, unit="%", relief="a larger instance, or fewer indexes"),
-        Bottleneck(resource="CPU of the host", limit=90, unit="%",
-                   used=timeline.statistic("host.cpu_percent", "median"),
-                   relief="move load and servers apart, or a larger host"),
-        Bottleneck(resource="CPU of this client (one core)", limit=90, unit="%",
-                   used=timeline.statistic("host.client_cpu_percent", "median"),
-                   relief="several writer processes: one Python process cannot use a second core"),
-        Bottleneck(resource="dirty cache", used=timeline.statistic("mongodb.cache_dirty_percent", "max"), limit=20,
-                   unit="%", relief="faster disk or a larger cache"),
-        Bottleneck(resource="lock and ticket queue", used=_longer_queue(timeline), limit=1, unit="operations",
-                   relief="fewer concurrent writers, or a larger instance"),
-        Bottleneck(resource="connection pool, p95 wait", used=float(waits.quantile(0.95)) if len(waits) else None,
-                   limit=10, unit="ms", relief="raise maxPoolSize, or warm the pool by minPoolSize"),
-        Bottleneck(resource="CPU of Redis (one core)", limit=85, unit="%", relief="pipeline, or a second Redis",
-                   used=_percent(timeline.statistic("redis.cpu_cores", "median"))),
-        Bottleneck(resource="memory of Redis", limit=90, unit="%",
-                   used=timeline.statistic("redis.memory_percent", "max"),
-                   relief="raise maxmemory or shorten the keys' life"),
-        Bottleneck(resource="replication (flow control)", limit=1, unit="",
-                   used=timeline.statistic("mongodb.flow_control_lagged", "median"),
-                   relief="faster secondaries; w: majority waits for them"),
+def issue_check(checks: Sequence[Check]) -> Check:
+    """No immediate issue: no reading beyond its critical limit, no error. Warnings are listed, they do not fail."""
+    bad = [check for check in checks if check.verdict in BAD]
+    warm = [check for check in checks if check.verdict is Verdict.WARN]
+    dark = [check for check in checks if check.verdict is Verdict.NOT_MEASURED]
+    named = "; ".join(f"{check.title} ({check.measured} {check.unit})".replace(" )", ")") for check in bad or warm)
+    evidence = f"{len(bad)} critical, {len(warm)} warnings, {len(dark)} not measured. {named}".rstrip(". ")
+    count = len(bad) if checks else None
+    return judge("MON-ISSUE-001", Doubtful(0) if warm and not bad else count, evidence=evidence)
+
+
+def resources(seen: Observation, checks: Checks) -> list[Resource]:
+    """The processors by their median use in the snapshot, and what a check of its own judges."""
+    statistic = seen.timeline.statistic
+    server, redis = statistic("mongodb.cpu_cores", "median"), statistic("redis.cpu_cores", "median")
+    used = {
+        SERVER: 100 * server / seen.cores if server is not None and seen.cores else None,
+        "CPU of this client (one core)": statistic("host.client_cpu_percent", "median"),
+        "CPU of Redis (one core)": None if redis is None else 100 * redis,
+    }
+    limit = next(definition(rule.check).target for rule in RULES if rule.reading == HOST_CPU)
+    processors = [
+        Resource(name=name, used=share, limit=limit, unit="%", full=share is not None and share >= limit,
+                 relief=RELIEF[name])
+        for name, share in used.items()
     ]  # fmt: skip
+    return [*processors, *map(_resource, _followed("MON-BOTTLE-001", checks))]
 
 
-def _percent(cores: float | None) -> float | None:
-    return None if cores is None else 100 * cores
+def _resource(check: Check) -> Resource:
+    """A resource whose fullness is a check: full beyond its critical limit, where it has none beyond its target."""
+    entry = definition(check.id)
+    full = check.verdict is Verdict.FAIL or (check.verdict is Verdict.WARN and entry.critical is None)
+    limit = entry.target if entry.critical is None else entry.critical
+    return Resource(
+        name=check.title, used=check.measured, limit=limit, unit=check.unit, full=full, relief=check.remedy
+    )  # fmt: skip
 
 
-def _longer_queue(timeline: Timeline) -> float | None:
-    queues = [timeline.statistic(name, "median") for name in ("mongodb.lock_queue", "mongodb.tickets_waiting")]
-    return max((queue for queue in queues if queue is not None), default=None)
-
-
-def bottleneck_check(found: Sequence[Bottleneck]) -> Check:
+def bottleneck_check(found: Sequence[Resource]) -> Check:
     """No resource was at its limit. A bottleneck warns: something is always the first to fill; targets judge."""
     measured = [each for each in found if each.used is not None]
-    if not measured:
-        return not_measured("MON-BOTTLE-001", "no resource could be measured")
-    full = [each for each in measured if each.reached]
-    ranked = sorted(measured, key=lambda each: -(each.used or 0) / each.limit)
-    shown = "; ".join(f"{each.resource} {each.used:.3g} {each.unit}".strip() for each in (full or ranked[:3]))
-    dark = [each.resource for each in found if each.used is None]
+    full = [each for each in measured if each.full]
+    ranked = sorted(measured, key=lambda each: -(each.used or 0) / (each.limit or 1))
+    shown = "; ".join(f"{each.name} {each.used:.3g} {each.unit}".strip() for each in (full or ranked[:3]))
+    dark = [each.name for each in found if each.used is None]
     unseen = f". Not measured: {', '.join(dark)}" if dark else ""
-    if full:
-        relief = "; ".join(f"{each.resource}: {each.relief}" for each in full)
-        return warned("MON-BOTTLE-001", len(full), evidence=f"full: {shown}{unseen}", remedy=relief)
-    return judge("MON-BOTTLE-001", 0, evidence=f"nothing was full; nearest: {shown}{unseen}")
+    return judge(
+        "MON-BOTTLE-001", len(full) if measured else Unmeasured("no resource could be measured"),
+        evidence=f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
+        remedy="; ".join(f"{each.name}: {each.relief}" for each in full),
+    )  # fmt: skip
 
 
-def decide(
-    seen: Observation, settings: Settings, found: Sequence[Bottleneck], *, disk: Disk | None, redis: RedisState | None
-) -> list[Decision]:
-    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1, each decided by what was measured."""
+def decision_checks(seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource]) -> list[Check]:
+    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do."""
     return [
-        _queries(seen), _pool(seen, settings), _batch_size(seen, settings), _scale(seen, settings, found, disk),
-        _cache(seen, redis), _batch_processing(seen, settings, found),
-    ]  # fmt: skip
+        _queries(seen),
+        *(_by_cause(check_id, checks) for check_id in BY_CAUSE),
+        _batch_size(seen, settings),
+        _scale(checks, found),
+        _batch_processing(checks, found),
+    ]
 
 
-def _queries(seen: Observation) -> Decision:
-    topic, action = "optimise slow queries", "add or change the index that the plan lacks, then measure again"
-    if seen.slow is None:
-        return Decision(check="MON-ADV-001", topic=topic, needed=None, because=seen.slow_source, action=action)
-    scans = [entry for entry in seen.slow if entry.is_query and "COLLSCAN" in entry.plan]
-    queries = [entry for entry in seen.slow if entry.is_query]
+def _word(needed: bool) -> str:
+    return "needed" if needed else "not needed"
+
+
+def _told(check: Check) -> str:
+    return f"{check.title}: {number(check.measured, check.unit)}"
+
+
+def _queries(seen: Observation) -> Check:
+    queries = [entry for entry in seen.slow or () if entry.is_query]
+    scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
     because = f"{len(queries)} slow queries during the snapshot, {len(scans)} of them without an index"
-    return Decision(check="MON-ADV-001", topic=topic, needed=bool(scans), because=because, action=action)
+    answer = Unmeasured(seen.slow_source) if seen.slow is None else _word(bool(scans))
+    return judge("MON-ADV-001", answer, evidence=because)
 
 
-def _pool(seen: Observation, settings: Settings) -> Decision:
-    used, waits = seen.timeline.statistic("pool.used_percent", "max"), pd.Series(seen.waits_ms, dtype=float)
-    topic = "adjust the connection pool"
-    if used is None or waits.empty:
-        return Decision(check="MON-ADV-002", topic=topic, needed=None, because="no check-out was measured", action="")
-    p99 = float(waits.quantile(0.99))
-    needed = used >= 80 or p99 >= settings.target_mongodb_checkout_ms or bool(seen.pool_failures)
-    because = f"at most {used:.0f} % of {seen.pool_maximum} connections in use, p99 wait {p99:.2f} ms, " \
-              f"{len(seen.pool_failures)} failed check-outs"  # fmt: skip
-    action = "raise max_pool_size; check that max_connecting lets it fill fast enough"
-    return Decision(check="MON-ADV-002", topic=topic, needed=needed, because=because, action=action)
+def _by_cause(check_id: str, checks: Checks) -> Check:
+    causes = _followed(check_id, checks)
+    beyond = [check for check in causes if check.verdict in BEYOND]
+    dark = [check.title for check in causes if check.measured is None]
+    unknown = Unmeasured(f"not measured: {', '.join(dark)}")
+    return judge(
+        check_id, unknown if dark and not beyond else _word(bool(beyond)), evidence="; ".join(map(_told, causes))
+    )
 
 
-def _batch_size(seen: Observation, settings: Settings) -> Decision:
-    sizes = {batch.size for batch in seen.batches}
-    rates = {size: rate for size in sorted(sizes) if (rate := insert_rate(seen, size)) is not None}
-    topic = "change the batch size"
-    if len(rates) < 2 or settings.batch_size not in rates:
-        why = f"batches of {settings.batch_size} were not compared with others here; phase 03 compares them"
-        return Decision(check="MON-ADV-003", topic=topic, needed=None, because=why, action="see phase 03")
+def _batch_size(seen: Observation, settings: Settings) -> Check:
+    """By the median batch of each size: one slow batch is no reason to change."""
+    rates = {
+        size: median(batch.inserted / batch.seconds for batch in seen.batches if batch.size == size)
+        for size in seen.sizes
+    }
+    mine = rates.get(settings.batch_size)
+    if not mine or len(rates) < FEWEST_SIZES:
+        why = f"batches of {settings.batch_size} were not compared with others here"
+        return judge("MON-ADV-003", Unmeasured(why, "phase 03 compares them"))
     best = max(rates, key=lambda size: rates[size])
     shown = ", ".join(f"{size}: {rate:,.0f}" for size, rate in rates.items())
-    because = f"documents/s by batch size {shown}; the pipeline uses {settings.batch_size}"
-    needed = rates[best] > 1.2 * rates[settings.batch_size] and _clearly_better(seen, best, settings.batch_size)
-    action = f"set batch_size to {best}"
-    return Decision(check="MON-ADV-003", topic=topic, needed=needed, because=because, action=action)
+    because = f"documents/s of the median batch by size, {shown}; the pipeline uses {settings.batch_size}"
+    return judge(
+        "MON-ADV-003", round(rates[best] / mine, 2), evidence=because, remedy=f"set batch_size to {best}"
+    )  # fmt: skip
 
 
-def _clearly_better(seen: Observation, size: int, than: int) -> bool:
-    """Three of four batches of `size` were faster, by document, than three of four batches of the other size."""
-    rates = {
-        each: pd.Series([batch.inserted / batch.seconds for batch in seen.batches if batch.size == each])
-        for each in (size, than)
-    }
-    return bool(rates[size].quantile(0.25) > rates[than].quantile(0.75))
-
-
-def _scale(seen: Observation, settings: Settings, found: Sequence[Bottleneck], disk: Disk | None) -> Decision:
-    server = [each for each in found if each.resource in ("CPU of the MongoDB server", "dirty cache")]
+def _scale(checks: Checks, found: Sequence[Resource]) -> Check:
+    """Needed where the disk is full, or where inserts are too slow while the server has no more to give."""
+    disk, rate, cache = _followed("MON-ADV-004", checks)
+    server = [*(each for each in found if each.name == SERVER), _resource(cache)]
     known = [each for each in server if each.used is not None]
-    topic = "scale the database"
-    if not known:
-        why = "neither CPU nor cache was measured"
-        return Decision(check="MON-ADV-004", topic=topic, needed=None, because=why, action="")
-    parts = [f"{each.resource} {each.used:.0f} %" for each in known]
-    full_disk = disk is not None and disk.used_percent >= 85
-    if disk is not None:
-        parts.append(f"disk {disk.used_percent:.0f} %")
-    rate = insert_rate(seen)
-    slow = rate is not None and rate < settings.target_insert_rate
-    if rate is not None:
-        parts.append(f"{rate:,.0f} documents/s against a target of {settings.target_insert_rate:,.0f}")
-    needed = full_disk or (slow and any(each.reached for each in server))
-    action = "enlarge the storage" if full_disk else "the next larger cluster tier; measure again with phases 03 and 05"
-    return Decision(check="MON-ADV-004", topic=topic, needed=needed, because=", ".join(parts), action=action)
+    full_disk = disk.verdict in BEYOND
+    needed = full_disk or (rate.verdict is Verdict.FAIL and any(each.full for each in server))
+    shown = [f"{each.name}: {number(each.used, each.unit)}" for each in known]
+    return judge(
+        "MON-ADV-004", _word(needed) if known else Unmeasured("neither CPU nor cache was measured"),
+        evidence="; ".join([*shown, _told(disk), _told(rate)]), remedy="enlarge the storage" if full_disk else "",
+    )  # fmt: skip
 
 
-def _cache(seen: Observation, redis: RedisState | None) -> Decision:
-    topic = "clear the Redis cache"
-    action = "shorten key_ttl_days or raise maxmemory; FLUSHDB only when nobody else uses this Redis"
-    used = seen.timeline.statistic("redis.memory_percent", "max")
-    evicted = seen.timeline.statistic("redis.evicted_per_s", "max")
-    if redis is None or evicted is None:
-        return Decision(check="MON-ADV-005", topic=topic, needed=None, because="Redis was not measured", action=action)
-    share = "maxmemory is not set" if used is None else f"{used:.1f} % of maxmemory in use"
-    because = f"{share}, {redis.keys:,} keys, {evicted:.0f} evicted/s; clearing turns hits into look-ups in MongoDB"
-    needed = (used or 0) >= 80 or evicted > 0
-    return Decision(check="MON-ADV-005", topic=topic, needed=needed, because=because, action=action)
+def _batch_processing(checks: Checks, found: Sequence[Resource]) -> Check:
+    (rate,) = _followed("MON-ADV-006", checks)
+    full = [each for each in found if each.full]
+    held = f"held up by {', '.join(each.name for each in full)}" if full else "no resource was full"
+    answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
+    remedy = "; ".join(each.relief for each in full)
+    return judge("MON-ADV-006", answer, evidence=f"{_told(rate)}, target {rate.target}; {held}", remedy=remedy)
 
 
-def _batch_processing(seen: Observation, settings: Settings, found: Sequence[Bottleneck]) -> Decision:
-    rate, topic = insert_rate(seen), "optimise batch processing"
-    if rate is None:
-        why = "no batch was written here: on production the snapshot only watches; see phases 03 to 05"
-        return Decision(check="MON-ADV-006", topic=topic, needed=None, because=why, action="see phases 03 to 05")
-    full = [each for each in found if each.reached]
-    needed = rate < settings.target_insert_rate
-    held = f"; held up by {', '.join(each.resource for each in full)}" if full else "; no resource was full"
-    because = f"{rate:,.0f} documents/s against a target of {settings.target_insert_rate:,.0f}{held}"
-    action = "; ".join(each.relief for each in full) or "more writers at once (parameter writers)"
-    return Decision(check="MON-ADV-006", topic=topic, needed=needed, because=because, action=action)
-
-
-def decision_checks(decisions: Sequence[Decision]) -> list[Check]:
-    """`not needed` passes, `needed` warns with the action, `not measured` stays that."""
-    checks = []
-    for decision in decisions:
-        if decision.needed is None:
-            checks.append(not_measured(decision.check, decision.because))
-        elif decision.needed:
-            checks.append(warned(decision.check, "needed", evidence=decision.because, remedy=decision.action))
-        else:
-            checks.append(judge(decision.check, "not needed", evidence=decision.because))
-    return checks
-
-
-def decisions_frame(decisions: Sequence[Decision]) -> pd.DataFrame:
-    """A row a decision: topic, needed, because, action."""
-    word = {None: "not measured", True: "yes", False: "no"}
-    return pd.DataFrame([
-        {"decision": each.topic, "needed": word[each.needed], "because": each.because,
-         "action": each.action if each.needed else "none"}
-        for each in decisions
-    ])  # fmt: skip
+def decisions(made: Sequence[Check]) -> list[dict[str, Any]]:
+    """Each decision as topic, needed (None: not measured), because, action."""
+    return [
+        {"topic": check.title.removeprefix("Decision: "), "needed": NEEDED.get(check.verdict),
+         "because": check.evidence, "action": check.remedy if NEEDED.get(check.verdict) else "none"}
+        for check in made
+    ]  # fmt: skip

@@ -1,0 +1,115 @@
+"""Which reading of a snapshot answers which check; the limits themselves stand in the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from leadbook.core.checks import Check, Inapplicable, Unmeasured, definition, judge
+from leadbook.monitor.session import Observation
+
+__all__ = ["HOST_CPU", "RULES", "Rule", "levels_frame", "reading_checks"]
+
+_BEYOND = {"<": "≥", "<=": ">"}
+HOST_CPU = "host.cpu_percent"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What of a reading is judged by a check.
+
+    statistic: which of the samples; the median where a peak of one sample is no finding.  since: the first server
+    version that reports the field.  only_where: another reading must reach `at_least` to matter.
+    """
+
+    check: str
+    reading: str
+    statistic: str
+    since: str = ""
+    only_where: str = ""
+    at_least: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """`mongodb`, `redis`, `pool` or `host`."""
+        return self.reading.partition(".")[0]
+
+
+RULES = (
+    Rule("MON-CACHE-001", "mongodb.cache_dirty_percent", "max"),
+    Rule("MON-CACHE-002", "mongodb.cache_used_percent", "max"),
+    Rule("MON-CACHE-003", "mongodb.application_evictions_per_s", "median"),
+    Rule("MON-QUEUE-001", "mongodb.tickets_waiting", "median"),
+    Rule("MON-QUEUE-002", "mongodb.lock_queue", "median"),
+    Rule("MON-MEM-001", "mongodb.page_faults_per_s", "median"),
+    Rule("MON-CONN-001", "mongodb.connections_used_percent", "max"),
+    Rule("MON-CONN-002", "mongodb.connections_rejected_per_s", "max", since="6.3"),
+    Rule("MON-REPL-003", "mongodb.flow_control_lagged", "median"),
+    Rule("MON-QUERY-002", "mongodb.targeting", "median"),
+    Rule("MON-RDS-001", "redis.memory_percent", "max"),
+    Rule("MON-RDS-003", "redis.evicted_per_s", "max"),
+    Rule("MON-RDS-004", "redis.rejected_per_s", "max"),
+    Rule("MON-RDS-005", "redis.oom_errors_per_s", "max"),
+    Rule("MON-RDS-006", "redis.command_p99_us", "last", since="7.0"),
+    Rule("MON-RDS-007", "redis.latest_fork_us", "last"),
+    Rule("MON-RDS-008", "redis.fragmentation_ratio", "last", only_where="redis.fragmentation_bytes", at_least=100e6),
+    Rule("MON-HOST-001", HOST_CPU, "median"),
+    Rule("MON-HOST-002", "host.memory_percent", "max"),
+    Rule("MON-POOL-001", "pool.used_percent", "max"),
+)
+
+
+def reading_checks(seen: Observation) -> list[Check]:
+    """A check for each rule: what a server does not report is not measured, which is never a pass."""
+    return [judge(rule.check, _answer(rule, seen), evidence=_evidence(rule, seen)) for rule in RULES]
+
+
+def _answer(rule: Rule, seen: Observation) -> Any:
+    value = seen.timeline.statistic(rule.reading, rule.statistic)
+    if value is None:
+        version = seen.versions.get(rule.source, "")
+        if rule.source in seen.absent:
+            return Unmeasured(seen.absent[rule.source])
+        if rule.since and version and _parts(version) < _parts(rule.since):
+            return Inapplicable(f"reported since {rule.since}; the server is {version}")
+        return Unmeasured(f"not measurable on this tier: the server does not report {rule.reading}")
+    weight = seen.timeline.statistic(rule.only_where, rule.statistic)
+    if weight is not None and weight < rule.at_least:
+        least = f"below {rule.at_least / 1e6:,.0f} MB it does not matter"
+        return Inapplicable(f"{value:.3g}, of {weight / 1e6:,.0f} MB: {least}")
+    return round(value, 4)
+
+
+def _evidence(rule: Rule, seen: Observation) -> str:
+    entry, peak = definition(rule.check), seen.timeline.statistic(rule.reading, "max")
+    told = f"{rule.statistic} of {len(seen.timeline.values(rule.reading))} samples"
+    if peak is not None and rule.statistic != "max":
+        told += f", peak {peak:.4g} {entry.unit}".rstrip()
+    return f"{told}; critical {_beyond(entry.compare, entry.critical)}" if entry.critical is not None else told
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
+
+
+def _beyond(compare: str, limit: float) -> str:
+    """The values that are no longer good: `≥ 95` where `< 95` is."""
+    return f"{_BEYOND[compare]} {limit:,.10g}"
+
+
+def levels_frame(seen: Observation) -> pd.DataFrame:
+    """A row for each rule: reading, what was judged, peak, limits, verdict."""
+    rows = []
+    for rule, check in zip(RULES, reading_checks(seen), strict=True):
+        entry = definition(rule.check)
+        warns = entry.target if entry.warns else None
+        critical = entry.critical if entry.warns else entry.target
+        warn, fails = (_beyond(entry.compare, limit) if limit is not None else "–" for limit in (warns, critical))
+        rows.append({
+            "reading": entry.title, "value": check.measured, "unit": entry.unit, "of the samples": rule.statistic,
+            "peak": seen.timeline.statistic(rule.reading, "max"), "warns": warn, "fails": fails,
+            "verdict": check.verdict.value,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
