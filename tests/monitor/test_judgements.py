@@ -48,8 +48,7 @@ def test_one_slow_batch_does_not_change_the_batch_size():
 
 def test_an_undecided_step_is_not_measured_and_a_needed_one_warns():
     assert decided(observation())["MON-ADV-002"].verdict is Verdict.NOT_MEASURED
-    slow = (SlowOperation(at=NOW, collection="c", operation="find", ms=900, plan="COLLSCAN", fields=("x",), examined=9,
-                          returned=1, source="log"),)  # fmt: skip
+    slow = (SlowOperation(collection="c", operation="find", ms=900, plan="COLLSCAN", fields=("x",)),)  # fmt: skip
     made = decided(observation(slow=slow))["MON-ADV-001"]
     assert made.verdict is Verdict.WARN and "index" in made.remedy
 
@@ -73,8 +72,7 @@ def test_slow_inserts_ask_for_a_larger_server_only_where_the_server_is_full():
 
 
 def test_slow_writes_are_not_slow_queries():
-    slow = (SlowOperation(at=NOW, collection="c", operation="insert", ms=900, plan="", fields=(), examined=None,
-                          returned=None, source="log"),)  # fmt: skip
+    slow = (SlowOperation(collection="c", operation="insert", ms=900, plan="", fields=()),)  # fmt: skip
     assert slow_check(observation(slow=slow)).verdict is Verdict.PASS
     assert slow_check(observation(slow=None, slow_source="forbidden")).verdict is Verdict.NOT_MEASURED
 

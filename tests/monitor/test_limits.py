@@ -9,7 +9,7 @@ from tests.monitor.test_server_readings import frame_of
 
 from leadbook.core.checks import Verdict, definition
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.p08.readings import RULES, levels_frame, reading_checks
+from leadbook.phases.p08.readings import RULES, reading_checks
 
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reading)
 NEWEST = {"mongodb": "9.9", "redis": "9.9"}
@@ -73,8 +73,6 @@ def test_an_absent_source_says_why():
 def test_fragmentation_of_a_small_server_does_not_matter():
     small = timeline(redis__fragmentation_ratio=[9.9], redis__fragmentation_bytes=[5e6])
     assert judged(small)["MON-RDS-008"].verdict is Verdict.NOT_APPLICABLE
-    frame = levels_frame(observation(timeline=small)).set_index("reading")
-    assert frame.loc["Memory fragmentation of Redis", "verdict"] == "not applicable"
 
 
 def test_one_peak_is_no_finding_where_the_median_is_judged():
@@ -86,14 +84,12 @@ def test_one_evicted_key_fails():
     assert judged(timeline(redis__evicted_per_s=[0, 0, 0.5, 0]))["MON-RDS-003"].verdict is Verdict.FAIL
 
 
-def test_limits_are_told_as_the_values_that_are_no_longer_good():
-    shown = levels_frame(observation()).set_index("reading")
-    for rule in RULES:
-        entry = definition(rule.check)
-        row = shown.loc[entry.title]
-        first = row["warns"] if entry.warns else row["fails"]
-        assert first.startswith({"<": "≥ ", "<=": "> "}[entry.compare]), rule.reading
-    assert all("e+" not in text for text in [*shown["warns"], *shown["fails"]])
+@each
+def test_the_critical_limit_is_told_as_the_values_that_are_no_longer_good(rule):
+    entry = definition(rule.check)
+    told = judged(Timeline(frame=pd.DataFrame({rule.reading: [0.0]}), expected=1))[rule.check].evidence
+    wanted = f"critical {'≥' if entry.compare == '<' else '>'} "
+    assert (wanted in told) == (entry.critical is not None) and "e+" not in told
 
 
 def test_a_trimmed_server_status_is_not_measured_and_never_passes(admin):

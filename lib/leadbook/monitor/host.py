@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import psutil
@@ -21,31 +20,28 @@ class HostSource:
 
     name = "host"
 
-    def __init__(self, pids: dict[str, int], *, data_path: str = "/") -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._own = psutil.Process()
-        self._data_path = data_path
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._servers = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._processes = {**self._servers, "client": psutil.Process()}
 
     def read(self) -> Reading:
         """One look. Raises psutil.Error where a watched process is gone."""
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(self._data_path)
+        memory, disk = psutil.virtual_memory(), psutil.disk_usage("/")
         values = {
             "busy_s": _busy_seconds(),
             "memory_percent": float(memory.percent),
             "swap_used_mb": psutil.swap_memory().used / 1e6,
             "disk_percent": float(disk.percent),
             "disk_free_gb": disk.free / 1e9,
-            "client_cpu_s": _cpu_seconds(self._own),
         }
-        counters = {"client_cpu_s", "busy_s"}
         io = psutil.disk_io_counters()
         if io is not None:
             values |= {"disk_read_bytes": float(io.read_bytes), "disk_write_bytes": float(io.write_bytes)}
-            counters |= {"disk_read_bytes", "disk_write_bytes"}
         for name, process in self._processes.items():
-            values[f"{name}_cpu_s"] = _cpu_seconds(process)
+            values[f"{name}_cpu_s"] = sum(process.cpu_times()[:2])
+        for name, process in self._servers.items():
             values[f"{name}_rss_mb"] = process.memory_info().rss / 1e6
-            counters.add(f"{name}_cpu_s")
+        counters = [name for name in values if name.endswith(("_s", "_bytes"))]
         return Reading(at=time.monotonic(), identity=("host",), values=values, counters=frozenset(counters))
 
     def derive(self, values: dict[str, float]) -> dict[str, float]:
@@ -67,24 +63,16 @@ def _busy_seconds() -> float:
                  - getattr(times, "guest_nice", 0.0))  # fmt: skip
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def server_pid_here(client: MongoClient[dict[str, Any]]) -> int | None:
     """The process id of the server that `client` talks to, if it is a mongod of this machine; else None.
 
     Both must hold: the address is a loopback one, and that process id is a mongod here (not one behind a tunnel).
     """
-    if not _all_loopback(host for host, _ in client.nodes or {client.address or ("", 0)}):
+    addresses = client.nodes or {client.address or ("", 0)}
+    if not {host for host, _ in addresses} <= _LOOPBACK:
         return None
     pid = client.admin.command({"serverStatus": 1, "metrics": 0, "wiredTiger": 0}).get("pid")
     try:
         return int(pid) if pid and "mongod" in psutil.Process(int(pid)).name() else None
     except psutil.Error:
         return None
-
-
-def _all_loopback(hosts: Iterable[str]) -> bool:
-    return set(hosts) <= _LOOPBACK

@@ -11,7 +11,7 @@ from pymongo import monitoring
 from redis import Redis
 
 from leadbook.core.connect import PoolTrace
-from leadbook.monitor.readings import Reading
+from leadbook.monitor.readings import Reading, apply
 
 __all__ = ["PoolSource", "PoolUse"]
 
@@ -90,5 +90,4 @@ class PoolSource:
 
     def derive(self, values: dict[str, float]) -> dict[str, float]:
         """Mean waiting time for a connection, ms."""
-        count, waited = values.get("checkouts_per_s"), values.get("wait_ms_sum_per_s")
-        return {"wait_ms": waited / count} if count and waited is not None else {}
+        return apply({"wait_ms": lambda seen: seen["wait_ms_sum_per_s"] / seen["checkouts_per_s"]}, values)

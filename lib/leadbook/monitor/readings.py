@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Reading", "ReadingSource", "dig", "drop_missing", "rates"]
+__all__ = ["Formulas", "Reading", "ReadingSource", "apply", "dig", "pick", "rates"]
+
+Formulas = Mapping[str, Callable[[Mapping[str, float]], float]]
+"""Further numbers by name, each made of the gauges and rates of one moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,16 @@ def dig(document: Mapping[str, Any], *paths: str) -> float | None:
     return None
 
 
-def drop_missing(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
-    """Only what was reported."""
-    return {name: value for name, value in values if value is not None}
+def pick(document: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    """Numbers of a document by name; what it lacks is absent."""
+    found = {name: dig(document, *places) for name, places in paths.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def apply(formulas: Formulas, values: Mapping[str, float]) -> dict[str, float]:
+    """What each formula makes of the values; only those whose parts were all reported."""
+    made = {}
+    for name, formula in formulas.items():
+        with contextlib.suppress(KeyError, ZeroDivisionError):
+            made[name] = formula(values)
+    return made

@@ -12,7 +12,6 @@ from leadbook.monitor.session import Observation
 from leadbook.page.prose import frame_table, number, pipe_table, shown
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
-from leadbook.phases.p08.readings import levels_frame
 from leadbook.phases.p08.snapshot import Snapshot
 
 __all__ = ["monitoring_log", "optimizations", "summary"]
@@ -48,10 +47,12 @@ def monitoring_log(snapshot: Snapshot) -> str:
         (check.id, check.title, check.verdict.value, f"{_value(check)} (target {check.target})", check.remedy)
         for check in checks if check.verdict in BAD | {Verdict.WARN}
     ]  # fmt: skip
+    levels = [(check.title, _value(check), check.target, check.evidence, check.verdict.value)
+              for check in snapshot.groups["readings"]]  # fmt: skip
     dark = [(check.id, check.title, check.evidence) for check in checks
             if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
     return _render(
-        "monitoring-log", seen, levels=levels_frame(seen), lookups=lookups_frame(seen), issues=issues, dark=dark,
+        "monitoring-log", seen, levels=levels, lookups=lookups_frame(seen), issues=issues, dark=dark,
         readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ __all__ = [
     "degradation", "insert_checks", "latencies", "performance_checks", "pool_checks", "slow_check", "watch_checks",
 ]  # fmt: skip
 
+Leads = HourOfLeads | Unmeasured | Exception | None
 FEWEST = 3
 """Operations in a third of the snapshot, from which its median is told."""
 FEWEST_LEADS = 100
@@ -83,7 +84,7 @@ def watch_checks(seen: Observation) -> list[Check]:
     ]
 
 
-def insert_checks(seen: Observation, pace: HourOfLeads | Unmeasured | Exception | None, settings: Settings) -> list[Check]:
+def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Check]:
     """The first batch is there, complete, dated and unaltered; and leads an hour."""
     review = seen.review
     there: Any = review.found == review.sent if review.sent is not None else review.found > 0
@@ -102,7 +103,7 @@ def insert_checks(seen: Observation, pace: HourOfLeads | Unmeasured | Exception 
 
 
 def _hourly(
-    pace: HourOfLeads | Unmeasured | Exception | None, arriving: float | None, settings: Settings
+    pace: Leads, arriving: float | None, settings: Settings
 ) -> tuple[Any, str]:  # fmt: skip
     """Leads an hour and how that is known.
 

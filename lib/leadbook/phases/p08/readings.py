@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, definition, judge
 from leadbook.monitor.session import Observation
 
-__all__ = ["HOST_CPU", "RULES", "Rule", "levels_frame", "reading_checks"]
+__all__ = ["HOST_CPU", "RULES", "Rule", "reading_checks"]
 
-_BEYOND = {"<": "≥", "<=": ">"}
 HOST_CPU = "host.cpu_percent"
 
 
@@ -87,29 +84,10 @@ def _evidence(rule: Rule, seen: Observation) -> str:
     told = f"{rule.statistic} of {len(seen.timeline.values(rule.reading))} samples"
     if peak is not None and rule.statistic != "max":
         told += f", peak {peak:.4g} {entry.unit}".rstrip()
-    return f"{told}; critical {_beyond(entry.compare, entry.critical)}" if entry.critical is not None else told
+    if entry.critical is None:
+        return told
+    return f"{told}; critical {'≥' if entry.compare == '<' else '>'} {entry.critical:,.10g}"
 
 
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
-
-
-def _beyond(compare: str, limit: float) -> str:
-    """The values that are no longer good: `≥ 95` where `< 95` is."""
-    return f"{_BEYOND[compare]} {limit:,.10g}"
-
-
-def levels_frame(seen: Observation) -> pd.DataFrame:
-    """A row for each rule: reading, what was judged, peak, limits, verdict."""
-    rows = []
-    for rule, check in zip(RULES, reading_checks(seen), strict=True):
-        entry = definition(rule.check)
-        warns = entry.target if entry.warns else None
-        critical = entry.critical if entry.warns else entry.target
-        warn, fails = (_beyond(entry.compare, limit) if limit is not None else "–" for limit in (warns, critical))
-        rows.append({
-            "reading": entry.title, "value": check.measured, "unit": entry.unit, "of the samples": rule.statistic,
-            "peak": seen.timeline.statistic(rule.reading, "max"), "warns": warn, "fails": fails,
-            "verdict": check.verdict.value,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
