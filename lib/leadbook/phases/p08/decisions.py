@@ -5,7 +5,7 @@ The catalogue says which checks a decision follows from (`follows`), and what to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -19,12 +19,13 @@ from leadbook.phases.p08.readings import HOST_CPU, RULES
 __all__ = ["Resource", "bottleneck_check", "decision_checks", "decisions", "issue_check", "resources"]
 
 Checks = Mapping[str, Check]
+Decided = tuple[Any, str, str]
+"""What `judge` takes, because of what, and what to do; where that is empty the catalogue's remedy."""
 BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
 BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
 NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
 FEWEST_SIZES = 2
-BY_CAUSE = ("MON-ADV-002", "MON-ADV-005")
-"""Needed where a check that they follow from is beyond its limit."""
+BOTTLENECK = "MON-BOTTLE-001"
 SERVER = "CPU of the MongoDB server"
 RELIEF = {
     SERVER: "a larger instance, or fewer indexes",
@@ -80,7 +81,7 @@ def resources(seen: Observation, checks: Checks) -> list[Resource]:
                  relief=RELIEF[name])
         for name, share in used.items()
     ]  # fmt: skip
-    return [*processors, *map(_resource, _followed("MON-BOTTLE-001", checks))]
+    return [*processors, *map(_resource, _followed(BOTTLENECK, checks))]
 
 
 def _resource(check: Check) -> Resource:
@@ -102,88 +103,99 @@ def bottleneck_check(found: Sequence[Resource]) -> Check:
     dark = [each.name for each in found if each.used is None]
     unseen = f". Not measured: {', '.join(dark)}" if dark else ""
     return judge(
-        "MON-BOTTLE-001", len(full) if measured else Unmeasured("no resource could be measured"),
+        BOTTLENECK, len(full) if measured else Unmeasured("no resource could be measured"),
         evidence=f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
         remedy="; ".join(f"{each.name}: {each.relief}" for each in full),
     )  # fmt: skip
 
 
-def decision_checks(seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource]) -> list[Check]:
-    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do."""
-    return [
-        _queries(seen),
-        *(_by_cause(check_id, checks) for check_id in BY_CAUSE),
-        _batch_size(seen, settings),
-        _scale(checks, found),
-        _batch_processing(checks, found),
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What a decision is drawn from. causes: the checks that it follows from, by the catalogue, in its order."""
+
+    seen: Observation
+    settings: Settings
+    resources: Sequence[Resource]
+    causes: Sequence[Check]
+
+    @property
+    def because(self) -> list[str]:
+        """What the causes measured."""
+        return [f"{check.title}: {number(check.measured, check.unit)}" for check in self.causes]
+
+    @property
+    def full(self) -> list[Resource]:
+        """Resources that held the work up."""
+        return [each for each in self.resources if each.full]
 
 
 def _word(needed: bool) -> str:
     return "needed" if needed else "not needed"
 
 
-def _told(check: Check) -> str:
-    return f"{check.title}: {number(check.measured, check.unit)}"
-
-
-def _queries(seen: Observation) -> Check:
-    queries = [entry for entry in seen.slow or () if entry.is_query]
+def _queries(case: Case) -> Decided:
+    queries = [entry for entry in case.seen.slow or () if entry.is_query]
     scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
     because = f"{len(queries)} slow queries during the snapshot, {len(scans)} of them without an index"
-    answer = Unmeasured(seen.slow_source) if seen.slow is None else _word(bool(scans))
-    return judge("MON-ADV-001", answer, evidence=because)
+    return Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because, ""
 
 
-def _by_cause(check_id: str, checks: Checks) -> Check:
-    causes = _followed(check_id, checks)
-    beyond = [check for check in causes if check.verdict in BEYOND]
-    dark = [check.title for check in causes if check.measured is None]
-    unknown = Unmeasured(f"not measured: {', '.join(dark)}")
-    return judge(
-        check_id, unknown if dark and not beyond else _word(bool(beyond)), evidence="; ".join(map(_told, causes))
-    )
+def _by_causes(case: Case) -> Decided:
+    """Needed where a cause is beyond its limit."""
+    beyond = any(check.verdict in BEYOND for check in case.causes)
+    dark = [check.title for check in case.causes if check.measured is None]
+    answer = Unmeasured(f"not measured: {', '.join(dark)}") if dark and not beyond else _word(beyond)
+    return answer, "; ".join(case.because), ""
 
 
-def _batch_size(seen: Observation, settings: Settings) -> Check:
+def _batch_size(case: Case) -> Decided:
     """By the median batch of each size: one slow batch is no reason to change."""
+    seen, mine = case.seen, case.settings.batch_size
     rates = {
         size: median(batch.inserted / batch.seconds for batch in seen.batches if batch.size == size)
         for size in seen.sizes
     }
-    mine = rates.get(settings.batch_size)
-    if not mine or len(rates) < FEWEST_SIZES:
-        why = f"batches of {settings.batch_size} were not compared with others here"
-        return judge("MON-ADV-003", Unmeasured(why, "phase 03 compares them"))
+    if len(rates) < FEWEST_SIZES or not rates.get(mine):
+        return Unmeasured(f"batches of {mine} were not compared with others here", "phase 03 compares them"), "", ""
     best = max(rates, key=lambda size: rates[size])
     shown = ", ".join(f"{size}: {rate:,.0f}" for size, rate in rates.items())
-    because = f"documents/s of the median batch by size, {shown}; the pipeline uses {settings.batch_size}"
-    return judge(
-        "MON-ADV-003", round(rates[best] / mine, 2), evidence=because, remedy=f"set batch_size to {best}"
-    )  # fmt: skip
+    because = f"documents/s of the median batch by size, {shown}; the pipeline uses {mine}"
+    return round(rates[best] / rates[mine], 2), because, f"set batch_size to {best}"
 
 
-def _scale(checks: Checks, found: Sequence[Resource]) -> Check:
+def _scale(case: Case) -> Decided:
     """Needed where the disk is full, or where inserts are too slow while the server has no more to give."""
-    disk, rate, cache = _followed("MON-ADV-004", checks)
-    server = [*(each for each in found if each.name == SERVER), _resource(cache)]
-    known = [each for each in server if each.used is not None]
+    disk, rate, cache = case.causes
+    server = [*(each for each in case.resources if each.name == SERVER), _resource(cache)]
+    known = [f"{each.name}: {number(each.used, each.unit)}" for each in server if each.used is not None]
     full_disk = disk.verdict in BEYOND
     needed = full_disk or (rate.verdict is Verdict.FAIL and any(each.full for each in server))
-    shown = [f"{each.name}: {number(each.used, each.unit)}" for each in known]
-    return judge(
-        "MON-ADV-004", _word(needed) if known else Unmeasured("neither CPU nor cache was measured"),
-        evidence="; ".join([*shown, _told(disk), _told(rate)]), remedy="enlarge the storage" if full_disk else "",
-    )  # fmt: skip
+    answer = _word(needed) if known else Unmeasured("neither CPU nor cache was measured")
+    return answer, "; ".join(dict.fromkeys([*known, *case.because])), "enlarge the storage" if full_disk else ""
 
 
-def _batch_processing(checks: Checks, found: Sequence[Resource]) -> Check:
-    (rate,) = _followed("MON-ADV-006", checks)
-    full = [each for each in found if each.full]
-    held = f"held up by {', '.join(each.name for each in full)}" if full else "no resource was full"
+def _batch_processing(case: Case) -> Decided:
+    (rate,) = case.causes
+    names = ", ".join(each.name for each in case.full)
+    because = f"{case.because[0]}, target {rate.target}; {f'held up by {names}' if names else 'no resource was full'}"
     answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
-    remedy = "; ".join(each.relief for each in full)
-    return judge("MON-ADV-006", answer, evidence=f"{_told(rate)}, target {rate.target}; {held}", remedy=remedy)
+    return answer, because, "; ".join(each.relief for each in case.full)
+
+
+DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
+    "MON-ADV-001": _queries, "MON-ADV-002": _by_causes, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
+    "MON-ADV-005": _by_causes, "MON-ADV-006": _batch_processing,
+}  # fmt: skip
+
+
+def decision_checks(seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource]) -> list[Check]:
+    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do."""
+    made = []
+    for check_id, decide in DECISIONS.items():
+        case = Case(seen=seen, settings=settings, resources=found, causes=_followed(check_id, checks))
+        answer, because, action = decide(case)
+        made.append(judge(check_id, answer, evidence=because, remedy=action))
+    return made
 
 
 def decisions(made: Sequence[Check]) -> list[dict[str, Any]]:

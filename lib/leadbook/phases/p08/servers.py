@@ -20,6 +20,7 @@ __all__ = [
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
+REDIS = ("MON-RDS-002", "MON-RDS-009", "MON-RDS-010", "MON-RDS-011")
 Failed = Unmeasured | Exception
 
 
@@ -126,26 +127,20 @@ def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], sett
 
 def redis_checks(state: RedisState | Failed) -> list[Check]:
     """maxmemory is set, the slow log, the latency monitor, and whether the last save worked."""
-    limit: Any = state
-    slow = latency = saved = limit
-    told = dict.fromkeys(("limit", "slow", "latency", "saved"), "")
+    answers: Sequence[tuple[Any, str]] = [(state, "")] * len(REDIS)
     if isinstance(state, RedisState):
-        limit, saved, slow = state.maxmemory > 0, state.persistence_ok, state.slow
-        named = f" ({', '.join(state.slow_commands)}; slowest {state.slowest_us / 1000:.1f} ms)" if state.slow else ""
-        told = {
-            "limit": f"maxmemory {state.maxmemory / 1e6:,.0f} MB, {state.policy}",
-            "slow": f"{state.slow} commands slower than {(state.slow_limit_us or 0) / 1000:g} ms{named}",
-            "latency": ", ".join(f"{name} {ms} ms" for name, ms in (state.events or {}).items()) or "no event",
-            "saved": f"persistence: {state.persistence}; {state.keys:,} keys",
-        }
+        slow: Any = state.slow
         if state.slow_limit_us is None:
             slow = Unmeasured("the provider forbids CONFIG GET and SLOWLOG")
-        latency = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
+        latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
         if state.events is not None:
             latency = max(state.events.values(), default=0)
-    return [
-        judge("MON-RDS-002", limit, evidence=told["limit"]),
-        judge("MON-RDS-009", slow, evidence=told["slow"]),
-        judge("MON-RDS-010", latency, evidence=told["latency"]),
-        judge("MON-RDS-011", saved, evidence=told["saved"]),
-    ]
+        named = f" ({', '.join(state.slow_commands)}; slowest {state.slowest_us / 1000:.1f} ms)" if state.slow else ""
+        events = ", ".join(f"{name} {ms} ms" for name, ms in (state.events or {}).items())
+        answers = [
+            (state.maxmemory > 0, f"maxmemory {state.maxmemory / 1e6:,.0f} MB, {state.policy}"),
+            (slow, f"{state.slow} commands slower than {(state.slow_limit_us or 0) / 1000:g} ms{named}"),
+            (latency, events or "no event above the threshold"),
+            (state.persistence_ok, f"persistence: {state.persistence}; {state.keys:,} keys"),
+        ]
+    return [judge(one, answer, evidence=told) for one, (answer, told) in zip(REDIS, answers, strict=True)]
