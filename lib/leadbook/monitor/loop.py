@@ -76,41 +76,41 @@ class Timeline:
         return float(values.iloc[-1] - values.iloc[0])
 
 
-class Watcher:
+class Watcher(Ticker):
     """Samples `sources` in a thread of its own while entered; `timeline()` afterwards.
 
     A source that fails leaves a problem and a gap, never a stop. interval_s: seconds from sample to sample.
     """
 
     def __init__(self, sources: Sequence[ReadingSource], *, interval_s: float = 0.5) -> None:
+        super().__init__(self._sample, interval_s, first_after_s=interval_s)
         self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
         self._problems: list[Problem] = []
-        self._ticker = Ticker(self._sample, interval_s, first_after_s=interval_s)
-        self._began = self._ended = 0.0
+        self._start = time.monotonic()
+        self._ended: float | None = None
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._sample()
-        self._ticker.__enter__()
-        return self
+        return super().__enter__()
 
     def __exit__(self, *exception: Any) -> None:
-        self._ticker.__exit__(*exception)
-        if exception and exception[0] is not None:
+        super().__exit__(*exception)
+        if exception[0] is not None:
             return
-        if len(self._rows) > 1 and time.monotonic() - self._began - self._rows[-1][0] < self._interval / 2:
+        if len(self._rows) > 1 and self._now - self._rows[-1][0] < self._interval / 2:
             self._rows.pop()  # the last sample replaces it: a rate over a few milliseconds tells nothing
         self._sample()
-        self._ended = time.monotonic()
+        self._ended = self._now
 
-    def stop(self) -> None:
-        """Take no further sample but the last."""
-        self._ticker.stop()
+    @property
+    def _now(self) -> float:
+        """Seconds since the watch began."""
+        return time.monotonic() - self._start
 
     def _sample(self) -> None:
-        at = time.monotonic() - self._began
-        found = {}
+        at, found = self._now, {}
         for source in self._sources:
             try:
                 found[source.name] = source.read()
@@ -121,8 +121,7 @@ class Watcher:
 
     def timeline(self) -> Timeline:
         """What was read so far."""
-        seconds = (self._ended or time.monotonic()) - self._began
-        expected = int(seconds / self._interval) + 1
+        expected = int((self._ended or self._now) / self._interval) + 1
         return lay_out(self._rows, self._sources, expected=expected, problems=tuple(self._problems))
 
 

@@ -171,14 +171,10 @@ def _writer(place: Place, client: Client, stack: ExitStack) -> Writer:
 
 def _prober(leads: Collection[dict[str, Any]], place: Place, writer: Writer | None) -> Prober:
     if writer is not None:
-        return Prober(leads, place.redis, known=writer.latest, key=writer.key, cached=writer.cached)
+        return Prober(leads, place.redis, known=writer.written, key=writer.key, cached=writer.cached)
     found = leads.find({"linkedin_url": {"$exists": True}}, {"linkedin_url": 1}).limit(SAMPLED)
     stored = [lead["linkedin_url"] for lead in found]
-
-    def sampled(turn: int) -> str | None:
-        return stored[turn % len(stored)] if stored else None
-
-    return Prober(leads, place.redis, known=sampled, key=linkedin_key, cached=lambda _: False)
+    return Prober(leads, place.redis, known=stored, key=linkedin_key, cached=lambda _: False)
 
 
 def _sources(place: Place, pool: PoolSource) -> tuple[list[ReadingSource], dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,8 @@ BATCH_SIZES = (100, 250, 500)
 FILTERED = {"is_qualified": True, "crm_synced": False}
 KEY_LIFE_S = 120
 STOCK = 2_000
+STRIDE = 7919
+"""A prime: the stored leads are asked for in a scattered order."""
 PAUSE_S = 0.02
 """Rest between two rounds of look-ups, s."""
 
@@ -124,10 +126,6 @@ class Writer(Repeater):
                 self._uncached.update(urls)
         self.written.extend(urls)
 
-    def latest(self, turn: int) -> str | None:
-        """A stored URL, another one each turn; None while there is none."""
-        return self.written[turn * 7919 % len(self.written)] if self.written else None
-
     def cached(self, url: str) -> bool:
         """Whether the key of a stored lead was acknowledged by Redis."""
         return self._redis is not None and url not in self._uncached
@@ -147,12 +145,12 @@ class Writer(Repeater):
 class Prober(Repeater):
     """Looks leads up as a duplicate check does, known and unknown ones in turn, and runs one filtered find.
 
-    known: gives an URL that is stored, or None while there is none; key: its Redis key; cached: whether Redis certainly
+    known: URLs that are stored, which may grow meanwhile; key: the Redis key of one; cached: whether Redis certainly
     holds it.
     """
 
     def __init__(
-        self, collection: Collection[Document], redis: Redis | None, *, known: Callable[[int], str | None],
+        self, collection: Collection[Document], redis: Redis | None, *, known: Sequence[str],
         key: Callable[[str], str], cached: Callable[[str], bool],
     ) -> None:  # fmt: skip
         super().__init__()
@@ -163,9 +161,10 @@ class Prober(Repeater):
     def step(self) -> float:
         """One look-up of each kind."""
         self._turn += 1
-        stored = self._known(self._turn) if self._turn % 2 else None
-        url = stored or f"https://www.linkedin.com/in/leadbook-nobody-{secrets.token_hex(8)}"
-        expected = stored is not None
+        expected = bool(self._turn % 2 and self._known)
+        url = f"https://www.linkedin.com/in/leadbook-nobody-{secrets.token_hex(8)}"
+        if expected:
+            url = self._known[self._turn * STRIDE % len(self._known)]
         if self._redis is not None:
             redis, key = self._redis, self._key(url)
             wanted = expected if not expected or self._cached(url) else None

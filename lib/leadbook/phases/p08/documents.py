@@ -7,9 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Verdict
 from leadbook.monitor.session import Observation
-from leadbook.page.prose import frame_table, number, pipe_table, shown
+from leadbook.page.prose import frame_table, number, pipe_table
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.snapshot import Snapshot
@@ -44,10 +45,10 @@ def monitoring_log(snapshot: Snapshot) -> str:
     """The document "Monitoring log" as Markdown: readings, levels, pool, look-ups and issues."""
     seen, checks = snapshot.seen, snapshot.judged
     issues = [
-        (check.id, check.title, check.verdict.value, f"{_value(check)} (target {check.target})", check.remedy)
+        (check.id, check.title, check.verdict.value, measured_text(check), target_text(check), check.remedy)
         for check in checks if check.verdict in BAD | {Verdict.WARN}
     ]  # fmt: skip
-    levels = [(check.title, _value(check), check.target, check.evidence, check.verdict.value)
+    levels = [(check.title, measured_text(check), target_text(check), check.evidence, check.verdict.value)
               for check in snapshot.groups["readings"]]  # fmt: skip
     dark = [(check.id, check.title, check.evidence) for check in checks
             if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
@@ -55,12 +56,6 @@ def monitoring_log(snapshot: Snapshot) -> str:
         "monitoring-log", seen, levels=levels, lookups=lookups_frame(seen), issues=issues, dark=dark,
         readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
     )  # fmt: skip
-
-
-def _value(check: Check) -> str:
-    if isinstance(check.measured, bool) or not isinstance(check.measured, int | float):
-        return shown(check.measured)
-    return number(check.measured, check.unit)
 
 
 def optimizations(snapshot: Snapshot) -> str:

@@ -32,13 +32,10 @@ _SLOWEST = 15
 
 def readings_frame(timeline: Timeline, source: str) -> pd.DataFrame:
     """Mean, least and most of every reading of one source; counters are shown as rates only."""
-    rows = []
-    counters = {name.removesuffix("_per_s") for name in timeline.frame.columns if name.endswith("_per_s")}
-    for name in timeline.frame.columns:
-        values = timeline.values(name)
-        if name.startswith(f"{source}.") and name not in counters and not values.empty:
-            rows.append((name, float(values.mean()), float(values.min()), float(values.max())))
-    return pd.DataFrame(rows, columns=["reading", "mean", "least", "most"])
+    frame = timeline.frame.filter(like=f"{source}.").dropna(axis="columns", how="all")
+    told = frame[[name for name in frame if f"{name}_per_s" not in timeline.frame]]
+    columns = {"reading": told.columns, "mean": told.mean(), "least": told.min(), "most": told.max()}
+    return pd.DataFrame(columns).reset_index(drop=True)
 
 
 def batch_sizes_frame(seen: Observation) -> pd.DataFrame:
