@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, definition, judge
-from leadbook.monitor.session import Observation
+from leadbook.monitor.loop import Timeline
 
 __all__ = ["HOST_CPU", "RULES", "Rule", "reading_checks"]
 
@@ -58,35 +59,40 @@ RULES = (
 )
 
 
-def reading_checks(seen: Observation) -> list[Check]:
-    """A check for each rule: what a server does not report is not measured, which is never a pass."""
-    return [judge(rule.check, _answer(rule, seen), evidence=_evidence(rule, seen)) for rule in RULES]
+def reading_checks(timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> list[Check]:
+    """A check for each rule: what a server does not report is not measured, which is never a pass.
+
+    timeline: of any stretch of time.  versions: of the servers, by source.  absent: why a source was not read.
+    """
+    return [
+        judge(rule.check, _answer(rule, timeline, versions, absent), evidence=_evidence(rule, timeline))
+        for rule in RULES
+    ]
 
 
-def _answer(rule: Rule, seen: Observation) -> Any:
-    value = seen.timeline.statistic(rule.reading, rule.statistic)
+def _answer(rule: Rule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:
+    value, version = timeline.statistic(rule.reading, rule.statistic), versions.get(rule.source, "")
+    if value is None and rule.source in absent:
+        return Unmeasured(absent[rule.source])
+    if value is None and rule.since and version and _parts(version) < _parts(rule.since):
+        return Inapplicable(f"reported since {rule.since}; the server is {version}")
     if value is None:
-        version = seen.versions.get(rule.source, "")
-        if rule.source in seen.absent:
-            return Unmeasured(seen.absent[rule.source])
-        if rule.since and version and _parts(version) < _parts(rule.since):
-            return Inapplicable(f"reported since {rule.since}; the server is {version}")
         return Unmeasured(f"not measurable on this tier: the server does not report {rule.reading}")
-    weight = seen.timeline.statistic(rule.only_where, rule.statistic)
+    weight = timeline.statistic(rule.only_where, rule.statistic)
     if weight is not None and weight < rule.at_least:
         least = f"below {rule.at_least / 1e6:,.0f} MB it does not matter"
         return Inapplicable(f"{value:.3g}, of {weight / 1e6:,.0f} MB: {least}")
     return round(value, 4)
 
 
-def _evidence(rule: Rule, seen: Observation) -> str:
-    entry, peak = definition(rule.check), seen.timeline.statistic(rule.reading, "max")
-    told = f"{rule.statistic} of {len(seen.timeline.values(rule.reading))} samples"
+def _evidence(rule: Rule, timeline: Timeline) -> str:
+    entry, peak = definition(rule.check), timeline.statistic(rule.reading, "max")
+    told = f"{rule.statistic} of {len(timeline.values(rule.reading))} samples"
     if peak is not None and rule.statistic != "max":
         told += f", peak {peak:.4g} {entry.unit}".rstrip()
-    if entry.critical is None:
-        return told
-    return f"{told}; critical {'≥' if entry.compare == '<' else '>'} {entry.critical:,.10g}"
+    if entry.critical is not None:
+        told += f"; critical {'≥' if entry.compare == '<' else '>'} {entry.critical:,.10g}"
+    return told
 
 
 def _parts(version: str) -> tuple[int, ...]:

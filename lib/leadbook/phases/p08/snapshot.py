@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from leadbook.backup.archive import Manifest
 from leadbook.core import canary
 from leadbook.core.checks import Check, Unmeasured
@@ -63,7 +65,7 @@ class Snapshot:
         recent = SPRINT_H if settings.is_production else 0
         return {
             "watch": performance.watch_checks(seen),
-            "readings": readings.reading_checks(seen),
+            "readings": readings.reading_checks(seen.timeline, seen.versions, seen.absent),
             "servers": [
                 *servers.replication_checks(seen.replication, recent_h=recent),
                 servers.oplog_check(around.oplog),
@@ -119,6 +121,10 @@ def look_around(place: Place, seen: Observation) -> Surroundings:
     state: RedisState | Failed = Unmeasured(away)
     if redis is not None and not away:
         state = attempt(lambda: read_redis_state(redis, since=seen.started_at))
+    if isinstance(
+        state, RedisError
+    ):  # Redis only saves work: away, it is not measured, which is no error of the sprint
+        state = Unmeasured("Redis did not answer INFO")
     now = datetime.now(UTC) if settings.is_production else None
     return Surroundings(
         disk=attempt(lambda: read_disk(admin, settings.database)),

@@ -4,8 +4,8 @@ import copy
 
 import pandas as pd
 import pytest
-from tests.monitor.made import by_id, observation
 from tests.monitor.test_server_readings import frame_of
+from tests.phases.p08.made import by_id
 
 from leadbook.core.checks import Verdict, definition
 from leadbook.monitor.loop import Timeline
@@ -21,7 +21,7 @@ def timeline(**columns):
 
 
 def judged(timeline, versions=NEWEST, absent=None):
-    return by_id(reading_checks(observation(timeline=timeline, versions=versions, absent=absent or {})))
+    return by_id(reading_checks(timeline, versions, absent or {}))
 
 
 def verdict(rule, value):

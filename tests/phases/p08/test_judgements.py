@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from tests.monitor.made import NOW, SETTINGS, by_id, observation, snapshot
+from tests.phases.p08.made import NOW, SETTINGS, by_id, observation, snapshot
 
 from leadbook.core.canary import Canary
 from leadbook.core.checks import Verdict, judge

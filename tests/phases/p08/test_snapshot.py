@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from tests.monitor.made import by_id
+from tests.phases.p08.made import by_id
 
 from leadbook.core import connect
 from leadbook.core.checks import Verdict, catalogue
