@@ -6,7 +6,7 @@ import pytest
 
 from leadbook.monitor.loop import Watcher, lay_out
 from leadbook.monitor.mongodb import COUNTERS, MongoSource, server_values
-from leadbook.monitor.readings import Reading
+from leadbook.monitor.readings import Reading, apply
 from leadbook.monitor.redis_server import RedisSource, redis_values
 
 
@@ -17,13 +17,14 @@ def status(admin):
 
 def frame_of(status):
     """Two readings of a serverStatus document, a second apart, laid out as a timeline."""
-    source = MongoSource(None)
     made = [
         Reading(at=float(at), identity=("h", 1), uptime_s=10.0 + at, values=server_values(status),
                 counters=frozenset(COUNTERS))
         for at in range(2)
     ]  # fmt: skip
-    return lay_out([(reading.at, {"mongodb": reading}) for reading in made], [source], expected=2)
+    return lay_out(
+        [(reading.at, {"mongodb": reading}) for reading in made], {"mongodb": MongoSource.derived}, expected=2
+    )
 
 
 def test_a_real_server_reports_what_the_thresholds_ask_for(admin, redis_client):
@@ -60,7 +61,7 @@ def test_few_tickets_alone_are_no_queue(status):
 
 def test_redis_without_a_limit_has_no_memory_percentage():
     values = redis_values({"used_memory": 4_000_000, "maxmemory": 0, "total_error_replies": 0})
-    assert RedisSource(None).derive(dict(values)).get("memory_percent") is None
+    assert "memory_percent" not in apply(RedisSource.derived, values)
     assert values["oom_errors"] == 0.0, "Redis counts errors, and none is of this kind"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from leadbook.core import write_errors
 from leadbook.core.ticker import Ticker
-from leadbook.monitor.readings import Reading, ReadingSource, rates
+from leadbook.monitor.readings import Formulas, Reading, ReadingSource, apply, rates
 
 __all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
 
@@ -122,34 +122,32 @@ class Watcher(Ticker):
     def timeline(self) -> Timeline:
         """What was read so far."""
         expected = int((self._ended or self._now) / self._interval) + 1
-        return lay_out(self._rows, self._sources, expected=expected, problems=tuple(self._problems))
+        formulas = {source.name: source.derived for source in self._sources}
+        return lay_out(self._rows, formulas, expected=expected, problems=tuple(self._problems))
 
 
 def lay_out(
     rows: Sequence[tuple[float, dict[str, Reading]]],
-    sources: Sequence[ReadingSource],
+    formulas: Mapping[str, Formulas],
     *,
     expected: int,
     problems: Sequence[Problem] = (),
 ) -> Timeline:
-    """A timeline of readings by moment: gauges, rates against the sample before, and what the sources derive."""
+    """A timeline of readings by moment, of this process or of any other that kept them.
+
+    Gauges, rates against the sample before, and what the `formulas` of each source make of both.
+    """
     last: dict[str, Reading] = {}
     flat, dropped = [], 0
     for _, found in rows:
         row: dict[str, float] = {}
-        for source in sources:
-            reading = found.get(source.name)
-            if reading is None:
-                last.pop(source.name, None)
-                continue
-            values = dict(reading.values)
-            before = last.get(source.name)
-            grown = rates(before, reading) if before is not None else {}
+        for source, reading in found.items():
+            grown = rates(last[source], reading) if source in last else {}
             dropped += grown is None
-            values |= grown or {}
-            values |= source.derive(values)
-            row |= {f"{source.name}.{name}": value for name, value in values.items()}
-            last[source.name] = reading
+            values = {**reading.values, **(grown or {})}
+            values |= apply(formulas[source], values)
+            row |= {f"{source}.{name}": value for name, value in values.items()}
+        last = found
         flat.append(row)
     frame = pd.DataFrame(flat, index=pd.Index([at for at, _ in rows], name="seconds"))
     return Timeline(frame=frame, expected=expected, dropped=dropped, problems=tuple(problems))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from leadbook.monitor.readings import Formulas, Reading, apply, dig, pick
+from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
 __all__ = ["COUNTERS", "GAUGES", "MongoSource", "server_values"]
 
@@ -79,36 +79,6 @@ _LEFT_OUT = (
 )
 
 
-class MongoSource:
-    """serverStatus of the server that `client` writes to (the primary)."""
-
-    name = "mongodb"
-
-    def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
-        self._client = client
-
-    def read(self) -> Reading:
-        """One serverStatus, without its long sections. Raises PyMongoError (not authorised, not reachable)."""
-        status = self._client.admin.command({"serverStatus": 1, **dict.fromkeys(_LEFT_OUT, 0)})
-        uptime = dig(status, "uptimeMillis")
-        return Reading(
-            at=time.monotonic(),
-            identity=(status.get("host"), status.get("pid")),
-            uptime_s=uptime / 1000 if uptime is not None else dig(status, "uptime"),
-            values=server_values(status),
-            counters=frozenset(COUNTERS),
-        )
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Percentages and means of one moment; only those whose parts were all reported."""
-        return apply(DERIVED, values)
-
-
-def server_values(status: Mapping[str, Any]) -> dict[str, float]:
-    """Gauges and counters of a serverStatus document; what it lacks is absent."""
-    return pick(status, {**GAUGES, **COUNTERS})
-
-
 def _mean_ms(values: Mapping[str, float], kind: str) -> float:
     return values[f"{kind}_latency_us_per_s"] / values[f"{kind}_ops_per_s"] / 1_000
 
@@ -139,3 +109,31 @@ DERIVED: Formulas = {
     "tickets_waiting": _waiting,
     "targeting": lambda values: values["scanned_objects_per_s"] / values["returned_per_s"],
 }
+"""Percentages, means and queues of one moment."""
+
+
+class MongoSource:
+    """serverStatus of the server that `client` writes to (the primary)."""
+
+    name = "mongodb"
+    derived = DERIVED
+
+    def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
+        self._client = client
+
+    def read(self) -> Reading:
+        """One serverStatus, without its long sections. Raises PyMongoError (not authorised, not reachable)."""
+        status = self._client.admin.command({"serverStatus": 1, **dict.fromkeys(_LEFT_OUT, 0)})
+        uptime = dig(status, "uptimeMillis")
+        return Reading(
+            at=time.monotonic(),
+            identity=(status.get("host"), status.get("pid")),
+            uptime_s=uptime / 1000 if uptime is not None else dig(status, "uptime"),
+            values=server_values(status),
+            counters=frozenset(COUNTERS),
+        )
+
+
+def server_values(status: Mapping[str, Any]) -> dict[str, float]:
+    """Gauges and counters of a serverStatus document; what it lacks is absent."""
+    return pick(status, {**GAUGES, **COUNTERS})

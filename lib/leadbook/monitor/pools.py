@@ -10,9 +10,12 @@ from pymongo import monitoring
 from redis import Redis
 
 from leadbook.core.connect import PoolTrace
-from leadbook.monitor.readings import Reading, apply
+from leadbook.monitor.readings import Formulas, Reading
 
 __all__ = ["PoolSource", "PoolUse"]
+
+DERIVED: Formulas = {"wait_ms": lambda values: values["wait_ms_sum_per_s"] / values["checkouts_per_s"]}
+"""Mean waiting time for a connection, ms."""
 
 
 class PoolUse(PoolTrace):
@@ -60,6 +63,7 @@ class PoolSource:
     """The pool of one MongoClient (`maximum`: its maxPoolSize), and of a Redis client where there is one."""
 
     name = "pool"
+    derived = DERIVED
 
     def __init__(self, use: PoolUse, maximum: int, redis: Redis | None = None) -> None:
         self._use, self._maximum, self._redis = use, maximum, redis
@@ -82,7 +86,3 @@ class PoolSource:
         if pool is not None and hasattr(pool, "_connections"):
             values["redis_open"] = float(len(pool._connections))
         return Reading(at=time.monotonic(), identity=("pool",), values=values, counters=counters)
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Mean waiting time for a connection, ms."""
-        return apply({"wait_ms": lambda seen: seen["wait_ms_sum_per_s"] / seen["checkouts_per_s"]}, values)

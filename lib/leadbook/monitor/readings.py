@@ -30,15 +30,14 @@ class Reading:
 
 
 class ReadingSource(Protocol):
-    """Something that can be read again and again. `name` is the prefix of its readings, such as `mongodb`."""
+    """Something that can be read again and again. name: prefix of its readings, such as
+    `mongodb`.  derived: further numbers of it, such as percentages and means."""
 
     name: str
+    derived: Formulas
 
     def read(self) -> Reading:
         """Read once, without side effects on data. Raises what the driver raises."""
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Further numbers made of the gauges and rates of one moment, such as percentages and means."""
 
 
 def rates(before: Reading, after: Reading) -> dict[str, float] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis import Redis
 
-from leadbook.monitor.readings import Formulas, Reading, apply, dig, pick
+from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
 __all__ = ["RedisSource", "redis_values"]
 
@@ -50,6 +50,7 @@ class RedisSource:
     """INFO of the server behind `client`."""
 
     name = "redis"
+    derived = DERIVED
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -64,10 +65,6 @@ class RedisSource:
             values=redis_values(info),
             counters=frozenset((*_COUNTERS, *_CALLS, "oom_errors")),
         )
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Memory share, hit ratio and CPU of one moment."""
-        return apply(DERIVED, values)
 
 
 def redis_values(info: Mapping[str, Any]) -> dict[str, float]:

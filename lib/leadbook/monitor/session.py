@@ -188,7 +188,7 @@ def _sources(place: Place, pool: PoolSource) -> tuple[list[ReadingSource], dict[
     if pid is None:
         absent["host"] = "not measured: the server runs on another machine; see its provider's metrics"
     else:
-        sources.append(HostSource({"mongod": pid}))
+        sources.append(HostSource(pid))
     return sources, absent
 
 
