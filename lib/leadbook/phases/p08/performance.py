@@ -38,8 +38,9 @@ def _judge_times(check_id: str, times: Latencies, settings: Settings, why: str) 
     """The percentile that the samples bear, judged; `why` there are none."""
     told = times.summary()
     name, value = told.judged
+    which = name.partition(" of ")[0]
     evidence = (
-        f"{name}, {told.count} samples during the snapshot; median {number(told.p50_ms, 'ms')}, "
+        f"{which} of {told.count:,} samples during the snapshot; median {number(told.p50_ms, 'ms')}, "
         f"slowest {number(told.worst_ms, 'ms')}"
     )
     return judge(check_id, Unmeasured(why) if value is None else value, settings=settings, evidence=evidence)
