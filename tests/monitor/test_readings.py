@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import ClassVar
 
 import pytest
 from pymongo.errors import OperationFailure
@@ -19,6 +20,7 @@ def reading(at, inserts, *, uptime=None, identity=("a", 1), **gauges):
 
 class Source:
     name = "x"
+    derived: ClassVar = {"double": lambda values: 2 * values["inserts_per_s"]}
 
     def __init__(self, *readings):
         self.readings = list(readings)
@@ -28,9 +30,6 @@ class Source:
         if isinstance(found, Exception):
             raise found
         return found
-
-    def derive(self, values):
-        return {"double": 2 * values["inserts_per_s"]} if "inserts_per_s" in values else {}
 
 
 def test_a_rate_is_growth_by_elapsed_time():
@@ -53,7 +52,7 @@ def test_a_counter_that_fell_alone_is_left_out():
 def test_a_timeline_drops_the_interval_of_a_restart_and_goes_on():
     source = Source(reading(0, 0), reading(1, 100), reading(2, 7, uptime=1), reading(3, 57, uptime=2))
     rows = [(float(at), {"x": source.read()}) for at in range(4)]
-    timeline = lay_out(rows, [source], expected=4)
+    timeline = lay_out(rows, {"x": source.derived}, expected=4)
     assert timeline.dropped == 1
     per_second = timeline.frame["x.inserts_per_s"].tolist()
     assert math.isnan(per_second[0]) and math.isnan(per_second[2])
@@ -63,7 +62,7 @@ def test_a_timeline_drops_the_interval_of_a_restart_and_goes_on():
 
 
 def test_what_was_never_reported_is_none_and_not_zero():
-    timeline = lay_out([(0.0, {"x": reading(0, 1)})], [Source()], expected=1)
+    timeline = lay_out([(0.0, {"x": reading(0, 1)})], {"x": Source.derived}, expected=1)
     assert timeline.statistic("x.absent", "max") is None
     assert timeline.values("x.absent").empty
 

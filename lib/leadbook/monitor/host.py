@@ -3,62 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import psutil
 from pymongo import MongoClient
 
-from leadbook.monitor.readings import Reading
+from leadbook.monitor.readings import Formulas, Reading
 
 __all__ = ["HostSource", "server_pid_here"]
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
+DERIVED: Formulas = {
+    "client_cpu_percent": lambda values: 100 * values["client_cpu_s_per_s"],
+    "mongod_cpu_percent": lambda values: 100 * values["mongod_cpu_s_per_s"],
+    "cpu_percent": lambda values: min(100.0, 100 * values["busy_s_per_s"] / (psutil.cpu_count() or 1)),
+}
+"""CPU of the two processes in percent of one core, and of the host in percent of all its cores."""
+
+
 class HostSource:
-    """CPU, memory, swap and disk of this machine, and of the processes `pids` on it (name -> process id)."""
+    """CPU, memory, swap and disk of this machine, and of this process and the mongod `pid` on it."""
 
     name = "host"
+    derived = DERIVED
 
-    def __init__(self, pids: dict[str, int], *, data_path: str = "/") -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._own = psutil.Process()
-        self._data_path = data_path
+    def __init__(self, pid: int) -> None:
+        self._mongod, self._client = psutil.Process(pid), psutil.Process()
 
     def read(self) -> Reading:
-        """One look. Raises psutil.Error where a watched process is gone."""
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(self._data_path)
+        """One look. Raises psutil.Error where mongod is gone."""
+        memory, disk, io = psutil.virtual_memory(), psutil.disk_usage("/"), psutil.disk_io_counters()
         values = {
             "busy_s": _busy_seconds(),
             "memory_percent": float(memory.percent),
             "swap_used_mb": psutil.swap_memory().used / 1e6,
             "disk_percent": float(disk.percent),
             "disk_free_gb": disk.free / 1e9,
-            "client_cpu_s": _cpu_seconds(self._own),
+            "client_cpu_s": sum(self._client.cpu_times()[:2]),
+            "mongod_cpu_s": sum(self._mongod.cpu_times()[:2]),
+            "mongod_rss_mb": self._mongod.memory_info().rss / 1e6,
         }
-        counters = {"client_cpu_s", "busy_s"}
-        io = psutil.disk_io_counters()
         if io is not None:
             values |= {"disk_read_bytes": float(io.read_bytes), "disk_write_bytes": float(io.write_bytes)}
-            counters |= {"disk_read_bytes", "disk_write_bytes"}
-        for name, process in self._processes.items():
-            values[f"{name}_cpu_s"] = _cpu_seconds(process)
-            values[f"{name}_rss_mb"] = process.memory_info().rss / 1e6
-            counters.add(f"{name}_cpu_s")
-        return Reading(at=time.monotonic(), identity=("host",), values=values, counters=frozenset(counters))
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """CPU of the host in percent of all its cores, and of each process in percent of one core."""
-        ending = "_cpu_s_per_s"
-        shares = {
-            f"{name.removesuffix(ending)}_cpu_percent": 100 * value
-            for name, value in values.items()
-            if name.endswith(ending)
-        }
-        if "busy_s_per_s" in values:
-            shares["cpu_percent"] = min(100.0, 100 * values["busy_s_per_s"] / (psutil.cpu_count() or 1))
-        return shares
+        counters = frozenset(name for name in values if name.endswith(("_s", "_bytes")))
+        return Reading(at=time.monotonic(), identity=("host",), values=values, counters=counters)
 
 
 def _busy_seconds() -> float:
@@ -67,24 +57,16 @@ def _busy_seconds() -> float:
                  - getattr(times, "guest_nice", 0.0))  # fmt: skip
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def server_pid_here(client: MongoClient[dict[str, Any]]) -> int | None:
     """The process id of the server that `client` talks to, if it is a mongod of this machine; else None.
 
     Both must hold: the address is a loopback one, and that process id is a mongod here (not one behind a tunnel).
     """
-    if not _all_loopback(host for host, _ in client.nodes or {client.address or ("", 0)}):
+    addresses = client.nodes or {client.address or ("", 0)}
+    if not {host for host, _ in addresses} <= _LOOPBACK:
         return None
     pid = client.admin.command({"serverStatus": 1, "metrics": 0, "wiredTiger": 0}).get("pid")
     try:
         return int(pid) if pid and "mongod" in psutil.Process(int(pid)).name() else None
     except psutil.Error:
         return None
-
-
-def _all_loopback(hosts: Iterable[str]) -> bool:
-    return set(hosts) <= _LOOPBACK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,8 +13,9 @@ import psutil
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from leadbook.core import write_errors
 from leadbook.core.ticker import Ticker
-from leadbook.monitor.readings import Reading, Source, rates
+from leadbook.monitor.readings import Formulas, Reading, ReadingSource, apply, rates
 
 __all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
 
@@ -75,81 +76,78 @@ class Timeline:
         return float(values.iloc[-1] - values.iloc[0])
 
 
-class Watcher:
+class Watcher(Ticker):
     """Samples `sources` in a thread of its own while entered; `timeline()` afterwards.
 
     A source that fails leaves a problem and a gap, never a stop. interval_s: seconds from sample to sample.
     """
 
-    def __init__(self, sources: Sequence[Source], *, interval_s: float = 0.5) -> None:
+    def __init__(self, sources: Sequence[ReadingSource], *, interval_s: float = 0.5) -> None:
+        super().__init__(self._sample, interval_s, first_after_s=interval_s)
         self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
         self._problems: list[Problem] = []
-        self._ticker = Ticker(self._sample, interval_s, first_after_s=interval_s)
-        self._began = self._ended = 0.0
+        self._start = time.monotonic()
+        self._ended: float | None = None
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._sample()
-        self._ticker.__enter__()
-        return self
+        return super().__enter__()
 
     def __exit__(self, *exception: Any) -> None:
-        self._ticker.__exit__(*exception)
-        if exception and exception[0] is not None:
+        super().__exit__(*exception)
+        if exception[0] is not None:
             return
-        if len(self._rows) > 1 and time.monotonic() - self._began - self._rows[-1][0] < self._interval / 2:
+        if len(self._rows) > 1 and self._now - self._rows[-1][0] < self._interval / 2:
             self._rows.pop()  # the last sample replaces it: a rate over a few milliseconds tells nothing
         self._sample()
-        self._ended = time.monotonic()
+        self._ended = self._now
 
-    def stop(self) -> None:
-        """Take no further sample but the last."""
-        self._ticker.stop()
+    @property
+    def _now(self) -> float:
+        """Seconds since the watch began."""
+        return time.monotonic() - self._start
 
     def _sample(self) -> None:
-        at = time.monotonic() - self._began
-        found = {}
+        at, found = self._now, {}
         for source in self._sources:
             try:
                 found[source.name] = source.read()
             except (PyMongoError, RedisError, OSError, psutil.Error) as error:
-                what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+                what = write_errors.described(error)
                 self._problems.append(Problem(at=at, source=source.name, what=what))
         self._rows.append((at, found))
 
     def timeline(self) -> Timeline:
         """What was read so far."""
-        seconds = (self._ended or time.monotonic()) - self._began
-        expected = int(seconds / self._interval) + 1
-        return lay_out(self._rows, self._sources, expected=expected, problems=tuple(self._problems))
+        expected = int((self._ended or self._now) / self._interval) + 1
+        formulas = {source.name: source.derived for source in self._sources}
+        return lay_out(self._rows, formulas, expected=expected, problems=tuple(self._problems))
 
 
 def lay_out(
     rows: Sequence[tuple[float, dict[str, Reading]]],
-    sources: Sequence[Source],
+    formulas: Mapping[str, Formulas],
     *,
     expected: int,
     problems: Sequence[Problem] = (),
 ) -> Timeline:
-    """A timeline of readings by moment: gauges, rates against the sample before, and what the sources derive."""
+    """A timeline of readings by moment, of this process or of any other that kept them.
+
+    Gauges, rates against the sample before, and what the `formulas` of each source make of both.
+    """
     last: dict[str, Reading] = {}
     flat, dropped = [], 0
     for _, found in rows:
         row: dict[str, float] = {}
-        for source in sources:
-            reading = found.get(source.name)
-            if reading is None:
-                last.pop(source.name, None)
-                continue
-            values = dict(reading.values)
-            before = last.get(source.name)
-            grown = rates(before, reading) if before is not None else {}
+        for source, reading in found.items():
+            grown = rates(last[source], reading) if source in last else {}
             dropped += grown is None
-            values |= grown or {}
-            values |= source.derive(values)
-            row |= {f"{source.name}.{name}": value for name, value in values.items()}
-            last[source.name] = reading
+            values = {**reading.values, **(grown or {})}
+            values |= apply(formulas[source], values)
+            row |= {f"{source}.{name}": value for name, value in values.items()}
+        last = found
         flat.append(row)
     frame = pd.DataFrame(flat, index=pd.Index([at for at, _ in rows], name="seconds"))
     return Timeline(frame=frame, expected=expected, dropped=dropped, problems=tuple(problems))

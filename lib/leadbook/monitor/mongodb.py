@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from leadbook.monitor.readings import Reading, dig, drop_missing
+from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
 __all__ = ["COUNTERS", "GAUGES", "MongoSource", "server_values"]
 
@@ -79,10 +79,44 @@ _LEFT_OUT = (
 )
 
 
+def _mean_ms(values: Mapping[str, float], kind: str) -> float:
+    return values[f"{kind}_latency_us_per_s"] / values[f"{kind}_ops_per_s"] / 1_000
+
+
+def _waiting(values: Mapping[str, float]) -> float:
+    """Operations waiting for a ticket: 8.0 reports the queue; before, the lock queue while no ticket is left.
+
+    Few tickets are no finding by themselves: 7.0 and later size the pool by themselves.
+    """
+    lengths = [values[name] for name in ("read_queue_length", "write_queue_length") if name in values]
+    if lengths:
+        return sum(lengths)
+    left = min(values["read_tickets_available"], values["write_tickets_available"])
+    queue = values["lock_queue"]
+    return queue if left == 0 else 0.0
+
+
+DERIVED: Formulas = {
+    "cache_used_percent": lambda values: 100 * values["cache_used_bytes"] / values["cache_maximum_bytes"],
+    "cache_dirty_percent": lambda values: 100 * values["cache_dirty_bytes"] / values["cache_maximum_bytes"],
+    "connections_used_percent": lambda values: (
+        100 * values["connections_current"] / (values["connections_current"] + values["connections_available"])
+    ),
+    "read_latency_ms": lambda values: _mean_ms(values, "read"),
+    "write_latency_ms": lambda values: _mean_ms(values, "write"),
+    "command_latency_ms": lambda values: _mean_ms(values, "command"),
+    "cpu_cores": lambda values: (values["cpu_user_us_per_s"] + values["cpu_system_us_per_s"]) / 1e6,
+    "tickets_waiting": _waiting,
+    "targeting": lambda values: values["scanned_objects_per_s"] / values["returned_per_s"],
+}
+"""Percentages, means and queues of one moment."""
+
+
 class MongoSource:
     """serverStatus of the server that `client` writes to (the primary)."""
 
     name = "mongodb"
+    derived = DERIVED
 
     def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
         self._client = client
@@ -99,63 +133,7 @@ class MongoSource:
             counters=frozenset(COUNTERS),
         )
 
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Percentages and means of one moment; only those whose parts were all reported."""
-        get = values.get
-        evictable = get("cache_maximum_bytes")
-        current, available = get("connections_current"), get("connections_available")
-        return drop_missing(
-            (
-                ("cache_used_percent", _percent(get("cache_used_bytes"), evictable)),
-                ("cache_dirty_percent", _percent(get("cache_dirty_bytes"), evictable)),
-                ("connections_used_percent", _percent(current, _sum(current, available))),
-                ("read_latency_ms", _mean_ms(get("read_latency_us_per_s"), get("read_ops_per_s"))),
-                ("write_latency_ms", _mean_ms(get("write_latency_us_per_s"), get("write_ops_per_s"))),
-                ("command_latency_ms", _mean_ms(get("command_latency_us_per_s"), get("command_ops_per_s"))),
-                ("cpu_cores", _cores(get("cpu_user_us_per_s"), get("cpu_system_us_per_s"))),
-                ("tickets_waiting", _waiting(values)),
-                ("targeting", _ratio(get("scanned_objects_per_s"), get("returned_per_s"))),
-            )
-        )
-
 
 def server_values(status: Mapping[str, Any]) -> dict[str, float]:
     """Gauges and counters of a serverStatus document; what it lacks is absent."""
-    return drop_missing((name, dig(status, *paths)) for name, paths in {**GAUGES, **COUNTERS}.items())
-
-
-def _percent(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or not whole else 100 * part / whole
-
-
-def _sum(*parts: float | None) -> float | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or not whole else part / whole
-
-
-def _mean_ms(latency_us: float | None, operations: float | None) -> float | None:
-    mean = _ratio(latency_us, operations)
-    return None if mean is None else mean / 1000
-
-
-def _cores(user_us: float | None, system_us: float | None) -> float | None:
-    both = _sum(user_us, system_us)
-    return None if both is None else both / 1e6
-
-
-def _waiting(values: Mapping[str, float]) -> float | None:
-    """Operations waiting for a ticket: 8.0 reports the queue; before, the lock queue while no ticket is left.
-
-    Few tickets are no finding by themselves: 7.0 and later size the pool by themselves.
-    """
-    lengths = [values[name] for name in ("read_queue_length", "write_queue_length") if name in values]
-    if lengths:
-        return sum(lengths)
-    left = [values[name] for name in ("read_tickets_available", "write_tickets_available") if name in values]
-    if len(left) < 2 or "lock_queue" not in values:
-        return None
-    return values["lock_queue"] if min(left) == 0 else 0.0
+    return pick(status, {**GAUGES, **COUNTERS})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from typing import Any
@@ -11,60 +10,60 @@ from pymongo import monitoring
 from redis import Redis
 
 from leadbook.core.connect import PoolTrace
-from leadbook.monitor.readings import Reading
+from leadbook.monitor.readings import Formulas, Reading
 
 __all__ = ["PoolSource", "PoolUse"]
 
+DERIVED: Formulas = {"wait_ms": lambda values: values["wait_ms_sum_per_s"] / values["checkouts_per_s"]}
+"""Mean waiting time for a connection, ms."""
+
 
 class PoolUse(PoolTrace):
-    """A PoolTrace that also knows how many connections are checked out now, by server."""
+    """A PoolTrace that also knows how many connections are checked out now, by server.
+
+    waiting: check-outs begun and not yet answered.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._use_lock = threading.Lock()
         self._in_use: Counter[Any] = Counter()
-        self._started = self._answered = 0
+        self.waiting = 0
 
     @property
     def in_use(self) -> int:
         """Connections checked out now, in the busiest server's pool: each server has a pool of its own."""
-        with self._use_lock:
+        with self._lock:
             return max(self._in_use.values(), default=0)
 
-    @property
-    def waiting(self) -> int:
-        """Check-outs begun and not yet answered."""
-        with self._use_lock:
-            return self._started - self._answered
+    def _count(self, address: Any, *, used: int, waiting: int) -> None:
+        with self._lock:
+            self._in_use[address] += used
+            self.waiting += waiting
 
     def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
         """Driver's hook."""
-        with self._use_lock:
-            self._started += 1
+        self._count(event.address, used=0, waiting=1)
 
     def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
         """Driver's hook."""
         super().connection_checked_out(event)
-        with self._use_lock:
-            self._answered += 1
-            self._in_use[event.address] += 1
+        self._count(event.address, used=1, waiting=-1)
 
     def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
         """Driver's hook."""
         super().connection_check_out_failed(event)
-        with self._use_lock:
-            self._answered += 1
+        self._count(event.address, used=0, waiting=-1)
 
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
         """Driver's hook."""
-        with self._use_lock:
-            self._in_use[event.address] -= 1
+        self._count(event.address, used=-1, waiting=0)
 
 
 class PoolSource:
     """The pool of one MongoClient (`maximum`: its maxPoolSize), and of a Redis client where there is one."""
 
     name = "pool"
+    derived = DERIVED
 
     def __init__(self, use: PoolUse, maximum: int, redis: Redis | None = None) -> None:
         self._use, self._maximum, self._redis = use, maximum, redis
@@ -87,8 +86,3 @@ class PoolSource:
         if pool is not None and hasattr(pool, "_connections"):
             values["redis_open"] = float(len(pool._connections))
         return Reading(at=time.monotonic(), identity=("pool",), values=values, counters=counters)
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Mean waiting time for a connection, ms."""
-        count, waited = values.get("checkouts_per_s"), values.get("wait_ms_sum_per_s")
-        return {"wait_ms": waited / count} if count and waited is not None else {}

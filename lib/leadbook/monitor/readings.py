@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Reading", "Source", "dig", "drop_missing", "rates"]
+__all__ = ["Formulas", "Reading", "ReadingSource", "apply", "dig", "pick", "rates"]
+
+Formulas = Mapping[str, Callable[[Mapping[str, float]], float]]
+"""Further numbers by name, each made of the gauges and rates of one moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +29,15 @@ class Reading:
     counters: frozenset[str] = frozenset()
 
 
-class Source(Protocol):
-    """Something that can be read again and again. `name` is the prefix of its readings, such as `mongodb`."""
+class ReadingSource(Protocol):
+    """Something that can be read again and again. name: prefix of its readings, such as
+    `mongodb`.  derived: further numbers of it, such as percentages and means."""
 
     name: str
+    derived: Formulas
 
     def read(self) -> Reading:
         """Read once, without side effects on data. Raises what the driver raises."""
-
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Further numbers made of the gauges and rates of one moment, such as percentages and means."""
 
 
 def rates(before: Reading, after: Reading) -> dict[str, float] | None:
@@ -68,6 +71,16 @@ def dig(document: Mapping[str, Any], *paths: str) -> float | None:
     return None
 
 
-def drop_missing(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
-    """Only what was reported."""
-    return {name: value for name, value in values if value is not None}
+def pick(document: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    """Numbers of a document by name; what it lacks is absent."""
+    found = {name: dig(document, *places) for name, places in paths.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def apply(formulas: Formulas, values: Mapping[str, float]) -> dict[str, float]:
+    """What each formula makes of the values; only those whose parts were all reported."""
+    made = {}
+    for name, formula in formulas.items():
+        with contextlib.suppress(KeyError, ZeroDivisionError):
+            made[name] = formula(values)
+    return made

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis import Redis
 
-from leadbook.monitor.readings import Reading, dig, drop_missing
+from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
 __all__ = ["RedisSource", "redis_values"]
 
@@ -38,6 +38,11 @@ _COUNTERS = {
     "bytes_in": "total_net_input_bytes",
     "bytes_out": "total_net_output_bytes",
 }
+DERIVED: Formulas = {
+    "memory_percent": lambda values: 100 * values["used_memory_bytes"] / values["maxmemory_bytes"],
+    "hit_percent": lambda values: 100 * values["hits_per_s"] / (values["hits_per_s"] + values["misses_per_s"]),
+    "cpu_cores": lambda values: values["cpu_user_s_per_s"] + values["cpu_system_s_per_s"],
+}
 _CALLS = {"gets": ("get", "exists", "mget"), "sets": ("set", "setex", "mset")}
 
 
@@ -45,6 +50,7 @@ class RedisSource:
     """INFO of the server behind `client`."""
 
     name = "redis"
+    derived = DERIVED
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -60,34 +66,20 @@ class RedisSource:
             counters=frozenset((*_COUNTERS, *_CALLS, "oom_errors")),
         )
 
-    def derive(self, values: dict[str, float]) -> dict[str, float]:
-        """Memory share, hit ratio and CPU of one moment."""
-        limit, hits, misses = (values.get(name) for name in ("maxmemory_bytes", "hits_per_s", "misses_per_s"))
-        looked_up = (hits or 0) + (misses or 0)
-        user, system = values.get("cpu_user_s_per_s"), values.get("cpu_system_s_per_s")
-        used = values.get("used_memory_bytes")
-        return drop_missing(
-            (
-                ("memory_percent", 100 * used / limit if limit and used is not None else None),
-                ("hit_percent", 100 * hits / looked_up if hits is not None and looked_up else None),
-                ("cpu_cores", user + system if user is not None and system is not None else None),
-            )
-        )
-
 
 def redis_values(info: Mapping[str, Any]) -> dict[str, float]:
     """Gauges and counters of an INFO reply with its commandstats, errorstats and latencystats."""
-    values = drop_missing((name, dig(info, key)) for name, key in {**_GAUGES, **_COUNTERS}.items())
+    values = pick(info, {name: (key,) for name, key in {**_GAUGES, **_COUNTERS}.items()})
     if any(key.startswith("cmdstat_") for key in info):
         for name, commands in _CALLS.items():
             values[name] = sum(dig(info, f"cmdstat_{command}.calls") or 0.0 for command in commands)
     if "error_replies" in values:
         values["oom_errors"] = dig(info, "errorstat_OOM.count") or 0.0
-    for name, command in {"get_p99_us": "get", "set_p99_us": "set", "exists_p99_us": "exists"}.items():
+    slowest = {}
+    for command in ("get", "set", "exists"):
         p99 = dig({"found": info.get(f"latency_percentiles_usec_{command}", {})}, "found.p99")
         if p99 is not None:
-            values[name] = p99
-    waits = [values[name] for name in ("get_p99_us", "set_p99_us", "exists_p99_us") if name in values]
-    if waits:
-        values["command_p99_us"] = max(waits)
+            slowest[f"{command}_p99_us"] = p99
+    if slowest:
+        values |= {**slowest, "command_p99_us": max(slowest.values())}
     return values

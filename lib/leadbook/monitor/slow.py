@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import pandas as pd
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from leadbook.core.checks import Check, not_measured
-from leadbook.monitor.thresholds import judge_level
+__all__ = ["SlowOperation", "slow_operations"]
 
-__all__ = ["SlowOperation", "slow_check", "slow_frame", "slow_operations"]
-
+Document = dict[str, Any]
+SLOW_MS = 100
+"""The server's own default for slowms."""
+MOST = 200
 _WRITES = {"insert", "update", "delete", "findAndModify"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlowOperation:
-    """One entry. fields: names that its filter used.  plan: such as `IXSCAN { email: 1 }`.  source: profiler or log."""
+    """One entry. fields: names that its filter used.  plan: such as `IXSCAN { email: 1 }`."""
 
-    at: datetime
     collection: str
     operation: str
     ms: int
     plan: str
     fields: tuple[str, ...]
-    examined: int | None
-    returned: int | None
-    source: str
 
     @property
     def is_query(self) -> bool:
@@ -49,88 +44,41 @@ def slow_operations(
     """
     try:
         profile = admin[database].command({"profile": -1})
+        slowms = profile.get("slowms", SLOW_MS)
         if profile.get("was", 0) > 0:
-            recent = {"ts": {"$gte": since}, "millis": {"$gte": 100}}
-            entries = admin[database]["system.profile"].find(recent).limit(200)
-            return [_profiled(entry) for entry in entries], f"profiler, slower than {profile.get('slowms', 100)} ms"
+            recent = {"ts": {"$gte": since}, "millis": {"$gte": slowms}}
+            entries = admin[database]["system.profile"].find(recent).limit(MOST)
+            return [_profiled(entry) for entry in entries], f"profiler, slower than {slowms} ms"
     except OperationFailure:
-        profile = {}
+        slowms = SLOW_MS
     try:
         lines = admin.admin.command({"getLog": "global"})["log"]
     except OperationFailure:
         return None, "the user may read neither the profiler nor the log: grant clusterMonitor"
     found = [entry for line in lines if (entry := _logged(line, database, since)) is not None]
-    return found, f"server's log, slower than {profile.get('slowms', 100)} ms"
+    return found, f"server's log, slower than {slowms} ms"
 
 
-def _profiled(entry: dict[str, Any]) -> SlowOperation:
-    command = entry.get("command", {})
-    return SlowOperation(
-        at=entry["ts"] if entry["ts"].tzinfo else entry["ts"].replace(tzinfo=UTC),
-        collection=entry["ns"].partition(".")[2],
-        operation=entry.get("op", "command"),
-        ms=int(entry.get("millis", 0)),
-        plan=entry.get("planSummary", ""),
-        fields=_fields(command),
-        examined=entry.get("docsExamined"),
-        returned=entry.get("nreturned"),
-        source="profiler",
-    )
+def _profiled(entry: Document) -> SlowOperation:
+    return _operation(entry, entry.get("op", "command"), entry.get("millis", 0))
 
 
 def _logged(line: str, database: str, since: datetime) -> SlowOperation | None:
-    if '"Slow query"' not in line:
-        return None
     try:
-        entry = json.loads(line)
-        at = datetime.fromisoformat(entry["t"]["$date"])
+        entry = json.loads(line) if '"Slow query"' in line else {}
+        at, details = datetime.fromisoformat(entry["t"]["$date"]), entry.get("attr", {})
     except (ValueError, KeyError):
         return None
-    details = entry.get("attr", {})
     if at < since or not str(details.get("ns", "")).startswith(f"{database}."):
         return None
+    operation = next(iter(details.get("command", {})), details.get("type", "command"))
+    return _operation(details, operation, details.get("durationMillis", 0))
+
+
+def _operation(details: Document, operation: str, ms: float) -> SlowOperation:
     command = details.get("command", {})
+    used = command.get("filter") or command.get("query") or {}
     return SlowOperation(
-        at=at,
-        collection=details["ns"].partition(".")[2],
-        operation=next(iter(command), details.get("type", "command")),
-        ms=int(details.get("durationMillis", 0)),
-        plan=details.get("planSummary", ""),
-        fields=_fields(command),
-        examined=details.get("docsExamined"),
-        returned=details.get("nreturned"),
-        source="log",
-    )
-
-
-def _fields(command: Any) -> tuple[str, ...]:
-    found = command.get("filter") or command.get("query") or {} if isinstance(command, dict) else {}
-    return tuple(sorted(found)) if isinstance(found, dict) else ()
-
-
-def slow_check(found: Sequence[SlowOperation] | None, how: str) -> Check:
-    """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
-    if found is None:
-        return not_measured("MON-QUERY-001", how)
-    queries = [entry for entry in found if entry.is_query]
-    worst = max(queries, key=lambda entry: entry.ms, default=None)
-    shown = ""
-    if worst is not None:
-        shown = f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
-    evidence = f"{len(queries)} slow queries and {len(found) - len(queries)} slow writes ({how}){shown}"
-    return judge_level("MON-QUERY-001", len(queries), compare="<=", warn=0, critical=None, evidence=evidence)
-
-
-def slow_frame(found: Sequence[SlowOperation]) -> pd.DataFrame:
-    """The slowest first, by shape: what it was, plan, how often, worst ms. No values of any query."""
-    columns = ["collection", "operation", "filter on", "plan", "count", "worst ms"]
-    rows = [
-        {"collection": e.collection, "operation": e.operation, "filter on": ", ".join(e.fields), "plan": e.plan,
-         "ms": e.ms}
-        for e in found
-    ]  # fmt: skip
-    if not rows:
-        return pd.DataFrame(columns=columns)
-    grouped = pd.DataFrame(rows).groupby(columns[:4], dropna=False)["ms"].agg(["count", "max"]).reset_index()
-    grouped.columns = pd.Index(columns)
-    return grouped.sort_values("worst ms", ascending=False).head(15).reset_index(drop=True)
+        collection=details["ns"].partition(".")[2], operation=operation, ms=int(ms),
+        plan=details.get("planSummary", ""), fields=tuple(sorted(used)) if isinstance(used, dict) else (),
+    )  # fmt: skip

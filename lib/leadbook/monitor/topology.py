@@ -7,30 +7,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.core.checks import Check, errored, judge, not_applicable, not_measured, warned
-from leadbook.monitor.thresholds import judge_level
-
 __all__ = [
-    "Disk", "Oplog", "RedisState", "Replication", "backup_check", "disk_checks", "oplog_check", "read_disk",
-    "read_oplog", "read_redis_state", "read_replication", "redis_checks", "replication_checks", "safely",
+    "Disk", "Oplog", "RedisState", "Replication", "optional", "read_disk", "read_oplog", "read_redis_state",
+    "read_replication",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replication:
-    """A replica set at one moment. lag_s: of the slowest secondary; None without one. term: grows by each election."""
+    """A replica set at one moment. members: 0 on a server without a replica set.  lag_s: of the slowest secondary; None
+    without one.  term: grows by each election.  states: by member."""
 
-    set_name: str
     members: int
-    healthy: int
-    lag_s: float | None
-    term: int | None
-    elected_at: datetime | None
+    healthy: int = 0
+    lag_s: float | None = None
+    term: int | None = None
+    elected_at: datetime | None = None
     states: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,7 +46,6 @@ class Disk:
 
     used_bytes: float
     total_bytes: float
-    data_bytes: float
     index_bytes: float
     storage_bytes: float
 
@@ -74,25 +71,10 @@ class RedisState:
     keys: int
 
 
-def safely(ids: tuple[str, ...], make: Callable[[], list[Check]]) -> list[Check]:
-    """The checks that `make` gives; where it raises, an `error` (or, not authorised, `not measured`) for each id."""
-    try:
-        return make()
-    except PyMongoError as error:
-        if getattr(error, "code", None) == 13:
-            return [not_measured(check, "the user may not read this: grant clusterMonitor") for check in ids]
-        return [errored(check, error) for check in ids]
-    except (RedisError, OSError, KeyError, ValueError) as error:
-        return [errored(check, error) for check in ids]
-
-
-# ----------------------------------------------------------------------------------------------------- replication
-
-
-def read_replication(client: MongoClient[dict[str, Any]]) -> Replication | None:
-    """replSetGetStatus; None on a server without a replica set. Raises OperationFailure where not authorised."""
+def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
+    """replSetGetStatus. Raises OperationFailure where not authorised."""
     if not client.admin.command("hello").get("setName"):
-        return None
+        return Replication(members=0)
     status = client.admin.command("replSetGetStatus")
     members = status["members"]
     primary = next((member for member in members if member["state"] == 1), None)
@@ -102,7 +84,6 @@ def read_replication(client: MongoClient[dict[str, Any]]) -> Replication | None:
         if primary is not None and member["state"] == 2 and "optimeDate" in member
     ]
     return Replication(
-        set_name=status["set"],
         members=len(members),
         healthy=sum(1 for member in members if member["health"] == 1),
         lag_s=max(0.0, *behind) if behind else None,
@@ -114,34 +95,6 @@ def read_replication(client: MongoClient[dict[str, Any]]) -> Replication | None:
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def replication_checks(before: Replication | None, after: Replication | None, *, recent_h: float = 0) -> list[Check]:
-    """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
-    ids = ("MON-REPL-001", "MON-REPL-002", "MON-REPL-004")
-    if before is None or after is None:
-        return [not_applicable(check, "this server is no replica set") for check in ids]
-    shown = ", ".join(f"{name} {state}" for name, state in after.states.items())
-    if after.members == 1:
-        lag = not_applicable("MON-REPL-001", "a single member has no secondary")
-    else:
-        lag = judge_level("MON-REPL-001", after.lag_s, compare="<", warn=240, critical=600, evidence=shown)
-    healthy = judge("MON-REPL-004", after.healthy, target=after.members, evidence=shown)
-    return [lag, _elections(before, after, recent_h), healthy]
-
-
-def _elections(before: Replication, after: Replication, recent_h: float) -> Check:
-    if before.term is None or after.term is None:
-        return not_measured("MON-REPL-002", "the server reports no term")
-    since = "unknown when"
-    hours = None
-    if after.elected_at is not None:
-        hours = (datetime.now(UTC) - after.elected_at).total_seconds() / 3600
-        since = f"the last {hours:.1f} h ago" if hours >= 1 else f"the last {hours * 60:.0f} min ago"
-    evidence = f"term {before.term} before and {after.term} after; {since}"
-    if after.term == before.term and hours is not None and hours < recent_h:
-        return warned("MON-REPL-002", 0, evidence=f"{evidence}: within the sprint. Find out why")
-    return judge("MON-REPL-002", after.term - before.term, evidence=evidence)
 
 
 def read_oplog(client: MongoClient[dict[str, Any]]) -> Oplog | None:
@@ -157,63 +110,27 @@ def read_oplog(client: MongoClient[dict[str, Any]]) -> Oplog | None:
     )
 
 
-def oplog_check(oplog: Oplog | None) -> Check:
-    """The window once the oplog is 95 % full: before that, it only tells how young the server is."""
-    if oplog is None:
-        return not_applicable("MON-OPLOG-001", "this server has no oplog")
-    evidence = f"{oplog.window_h:.2f} h of writes fill {oplog.full_percent:.1f} % of the oplog"
-    if oplog.full_percent < 95:
-        return not_applicable("MON-OPLOG-001", f"{evidence}: nothing was overwritten yet, the window still grows")
-    return judge_level("MON-OPLOG-001", round(oplog.window_h, 2), compare=">=", warn=24, critical=1, evidence=evidence)
-
-
-# ------------------------------------------------------------------------------------------------------------ disks
-
-
 def read_disk(client: MongoClient[dict[str, Any]], database: str) -> Disk | None:
     """dbStats of the leads' database; None where the tier does not report the file system."""
     stats = client[database].command("dbStats")
     if not stats.get("fsTotalSize"):
         return None
     return Disk(
-        used_bytes=stats["fsUsedSize"], total_bytes=stats["fsTotalSize"], data_bytes=stats["dataSize"],
+        used_bytes=stats["fsUsedSize"], total_bytes=stats["fsTotalSize"],
         index_bytes=stats["indexSize"], storage_bytes=stats["storageSize"],
     )  # fmt: skip
-
-
-def disk_checks(disk: Disk | None, logs: Mapping[str, int] | None) -> list[Check]:
-    """The disk under the data, and the servers' log files (`logs`: path -> bytes; None = not on this machine)."""
-    if disk is None:
-        data = not_measured("MON-DISK-001", "not measurable on this tier: dbStats has no fsTotalSize")
-    else:
-        evidence = (
-            f"{disk.used_bytes / 1e9:.1f} of {disk.total_bytes / 1e9:.1f} GB used, of which the leads' database "
-            f"{(disk.storage_bytes + disk.index_bytes) / 1e6:.1f} MB"
-        )
-        data = judge_level(
-            "MON-DISK-001", round(disk.used_percent, 1), compare="<", warn=85, critical=95, evidence=evidence
-        )
-    if logs is None:
-        return [data, not_applicable("MON-DISK-002", "the servers run elsewhere; their provider keeps the logs")]
-    total = sum(logs.values()) / 1e6
-    evidence = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in logs.items()) or "no log file"
-    log = judge_level("MON-DISK-002", round(total, 1), compare="<", warn=1000, critical=None, evidence=evidence)
-    return [data, log]
-
-
-# ------------------------------------------------------------------------------------------------------------ Redis
 
 
 def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
     """Memory limit, slow log since then, latency events and persistence. Raises RedisError."""
     info: Any = client.info("everything")
-    entries: Any = _optional(lambda: client.slowlog_get(128)) or []
+    entries: Any = optional(lambda: client.slowlog_get(128)) or []
     slow = [entry for entry in entries if int(entry["start_time"]) >= int(since.timestamp())]
     wanted = ("latency-monitor-threshold", "slowlog-log-slower-than", "save")
-    config: Any = _optional(lambda: client.config_get(*wanted)) or {}
+    config: Any = optional(lambda: client.config_get(*wanted)) or {}
     threshold = config.get("latency-monitor-threshold")
     limit = config.get("slowlog-log-slower-than")
-    latest: Any = _optional(client.latency_latest) if threshold and int(threshold) > 0 else None
+    latest: Any = optional(client.latency_latest) if threshold and int(threshold) > 0 else None
     names = {bytes(entry["command"]).split(b" ")[0].decode("ascii", "replace") for entry in slow}
     aof, rdb = bool(info.get("aof_enabled")), "save" not in config or bool(config.get("save"))
     return RedisState(
@@ -231,42 +148,13 @@ def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
     )  # fmt: skip
 
 
-def _optional(call: Callable[[], Any]) -> Any:
-    """None where the provider forbids the command (managed Redis often does)."""
+def optional(call: Callable[[], Any]) -> Any:
+    """`call()`; None where the provider forbids it (managed Redis often does) or a watched process is gone."""
     try:
         return call()
-    except RedisError:
+    except (PyMongoError, RedisError, psutil.Error):
         return None
 
 
 def _text(value: Any) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-
-
-def redis_checks(state: RedisState) -> list[Check]:
-    """maxmemory is set, the slow log, the latency monitor, and whether the last save worked."""
-    limit = judge(
-        "MON-RDS-002", state.maxmemory > 0, evidence=f"maxmemory {state.maxmemory / 1e6:,.0f} MB, {state.policy}"
-    )
-    if state.slow_limit_us is None:
-        slow = not_measured("MON-RDS-009", "the provider forbids CONFIG GET and SLOWLOG")
-    else:
-        named = f" ({', '.join(state.slow_commands)}; slowest {state.slowest_us / 1000:.1f} ms)" if state.slow else ""
-        evidence = f"{state.slow} commands slower than {state.slow_limit_us / 1000:g} ms{named}"
-        slow = judge_level("MON-RDS-009", state.slow, compare="<=", warn=0, critical=None, evidence=evidence)
-    if state.events is None:
-        latency = warned("MON-RDS-010", None, evidence="the latency monitor is off (its default)")
-    else:
-        worst = max(state.events.values(), default=0)
-        shown = ", ".join(f"{name} {ms} ms" for name, ms in state.events.items()) or "no event above the threshold"
-        latency = judge_level("MON-RDS-010", worst, compare="<", warn=100, critical=None, evidence=shown)
-    evidence = f"persistence: {state.persistence}; {state.keys:,} keys"
-    saved = judge("MON-RDS-011", state.persistence_ok, evidence=evidence)
-    return [limit, slow, latency, saved]
-
-
-def backup_check(age_hours: float | None, *, where: str) -> Check:
-    """Age of the newest proven backup; `where` says whence it is known."""
-    if age_hours is None:
-        return not_measured("MON-BACKUP-001", where)
-    return judge_level("MON-BACKUP-001", round(age_hours, 2), compare="<", warn=24, critical=48, evidence=where)

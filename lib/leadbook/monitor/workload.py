@@ -1,7 +1,7 @@
 """What happens while the watch runs: on rehearsal a writer inserts batches; everywhere a prober checks for duplicates.
 
-The prober only reads. The writer writes to the scratch collection that it is given, and its Redis keys begin with
-`leadbook_scratch_`; both are gone afterwards.
+The prober only reads. The writer writes to the scratch collection that it is given, and its Redis keys begin with what
+it is given; both are gone afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 from redis import Redis
@@ -22,18 +21,21 @@ from redis.exceptions import RedisError
 
 from leadbook.core.ticker import Repeater
 
-__all__ = ["Batch", "Lookup", "Prober", "Writer", "batches_frame", "lookups_frame"]
+__all__ = ["BatchInsert", "Lookup", "Prober", "Writer"]
 
-Documents = Callable[[int, int], Sequence[dict[str, Any]]]
-"""`make(count, start)`: so many new lead documents, none of which it gave for another start."""
-
-KEY_PREFIX = "leadbook_scratch:"
+Document = dict[str, Any]
 BATCH_SIZES = (100, 250, 500)
 FILTERED = {"is_qualified": True, "crm_synced": False}
+KEY_LIFE_S = 120
+STOCK = 2_000
+STRIDE = 7919
+"""A prime: the stored leads are asked for in a scattered order."""
+PAUSE_S = 0.02
+"""Rest between two rounds of look-ups, s."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class BatchInsert:
     """One insert. at: seconds since the watch began.  inserted: acknowledged.  seconds: until acknowledged."""
 
     at: float
@@ -57,37 +59,36 @@ class Lookup:
 class Writer(Repeater):
     """Inserts unordered batches of 100, 250 and 500 in turn, at most `per_second` documents a second.
 
-    A key is written to Redis only after its batch was acknowledged, as the pipeline does. keys: what they begin with.
+    A key is written to Redis only after its batch was acknowledged, as the pipeline does. make: gives so many new lead
+    documents.  keys: what its keys begin with.
     """
 
     def __init__(
-        self, collection: Collection[dict[str, Any]], documents: Documents, *, redis: Redis | None, per_second: float,
-        keys: str = f"{KEY_PREFIX}monitor:",
+        self, collection: Collection[Document], make: Callable[[int], list[Document]], *, redis: Redis | None,
+        per_second: float, keys: str,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.collection, self._documents, self._redis = collection, documents, redis
-        self._per_second, self._next = per_second, 0
-        self._prefix = keys
+        self.collection, self._make, self._redis = collection, make, redis
+        self._per_second, self._keys = per_second, keys
+        self._stock: list[Document] = []
         self._uncached: set[str] = set()
-        self.batches: list[Batch] = []
-        self.first_batch: list[dict[str, Any]] = []
+        self.batches: list[BatchInsert] = []
+        self.first_batch: list[Document] = []
         self.written: list[str] = []
-        self._stock: list[dict[str, Any]] = []
 
     def stock_up(self, count: int) -> None:
         """Make `count` documents beforehand, so that making them costs nothing while inserts are timed."""
-        self._stock.extend(self._documents(count, self._next))
-        self._next += count
+        self._stock.extend(self._make(count))
 
     def key(self, url: str) -> str:
         """The Redis key of a lead that this writer stored."""
-        return f"{self._prefix}{url}"
+        return f"{self._keys}{url}"
 
     def step(self) -> float:
         """One batch."""
         size = BATCH_SIZES[len(self.batches) % len(BATCH_SIZES)]
         if len(self._stock) < size:
-            self.stock_up(2_000)
+            self.stock_up(STOCK)
         documents, self._stock = self._stock[:size], self._stock[size:]
         now = datetime.now(UTC)
         for document in documents:
@@ -96,13 +97,13 @@ class Writer(Repeater):
         inserted, failure = self._insert(documents)
         seconds = time.monotonic() - started
         self.batches.append(
-            Batch(at=started - self.began, size=size, inserted=inserted, seconds=seconds, failure=failure)
+            BatchInsert(at=started - self.began, size=size, inserted=inserted, seconds=seconds, failure=failure)
         )
         if not failure:
             self._remember(documents)
         return max(0.0, size / self._per_second - (time.monotonic() - started))
 
-    def _insert(self, documents: list[dict[str, Any]]) -> tuple[int, str]:
+    def _insert(self, documents: list[Document]) -> tuple[int, str]:
         try:
             return len(self.collection.insert_many(documents, ordered=False).inserted_ids), ""
         except BulkWriteError as error:
@@ -111,7 +112,7 @@ class Writer(Repeater):
         except PyMongoError as error:
             return 0, type(error).__name__
 
-    def _remember(self, documents: list[dict[str, Any]]) -> None:
+    def _remember(self, documents: list[Document]) -> None:
         if not self.first_batch:
             self.first_batch = [dict(document) for document in documents]
         urls = [document["linkedin_url"] for document in documents]
@@ -119,7 +120,7 @@ class Writer(Repeater):
             try:
                 with self._redis.pipeline(transaction=False) as pipe:
                     for url in urls:
-                        pipe.set(self.key(url), 1, ex=120)
+                        pipe.set(self.key(url), 1, ex=KEY_LIFE_S)
                     pipe.execute()
             except RedisError:  # Redis only saves work: what is stored is stored
                 self._uncached.update(urls)
@@ -144,31 +145,26 @@ class Writer(Repeater):
 class Prober(Repeater):
     """Looks leads up as a duplicate check does, known and unknown ones in turn, and runs one filtered find.
 
-    known: gives an URL that is stored, or None while there is none; key: its Redis key; cached: whether Redis certainly
+    known: URLs that are stored, which may grow meanwhile; key: the Redis key of one; cached: whether Redis certainly
     holds it.
     """
 
     def __init__(
-        self,
-        collection: Collection[dict[str, Any]],
-        redis: Redis | None,
-        *,
-        known: Callable[[int], str | None],
-        key: Callable[[str], str],
-        cached: Callable[[str], bool],
-        pause_s: float = 0.02,
-    ) -> None:
+        self, collection: Collection[Document], redis: Redis | None, *, known: Sequence[str],
+        key: Callable[[str], str], cached: Callable[[str], bool],
+    ) -> None:  # fmt: skip
         super().__init__()
-        self._collection, self._redis, self._known, self._key = collection, redis, known, key
-        self._cached, self._pause, self._turn = cached, pause_s, 0
+        self._collection, self._redis = collection, redis
+        self._known, self._key, self._cached, self._turn = known, key, cached, 0
         self.lookups: list[Lookup] = []
 
     def step(self) -> float:
         """One look-up of each kind."""
         self._turn += 1
-        stored = self._known(self._turn) if self._turn % 2 else None
-        url = stored or f"https://www.linkedin.com/in/leadbook-nobody-{secrets.token_hex(8)}"
-        expected = stored is not None
+        expected = bool(self._turn % 2 and self._known)
+        url = f"https://www.linkedin.com/in/leadbook-nobody-{secrets.token_hex(8)}"
+        if expected:
+            url = self._known[self._turn * STRIDE % len(self._known)]
         if self._redis is not None:
             redis, key = self._redis, self._key(url)
             wanted = expected if not expected or self._cached(url) else None
@@ -177,7 +173,7 @@ class Prober(Repeater):
         self._time("mongodb", lambda: self._collection.find_one(find, {"_id": 1}) is not None, expected)
         if self._turn % 5 == 0 and not self.lookups[-1].failure:
             self._time("filtered", lambda: bool(list(self._collection.find(FILTERED, {"_id": 1}).limit(100))), None)
-        return self._pause
+        return PAUSE_S
 
     def _time(self, kind: str, look: Callable[[], bool], expected: bool | None) -> None:
         started, failure, right = time.monotonic(), "", None
@@ -188,14 +184,3 @@ class Prober(Repeater):
             failure = type(error).__name__
         ms = 1000 * (time.monotonic() - started)
         self.lookups.append(Lookup(at=started - self.began, kind=kind, ms=ms, right=right, failure=failure))
-
-
-def batches_frame(batches: Sequence[Batch]) -> pd.DataFrame:
-    """A row a batch; `ms` until acknowledged."""
-    frame = pd.DataFrame([vars(batch) for batch in batches], columns=["at", "size", "inserted", "seconds", "failure"])
-    return frame.assign(ms=frame["seconds"] * 1000)
-
-
-def lookups_frame(lookups: Sequence[Lookup]) -> pd.DataFrame:
-    """A row a look-up."""
-    return pd.DataFrame([vars(lookup) for lookup in lookups], columns=["at", "kind", "ms", "right", "failure"])

@@ -1,1 +1,1 @@
-"""Phase 08: what its notebook judges and shows."""
+"""Phase 08, monitoring snapshot: what was read is judged, shown, and written down."""

@@ -1,61 +1,61 @@
 """A whole snapshot on real servers: on rehearsal with a writer, on production watching only."""
 
+import contextlib
 import os
 import signal
 import threading
 import time
 
 import pytest
+from tests.phases.p08.made import by_id
 
-from leadbook import monitor as watch
 from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import UnreachableError
-from leadbook.monitor.workload import KEY_PREFIX
+from leadbook.measure.session import BenchmarkSession
+from leadbook.monitor.session import observe
+from leadbook.phases.p08 import sections
+from leadbook.phases.p08.snapshot import Snapshot, look_around
 from leadbook.rehearsal import sample, servers
 from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.schema.state import create_like
 
 
-def snapshot(endpoints, settings, admin, redis, **changed):
+def snapshot(endpoints, settings, mongodb, admin, redis, **changed):
     settings = settings.model_copy(update={"monitor_seconds": 1.5, **changed})
-    seen = watch.observe(endpoints, settings, admin=admin, redis=redis, documents=watch.sample_documents(settings))
-    return settings, seen
+    place = BenchmarkSession(mongodb=mongodb, admin=admin, redis=redis, endpoints=endpoints, settings=settings)
+    try:
+        seen = observe(place)
+        return Snapshot(settings=settings, seen=seen, around=look_around(place, seen))
+    finally:
+        place.close()
 
 
 @pytest.fixture(scope="module")
-def rehearsed(endpoints, settings, admin, redis_client):
-    """A rehearsal's snapshot with its settings; one for all tests of this file."""
+def rehearsed(endpoints, settings, mongo, admin, redis_client):
+    """A rehearsal's snapshot; one for all tests of this file."""
     admin.drop_database(settings.database)
-    return snapshot(endpoints, settings, admin, redis_client)
+    return snapshot(endpoints, settings, mongo, admin, redis_client)
 
 
-def judged(settings, seen, admin, redis, leads):
-    around = watch.look_around(admin, redis, settings, seen)
-    found = watch.bottlenecks(seen)
-    decisions = watch.decide(seen, settings, found, disk=around.disk, redis=around.redis)
-    checks = [
-        *watch.watch_checks(seen), *watch.reading_checks(seen),
-        *watch.database_checks(admin, settings, seen, around, []), *watch.redis_state_checks(around, seen),
-        *watch.review_checks(seen.review), watch.collection_rate(leads, settings, seen.arriving),
-        *watch.performance_checks(seen, settings, {}), *watch.pool_checks(seen, settings),
-        watch.slow_check(seen.slow, seen.slow_source), watch.bottleneck_check(found), *watch.decision_checks(decisions),
-    ]  # fmt: skip
-    return [*checks, watch.issues(checks)], decisions, found
+def judged(made):
+    """Every check of the phase, as the notebook's sections give them."""
+    shown = (sections.in_time, sections.readings, sections.servers, sections.inserts, sections.lookups, sections.pool,
+             sections.slow, sections.issues, sections.decided)  # fmt: skip
+    return by_id(check for section in shown for check in section(made).checks)
 
 
 def test_the_writer_is_seen_by_the_server_and_read_back(rehearsed):
-    _, seen = rehearsed
-    written = sum(batch.inserted for batch in seen.batches)
-    assert seen.wrote and written > 0
-    assert seen.timeline.growth("mongodb.inserts") >= written
+    seen = rehearsed.seen
+    assert seen.wrote and seen.written > 0
+    assert seen.timeline.growth("mongodb.inserts") >= seen.written
     assert seen.review.sent == seen.review.found == seen.batches[0].size
     assert seen.review.altered == seen.review.incomplete == seen.review.undated == 0
 
 
 def test_every_answer_of_a_duplicate_check_is_right(rehearsed):
-    _, seen = rehearsed
+    seen = rehearsed.seen
     for kind in ("redis", "mongodb"):
         known = [lookup for lookup in seen.lookups if lookup.kind == kind and lookup.right is not None]
         assert known and all(lookup.right for lookup in known)
@@ -64,22 +64,22 @@ def test_every_answer_of_a_duplicate_check_is_right(rehearsed):
 def test_nothing_is_left_behind(rehearsed, admin, settings, redis_client):
     names = admin[settings.database].list_collection_names()
     assert not [name for name in names if name.startswith(SCRATCH_PREFIX)]
-    assert not list(redis_client.scan_iter(f"{KEY_PREFIX}*"))
+    assert not list(redis_client.scan_iter("leadbook_scratch:*"))
 
 
-def test_every_check_of_the_phase_is_answered(rehearsed, admin, redis_client, mongo):
-    settings, seen = rehearsed
-    checks, _, _ = judged(settings, seen, admin, redis_client, mongo[settings.database][settings.collection])
-    wanted = {entry.id for entry in catalogue().values() if entry.phase == "08"}
-    assert {check.id for check in checks} | {"MON-DOC-001", "MON-DOC-002"} == wanted
-    assert not [check for check in checks if check.verdict is Verdict.ERROR]
+def test_every_check_of_the_phase_is_answered(rehearsed):
+    checks = judged(rehearsed)
+    assert set(checks) == {entry.id for entry in catalogue().values() if entry.phase == "08"}
+    assert not [check for check in checks.values() if check.verdict is Verdict.ERROR]
 
 
-def test_the_documents_hold_readings_decisions_and_no_lead(rehearsed, admin, redis_client, mongo):
-    settings, seen = rehearsed
-    checks, decisions, found = judged(settings, seen, admin, redis_client, mongo[settings.database]["none"])
-    log = watch.monitoring_log(seen, checks)
-    advice = watch.optimizations(seen, decisions, found, settings)
+def test_no_section_tells_a_check_that_another_tells(rehearsed):
+    ids = [check.id for checks in rehearsed.groups.values() for check in checks]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_documents_hold_readings_decisions_and_no_lead(rehearsed):
+    log, advice = (document.markdown for document in sections.written(rehearsed).documents)
     for heading in (
         "Readings beside thresholds",
         "MongoDB",
@@ -92,39 +92,38 @@ def test_the_documents_hold_readings_decisions_and_no_lead(rehearsed, admin, red
         assert f"## {heading}" in log, heading
     for heading in ("Decisions", "Actions", "bottleneck", "Batch sizes", "Slow operations"):
         assert heading in advice
+    assert "mongodb.write_latency_ms" in log and "optimise slow queries" in advice
     assert "linkedin.com/in/" not in log + advice and "@" not in log + advice
 
 
 def test_facts_are_plain_and_complete(rehearsed):
-    _, seen = rehearsed
-    left = {}
-    watch.leave_facts(left.__setitem__, seen, [])
+    left = sections.written(rehearsed).facts
     assert left["insert_rate"] > 0 and set(left["insert_rate_by_batch_size"]) <= {"100", "250", "500"}
-    assert left["duplicate_check_redis_p99_ms"] is not None and left["checkout_p99_ms"] is not None
+    for name in ("duplicate_check_redis", "duplicate_check_mongodb", "checkout"):
+        assert left[f"{name}_worst_ms"] > 0 and left[f"{name}_samples"] > 0
+        assert (left[f"{name}_p99_ms"] is None) == (left[f"{name}_samples"] < 1_000), "p99 from 1,000 samples on"
+    assert len(left["decisions"]) == 6
 
 
-def test_production_only_watches(endpoints, settings, admin, redis_client, database):
+def test_production_only_watches(endpoints, settings, mongo, admin, redis_client, database, tmp_path):
     leads = create_like(database, settings.collection, settings)
     leads.insert_many([{"linkedin_url": f"https://www.linkedin.com/in/a{n}", "full_name": "A", "job_title": "B",
                         "company_name": "C"} for n in range(20)])  # fmt: skip
     names = set(admin[settings.database].list_collection_names())
     keys = redis_client.dbsize()
     before = admin.admin.command("serverStatus")["opcounters"]
-    production, seen = snapshot(endpoints, settings, admin, redis_client, profile="production")
+    made = snapshot(endpoints, settings, mongo, admin, redis_client, profile="production", backup_dir=str(tmp_path))
+    seen = made.seen
     after = admin.admin.command("serverStatus")["opcounters"]
     assert not seen.wrote and not seen.batches and seen.lookups
     assert [after[name] - before[name] for name in ("insert", "update", "delete")] == [0, 0, 0]
     assert set(admin[settings.database].list_collection_names()) == names and redis_client.dbsize() == keys
-    checks = {check.id: check for check in judged(production, seen, admin, redis_client, leads)[0]}
+    checks = judged(made)
     assert checks["MON-RATE-001"].verdict is Verdict.NOT_MEASURED, "watching shows arrivals, not capacity"
     assert checks["MON-BACKUP-001"].verdict is Verdict.NOT_MEASURED
     assert checks["MON-RATE-002"].verdict is Verdict.NOT_MEASURED, "these leads carry no created_at"
     assert checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
     assert checks["MON-BATCH-002"].verdict is Verdict.FAIL, "leads without timestamps"
-
-
-def test_documents_are_never_given_to_production(settings):
-    assert watch.sample_documents(settings.model_copy(update={"profile": "production"})) is None
 
 
 @pytest.mark.trust(
@@ -139,16 +138,26 @@ def test_a_server_that_dies_meanwhile_never_ends_in_a_pass(own_servers, settings
     state = own_servers()
     endpoints = servers.resolve(settings, folder=state.folder)
     settings = settings.model_copy(update={"server_selection_timeout_ms": 2_000})
-    with connect.mongodb(endpoints.admin_uri, settings) as admin:
+    with both(endpoints, settings) as (application, admin):
         killer = killed_after(2.5, state.members[0].pid)
         with pytest.raises(UnreachableError) as raised:
             started = time.monotonic() + 2.5
-            snapshot(endpoints, settings, admin, None, monitor_seconds=3.0)
+            snapshot(endpoints, settings, application, admin, None, monitor_seconds=3.0)
         took = time.monotonic() - started
         killer.join()
     patience = settings.server_selection_timeout_ms / 1_000
     assert took < 2 * patience + 5, "each thread waits once, and nobody after it"
     trust.check(None, str(raised.value))
+
+
+@contextlib.contextmanager
+def both(endpoints, settings):
+    """The application's and the DBA's client of servers of one's own."""
+    with (
+        connect.mongodb(endpoints.mongodb_uri, settings) as application,
+        connect.mongodb(endpoints.admin_uri, settings) as admin,
+    ):
+        yield application, admin
 
 
 def killed_after(seconds, pid):
@@ -165,17 +174,17 @@ def killed_after(seconds, pid):
     says=("Redis went away during the snapshot", "connection refused"),
     leaves="Nothing: what MongoDB, pool and host did is measured, and every check of Redis says why it is not.",
 )
-def test_redis_dying_meanwhile_leaves_everything_else_measured(own_servers, settings, admin, profile, trust):
+def test_redis_dying_meanwhile_leaves_everything_else_measured(own_servers, settings, profile, trust, tmp_path):
     state = own_servers()
     endpoints = servers.resolve(settings, folder=state.folder)
     redis = connect.redis(endpoints.redis_url, settings)
-    with connect.mongodb(endpoints.admin_uri, settings) as admin:
+    with both(endpoints, settings) as (application, admin):
         leads = create_like(admin[settings.database], settings.collection, settings)
         leads.insert_many(sample.documents(200, seed=3))
         killer = killed_after(0.7, state.redis.pid)
-        changed, seen = snapshot(endpoints, settings, admin, redis, profile=profile)
+        made = snapshot(endpoints, settings, application, admin, redis, profile=profile, backup_dir=str(tmp_path))
         killer.join()
-        checks = {check.id: check for check in judged(changed, seen, admin, redis, leads)[0]}
+        checks = judged(made)
         assert not [name for name in admin[settings.database].list_collection_names() if "scratch" in name]
     dark = {
         name for name, check in checks.items() if check.verdict is Verdict.NOT_MEASURED and "Redis" in check.evidence
@@ -189,10 +198,8 @@ def test_redis_dying_meanwhile_leaves_everything_else_measured(own_servers, sett
     trust.check(None, checks["MON-RDS-001"].evidence)
 
 
-def test_without_redis_the_snapshot_goes_on_and_says_so(endpoints, settings, admin):
-    changed, seen = snapshot(endpoints, settings, admin, None)
-    checks = {check.id: check for check in watch.reading_checks(seen)}
+def test_without_redis_the_snapshot_goes_on_and_says_so(endpoints, settings, mongo, admin):
+    checks = judged(snapshot(endpoints, settings, mongo, admin, None))
     assert checks["MON-RDS-001"].verdict is Verdict.NOT_MEASURED
-    performance = {check.id: check for check in watch.performance_checks(seen, changed, {})}
-    assert performance["MON-DUP-001"].verdict is Verdict.NOT_MEASURED
-    assert performance["MON-DUP-002"].verdict is Verdict.PASS
+    assert checks["MON-DUP-001"].verdict is Verdict.NOT_MEASURED
+    assert checks["MON-DUP-002"].verdict is Verdict.PASS

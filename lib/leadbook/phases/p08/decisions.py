@@ -1,0 +1,208 @@
+"""Decisions that the task book leaves "if needed": what was measured, whether it is needed, and what to do then.
+
+The catalogue says which checks a decision follows from (`follows`), and what to do (`remedy`); no limit stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, judge
+from leadbook.core.definitions import definition
+from leadbook.core.settings import Settings
+from leadbook.monitor.session import Observation
+from leadbook.page.prose import number
+from leadbook.phases.p08.readings import HOST_CPU, RULES
+
+__all__ = ["Resource", "bottleneck_check", "decision_checks", "decisions", "issue_check", "resources"]
+
+Checks = Mapping[str, Check]
+Decided = tuple[Any, str, str]
+"""What `judge` takes, because of what, and what to do; where that is empty the catalogue's remedy."""
+BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
+BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
+NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
+FEWEST_SIZES = 2
+BOTTLENECK = "MON-BOTTLE-001"
+SERVER = "CPU of the MongoDB server"
+RELIEF = {
+    SERVER: "a larger instance, or fewer indexes",
+    "CPU of this client (one core)": "several writer processes: one Python process cannot use a second core",
+    "CPU of Redis (one core)": "pipeline, or a second Redis",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """Something that inserts and duplicate checks pass through, and how full it was.
+
+    used: in `unit`; None = not measured.  full: whether it held the work up.  relief: what to do
+    then.
+    """
+
+    name: str
+    used: float | None
+    limit: float
+    unit: str
+    full: bool
+    relief: str
+
+
+def _followed(check_id: str, checks: Checks) -> list[Check]:
+    """The checks that this one follows from, by the catalogue."""
+    return [checks[name] for name in definition(check_id).follows]
+
+
+def issue_check(checks: Sequence[Check]) -> Check:
+    """No immediate issue: no reading beyond its critical limit, no error. Warnings are listed, they do not fail."""
+    bad = [check for check in checks if check.verdict in BAD]
+    warm = [check for check in checks if check.verdict is Verdict.WARN]
+    dark = [check for check in checks if check.verdict is Verdict.NOT_MEASURED]
+    named = "; ".join(f"{check.title} ({check.measured} {check.unit})".replace(" )", ")") for check in bad or warm)
+    evidence = f"{len(bad)} critical, {len(warm)} warnings, {len(dark)} not measured. {named}".rstrip(". ")
+    count = len(bad) if checks else None
+    return judge("MON-ISSUE-001", Doubtful(0) if warm and not bad else count, evidence=evidence)
+
+
+def resources(seen: Observation, checks: Checks) -> list[Resource]:
+    """The processors by their median use in the snapshot, and what a check of its own judges."""
+    statistic = seen.timeline.statistic
+    server, redis = statistic("mongodb.cpu_cores", "median"), statistic("redis.cpu_cores", "median")
+    used = {
+        SERVER: 100 * server / seen.cores if server is not None and seen.cores else None,
+        "CPU of this client (one core)": statistic("host.client_cpu_percent", "median"),
+        "CPU of Redis (one core)": None if redis is None else 100 * redis,
+    }
+    limit = next(definition(rule.check).target for rule in RULES if rule.reading == HOST_CPU)
+    processors = [
+        Resource(name=name, used=share, limit=limit, unit="%", full=share is not None and share >= limit,
+                 relief=RELIEF[name])
+        for name, share in used.items()
+    ]  # fmt: skip
+    return [*processors, *map(_resource, _followed(BOTTLENECK, checks))]
+
+
+def _resource(check: Check) -> Resource:
+    """A resource whose fullness is a check: full beyond its critical limit, where it has none beyond its target."""
+    entry = definition(check.id)
+    full = check.verdict is Verdict.FAIL or (check.verdict is Verdict.WARN and entry.critical is None)
+    limit = entry.target if entry.critical is None else entry.critical
+    return Resource(
+        name=check.title, used=check.measured, limit=limit, unit=check.unit, full=full, relief=check.remedy
+    )  # fmt: skip
+
+
+def bottleneck_check(found: Sequence[Resource]) -> Check:
+    """No resource was at its limit. A bottleneck warns: something is always the first to fill; targets judge."""
+    measured = [each for each in found if each.used is not None]
+    full = [each for each in measured if each.full]
+    ranked = sorted(measured, key=lambda each: -(each.used or 0) / (each.limit or 1))
+    shown = "; ".join(f"{each.name} {each.used:.3g} {each.unit}".strip() for each in (full or ranked[:3]))
+    dark = [each.name for each in found if each.used is None]
+    unseen = f". Not measured: {', '.join(dark)}" if dark else ""
+    return judge(
+        BOTTLENECK, len(full) if measured else Unmeasured("no resource could be measured"),
+        evidence=f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
+        remedy="; ".join(f"{each.name}: {each.relief}" for each in full),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What a decision is drawn from. causes: the checks that it follows from, by the catalogue, in its order."""
+
+    seen: Observation
+    settings: Settings
+    resources: Sequence[Resource]
+    causes: Sequence[Check]
+
+    @property
+    def because(self) -> list[str]:
+        """What the causes measured."""
+        return [f"{check.title}: {number(check.measured, check.unit)}" for check in self.causes]
+
+    @property
+    def full(self) -> list[Resource]:
+        """Resources that held the work up."""
+        return [each for each in self.resources if each.full]
+
+
+def _word(needed: bool) -> str:
+    return "needed" if needed else "not needed"
+
+
+def _queries(case: Case) -> Decided:
+    queries = [entry for entry in case.seen.slow or () if entry.is_query]
+    scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
+    because = f"{len(queries)} slow queries during the snapshot, {len(scans)} of them without an index"
+    return Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because, ""
+
+
+def _by_causes(case: Case) -> Decided:
+    """Needed where a cause is beyond its limit."""
+    beyond = any(check.verdict in BEYOND for check in case.causes)
+    dark = [check.title for check in case.causes if check.measured is None]
+    answer = Unmeasured(f"not measured: {', '.join(dark)}") if dark and not beyond else _word(beyond)
+    return answer, "; ".join(case.because), ""
+
+
+def _batch_size(case: Case) -> Decided:
+    """By the median batch of each size: one slow batch is no reason to change."""
+    seen, mine = case.seen, case.settings.batch_size
+    rates = {
+        size: median(batch.inserted / batch.seconds for batch in seen.batches if batch.size == size)
+        for size in seen.sizes
+    }
+    if len(rates) < FEWEST_SIZES or not rates.get(mine):
+        return Unmeasured(f"batches of {mine} were not compared with others here", "phase 03 compares them"), "", ""
+    best = max(rates, key=lambda size: rates[size])
+    shown = ", ".join(f"{size}: {rate:,.0f}" for size, rate in rates.items())
+    because = f"documents/s of the median batch by size, {shown}; the pipeline uses {mine}"
+    return round(rates[best] / rates[mine], 2), because, f"set batch_size to {best}"
+
+
+def _scale(case: Case) -> Decided:
+    """Needed where the disk is full, or where inserts are too slow while the server has no more to give."""
+    disk, rate, cache = case.causes
+    server = [*(each for each in case.resources if each.name == SERVER), _resource(cache)]
+    known = [f"{each.name}: {number(each.used, each.unit)}" for each in server if each.used is not None]
+    full_disk = disk.verdict in BEYOND
+    needed = full_disk or (rate.verdict is Verdict.FAIL and any(each.full for each in server))
+    answer = _word(needed) if known else Unmeasured("neither CPU nor cache was measured")
+    return answer, "; ".join(dict.fromkeys([*known, *case.because])), "enlarge the storage" if full_disk else ""
+
+
+def _batch_processing(case: Case) -> Decided:
+    (rate,) = case.causes
+    names = ", ".join(each.name for each in case.full)
+    because = f"{case.because[0]}, target {rate.target}; {f'held up by {names}' if names else 'no resource was full'}"
+    answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
+    return answer, because, "; ".join(each.relief for each in case.full)
+
+
+DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
+    "MON-ADV-001": _queries, "MON-ADV-002": _by_causes, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
+    "MON-ADV-005": _by_causes, "MON-ADV-006": _batch_processing,
+}  # fmt: skip
+
+
+def decision_checks(seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource]) -> list[Check]:
+    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do."""
+    made = []
+    for check_id, decide in DECISIONS.items():
+        case = Case(seen=seen, settings=settings, resources=found, causes=_followed(check_id, checks))
+        answer, because, action = decide(case)
+        made.append(judge(check_id, answer, evidence=because, remedy=action))
+    return made
+
+
+def decisions(made: Sequence[Check]) -> list[dict[str, Any]]:
+    """Each decision as topic, needed (None: not measured), because, action."""
+    return [
+        {"topic": check.title.removeprefix("Decision: "), "needed": NEEDED.get(check.verdict),
+         "because": check.evidence, "action": check.remedy if NEEDED.get(check.verdict) else "none"}
+        for check in made
+    ]  # fmt: skip

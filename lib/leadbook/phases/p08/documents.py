@@ -1,0 +1,68 @@
+"""The two documents of phase 08, from the templates beside, and the sentence that opens both."""
+
+from __future__ import annotations
+
+from leadbook.core.checks import Verdict
+from leadbook.monitor.session import Observation
+from leadbook.page.prose import number
+from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.p08.decisions import BAD, decisions
+from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.p08.snapshot import Snapshot
+from leadbook.phases.templates import render
+
+__all__ = ["monitoring_log", "optimizations", "summary"]
+
+
+def summary(seen: Observation) -> str:
+    """One paragraph: how long, what ran meanwhile, what could not be watched."""
+    load = "nothing was written by this notebook (it only watches)"
+    if seen.wrote:
+        batches = f"in {len(seen.batches)} batches into a scratch collection"
+        load = f"a writer inserted **{seen.written:,} documents** {batches}"
+    absent = "".join(f" Not watched: {source} ({why})." for source, why in seen.absent.items())
+    return (
+        f"{len(seen.timeline.frame)} samples in {seen.seconds:.1f} s from {seen.started_at:%Y-%m-%d %H:%M:%S} UTC; "
+        f"meanwhile {load}, and {len(seen.lookups):,} look-ups ran. MongoDB {seen.versions.get('mongodb', '?')}, "
+        f"Redis {seen.versions.get('redis', 'away')}.{absent}"
+    )
+
+
+def _plain(seen: Observation) -> str:
+    return summary(seen).replace("**", "")
+
+
+def monitoring_log(snapshot: Snapshot) -> str:
+    """The document "Monitoring log" as Markdown: readings, levels, pool, look-ups and issues."""
+    seen, checks = snapshot.seen, snapshot.judged
+    issues = [
+        (check.id, check.title, check.verdict.value, measured_text(check), target_text(check), check.remedy)
+        for check in checks if check.verdict in BAD | {Verdict.WARN}
+    ]  # fmt: skip
+    levels = [(check.title, measured_text(check), target_text(check), check.evidence, check.verdict.value)
+              for check in snapshot.groups["readings"]]  # fmt: skip
+    dark = [(check.id, check.title, check.evidence) for check in checks
+            if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
+    return render(
+        __file__, "monitoring-log", seen=seen, summary=_plain(seen),
+        levels=levels, lookups=lookups_frame(seen), issues=issues, dark=dark,
+        readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
+    )  # fmt: skip
+
+
+def optimizations(snapshot: Snapshot) -> str:
+    """The document "Optimisations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
+    word = {None: "not measured", True: "yes", False: "no"}
+    made = decisions(snapshot.decided)
+    resources = [
+        (each.name, number(each.used, each.unit), f"{each.limit:g} {each.unit}".strip(),
+         word[each.full if each.used is not None else None], each.relief)
+        for each in snapshot.resources
+    ]  # fmt: skip
+    return render(
+        __file__, "optimizations-and-scaling", seen=snapshot.seen, summary=_plain(snapshot.seen),
+        settings=snapshot.settings, resources=resources,
+        decisions=[(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in made],
+        actions="; ".join(f"{one['topic']}: {one['action']}" for one in made if one["needed"]) or "none is needed",
+        sizes=batch_sizes_frame(snapshot.seen), slow=slow_frame(snapshot.seen.slow or ()),
+    )  # fmt: skip

@@ -1,0 +1,207 @@
+"""What the snapshot says of inserts, duplicate checks, the pool, slow operations and of the watch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
+from leadbook.core.settings import Settings
+from leadbook.measure.histograms import Latencies
+from leadbook.monitor.session import Observation
+from leadbook.monitor.validation import HourOfLeads
+from leadbook.page.prose import number
+
+__all__ = [
+    "degradation", "insert_checks", "latencies", "performance_checks", "pool_checks", "slow_check", "watch_checks",
+]  # fmt: skip
+
+Leads = HourOfLeads | Unmeasured | Exception | None
+FEWEST = 3
+"""Operations in a third of the snapshot, from which its median is told."""
+FEWEST_LEADS = 100
+"""Leads from which a rehearsal's pace is told."""
+STORM_LEAST = 20
+LOOKUPS = {"MON-DUP-001": "redis", "MON-DUP-002": "mongodb", "MON-QUERY-003": "filtered"}
+"""Checks of look-ups and the kind that answers each."""
+
+
+def latencies(seen: Observation, kind: str) -> Latencies:
+    """Times of the look-ups of one kind that were answered; `pool`: waiting times for a connection."""
+    if kind == "pool":
+        return Latencies(ms / 1000 for ms in seen.waits_ms)
+    return Latencies(lookup.ms / 1000 for lookup in seen.lookups if lookup.kind == kind and not lookup.failure)
+
+
+def _judge_times(check_id: str, times: Latencies, settings: Settings, why: str) -> Check:
+    """The percentile that the samples bear, judged; `why` there are none."""
+    told = times.summary()
+    name, value = told.judged
+    which = name.partition(" of ")[0]
+    evidence = (
+        f"{which} of {told.count:,} samples during the snapshot; median {number(told.p50_ms, 'ms')}, "
+        f"slowest {number(told.worst_ms, 'ms')}"
+    )
+    return judge(check_id, Unmeasured(why) if value is None else value, settings=settings, evidence=evidence)
+
+
+def degradation(seen: Observation) -> dict[str, float]:
+    """Median latency of the last third over that of the first: batches by size, look-ups by kind. 1 = no change."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for batch in seen.batches:
+        series.setdefault(f"batches of {batch.size}", []).append((batch.at, batch.seconds))
+    for lookup in seen.lookups:
+        series.setdefault(f"{lookup.kind} look-ups", []).append((lookup.at, lookup.ms))
+    ratios = {}
+    for name, times in series.items():
+        first = [took for at, took in times if at < seen.seconds / 3]
+        last = [took for at, took in times if at > seen.seconds * 2 / 3]
+        if min(len(first), len(last)) >= FEWEST and median(first) > 0:
+            ratios[name] = median(last) / median(first)
+    return ratios
+
+
+def watch_checks(seen: Observation) -> list[Check]:
+    """Can the watch be believed: enough samples, and the server counted at least what the writer wrote."""
+    counts, expected = seen.timeline.samples(), seen.timeline.expected
+    taken = min(counts.values(), default=0)
+    problems = "; ".join(sorted({f"{problem.source}: {problem.what}" for problem in seen.timeline.problems}))
+    shown = ", ".join(f"{source} {count}" for source, count in counts.items()) or "none"
+    evidence = (
+        f"samples in {seen.seconds:.1f} s: {shown}, of {expected} due each; "
+        f"{seen.timeline.dropped} intervals dropped for a restart. {problems}"
+    )
+    grown = seen.timeline.growth("mongodb.inserts")
+    counted: Any = grown is not None and grown >= seen.written > 0
+    if not seen.wrote:
+        counted = Inapplicable("nothing was written: on production the snapshot only watches")
+    elif grown is None:
+        counted = Unmeasured("the server does not report documents inserted, or was restarted")
+    told = f"server counted {grown or 0:,.0f} inserts, the writer {seen.written:,} acknowledged"
+    return [
+        judge("MON-WATCH-001", round(100 * min(taken, expected) / expected, 1), evidence=evidence.rstrip(". ")),
+        judge("MON-WATCH-002", counted, evidence=told),
+    ]
+
+
+def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Check]:
+    """The first batch is there, complete, dated and unaltered; and leads an hour."""
+    review = seen.review
+    there: Any = review.found == review.sent if review.sent is not None else review.found > 0
+    faults: Any = review.incomplete + review.undated + (review.altered or 0)
+    if not review.found and not review.sent:
+        there = faults = Unmeasured("no lead is stored yet, so no batch can be read back")
+    sent = "" if review.sent is None else f" of {review.sent}"
+    altered = "not known how many were" if review.altered is None else review.altered
+    told = f"{review.incomplete} lack a required field, {review.undated} a timestamp, {altered} altered"
+    rate, how = _hourly(pace, seen.timeline.statistic("mongodb.inserts_per_s", "mean"), settings)
+    return [
+        judge("MON-BATCH-001", there, evidence=f"{review.what}: {review.found}{sent} read back"),
+        judge("MON-BATCH-002", faults, evidence=f"{review.what}: {told}"),
+        judge("MON-RATE-002", rate, settings=settings, evidence=how),
+    ]
+
+
+def _hourly(
+    pace: Leads, arriving: float | None, settings: Settings
+) -> tuple[Any, str]:  # fmt: skip
+    """Leads an hour and how that is known.
+
+    On production the hour ends now; on rehearsal with the newest lead, and a span under an hour is projected: that
+    tells what the store can take, not what collectors deliver. `arriving`, inserts/s that the server counted, is what
+    a rehearsal without leads falls back to.
+    """
+    if isinstance(pace, Unmeasured | Exception):
+        return pace, ""
+    if pace is None and (arriving is None or settings.is_production):
+        return Unmeasured("no lead with created_at is stored"), ""
+    if pace is None:
+        told = "no lead is stored yet: inserts that the server counted in the snapshot, projected to an hour"
+        return round((arriving or 0) * 3600), told
+    if settings.is_production:
+        return pace.count, f"{pace.count:,} leads stored within the hour before {pace.until:%Y-%m-%d %H:%M} UTC"
+    within = f"{pace.count:,} leads within {pace.span_s:.1f} s"
+    if pace.count < FEWEST_LEADS or pace.span_s <= 0:
+        return Inapplicable(f"a rehearsal's {within}: too few to tell a rate"), ""
+    projected = f"{within}, projected to an hour: the store's pace, not the collectors'"
+    return round(pace.count / pace.span_s * 3600), projected
+
+
+def performance_checks(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> list[Check]:
+    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 of this run."""
+    rate, how = _rate(seen, settings, benchmarks)
+    known = [lookup for lookup in seen.lookups if lookup.right is not None]
+    right = sum(1 for lookup in known if lookup.right)
+    stored = sum(1 for lookup in known if lookup.kind == "mongodb")
+    share = 100 * right / len(known) if known else Unmeasured("no look-up had an answer known beforehand")
+    return [
+        judge("MON-RATE-001", rate, settings=settings, evidence=how),
+        *(_judge_times(check_id, latencies(seen, kind), settings, seen.absent.get(kind, "no look-up was answered"))
+          for check_id, kind in LOOKUPS.items()),
+        judge("MON-DUP-003", share, settings=settings,
+              evidence=f"{right} of {len(known)} answers right, for stored leads and for nobody ({stored} by MongoDB)"),
+        _errors(seen),
+        _degraded(seen),
+    ]  # fmt: skip
+
+
+def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> tuple[Any, str]:
+    if seen.wrote:
+        rate = seen.insert_rate()
+        return None if rate is None else round(rate), (
+            f"{seen.written:,} documents acknowledged in {len(seen.batches)} batches; documents/s of inserting time, "
+            f"with w={settings.write_concern}, all indexes and the validator, into a scratch collection"
+        )
+    peak = seen.timeline.statistic("mongodb.inserts_per_s", "max")
+    seen_here = f"arriving now: at most {peak:.0f} documents/s" if peak is not None else "arrivals not reported"
+    measured = benchmarks.get("insert_rate")
+    if isinstance(measured, int | float):
+        return measured, f"capacity measured by phase 03 of this run; {seen_here}"
+    return Unmeasured(f"watching shows arrivals, not capacity, and phase 03 of this run left no rate; {seen_here}"), ""
+
+
+def _errors(seen: Observation) -> Check:
+    failures = [f"insert: {batch.failure}" for batch in seen.batches if batch.failure]
+    failures += [f"{lookup.kind}: {lookup.failure}" for lookup in seen.lookups if lookup.failure]
+    done = len(seen.batches) + len(seen.lookups)
+    kinds = "; ".join(f"{failures.count(kind)} x {kind}" for kind in sorted(set(failures)))
+    return judge("MON-ERR-001", len(failures) if done else None, evidence=f"of {done} operations. {kinds}".rstrip(". "))
+
+
+def _degraded(seen: Observation) -> Check:
+    ratios = degradation(seen)
+    shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+    few = Unmeasured("too few operations to compare the first third with the last")
+    worst = round(max(ratios.values()), 2) if ratios else few
+    return judge("MON-DEG-001", worst, evidence=f"median of the last third over the first: {shown}")
+
+
+def pool_checks(seen: Observation, settings: Settings) -> list[Check]:
+    """Waiting time for a connection, failed check-outs, and growth of the server's connections."""
+    reasons = ", ".join(sorted(set(seen.pool_failures))) or "none"
+    first, last = (seen.timeline.statistic("mongodb.connections_current", which) for which in ("first", "last"))
+    limit = max(STORM_LEAST, round((first or 0) / 2))
+    growth: Any = Unmeasured("not measurable on this tier: connections.current is not reported")
+    if first and last is not None:
+        growth = round(last - first)
+    ends = f"{number(first)} at the beginning, {number(last)} at the end"
+    return [
+        _judge_times("MON-POOL-002", latencies(seen, "pool"), settings, "no connection was checked out"),
+        judge("MON-POOL-003", len(seen.pool_failures),
+              evidence=f"reasons: {reasons}; maxPoolSize {seen.pool_maximum}"),
+        judge("MON-CONN-003", growth, target=limit,
+              evidence=f"{ends}; more than {limit} (half again, at least {STORM_LEAST}) is a storm"),
+    ]  # fmt: skip
+
+
+def slow_check(seen: Observation) -> Check:
+    """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
+    queries = [entry for entry in seen.slow or () if entry.is_query]
+    evidence = f"{len(queries)} slow queries and {len(seen.slow or ()) - len(queries)} slow writes ({seen.slow_source})"
+    if queries:
+        worst = max(queries, key=lambda entry: entry.ms)
+        evidence += f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
+    return judge(
+        "MON-QUERY-001", Unmeasured(seen.slow_source) if seen.slow is None else len(queries), evidence=evidence
+    )

@@ -1,0 +1,132 @@
+"""The sections of notebook 08, each from the same snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from leadbook.monitor.loop import Timeline
+from leadbook.phases.p08 import documents, figures
+from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
+from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.p08.performance import latencies
+from leadbook.phases.p08.snapshot import Snapshot
+from leadbook.phases.section import Document, Plot, Section, Table
+
+__all__ = [
+    "decided", "in_time", "inserts", "issues", "lookups", "pool", "readings", "servers", "slow", "watched", "written",
+]  # fmt: skip
+
+_TREND = {
+    "inserts_per_s": "mongodb.inserts_per_s", "write_latency_ms": "mongodb.write_latency_ms",
+    "read_latency_ms": "mongodb.read_latency_ms", "cache_dirty_percent": "mongodb.cache_dirty_percent",
+    "pool_used_percent": "pool.used_percent", "pool_wait_ms": "pool.wait_ms",
+    "redis_memory_percent": "redis.memory_percent",
+}  # fmt: skip
+
+
+def watched(snapshot: Snapshot) -> Section:
+    """How long, what ran meanwhile, what could not be watched."""
+    return Section(says=documents.summary(snapshot.seen), found=snapshot)
+
+
+def in_time(snapshot: Snapshot) -> Section:
+    """The readings as lines, and whether the watch can be believed."""
+    caption = "The snapshot in time: inserts, latency, cache, connections, Redis and CPU"
+    plot = Plot(figures.timeline(snapshot.seen.timeline.frame), caption)
+    return Section(plots=(plot,), checks=tuple(snapshot.groups["watch"]))
+
+
+def readings(snapshot: Snapshot) -> Section:
+    """Each reading against its limits."""
+    return Section(checks=tuple(snapshot.groups["readings"]))
+
+
+def servers(snapshot: Snapshot) -> Section:
+    """Replication, oplog, disks, backup, Redis's own records."""
+    return Section(checks=tuple(snapshot.groups["servers"]), found=snapshot.around)
+
+
+def inserts(snapshot: Snapshot) -> Section:
+    """Rates by batch size, the first batch read back, leads an hour."""
+    frame = batch_sizes_frame(snapshot.seen)
+    bars = figures.batch_sizes(frame, snapshot.settings.target_insert_rate)
+    return Section(
+        tables=(Table(frame, "Batches during the snapshot", COLUMNS),),
+        plots=(Plot(bars, "Insert rate by batch size beside the target"),),
+        checks=tuple(snapshot.groups["inserts"]),
+    )
+
+
+def lookups(snapshot: Snapshot) -> Section:
+    """Duplicate checks and finds under load."""
+    table = Table(lookups_frame(snapshot.seen), "Look-ups while batches were being inserted", COLUMNS)
+    return Section(tables=(table,), checks=tuple(snapshot.groups["look-ups"]))
+
+
+def pool(snapshot: Snapshot) -> Section:
+    """The driver's pool."""
+    table = Table(readings_frame(snapshot.seen.timeline, "pool"), "The pool during the snapshot", COLUMNS)
+    return Section(tables=(table,), checks=tuple(snapshot.groups["pool"]))
+
+
+def slow(snapshot: Snapshot) -> Section:
+    """Slow operations by shape."""
+    table = Table(slow_frame(snapshot.seen.slow or ()), "Slow operations during the snapshot", COLUMNS)
+    return Section(tables=(table,), checks=tuple(snapshot.groups["slow"]))
+
+
+def issues(snapshot: Snapshot) -> Section:
+    """Immediate issues, and the resource that is full first."""
+    return Section(checks=(issue_check(snapshot.judged), bottleneck_check(snapshot.resources)))
+
+
+def decided(snapshot: Snapshot) -> Section:
+    """What the task book asks for "if needed"."""
+    return Section(checks=tuple(snapshot.decided))
+
+
+def written(snapshot: Snapshot) -> Section:
+    """The two documents, and the numbers that phase 09 and the report use; None = not measured."""
+    log = Document("monitoring-log", "Monitoring log", documents.monitoring_log(snapshot), ("Technical Lead",))
+    advice = Document(
+        "optimizations-and-scaling", "Optimisations and scaling", documents.optimizations(snapshot),
+        ("Technical Lead", "Project Manager"),
+    )  # fmt: skip
+    return Section(documents=(log, advice), facts=facts(snapshot))
+
+
+def facts(snapshot: Snapshot) -> dict[str, Any]:
+    """Numbers by name. A percentile is told where the samples bear it; the slowest and the count always."""
+    seen, statistic = snapshot.seen, snapshot.seen.timeline.statistic
+    made: dict[str, Any] = {
+        "seconds": round(seen.seconds, 1),
+        "wrote": seen.wrote,
+        "insert_rate": seen.insert_rate(),
+        "insert_rate_by_batch_size": {str(size): seen.insert_rate(size) for size in seen.sizes},
+        "inserts_per_s_mean": statistic("mongodb.inserts_per_s", "mean"),
+        "inserts_per_s_peak": statistic("mongodb.inserts_per_s", "max"),
+        "checkouts": len(seen.waits_ms),
+        "pool_used_percent": statistic("pool.used_percent", "max"),
+        "pool_maximum": seen.pool_maximum,
+        "decisions": decisions(snapshot.decided),
+        "trend": _trend(seen.timeline),
+    }
+    names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "filtered": "filtered_find",
+             "pool": "checkout"}  # fmt: skip
+    for kind, name in names.items():
+        told = latencies(seen, kind).summary()
+        made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p99_ms": told.p99_ms, f"{name}_worst_ms": told.worst_ms,
+                 f"{name}_samples": told.count}  # fmt: skip
+    return made
+
+
+def _trend(timeline: Timeline) -> dict[str, dict[str, float | None]]:
+    """First and last third of some readings: is anything rising or falling?"""
+    third = max(1, len(timeline.frame) // 3)
+    trend = {}
+    for name, column in _TREND.items():
+        values = timeline.frame.get(column, pd.Series(dtype=float))
+        trend[name] = {"first_third": values.iloc[:third].mean(), "last_third": values.iloc[-third:].mean()}
+    return trend

@@ -1,0 +1,148 @@
+"""The checks around a snapshot: replication, oplog, disks, backups, and Redis's own logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from leadbook.backup.archive import Manifest, read_manifest
+from leadbook.backup.folder import backups, backups_folder
+from leadbook.backup.verify import verify
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
+from leadbook.core.definitions import definition
+from leadbook.core.errors import InputFileError
+from leadbook.core.settings import Settings
+from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
+from leadbook.phases.judging import PRIVILEGE
+
+__all__ = [
+    "backup_check", "disk_checks", "newest_backup", "oplog_check", "redis_checks", "replication_checks",
+]  # fmt: skip
+
+FULL_PERCENT = 95
+"""Filling of the oplog from which on old entries are overwritten."""
+REDIS = ("MON-RDS-002", "MON-RDS-009", "MON-RDS-010", "MON-RDS-011")
+Failed = Unmeasured | Exception
+
+
+def replication_checks(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> list[Check]:
+    """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
+    before, after = seen or (Replication(members=0), Replication(members=0))
+    shown = ", ".join(f"{name} {state}" for name, state in after.states.items())
+    lag: Any = after.lag_s if after.members > 1 else Inapplicable("a single member has no secondary")
+    healthy: Any = after.healthy
+    elections, terms = _elections(before, after, recent_h)
+    if seen is None:
+        lag = elections = healthy = Unmeasured("the user may not run replSetGetStatus", PRIVILEGE)
+    elif not after.members:
+        lag = elections = healthy = Inapplicable("this server is no replica set")
+    return [
+        judge("MON-REPL-001", lag, evidence=shown),
+        judge("MON-REPL-002", elections, evidence=terms),
+        judge("MON-REPL-004", healthy, target=after.members, evidence=shown),
+    ]
+
+
+def _elections(before: Replication, after: Replication, recent_h: float) -> tuple[Any, str]:
+    if before.term is None or after.term is None:
+        return Unmeasured("the server reports no term"), ""
+    evidence = f"term {before.term} before and {after.term} after"
+    if after.elected_at is None:
+        return after.term - before.term, f"{evidence}; unknown when"
+    hours = (datetime.now(UTC) - after.elected_at).total_seconds() / 3600
+    evidence += f"; the last {hours:.1f} h ago" if hours >= 1 else f"; the last {hours * 60:.0f} min ago"
+    if after.term == before.term and hours < recent_h:
+        return Doubtful(0), f"{evidence}: within the sprint. Find out why"
+    return after.term - before.term, evidence
+
+
+def oplog_check(oplog: Oplog | Failed | None) -> Check:
+    """The window once the oplog is full: before that, it only tells how young the server is."""
+    answer: Any = oplog
+    evidence = ""
+    if oplog is None:
+        answer = Inapplicable("this server has no oplog")
+    elif isinstance(oplog, Oplog):
+        evidence = f"{oplog.window_h:.2f} h of writes fill {oplog.full_percent:.1f} % of the oplog"
+        answer = round(oplog.window_h, 2)
+        if oplog.full_percent < FULL_PERCENT:
+            answer = Inapplicable(f"{evidence}: nothing was overwritten yet, the window still grows")
+    return judge("MON-OPLOG-001", answer, evidence=evidence)
+
+
+def disk_checks(disk: Disk | Failed | None, logs: Mapping[str, int] | None) -> list[Check]:
+    """The disk under the data, and the servers' log files (`logs`: path -> bytes; None = not on this machine)."""
+    used: Any = disk
+    evidence = ""
+    if disk is None:
+        used = Unmeasured("not measurable on this tier: dbStats has no fsTotalSize")
+    elif isinstance(disk, Disk):
+        used = round(disk.used_percent, 1)
+        evidence = (
+            f"{disk.used_bytes / 1e9:.1f} of {disk.total_bytes / 1e9:.1f} GB used, of which the leads' database "
+            f"{(disk.storage_bytes + disk.index_bytes) / 1e6:.1f} MB"
+        )
+    written: Any = Inapplicable("the servers run elsewhere; their provider keeps the logs")
+    if logs is not None:
+        written = round(sum(logs.values()) / 1e6, 1)
+    named = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in (logs or {}).items()) or "no log file"
+    return [judge("MON-DISK-001", used, evidence=evidence), judge("MON-DISK-002", written, evidence=named)]
+
+
+def newest_backup(settings: Settings) -> Manifest | None:
+    """The newest backup of this database and profile in the backups' folder; None where there is none.
+
+    Raises InputFileError for one that is not sound any more, and RefusedError as `backups_folder` does.
+    """
+    for path in reversed(backups(backups_folder(settings))):
+        manifest = read_manifest(path)
+        if (manifest.database, manifest.profile) == (settings.database, settings.profile):
+            if problems := verify(path).problems:
+                raise InputFileError(path, problems[0], hint="run phase 06, which takes a sound one")
+            return manifest
+    return None
+
+
+def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings) -> Check:
+    """Age of the newest backup that is there, is sound, and was held against the live leads.
+
+    proofs: checks of phase 06 of this run; those that make a backup one are named in the catalogue (`follows`).
+    """
+    check_id, evidence = "MON-BACKUP-001", ""
+    answer: Any = backup
+    passed = {check.id for check in proofs if check.verdict is Verdict.PASS}
+    missing = [proof for proof in definition(check_id).follows if proof not in passed]
+    if backup is None and settings.is_rehearsal:
+        answer = Inapplicable("phase 06 of a rehearsal removes its backup when it has proven itself")
+    elif backup is None:
+        answer = Unmeasured(f"no backup of {settings.database} lies in the backups' folder")
+    elif isinstance(backup, Manifest) and missing:
+        answer = Unmeasured(f"phase 06 of this run proved no backup ({', '.join(missing)})")
+    elif isinstance(backup, Manifest):
+        taken = datetime.fromisoformat(backup.taken_at)
+        answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)
+        evidence = f"taken {taken:%Y-%m-%d %H:%M} UTC, {backup.documents:,} documents: it is there and was read again, "
+        evidence += "and phase 06 held it against the live data"
+    return judge(check_id, answer, evidence=evidence)
+
+
+def redis_checks(state: RedisState | Failed) -> list[Check]:
+    """maxmemory is set, the slow log, the latency monitor, and whether the last save worked."""
+    answers: Sequence[tuple[Any, str]] = [(state, "")] * len(REDIS)
+    if isinstance(state, RedisState):
+        slow: Any = state.slow
+        if state.slow_limit_us is None:
+            slow = Unmeasured("the provider forbids CONFIG GET and SLOWLOG")
+        latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
+        if state.events is not None:
+            latency = max(state.events.values(), default=0)
+        named = f" ({', '.join(state.slow_commands)}; slowest {state.slowest_us / 1000:.1f} ms)" if state.slow else ""
+        events = ", ".join(f"{name} {ms} ms" for name, ms in (state.events or {}).items())
+        answers = [
+            (state.maxmemory > 0, f"maxmemory {state.maxmemory / 1e6:,.0f} MB, {state.policy}"),
+            (slow, f"{state.slow} commands slower than {(state.slow_limit_us or 0) / 1000:g} ms{named}"),
+            (latency, events or "no event above the threshold"),
+            (state.persistence_ok, f"persistence: {state.persistence}; {state.keys:,} keys"),
+        ]
+    return [judge(one, answer, evidence=told) for one, (answer, told) in zip(REDIS, answers, strict=True)]

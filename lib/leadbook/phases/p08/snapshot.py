@@ -1,0 +1,151 @@
+"""A snapshot of a sprint's database: taken, taken again where a time was missed, and judged.
+
+One slow moment of the host is not the database's fault: a snapshot that missed a time is taken once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from leadbook.backup.archive import Manifest
+from leadbook.core import canary
+from leadbook.core.checks import Check, Unmeasured
+from leadbook.core.settings import Settings
+from leadbook.measure.session import BenchmarkSession
+from leadbook.monitor.session import Observation, observe
+from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
+from leadbook.monitor.validation import HourOfLeads, read_pace
+from leadbook.phases.judging import attempt
+from leadbook.phases.p08 import decisions, performance, readings, servers
+from leadbook.phases.phase import Phase
+
+__all__ = ["Snapshot", "look_around", "take"]
+
+SPRINT_H = 24
+Failed = Unmeasured | Exception
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is looked at once, after the snapshot; in place of each why it could not be."""
+
+    disk: Disk | Failed | None
+    oplog: Oplog | Failed | None
+    redis: RedisState | Failed
+    pace: HourOfLeads | Failed | None
+    backup: Manifest | Failed | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that phase 08 judges.
+
+    again: a second observation where the first one missed a time, and heard: the constant workload around it.
+    benchmarks: facts of phase 03 of this run.  proofs: checks of phase 06 of this run.
+    """
+
+    settings: Settings
+    seen: Observation
+    around: Surroundings
+    again: Observation | None = None
+    heard: canary.Canary | None = None
+    benchmarks: Mapping[str, Any] = field(default_factory=dict)
+    proofs: Sequence[Check] = ()
+
+    @cached_property
+    def groups(self) -> dict[str, list[Check]]:
+        """Everything measured, judged, by section of the notebook."""
+        seen, around, settings = self.seen, self.around, self.settings
+        recent = SPRINT_H if settings.is_production else 0
+        return {
+            "watch": performance.watch_checks(seen),
+            "readings": readings.reading_checks(seen.timeline, seen.versions, seen.absent),
+            "servers": [
+                *servers.replication_checks(seen.replication, recent_h=recent),
+                servers.oplog_check(around.oplog),
+                *servers.disk_checks(around.disk, seen.logs),
+                servers.backup_check(around.backup, self.proofs, settings),
+                *servers.redis_checks(around.redis),
+            ],
+            "inserts": performance.insert_checks(seen, around.pace, settings),
+            **self._timed,
+            "slow": [performance.slow_check(seen)],
+        }
+
+    @property
+    def _timed(self) -> dict[str, list[Check]]:
+        """Times and rates; those that were missed as the second observation and the canary say."""
+        first = _timed(self.seen, self.settings, self.benchmarks)
+        if self.again is None or self.heard is None:
+            return first
+        again = _timed(self.again, self.settings, self.benchmarks)
+        return {name: canary.settled(checks, again[name], self.heard) for name, checks in first.items()}
+
+    @property
+    def judged(self) -> list[Check]:
+        """What issues and decisions are drawn from: all but whether the watch itself can be believed."""
+        return [check for name, checks in self.groups.items() if name != "watch" for check in checks]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Check]:
+        return {check.id: check for check in self.judged}
+
+    @cached_property
+    def resources(self) -> list[decisions.Resource]:
+        """What inserts and duplicate checks pass through."""
+        return decisions.resources(self.seen, self._by_id)
+
+    @cached_property
+    def decided(self) -> list[Check]:
+        """What the task book leaves to be decided."""
+        return decisions.decision_checks(self.seen, self.settings, self._by_id, self.resources)
+
+
+def _timed(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> dict[str, list[Check]]:
+    return {
+        "look-ups": performance.performance_checks(seen, settings, benchmarks),
+        "pool": performance.pool_checks(seen, settings),
+    }
+
+
+def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
+    """Read disk, oplog, Redis's own records (since the snapshot began), the leads of the last hour, the backups."""
+    settings, admin, redis = place.settings, place.admin, place.redis
+    away = seen.absent.get("redis", "")
+    state: RedisState | Failed = Unmeasured(away)
+    if redis is not None and not away:
+        state = attempt(lambda: read_redis_state(redis, since=seen.started_at))
+    if isinstance(
+        state, RedisError
+    ):  # Redis only saves work: away, it is not measured, which is no error of the sprint
+        state = Unmeasured("Redis did not answer INFO")
+    now = datetime.now(UTC) if settings.is_production else None
+    return Surroundings(
+        disk=attempt(lambda: read_disk(admin, settings.database)),
+        oplog=attempt(lambda: read_oplog(admin)),
+        redis=state,
+        pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
+        backup=attempt(lambda: servers.newest_backup(settings)),
+    )
+
+
+def take(book: Phase) -> Snapshot:
+    """Watch, look around, and watch once more where a time was missed."""
+    place, benchmarks = BenchmarkSession.of(book), book.facts("03")
+    try:
+        seen, again, heard = observe(place), None, None
+        missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
+        if canary.missed(missed):
+            again, heard = canary.retaken(lambda: observe(place))
+        return Snapshot(
+            settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
+            benchmarks=benchmarks, proofs=book.checks("06"),
+        )  # fmt: skip
+    finally:
+        place.close()
