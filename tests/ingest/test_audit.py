@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
 from leadbook.lead.score import Rules

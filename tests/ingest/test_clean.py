@@ -12,8 +12,8 @@ import bson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from leads.task_book_validator import violations
 
+from ingest.task_book_validator import violations
 from leadbook.ingest.normalize.clean import FLAGS, Cleaned, clean
 from leadbook.ingest.normalize.rules import REASONS, reject_reasons
 from leadbook.lead.draft import RESERVED

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 from bson import ObjectId
-from leads import crash_target
 from pymongo.errors import BulkWriteError
 
+from ingest import crash_target
 from leadbook.commands import crm_sync
 from leadbook.core.errors import ParameterError
 from leadbook.ingest import pipeline

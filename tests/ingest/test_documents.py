@@ -5,8 +5,8 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.ingest import pipeline
 from leadbook.lead.keys import collection_uuid
 from leadbook.phases.p04 import documents

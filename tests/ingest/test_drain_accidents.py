@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from bson import Code, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
-from leads.crash_target import DEADLY, drain_or_die
-from leads.vendor_records import person
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
+from ingest.crash_target import DEADLY, drain_or_die
+from ingest.vendor_records import person
 from leadbook import schema
 from leadbook.ingest import batch as batch_module
 from leadbook.ingest import drain as drain_module

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError
 from leadbook.core.redactor import Redactor

@@ -1,8 +1,8 @@
 """Who asked for erasure stays out, whichever way a lead comes, and whenever the request came."""
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.ingest.batch import Batch, process
 from leadbook.ingest.replay import replay
 from leadbook.ingest.store.filler import Filler

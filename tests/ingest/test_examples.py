@@ -1,7 +1,6 @@
 """Examples of rejects are masked."""
 
-from leads.vendor_records import person
-
+from ingest.vendor_records import person
 from leadbook.phases.p04.examples import rejected_examples
 
 

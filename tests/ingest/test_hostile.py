@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
 from leadbook.ingest.pipeline import Source
 from leadbook.lead.vendors import RawRecord, load_vendor, problem_of

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook import commands, schema
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError

@@ -6,9 +6,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from leads.vendor_records import person
 from pymongo import WriteConcern
 
+from ingest.vendor_records import person
 from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import ParameterError

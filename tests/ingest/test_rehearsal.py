@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from bson import ObjectId
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook import schema
 from leadbook.core import adoption
 from leadbook.core.errors import RefusedError

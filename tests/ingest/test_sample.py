@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from leads.task_book_validator import violations
 
+from ingest.task_book_validator import violations
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.readers.records import read_records

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest import drain as drain_module
 from leadbook.ingest import staging as staging_module
 from leadbook.ingest.batch import Batch, process

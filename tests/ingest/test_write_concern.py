@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
-from leads.vendor_records import contact
 
+from ingest.vendor_records import contact
 from leadbook import schema
 from leadbook.core import connect
 from leadbook.ingest.batch import Batch, process
