@@ -330,7 +330,7 @@ def test_a_record_that_kills_its_worker_is_set_aside_alone(site, staged, leads, 
     stage(staged, *people[:100], person("bad", name=DEADLY), *people[100:])
     lines = []
     with monkeypatch.context() as patched:
-        patched.setattr(drain_module, "started_executor", lambda _, workers, __: drain_module.processes(workers))
+        patched.setattr(drain_module, "started", lambda _, workers, __: drain_module.processes(workers))
         result = drain(busy, workers=2, notice=lines.append)
     assert not result.problem
     assert (result.ledger.stored, result.ledger.rejected) == (300, {POISON: 1})

@@ -62,7 +62,7 @@ def ask(sandbox, settings, spending):
 
 
 def calling(service, meanings=hunter.MEANINGS, **more):
-    return Caller(service, meanings, gate=Pace(), **{"pause_s": 0.001, "locked_s": 0.001, **more})
+    return Caller(service, meanings, gate=Pace(), **{"pause_s": 0.001, **more})
 
 
 def balanced(said):

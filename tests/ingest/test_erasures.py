@@ -5,7 +5,7 @@ import pytest
 from ingest.vendor_records import person
 from leadbook.ingest.batch import Batch, process
 from leadbook.ingest.replay import replay
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.vendors import RawRecord
 
@@ -36,14 +36,14 @@ def test_a_known_lead_that_is_erased_before_it_can_be_filled_is_not_stored_again
     tools = site.tools()
     process(batch(person("ana")), tools)
     clean_redis.flushdb()
-    fill = Filler.fill
+    fill = Merger.merge
 
     def erased_meanwhile(self, *given, **named):
         erasures.add([ANA])
         leads.delete_one({"linkedin_url": ANA})
         return fill(self, *given, **named)
 
-    monkeypatch.setattr(Filler, "fill", erased_meanwhile)
+    monkeypatch.setattr(Merger, "merge", erased_meanwhile)
     assert process(batch(person("ana")), tools).ledger.rejected == {"erasure_request": 1}
     assert leads.count_documents({}) == 0
 

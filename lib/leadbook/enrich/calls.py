@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from leadbook.enrich.circuit import Circuit
 from leadbook.enrich.services import Service
 from leadbook.enrich.turns import Gate, Turn
 
-__all__ = ["ATTEMPTS", "PATIENCE_S", "Answer", "Caller", "Meaning"]
+__all__ = ["Caller"]
 
 ATTEMPTS = 3
 """The task book's limit (2.1.1.5)."""
@@ -60,20 +59,18 @@ class Caller:
 
     meanings: HTTP status -> Meaning, for what that vendor documents; others follow HTTP's sense.  gate: hands out
     turns.  bills: whether the vendor charges for an answer (an answer that never came counts as charged).
-    attempts: at one call, three at most.  pause_s: first wait between attempts; locked_s: wait after a 423.
-    counts: calls by outcome.
+    attempts: at one call, three at most.  pause_s: first wait between attempts; twice that after a 423 (locked).
+    calls: how many there were.
     """
 
     def __init__(
         self, service: Service, meanings: Mapping[int, Meaning], *, gate: Gate, attempts: int = ATTEMPTS,
-        pause_s: float = 0.5, locked_s: float = 2.0, timeout_s: float = 10.0,
+        pause_s: float = 0.5, timeout_s: float = 10.0,
         bills: Callable[[str, Answer], bool] = _always,
     ) -> None:  # fmt: skip
         self.service, self.meanings, self.gate, self.bills = service, meanings, gate, bills
-        self.attempts, self.pause_s, self.locked_s = min(attempts, ATTEMPTS), pause_s, locked_s
-        self.timeout_s = timeout_s
-        self.circuit = Circuit(strikes=5, pause_s=5.0)
-        self.counts: Counter[str] = Counter()
+        self.attempts, self.pause_s, self.timeout_s = min(attempts, ATTEMPTS), pause_s, timeout_s
+        self.circuit, self.calls = Circuit(strikes=5, pause_s=5.0), 0
         self._stopped: Answer | None = None
         self._held_until = 0.0
         local = urlsplit(service.url).hostname in ("127.0.0.1", "localhost")
@@ -102,7 +99,7 @@ class Caller:
             answer = Answer(Meaning.AWAY)
         if answer.meaning is Meaning.AGAIN:
             answer = Answer(Meaning.AWAY, answer.status, answer.body)
-        self.counts[f"{answer.meaning}" + (f" ({answer.status})" if answer.status else "")] += 1
+        self.calls += 1
         if answer.meaning in (Meaning.SPENT, Meaning.DENIED):
             self._stopped = Answer(answer.meaning)
         return answer
@@ -151,7 +148,7 @@ class Caller:
             self.circuit.failed()
         else:
             self.circuit.succeeded()
-        after_s = _seconds(reply.headers) or (self.locked_s if reply.status_code == 423 else 0.0)
+        after_s = _seconds(reply.headers) or (2 * self.pause_s if reply.status_code == 423 else 0.0)
         if after_s and meaning is Meaning.AGAIN:
             self._held_until = max(self._held_until, time.monotonic() + after_s)
             if after_s > PATIENCE_S:
@@ -161,8 +158,7 @@ class Caller:
 
 def _name(path: str) -> str:
     """`/v2/email-finder` is `email-finder`, `/v2/combined/find` is `combined`."""
-    last, before = path.rstrip("/").rsplit("/", 2)[::-1][:2]
-    return before if last == "find" else last
+    return path.removesuffix("/find").rpartition("/")[2]
 
 
 def _body(reply: httpx.Response, until: float) -> bytes:

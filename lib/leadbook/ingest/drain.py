@@ -14,16 +14,15 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.enrich.enrich import batch_seconds
-from leadbook.ingest.batches import BatchReport, Undecided, nothing
+from leadbook.ingest.batches import BatchReport, Undecided
 from leadbook.ingest.bell import Bell
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.session import Session, drain_some
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Claimed, Staging, key_of
 from leadbook.ingest.store.patience import Patience
-from leadbook.ingest.workers import DIED, Inline, processes, submitted, told
-from leadbook.ingest.workers import started as started_executor
-from leadbook.lead.ledger import FAILED, Ledger
+from leadbook.ingest.workers import DIED, Inline, processes, started, submitted, told
+from leadbook.lead.ledger import FAILED
 
 __all__ = ["drain"]
 
@@ -76,7 +75,7 @@ class _Drain:
         self.id, self.follow, self.site = ObjectId(), follow, replace(site, own_ids=True)
         self.notice: Callable[[str], None] = lambda _: None
         self.stop: Callable[[], object] = lambda: False
-        self.result, self.started = PipelineResult(workers=workers), time.perf_counter()
+        self.result, self.begun = PipelineResult(workers=workers), time.perf_counter()
         store = self.site.tools().store
         name = site.settings.staging_collection
         self.staging = Staging(store.collection.database[name], session=self.id, patience=store.patience)
@@ -92,7 +91,7 @@ class _Drain:
         if few or workers == 1:
             self.result.workers = 1
             return Inline()
-        return started_executor(self.site.settings.executor, workers, self.site)
+        return started(self.site.settings.executor, workers, self.site)
 
     # ------------------------------------------------------------------------------------------------------- turns
 
@@ -234,7 +233,7 @@ class _Drain:
         except PyMongoError as error:
             self._count([FAILED] * len(self.undecided), self.undecided)
             self.result.problem = self.result.problem or faults.described(error)
-        self.result.seconds = time.perf_counter() - self.started
+        self.result.seconds = time.perf_counter() - self.begun
 
     def _reconcile(self, left: set[object]) -> None:
         """Count what the staging collection says that we ended and no report told (a worker died, half of an end was
@@ -247,5 +246,7 @@ class _Drain:
     def _count(self, outcomes: list[str], failed: Collection[object]) -> None:
         self.result.in_doubt += sum(self.undecided[key].sent for key in failed)
         if outcomes:
-            self.result.add(replace(nothing(self.name), ledger=Ledger.of(outcomes, read=len(outcomes))))
+            report = BatchReport(source=self.name)
+            report.settle(outcomes)
+            self.result.add(report)
         self.undecided = {}

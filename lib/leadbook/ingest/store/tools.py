@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leadbook.enrich.enrich import Enricher
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.erasures import Erasures
@@ -32,6 +32,6 @@ class Tools:
     known_share: float = 0.0
 
     @property
-    def filler(self) -> Filler:
-        """Fills by the same store and rules."""
-        return Filler(self.store, self.rules)
+    def filler(self) -> Merger:
+        """Merges by the same store and rules."""
+        return Merger(self.store, self.rules)
