@@ -3,7 +3,8 @@
 import pytest
 
 from leadbook.ingest.normalize.clean import Cleaned
-from leadbook.ingest.normalize.rules import REASONS, REQUIRED, reject_reasons
+from leadbook.ingest.normalize.rules import REASONS, reject_reasons
+from leadbook.lead.score import REQUIRED
 
 LEAD = {
     "linkedin_url": "https://www.linkedin.com/in/jane",

@@ -73,20 +73,14 @@ def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
         draft.lead["data_collected_date"] = moment
     draft.keep_rest()
     draft.lead["additional_data"] = draft.extra
-    flags, notes = draft.flags, draft.notes
-    return Cleaned(
-        draft.lead,
-        tuple(dict.fromkeys(flags)) if flags else (),
-        tuple(dict.fromkeys(notes)) if notes else (),
-        tuple(draft.problems) if draft.problems else (),
-    )
+    flags, notes = (tuple(dict.fromkeys(said)) if said else () for said in (draft.flags, draft.notes))
+    return Cleaned(draft.lead, flags, notes, tuple(draft.problems))
 
 
 def _address(draft: Draft) -> None:
     """linkedin_url, and the member id where address or column tells it. A vanity address is preferred to a URN."""
     found: list[urls.CanonicalUrl] = []
-    reason = ""
-    raw_bad: Any = ""
+    reason, bad = "", None
     for raw in draft.values("linkedin_url"):
         parsed = urls.parse(raw) if type(raw) is str else urls.InvalidUrl("bad_slug")
         if isinstance(parsed, urls.CanonicalUrl):
@@ -94,23 +88,19 @@ def _address(draft: Draft) -> None:
             if raw != parsed.url:
                 draft.notes.append("linkedin_url:canonical")
         elif not reason and parsed.reason != "blank":
-            reason, raw_bad = parsed.reason, raw
+            reason, bad = parsed.reason, raw
     if not found:
-        for slug in draft.values("linkedin_slug"):
-            made = urls.canonical(f"{urls.PREFIX}{slug}") if type(slug) is str else None
-            if made is not None:
-                found.append(made)
-                draft.notes.append("linkedin_url:from_slug")
-                break
+        slugs = [f"{urls.PREFIX}{slug}" for slug in draft.values("linkedin_slug") if type(slug) is str]
+        found = [made for made in map(urls.canonical, slugs) if made is not None][:1]
+        draft.notes += ["linkedin_url:from_slug"] * len(found)
     member = _member(draft)
     if found:
         member = _choose(draft, found, member)
     elif reason:
-        draft.problems.append("not_a_person" if reason == "company_page" else "invalid_linkedin_url")
-        draft.notes.append(f"linkedin_url:{reason}")
-        if reason == "company_page":
-            draft.flags.append("company_as_person")
-        draft.keep("invalid_linkedin_url", raw_bad)
+        company = reason == "company_page"
+        draft.problems.append("not_a_person" if company else "invalid_linkedin_url")
+        draft.flags += ["company_as_person"] * company
+        draft.keep("invalid_linkedin_url", bad, f"linkedin_url:{reason}")
     if member:
         draft.extra["linkedin_member_id"] = member
 
@@ -119,9 +109,7 @@ def _member(draft: Draft) -> str:
     """The member id that a column tells, as decimal text without leading zeros; or nothing."""
     raw = draft.value("member_id")
     text = tidy(raw) if raw else ""
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return text.lstrip("0")
-    return ""
+    return text.lstrip("0") if text.isascii() and text.isdigit() and len(text) < 19 else ""
 
 
 def _choose(draft: Draft, found: list[urls.CanonicalUrl], member: str) -> str:
@@ -132,8 +120,8 @@ def _choose(draft: Draft, found: list[urls.CanonicalUrl], member: str) -> str:
         others = [url for url in found if url.url != best.url]
         if others:
             draft.extra["linkedin_url_others"] = sorted({url.url for url in others})[:5]
-            if not best.is_urn and any(not url.is_urn for url in others):
-                draft.flags.append("two_linkedin_urls")
+        if any(not url.is_urn for url in others):
+            draft.flags.append("two_linkedin_urls")
         if best.is_urn:
             draft.flags.append("urn_url")
         coded = next((url.member_id for url in found if url.member_id), None)
@@ -148,16 +136,15 @@ def _choose(draft: Draft, found: list[urls.CanonicalUrl], member: str) -> str:
 
 def _name(draft: Draft) -> None:
     """full_name, from its own column or from first and last name."""
-    raw = draft.value("full_name")
-    name = names.person(raw) if raw else ""
+    raw = draft.value("full_name") or ""
+    name = names.person(raw)
     if not name:
         raw = f"{tidy(draft.value('first_name'))} {tidy(draft.value('last_name'))}".strip()
-        name = names.person(raw) if raw else ""
+        name = names.person(raw)
     if not name:
         return
     if name != raw:
-        draft.notes.append("full_name:repaired")
-        draft.keep("full_name_original", raw)
+        draft.keep("full_name_original", raw, "full_name:repaired")
     if names.abbreviated(name):
         draft.flags.append("abbreviated_surname")
     if names.is_company(name):
@@ -169,34 +156,29 @@ def _name(draft: Draft) -> None:
 
 def _work(draft: Draft) -> None:
     """job_title and company_name; a headline such as "Growth Lead at Example" gives what the columns lack."""
-    company = title = spare = mail = ""
-    for raw in draft.values("company_name"):
-        company = companies.company(raw)
-        if company:
-            break
+    company = next(filter(None, map(companies.company, draft.values("company_name"))), "")
+    title = spare = mail = ""
     for raw in draft.values("job_title"):
         read = titles.read(raw)
         mail = mail or read.email
         if read.title and read.title.casefold() != company.casefold():
             title, spare = read.title, read.company
             if title != raw:
-                draft.notes.append("job_title:split" if spare or read.email else "job_title:repaired")
-                draft.keep("job_title_original", raw)
+                how = "job_title:split" if spare or read.email else "job_title:repaired"
+                draft.keep("job_title_original", raw, how)
             break
     if not (title and (company or spare)):
-        for raw in draft.values("headline"):
-            read = titles.read(raw)
+        for read in map(titles.read, draft.values("headline")):
             title, spare, mail = title or read.title, spare or read.company, mail or read.email
     if not company and spare:
         company = companies.company(spare)
         draft.notes.append("company_name:from_headline")
     if mail:
         draft.extra["email_in_title"] = mail
-    lower = draft.vendor.lower_case
     if title:
-        draft.put("job_title", titles.capitalised(title) if lower and title.islower() else title)
+        draft.put("job_title", draft.cased(title, titles.capitalised))
     if company:
-        draft.put("company_name", titles.capitalised(company) if lower and company.islower() else company)
+        draft.put("company_name", draft.cased(company, titles.capitalised))
         if company == companies.SELF_EMPLOYED:
             draft.flags.append("self_employed")
         elif company.casefold() == draft.lead.get("full_name", "").casefold():
@@ -206,48 +188,39 @@ def _work(draft: Draft) -> None:
 def _company(draft: Draft) -> None:
     """company_website, company_industry, company_size."""
     raw = draft.value("company_website")
-    if raw:
-        site = companies.website(raw)
-        if site:
-            draft.lead["company_website"] = site
-        elif not draft.is_blank(raw):
-            draft.keep("invalid_website", raw)
-            draft.notes.append("company_website:invalid")
+    if raw and (site := companies.website(raw)):
+        draft.lead["company_website"] = site
+    elif raw and not draft.is_blank(raw):
+        draft.keep("invalid_website", raw, "company_website:invalid")
     raw = draft.value("company_industry")
-    if raw:
-        industry = companies.industry(raw)
-        if industry:
-            draft.put("company_industry", titles.capitalised(industry) if draft.vendor.lower_case else industry)
+    if raw and (industry := companies.industry(raw)):
+        draft.put("company_industry", titles.capitalised(industry) if draft.vendor.lower_case else industry)
     raw = draft.value("company_size")
     if raw and not draft.is_blank(raw):
         size = companies.size(raw) if isinstance(raw, str | int) else ""
         if size:
             draft.lead["company_size"] = size
         if size != raw:
-            draft.keep("company_size_original", raw)
-            draft.notes.append("company_size:range" if size else "company_size:invalid")
+            draft.keep("company_size_original", raw, "company_size:range" if size else "company_size:invalid")
+
+
+_LOCATION = ("location_city", "location_state", "location_country")
 
 
 def _place(draft: Draft) -> str | None:
     """The three location fields. Returns the lead's country as ISO 3166 alpha-2, for its phone."""
-    value = draft.value
-    whole = value("place")
+    value, whole = draft.value, draft.value("place")
     place = places.read(
         whole, value("location_city"), value("location_state"), value("location_country"), value("country_code")
     )
-    lead, lower = draft.lead, draft.vendor.lower_case
-    city, state, country, is_area, region = place
-    if city:
-        lead["location_city"] = names.capitalised(city) if lower and city.islower() else city
-    if state:
-        lead["location_state"] = names.capitalised(state) if lower and state.islower() else state
-    if country:
-        lead["location_country"] = names.capitalised(country) if lower and country.islower() else country
-    if is_area:
+    for field, text in zip(_LOCATION, place[:3], strict=True):
+        if text:
+            draft.lead[field] = draft.cased(text, names.capitalised)
+    if place.is_area:
         draft.notes.append("location_city:area")
-    if whole and whole != city:
+    if whole and whole != place.city:
         draft.keep("location_original", whole)
-    return region
+    return place.region
 
 
 def _email(draft: Draft) -> None:
@@ -255,7 +228,7 @@ def _email(draft: Draft) -> None:
     found: dict[str, emails.Email] = {}
     bad: list[str] = []
     for raw in draft.values("email"):
-        good, wrong = emails.parse(raw) if type(raw) is str else emails.parse(tidy(raw))
+        good, wrong = emails.parse(raw if type(raw) is str else tidy(raw))
         bad += wrong
         for email in good:
             found.setdefault(email.key, email)
@@ -265,16 +238,14 @@ def _email(draft: Draft) -> None:
     if bad:
         draft.keep("invalid_email", bad[0] if len(bad) == 1 else bad[:5])
         draft.flags.append("invalid_email")
-    status = draft.value("email_status")
-    if status:
+    if status := draft.value("email_status"):
         _email_status(draft, tidy(status), bool(found))
     if not found:
         return
     first, *others = found.values()
     draft.lead["email"] = first.key
     if first.original != first.key:
-        draft.keep("email_original", first.original)
-        draft.notes.append("email:key_form")
+        draft.keep("email_original", first.original, "email:key_form")
     if first.has_plus_tag:
         draft.flags.append("email_plus_tag")
     if others:
@@ -285,17 +256,15 @@ def _email(draft: Draft) -> None:
 def _email_status(draft: Draft, status: str, has_email: bool) -> None:
     """What the vendor says about the e-mail: verified, or a guess."""
     draft.keep("email_status", status)
-    folded = status.casefold()
-    if has_email and folded in draft.vendor.verified_statuses:
+    if has_email and status.casefold() in draft.vendor.verified_statuses:
         draft.lead["email_verified"] = True
-    elif has_email and folded in draft.vendor.guessed_statuses:
+    elif has_email and status.casefold() in draft.vendor.guessed_statuses:
         draft.flags.append("email_guessed")
 
 
 def _phone(draft: Draft, region: str | None) -> None:
     """phone in E.164: a personal number before a switchboard; further ones and unreadable ones are kept beside."""
     found: dict[str, None] = {}
-    flags: tuple[str, ...] = ()
     for target in ("phone", "company_phone"):
         for raw in draft.values(target):
             phone = phones.parse(raw if type(raw) is str else tidy(raw), region)

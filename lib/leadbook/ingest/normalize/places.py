@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 from babel import Locale
 
 from leadbook.lead import lexicon
-from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy
+from leadbook.lead.draft import LENGTHS
+from leadbook.lead.texts import is_placeholder, remembered, tidy
 
 __all__ = ["Place", "country", "read", "region_of", "state"]
-
-CITY_LENGTH, STATE_LENGTH, COUNTRY_LENGTH = 100, 50, 50
-"""Characters allowed by the task book's validator."""
 
 
 class Place(NamedTuple):
@@ -71,7 +69,7 @@ def region_of(text: str) -> str | None:
 def country(text: str) -> str:
     """A country's name in one spelling: "US" and "United States" are "USA". Unknown ones stay as they are."""
     code = region_of(text)
-    return _countries()[1][code][:COUNTRY_LENGTH] if code else text
+    return _countries()[1][code][: LENGTHS["location_country"]] if code else text
 
 
 @lru_cache(maxsize=4096)
@@ -88,27 +86,22 @@ def _state_region(text: str) -> str | None:
     return next((region for region in ("CA", "AU") if len(folded) > 3 and folded in _STATES[region]), None)
 
 
+@remembered
 def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any = "", code: Any = "") -> Place:
     """A place from one whole string `raw` and from separate columns; a column that says something wins.
 
     `code`, an alpha-2 country code, helps only where no country is named.
     """
-    values = (raw, city, state_name, country_name, code)
-    for value in values:
-        if type(value) is not str or len(value) > MEMORABLE:
-            return _read(*values)
-    return _remembered(*values)
-
-
-def _read(*values: Any) -> Place:
-    whole, city, state_name, country_name, code = (text if len(text := tidy(value)) <= 300 else "" for value in values)
+    whole, city, state_name, country_name, code = (
+        text if len(text := tidy(value)) <= 300 else "" for value in (raw, city, state_name, country_name, code)
+    )
     parts = _whole(whole)
     city, state_name, country_name = ("" if _nowhere(text) else text for text in (city, state_name, country_name))
     area = False
     if city and ("," in city or _area(city)):
-        named = _whole(city)
-        city, area = named.city, named.is_area
-        state_name, country_name = state_name or named.state, country_name or named.country
+        inside = _whole(city)
+        city, area = inside.city, inside.is_area
+        state_name, country_name = state_name or inside.state, country_name or inside.country
     elif not city:
         city, area = parts.city, parts.is_area
     state_name, country_name = state_name or parts.state, country_name or parts.country
@@ -117,29 +110,16 @@ def _read(*values: Any) -> Place:
         region = region_of(code)
     if region and not country_name:
         country_name = region
-    if (
-        city
-        and region_of(city)
-        and len(city) > 2
-        and country(city) == country(country_name)
-        and city.casefold() not in ("singapore", "luxembourg")
-    ):
+    named = country(country_name)
+    is_country = len(city) > 2 and region_of(city) is not None and country(city) == named
+    if is_country and city.casefold() not in ("singapore", "luxembourg"):
         city = ""
-    return Place(
-        _fit(city, CITY_LENGTH),
-        _fit(state(state_name, region), STATE_LENGTH),
-        _fit(country(country_name), COUNTRY_LENGTH),
-        area,
-        region,
-    )
+    return Place(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), area, region)
 
 
-_remembered = lru_cache(maxsize=32768)(_read)
-
-
-def _fit(text: str, length: int) -> str:
+def _fit(part: str, text: str) -> str:
     """A place that is too long is no place: it is left out, never cut to something else."""
-    return text if len(text) <= length else ""
+    return text if len(text) <= LENGTHS[f"location_{part}"] else ""
 
 
 def _nowhere(text: str) -> bool:
@@ -153,19 +133,18 @@ def _area(text: str) -> str:
 
 def _whole(text: str) -> Place:
     """Split a whole place string. One part: a country, a metropolitan area, a state of the USA, or else a city."""
-    if _nowhere(text):
-        return Place()
     parts = [part.strip() for part in text.split(",") if not _nowhere(part.strip())]
-    if not parts:
+    if not parts or _nowhere(text):
         return Place()
-    last = parts[-1]
-    region = region_of(last) if len(last) > 2 or len(parts) > 2 or last.casefold() not in _STATES["US"] else None
+    last, folded = parts[-1], parts[-1].casefold()
+    is_state = folded in _STATES["US"]
+    region = region_of(last) if len(last) > 2 or len(parts) > 2 or not is_state else None
     if len(parts) == 1:
-        if region and len(last) > 2 and last.casefold() not in _STATES["US"]:
-            return Place("" if last.casefold() != "singapore" else last, "", last)
-        if last.casefold() in _STATES["US"] and last.casefold() != "new york":
+        if region and len(last) > 2 and not is_state:
+            return Place(last if folded == "singapore" else "", "", last)
+        if is_state and folded != "new york":
             return Place("", last, "US")
-    elif region and last.casefold() not in ("georgia",):
+    elif region and folded != "georgia":
         parts.pop()
         return _split(parts, last)
     elif (found := _state_region(last)) is not None:
