@@ -15,8 +15,8 @@ from leadbook.backup.backup import back_up
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.enrich.turns import SPENDING
+from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import ERASURES, Erasures
-from leadbook.lead.score import now_ms
 from leadbook.phases.p06 import proof, recovery
 from leadbook.phases.p06.recovery import _original_check, collections_of
 from leadbook.rehearsal import sample

@@ -17,8 +17,9 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
 from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.store import LeadStore
+from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import ERASURES, Erasures
-from leadbook.lead.score import Rules, now_ms
+from leadbook.lead.score import Rules
 from leadbook.rehearsal.sandbox import Sandbox
 
 

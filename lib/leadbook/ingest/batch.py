@@ -27,8 +27,9 @@ from leadbook.ingest.store.rejects import Reject
 from leadbook.ingest.store.store import EMAIL_TAKEN, ID_TAKEN, IN_DOUBT, KNOWN, REFUSED
 from leadbook.ingest.store.store import STORED as ACKNOWLEDGED
 from leadbook.ingest.store.tools import Tools
+from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED, FILLED, STORED, duplicate, rejected
-from leadbook.lead.score import now_ms, stamp
+from leadbook.lead.score import stamp
 from leadbook.lead.vendors import load_vendor, vendor_names
 
 __all__ = ["process"]

@@ -24,8 +24,8 @@ from leadbook.enrich.answers import Answer, Meaning
 from leadbook.enrich.calls import Caller
 from leadbook.enrich.services import Service
 from leadbook.enrich.turns import Pace
+from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import Erasures
-from leadbook.lead.score import now_ms
 from leadbook.schema import guard
 
 __all__ = ["MAX_ATTEMPTS", "Crm", "Synced"]

@@ -19,8 +19,8 @@ from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import raw_record, vendor_of
 from leadbook.ingest.store.rejects import RejectedLeads, payload_text
+from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED
-from leadbook.lead.score import now_ms
 from leadbook.lead.vendors import RawRecord
 
 __all__ = ["replay"]

@@ -24,8 +24,8 @@ from leadbook.core.errors import ParameterError
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.isolate import MAX_ATTEMPTS
 from leadbook.ingest.store.patience import Patience
+from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED, rejected
-from leadbook.lead.score import now_ms
 from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
 
 __all__ = [

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from pymongo.collection import Collection
 
-from leadbook.lead.score import now_ms
+from leadbook.lead.clock import now_ms
 
 __all__ = ["ERASURES", "Erasures"]
 

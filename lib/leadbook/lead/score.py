@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from leadbook.core.settings import Settings
 
-__all__ = ["MAX_SCORE", "REQUIRED", "Rules", "now_ms", "stamp", "title_pattern"]
+__all__ = ["MAX_SCORE", "REQUIRED", "Rules", "stamp", "title_pattern"]
 
 REQUIRED = ("linkedin_url", "full_name", "job_title", "company_name")
 MAX_SCORE = 100
@@ -27,12 +27,6 @@ MAX_SCORE = 100
 
 DEFAULTS = {"is_qualified": False, "email_verified": False, "crm_synced": False}
 """The task book's defaults that are values; its nulls (`crm_sync_date`) are left out: the validator refuses them."""
-
-
-def now_ms() -> datetime:
-    """Now in UTC, cut to MongoDB's milliseconds, so that what was sent equals what is read back."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def title_pattern(patterns: str) -> str:

@@ -20,9 +20,10 @@ from leadbook.ingest.drain import drain
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.workers import started
+from leadbook.lead.clock import now_ms
 from leadbook.lead.keys import collection_uuid
 from leadbook.lead.ledger import Ledger
-from leadbook.lead.score import Rules, now_ms
+from leadbook.lead.score import Rules
 from leadbook.page.prose import number
 from leadbook.phases.p04 import audit, documents, inputs, probes, tryout, verdicts
 from leadbook.rehearsal.servers.owner import passing_folder
