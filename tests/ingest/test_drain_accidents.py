@@ -18,7 +18,7 @@ from leadbook.ingest import batch as batch_module
 from leadbook.ingest import drain as drain_module
 from leadbook.ingest import isolate
 from leadbook.ingest import staging as staging_module
-from leadbook.ingest.batches import Batch
+from leadbook.ingest.batches import RecordBatch
 from leadbook.ingest.drain import drain
 from leadbook.ingest.isolate import MAX_ATTEMPTS, POISON
 from leadbook.ingest.replay import replay
@@ -205,7 +205,7 @@ def test_a_record_whose_payload_cannot_be_kept_is_known_by_its_own_id(site, kept
     made = rejects.payload_text
     monkeypatch.setattr(rejects, "payload_text", text)
     records = [RawRecord(0, person("ana"), None) for _ in ODD_IDS]
-    batch = Batch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
+    batch = RecordBatch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
     isolate.set_aside(batch, site.tools(), "it raises")
     for one in ODD_IDS:
         assert kept.count_documents({"staged_id": one}) == 1, one

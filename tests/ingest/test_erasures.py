@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.vendor_records import person
-from leadbook.ingest.batch import Batch, process
+from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.replay import replay
 from leadbook.ingest.store.merge import Merger
 from leadbook.lead.erasures import ERASURES, Erasures
@@ -14,7 +14,7 @@ ANA = "https://www.linkedin.com/in/ana"
 
 def batch(*records):
     raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-    return Batch(index=0, source="test", vendor="brightdata", records=raw)
+    return RecordBatch(index=0, source="test", vendor="brightdata", records=raw)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from bson import ObjectId
 from ingest.vendor_records import contact
 from leadbook import schema
 from leadbook.core import connect
-from leadbook.ingest.batch import Batch, process
+from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.site import Site
 from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.patience import Patience
@@ -125,7 +125,7 @@ def test_unacknowledged_fills_and_inserts_fail_and_the_cache_never_hears_of_them
 
     def batch(*records):
         raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-        return Batch(index=0, source="test", vendor="apollo", records=raw)
+        return RecordBatch(index=0, source="test", vendor="apollo", records=raw)
 
     ana, ben = contact("ana"), contact("ben", Email="ben@shop.example")
     redis = connect.redis(three.redis_url, impatient)

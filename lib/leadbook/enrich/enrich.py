@@ -19,12 +19,12 @@ from pymongo.collection import Collection
 
 from leadbook.core.settings import Settings
 from leadbook.enrich import clearbit, hunter
-from leadbook.enrich.answers import Answer, Meaning, inside
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.response import Meaning, VendorResponse, inside
 from leadbook.enrich.services import Services
-from leadbook.enrich.turns import Purse
+from leadbook.enrich.turns import Budget
 from leadbook.lead import companies
-from leadbook.lead.draft import LENGTHS
+from leadbook.lead.builder import LENGTHS
 from leadbook.lead.texts import cut
 
 __all__ = ["ERASED", "Enricher", "Enrichment", "batch_seconds", "enrich_batch", "prices"]
@@ -79,14 +79,14 @@ class Enricher:
         self, services: Services, settings: Settings, spending: Collection[dict[str, Any]], *, pause_s: float = 0.5
     ) -> None:
         self.settings = settings
-        self.purse = Purse(spending, cap_usd=settings.enrichment_budget_usd, prices=prices(settings))
+        self.budget = Budget(spending, cap_usd=settings.enrichment_budget_usd, prices=prices(settings))
         shared: dict[str, Any] = {
-            "gate": self.purse, "pause_s": pause_s, "attempts": settings.enrichment_attempts,
+            "limit": self.budget, "pause_s": pause_s, "attempts": settings.enrichment_attempts,
             "timeout_s": settings.enrichment_timeout_s,
         }  # fmt: skip
         theirs, clear = services.hunter, services.clearbit
-        self.hunter = Caller(theirs, hunter.MEANINGS, bills=hunter.bills, **shared) if theirs else None
-        self.clearbit = Caller(clear, clearbit.MEANINGS, bills=clearbit.bills, **shared) if clear else None
+        self.hunter = VendorClient(theirs, hunter.MEANINGS, bills=hunter.bills, **shared) if theirs else None
+        self.clearbit = VendorClient(clear, clearbit.MEANINGS, bills=clearbit.bills, **shared) if clear else None
 
     def close(self) -> None:
         """Close connections."""
@@ -95,7 +95,7 @@ class Enricher:
 
     def enrich(self, leads: Sequence[dict[str, Any]]) -> Enrichment:
         """Fill what `leads` lack, in place and concurrently. Never raises; what could not be asked stays as it was."""
-        spent = self.purse.spent_usd
+        spent = self.budget.spent_usd
         pool = ThreadPoolExecutor(self.settings.enrichment_concurrency)
         try:
             asked = list(pool.map(self._one, leads))
@@ -105,7 +105,7 @@ class Enricher:
         return Enrichment(
             erased=frozenset(index for index, one in enumerate(asked) if one.erased),
             enriched=sum(1 for one in asked if one.gave and not one.erased), questions=questions,
-            spent_usd=self.purse.spent_usd - spent,
+            spent_usd=self.budget.spent_usd - spent,
         )  # fmt: skip
 
     def _one(self, lead: dict[str, Any]) -> _Asked:
@@ -206,7 +206,7 @@ class _Asked:
         """Nobody was asked."""
         self.said.append(f"{SKIPPED}: {why}")
 
-    def without(self, answer: Answer) -> None:
+    def without(self, answer: VendorResponse) -> None:
         """The answer gave nothing."""
         if answer.meaning is Meaning.ERASE:
             self.erased = True

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.enrich.enrich import ERASED, enrich_batch
-from leadbook.ingest.batches import Batch, BatchReport
+from leadbook.ingest.batches import BatchReport, RecordBatch
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.store.cache import CacheTruth, Sighting
@@ -42,7 +42,7 @@ their write errors (measured: a duplicate costs an insert about 60 us, a find ab
 class _Work:
     """A batch on its way."""
 
-    def __init__(self, batch: Batch, tools: Tools) -> None:
+    def __init__(self, batch: RecordBatch, tools: Tools) -> None:
         self.batch, self.tools, self.at = batch, tools, now_ms()
         self.report = BatchReport(source=batch.source, index=batch.index)
         self.stage = self.report.stage
@@ -309,7 +309,7 @@ class _Work:
         return report
 
 
-def process(batch: Batch, tools: Tools) -> BatchReport:
+def process(batch: RecordBatch, tools: Tools) -> BatchReport:
     """Bring one batch to its outcomes. Never raises for a record or for a server that is away: see `problem`."""
     work = _Work(batch, tools)
     tools.cache.truth = CacheTruth()

@@ -15,7 +15,7 @@ from leadbook.ingest.store.rejects import Reject
 from leadbook.lead.ledger import Ledger
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["Batch", "BatchReport", "Counts", "Seconds", "Undecided"]
+__all__ = ["BatchReport", "Counts", "RecordBatch", "Seconds", "Undecided"]
 
 
 class Seconds(dict[str, float]):
@@ -76,7 +76,7 @@ class Undecided:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class RecordBatch:
     """Raw records of one source.
 
     ids: `_id`s of staged records, which their leads take over; None for files.  since: when each staged record was
@@ -94,7 +94,7 @@ class Batch:
     called: str = ""
     kept: bool = False
 
-    def part(self, positions: slice) -> Batch:
+    def part(self, positions: slice) -> RecordBatch:
         """Some of its records as a batch of their own."""
         ids = None if self.ids is None else self.ids[positions]
         return replace(
@@ -127,7 +127,7 @@ class BatchReport(Counts):
     taken_over: int = 0
 
     @classmethod
-    def alike(cls, batch: Batch, outcome: str, problem: str = "", *, sent: bool = False) -> BatchReport:
+    def alike(cls, batch: RecordBatch, outcome: str, problem: str = "", *, sent: bool = False) -> BatchReport:
         """Of records that all have one outcome, and were not worked on. sent: they are in doubt."""
         made = cls(source=batch.source, index=batch.index, problem=problem)
         made.settle([outcome] * len(batch.records), range(len(batch.records)) if sent else ())

@@ -20,10 +20,10 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.enrich import hubspot
-from leadbook.enrich.answers import Answer, Meaning
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.response import Meaning, VendorResponse
 from leadbook.enrich.services import Service
-from leadbook.enrich.turns import Pace
+from leadbook.enrich.turns import LocalLimit
 from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import Erasures
 from leadbook.schema import guard
@@ -72,7 +72,7 @@ class Crm:
     ) -> None:  # fmt: skip
         guard.refuse_unacknowledged(leads)
         self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
-        self._hubspot = Caller(service, hubspot.MEANINGS, gate=Pace(), pause_s=pause_s, timeout_s=30.0)
+        self._hubspot = VendorClient(service, hubspot.MEANINGS, limit=LocalLimit(), pause_s=pause_s, timeout_s=30.0)
         self._erasures = erasures
         self._refused_in_a_row = 0
 
@@ -136,7 +136,7 @@ class Crm:
         else:
             self._refused({batch[0]["_id"]: hubspot.refusal(answer)}, result)
 
-    def _taken(self, batch: Sequence[Document], answer: Answer, result: Synced) -> None:
+    def _taken(self, batch: Sequence[Document], answer: VendorResponse, result: Synced) -> None:
         """Mark what HubSpot says it took, unless it was changed here meanwhile; the rest has failed."""
         said = hubspot.taken(batch, answer, self.id_property)
         now, read = now_ms(), {lead["_id"]: lead.get("updated_at") for lead in batch}

@@ -17,7 +17,7 @@ from leadbook.enrich.enrich import batch_seconds
 from leadbook.ingest.batches import BatchReport, Undecided
 from leadbook.ingest.bell import Bell
 from leadbook.ingest.pipeline import PipelineResult
-from leadbook.ingest.session import Session, drain_some
+from leadbook.ingest.session import WorkOrder, drain_some
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Claimed, Staging, key_of
 from leadbook.ingest.store.patience import Patience
@@ -55,10 +55,10 @@ def drain(
     running = _Drain(site, follow, executor, workers or site.settings.writers)
     if site.services.enriches:
         lease_s += batch_seconds(site.settings)
-    session = Session(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
+    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
     running.notice, running.stop = notice, stop
     try:
-        running.go(session, progress or (lambda _: None))
+        running.go(order, progress or (lambda _: None))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -95,28 +95,28 @@ class _Drain:
 
     # ------------------------------------------------------------------------------------------------------- turns
 
-    def go(self, session: Session, progress: Callable[[PipelineResult], None]) -> None:
+    def go(self, order: WorkOrder, progress: Callable[[PipelineResult], None]) -> None:
         """Turn after turn, until there is nothing to wait for."""
         try:
             self.staging.free()
             while not self.result.problem and not self.stop():
-                did = self.turn(session)
+                did = self.turn(order)
                 progress(self.result)
                 if not did and not self.result.problem and not self.wait():
                     break
         except PyMongoError as error:
             self.result.problem = self.result.problem or faults.described(error)
 
-    def turn(self, session: Session) -> bool:
+    def turn(self, order: WorkOrder) -> bool:
         """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
         abandoned = self.staging.claimed().expired > 0
         before = self.result.ledger.read + self.taken_over + len(self.undecided)
         executor = self._alone() if abandoned else self.executor
-        session = replace(session, abandoned=abandoned)
+        order = replace(order, abandoned=abandoned)
         flying: list[Future[list[BatchReport]]] = []
         broken: list[Exception] = []
         for _ in range(1 if abandoned else self.result.workers):
-            flying.append(submitted(executor, drain_some, self.site, session))
+            flying.append(submitted(executor, drain_some, self.site, order))
             if flying[-1].done():  # it ran here: what it found holds for those that were to follow
                 broken += self._collected(flying.pop())
             if self.result.problem or broken:

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.ingest.batch import process
-from leadbook.ingest.batches import Batch, BatchReport
+from leadbook.ingest.batches import BatchReport, RecordBatch
 from leadbook.ingest.store.rejects import Reject
 from leadbook.ingest.store.tools import Tools
 from leadbook.lead.ledger import FAILED, UnbalancedError, rejected
@@ -27,7 +27,7 @@ MAX_ATTEMPTS = 5
 """A staged record that fails so often, or whose worker died so often, is set aside; a file's record at once."""
 
 
-def safely(batch: Batch, tools: Tools) -> BatchReport:
+def safely(batch: RecordBatch, tools: Tools) -> BatchReport:
     """`process`, for every record of `batch` that can be worked on; the others are set aside, or fail and are tried
     again. Raises LeadbookError for what a user got wrong (a vendor's file)."""
     try:
@@ -40,7 +40,7 @@ def safely(batch: Batch, tools: Tools) -> BatchReport:
         return _halved(batch, tools, error)
 
 
-def _halved(batch: Batch, tools: Tools, error: Exception) -> BatchReport:
+def _halved(batch: RecordBatch, tools: Tools, error: Exception) -> BatchReport:
     count = len(batch.records)
     if count > 1:
         report = safely(batch.part(slice(count // 2)), tools)
@@ -51,7 +51,7 @@ def _halved(batch: Batch, tools: Tools, error: Exception) -> BatchReport:
     return set_aside(batch, tools, type(error).__name__)
 
 
-def set_aside(batch: Batch, tools: Tools, why: str) -> BatchReport:
+def set_aside(batch: RecordBatch, tools: Tools, why: str) -> BatchReport:
     """Keep the records of `batch` among the rejects, unread. why: type of the error, or what became of the workers."""
     try:
         for position in range(0 if batch.kept else len(batch.records)):

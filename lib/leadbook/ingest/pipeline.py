@@ -15,7 +15,7 @@ from typing import Any
 
 from leadbook.core.errors import InputFileError, LeadbookError
 from leadbook.enrich.services import Service
-from leadbook.ingest.batches import Batch, BatchReport, Counts
+from leadbook.ingest.batches import BatchReport, Counts, RecordBatch
 from leadbook.ingest.crm import Crm, Synced
 from leadbook.ingest.isolate import safely
 from leadbook.ingest.readers.records import read_records
@@ -104,7 +104,7 @@ class PipelineResult(Counts):
         return said
 
 
-def run_batch(batch: Batch, site: Site) -> BatchReport:
+def run_batch(batch: RecordBatch, site: Site) -> BatchReport:
     """What an executor runs: one batch with this worker's own clients."""
     return safely(batch, site.tools())
 
@@ -160,16 +160,16 @@ def crm_of(site: Site, hubspot: Service) -> Crm:
     )  # fmt: skip
 
 
-def _batches(sources: Iterable[Source], size: int) -> Iterator[Batch]:
+def _batches(sources: Iterable[Source], size: int) -> Iterator[RecordBatch]:
     index = 0
     for source in sources:
         records = iter(source.records)
         while part := list(islice(records, size)):
-            yield Batch(index=index, source=source.name, vendor=source.vendor, records=part)
+            yield RecordBatch(index=index, source=source.name, vendor=source.vendor, records=part)
             index += 1
 
 
-def _timed(batches: Iterator[Batch], result: PipelineResult) -> Iterator[Batch]:
+def _timed(batches: Iterator[RecordBatch], result: PipelineResult) -> Iterator[RecordBatch]:
     while True:
         with result.stage("read"):
             batch = next(batches, None)
@@ -179,10 +179,10 @@ def _timed(batches: Iterator[Batch], result: PipelineResult) -> Iterator[Batch]:
 
 
 def _drive(
-    batches: Iterator[Batch], site: Site, executor: Executor, result: PipelineResult,
+    batches: Iterator[RecordBatch], site: Site, executor: Executor, result: PipelineResult,
     progress: Callable[[PipelineResult], None], stop: Callable[[], str],
 ) -> None:  # fmt: skip
-    flying: dict[Future[BatchReport], Batch] = {}
+    flying: dict[Future[BatchReport], RecordBatch] = {}
     try:
         for batch in batches:
             result.problem = result.problem or stop()
@@ -199,7 +199,7 @@ def _drive(
 
 
 def _collect(
-    flying: dict[Future[BatchReport], Batch], result: PipelineResult, progress: Callable[[PipelineResult], None]
+    flying: dict[Future[BatchReport], RecordBatch], result: PipelineResult, progress: Callable[[PipelineResult], None]
 ) -> None:
     with result.stage("wait"):
         done, _ = wait(flying, return_when=FIRST_COMPLETED)
@@ -208,7 +208,7 @@ def _collect(
     progress(result)
 
 
-def _report(future: Future[BatchReport], batch: Batch) -> BatchReport:
+def _report(future: Future[BatchReport], batch: RecordBatch) -> BatchReport:
     """The batch's report; a batch whose worker died has failed as a whole, and is read again by the next run."""
     try:
         return future.result()

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.enrich.enrich import ERASED
-from leadbook.ingest.batches import Batch
+from leadbook.ingest.batches import RecordBatch
 from leadbook.ingest.isolate import safely
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
@@ -61,11 +61,11 @@ def _parts(rejects: Collection[dict[str, Any]], vendor: str, size: int) -> Itera
             yield part
 
 
-def _batch(index: int, part: Sequence[dict[str, Any]], called: str) -> Batch:
+def _batch(index: int, part: Sequence[dict[str, Any]], called: str) -> RecordBatch:
     """A part once more, by the vendor that `called` means now."""
     vendor = vendor_of({"vendor": called})
     records = [_record(reject, vendor) for reject in part]
-    return Batch(index=index, source="replay", vendor=vendor, called=called, records=records, kept=True)
+    return RecordBatch(index=index, source="replay", vendor=vendor, called=called, records=records, kept=True)
 
 
 def _record(reject: dict[str, Any], vendor: str) -> RawRecord:

@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
-from leadbook.ingest.batches import Batch, BatchReport, Undecided
+from leadbook.ingest.batches import BatchReport, RecordBatch, Undecided
 from leadbook.ingest.isolate import MAX_ATTEMPTS, POISON, safely, set_aside
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Claim, Staging, key_of, raw_record, said_vendor, vendor_of
@@ -22,11 +22,11 @@ from leadbook.ingest.store.tools import Tools
 from leadbook.lead.ledger import FAILED, STORED
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["Session", "drain_some"]
+__all__ = ["WorkOrder", "drain_some"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class WorkOrder:
     """What a worker is sent to do. id: the drain's, on all its claims.  vendor: of records that name none.
 
     lease_s: see Staging.  seconds: how long it goes on claiming.  abandoned: take expired claims only, or only free
@@ -40,30 +40,30 @@ class Session:
     abandoned: bool = False
 
 
-def drain_some(site: Site, session: Session) -> list[BatchReport]:
+def drain_some(site: Site, order: WorkOrder) -> list[BatchReport]:
     """Claim, process, end, until nothing is left or the session's seconds are over. Never raises for a server."""
     tools, size = site.tools(), site.settings.batch_size
     collection = tools.store.collection.database[site.settings.staging_collection]
-    staging = Staging(collection, lease_s=session.lease_s, session=session.id, patience=tools.store.patience)
+    staging = Staging(collection, lease_s=order.lease_s, session=order.id, patience=tools.store.patience)
     reports: list[BatchReport] = []
-    over = time.monotonic() + session.seconds
+    over = time.monotonic() + order.seconds
     try:
-        if session.abandoned:
-            reports += _give_up(staging, tools, size, session.vendor)
+        if order.abandoned:
+            reports += _give_up(staging, tools, size, order.vendor)
         while time.monotonic() < over and not any(report.problem for report in reports):
-            claim = staging.claim(size, abandoned=session.abandoned)
+            claim = staging.claim(size, abandoned=order.abandoned)
             if not claim.records:
                 break
             if claim.taken_over:
                 reports.append(BatchReport(source=collection.name, taken_over=claim.taken_over))
-            for part in _parts(claim, collection.name, session.vendor):
+            for part in _parts(claim, collection.name, order.vendor):
                 reports.append(_ended(part, safely(part, tools), claim, staging))
     except PyMongoError as error:
         reports.append(BatchReport(source=collection.name, problem=faults.described(error)))
     return reports
 
 
-def _parts(claim: Claim, name: str, default: str) -> list[Batch]:
+def _parts(claim: Claim, name: str, default: str) -> list[RecordBatch]:
     """The claim's records, a batch for each vendor; unknown vendors by what they are called."""
     known = {said: vendor_of({"vendor": said}, default) for said in set(map(said_vendor, claim.records))}
     parts: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
@@ -71,7 +71,7 @@ def _parts(claim: Claim, name: str, default: str) -> list[Batch]:
         said = said_vendor(record)
         parts[known[said], "" if known[said] else said].append(record)
     return [
-        Batch(
+        RecordBatch(
             index=0, source=f"{name} ({vendor or 'unknown vendor'})", vendor=vendor, called=called,
             records=[_raw(record, vendor) for record in part], ids=[record["_id"] for record in part],
             since=[_date(record["pipeline"].get("since")) for record in part],
@@ -94,7 +94,7 @@ def _date(value: Any) -> datetime | None:
     return value if isinstance(value, datetime) else None
 
 
-def _ended(batch: Batch, report: BatchReport, claim: Claim, staging: Staging) -> BatchReport:
+def _ended(batch: RecordBatch, report: BatchReport, claim: Claim, staging: Staging) -> BatchReport:
     """End a batch's records. The ledger counts only those whose claim still was ours when they ended."""
     ids = batch.ids or ()
     keys = [key_of(record_id) for record_id in ids]

@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
 from leadbook.lead import lexicon
@@ -48,6 +48,7 @@ def remembered(read: Callable[..., T]) -> Callable[..., T]:
     """`read`, with a memory for values worth remembering: all of them texts, and none longer than MEMORABLE."""
     known = lru_cache(maxsize=32_768)(read)
 
+    @wraps(read)
     def once(*values: Any) -> T:
         for value in values:
             if type(value) is not str or len(value) > MEMORABLE:

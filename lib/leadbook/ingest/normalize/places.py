@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from babel import Locale
 
 from leadbook.lead import lexicon
-from leadbook.lead.draft import LENGTHS
+from leadbook.lead.builder import LENGTHS
 from leadbook.lead.texts import is_placeholder, remembered, tidy
 
-__all__ = ["Place", "country", "read", "region_of", "state"]
+__all__ = ["Location", "country", "read", "region_of", "state"]
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Any part may be empty. `is_area`: an area stood for the city. `region`: the country's alpha-2 code."""
 
     city: str = ""
@@ -87,7 +87,7 @@ def _state_region(text: str) -> str | None:
 
 
 @remembered
-def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any = "", code: Any = "") -> Place:
+def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any = "", code: Any = "") -> Location:
     """A place from one whole string `raw` and from separate columns; a column that says something wins.
 
     `code`, an alpha-2 country code, helps only where no country is named.
@@ -114,7 +114,7 @@ def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any 
     is_country = len(city) > 2 and region_of(city) is not None and country(city) == named
     if is_country and city.casefold() not in ("singapore", "luxembourg"):
         city = ""
-    return Place(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), area, region)
+    return Location(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), area, region)
 
 
 def _fit(part: str, text: str) -> str:
@@ -131,34 +131,34 @@ def _area(text: str) -> str:
     return match.group("city").strip(" ,") if match else ""
 
 
-def _whole(text: str) -> Place:
+def _whole(text: str) -> Location:
     """Split a whole place string. One part: a country, a metropolitan area, a state of the USA, or else a city."""
     parts = [part.strip() for part in text.split(",") if not _nowhere(part.strip())]
     if not parts or _nowhere(text):
-        return Place()
+        return Location()
     last, folded = parts[-1], parts[-1].casefold()
     is_state = folded in _STATES["US"]
     region = region_of(last) if len(last) > 2 or len(parts) > 2 or not is_state else None
     if len(parts) == 1:
         if region and len(last) > 2 and not is_state:
-            return Place(last if folded == "singapore" else "", "", last)
+            return Location(last if folded == "singapore" else "", "", last)
         if is_state and folded != "new york":
-            return Place("", last, "US")
+            return Location("", last, "US")
     elif region and folded != "georgia":
         parts.pop()
         return _split(parts, last)
     elif (found := _state_region(last)) is not None:
         return _split(parts, found)
     area = _area(parts[0])
-    return Place(area or parts[0], ", ".join(parts[1:]) if len(parts) > 1 else "", "", bool(area))
+    return Location(area or parts[0], ", ".join(parts[1:]) if len(parts) > 1 else "", "", bool(area))
 
 
-def _split(parts: list[str], country_name: str) -> Place:
+def _split(parts: list[str], country_name: str) -> Location:
     """City and state from what stands before the country; "Bogota, D.C., Capital District" keeps "Bogota, D.C."."""
     area = _area(parts[0])
     if len(parts) == 1:
         if parts[0].casefold() in _STATES.get(region_of(country_name) or "", ()):
-            return Place("", parts[0], country_name)
-        return Place(area or parts[0], "", country_name, bool(area))
+            return Location("", parts[0], country_name)
+        return Location(area or parts[0], "", country_name, bool(area))
     city = area or ", ".join(parts[:-1])
-    return Place(city, parts[-1], country_name, bool(area))
+    return Location(city, parts[-1], country_name, bool(area))

@@ -16,7 +16,7 @@ from bson import ObjectId
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from leadbook.enrich.circuit import Circuit
+from leadbook.enrich.breaker import CircuitBreaker
 from leadbook.ingest.store.merge import mask
 from leadbook.lead.keys import Entry, decode, email_key, encode, linkedin_key
 
@@ -83,7 +83,7 @@ class LeadCache:
         self._client = client if collection else None
         self._collection, self._ttl_s = collection, ttl_s
         self._mine = [f'"{collection}"'] if spares else []
-        self._circuit = Circuit()
+        self._circuit = CircuitBreaker()
         self._remember = client.register_script(REMEMBER) if client is not None else None
         self._scripts = True
         self.truth = CacheTruth()

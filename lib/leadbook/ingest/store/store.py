@@ -25,7 +25,7 @@ from leadbook.core import write_errors as faults
 from leadbook.ingest.store.patience import BRIEF_S, InDoubt, Patience
 from leadbook.schema import guard
 
-__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
+__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "WriteOutcome"]
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -44,7 +44,7 @@ FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WriteOutcome:
     """What became of one document. kind: `stored`, `known` (its URL is stored), `email taken`, `_id taken` (by
     another lead), `refused` or `failed`.
 
@@ -71,13 +71,13 @@ class LeadStore:
 
     # ------------------------------------------------------------------------------------------------- insert
 
-    def insert(self, documents: Sequence[Document]) -> list[Outcome]:
+    def insert(self, documents: Sequence[Document]) -> list[WriteOutcome]:
         """Insert documents that have `_id`s; the outcome of each, in order. `failed`: not acknowledged, may be
         stored.
 
         Raises OperationFailure only where the server refuses everything (no rights).
         """
-        outcomes: list[Outcome | None] = [None] * len(documents)
+        outcomes: list[WriteOutcome | None] = [None] * len(documents)
         attempt, self.problem = 0, ""
 
         def once() -> None:
@@ -94,10 +94,10 @@ class LeadStore:
             if isinstance(error, PyMongoError):
                 self.problem = "; ".join(filter(None, (self.problem, faults.described(error))))
             self._settle(documents, outcomes)
-        return [outcome or Outcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
+        return [outcome or WriteOutcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
 
     def _insert(
-        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], *, doubt: bool
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[WriteOutcome | None], *, doubt: bool
     ) -> None:
         """One attempt. Documents whose outcome stays None are in doubt."""
         if not todo:
@@ -107,20 +107,20 @@ class LeadStore:
         except BulkWriteError as error:
             self._split(error.details, documents, todo, outcomes, doubt=doubt)
         except faults.UNENCODABLE as error:
-            self._halve(documents, todo, outcomes, Outcome(REFUSED, "not_storable", type(error).__name__))
+            self._halve(documents, todo, outcomes, WriteOutcome(REFUSED, "not_storable", type(error).__name__))
         except OperationFailure as error:
             if faults.is_in_doubt(error) or error.code in (13, 18, 8000):
                 raise
             refused = faults.is_refused(error.code)
-            last = Outcome(REFUSED, "not_storable", f"code {error.code}") if refused else Outcome(
+            last = WriteOutcome(REFUSED, "not_storable", f"code {error.code}") if refused else WriteOutcome(
                 FAILED, detail=f"code {error.code}")  # fmt: skip
             self._halve(documents, todo, outcomes, last)
         else:
             for index in todo:
-                outcomes[index] = Outcome(STORED)
+                outcomes[index] = WriteOutcome(STORED)
 
     def _halve(
-        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], last: Outcome
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[WriteOutcome | None], last: WriteOutcome
     ) -> None:
         """The whole command failed because of some document: halve to find it; `last` is the outcome of one alone."""
         if len(todo) == 1:
@@ -132,7 +132,7 @@ class LeadStore:
 
     def _split(
         self, details: Mapping[str, Any], documents: Sequence[Document], todo: list[int],
-        outcomes: list[Outcome | None], *, doubt: bool,
+        outcomes: list[WriteOutcome | None], *, doubt: bool,
     ) -> None:  # fmt: skip
         """Outcomes from a bulk write's details. A document without error is stored, if the write concern was met."""
         clashes: dict[int, str] = {}
@@ -143,9 +143,9 @@ class LeadStore:
             elif code in faults.IN_DOUBT:
                 clashes[index] = "doubt"
             elif faults.is_refused(code):
-                outcomes[index] = Outcome(REFUSED, faults.reason(code), faults.detail(error))
+                outcomes[index] = WriteOutcome(REFUSED, faults.reason(code), faults.detail(error))
             else:
-                outcomes[index] = Outcome(FAILED, detail=f"code {code}")
+                outcomes[index] = WriteOutcome(FAILED, detail=f"code {code}")
         if concern := details.get("writeConcernErrors"):  # what clashed may itself be taken back by a failover
             self.problem = faults.concern_not_met(concern)
             return
@@ -181,7 +181,7 @@ class LeadStore:
             raise answers[0]
         return list(chain.from_iterable(told))
 
-    def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
+    def _settle(self, documents: Sequence[Document], outcomes: list[WriteOutcome | None]) -> None:
         """No attempts are left: what a majority of the members holds decides; the rest stays unknown."""
         open_ = [index for index, outcome in enumerate(outcomes) if outcome is None]
         wanted = [{"_id": {"$in": [documents[index]["_id"] for index in open_]}}]
@@ -277,22 +277,22 @@ def _is_same(stored: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
     return all(stored.get(name) == sent.get(name) for name in _COMPARED)
 
 
-def _clashed(clash: str | None, sent: Mapping[str, Any], stored: Document | None) -> Outcome:
+def _clashed(clash: str | None, sent: Mapping[str, Any], stored: Document | None) -> WriteOutcome:
     """What became of a document by the unique index on which it clashed. stored: what has its `_id`."""
     if clash is None or (stored is not None and _is_same(stored, sent)):
-        return Outcome(STORED)
+        return WriteOutcome(STORED)
     if clash == "_id" and (stored is None or stored.get("linkedin_url") != sent.get("linkedin_url")):
-        return Outcome(ID_TAKEN)
-    return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
+        return WriteOutcome(ID_TAKEN)
+    return WriteOutcome(EMAIL_TAKEN if clash == "email" else KNOWN)
 
 
-def _settled(sent: Mapping[str, Any], held: Mapping[tuple[str, Any], Document]) -> Outcome | None:
+def _settled(sent: Mapping[str, Any], held: Mapping[tuple[str, Any], Document]) -> WriteOutcome | None:
     """What became of a document, by the leads that a majority holds; None where they do not tell."""
     mine = held.get(("_id", sent["_id"]))
     if mine is not None and _is_same(mine, sent):
-        return Outcome(STORED)
+        return WriteOutcome(STORED)
     if ("linkedin_url", sent.get("linkedin_url")) in held:
-        return Outcome(KNOWN)
+        return WriteOutcome(KNOWN)
     if ("email", sent.get("email")) in held:
-        return Outcome(EMAIL_TAKEN)
-    return Outcome(ID_TAKEN) if mine is not None else None
+        return WriteOutcome(EMAIL_TAKEN)
+    return WriteOutcome(ID_TAKEN) if mine is not None else None

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Circuit"]
+__all__ = ["CircuitBreaker"]
 
 
-class Circuit:
+class CircuitBreaker:
     """Open after `strikes` failures in a row; then closed to callers for `pause_s`, doubled with each further
     failure.
 

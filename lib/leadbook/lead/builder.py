@@ -11,7 +11,7 @@ from leadbook.lead.extras import safe_key, storable
 from leadbook.lead.texts import cut, is_placeholder
 from leadbook.lead.vendors import Vendor
 
-__all__ = ["LENGTHS", "RESERVED", "Draft"]
+__all__ = ["LENGTHS", "RESERVED", "LeadBuilder"]
 
 LENGTHS = {
     "linkedin_url": 500,
@@ -42,7 +42,7 @@ RESERVED = frozenset(
 """Keys of additional_data that the pipeline writes; a vendor's column of that name is kept as `vendor_<name>`."""
 
 
-class Draft:
+class LeadBuilder:
     """A record being cleaned. `lead` and `extra` (additional_data) grow; so do flags, notes and problems."""
 
     __slots__ = ("blanks", "extra", "fields", "flags", "lead", "notes", "payload", "plan", "problems", "vendor")
