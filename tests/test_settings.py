@@ -13,7 +13,7 @@ from leadbook.core.allowed import OWN_COLLECTIONS
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override, secret_values
-from leadbook.enrich.turns import SPENDING
+from leadbook.enrich.limits import SPENDING
 from leadbook.lead.erasures import ERASURES
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX

@@ -14,7 +14,7 @@ from leadbook.backup.archive import ContentHash, backups_folder, documents_in
 from leadbook.backup.backup import back_up
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
-from leadbook.enrich.turns import SPENDING
+from leadbook.enrich.limits import SPENDING
 from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.phases.p06 import proof, recovery

@@ -13,9 +13,9 @@ from leadbook.core.redactor import Redactor
 from leadbook.enrich import clearbit, hunter
 from leadbook.enrich.client import VendorClient
 from leadbook.enrich.enrich import ERASED, FREE_MAIL, Enricher, enrich_batch
+from leadbook.enrich.limits import Budget, LocalLimit
 from leadbook.enrich.response import Meaning
 from leadbook.enrich.services import Service, Services
-from leadbook.enrich.turns import Budget, LocalLimit
 from leadbook.ingest import pipeline
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site

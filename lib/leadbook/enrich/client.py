@@ -17,9 +17,9 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from leadbook.enrich.breaker import CircuitBreaker
+from leadbook.enrich.limits import Permit, RateLimit
 from leadbook.enrich.response import Meaning, VendorResponse, usual
 from leadbook.enrich.services import Service
-from leadbook.enrich.turns import Permit, RateLimit
 
 __all__ = ["VendorClient"]
 

@@ -20,9 +20,9 @@ from pymongo.collection import Collection
 from leadbook.core.settings import Settings
 from leadbook.enrich import clearbit, hunter
 from leadbook.enrich.client import VendorClient
+from leadbook.enrich.limits import Budget
 from leadbook.enrich.response import Meaning, VendorResponse, inside
 from leadbook.enrich.services import Services
-from leadbook.enrich.turns import Budget
 from leadbook.lead import companies
 from leadbook.lead.builder import LENGTHS
 from leadbook.lead.texts import cut

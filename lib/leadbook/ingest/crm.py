@@ -21,9 +21,9 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.enrich import hubspot
 from leadbook.enrich.client import VendorClient
+from leadbook.enrich.limits import LocalLimit
 from leadbook.enrich.response import Meaning, VendorResponse
 from leadbook.enrich.services import Service
-from leadbook.enrich.turns import LocalLimit
 from leadbook.lead.clock import now_ms
 from leadbook.lead.erasures import Erasures
 from leadbook.schema import guard

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from leadbook import schema
 from leadbook.core import adoption, connect
 from leadbook.core.settings import Settings
-from leadbook.enrich.turns import SPENDING
+from leadbook.enrich.limits import SPENDING
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.lead.erasures import ERASURES

@@ -16,8 +16,8 @@ from redis import Redis
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.enrich.enrich import Enricher
+from leadbook.enrich.limits import SPENDING
 from leadbook.enrich.services import Services
-from leadbook.enrich.turns import SPENDING
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore

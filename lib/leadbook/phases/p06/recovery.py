@@ -33,7 +33,7 @@ from leadbook.backup.verify import Verification, verify
 from leadbook.core.checks import Check, errored, judge, not_measured, warned
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.settings import Settings
-from leadbook.enrich.turns import SPENDING
+from leadbook.enrich.limits import SPENDING
 from leadbook.lead.erasures import ERASURES
 
 __all__ = [
