@@ -9,8 +9,8 @@ from analysis_leads import NOW, lead
 from leadbook import analysis
 from leadbook.core.checks import Verdict, catalogue, judge, not_applicable, not_measured
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import collection_uuid
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 
 def ledger(read, stored, failed=0, rejected=0):
@@ -112,7 +112,7 @@ def test_erased_persons_are_no_loss_and_others_still_are(places):
     remember(places, everyone)
     erased, lost = everyone[:2], everyone[2:3]
     places.leads.delete_many({"_id": {"$in": [one["_id"] for one in (*erased, *lost)]}})
-    Erasures(places.leads.database[ERASURES]).add([one["linkedin_url"] for one in erased])
+    SuppressionList(places.leads.database[SUPPRESSED]).add([one["linkedin_url"] for one in erased])
     check = judged(places)["FIN-LOSS-002"]
     assert check.measured == 1 and "2 erased on request" in check.evidence
 

@@ -16,7 +16,7 @@ from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.enrich.limits import SPENDING
 from leadbook.lead.clock import now_ms
-from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.phases.p06 import proof, recovery
 from leadbook.phases.p06.recovery import _original_check, collections_of
 from leadbook.rehearsal import sample
@@ -119,12 +119,12 @@ def _folder(kept):
 
 
 def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, kept):
-    Erasures(filled[ERASURES]).add(["https://www.linkedin.com/in/gone"])
+    SuppressionList(filled[SUPPRESSED]).add(["https://www.linkedin.com/in/gone"])
     filled[SPENDING].insert_one({"_id": "2025-05", "spent": 1})
     filled["leadbook_rehearsal_marker"].insert_one({"_id": "rehearsal"})
     made, _ = proof.backup_audit(filled, kept)
     names = [entry.name for entry in made.manifest.collections]
-    assert names[0] == ERASURES and SPENDING in names, "the list of requests is restored before any lead"
+    assert names[0] == SUPPRESSED and SPENDING in names, "the list of requests is restored before any lead"
     assert "leadbook_rehearsal_marker" not in names
 
 
@@ -145,7 +145,7 @@ def test_a_lead_erased_after_the_dump_does_not_come_back(filled, admin, kept, mo
     )
     made, _ = proof.backup_audit(filled, kept)
     leads.delete_one({"_id": gone["_id"]})
-    Erasures(filled[ERASURES]).add([gone["linkedin_url"]])
+    SuppressionList(filled[SUPPRESSED]).add([gone["linkedin_url"]])
     seen = {}
     drop = recovery.drop_restored
     monkeypatch.setattr(recovery, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),

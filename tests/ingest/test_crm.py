@@ -18,8 +18,8 @@ from leadbook.ingest.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
 from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.clock import now_ms
-from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.score import Rules
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.rehearsal.sandbox import Sandbox
 
 
@@ -256,7 +256,7 @@ def test_a_lead_that_hubspot_gave_up_on_is_tried_again_once_it_was_filled(leads,
 )  # fmt: skip
 def test_a_person_who_asked_for_erasure_is_never_sent(site, leads, sandbox, database, trust):
     fill(leads, 3)
-    Erasures(database[ERASURES]).add(["https://www.linkedin.com/in/p1"])
+    SuppressionList(database[SUPPRESSED]).add(["https://www.linkedin.com/in/p1"])
     there = replace(site, services=sandbox.services)
     trust.check(None, str(pipeline.crm_of(there, sandbox.services.hubspot).sync().as_dict()))
     assert set(sandbox.contacts.by_id) == {"p0@shop.example", "p2@shop.example"}

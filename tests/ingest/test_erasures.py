@@ -6,7 +6,7 @@ from ingest.vendor_records import person
 from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.replay import replay
 from leadbook.ingest.store.merge import Merger
-from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.lead.vendors import RawRecord
 
 ANA = "https://www.linkedin.com/in/ana"
@@ -19,7 +19,7 @@ def batch(*records):
 
 @pytest.fixture
 def erasures(database):
-    return Erasures(database[ERASURES])
+    return SuppressionList(database[SUPPRESSED])
 
 
 def test_a_request_that_comes_while_a_worker_is_at_work_is_heard(site, leads, erasures):

@@ -23,9 +23,9 @@ from leadbook.analysis.reporting import ANY_DATE
 from leadbook.core.checks import Check, judge, not_measured
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.store.whose import staged_url
-from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 __all__ = ["Places", "loss_checks"]
 
@@ -44,9 +44,9 @@ class Places:
     redis: Redis | None
 
     @property
-    def erasures(self) -> Erasures:
+    def erasures(self) -> SuppressionList:
         """Who asked for erasure."""
-        return Erasures(self.leads.database[ERASURES])
+        return SuppressionList(self.leads.database[SUPPRESSED])
 
 
 @dataclass(kw_only=True)
@@ -143,7 +143,7 @@ def _began(evidence: Evidence, phase: str = "04") -> datetime | None:
 def _asked(places: Places, since: datetime | None) -> int:
     """Requests for erasure since then: so many leads at most may be gone for good reason."""
     wanted = {"asked_at": {"$gte": since}} if since else {}
-    return places.leads.database[ERASURES].count_documents(wanted)
+    return places.leads.database[SUPPRESSED].count_documents(wanted)
 
 
 def _staged(places: Places, found: _Lost) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from leadbook.ingest.store.whose import reject_url, staged_url
-from leadbook.lead.erasures import Erasures
+from leadbook.lead.suppression import SuppressionList
 
 __all__ = ["Again", "erase_again"]
 
@@ -49,7 +49,7 @@ def erase_again(
     copies: list[tuple[Collection[Document] | None, Callable[[Mapping[str, Any]], str]]] = [
         (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, staged_url), (rejected, reject_url),
     ]  # fmt: skip
-    erasures = [Erasures(each) for each in lists]
+    erasures = [SuppressionList(each) for each in lists]
     found, names, left = {}, [], 0
     for copy, url_of in copies if requests else ():
         if copy is None:
@@ -63,7 +63,7 @@ def erase_again(
 
 
 def _of_erased(
-    copy: Collection[Document], url_of: Callable[[Mapping[str, Any]], str], erasures: Iterable[Erasures]
+    copy: Collection[Document], url_of: Callable[[Mapping[str, Any]], str], erasures: Iterable[SuppressionList]
 ) -> list[Any]:
     """`_id`s of the documents whose person is on a list."""
     ids: list[Any] = []

@@ -25,7 +25,7 @@ from leadbook.enrich.limits import LocalLimit
 from leadbook.enrich.response import Meaning, VendorResponse
 from leadbook.enrich.services import Service
 from leadbook.lead.clock import now_ms
-from leadbook.lead.erasures import Erasures
+from leadbook.lead.suppression import SuppressionList
 from leadbook.schema import guard
 
 __all__ = ["MAX_ATTEMPTS", "Crm", "Synced"]
@@ -68,7 +68,7 @@ class Crm:
 
     def __init__(
         self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
-        pause_s: float = 1.0, erasures: Erasures | None = None,
+        pause_s: float = 1.0, erasures: SuppressionList | None = None,
     ) -> None:  # fmt: skip
         guard.refuse_unacknowledged(leads)
         self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property

@@ -22,8 +22,8 @@ from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
-from leadbook.lead.erasures import ERASURES
 from leadbook.lead.keys import PATTERNS, collection_uuid, decode
+from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.servers.owner import passing_folder
 
@@ -41,7 +41,7 @@ class Opened(Protocol):
 
 
 def _own(settings: Settings) -> tuple[str, ...]:
-    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, ERASURES
+    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, SUPPRESSED
 
 
 def reset(phase: Opened) -> str:

@@ -9,8 +9,8 @@ from leadbook.ingest.store.cache import LeadCache
 from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore
-from leadbook.lead.erasures import Erasures
 from leadbook.lead.score import Rules
+from leadbook.lead.suppression import SuppressionList
 
 __all__ = ["Tools"]
 
@@ -25,7 +25,7 @@ class Tools:
     store: LeadStore
     cache: LeadCache
     rejects: RejectedLeads
-    erasures: Erasures
+    erasures: SuppressionList
     rules: Rules
     filling: bool
     enricher: Enricher | None = None

@@ -34,7 +34,7 @@ from leadbook.core.checks import Check, errored, judge, not_measured, warned
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
-from leadbook.lead.erasures import ERASURES
+from leadbook.lead.suppression import SUPPRESSED
 
 __all__ = [
     "Recovery", "backup_audit", "cache_audit", "collections_of", "damage_audit", "discard", "recovery_audit",
@@ -94,7 +94,7 @@ def collections_of(settings: Settings) -> list[str]:
     and scratch collections.
     """
     return [
-        ERASURES, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+        SUPPRESSED, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
     ]  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def recovery_audit(
 def _erase_again(restored: Iterable[Restored], database: Database[Document], settings: Settings) -> Again:
     """Erase from the copies whoever is on the live list of requests, or on the backup's."""
     copies = {one.original: database.get_collection(one.name, codec_options=ANYTHING) for one in restored}
-    lists = [database[ERASURES], *([copies[ERASURES]] if ERASURES in copies else [])]
+    lists = [database[SUPPRESSED], *([copies[SUPPRESSED]] if SUPPRESSED in copies else [])]
     return erase_again(
         copies.get(settings.collection), copies.get(settings.staging_collection),
         copies.get(settings.rejected_collection), lists,
