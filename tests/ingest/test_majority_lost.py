@@ -49,7 +49,7 @@ def three(members):
 
 def sources():
     records = [pipeline.RawRecord(number, person(f"p{number}"), None) for number in range(COUNT)]
-    return [pipeline.Source(name="made", vendor="brightdata", records=records)]
+    return [pipeline.RecordSource(name="made", vendor="brightdata", records=records)]
 
 
 def stage(admin, settings):

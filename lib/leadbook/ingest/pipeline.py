@@ -25,7 +25,7 @@ from leadbook.ingest.workers import Inline, started, submitted, told
 from leadbook.lead.ledger import FAILED, Ledger
 from leadbook.lead.vendors import RawRecord, load_vendor
 
-__all__ = ["PipelineResult", "Source", "crm_of", "file_source", "finish", "run", "run_batch"]
+__all__ = ["PipelineResult", "RecordSource", "crm_of", "file_source", "finish", "run", "run_batch"]
 
 IN_FLIGHT = 2
 """Batches per worker that are read ahead: one at work and one waiting for it."""
@@ -35,7 +35,7 @@ INLINE_BATCHES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class RecordSource:
     """Records of one vendor under one name. records: any iterable; read once."""
 
     name: str
@@ -43,9 +43,10 @@ class Source:
     records: Iterable[RawRecord]
 
 
-def file_source(path: Path, vendor: str) -> Source:
+def file_source(path: Path, vendor: str) -> RecordSource:
     """A vendor's file. Raises ParameterError for an unknown vendor; reading raises InputFileError."""
-    return Source(name=path.name, vendor=load_vendor(vendor).name, records=read_records(path, load_vendor(vendor)))
+    known = load_vendor(vendor)
+    return RecordSource(name=path.name, vendor=known.name, records=read_records(path, known))
 
 
 @dataclass(kw_only=True)
@@ -110,7 +111,7 @@ def run_batch(batch: RecordBatch, site: Site) -> BatchReport:
 
 
 def run(
-    sources: Iterable[Source], site: Site, *, executor: Executor | None = None, workers: int | None = None,
+    sources: Iterable[RecordSource], site: Site, *, executor: Executor | None = None, workers: int | None = None,
     progress: Callable[[PipelineResult], None] | None = None, stop: Callable[[], str] = lambda: "",
 ) -> PipelineResult:  # fmt: skip
     """Bring every record of `sources` to its outcome.
@@ -160,7 +161,7 @@ def crm_of(site: Site, hubspot: Service) -> Crm:
     )  # fmt: skip
 
 
-def _batches(sources: Iterable[Source], size: int) -> Iterator[RecordBatch]:
+def _batches(sources: Iterable[RecordSource], size: int) -> Iterator[RecordBatch]:
     index = 0
     for source in sources:
         records = iter(source.records)

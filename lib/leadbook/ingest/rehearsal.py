@@ -98,5 +98,5 @@ def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
     return result.ledger.stored
 
 
-def _sources(files: Iterable[sample.SampleFile]) -> list[pipeline.Source]:
+def _sources(files: Iterable[sample.SampleFile]) -> list[pipeline.RecordSource]:
     return [pipeline.file_source(one.path, one.vendor) for one in files]

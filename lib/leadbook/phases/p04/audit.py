@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
-from leadbook.ingest.pipeline import PipelineResult, Source
+from leadbook.ingest.pipeline import PipelineResult, RecordSource
 from leadbook.lead.score import MAX_SCORE, REQUIRED, Rules
 from leadbook.lead.vendors import Vendor, load_vendor
 
@@ -53,7 +53,7 @@ class Recount:
         return pd.DataFrame(rows, columns=["field", "before", "after"])
 
 
-def recount(sources: Iterable[Source]) -> Recount:
+def recount(sources: Iterable[RecordSource]) -> Recount:
     """Go through the sources once, in this process. Records of an unknown vendor (its name is empty) are rejects."""
     made = Recount()
     for source in sources:

@@ -133,10 +133,10 @@ class Study:
             return verdicts.explained(checks, self.unjudged, self._apply_schema)
         return verdicts.explained(checks, "" if self.input else verdicts.NOTHING)
 
-    def _sources(self, first: int | None = None) -> Sequence[pipeline.Source]:
+    def _sources(self, first: int | None = None) -> Sequence[pipeline.RecordSource]:
         return list(self.input.sources(first=first)) if self.input else []
 
-    def _run(self, sources: Sequence[pipeline.Source], site: Site) -> pipeline.PipelineResult:
+    def _run(self, sources: Sequence[pipeline.RecordSource], site: Site) -> pipeline.PipelineResult:
         return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)
 
     # ------------------------------------------------------------------------------------------ small sample
