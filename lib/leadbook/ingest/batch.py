@@ -143,7 +143,7 @@ class _Work:
     def ask(self, fresh: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
         """(unknown, known) by one find: cheaper than an insert full of duplicates."""
         with self.stage("find"):
-            found = self.tools.filler.find([candidate.lead for candidate in fresh])
+            found = self.tools.merger.find([candidate.lead for candidate in fresh])
         unknown = [candidate for candidate in fresh if candidate.lead["linkedin_url"] not in found]
         self.learn(len(fresh) - len(unknown), len(fresh))
         return unknown, [candidate for candidate in fresh if candidate.lead["linkedin_url"] in found]
@@ -264,7 +264,7 @@ class _Work:
         cache.judged(false_new=sum(by == "mongodb" for _, by in known) if cache.present else 0)
         leads = [one.lead if filling else {"linkedin_url": one.lead["linkedin_url"]} for one, _ in known]
         with self.stage("fill"):
-            found = self.tools.filler.merge(leads, self.at)
+            found = self.tools.merger.merge(leads, self.at)
         gone: list[Candidate] = []
         seen: list[tuple[ObjectId, dict[str, Any]]] = []
         own = self.own([(one, done.lead["_id"]) for (one, _), done in zip(known, found, strict=True) if done.lead])

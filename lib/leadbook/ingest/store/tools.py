@@ -32,6 +32,6 @@ class Tools:
     known_share: float = 0.0
 
     @property
-    def filler(self) -> Merger:
+    def merger(self) -> Merger:
         """Merges by the same store and rules."""
         return Merger(self.store, self.rules)

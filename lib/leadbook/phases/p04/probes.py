@@ -194,8 +194,8 @@ def lookups(
     `redis`; one that dies meanwhile is away too."""
     batch = list(leads.find().limit(site.settings.batch_size))
     tools = site.tools()
-    tools.filler.find(batch)  # opens the connection
-    mongodb = [_ms(lambda: tools.filler.find(batch)) for _ in range(rounds)] if batch else []
+    tools.merger.find(batch)  # opens the connection
+    mongodb = [_ms(lambda: tools.merger.find(batch)) for _ in range(rounds)] if batch else []
     found = Lookups(
         leads=len(batch), mongodb_ms=median(mongodb) if mongodb else None, mongodb_slowest_ms=max(mongodb, default=None)
     )
