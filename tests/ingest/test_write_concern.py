@@ -55,8 +55,8 @@ def members(impatient, tmp_path_factory):
 def three(members, settings, impatient):
     """The members, empty, that a test may stop for a moment; they may still be electing because of the last one."""
     with connect.mongodb(members.admin_uri, settings.model_copy(update={"members": 3})) as admin:
-        Patience().again(lambda: admin.drop_database(impatient.database))
-        Patience().again(lambda: schema.apply(admin[impatient.database][impatient.collection], admin, impatient))
+        Patience().retry(lambda: admin.drop_database(impatient.database))
+        Patience().retry(lambda: schema.apply(admin[impatient.database][impatient.collection], admin, impatient))
     return members
 
 

@@ -164,13 +164,13 @@ class _Work:
         self.report.questions += said.questions
         gone = {fresh[index].lead["linkedin_url"] for index in said.erased}
         if gone:
-            self.tools.store.again(lambda: self.tools.erasures.add(gone))
+            self.tools.store.retry(lambda: self.tools.erasures.add(gone))
         return self.leave_out(fresh, gone)
 
     def unsuppressed(self, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates without those whose persons asked for erasure some time."""
         urls = [candidate.lead["linkedin_url"] for candidate in candidates]
-        return self.leave_out(candidates, self.tools.store.again(lambda: self.tools.erasures.among(urls)))
+        return self.leave_out(candidates, self.tools.store.retry(lambda: self.tools.erasures.among(urls)))
 
     def leave_out(self, candidates: list[Candidate], gone: set[str]) -> list[Candidate]:
         """The candidates without those whose URL is in `gone`: their persons asked for erasure."""
@@ -295,7 +295,7 @@ class _Work:
             return
         try:
             with self.stage("keep rejects"):
-                self.tools.store.again(lambda: self.tools.rejects.keep(list(self.rejects.values())))
+                self.tools.store.retry(lambda: self.tools.rejects.keep(list(self.rejects.values())))
         except PyMongoError as error:
             self.report.problem = self.report.problem or faults.described(error)
             self.outcomes |= dict.fromkeys(self.rejects, FAILED)

@@ -221,7 +221,7 @@ class _Drain:
         if self.lone is not None:
             self.lone.shutdown(cancel_futures=True)
         if self.result.problem:
-            self.staging.again = Patience(0.0).again
+            self.staging.retry = Patience(0.0).retry
         try:
             self.staging.expire()
             self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting

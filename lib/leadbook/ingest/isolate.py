@@ -64,9 +64,9 @@ def set_aside(batch: RecordBatch, tools: Tools, why: str) -> BatchReport:
 def _keep(reject: Reject, tools: Tools) -> None:
     """Keep a reject; where its payload cannot be, all but that."""
     try:
-        tools.store.again(lambda: tools.rejects.keep([reject]))
+        tools.store.retry(lambda: tools.rejects.keep([reject]))
     except PyMongoError:
         raise
     except Exception as error:  # noqa: BLE001  (the payload is what nobody can work on)
         bare = replace(reject, payload={"not_kept": type(error).__name__})
-        tools.store.again(lambda: tools.rejects.keep([bare]))
+        tools.store.retry(lambda: tools.rejects.keep([bare]))

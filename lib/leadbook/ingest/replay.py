@@ -39,10 +39,10 @@ def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResul
     tools = site.tools()
     result, started = PipelineResult(), time.perf_counter()
     try:
-        for vendor in tools.store.again(lambda: tools.rejects.collection.distinct("vendor")):
+        for vendor in tools.store.retry(lambda: tools.rejects.collection.distinct("vendor")):
             for index, part in enumerate(_parts(tools.rejects.collection, vendor, site.settings.batch_size)):
                 report = safely(_batch(index, part, str(vendor)), tools)
-                tools.store.again(lambda part=part, report=report: _renew(tools.rejects, part, report.outcomes))  # type: ignore[misc]
+                tools.store.retry(lambda part=part, report=report: _renew(tools.rejects, part, report.outcomes))  # type: ignore[misc]
                 result.add(report)
                 result.problem = result.problem or stop()
                 if result.problem:

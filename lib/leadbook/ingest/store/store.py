@@ -89,7 +89,7 @@ class LeadStore:
                 raise InDoubt
 
         try:
-            self.again(once)
+            self.retry(once)
         except (InDoubt, PyMongoError) as error:
             if isinstance(error, PyMongoError):
                 self.problem = "; ".join(filter(None, (self.problem, faults.described(error))))
@@ -159,7 +159,7 @@ class LeadStore:
     def _held(self, wanted: Mapping[str, Any], fields: Iterable[str]) -> list[Document]:
         """What is `wanted` as a majority of the members holds it: held for good, whichever member tells it. Asks the
         primary, and where it does not answer every member at once, since the driver may know one that hangs better than
-        one that answers. Not asked by `again`: that a secondary reads is no sign that the outage has ended. Raises
+        one that answers. Not asked by `retry`: that a secondary reads is no sign that the outage has ended. Raises
         pymongo's errors where nobody answers."""
 
         def ask(member: Any) -> list[Document] | PyMongoError:
@@ -203,7 +203,7 @@ class LeadStore:
         """Stored leads with one of these values of a unique field, by that value: its `_id`, the field and `fields`.
         Raises pymongo's errors."""
         wanted = list(values)
-        return self.again(lambda: self._by(name, wanted, *fields))
+        return self.retry(lambda: self._by(name, wanted, *fields))
 
     def _by(self, name: str, values: Sequence[Any], *fields: str) -> dict[Any, Document]:
         found = self.collection.find({name: {"$in": values}}, dict.fromkeys((name, *fields), 1))
@@ -248,9 +248,9 @@ class LeadStore:
             self.transactions = getattr(error, "code", None) not in faults.NO_TRANSACTIONS
             return False
 
-    def again(self, call: Callable[[], T]) -> T:
+    def retry(self, call: Callable[[], T]) -> T:
         """`call`, repeated with growing waits while its outcome is in doubt; see Patience."""
-        return self.patience.again(call)
+        return self.patience.retry(call)
 
 
 _MAJORITY = ReadConcern("majority")
