@@ -22,7 +22,7 @@ from leadbook.analysis.evidence import Evidence
 from leadbook.analysis.reporting import ANY_DATE
 from leadbook.core.checks import Check, judge, not_measured
 from leadbook.enrich.enrich import ERASED
-from leadbook.ingest.store.whose import staged_url
+from leadbook.ingest.store.whose import profile_url
 from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
@@ -195,7 +195,7 @@ def _absent(urls: Mapping[str, str], places: Places, found: _Lost) -> None:
 def _urls(places: Places, ids: Iterable[Any]) -> dict[str, str]:
     """URL by `_id` of staged records, "" where a record holds none."""
     staging = places.staging.with_options(codec_options=ANY_DATE)
-    return {str(record["_id"]): staged_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
+    return {str(record["_id"]): profile_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
 
 
 def _there(collection: Collection[Document], name: str, values: Sequence[Any]) -> set[Any]:

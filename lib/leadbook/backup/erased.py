@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.ingest.store.whose import reject_url, staged_url
+from leadbook.ingest.store.whose import profile_url
 from leadbook.lead.suppression import SuppressionList
 
 __all__ = ["Again", "erase_again"]
@@ -47,7 +47,7 @@ def erase_again(
     """
     requests = len({request["_id"] for each in lists for request in each.find({}, {"_id": 1})})
     copies: list[tuple[Collection[Document] | None, Callable[[Mapping[str, Any]], str]]] = [
-        (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, staged_url), (rejected, reject_url),
+        (leads, lambda lead: str(lead.get("linkedin_url", ""))), (staged, profile_url), (rejected, profile_url),
     ]  # fmt: skip
     erasures = [SuppressionList(each) for each in lists]
     found, names, left = {}, [], 0
