@@ -27,10 +27,10 @@ from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.servers.owner import passing_folder
 
-__all__ = ["Opened", "ensure_leads", "forget_keys", "reset"]
+__all__ = ["OpenPhase", "ensure_leads", "forget_keys", "reset"]
 
 
-class Opened(Protocol):
+class OpenPhase(Protocol):
     """What a phase offers (`leadbook.phases.phase.Phase`)."""
 
     mongodb: connect.Client
@@ -44,7 +44,7 @@ def _own(settings: Settings) -> tuple[str, ...]:
     return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, SUPPRESSED
 
 
-def reset(phase: Opened) -> str:
+def reset(phase: OpenPhase) -> str:
     """Empty the rehearsal's leads, staging and rejected records, and the leads' keys; a sentence saying what was
     done.
 
@@ -79,7 +79,7 @@ def forget_keys(redis: Redis | None, *collections: str) -> int:
     return removed
 
 
-def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
+def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:
     """Leads stored; on rehearsal, a small sample is brought in first where there are none.
 
     For a notebook that needs leads and is run alone. Never brings made leads into production.
