@@ -9,7 +9,8 @@ __all__ = ["now_ms", "to_ms"]
 
 def to_ms(moment: datetime) -> datetime:
     """`moment` without what is beyond milliseconds."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 def now_ms() -> datetime:

@@ -213,9 +213,10 @@ def _place(builder: LeadBuilder) -> str | None:
     place = places.read(
         whole, value("location_city"), value("location_state"), value("location_country"), value("country_code")
     )
+    lower = builder.vendor.lower_case
     for field, text in zip(_LOCATION, place[:3], strict=True):
         if text:
-            builder.lead[field] = builder.cased(text, names.capitalised)
+            builder.lead[field] = builder.cased(text, names.capitalised) if lower else text
     if place.is_area:
         builder.notes.append("location_city:area")
     if whole and whole != place.city:

@@ -73,10 +73,11 @@ def person(raw: object) -> str:
     name = tidy(raw)
     if is_placeholder(name) or name.lower() in _NAMELESS:
         return ""
+    if not name.isascii() or not name.replace(" ", "").isalpha() or name.islower():
+        return _repaired(name)
     last = name.rpartition(" ")[2]
-    sound = name.isascii() and name.replace(" ", "").isalpha() and not name.islower()
     titled = (last.isupper() and len(last) > 1) or name[:3].lower() in ("dr ", "mr ", "ms ", "mrs", "pro", "mis")
-    return name if sound and not titled else _repaired(name)
+    return _repaired(name) if titled else name
 
 
 @lru_cache(maxsize=8192)
