@@ -12,8 +12,8 @@ from leadbook.core.allowed import OWN_COLLECTIONS
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override, secret_values
-from leadbook.enrich.turns import SPENDING
-from leadbook.lead.erasures import ERASURES
+from leadbook.enrich.limits import SPENDING
+from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX
@@ -109,7 +109,7 @@ def test_a_bad_parameter_is_one_line_that_names_it(values, message):
 
 
 def test_names_that_leadbook_uses_itself_are_reserved():
-    assert set(OWN_COLLECTIONS) == {ERASURES, SPENDING}
+    assert set(OWN_COLLECTIONS) == {SUPPRESSED, SPENDING}
     assert all(name.startswith("leadbook_") for name in (SCRATCH_PREFIX, undo.COLLECTION, adoption.MARKER))
 
 

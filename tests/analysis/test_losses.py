@@ -12,8 +12,8 @@ from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import collection_uuid
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.phases.p09 import checks
 from leadbook.phases.p09.evidence import RunEvidence, metrics
 from leadbook.phases.told import all_of
@@ -119,7 +119,7 @@ def test_erased_persons_are_no_loss_and_others_still_are(places):
     remember(places, everyone)
     erased, lost = everyone[:2], everyone[2:3]
     places.leads.delete_many({"_id": {"$in": [one["_id"] for one in (*erased, *lost)]}})
-    Erasures(places.leads.database[ERASURES]).add([one["linkedin_url"] for one in erased])
+    SuppressionList(places.leads.database[SUPPRESSED]).add([one["linkedin_url"] for one in erased])
     check = judged(places)["FIN-LOSS-002"]
     assert check.measured == 1 and "2 erased on request" in check.evidence
 
@@ -155,7 +155,7 @@ def test_a_record_whose_id_is_a_document_is_looked_for_like_any_other(places):
 
 def test_fewer_leads_that_requests_for_erasure_may_explain_are_told(places):
     places.leads.delete_one({})
-    Erasures(places.leads.database[ERASURES]).add(["https://www.linkedin.com/in/somebody"])
+    SuppressionList(places.leads.database[SUPPRESSED]).add(["https://www.linkedin.com/in/somebody"])
     check = judged(places, evidence(backup_leads=10))["FIN-LOSS-002"]
     assert check.verdict is Verdict.PASS and "1 fewer than phase 06's backup counted, 1 erasures" in check.evidence
 

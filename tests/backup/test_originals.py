@@ -15,9 +15,9 @@ from leadbook.backup.backup import back_up, collections_of
 from leadbook.backup.folder import backups_folder
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
-from leadbook.enrich.turns import SPENDING
-from leadbook.lead.erasures import ERASURES, Erasures
-from leadbook.lead.score import now_ms
+from leadbook.enrich.limits import SPENDING
+from leadbook.lead.clock import now_ms
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.phases.p06 import checks, sections
 from leadbook.rehearsal import sample
 
@@ -111,12 +111,12 @@ def _folder(kept):
 
 
 def test_requests_and_spending_are_part_of_the_backup_and_marks_are_not(filled, opened, kept):
-    Erasures(filled[ERASURES]).add(["https://www.linkedin.com/in/gone"])
+    SuppressionList(filled[SUPPRESSED]).add(["https://www.linkedin.com/in/gone"])
     filled[SPENDING].insert_one({"_id": "2025-05", "spent": 1})
     filled["leadbook_rehearsal_marker"].insert_one({"_id": "rehearsal"})
     (made, _) = sections.backup(opened(filled, kept)).found
     names = [entry.name for entry in made.manifest.collections]
-    assert names[0] == ERASURES and SPENDING in names, "the list of requests is restored before any lead"
+    assert names[0] == SUPPRESSED and SPENDING in names, "the list of requests is restored before any lead"
     assert "leadbook_rehearsal_marker" not in names
 
 
@@ -138,7 +138,7 @@ def test_a_lead_erased_after_the_dump_does_not_come_back(filled, opened, kept, m
     book = opened(filled, kept)
     taken = sections.backup(book)
     leads.delete_one({"_id": gone["_id"]})
-    Erasures(filled[ERASURES]).add([gone["linkedin_url"]])
+    SuppressionList(filled[SUPPRESSED]).add([gone["linkedin_url"]])
     seen = {}
     drop = drill.drop_restored
     monkeypatch.setattr(drill, "drop_restored", lambda database, names: (seen.update(_left(database, names, gone)),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from leadbook.ingest import pipeline
 from leadbook.ingest import session as session_module
-from leadbook.ingest.batches import Batch, BatchReport
+from leadbook.ingest.batches import BatchReport, RecordBatch
 from leadbook.ingest.isolate import safely
-from leadbook.ingest.session import Session
+from leadbook.ingest.session import WorkOrder
 from leadbook.ingest.site import Site
 from leadbook.ingest.store.tools import Tools
 
@@ -30,15 +30,15 @@ def sync(site: Site) -> None:
 DEADLY = "kill this worker"
 
 
-def drain_or_die(site: Site, session: Session) -> list[BatchReport]:
+def drain_or_die(site: Site, order: WorkOrder) -> list[BatchReport]:
     """`drain_some` in a worker process that a record whose name is DEADLY kills; in the tests' own process, nothing."""
     if multiprocessing.parent_process() is None:
         return []
     session_module.safely = _safely_or_die
-    return session_module.drain_some(site, session)
+    return session_module.drain_some(site, order)
 
 
-def _safely_or_die(batch: Batch, tools: Tools) -> BatchReport:
+def _safely_or_die(batch: RecordBatch, tools: Tools) -> BatchReport:
     if any(record.payload.get("name") == DEADLY for record in batch.records):
         os.kill(os.getpid(), signal.SIGKILL)
     return safely(batch, tools)

@@ -7,7 +7,7 @@ import pytest
 from bson import ObjectId
 
 from leadbook.core import connect
-from leadbook.enrich.circuit import Circuit
+from leadbook.enrich.breaker import CircuitBreaker
 from leadbook.ingest.site import Site
 from leadbook.ingest.store.cache import CacheTruth, LeadCache
 from leadbook.lead.keys import linkedin_key
@@ -126,7 +126,7 @@ def test_a_server_that_takes_no_keys_is_asked_all_the_same(clean_redis):
 
 def test_a_circuit_opens_for_longer_each_time_and_closes_at_once():
     now = [0.0]
-    circuit = Circuit(strikes=2, pause_s=1.0, longest_s=3.0, clock=lambda: now[0])
+    circuit = CircuitBreaker(strikes=2, pause_s=1.0, longest_s=3.0, clock=lambda: now[0])
     circuit.failed()
     assert circuit.allows
     for pause in (1.0, 2.0, 3.0, 3.0):

@@ -12,11 +12,11 @@ import bson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from leads.task_book_validator import violations
 
+from ingest.task_book_validator import violations
 from leadbook.ingest.normalize.clean import FLAGS, Cleaned, clean
 from leadbook.ingest.normalize.rules import REASONS, reject_reasons
-from leadbook.lead.draft import RESERVED
+from leadbook.lead.builder import RESERVED
 from leadbook.lead.extras import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXT, safe_key, storable
 from leadbook.lead.vendors import load_vendor, problem_of, vendor_names
 

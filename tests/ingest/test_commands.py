@@ -3,8 +3,8 @@
 import gzip
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook import commands
 from leadbook.core.errors import InputFileError, LeadbookError, ParameterError, UnreachableError, UsageError
 from leadbook.schema import guard

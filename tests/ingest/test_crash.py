@@ -13,9 +13,9 @@ from multiprocessing import forkserver
 
 import psutil
 import pytest
-from leads.crash_target import ingest
-from leads.vendor_records import person
 
+from ingest.crash_target import ingest
+from ingest.vendor_records import person
 from leadbook.core import connect
 from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
@@ -70,7 +70,7 @@ def undisturbed(small, leads, clean_redis, made):
 def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_redis, made, undisturbed, trust):
     there, seconds = undisturbed
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["leads.crash_target"])
+    context.set_forkserver_preload(["ingest.crash_target"])
     moments = random.Random(CRASHES)
     for _ in range(CRASHES):
         process = context.Process(target=ingest, args=(files(made), small))

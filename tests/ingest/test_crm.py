@@ -8,17 +8,18 @@ from datetime import timedelta
 
 import pytest
 from bson import ObjectId
-from leads import crash_target
 from pymongo.errors import BulkWriteError
 
+from ingest import crash_target
 from leadbook.commands import crm_sync
 from leadbook.core.errors import ParameterError
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import IN_A_ROW, MAX_ATTEMPTS, Crm
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.store import LeadStore
-from leadbook.lead.erasures import ERASURES, Erasures
-from leadbook.lead.score import Rules, now_ms
+from leadbook.lead.clock import now_ms
+from leadbook.lead.score import Rules
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.rehearsal.sandbox import Sandbox
 
 
@@ -40,7 +41,7 @@ def sandbox():
 
 
 def sync(leads, sandbox, limit=None, **how):
-    made = Crm(leads, sandbox.services.hubspot, **{"pause_s": 0.001, "locked_s": 0.001, **how})
+    made = Crm(leads, sandbox.services.hubspot, **{"pause_s": 0.001, **how})
     return made.sync(limit)
 
 
@@ -222,10 +223,10 @@ def test_the_command_needs_crm_on_and_uses_the_sandbox_on_a_rehearsal(leads, set
 def test_a_lead_that_is_filled_after_it_was_sent_is_sent_again_once(leads, sandbox, settings):
     fill(leads, 3)
     assert sync(leads, sandbox).sent == 3
-    filler = Filler(LeadStore(leads), Rules.of(settings))
+    merger = Merger(LeadStore(leads), Rules.of(settings))
     began_before_the_sync = now_ms() - timedelta(minutes=5)
     sighting = {"linkedin_url": "https://www.linkedin.com/in/p1", "phone": "+4930123456"}
-    (filled,) = filler.fill([sighting], began_before_the_sync)
+    (filled,) = merger.merge([sighting], began_before_the_sync)
     assert filled.added == ("phone",)
     assert [sync(leads, sandbox).sent for _ in range(2)] == [1, 0]
     assert sandbox.contacts.by_id["p1@shop.example"]["phone"] == "+4930123456" and len(sandbox.contacts.by_id) == 3
@@ -245,7 +246,7 @@ def test_a_lead_that_hubspot_gave_up_on_is_tried_again_once_it_was_filled(leads,
     fill(leads, 1, additional_data={"crm_attempts": MAX_ATTEMPTS, "crm_error": "VALIDATION_ERROR"})
     assert sync(leads, sandbox).sent == 0
     sighting = {"linkedin_url": "https://www.linkedin.com/in/p0", "phone": "+4930123456"}
-    Filler(LeadStore(leads), Rules.of(settings)).fill([sighting], now_ms())
+    Merger(LeadStore(leads), Rules.of(settings)).merge([sighting], now_ms())
     assert sync(leads, sandbox).sent == 1
 
 
@@ -255,7 +256,7 @@ def test_a_lead_that_hubspot_gave_up_on_is_tried_again_once_it_was_filled(leads,
 )  # fmt: skip
 def test_a_person_who_asked_for_erasure_is_never_sent(site, leads, sandbox, database, trust):
     fill(leads, 3)
-    Erasures(database[ERASURES]).add(["https://www.linkedin.com/in/p1"])
+    SuppressionList(database[SUPPRESSED]).add(["https://www.linkedin.com/in/p1"])
     there = replace(site, services=sandbox.services)
     trust.check(None, str(pipeline.crm_of(there, sandbox.services.hubspot).sync().as_dict()))
     assert set(sandbox.contacts.by_id) == {"p0@shop.example", "p2@shop.example"}

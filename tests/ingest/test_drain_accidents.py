@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 import pytest
 from bson import Code, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
-from leads.crash_target import DEADLY, drain_or_die
-from leads.vendor_records import person
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
+from ingest.crash_target import DEADLY, drain_or_die
+from ingest.vendor_records import person
 from leadbook.ingest import batch as batch_module
 from leadbook.ingest import drain as drain_module
 from leadbook.ingest import isolate
 from leadbook.ingest import staging as staging_module
-from leadbook.ingest.batches import Batch
+from leadbook.ingest.batches import RecordBatch
 from leadbook.ingest.drain import drain
 from leadbook.ingest.isolate import MAX_ATTEMPTS, POISON
 from leadbook.ingest.replay import replay
@@ -205,7 +205,7 @@ def test_a_record_whose_payload_cannot_be_kept_is_known_by_its_own_id(site, kept
     made = rejects.payload_text
     monkeypatch.setattr(rejects, "payload_text", text)
     records = [RawRecord(0, person("ana"), None) for _ in ODD_IDS]
-    batch = Batch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
+    batch = RecordBatch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
     isolate.set_aside(batch, site.tools(), "it raises")
     for one in ODD_IDS:
         assert kept.count_documents({"staged_id": one}) == 1, one
@@ -330,7 +330,7 @@ def test_a_record_that_kills_its_worker_is_set_aside_alone(site, staged, leads, 
     stage(staged, *people[:100], person("bad", name=DEADLY), *people[100:])
     lines = []
     with monkeypatch.context() as patched:
-        patched.setattr(drain_module, "started_executor", lambda _, workers, __: drain_module.processes(workers))
+        patched.setattr(drain_module, "started", lambda _, workers, __: drain_module.processes(workers))
         result = drain(busy, workers=2, notice=lines.append)
     assert not result.problem
     assert (result.ledger.stored, result.ledger.rejected) == (300, {POISON: 1})

@@ -9,8 +9,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.core.settings import PROJECT
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers

@@ -5,17 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError
 from leadbook.core.redactor import Redactor
 from leadbook.enrich import clearbit, hunter
-from leadbook.enrich.answers import Meaning
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
 from leadbook.enrich.enrich import ERASED, FREE_MAIL, Enricher, enrich_batch
+from leadbook.enrich.limits import Budget, LocalLimit
+from leadbook.enrich.response import Meaning
 from leadbook.enrich.services import Service, Services
-from leadbook.enrich.turns import Pace, Purse
 from leadbook.ingest import pipeline
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
@@ -62,7 +62,7 @@ def ask(sandbox, settings, spending):
 
 
 def calling(service, meanings=hunter.MEANINGS, **more):
-    return Caller(service, meanings, gate=Pace(), **{"pause_s": 0.001, "locked_s": 0.001, **more})
+    return VendorClient(service, meanings, limit=LocalLimit(), **{"pause_s": 0.001, **more})
 
 
 def balanced(said):
@@ -242,22 +242,22 @@ def test_nobody_there_means_not_enriched_and_the_circuit_opens(ask, settings, sp
 
 def test_the_rate_limit_is_kept_by_all_workers_together(sandbox, spending):
     slow = Service(name="hunter", url=sandbox.services.hunter.url, key="k", per_second=50, per_minute=6_000)
-    workers = [Purse(spending, cap_usd=1, prices={}) for _ in range(3)]
+    workers = [Budget(spending, cap_usd=1, prices={}) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
-        turns = list(pool.map(lambda number: workers[number % 3].enter(slow, FINDER), range(30)))
+        permits = list(pool.map(lambda number: workers[number % 3].acquire(slow, FINDER), range(30)))
     month = spending.find_one({})
     assert month["next"]["hunter/email-finder"] - float(month["start"]) == pytest.approx(20.0, abs=0.1)
-    assert max(turn.wait_s for turn in turns) > 0.1  # thirty turns, 20 ms apart
+    assert max(permit.wait_s for permit in permits) > 0.1  # thirty calls, 20 ms apart
 
 
-def test_pace_lets_no_more_through_than_allowed():
+def test_rate_limit_lets_no_more_through_than_allowed():
     now = [0.0]
-    pace = Pace(clock=lambda: now[0])
+    limit = LocalLimit(clock=lambda: now[0])
     vendor = Service(name="v", url="", key="", per_second=10, per_minute=300)
-    assert [round(pace.enter(vendor, "c").wait_s, 3) for _ in range(3)] == [0.0, 0.2, 0.4]
-    assert pace.enter(vendor, "another").wait_s == 0.0
+    assert [round(limit.acquire(vendor, "c").wait_s, 3) for _ in range(3)] == [0.0, 0.2, 0.4]
+    assert limit.acquire(vendor, "another").wait_s == 0.0
     now[0] = 5.0
-    assert pace.enter(vendor, "c").wait_s == 0.0
+    assert limit.acquire(vendor, "c").wait_s == 0.0
 
 
 # ------------------------------------------------------------------------------------------------ money

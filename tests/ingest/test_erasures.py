@@ -1,12 +1,12 @@
 """Who asked for erasure stays out, whichever way a lead comes, and whenever the request came."""
 
 import pytest
-from leads.vendor_records import person
 
-from leadbook.ingest.batch import Batch, process
+from ingest.vendor_records import person
+from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.replay import replay
-from leadbook.ingest.store.filler import Filler
-from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.ingest.store.merge import Merger
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.lead.vendors import RawRecord
 
 ANA = "https://www.linkedin.com/in/ana"
@@ -14,12 +14,12 @@ ANA = "https://www.linkedin.com/in/ana"
 
 def batch(*records):
     raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-    return Batch(index=0, source="test", vendor="brightdata", records=raw)
+    return RecordBatch(index=0, source="test", vendor="brightdata", records=raw)
 
 
 @pytest.fixture
 def erasures(database):
-    return Erasures(database[ERASURES])
+    return SuppressionList(database[SUPPRESSED])
 
 
 def test_a_request_that_comes_while_a_worker_is_at_work_is_heard(site, leads, erasures):
@@ -36,14 +36,14 @@ def test_a_known_lead_that_is_erased_before_it_can_be_filled_is_not_stored_again
     tools = site.tools()
     process(batch(person("ana")), tools)
     clean_redis.flushdb()
-    fill = Filler.fill
+    fill = Merger.merge
 
     def erased_meanwhile(self, *given, **named):
         erasures.add([ANA])
         leads.delete_one({"linkedin_url": ANA})
         return fill(self, *given, **named)
 
-    monkeypatch.setattr(Filler, "fill", erased_meanwhile)
+    monkeypatch.setattr(Merger, "merge", erased_meanwhile)
     assert process(batch(person("ana")), tools).ledger.rejected == {"erasure_request": 1}
     assert leads.count_documents({}) == 0
 

@@ -167,7 +167,7 @@ def test_whole_places(whole, city, state, country):
 
 def test_columns_win_over_the_whole_place():
     assert places.read("Greater Boston", "Boston", "Massachusetts", "US")[:3] == ("Boston", "MA", "USA")
-    assert places.read("Tbilisi, Georgia", country_name="Georgia").country == "Georgia"
+    assert places.read("Tbilisi, Georgia", "", "", "Georgia").country == "Georgia"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
-from leadbook.ingest.pipeline import Source
+from leadbook.ingest.pipeline import RecordSource
 from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
 
 RECORDS = int(os.environ.get("LEADBOOK_HOSTILE", "2000"))
@@ -58,7 +58,7 @@ def test_hostile_records_are_all_accounted_for(strict, leads, database, settings
     def hostile(payloads, vendor):
         nonlocal stored, rejected
         records = [record(number, payload, vendor) for number, payload in enumerate(payloads, 1)]
-        result = pipeline.run([Source(name="hostile", vendor=vendor, records=records)], strict, workers=1)
+        result = pipeline.run([RecordSource(name="hostile", vendor=vendor, records=records)], strict, workers=1)
         result.ledger.assert_balanced()
         assert result.ledger.read == len(payloads) and result.ledger.failed == 0 and result.problem == ""
         stored += result.ledger.stored
@@ -88,7 +88,7 @@ def deep(levels):
 def test_one_hostile_record_spoils_no_other(strict, leads, odd):
     payloads = [person("ana"), {**person("ben"), **odd}, person("cleo")]
     records = [record(number, payload, "brightdata") for number, payload in enumerate(payloads, 1)]
-    result = pipeline.run([Source(name="hostile", vendor="brightdata", records=records)], strict, workers=1)
+    result = pipeline.run([RecordSource(name="hostile", vendor="brightdata", records=records)], strict, workers=1)
     assert result.ledger.read == 3 and result.ledger.failed == 0
     assert result.ledger.stored + result.ledger.rejects == 3
     assert {"https://www.linkedin.com/in/ana", "https://www.linkedin.com/in/cleo"} <= set(

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook import commands
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
@@ -50,7 +50,7 @@ def three(members):
 
 def sources():
     records = [pipeline.RawRecord(number, person(f"p{number}"), None) for number in range(COUNT)]
-    return [pipeline.Source(name="made", vendor="brightdata", records=records)]
+    return [pipeline.RecordSource(name="made", vendor="brightdata", records=records)]
 
 
 def stage(admin, settings):

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from leads.vendor_records import contact, person
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.lead import keys

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from bson import ObjectId
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target
 from leadbook.ingest import rehearsal

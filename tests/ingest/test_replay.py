@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from leads.vendor_records import person
 
+from ingest.vendor_records import person
 from leadbook.ingest.drain import drain
 from leadbook.ingest.replay import replay
 from leadbook.lead import vendors

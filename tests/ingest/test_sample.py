@@ -3,12 +3,12 @@
 from collections import Counter
 
 import pytest
-from leads.task_book_validator import violations
 
+from ingest.task_book_validator import violations
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.readers.records import read_records
-from leadbook.ingest.store.fill import additions
+from leadbook.ingest.store.merge import additions
 from leadbook.lead.vendors import load_vendor
 from leadbook.rehearsal.sample import documents, write_sample
 

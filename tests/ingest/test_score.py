@@ -3,7 +3,8 @@
 import pytest
 
 from leadbook.core.settings import Settings
-from leadbook.lead.score import Rules, now_ms, stamp
+from leadbook.lead.clock import now_ms
+from leadbook.lead.score import Rules, stamp
 from leadbook.rehearsal import people
 
 LEAD = {

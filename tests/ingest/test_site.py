@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from leads.vendor_records import contact, person
 from pymongo import ReadPreference
 
+from ingest.vendor_records import contact, person
 from leadbook.ingest.site import Site
 
 

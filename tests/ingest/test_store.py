@@ -9,7 +9,7 @@ from pymongo.errors import AutoReconnect
 
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
 from leadbook.lead.score import Rules
 
@@ -103,10 +103,10 @@ def test_a_staged_record_that_was_stored_before_is_seen_to_be_itself(leads):
 
 def test_a_fill_adds_what_is_missing_scores_anew_and_overwrites_nothing(leads, settings):
     leads.insert_one(lead("ana", phone="+1", data_quality_score=80, additional_data={"quality_points": 80}))
-    filler = Filler(LeadStore(leads), Rules.of(settings))
+    merger = Merger(LeadStore(leads), Rules.of(settings))
     sighting = lead("ana", phone="+2", email="a@b.example")
-    (first,) = filler.fill([sighting], datetime.now(UTC))
-    (second,) = filler.fill([sighting], datetime.now(UTC))
+    (first,) = merger.merge([sighting], datetime.now(UTC))
+    (second,) = merger.merge([sighting], datetime.now(UTC))
     assert (first.added, second.added) == (("email",), ())
     stored = leads.find_one({})
     assert (stored["phone"], stored["email"], stored["data_quality_score"]) == ("+1", "a@b.example", 100)
@@ -116,9 +116,9 @@ def test_a_fill_adds_what_is_missing_scores_anew_and_overwrites_nothing(leads, s
 
 def test_a_fill_never_takes_another_persons_email(leads, settings):
     leads.insert_many([lead("ana", email="a@b.example"), lead("ben")])
-    filler = Filler(LeadStore(leads), Rules.of(settings))
+    merger = Merger(LeadStore(leads), Rules.of(settings))
     for _ in range(2):
-        (filled,) = filler.fill([lead("ben", email="a@b.example", phone="+1")], datetime.now(UTC))
+        (filled,) = merger.merge([lead("ben", email="a@b.example", phone="+1")], datetime.now(UTC))
     assert filled.added == ()
     ben = leads.find_one({"linkedin_url": "https://www.linkedin.com/in/ben"})
     assert (ben["phone"], "email" in ben) == ("+1", False)
@@ -128,16 +128,24 @@ def test_a_fill_never_takes_another_persons_email(leads, settings):
 
 def test_a_fill_sees_a_change_that_came_between(leads, settings):
     leads.insert_one(lead("ana"))
-    filler = Filler(LeadStore(leads), Rules.of(settings))
-    seen = filler.find([lead("ana")])
-    leads.update_one({}, {"$set": {"email": "first@b.example", "updated_at": datetime.now(UTC)}})
-    (filled,) = filler.fill([lead("ana", email="late@b.example", phone="+1")], datetime.now(UTC), found=seen)
+    merger = Merger(LeadStore(leads), Rules.of(settings))
+    find, reads = merger.find, []
+
+    def found(sightings):
+        reads.append(find(sightings))
+        if len(reads) == 1:
+            leads.update_one({}, {"$set": {"email": "first@b.example", "updated_at": datetime.now(UTC)}})
+        return reads[-1]
+
+    merger.find = found
+    (filled,) = merger.merge([lead("ana", email="late@b.example", phone="+1")], datetime.now(UTC))
+    assert len(reads) == 2
     assert filled.added == ("phone",)
     assert leads.find_one({})["email"] == "first@b.example"
 
 
 def test_a_lead_that_is_not_stored_cannot_be_filled(leads, settings):
-    (filled,) = Filler(LeadStore(leads), Rules.of(settings)).fill([lead("nobody")], datetime.now(UTC))
+    (filled,) = Merger(LeadStore(leads), Rules.of(settings)).merge([lead("nobody")], datetime.now(UTC))
     assert filled.lead is None
 
 
@@ -149,7 +157,7 @@ def many(count, **fields):
 def test_fills_of_a_batch_are_one_transaction(leads, settings):
     leads.insert_many(many(20))
     store = LeadStore(leads)
-    filled = Filler(store, Rules.of(settings)).fill(many(20, email="p{}@b.example"), datetime.now(UTC))
+    filled = Merger(store, Rules.of(settings)).merge(many(20, email="p{}@b.example"), datetime.now(UTC))
     assert {one.added for one in filled} == {("email",)}
     assert leads.count_documents({"email": {"$exists": True}}) == 20
     assert store.transactions
@@ -157,7 +165,7 @@ def test_fills_of_a_batch_are_one_transaction(leads, settings):
 
 def test_one_fill_that_cannot_be_done_leaves_the_others_done(leads, settings):
     leads.insert_many([lead("other", email="p3@b.example"), *many(20)])
-    filled = Filler(LeadStore(leads), Rules.of(settings)).fill(many(20, email="p{}@b.example"), datetime.now(UTC))
+    filled = Merger(LeadStore(leads), Rules.of(settings)).merge(many(20, email="p{}@b.example"), datetime.now(UTC))
     assert [one.added for one in filled].count(("email",)) == 19 and filled[3].added == ()
     assert leads.find_one({"linkedin_url": f"{URL}p3"})["additional_data"]["email_conflict"] == "p3@b.example"
 
@@ -165,9 +173,11 @@ def test_one_fill_that_cannot_be_done_leaves_the_others_done(leads, settings):
 def test_a_transaction_that_meets_another_change_changes_nothing(leads):
     leads.insert_many(many(10))
     updates = [UpdateOne({"linkedin_url": f"{URL}p{number}"}, {"$set": {"phone": "+1"}}) for number in range(9)]
-    assert not LeadStore(leads).together([*updates, UpdateOne({"linkedin_url": "gone"}, {"$set": {"phone": "+1"}})])
+    assert not LeadStore(leads).in_transaction(
+        [*updates, UpdateOne({"linkedin_url": "gone"}, {"$set": {"phone": "+1"}})]
+    )
     assert leads.count_documents({"phone": "+1"}) == 0
-    assert LeadStore(leads).together(updates) and leads.count_documents({"phone": "+1"}) == 9
+    assert LeadStore(leads).in_transaction(updates) and leads.count_documents({"phone": "+1"}) == 9
 
 
 def test_a_standalone_server_has_no_transactions(settings, standalone):
@@ -175,7 +185,7 @@ def test_a_standalone_server_has_no_transactions(settings, standalone):
         leads = client["leadbook_test"]["leads"]
         leads.insert_many(many(10))
         store = LeadStore(leads)
-        filled = Filler(store, Rules.of(settings)).fill(many(10, email="p{}@b.example"), datetime.now(UTC))
+        filled = Merger(store, Rules.of(settings)).merge(many(10, email="p{}@b.example"), datetime.now(UTC))
         assert [one.added for one in filled] == [("email",)] * 10
         assert not store.transactions
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
-from leads.vendor_records import contact
 
+from ingest.vendor_records import contact
 from leadbook.core import connect
-from leadbook.ingest.batch import Batch, process
+from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.site import Site
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.patience import Patience
 from leadbook.ingest.store.store import FAILED as UNKNOWN
 from leadbook.ingest.store.store import KNOWN, STORED, LeadStore
@@ -55,8 +55,8 @@ def members(impatient, tmp_path_factory):
 def three(members, settings, impatient):
     """The members, empty, that a test may stop for a moment; they may still be electing because of the last one."""
     with connect.mongodb(members.admin_uri, settings.model_copy(update={"members": 3})) as admin:
-        Patience().again(lambda: admin.drop_database(impatient.database))
-        Patience().again(lambda: apply(admin[impatient.database][impatient.collection], admin, impatient))
+        Patience().retry(lambda: admin.drop_database(impatient.database))
+        Patience().retry(lambda: apply(admin[impatient.database][impatient.collection], admin, impatient))
     return members
 
 
@@ -79,16 +79,17 @@ def test_what_no_majority_holds_is_neither_filled_nor_stored_nor_known(three, im
     with connect.mongodb(three.mongodb_uri, impatient) as client:
         leads = client[impatient.database][impatient.collection]
         leads.insert_one(lead("ana"))
-        store = LeadStore(leads, attempts=2)
+        store = LeadStore(leads)
         with stopped(three, client, 2):
-            (filled,) = Filler(store, Rules.of(impatient)).fill([lead("ana", email="a@b.example")], datetime.now(UTC))
+            merger = Merger(store, Rules.of(impatient), attempts=2)
+            (filled,) = merger.merge([lead("ana", email="a@b.example")], datetime.now(UTC))
         assert filled.added == () and re.fullmatch(NOT_MET, filled.problem)
     with connect.mongodb(three.mongodb_uri, impatient) as client:
         leads = client[impatient.database][impatient.collection]
         leads.insert_one(lead("cleo"))  # acknowledged, so that the primary of now knows that ana is held
         documents = [lead("ben"), lead("ana")]
         with stopped(three, client, 2):
-            store = LeadStore(leads, attempts=2, patience_s=patience_s)
+            store = LeadStore(leads, patience_s=patience_s)
             assert [one.kind for one in store.insert(documents)] == [UNKNOWN, KNOWN]  # ana was held before
             assert re.match(NOT_MET, store.problem)
         store = LeadStore(leads.with_options(write_concern=leads.write_concern))
@@ -100,9 +101,10 @@ def test_a_majority_is_enough_where_more_members_were_asked_for(three, impatient
     with connect.mongodb(three.mongodb_uri, everybody) as client:
         leads = client[impatient.database][impatient.collection]
         leads.insert_many([lead("ana"), lead("ben")])
-        store = LeadStore(leads, attempts=3, patience_s=3.0)
+        store = LeadStore(leads, patience_s=3.0)
         with stopped(three, client, 1):
-            filled = Filler(store, Rules.of(impatient)).fill([lead("ana", email="a@b.example")], datetime.now(UTC))
+            merger = Merger(store, Rules.of(impatient), attempts=3)
+            filled = merger.merge([lead("ana", email="a@b.example")], datetime.now(UTC))
             assert [(one.added, one.problem) for one in filled] == [(("email",), "")]
             assert [one.kind for one in store.insert([lead("cleo"), lead("ben")])] == [STORED, KNOWN]
 
@@ -123,7 +125,7 @@ def test_unacknowledged_fills_and_inserts_fail_and_the_cache_never_hears_of_them
 
     def batch(*records):
         raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-        return Batch(index=0, source="test", vendor="apollo", records=raw, keep_outcomes=True)
+        return RecordBatch(index=0, source="test", vendor="apollo", records=raw)
 
     ana, ben = contact("ana"), contact("ben", Email="ben@shop.example")
     redis = connect.redis(three.redis_url, impatient)
@@ -163,7 +165,7 @@ class Racing:
 def test_attempts_that_are_used_up_are_a_failure_and_no_duplicate(leads, settings):
     leads.insert_one(lead("ana"))
     racing = Racing(leads)
-    filler = Filler(LeadStore(racing, attempts=3), Rules.of(settings))
-    (filled,) = filler.fill([lead("ana", email="a@b.example")], datetime.now(UTC))
+    merger = Merger(LeadStore(racing), Rules.of(settings), attempts=3)
+    (filled,) = merger.merge([lead("ana", email="a@b.example")], datetime.now(UTC))
     assert (filled.added, filled.problem) == ((), "a lead could not be filled in 3 attempts")
     assert racing.changes == 3 and "email" not in leads.find_one({})

@@ -21,10 +21,10 @@ from redis.exceptions import RedisError
 
 from leadbook.analysis.reporting import ANY_DATE
 from leadbook.enrich.enrich import ERASED
-from leadbook.ingest.store.whose import staged_url
-from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.ingest.store.whose import profile_url
 from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 __all__ = ["EarlierPhases", "Gap", "Lost", "Places", "gaps", "lost_leads", "lost_rejects", "without_outcome"]
 
@@ -117,7 +117,7 @@ def gaps(earlier: EarlierPhases, places: Places) -> list[Gap]:
 
 def _gap(witness: str, said: int, now: int, since: datetime | None, places: Places) -> Gap:
     wanted = {"asked_at": {"$gte": since}} if since else {}
-    erased = places.leads.database[ERASURES].count_documents(wanted)
+    erased = places.leads.database[SUPPRESSED].count_documents(wanted)
     return Gap(witness=witness, said=said, fewer=said - now, erased=erased)
 
 
@@ -161,7 +161,7 @@ def _absent(urls: Mapping[str, str], places: Places, found: Lost) -> None:
     """Records whose `_id` is absent, with the URL of each ("" unknown): lost, unless stored by URL, or erased."""
     known = [url for url in urls.values() if url]
     stored_again = set(known) - set(_missing(places.leads, "linkedin_url", known))
-    erased = Erasures(places.leads.database[ERASURES]).among(known)
+    erased = SuppressionList(places.leads.database[SUPPRESSED]).among(known)
     for record_id, url in urls.items():
         name = url or record_id
         if url in stored_again or name in found.gone:
@@ -175,7 +175,7 @@ def _absent(urls: Mapping[str, str], places: Places, found: Lost) -> None:
 def _urls(places: Places, ids: Iterable[Any]) -> dict[str, str]:
     """URL by `_id` of staged records, "" where a record holds none."""
     staging = places.staging.with_options(codec_options=ANY_DATE)
-    return {str(record["_id"]): staged_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
+    return {str(record["_id"]): profile_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
 
 
 def _missing(collection: Collection[Document], name: str, values: Sequence[Any]) -> list[Any]:

@@ -20,8 +20,8 @@ from pymongo.errors import OperationFailure
 from leadbook.backup.archive import DATA, MANIFEST, METADATA, CollectionEntry, ContentHash, Manifest, file_sha256
 from leadbook.backup.folder import private_file, writing
 from leadbook.core.settings import Settings
-from leadbook.enrich.turns import SPENDING
-from leadbook.lead.erasures import ERASURES
+from leadbook.enrich.limits import SPENDING
+from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal.servers import owner
 
 __all__ = ["Backup", "back_up", "collection_metadata", "collections_of", "content_of"]
@@ -61,7 +61,7 @@ def collections_of(settings: Settings) -> list[str]:
     and scratch collections.
     """
     return [
-        ERASURES, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+        SUPPRESSED, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
     ]  # fmt: skip
 
 

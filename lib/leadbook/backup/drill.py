@@ -17,7 +17,7 @@ from leadbook.backup.erased import ErasedAgain, erase_again
 from leadbook.backup.restore import Restored, drop_restored, restore
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
-from leadbook.lead.erasures import ERASURES
+from leadbook.lead.suppression import SUPPRESSED
 
 __all__ = ["RECOVERY_STAGES", "SPRINT", "Recovery", "recover"]
 
@@ -68,7 +68,7 @@ def recover(backup: Backup, database: Database[dict[str, Any]], settings: Settin
             compare(backup.path, entry, one.name, database)
             for entry, one in zip(backup.manifest.collections, restored, strict=True)
         )
-        erased = erase_again({one.original: database[one.name] for one in restored}, database[ERASURES], settings)
+        erased = erase_again({one.original: database[one.name] for one in restored}, database[SUPPRESSED], settings)
     finally:
         with suppress(PyMongoError):  # the next phase drops what is left
             drop_restored(database, [one.name for one in restored])

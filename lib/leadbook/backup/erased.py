@@ -15,8 +15,8 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.collection import Collection
 
 from leadbook.core.settings import Settings
-from leadbook.ingest.store.whose import reject_url, staged_url
-from leadbook.lead.erasures import ERASURES, Erasures
+from leadbook.ingest.store.whose import profile_url
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 __all__ = ["ErasedAgain", "erase_again"]
 
@@ -49,12 +49,12 @@ def erase_again(
     copies: the copies, by the original's name; what is given is deleted from, the copied list of requests excepted.
     live: the list of requests as it is now.
     """
-    lists = [live, *(copy for original, copy in copies.items() if original == ERASURES)]
+    lists = [live, *(copy for original, copy in copies.items() if original == SUPPRESSED)]
     requests = len({request["_id"] for each in lists for request in each.find({}, {"_id": 1})})
-    erasures = [Erasures(each) for each in lists]
+    erasures = [SuppressionList(each) for each in lists]
     url_of: dict[str, Callable[[Mapping[str, Any]], str]] = {
         settings.collection: lambda lead: str(lead.get("linkedin_url", "")),
-        settings.staging_collection: staged_url, settings.rejected_collection: reject_url,
+        settings.staging_collection: profile_url, settings.rejected_collection: profile_url,
     }  # fmt: skip
     found, left, names = 0, 0, []
     for original in (url_of.keys() & copies.keys()) if requests else ():
@@ -68,7 +68,7 @@ def erase_again(
 
 
 def _of_erased(
-    copy: Collection[Document], url_of: Callable[[Mapping[str, Any]], str], erasures: Iterable[Erasures]
+    copy: Collection[Document], url_of: Callable[[Mapping[str, Any]], str], erasures: Iterable[SuppressionList]
 ) -> list[Any]:
     """`_id`s of the documents whose person is on a list."""
     ids: list[Any] = []

@@ -25,7 +25,8 @@ from leadbook.core.ticker import Ticker
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes
-from leadbook.lead.score import Rules, now_ms, stamp
+from leadbook.lead.clock import now_ms
+from leadbook.lead.score import Rules, stamp
 from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from leadbook.enrich.answers import Answer, Meaning
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.response import Meaning, VendorResponse
 
 __all__ = ["MEANINGS", "bills", "company_of", "look_up"]
 
@@ -19,16 +19,16 @@ MEANINGS = {
 }  # fmt: skip
 
 
-def look_up(caller: Caller, email: str) -> Answer:
+def look_up(caller: VendorClient, email: str) -> VendorResponse:
     """Ask for the company of the person who has this e-mail."""
     return caller.get("/v2/combined/find", email=email)
 
 
-def company_of(answer: Answer) -> Any:
+def company_of(answer: VendorResponse) -> Any:
     """The company in the answer of `look_up`."""
     return answer.at("company")
 
 
-def bills(call: str, answer: Answer) -> bool:
+def bills(call: str, answer: VendorResponse) -> bool:
     """Whether Clearbit charges for an answer. A queued one that is asked for again counts twice here, once there."""
     return answer.status in (200, 202, 404)

@@ -19,10 +19,10 @@ from pymongo.collection import Collection
 
 from leadbook.core.settings import Settings
 from leadbook.enrich import clearbit, hunter
-from leadbook.enrich.answers import Answer, Meaning, inside
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.limits import Budget
+from leadbook.enrich.response import Meaning, VendorResponse, inside
 from leadbook.enrich.services import Services
-from leadbook.enrich.turns import Purse
 from leadbook.lead import companies
 from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut
@@ -50,13 +50,12 @@ FREE_MAIL = re.compile(
 class Enrichment:
     """What enrichment did. erased: positions of leads to drop.  enriched: leads that gained something.
 
-    answers: `vendor: meaning (status)` -> calls.  questions: outcome -> questions; outcomes are `enriched`,
-    `not found`, `failed: why`, `skipped: why` and `erased`, and every question has one.  spent_usd: at most.
+    questions: outcome -> questions; outcomes are `enriched`, `not found`, `failed: why`, `skipped: why` and `erased`,
+    and every question has one.  spent_usd: at most.
     """
 
     erased: frozenset[int] = frozenset()
     enriched: int = 0
-    answers: Counter[str] = field(default_factory=Counter)
     questions: Counter[str] = field(default_factory=Counter)
     spent_usd: float = 0.0
 
@@ -80,43 +79,34 @@ class Enricher:
         self, services: Services, settings: Settings, spending: Collection[dict[str, Any]], *, pause_s: float = 0.5
     ) -> None:
         self.settings = settings
-        self.purse = Purse(spending, cap_usd=settings.enrichment_budget_usd, prices=prices(settings))
+        self.budget = Budget(spending, cap_usd=settings.enrichment_budget_usd, prices=prices(settings))
         shared: dict[str, Any] = {
-            "gate": self.purse, "pause_s": pause_s, "attempts": settings.enrichment_attempts,
+            "limit": self.budget, "pause_s": pause_s, "attempts": settings.enrichment_attempts,
             "timeout_s": settings.enrichment_timeout_s,
         }  # fmt: skip
         theirs, clear = services.hunter, services.clearbit
-        self.hunter = Caller(theirs, hunter.MEANINGS, bills=hunter.bills, **shared) if theirs else None
-        self.clearbit = Caller(clear, clearbit.MEANINGS, bills=clearbit.bills, **shared) if clear else None
+        self.hunter = VendorClient(theirs, hunter.MEANINGS, bills=hunter.bills, **shared) if theirs else None
+        self.clearbit = VendorClient(clear, clearbit.MEANINGS, bills=clearbit.bills, **shared) if clear else None
 
     def close(self) -> None:
         """Close connections."""
-        for caller in self._callers:
+        for caller in filter(None, (self.hunter, self.clearbit)):
             caller.close()
-
-    @property
-    def _callers(self) -> list[Caller]:
-        return [caller for caller in (self.hunter, self.clearbit) if caller is not None]
 
     def enrich(self, leads: Sequence[dict[str, Any]]) -> Enrichment:
         """Fill what `leads` lack, in place and concurrently. Never raises; what could not be asked stays as it was."""
-        before, spent = self._counts(), self.purse.spent_usd
+        spent = self.budget.spent_usd
         pool = ThreadPoolExecutor(self.settings.enrichment_concurrency)
         try:
             asked = list(pool.map(self._one, leads))
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody else is asked
-        questions: Counter[str] = Counter()
-        for one in asked:
-            questions.update(one.said)
+        questions = Counter(said for one in asked for said in one.said)
         return Enrichment(
             erased=frozenset(index for index, one in enumerate(asked) if one.erased),
-            enriched=sum(1 for one in asked if one.gave and not one.erased), answers=self._counts() - before,
-            questions=questions, spent_usd=self.purse.spent_usd - spent,
+            enriched=sum(1 for one in asked if one.gave and not one.erased), questions=questions,
+            spent_usd=self.budget.spent_usd - spent,
         )  # fmt: skip
-
-    def _counts(self) -> Counter[str]:
-        return Counter({f"{one.service.name}: {said}": n for one in self._callers for said, n in one.counts.items()})
 
     def _one(self, lead: dict[str, Any]) -> _Asked:
         asked = _Asked(lead)
@@ -216,7 +206,7 @@ class _Asked:
         """Nobody was asked."""
         self.said.append(f"{SKIPPED}: {why}")
 
-    def without(self, answer: Answer) -> None:
+    def without(self, answer: VendorResponse) -> None:
         """The answer gave nothing."""
         if answer.meaning is Meaning.ERASE:
             self.erased = True

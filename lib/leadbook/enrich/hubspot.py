@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leadbook.enrich.answers import Answer, Meaning, inside
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.response import Meaning, VendorResponse, inside
 
-__all__ = ["BATCH", "FIELDS", "MEANINGS", "Taken", "is_daily_limit", "missing_property", "taken", "upsert"]
+__all__ = ["BATCH", "FIELDS", "MEANINGS", "Upserted", "is_daily_limit", "missing_property", "taken", "upsert"]
 
 BATCH = 100
 """HubSpot's limit for one call."""
@@ -36,7 +36,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(kw_only=True)
-class Taken:
+class Upserted:
     """What an answer says about each lead sent, by `_id`. new: of those taken, how many contacts are new."""
 
     done: list[Any] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Taken:
     errors: dict[Any, str] = field(default_factory=dict)
 
 
-def upsert(caller: Caller, leads: Sequence[Document], id_property: str = "email") -> Answer:
+def upsert(caller: VendorClient, leads: Sequence[Document], id_property: str = "email") -> VendorResponse:
     """Send leads, told apart by `email` or `linkedin_url` (a unique property that HubSpot must have been given)."""
     inputs = [
         {"id": lead[id_property], "idProperty": id_property, "objectWriteTraceId": str(lead["_id"]),
@@ -62,7 +62,7 @@ def _properties(lead: Document, id_property: str) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value}
 
 
-def taken(leads: Sequence[Document], answer: Answer, id_property: str = "email") -> Taken:
+def taken(leads: Sequence[Document], answer: VendorResponse, id_property: str = "email") -> Upserted:
     """What of `leads` HubSpot took, by trace or by the unique property's value. What it does not name it has not
     taken: that is sent again, which an upsert bears."""
     by_trace = {str(lead["_id"]): lead["_id"] for lead in leads}
@@ -73,7 +73,7 @@ def taken(leads: Sequence[Document], answer: Answer, id_property: str = "email")
         return found or next((hit for way in ways if (hit := by_value.get(str(way).lower()) or by_trace.get(str(way)))),
                              None)  # fmt: skip
 
-    said = Taken()
+    said = Upserted()
     for item in _list(answer.at("results")):
         lead = whose(item, inside(item, "properties", id_property))
         if lead is not None and lead not in said.done:
@@ -91,12 +91,12 @@ def taken(leads: Sequence[Document], answer: Answer, id_property: str = "email")
     return said
 
 
-def is_daily_limit(answer: Answer) -> bool:
+def is_daily_limit(answer: VendorResponse) -> bool:
     """True when the day's calls are used up: waiting some seconds does not help."""
     return answer.status == 429 and answer.at("policyName") == "DAILY"
 
 
-def missing_property(answer: Answer) -> str:
+def missing_property(answer: VendorResponse) -> str:
     """Name of a property that HubSpot does not have, for which it refuses every contact; empty otherwise."""
     if answer.status != 400:
         return ""
@@ -106,7 +106,7 @@ def missing_property(answer: Answer) -> str:
     return ""
 
 
-def refusal(answer: Answer) -> str:
+def refusal(answer: VendorResponse) -> str:
     """Why one contact was refused, in HubSpot's word for it; its message may hold personal data."""
     return f"{_word(answer.body)} ({answer.status})"
 

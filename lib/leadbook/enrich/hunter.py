@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from leadbook.enrich.answers import Answer, Meaning, inside
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.response import Meaning, VendorResponse, inside
 from leadbook.lead import emails
 from leadbook.lead.companies import SELF_EMPLOYED
 
@@ -39,14 +39,14 @@ def can_find(lead: Mapping[str, Any]) -> bool:
     return bool(company) and " " in lead.get("full_name", "")
 
 
-def find(caller: Caller, lead: Mapping[str, Any]) -> Answer:
+def find(caller: VendorClient, lead: Mapping[str, Any]) -> VendorResponse:
     """Ask for the e-mail of a lead that `can_find`."""
     host = urlsplit(lead.get("company_website") or "").hostname
     company = {"domain": host.removeprefix("www.")} if host else {"company": lead["company_name"]}
     return caller.get("/v2/email-finder", full_name=lead["full_name"], **company)
 
 
-def email_of(answer: Answer) -> Found | None:
+def email_of(answer: VendorResponse) -> Found | None:
     """The e-mail in the finder's answer, None when there is none."""
     text = answer.at("data", "email")
     good, _ = emails.parse(text) if isinstance(text, str) else ([], [])
@@ -57,27 +57,27 @@ def email_of(answer: Answer) -> Found | None:
     return Found(good[0].key, score if known else 0, _status(answer.at("data", "verification", "status")))
 
 
-def verify(caller: Caller, email: str) -> Answer:
+def verify(caller: VendorClient, email: str) -> VendorResponse:
     """Ask whether an e-mail can receive mail."""
     return caller.get("/v2/email-verifier", email=email)
 
 
-def status_of(answer: Answer) -> str:
+def status_of(answer: VendorResponse) -> str:
     """The verifier's verdict, one of STATUSES; empty when there is none."""
     return _status(answer.at("data", "status"))
 
 
-def look_up(caller: Caller, email: str) -> Answer:
+def look_up(caller: VendorClient, email: str) -> VendorResponse:
     """Ask for the company of the person who has this e-mail."""
     return caller.get("/v2/combined/find", email=email)
 
 
-def company_of(answer: Answer) -> Any:
+def company_of(answer: VendorResponse) -> Any:
     """The company in the answer of `look_up`."""
     return inside(answer.body, "data", "company")
 
 
-def bills(call: str, answer: Answer) -> bool:
+def bills(call: str, answer: VendorResponse) -> bool:
     """Whether Hunter charges for an answer: for an e-mail or a company found, and for a verdict."""
     if answer.meaning is not Meaning.FOUND:
         return False

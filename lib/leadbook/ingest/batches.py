@@ -1,17 +1,67 @@
-"""A batch and its report: what workers are sent, and what they answer."""
+"""A batch and its report: what workers are sent, and what they answer, in counts that add up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from leadbook.ingest.store.cache import CacheTruth
+from leadbook.ingest.store.rejects import Reject
 from leadbook.lead.ledger import Ledger
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["Batch", "BatchReport", "Undecided", "nothing"]
+__all__ = ["BatchReport", "Counts", "RecordBatch", "Seconds", "Undecided"]
+
+
+class Seconds(dict[str, float]):
+    """Seconds by stage; they add up."""
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds({name: self.get(name, 0.0) + other.get(name, 0.0) for name in {**self, **other}})
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What was done, by a batch or by a whole run.
+
+    stages: seconds by stage, summed over workers.  valid, after: valid leads, and how many have each field.  reasons:
+    all reasons of rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
+    questions, spent_usd: see Enrichment.  in_doubt: failed records that were sent and not acknowledged, so that they
+    may be stored; the next run tells.  problem: why the work stopped early, empty when it did not.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    stages: Seconds = field(default_factory=Seconds)
+    cache: CacheTruth = field(default_factory=CacheTruth)
+    valid: int = 0
+    after: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    enriched: int = 0
+    questions: Counter[str] = field(default_factory=Counter)
+    spent_usd: float = 0.0
+    in_doubt: int = 0
+    problem: str = ""
+
+    def count(self, other: Counts) -> None:
+        """Add what `other` counted; the first problem is the one that is told."""
+        for one in fields(Counts):
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            setattr(self, one.name, mine or theirs if one.name == "problem" else mine + theirs)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time spent inside to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages += Seconds({name: time.perf_counter() - started})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +76,12 @@ class Undecided:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class RecordBatch:
     """Raw records of one source.
 
     ids: `_id`s of staged records, which their leads take over; None for files.  since: when each staged record was
     first claimed: a lead made earlier is another record's.  attempts: how often it was claimed.  called: a vendor's
-    name that no file of params/vendors knows, kept with the rejects.  keep_outcomes: the report tells each record's
-    outcome (staged records always).
+    name that no file of params/vendors knows, kept with the rejects.  kept: its records are among the rejects already.
     """
 
     index: int
@@ -43,9 +92,9 @@ class Batch:
     since: Sequence[datetime | None] = ()
     attempts: Sequence[int] = ()
     called: str = ""
-    keep_outcomes: bool = False
+    kept: bool = False
 
-    def part(self, positions: slice) -> Batch:
+    def part(self, positions: slice) -> RecordBatch:
         """Some of its records as a batch of their own."""
         ids = None if self.ids is None else self.ids[positions]
         return replace(
@@ -53,58 +102,45 @@ class Batch:
             attempts=self.attempts[positions],
         )  # fmt: skip
 
-
-@dataclass(frozen=True, kw_only=True)
-class BatchReport:
-    """What a batch did.
-
-    stages: seconds by stage.  after: valid leads that have each field.  reasons: all reasons of
-    rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
-    answers, questions, spent_usd: see Enrichment.  outcomes: one per record, where the batch asks for them.
-    in_doubt: positions of failed records that were sent and not acknowledged: they may be stored.
-    undecided: staged records that went back, or of which nobody knows whether they ended.  taken_over: records of
-    expired claims.  problem: why the server could not be used, empty when it could.
-    """
-
-    index: int
-    source: str
-    ledger: Ledger
-    stages: Mapping[str, float]
-    cache: CacheTruth
-    valid: int
-    after: Mapping[str, int]
-    reasons: Mapping[str, int]
-    flags: Mapping[str, int]
-    enriched: int = 0
-    answers: Mapping[str, int] = field(default_factory=dict)
-    questions: Mapping[str, int] = field(default_factory=dict)
-    spent_usd: float = 0.0
-    outcomes: tuple[str, ...] = ()
-    in_doubt: tuple[int, ...] = ()
-    undecided: tuple[Undecided, ...] = ()
-    taken_over: int = 0
-    problem: str = ""
-
-    def __add__(self, other: BatchReport) -> BatchReport:
-        """Both as one report, of the batch whose first part is this one."""
-        counts = ("stages", "after", "reasons", "flags", "answers", "questions")
-        added: dict[str, Any] = {name: dict(_sum(getattr(self, name), getattr(other, name))) for name in counts}
-        shift = len(self.outcomes) or self.ledger.read
-        return replace(
-            self, ledger=self.ledger + other.ledger, cache=self.cache + other.cache, valid=self.valid + other.valid,
-            enriched=self.enriched + other.enriched, spent_usd=self.spent_usd + other.spent_usd,
-            outcomes=self.outcomes + other.outcomes, problem=self.problem or other.problem,
-            in_doubt=self.in_doubt + tuple(position + shift for position in other.in_doubt), **added,
+    def reject(self, position: int, reasons: tuple[str, ...], detail: str = "") -> Reject:
+        """One of its records as it is kept where it is no lead."""
+        record = self.records[position]
+        return Reject(
+            source=self.source, vendor=self.vendor or self.called, number=record.number, payload=record.payload,
+            reasons=reasons, detail=detail, staged_id=None if self.ids is None else self.ids[position],
         )  # fmt: skip
 
 
-def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+@dataclass(kw_only=True)
+class BatchReport(Counts):
+    """What a batch did.
 
+    outcomes: one per record.  sent: positions of the records in doubt.  undecided: staged records that went back, or
+    of which nobody knows whether they ended.  taken_over: records of expired claims.
+    """
 
-def nothing(source: str, problem: str = "", *, taken_over: int = 0) -> BatchReport:
-    """A report of no records. problem: why there are none."""
-    return BatchReport(
-        index=0, source=source, ledger=Ledger(), stages={}, cache=CacheTruth(), valid=0, after={}, reasons={}, flags={},
-        problem=problem, taken_over=taken_over,
-    )  # fmt: skip
+    source: str
+    index: int = 0
+    outcomes: tuple[str, ...] = ()
+    sent: tuple[int, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    taken_over: int = 0
+
+    @classmethod
+    def alike(cls, batch: RecordBatch, outcome: str, problem: str = "", *, sent: bool = False) -> BatchReport:
+        """Of records that all have one outcome, and were not worked on. sent: they are in doubt."""
+        made = cls(source=batch.source, index=batch.index, problem=problem)
+        made.settle([outcome] * len(batch.records), range(len(batch.records)) if sent else ())
+        made.reasons = Counter(made.ledger.rejected)
+        return made
+
+    def settle(self, outcomes: Sequence[str | None], sent: Sequence[int] = ()) -> None:
+        """The outcomes are known. Raises UnbalancedError when one is missing."""
+        self.ledger = Ledger.of(outcomes, read=len(outcomes))
+        self.outcomes, self.sent, self.in_doubt = tuple(map(str, outcomes)), tuple(sent), len(sent)
+
+    def append(self, other: BatchReport) -> None:
+        """Add the report of the batch's next records."""
+        self.count(other)
+        self.sent += tuple(position + len(self.outcomes) for position in other.sent)
+        self.outcomes += other.outcomes

@@ -20,12 +20,12 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.enrich import hubspot
-from leadbook.enrich.answers import Answer, Meaning
-from leadbook.enrich.calls import Caller
+from leadbook.enrich.client import VendorClient
+from leadbook.enrich.limits import LocalLimit
+from leadbook.enrich.response import Meaning, VendorResponse
 from leadbook.enrich.services import Service
-from leadbook.enrich.turns import Pace
-from leadbook.lead.erasures import Erasures
-from leadbook.lead.score import now_ms
+from leadbook.lead.clock import now_ms
+from leadbook.lead.suppression import SuppressionList
 from leadbook.schema import guard
 
 __all__ = ["MAX_ATTEMPTS", "Crm", "Synced"]
@@ -43,8 +43,8 @@ Document = dict[str, Any]
 class Synced:
     """What a synchronisation did, in leads. created and updated: as HubSpot says.  changed: taken, but changed here
     meanwhile, so that the next run sends them again.  failed: refused, by reason; tried by later runs, three times in
-    all.  erased: left out, because their persons asked for erasure.  stopped: why it ended early, with leads still
-    waiting.  answers: calls by outcome."""
+    all.  erased: left out, because their persons asked for erasure.  calls: to HubSpot.  stopped: why it ended early,
+    with leads still waiting."""
 
     sent: int = 0
     created: int = 0
@@ -52,33 +52,27 @@ class Synced:
     changed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     erased: int = 0
+    calls: int = 0
     stopped: str = ""
-    answers: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {
-            "sent": self.sent, "created": self.created, "updated": self.updated, "changed": self.changed,
-            "failed": dict(self.failed), "erased": self.erased, "calls": sum(self.answers.values()),
-            "stopped": self.stopped,
-        }  # fmt: skip
+        return vars(self) | {"failed": dict(self.failed)}
 
 
 class Crm:
     """Sends qualified leads of one collection to HubSpot. batch: contacts a call.  id_property: `email` or
-    `linkedin_url`.  pause_s: first wait between attempts; locked_s: wait while HubSpot has contacts locked.
-    erasures: persons who are left out. Raises ParameterError for a collection whose writes are not acknowledged: a
-    lead would be sent and never marked."""
+    `linkedin_url`.  pause_s: first wait between attempts; twice that while HubSpot has contacts locked.  erasures:
+    persons who are left out. Raises ParameterError for a collection whose writes are not acknowledged: a lead would be
+    sent and never marked."""
 
     def __init__(
         self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
-        pause_s: float = 1.0, locked_s: float = 2.0, timeout_s: float = 30.0, erasures: Erasures | None = None,
+        pause_s: float = 1.0, erasures: SuppressionList | None = None,
     ) -> None:  # fmt: skip
         guard.refuse_unacknowledged(leads)
         self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
-        self._hubspot = Caller(
-            service, hubspot.MEANINGS, gate=Pace(), pause_s=pause_s, locked_s=locked_s, timeout_s=timeout_s
-        )
+        self._hubspot = VendorClient(service, hubspot.MEANINGS, limit=LocalLimit(), pause_s=pause_s, timeout_s=30.0)
         self._erasures = erasures
         self._refused_in_a_row = 0
 
@@ -107,7 +101,7 @@ class Crm:
         except PyMongoError as error:  # what was not marked is sent again, which an upsert bears
             result.stopped = f"MongoDB: {faults.described(error)}"
         finally:
-            result.answers = Counter(self._hubspot.counts)
+            result.calls = self._hubspot.calls
             self._hubspot.close()
         return result
 
@@ -142,7 +136,7 @@ class Crm:
         else:
             self._refused({batch[0]["_id"]: hubspot.refusal(answer)}, result)
 
-    def _taken(self, batch: Sequence[Document], answer: Answer, result: Synced) -> None:
+    def _taken(self, batch: Sequence[Document], answer: VendorResponse, result: Synced) -> None:
         """Mark what HubSpot says it took, unless it was changed here meanwhile; the rest has failed."""
         said = hubspot.taken(batch, answer, self.id_property)
         now, read = now_ms(), {lead["_id"]: lead.get("updated_at") for lead in batch}

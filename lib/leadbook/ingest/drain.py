@@ -14,16 +14,15 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.enrich.enrich import batch_seconds
-from leadbook.ingest.batches import BatchReport, Undecided, nothing
+from leadbook.ingest.batches import BatchReport, Undecided
 from leadbook.ingest.bell import Bell
 from leadbook.ingest.pipeline import PipelineResult
-from leadbook.ingest.session import Session, drain_some
+from leadbook.ingest.session import WorkOrder, drain_some
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Claimed, Staging, key_of
 from leadbook.ingest.store.patience import Patience
-from leadbook.ingest.workers import DIED, Inline, processes, submitted, told
-from leadbook.ingest.workers import started as started_executor
-from leadbook.lead.ledger import FAILED, Ledger
+from leadbook.ingest.workers import DIED, Inline, processes, started, submitted, told
+from leadbook.lead.ledger import FAILED
 
 __all__ = ["drain"]
 
@@ -56,10 +55,10 @@ def drain(
     running = _Drain(site, follow, executor, workers or site.settings.writers)
     if site.services.enriches:
         lease_s += batch_seconds(site.settings)
-    session = Session(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
+    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
     running.notice, running.stop = notice, stop
     try:
-        running.go(session, progress or (lambda _: None))
+        running.go(order, progress or (lambda _: None))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -76,7 +75,7 @@ class _Drain:
         self.id, self.follow, self.site = ObjectId(), follow, replace(site, own_ids=True)
         self.notice: Callable[[str], None] = lambda _: None
         self.stop: Callable[[], object] = lambda: False
-        self.result, self.started = PipelineResult(workers=workers), time.perf_counter()
+        self.result, self.begun = PipelineResult(workers=workers), time.perf_counter()
         store = self.site.tools().store
         name = site.settings.staging_collection
         self.staging = Staging(store.collection.database[name], session=self.id, patience=store.patience)
@@ -92,32 +91,32 @@ class _Drain:
         if few or workers == 1:
             self.result.workers = 1
             return Inline()
-        return started_executor(self.site.settings.executor, workers, self.site)
+        return started(self.site.settings.executor, workers, self.site)
 
     # ------------------------------------------------------------------------------------------------------- turns
 
-    def go(self, session: Session, progress: Callable[[PipelineResult], None]) -> None:
+    def go(self, order: WorkOrder, progress: Callable[[PipelineResult], None]) -> None:
         """Turn after turn, until there is nothing to wait for."""
         try:
             self.staging.free()
             while not self.result.problem and not self.stop():
-                did = self.turn(session)
+                did = self.turn(order)
                 progress(self.result)
                 if not did and not self.result.problem and not self.wait():
                     break
         except PyMongoError as error:
             self.result.problem = self.result.problem or faults.described(error)
 
-    def turn(self, session: Session) -> bool:
+    def turn(self, order: WorkOrder) -> bool:
         """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
         abandoned = self.staging.claimed().expired > 0
         before = self.result.ledger.read + self.taken_over + len(self.undecided)
         executor = self._alone() if abandoned else self.executor
-        session = replace(session, abandoned=abandoned)
+        order = replace(order, abandoned=abandoned)
         flying: list[Future[list[BatchReport]]] = []
         broken: list[Exception] = []
         for _ in range(1 if abandoned else self.result.workers):
-            flying.append(submitted(executor, drain_some, self.site, session))
+            flying.append(submitted(executor, drain_some, self.site, order))
             if flying[-1].done():  # it ran here: what it found holds for those that were to follow
                 broken += self._collected(flying.pop())
             if self.result.problem or broken:
@@ -222,7 +221,7 @@ class _Drain:
         if self.lone is not None:
             self.lone.shutdown(cancel_futures=True)
         if self.result.problem:
-            self.staging.again = Patience(0.0).again
+            self.staging.retry = Patience(0.0).retry
         try:
             self.staging.expire()
             self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting
@@ -234,7 +233,7 @@ class _Drain:
         except PyMongoError as error:
             self._count([FAILED] * len(self.undecided), self.undecided)
             self.result.problem = self.result.problem or faults.described(error)
-        self.result.seconds = time.perf_counter() - self.started
+        self.result.seconds = time.perf_counter() - self.begun
 
     def _reconcile(self, left: set[object]) -> None:
         """Count what the staging collection says that we ended and no report told (a worker died, half of an end was
@@ -247,5 +246,7 @@ class _Drain:
     def _count(self, outcomes: list[str], failed: Collection[object]) -> None:
         self.result.in_doubt += sum(self.undecided[key].sent for key in failed)
         if outcomes:
-            self.result.add(replace(nothing(self.name), ledger=Ledger.of(outcomes, read=len(outcomes))))
+            report = BatchReport(source=self.name)
+            report.settle(outcomes)
+            self.result.add(report)
         self.undecided = {}

@@ -13,10 +13,10 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.ingest.batch import process
-from leadbook.ingest.batches import Batch, BatchReport, nothing
+from leadbook.ingest.batches import BatchReport, RecordBatch
 from leadbook.ingest.store.rejects import Reject
 from leadbook.ingest.store.tools import Tools
-from leadbook.lead.ledger import FAILED, Ledger, UnbalancedError, rejected
+from leadbook.lead.ledger import FAILED, UnbalancedError, rejected
 
 __all__ = ["MAX_ATTEMPTS", "POISON", "safely", "set_aside"]
 
@@ -27,63 +27,46 @@ MAX_ATTEMPTS = 5
 """A staged record that fails so often, or whose worker died so often, is set aside; a file's record at once."""
 
 
-def safely(batch: Batch, tools: Tools) -> BatchReport:
+def safely(batch: RecordBatch, tools: Tools) -> BatchReport:
     """`process`, for every record of `batch` that can be worked on; the others are set aside, or fail and are tried
     again. Raises LeadbookError for what a user got wrong (a vendor's file)."""
     try:
         return process(batch, tools)
-    except UnbalancedError as error:
-        return _halved(batch, tools, error)
-    except LeadbookError:
-        raise
     except OSError as error:
-        return _unworked(batch, FAILED, problem=f"{type(error).__name__}: {error.strerror or error}")
-    except Exception as error:  # noqa: BLE001  (whatever a record can cause)
+        return BatchReport.alike(batch, FAILED, f"{type(error).__name__}: {error.strerror or error}")
+    except Exception as error:
+        if isinstance(error, LeadbookError) and not isinstance(error, UnbalancedError):
+            raise
         return _halved(batch, tools, error)
 
 
-def _halved(batch: Batch, tools: Tools, error: Exception) -> BatchReport:
+def _halved(batch: RecordBatch, tools: Tools, error: Exception) -> BatchReport:
     count = len(batch.records)
     if count > 1:
-        return safely(batch.part(slice(count // 2)), tools) + safely(batch.part(slice(count // 2, count)), tools)
+        report = safely(batch.part(slice(count // 2)), tools)
+        report.append(safely(batch.part(slice(count // 2, count)), tools))
+        return report
     if batch.attempts and batch.attempts[0] < MAX_ATTEMPTS:
-        return _unworked(batch, FAILED)
+        return BatchReport.alike(batch, FAILED)
     return set_aside(batch, tools, type(error).__name__)
 
 
-def set_aside(batch: Batch, tools: Tools, why: str) -> BatchReport:
+def set_aside(batch: RecordBatch, tools: Tools, why: str) -> BatchReport:
     """Keep the records of `batch` among the rejects, unread. why: type of the error, or what became of the workers."""
-    ids = batch.ids or [None] * len(batch.records)
     try:
-        for record, staged_id in zip(batch.records, ids, strict=True):
-            reject = Reject(
-                source=batch.source, vendor=batch.vendor or batch.called, number=record.number, payload=record.payload,
-                reasons=(POISON,), detail=why, staged_id=staged_id,
-            )  # fmt: skip
-            _keep(reject, tools)
+        for position in range(0 if batch.kept else len(batch.records)):
+            _keep(batch.reject(position, (POISON,), why), tools)
     except PyMongoError as error:
-        return _unworked(batch, FAILED, problem=faults.described(error))
-    return _unworked(batch, rejected(POISON))
+        return BatchReport.alike(batch, FAILED, faults.described(error))
+    return BatchReport.alike(batch, rejected(POISON))
 
 
 def _keep(reject: Reject, tools: Tools) -> None:
     """Keep a reject; where its payload cannot be, all but that."""
     try:
-        tools.store.again(lambda: tools.rejects.keep([reject]))
+        tools.store.retry(lambda: tools.rejects.keep([reject]))
     except PyMongoError:
         raise
     except Exception as error:  # noqa: BLE001  (the payload is what nobody can work on)
         bare = replace(reject, payload={"not_kept": type(error).__name__})
-        tools.store.again(lambda: tools.rejects.keep([bare]))
-
-
-def _unworked(batch: Batch, outcome: str, *, problem: str = "") -> BatchReport:
-    """A report of records that all ended, or failed, without being worked on."""
-    count = len(batch.records)
-    told = batch.keep_outcomes or batch.ids is not None
-    made = nothing(batch.source, problem)
-    return replace(
-        made, index=batch.index, ledger=Ledger.of([outcome] * count, read=count),
-        reasons={} if outcome == FAILED else {outcome.partition(":")[2]: count},
-        outcomes=(outcome,) * count if told else (),
-    )  # fmt: skip
+        tools.store.retry(lambda: tools.rejects.keep([bare]))

@@ -6,29 +6,26 @@ At most two batches per worker are in flight, so that memory stays constant what
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from leadbook.core.errors import InputFileError, LeadbookError
 from leadbook.enrich.services import Service
-from leadbook.ingest.batches import Batch, BatchReport, nothing
+from leadbook.ingest.batches import BatchReport, Counts, RecordBatch
 from leadbook.ingest.crm import Crm, Synced
 from leadbook.ingest.isolate import safely
 from leadbook.ingest.readers.records import read_records
 from leadbook.ingest.site import Site
 from leadbook.ingest.store import members
-from leadbook.ingest.store.cache import CacheTruth
-from leadbook.ingest.workers import Inline, submitted, told
-from leadbook.ingest.workers import started as started_executor
+from leadbook.ingest.workers import Inline, started, submitted, told
 from leadbook.lead.ledger import FAILED, Ledger
 from leadbook.lead.vendors import RawRecord, load_vendor
 
-__all__ = ["PipelineResult", "Source", "crm_of", "file_source", "finish", "run", "run_batch"]
+__all__ = ["PipelineResult", "RecordSource", "crm_of", "file_source", "finish", "run", "run_batch"]
 
 IN_FLIGHT = 2
 """Batches per worker that are read ahead: one at work and one waiting for it."""
@@ -38,7 +35,7 @@ INLINE_BATCHES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class RecordSource:
     """Records of one vendor under one name. records: any iterable; read once."""
 
     name: str
@@ -46,41 +43,26 @@ class Source:
     records: Iterable[RawRecord]
 
 
-def file_source(path: Path, vendor: str) -> Source:
+def file_source(path: Path, vendor: str) -> RecordSource:
     """A vendor's file. Raises ParameterError for an unknown vendor; reading raises InputFileError."""
-    return Source(name=path.name, vendor=load_vendor(vendor).name, records=read_records(path, load_vendor(vendor)))
+    known = load_vendor(vendor)
+    return RecordSource(name=path.name, vendor=known.name, records=read_records(path, known))
 
 
 @dataclass(kw_only=True)
-class PipelineResult:
+class PipelineResult(Counts):
     """What a run did; it grows with each batch.
 
-    batches: (index, source, ledger).  stages: seconds by stage, summed over workers; `read` and `wait` are the
-    feeding process's.  valid, after: valid leads, and how many have each field.  reasons: all reasons of rejects.
-    flags: of valid leads.  seconds: from the first read to the last acknowledgement.  in_doubt: failed records that
-    were sent and not acknowledged, so that they may be stored; the next run tells.  staging: what is left of staged
-    records, empty for files.  problem: why the run stopped early.
+    batches: (index, source, ledger).  stages: `read` and `wait` are the feeding process's.  seconds: from the first
+    read to the last acknowledgement.  staging: what is left of staged records, empty for files.
     """
 
-    ledger: Ledger = field(default_factory=Ledger)
     sources: dict[str, Ledger] = field(default_factory=dict)
     batches: list[tuple[int, str, Ledger]] = field(default_factory=list)
-    stages: dict[str, float] = field(default_factory=dict)
-    cache: CacheTruth = field(default_factory=CacheTruth)
-    valid: int = 0
-    after: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    flags: Counter[str] = field(default_factory=Counter)
-    enriched: int = 0
-    answers: Counter[str] = field(default_factory=Counter)
-    questions: Counter[str] = field(default_factory=Counter)
-    spent_usd: float = 0.0
     crm: Synced | None = None
     workers: int = 1
     seconds: float = 0.0
-    in_doubt: int = 0
     staging: dict[str, int] = field(default_factory=dict)
-    problem: str = ""
 
     @property
     def leads_per_second(self) -> float:
@@ -97,26 +79,12 @@ class PipelineResult:
         """Leads acknowledged per second, new ones and filled ones: what the server had to write."""
         return (self.ledger.stored + self.ledger.filled) / self.seconds if self.seconds else 0.0
 
-    def spent(self, stage: str, seconds: float) -> None:
-        """Add to a stage's seconds."""
-        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
-
     def add(self, report: BatchReport) -> None:
         """Take a batch's report in. Raises UnbalancedError when its ledger does not balance."""
         report.ledger.assert_balanced()
-        self.ledger += report.ledger
+        self.count(report)
         self.sources[report.source] = self.sources.get(report.source, Ledger()) + report.ledger
         self.batches.append((report.index, report.source, report.ledger))
-        for name, seconds in report.stages.items():
-            self.spent(name, seconds)
-        self.cache += report.cache
-        self.valid += report.valid
-        self.enriched += report.enriched
-        self.spent_usd += report.spent_usd
-        self.in_doubt += len(report.in_doubt)
-        for name in ("after", "reasons", "flags", "answers", "questions"):
-            getattr(self, name).update(getattr(report, name))
-        self.problem = self.problem or report.problem
 
     def as_dict(self) -> dict[str, Any]:
         """What `leadbook ingest --json` prints."""
@@ -137,43 +105,39 @@ class PipelineResult:
         return said
 
 
-def run_batch(batch: Batch, site: Site) -> BatchReport:
+def run_batch(batch: RecordBatch, site: Site) -> BatchReport:
     """What an executor runs: one batch with this worker's own clients."""
     return safely(batch, site.tools())
 
 
 def run(
-    sources: Iterable[Source], site: Site, *, executor: Executor | None = None, workers: int | None = None,
+    sources: Iterable[RecordSource], site: Site, *, executor: Executor | None = None, workers: int | None = None,
     progress: Callable[[PipelineResult], None] | None = None, stop: Callable[[], str] = lambda: "",
 ) -> PipelineResult:  # fmt: skip
     """Bring every record of `sources` to its outcome.
 
     executor: any `concurrent.futures.Executor`; without one that which `settings.executor` names, or none at all for a
     few batches. workers: how many it has (default: settings.writers). stop: why to read no further, once it is told
-    to; what was read is settled. A server that cannot be
-    used stops the run early: see `problem`; run the sources again then. Raises InputFileError (after what was read
-    is settled), UnbalancedError (a defect), and KeyboardInterrupt once the batches in flight have ended.
+    to; what was read is settled. A server that cannot be used stops the run early: see `problem`; run the sources
+    again then. Raises InputFileError (after what was read is settled), UnbalancedError (a defect), and
+    KeyboardInterrupt once the batches in flight have ended.
     """
-    workers = workers or site.settings.writers
-    result = PipelineResult(workers=workers)
+    result = PipelineResult(workers=workers or site.settings.writers)
     feed = _timed(_batches(sources, site.settings.batch_size), result)
-    first = list(islice(feed, INLINE_BATCHES + 1)) if executor is None else []
-    ours = executor is None
+    begun, ours = time.perf_counter(), executor is None
+    first = list(islice(feed, INLINE_BATCHES + 1)) if ours else []
     if executor is None:
-        small = len(first) <= INLINE_BATCHES or workers == 1
-        started = time.perf_counter() - result.stages.get("read", 0.0)
-        executor = Inline() if small else started_executor(site.settings.executor, workers, site)
-        result.workers = 1 if small else workers
-    else:
-        started = time.perf_counter()
+        if len(first) <= INLINE_BATCHES:
+            result.workers = 1
+        executor = Inline() if result.workers == 1 else started(site.settings.executor, result.workers, site)
     try:
-        _drive(chain(first, feed), site, executor, result, progress, stop)
+        _drive(chain(first, feed), site, executor, result, progress or (lambda _: None), stop)
     except InputFileError as error:
         if not result.ledger.read:
             raise
         result.problem = str(error)
     finally:
-        result.seconds = time.perf_counter() - started
+        result.seconds = time.perf_counter() - begun
         if ours:
             executor.shutdown(cancel_futures=True)
     return result
@@ -182,8 +146,7 @@ def run(
 def finish(result: PipelineResult, site: Site) -> PipelineResult:
     """After a run: flag members known by two URLs (one look at the whole collection), and tell the CRM if it is on."""
     if result.ledger.stored:
-        flagged = members.flag(site.tools().store.collection)
-        result.flags["same_member"] = flagged
+        result.flags[members.FLAG] = members.flag(site.tools().store.collection)
     if site.services.hubspot is not None:
         result.crm = crm_of(site, site.services.hubspot).sync()
     return result
@@ -194,34 +157,33 @@ def crm_of(site: Site, hubspot: Service) -> Crm:
     settings, made = site.settings, site.services.sandbox
     return Crm(
         site.tools().store.collection, hubspot, batch=settings.crm_batch_size, id_property=settings.crm_id_property,
-        pause_s=0.02 if made else 1.0, locked_s=0.02 if made else 2.0, erasures=site.tools().erasures,
+        pause_s=0.01 if made else 1.0, erasures=site.tools().erasures,
     )  # fmt: skip
 
 
-def _batches(sources: Iterable[Source], size: int) -> Iterator[Batch]:
+def _batches(sources: Iterable[RecordSource], size: int) -> Iterator[RecordBatch]:
     index = 0
     for source in sources:
         records = iter(source.records)
         while part := list(islice(records, size)):
-            yield Batch(index=index, source=source.name, vendor=source.vendor, records=part)
+            yield RecordBatch(index=index, source=source.name, vendor=source.vendor, records=part)
             index += 1
 
 
-def _timed(batches: Iterator[Batch], result: PipelineResult) -> Iterator[Batch]:
+def _timed(batches: Iterator[RecordBatch], result: PipelineResult) -> Iterator[RecordBatch]:
     while True:
-        started = time.perf_counter()
-        batch = next(batches, None)
-        result.spent("read", time.perf_counter() - started)
+        with result.stage("read"):
+            batch = next(batches, None)
         if batch is None:
             return
         yield batch
 
 
 def _drive(
-    batches: Iterator[Batch], site: Site, executor: Executor, result: PipelineResult,
-    progress: Callable[[PipelineResult], None] | None, stop: Callable[[], str],
+    batches: Iterator[RecordBatch], site: Site, executor: Executor, result: PipelineResult,
+    progress: Callable[[PipelineResult], None], stop: Callable[[], str],
 ) -> None:  # fmt: skip
-    flying: dict[Future[BatchReport], Batch] = {}
+    flying: dict[Future[BatchReport], RecordBatch] = {}
     try:
         for batch in batches:
             result.problem = result.problem or stop()
@@ -238,25 +200,20 @@ def _drive(
 
 
 def _collect(
-    flying: dict[Future[BatchReport], Batch], result: PipelineResult,
-    progress: Callable[[PipelineResult], None] | None,
-) -> None:  # fmt: skip
-    started = time.perf_counter()
-    done, _ = wait(flying, return_when=FIRST_COMPLETED)
-    result.spent("wait", time.perf_counter() - started)
+    flying: dict[Future[BatchReport], RecordBatch], result: PipelineResult, progress: Callable[[PipelineResult], None]
+) -> None:
+    with result.stage("wait"):
+        done, _ = wait(flying, return_when=FIRST_COMPLETED)
     for future in done:
         result.add(_report(future, flying.pop(future)))
-    if progress is not None:
-        progress(result)
+    progress(result)
 
 
-def _report(future: Future[BatchReport], batch: Batch) -> BatchReport:
+def _report(future: Future[BatchReport], batch: RecordBatch) -> BatchReport:
     """The batch's report; a batch whose worker died has failed as a whole, and is read again by the next run."""
     try:
         return future.result()
     except LeadbookError:
         raise
     except Exception as error:  # noqa: BLE001  (whatever an executor raises: the records must be accounted for)
-        ledger = Ledger.of([FAILED] * len(batch.records), read=len(batch.records))
-        said = nothing(batch.source, told(error))
-        return replace(said, index=batch.index, ledger=ledger, in_doubt=tuple(range(len(batch.records))))
+        return BatchReport.alike(batch, FAILED, told(error), sent=True)

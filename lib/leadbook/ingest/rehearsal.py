@@ -18,19 +18,19 @@ from redis.exceptions import RedisError
 
 from leadbook.core import connect
 from leadbook.core.settings import Settings
-from leadbook.enrich.turns import SPENDING
+from leadbook.enrich.limits import SPENDING
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
-from leadbook.lead.erasures import ERASURES
 from leadbook.lead.keys import PATTERNS, collection_uuid, decode
+from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption, sample
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.state import apply
 
-__all__ = ["Opened", "ensure_leads", "forget_keys", "reset"]
+__all__ = ["OpenPhase", "ensure_leads", "forget_keys", "reset"]
 
 
-class Opened(Protocol):
+class OpenPhase(Protocol):
     """What a phase offers (`leadbook.phases.phase.Phase`)."""
 
     mongodb: connect.Client
@@ -41,10 +41,10 @@ class Opened(Protocol):
 
 
 def _own(settings: Settings) -> tuple[str, ...]:
-    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, ERASURES
+    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, SUPPRESSED
 
 
-def reset(phase: Opened) -> str:
+def reset(phase: OpenPhase) -> str:
     """Empty the rehearsal's leads, staging and rejected records, and the leads' keys; a sentence saying what was
     done.
 
@@ -79,7 +79,7 @@ def forget_keys(redis: Redis | None, *collections: str) -> int:
     return removed
 
 
-def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
+def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:
     """Leads stored; on rehearsal, a small sample is brought in first where there are none.
 
     For a notebook that needs leads and is run alone. Never brings made leads into production.
@@ -98,5 +98,5 @@ def ensure_leads(phase: Opened, *, records: int = 1_500) -> int:
     return result.ledger.stored
 
 
-def _sources(files: Iterable[sample.SampleFile]) -> list[pipeline.Source]:
+def _sources(files: Iterable[sample.SampleFile]) -> list[pipeline.RecordSource]:
     return [pipeline.file_source(one.path, one.vendor) for one in files]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -13,28 +13,20 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
 from leadbook.enrich.enrich import ERASED
-from leadbook.ingest.batches import Batch, BatchReport
+from leadbook.ingest.batches import RecordBatch
 from leadbook.ingest.isolate import safely
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
-from leadbook.ingest.staging import vendor_of
-from leadbook.ingest.store.rejects import Reject, RejectedLeads, payload_text
-from leadbook.ingest.store.tools import Tools
-from leadbook.lead.ledger import FAILED, rejected
-from leadbook.lead.score import now_ms
-from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
+from leadbook.ingest.staging import raw_record, vendor_of
+from leadbook.ingest.store.rejects import RejectedLeads, payload_text
+from leadbook.lead.clock import now_ms
+from leadbook.lead.ledger import FAILED
+from leadbook.lead.vendors import RawRecord
 
 __all__ = ["replay"]
 
 UNREADABLE = frozenset({"broken_json", "broken_csv", "too_large", "not_an_object", ERASED})
 """Reasons that no rule can change: the record itself cannot be read, or was not kept."""
-
-
-class _Known(RejectedLeads):
-    """Records that are kept already: nothing to keep."""
-
-    def keep(self, rejects: Sequence[Reject]) -> None:
-        """Nothing: the caller renews the reasons."""
 
 
 def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResult:
@@ -45,15 +37,12 @@ def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResul
     early: see `problem`.
     """
     tools = site.tools()
-    kept = tools.rejects
-    result = PipelineResult()
-    started = time.perf_counter()
-    tools.rejects = _Known(kept.collection)
+    result, started = PipelineResult(), time.perf_counter()
     try:
-        for vendor in tools.store.again(lambda: kept.collection.distinct("vendor")):
-            for index, part in enumerate(_parts(kept.collection, vendor, site.settings.batch_size)):
-                report = _again(index, part, str(vendor), tools)
-                tools.store.again(lambda part=part, report=report: _renew(kept, part, report.outcomes))  # type: ignore[misc]
+        for vendor in tools.store.retry(lambda: tools.rejects.collection.distinct("vendor")):
+            for index, part in enumerate(_parts(tools.rejects.collection, vendor, site.settings.batch_size)):
+                report = safely(_batch(index, part, str(vendor)), tools)
+                tools.store.retry(lambda part=part, report=report: _renew(tools.rejects, part, report.outcomes))  # type: ignore[misc]
                 result.add(report)
                 result.problem = result.problem or stop()
                 if result.problem:
@@ -61,7 +50,6 @@ def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResul
     except PyMongoError as error:
         result.problem = result.problem or faults.described(error)
     finally:
-        tools.rejects = kept
         result.seconds = time.perf_counter() - started
     return result
 
@@ -73,32 +61,30 @@ def _parts(rejects: Collection[dict[str, Any]], vendor: str, size: int) -> Itera
             yield part
 
 
-def _again(index: int, part: Sequence[dict[str, Any]], called: str, tools: Tools) -> BatchReport:
+def _batch(index: int, part: Sequence[dict[str, Any]], called: str) -> RecordBatch:
     """A part once more, by the vendor that `called` means now."""
     vendor = vendor_of({"vendor": called})
     records = [_record(reject, vendor) for reject in part]
-    batch = Batch(index=index, source="replay", vendor=vendor, called=called, records=records, keep_outcomes=True)
-    return safely(batch, tools)
+    return RecordBatch(index=index, source="replay", vendor=vendor, called=called, records=records, kept=True)
 
 
 def _record(reject: dict[str, Any], vendor: str) -> RawRecord:
-    number = reject["record_number"]
     if reject.get("payload_truncated"):
-        return RawRecord(number, {}, "too_large")
-    try:
-        payload = json.loads(reject["payload"])
-    except (ValueError, RecursionError):
-        return RawRecord(number, {}, "broken_json")
-    if reject["reason"] in UNREADABLE or not isinstance(payload, dict):
-        return RawRecord(number, payload, reject["reason"] if reject["reason"] in UNREADABLE else "not_an_object")
-    return RawRecord(number, payload, problem_of(payload, load_vendor(vendor)) if vendor else "unknown_vendor")
+        return RawRecord(reject["record_number"], {}, "too_large")
+    read = raw_record(reject, vendor)
+    problem = reject["reason"] if reject["reason"] in UNREADABLE else read.problem
+    return read._replace(number=reject["record_number"], problem=problem)
 
 
 def _renew(kept: RejectedLeads, part: Sequence[dict[str, Any]], outcomes: Sequence[str]) -> None:
-    again = {reject["_id"]: outcome for reject, outcome in zip(part, outcomes, strict=True)}
-    kept.forget([reject_id for reject_id, said in again.items() if not said.startswith("rejected:") and said != FAILED])
-    for outcome in {said for said in again.values() if said.startswith("rejected:")}:
-        ids = [reject_id for reject_id, said in again.items() if said == outcome]
-        kept.renew(ids, outcome.partition(":")[2], now_ms())
-        if outcome == rejected(ERASED):  # nothing of theirs stays
+    again: dict[str, list[str]] = defaultdict(list)
+    for reject, outcome in zip(part, outcomes, strict=True):
+        again[outcome].append(reject["_id"])
+    for outcome, ids in again.items():
+        reason = outcome.partition(":")[2] if outcome.startswith("rejected:") else ""
+        if reason:
+            kept.renew(ids, reason, now_ms())
+        elif outcome != FAILED:
+            kept.forget(ids)
+        if reason == ERASED:  # nothing of theirs stays
             kept.collection.update_many({"_id": {"$in": ids}}, {"$set": {"payload": payload_text({"erased": True})}})

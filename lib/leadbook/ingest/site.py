@@ -16,15 +16,15 @@ from redis import Redis
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.enrich.enrich import Enricher
+from leadbook.enrich.limits import SPENDING
 from leadbook.enrich.services import Services
-from leadbook.enrich.turns import SPENDING
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore
 from leadbook.ingest.store.tools import Tools
-from leadbook.lead.erasures import ERASURES, Erasures
 from leadbook.lead.keys import collection_uuid
 from leadbook.lead.score import Rules
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 __all__ = ["Site"]
 
@@ -49,7 +49,7 @@ class Site:
     use_cache: bool = True
     services: Services = Services()  # noqa: RUF009  (frozen)
     spending: str = SPENDING
-    erasures: str = ERASURES
+    erasures: str = SUPPRESSED
     patience_s: float = 30.0
 
     def clients(self) -> tuple[connect.Client, Redis | None]:
@@ -91,7 +91,7 @@ class Site:
             store=LeadStore(leads, patience_s=self.patience_s, own_ids=self.own_ids),
             cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s, spares=guest),
             rejects=RejectedLeads(database[settings.rejected_collection]),
-            erasures=Erasures(database[self.erasures]),
+            erasures=SuppressionList(database[self.erasures]),
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
             enricher=self._enricher(database),

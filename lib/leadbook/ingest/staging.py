@@ -24,8 +24,8 @@ from leadbook.core.errors import ParameterError
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.isolate import MAX_ATTEMPTS
 from leadbook.ingest.store.patience import Patience
+from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED, rejected
-from leadbook.lead.score import now_ms
 from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
 
 __all__ = [
@@ -99,15 +99,15 @@ class Staging:
         )  # what a collector wrote wrongly is judged like any other record, not an error of the whole claim
         self.collection = collection.with_options(codec_options=lenient)
         self.lease_s, self.session = lease_s, session
-        self.again = (patience or Patience()).again
+        self.retry = (patience or Patience()).retry
 
     def free(self) -> None:
         """Make those free that a collector's own field `pipeline` calls claimed or done."""
-        self.again(lambda: self.collection.update_many(_FOREIGN, [{"$set": {"pipeline": _FRESH}}]))
+        self.retry(lambda: self.collection.update_many(_FOREIGN, [{"$set": {"pipeline": _FRESH}}]))
 
     def waiting(self) -> int:
         """Records that nobody has ended yet."""
-        return self.again(lambda: self.collection.count_documents({"pipeline.state": {"$ne": "done"}}))
+        return self.retry(lambda: self.collection.count_documents({"pipeline.state": {"$ne": "done"}}))
 
     # ------------------------------------------------------------------------------------------------------ claims
 
@@ -129,14 +129,14 @@ class Staging:
     def _free(self, size: int, spread: int) -> list[Any]:
         """`_id`s that look free; with `spread` from further on, so that many workers do not race for the same ones."""
         skip = random.randint(0, spread) * size
-        return self.again(lambda: [
+        return self.retry(lambda: [
             found["_id"] for found in self.collection.find(_FREE, {"_id": 1}).skip(skip).limit(size)
         ])  # fmt: skip
 
     def _take_over(self, size: int) -> Claim:
         """Records of expired claims, as few as their attempts demand: the innocent are soon parted from the guilty."""
         wanted = {**self._expired, "pipeline.attempts": {"$lt": MAX_ATTEMPTS}}
-        found = self.again(lambda: list(
+        found = self.retry(lambda: list(
             self.collection.find(wanted, {"pipeline.attempts": 1}, sort=[("pipeline.attempts", 1)], limit=size)
         ))  # fmt: skip
         if not found:
@@ -149,7 +149,7 @@ class Staging:
     def exhausted(self, size: int) -> Claim:
         """Up to `size` records whose workers died with them MAX_ATTEMPTS times, claimed to be set aside."""
         wanted = {**self._expired, "pipeline.attempts": {"$gte": MAX_ATTEMPTS}}
-        found = self.again(lambda: list(self.collection.find(wanted, {"_id": 1}, limit=size)))
+        found = self.retry(lambda: list(self.collection.find(wanted, {"_id": 1}, limit=size)))
         return self._taken([one["_id"] for one in found], wanted)
 
     def _taken(self, ids: Sequence[Any], wanted: Mapping[str, Any]) -> Claim:
@@ -165,11 +165,11 @@ class Staging:
         }  # fmt: skip
         ours = {"$cond": [{"$eq": [{"$type": "$pipeline.token"}, "objectId"]}, "$pipeline", _FRESH]}
         free = {"$and": [{"_id": {"$in": list(ids)}}, wanted]}
-        self.again(
+        self.retry(
             lambda: self.collection.update_many(free, [{"$set": {"pipeline": ours}}, {"$set": {"pipeline": mine}}])
         )
         taken = {"_id": {"$in": list(ids)}, "pipeline.token": token}
-        records = self.again(lambda: list(self.collection.find(taken)))
+        records = self.retry(lambda: list(self.collection.find(taken)))
         return Claim(token=token, records=records, taken_over=0 if wanted is _FREE else len(records))
 
     @property
@@ -179,7 +179,7 @@ class Staging:
     def claimed(self) -> Claimed:
         """Which records are claimed, and until when."""
         left = {"$divide": [{"$subtract": ["$pipeline.until", "$$NOW"]}, 1000]}
-        rows = self.again(lambda: list(self.collection.aggregate([
+        rows = self.retry(lambda: list(self.collection.aggregate([
             {"$match": _CLAIMED}, {"$set": {"left": left}},
             {"$group": {
                 "_id": {"$lt": ["$left", 0]}, "count": {"$sum": 1}, "next": {"$min": "$left"}, "last": {"$max": "$left"}
@@ -196,7 +196,7 @@ class Staging:
         """Give up what this session has claimed, and nobody works on any more; how many records that were."""
         ours = {**_CLAIMED, "pipeline.session": self.session}
         now = {"$set": {"pipeline.until": LONG_AGO}}
-        return self.again(lambda: self.collection.update_many(ours, now)).modified_count if self.session else 0
+        return self.retry(lambda: self.collection.update_many(ours, now)).modified_count if self.session else 0
 
     # -------------------------------------------------------------------------------------------------------- ends
 
@@ -209,9 +209,9 @@ class Staging:
         ids = {key_of(record["_id"]): record["_id"] for record in claim.records}
         for outcome in sorted(set(outcomes.values())):
             some = [ids.get(key, key) for key, said in outcomes.items() if said == outcome]
-            self.again(lambda some=some, outcome=outcome: self._end(claim, some, outcome, unjudged))  # type: ignore[misc]
+            self.retry(lambda some=some, outcome=outcome: self._end(claim, some, outcome, unjudged))  # type: ignore[misc]
         wanted = {"_id": {"$in": [ids.get(key, key) for key in outcomes]}, "pipeline.token": claim.token}
-        found = self.again(lambda: list(self.collection.find(wanted, {"_id": 1})))
+        found = self.retry(lambda: list(self.collection.find(wanted, {"_id": 1})))
         kept = {key_of(record["_id"]) for record in found}
         return {key: outcome for key, outcome in outcomes.items() if key in kept}
 
@@ -235,12 +235,12 @@ class Staging:
     def open_of(self, ids: Sequence[Any]) -> set[Any]:
         """Those of these records that nobody has ended, by `key_of` their `_id`."""
         wanted = {"_id": {"$in": list(ids)}, "pipeline.state": {"$ne": "done"}}
-        return {key_of(one["_id"]) for one in self.again(lambda: list(self.collection.find(wanted, {"_id": 1})))}
+        return {key_of(one["_id"]) for one in self.retry(lambda: list(self.collection.find(wanted, {"_id": 1})))}
 
     def ended(self, *, here: bool = False) -> dict[str, int]:
         """Records ended so far, by outcome. here: by this session."""
         wanted = {"pipeline.state": "done"} | ({"pipeline.session": self.session} if here else {})
-        rows = self.again(lambda: list(self.collection.aggregate([
+        rows = self.retry(lambda: list(self.collection.aggregate([
             {"$match": wanted}, {"$group": {"_id": "$pipeline.outcome", "count": {"$sum": 1}}},
         ])))  # fmt: skip
         return {row["_id"]: row["count"] for row in rows}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from leadbook.lead import lexicon
-from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy, visible
+from leadbook.lead.texts import is_placeholder, remembered, tidy, visible
 
 __all__ = ["SELF_EMPLOYED", "company", "industry", "size", "website"]
 
@@ -24,35 +24,24 @@ _SITE = re.compile(r"(?:(https?):/*)?([^/?#\s@]+?)\.?(?::\d+)?([/?#]\S*)?", re.I
 _NOT_A_SITE = ("linkedin.com", "facebook.com", "twitter.com", "instagram.com", "lnkd.in", "bit.ly")
 _RANGE = re.compile(r"(\d{1,7})(?:-|to)(\d{1,7})(?:employees)?")
 _OPEN = re.compile(r"(?:over|>)?(\d{1,8})(?:\+|plus|ormore)?(?:employees?)?")
-# Spreadsheets turn 1-10 into "10-Jan" and 11-50 into "Nov-50".
-_MANGLED = {
-    "jan-10": "1-10",
-    "10-jan": "1-10",
-    "01-oct": "1-10",
-    "1-oct": "1-10",
-    "nov-50": "11-50",
-    "nov-20": "11-20",
-    "20-nov": "11-20",
-}
-_BUCKETS = ((1, "1"), (10, "2-10"), (50, "11-50"), (200, "51-200"), (500, "201-500"), (1_000, "501-1000"))
-_LARGE = ((5_000, "1001-5000"), (10_000, "5001-10000"))
+# Also of spreadsheets, which turn 1-10 into "10-Jan" and 11-50 into "Nov-50".
+_SIZES = {
+    "jan-10": "1-10", "10-jan": "1-10", "01-oct": "1-10", "1-oct": "1-10", "nov-50": "11-50", "nov-20": "11-20",
+    "20-nov": "11-20", "selfemployed": "1", "self-employed": "1", "myselfonly": "1",
+}  # fmt: skip
+_BUCKETS = (
+    (1, "1"), (10, "2-10"), (50, "11-50"), (200, "51-200"), (500, "201-500"), (1_000, "501-1000"), (5_000, "1001-5000"),
+    (10_000, "5001-10000"),
+)  # fmt: skip
 
 
+@remembered
 def company(raw: Any) -> str:
     """The company's name; SELF_EMPLOYED for its many spellings; empty when there is none."""
-    if type(raw) is str and len(raw) <= MEMORABLE:
-        return _remembered(raw)
-    return _company(raw)
-
-
-def _company(raw: Any) -> str:
     text = tidy(raw).strip("\"'`“”").strip(" ,;|")
     if is_placeholder(text) or text.casefold() in _NOBODY:
         return ""
     return SELF_EMPLOYED if _SELF.fullmatch(text) else text
-
-
-_remembered = lru_cache(maxsize=32768)(_company)
 
 
 @lru_cache(maxsize=16384)
@@ -85,10 +74,8 @@ def website(raw: Any) -> str:
 
 def industry(raw: Any) -> str:
     """The industry's name as the vendor gives it; the first when a list is given."""
-    if isinstance(raw, list):
-        raw = raw[0] if raw else ""
-    text = tidy(raw)
-    return "" if not text or is_placeholder(text) else text
+    text = tidy((raw or [""])[0] if isinstance(raw, list) else raw)
+    return "" if is_placeholder(text) else text
 
 
 def size(raw: Any) -> str:
@@ -102,18 +89,15 @@ def _size(raw: str) -> str:
     text = re.sub(r"[\s,.'’]", "", tidy(raw).lower()).replace("–", "-").replace("—", "-").replace("_", "-")
     text = text.removeprefix("c-").removeprefix("b-")
     text = re.sub(r"^(?:size|headcount):?", "", text)
-    if text in _MANGLED:
-        return _MANGLED[text]
-    if text in ("selfemployed", "self-employed", "myselfonly"):
-        return "1"
-    spread = _RANGE.fullmatch(text)
-    if spread is not None:
-        low, high = int(spread.group(1)), int(spread.group(2))
-        return f"{low}-{high}" if 0 <= low <= high else ""
+    if text in _SIZES:
+        return _SIZES[text]
+    if spread := _RANGE.fullmatch(text):
+        low, high = map(int, spread.groups())
+        return f"{low}-{high}" if low <= high else ""
     single = _OPEN.fullmatch(text)
-    if single is None or not int(single.group(1)):
+    number = int(single.group(1)) if single else 0
+    if not number:
         return ""
-    number = int(single.group(1))
     if "+" in text or "plus" in text or "ormore" in text:
         return f"{number}+"
-    return next((name for most, name in (*_BUCKETS, *_LARGE) if number <= most), "10001+")
+    return next((name for most, name in _BUCKETS if number <= most), "10001+")

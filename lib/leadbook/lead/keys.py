@@ -36,7 +36,7 @@ PATTERNS = (f"{LINKEDIN_PREFIX}*", f"{EMAIL_PREFIX}*")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a key says. id: the stored lead's `_id`. fields: bit mask of the fields it has (see `fill.mask`)."""
+    """What a key says. id: the stored lead's `_id`. fields: bit mask of the fields it has (see `merge.mask`)."""
 
     id: ObjectId
     fields: int

@@ -14,22 +14,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, REQUIRED
 
-__all__ = ["MAX_SCORE", "Rules", "now_ms", "stamp", "title_pattern"]
+__all__ = ["MAX_SCORE", "Rules", "stamp", "title_pattern"]
 
 MAX_SCORE = 100
 """The validator's maximum of `data_quality_score`."""
-
-
-def now_ms() -> datetime:
-    """Now in UTC, cut to MongoDB's milliseconds, so that what was sent equals what is read back."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def title_pattern(patterns: str) -> str:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 from leadbook.lead import lexicon
 
-__all__ = ["MEMORABLE", "MOST", "PLACEHOLDERS", "cut", "is_placeholder", "tidy", "visible"]
+__all__ = ["MOST", "PLACEHOLDERS", "cut", "is_placeholder", "remembered", "tidy", "visible"]
+
+T = TypeVar("T")
 
 PLACEHOLDERS = frozenset(lexicon.phrases("placeholders"))
 """Whole values, case-folded, that mean "no value" in every column. Values without a letter or digit do too."""
@@ -40,6 +44,20 @@ _LONGEST = max(map(len, PLACEHOLDERS))
 _EMPTY_AT = re.compile(r"[\W_]*\bat\b[\W_]*", re.IGNORECASE)
 
 
+def remembered(read: Callable[..., T]) -> Callable[..., T]:
+    """`read`, with a memory for values worth remembering: all of them texts, and none longer than MEMORABLE."""
+    known = lru_cache(maxsize=32_768)(read)
+
+    @wraps(read)
+    def once(*values: Any) -> T:
+        for value in values:
+            if type(value) is not str or len(value) > MEMORABLE:
+                return read(*values)
+        return known(*values)
+
+    return once
+
+
 def visible(text: str) -> str:
     """`text` without zero-width, bidirectional and other invisible characters."""
     return text if text.isascii() else text.translate(_INVISIBLE)
@@ -47,8 +65,6 @@ def visible(text: str) -> str:
 
 def _uncoded(text: str) -> str:
     for _ in range(2):  # exports encode twice: &amp;#39;
-        if "&" not in text:
-            break
         text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
     return text
 
@@ -65,15 +81,12 @@ def tidy(value: Any) -> str:
     if text.isascii() and text.isprintable() and "&" not in text and "  " not in text:
         return text.strip()
     text = _uncoded(text.translate(_INVISIBLE_BUT_JOINERS)).translate(_INVISIBLE_BUT_JOINERS)
-    text = _SURROGATE.sub("\ufffd", text)
-    text = _STRAY_JOINER.sub("", text)
+    text = _STRAY_JOINER.sub("", _SURROGATE.sub("\ufffd", text))
     return _CONTROL_OR_SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return ""
-    if isinstance(value, int) and value.bit_length() > 256:
+    if isinstance(value, bool) or (isinstance(value, int) and value.bit_length() > 256):
         return ""
     return str(value) if isinstance(value, int | float | str) else ""
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from leadbook.ingest.normalize import dates, names, phones, places, titles, urls
 from leadbook.lead import companies, emails
-from leadbook.lead.draft import Draft
+from leadbook.lead.builder import LeadBuilder
 from leadbook.lead.texts import tidy
 from leadbook.lead.vendors import Vendor
 
@@ -60,257 +60,227 @@ def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
 
     `payload`: one vendor record, keys as text, values as JSON or BSON gives them.
     """
-    draft = Draft(payload, vendor)
-    _address(draft)
-    _name(draft)
-    _work(draft)
-    _company(draft)
-    region = _place(draft)
-    _email(draft)
-    _phone(draft, region)
-    moment = dates.utc(draft.value("collected_at"))
+    builder = LeadBuilder(payload, vendor)
+    _address(builder)
+    _name(builder)
+    _work(builder)
+    _company(builder)
+    region = _place(builder)
+    _email(builder)
+    _phone(builder, region)
+    moment = dates.utc(builder.value("collected_at"))
     if moment is not None:
-        draft.lead["data_collected_date"] = moment
-    draft.keep_rest()
-    draft.lead["additional_data"] = draft.extra
-    flags, notes = draft.flags, draft.notes
-    return Cleaned(
-        draft.lead,
-        tuple(dict.fromkeys(flags)) if flags else (),
-        tuple(dict.fromkeys(notes)) if notes else (),
-        tuple(draft.problems) if draft.problems else (),
-    )
+        builder.lead["data_collected_date"] = moment
+    builder.keep_rest()
+    builder.lead["additional_data"] = builder.extra
+    flags, notes = (tuple(dict.fromkeys(said)) if said else () for said in (builder.flags, builder.notes))
+    return Cleaned(builder.lead, flags, notes, tuple(builder.problems))
 
 
-def _address(draft: Draft) -> None:
+def _address(builder: LeadBuilder) -> None:
     """linkedin_url, and the member id where address or column tells it. A vanity address is preferred to a URN."""
     found: list[urls.CanonicalUrl] = []
-    reason = ""
-    raw_bad: Any = ""
-    for raw in draft.values("linkedin_url"):
+    reason, bad = "", None
+    for raw in builder.values("linkedin_url"):
         parsed = urls.parse(raw) if type(raw) is str else urls.InvalidUrl("bad_slug")
         if isinstance(parsed, urls.CanonicalUrl):
             found.append(parsed)
             if raw != parsed.url:
-                draft.notes.append("linkedin_url:canonical")
+                builder.notes.append("linkedin_url:canonical")
         elif not reason and parsed.reason != "blank":
-            reason, raw_bad = parsed.reason, raw
+            reason, bad = parsed.reason, raw
     if not found:
-        for slug in draft.values("linkedin_slug"):
-            made = urls.canonical(f"{urls.PREFIX}{slug}") if type(slug) is str else None
-            if made is not None:
-                found.append(made)
-                draft.notes.append("linkedin_url:from_slug")
-                break
-    member = _member(draft)
+        slugs = [f"{urls.PREFIX}{slug}" for slug in builder.values("linkedin_slug") if type(slug) is str]
+        found = [made for made in map(urls.canonical, slugs) if made is not None][:1]
+        builder.notes += ["linkedin_url:from_slug"] * len(found)
+    member = _member(builder)
     if found:
-        member = _choose(draft, found, member)
+        member = _choose(builder, found, member)
     elif reason:
-        draft.problems.append("not_a_person" if reason == "company_page" else "invalid_linkedin_url")
-        draft.notes.append(f"linkedin_url:{reason}")
-        if reason == "company_page":
-            draft.flags.append("company_as_person")
-        draft.keep("invalid_linkedin_url", raw_bad)
+        company = reason == "company_page"
+        builder.problems.append("not_a_person" if company else "invalid_linkedin_url")
+        builder.flags += ["company_as_person"] * company
+        builder.keep("invalid_linkedin_url", bad, f"linkedin_url:{reason}")
     if member:
-        draft.extra["linkedin_member_id"] = member
+        builder.extra["linkedin_member_id"] = member
 
 
-def _member(draft: Draft) -> str:
+def _member(builder: LeadBuilder) -> str:
     """The member id that a column tells, as decimal text without leading zeros; or nothing."""
-    raw = draft.value("member_id")
+    raw = builder.value("member_id")
     text = tidy(raw) if raw else ""
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return text.lstrip("0")
-    return ""
+    return text.lstrip("0") if text.isascii() and text.isdigit() and len(text) < 19 else ""
 
 
-def _choose(draft: Draft, found: list[urls.CanonicalUrl], member: str) -> str:
+def _choose(builder: LeadBuilder, found: list[urls.CanonicalUrl], member: str) -> str:
     """Set linkedin_url from the addresses found; the member id that they or `member` tell."""
     best = found[0]
     if len(found) > 1 or best.is_urn:
         best = next((url for url in found if not url.is_urn), best)
         others = [url for url in found if url.url != best.url]
         if others:
-            draft.extra["linkedin_url_others"] = sorted({url.url for url in others})[:5]
-            if not best.is_urn and any(not url.is_urn for url in others):
-                draft.flags.append("two_linkedin_urls")
+            builder.extra["linkedin_url_others"] = sorted({url.url for url in others})[:5]
+        if any(not url.is_urn for url in others):
+            builder.flags.append("two_linkedin_urls")
         if best.is_urn:
-            draft.flags.append("urn_url")
+            builder.flags.append("urn_url")
         coded = next((url.member_id for url in found if url.member_id), None)
         if coded and member and coded != member:
-            draft.flags.append("member_id_mismatch")
+            builder.flags.append("member_id_mismatch")
         member = coded or member
     if best.slug.startswith(("acoaa", "acwaa")) and len(best.slug) > 30:
-        draft.flags.append("urn_lower_cased")
-    draft.lead["linkedin_url"] = best.url
+        builder.flags.append("urn_lower_cased")
+    builder.lead["linkedin_url"] = best.url
     return member
 
 
-def _name(draft: Draft) -> None:
+def _name(builder: LeadBuilder) -> None:
     """full_name, from its own column or from first and last name."""
-    raw = draft.value("full_name")
-    name = names.person(raw) if raw else ""
+    raw = builder.value("full_name") or ""
+    name = names.person(raw)
     if not name:
-        raw = f"{tidy(draft.value('first_name'))} {tidy(draft.value('last_name'))}".strip()
-        name = names.person(raw) if raw else ""
+        raw = f"{tidy(builder.value('first_name'))} {tidy(builder.value('last_name'))}".strip()
+        name = names.person(raw)
     if not name:
         return
     if name != raw:
-        draft.notes.append("full_name:repaired")
-        draft.keep("full_name_original", raw)
+        builder.keep("full_name_original", raw, "full_name:repaired")
     if names.abbreviated(name):
-        draft.flags.append("abbreviated_surname")
+        builder.flags.append("abbreviated_surname")
     if names.is_company(name):
-        if "not_a_person" not in draft.problems:
-            draft.problems.append("not_a_person")
-        draft.flags.append("company_as_person")
-    draft.put("full_name", name)
+        if "not_a_person" not in builder.problems:
+            builder.problems.append("not_a_person")
+        builder.flags.append("company_as_person")
+    builder.put("full_name", name)
 
 
-def _work(draft: Draft) -> None:
+def _work(builder: LeadBuilder) -> None:
     """job_title and company_name; a headline such as "Growth Lead at Example" gives what the columns lack."""
-    company = title = spare = mail = ""
-    for raw in draft.values("company_name"):
-        company = companies.company(raw)
-        if company:
-            break
-    for raw in draft.values("job_title"):
+    company = next(filter(None, map(companies.company, builder.values("company_name"))), "")
+    title = spare = mail = ""
+    for raw in builder.values("job_title"):
         read = titles.read(raw)
         mail = mail or read.email
         if read.title and read.title.casefold() != company.casefold():
             title, spare = read.title, read.company
             if title != raw:
-                draft.notes.append("job_title:split" if spare or read.email else "job_title:repaired")
-                draft.keep("job_title_original", raw)
+                how = "job_title:split" if spare or read.email else "job_title:repaired"
+                builder.keep("job_title_original", raw, how)
             break
     if not (title and (company or spare)):
-        for raw in draft.values("headline"):
-            read = titles.read(raw)
+        for read in map(titles.read, builder.values("headline")):
             title, spare, mail = title or read.title, spare or read.company, mail or read.email
     if not company and spare:
         company = companies.company(spare)
-        draft.notes.append("company_name:from_headline")
+        builder.notes.append("company_name:from_headline")
     if mail:
-        draft.extra["email_in_title"] = mail
-    lower = draft.vendor.lower_case
+        builder.extra["email_in_title"] = mail
     if title:
-        draft.put("job_title", titles.capitalised(title) if lower and title.islower() else title)
+        builder.put("job_title", builder.cased(title, titles.capitalised))
     if company:
-        draft.put("company_name", titles.capitalised(company) if lower and company.islower() else company)
+        builder.put("company_name", builder.cased(company, titles.capitalised))
         if company == companies.SELF_EMPLOYED:
-            draft.flags.append("self_employed")
-        elif company.casefold() == draft.lead.get("full_name", "").casefold():
-            draft.flags.append("company_named_as_person")
+            builder.flags.append("self_employed")
+        elif company.casefold() == builder.lead.get("full_name", "").casefold():
+            builder.flags.append("company_named_as_person")
 
 
-def _company(draft: Draft) -> None:
+def _company(builder: LeadBuilder) -> None:
     """company_website, company_industry, company_size."""
-    raw = draft.value("company_website")
-    if raw:
-        site = companies.website(raw)
-        if site:
-            draft.lead["company_website"] = site
-        elif not draft.is_blank(raw):
-            draft.keep("invalid_website", raw)
-            draft.notes.append("company_website:invalid")
-    raw = draft.value("company_industry")
-    if raw:
-        industry = companies.industry(raw)
-        if industry:
-            draft.put("company_industry", titles.capitalised(industry) if draft.vendor.lower_case else industry)
-    raw = draft.value("company_size")
-    if raw and not draft.is_blank(raw):
+    raw = builder.value("company_website")
+    if raw and (site := companies.website(raw)):
+        builder.lead["company_website"] = site
+    elif raw and not builder.is_blank(raw):
+        builder.keep("invalid_website", raw, "company_website:invalid")
+    raw = builder.value("company_industry")
+    if raw and (industry := companies.industry(raw)):
+        builder.put("company_industry", titles.capitalised(industry) if builder.vendor.lower_case else industry)
+    raw = builder.value("company_size")
+    if raw and not builder.is_blank(raw):
         size = companies.size(raw) if isinstance(raw, str | int) else ""
         if size:
-            draft.lead["company_size"] = size
+            builder.lead["company_size"] = size
         if size != raw:
-            draft.keep("company_size_original", raw)
-            draft.notes.append("company_size:range" if size else "company_size:invalid")
+            builder.keep("company_size_original", raw, "company_size:range" if size else "company_size:invalid")
 
 
-def _place(draft: Draft) -> str | None:
+_LOCATION = ("location_city", "location_state", "location_country")
+
+
+def _place(builder: LeadBuilder) -> str | None:
     """The three location fields. Returns the lead's country as ISO 3166 alpha-2, for its phone."""
-    value = draft.value
-    whole = value("place")
+    value, whole = builder.value, builder.value("place")
     place = places.read(
         whole, value("location_city"), value("location_state"), value("location_country"), value("country_code")
     )
-    lead, lower = draft.lead, draft.vendor.lower_case
-    city, state, country, is_area, region = place
-    if city:
-        lead["location_city"] = names.capitalised(city) if lower and city.islower() else city
-    if state:
-        lead["location_state"] = names.capitalised(state) if lower and state.islower() else state
-    if country:
-        lead["location_country"] = names.capitalised(country) if lower and country.islower() else country
-    if is_area:
-        draft.notes.append("location_city:area")
-    if whole and whole != city:
-        draft.keep("location_original", whole)
-    return region
+    lower = builder.vendor.lower_case
+    for field, text in zip(_LOCATION, place[:3], strict=True):
+        if text:
+            builder.lead[field] = builder.cased(text, names.capitalised) if lower else text
+    if place.is_area:
+        builder.notes.append("location_city:area")
+    if whole and whole != place.city:
+        builder.keep("location_original", whole)
+    return place.region
 
 
-def _email(draft: Draft) -> None:
+def _email(builder: LeadBuilder) -> None:
     """email in its key form; invalid ones, further ones and the original spelling are kept beside."""
     found: dict[str, emails.Email] = {}
     bad: list[str] = []
-    for raw in draft.values("email"):
-        good, wrong = emails.parse(raw) if type(raw) is str else emails.parse(tidy(raw))
+    for raw in builder.values("email"):
+        good, wrong = emails.parse(raw if type(raw) is str else tidy(raw))
         bad += wrong
         for email in good:
             found.setdefault(email.key, email)
-    if not found and "email_in_title" in draft.extra:
-        found = {email.key: email for email in emails.parse(draft.extra["email_in_title"])[0]}
-        draft.flags.append("email_from_title")
+    if not found and "email_in_title" in builder.extra:
+        found = {email.key: email for email in emails.parse(builder.extra["email_in_title"])[0]}
+        builder.flags.append("email_from_title")
     if bad:
-        draft.keep("invalid_email", bad[0] if len(bad) == 1 else bad[:5])
-        draft.flags.append("invalid_email")
-    status = draft.value("email_status")
-    if status:
-        _email_status(draft, tidy(status), bool(found))
+        builder.keep("invalid_email", bad[0] if len(bad) == 1 else bad[:5])
+        builder.flags.append("invalid_email")
+    if status := builder.value("email_status"):
+        _email_status(builder, tidy(status), bool(found))
     if not found:
         return
     first, *others = found.values()
-    draft.lead["email"] = first.key
+    builder.lead["email"] = first.key
     if first.original != first.key:
-        draft.keep("email_original", first.original)
-        draft.notes.append("email:key_form")
+        builder.keep("email_original", first.original, "email:key_form")
     if first.has_plus_tag:
-        draft.flags.append("email_plus_tag")
+        builder.flags.append("email_plus_tag")
     if others:
-        draft.extra["other_emails"] = [email.key for email in others[:5]]
-        draft.flags.append("several_emails")
+        builder.extra["other_emails"] = [email.key for email in others[:5]]
+        builder.flags.append("several_emails")
 
 
-def _email_status(draft: Draft, status: str, has_email: bool) -> None:
+def _email_status(builder: LeadBuilder, status: str, has_email: bool) -> None:
     """What the vendor says about the e-mail: verified, or a guess."""
-    draft.keep("email_status", status)
-    folded = status.casefold()
-    if has_email and folded in draft.vendor.verified_statuses:
-        draft.lead["email_verified"] = True
-    elif has_email and folded in draft.vendor.guessed_statuses:
-        draft.flags.append("email_guessed")
+    builder.keep("email_status", status)
+    if has_email and status.casefold() in builder.vendor.verified_statuses:
+        builder.lead["email_verified"] = True
+    elif has_email and status.casefold() in builder.vendor.guessed_statuses:
+        builder.flags.append("email_guessed")
 
 
-def _phone(draft: Draft, region: str | None) -> None:
+def _phone(builder: LeadBuilder, region: str | None) -> None:
     """phone in E.164: a personal number before a switchboard; further ones and unreadable ones are kept beside."""
     found: dict[str, None] = {}
-    flags: tuple[str, ...] = ()
     for target in ("phone", "company_phone"):
-        for raw in draft.values(target):
+        for raw in builder.values(target):
             phone = phones.parse(raw if type(raw) is str else tidy(raw), region)
             if phone is None:
-                draft.keep("invalid_phone", raw)
-                draft.flags.append("invalid_phone")
+                builder.keep("invalid_phone", raw)
+                builder.flags.append("invalid_phone")
                 continue
             if not found:
                 flags = phone.flags if target == "phone" else (*phone.flags, "company_phone")
                 if phone.e164 != raw:
-                    draft.notes.append("phone:e164")
+                    builder.notes.append("phone:e164")
             found[phone.e164] = None
     if found:
         first, *others = found
-        draft.lead["phone"] = first
-        draft.flags += flags
+        builder.lead["phone"] = first
+        builder.flags += flags
         if others:
-            draft.extra["other_phones"] = others[:5]
+            builder.extra["other_phones"] = others[:5]

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from leadbook.lead.clock import to_ms
+
 __all__ = ["utc"]
 
 _OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -41,9 +43,8 @@ def _from_text(text: str) -> datetime | None:
     if match is None:
         return None
     month, day, year, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    half = (match.group(7) or "").upper()
-    if half:
-        hour = hour % 12 + (12 if half == "PM" else 0)
+    if half := match.group(7):
+        hour = hour % 12 + (12 if half.upper() == "PM" else 0)
     try:
         return _bounded(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
     except ValueError:
@@ -64,7 +65,4 @@ def _bounded(moment: datetime) -> datetime | None:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (OverflowError, ValueError):
         return None
-    if not _OLDEST <= moment < _NEWEST:
-        return None
-    beyond = moment.microsecond % 1000
-    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
+    return to_ms(moment) if _OLDEST <= moment < _NEWEST else None

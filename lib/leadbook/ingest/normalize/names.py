@@ -41,9 +41,7 @@ def _is_picture(character: str) -> bool:
 
 def _is_credential(word: str, *, known: frozenset[str], shape: bool) -> bool:
     plain = re.sub(r"[^a-z0-9]", "", word.lower())
-    if plain in known:
-        return True
-    return shape and _CREDENTIAL_SHAPE.fullmatch(word) is not None
+    return plain in known or (shape and _CREDENTIAL_SHAPE.fullmatch(word) is not None)
 
 
 def _without_credentials(name: str) -> str:
@@ -64,34 +62,22 @@ def _without_credentials(name: str) -> str:
 
 def capitalised(name: str) -> str:
     """An all lower-case name with capitals: "mary o'neill-smith" becomes "Mary O'Neill-Smith"."""
-    words = name.split(" ")
     return " ".join(
-        word
-        if index and word in _PARTICLES
-        else re.sub(r"(^|[-'’.])(\w)", lambda m: m.group(1) + m.group(2).upper(), word)
-        for index, word in enumerate(words)
+        word if index and word in _PARTICLES else re.sub(r"(^|[-'’.])(\w)", lambda m: m[1] + m[2].upper(), word)
+        for index, word in enumerate(name.split(" "))
     )
 
 
 def person(raw: object) -> str:
     """The name in `raw` in clean form, or an empty string when it names nobody."""
     name = tidy(raw)
-    if not name or is_placeholder(name):
+    if is_placeholder(name) or name.lower() in _NAMELESS:
         return ""
-    return (
-        _repaired(name) if not (name.isascii() and name.replace(" ", "").isalpha()) or name.islower() else _plain(name)
-    )
-
-
-def _plain(name: str) -> str:
-    if name.lower() in _NAMELESS:
-        return ""
+    if not name.isascii() or not name.replace(" ", "").isalpha() or name.islower():
+        return _repaired(name)
     last = name.rpartition(" ")[2]
-    return (
-        _repaired(name)
-        if (last.isupper() and len(last) > 1) or name[:3].lower() in ("dr ", "mr ", "ms ", "mrs", "pro", "mis")
-        else name
-    )
+    titled = (last.isupper() and len(last) > 1) or name[:3].lower() in ("dr ", "mr ", "ms ", "mrs", "pro", "mis")
+    return _repaired(name) if titled else name
 
 
 @lru_cache(maxsize=8192)

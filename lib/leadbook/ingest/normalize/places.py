@@ -14,12 +14,12 @@ from babel import Locale
 
 from leadbook.lead import lexicon
 from leadbook.lead.fields import LENGTHS
-from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy
+from leadbook.lead.texts import is_placeholder, remembered, tidy
 
-__all__ = ["Place", "country", "read", "region_of", "state"]
+__all__ = ["Location", "country", "read", "region_of", "state"]
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Any part may be empty. `is_area`: an area stood for the city. `region`: the country's alpha-2 code."""
 
     city: str = ""
@@ -86,27 +86,22 @@ def _state_region(text: str) -> str | None:
     return next((region for region in ("CA", "AU") if len(folded) > 3 and folded in _STATES[region]), None)
 
 
-def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any = "", code: Any = "") -> Place:
+@remembered
+def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any = "", code: Any = "") -> Location:
     """A place from one whole string `raw` and from separate columns; a column that says something wins.
 
     `code`, an alpha-2 country code, helps only where no country is named.
     """
-    values = (raw, city, state_name, country_name, code)
-    for value in values:
-        if type(value) is not str or len(value) > MEMORABLE:
-            return _read(*values)
-    return _remembered(*values)
-
-
-def _read(*values: Any) -> Place:
-    whole, city, state_name, country_name, code = (text if len(text := tidy(value)) <= 300 else "" for value in values)
+    whole, city, state_name, country_name, code = (
+        text if len(text := tidy(value)) <= 300 else "" for value in (raw, city, state_name, country_name, code)
+    )
     parts = _whole(whole)
     city, state_name, country_name = ("" if _nowhere(text) else text for text in (city, state_name, country_name))
     area = False
     if city and ("," in city or _area(city)):
-        named = _whole(city)
-        city, area = named.city, named.is_area
-        state_name, country_name = state_name or named.state, country_name or named.country
+        inside = _whole(city)
+        city, area = inside.city, inside.is_area
+        state_name, country_name = state_name or inside.state, country_name or inside.country
     elif not city:
         city, area = parts.city, parts.is_area
     state_name, country_name = state_name or parts.state, country_name or parts.country
@@ -115,29 +110,16 @@ def _read(*values: Any) -> Place:
         region = region_of(code)
     if region and not country_name:
         country_name = region
-    if (
-        city
-        and region_of(city)
-        and len(city) > 2
-        and country(city) == country(country_name)
-        and city.casefold() not in ("singapore", "luxembourg")
-    ):
+    named = country(country_name)
+    is_country = len(city) > 2 and region_of(city) is not None and country(city) == named
+    if is_country and city.casefold() not in ("singapore", "luxembourg"):
         city = ""
-    return Place(
-        _fit(city, LENGTHS["location_city"]),
-        _fit(state(state_name, region), LENGTHS["location_state"]),
-        _fit(country(country_name), LENGTHS["location_country"]),
-        area,
-        region,
-    )
+    return Location(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), area, region)
 
 
-_remembered = lru_cache(maxsize=32768)(_read)
-
-
-def _fit(text: str, length: int) -> str:
+def _fit(part: str, text: str) -> str:
     """A place that is too long is no place: it is left out, never cut to something else."""
-    return text if len(text) <= length else ""
+    return text if len(text) <= LENGTHS[f"location_{part}"] else ""
 
 
 def _nowhere(text: str) -> bool:
@@ -149,35 +131,34 @@ def _area(text: str) -> str:
     return match.group("city").strip(" ,") if match else ""
 
 
-def _whole(text: str) -> Place:
+def _whole(text: str) -> Location:
     """Split a whole place string. One part: a country, a metropolitan area, a state of the USA, or else a city."""
-    if _nowhere(text):
-        return Place()
     parts = [part.strip() for part in text.split(",") if not _nowhere(part.strip())]
-    if not parts:
-        return Place()
-    last = parts[-1]
-    region = region_of(last) if len(last) > 2 or len(parts) > 2 or last.casefold() not in _STATES["US"] else None
+    if not parts or _nowhere(text):
+        return Location()
+    last, folded = parts[-1], parts[-1].casefold()
+    is_state = folded in _STATES["US"]
+    region = region_of(last) if len(last) > 2 or len(parts) > 2 or not is_state else None
     if len(parts) == 1:
-        if region and len(last) > 2 and last.casefold() not in _STATES["US"]:
-            return Place("" if last.casefold() != "singapore" else last, "", last)
-        if last.casefold() in _STATES["US"] and last.casefold() != "new york":
-            return Place("", last, "US")
-    elif region and last.casefold() not in ("georgia",):
+        if region and len(last) > 2 and not is_state:
+            return Location(last if folded == "singapore" else "", "", last)
+        if is_state and folded != "new york":
+            return Location("", last, "US")
+    elif region and folded != "georgia":
         parts.pop()
         return _split(parts, last)
     elif (found := _state_region(last)) is not None:
         return _split(parts, found)
     area = _area(parts[0])
-    return Place(area or parts[0], ", ".join(parts[1:]) if len(parts) > 1 else "", "", bool(area))
+    return Location(area or parts[0], ", ".join(parts[1:]) if len(parts) > 1 else "", "", bool(area))
 
 
-def _split(parts: list[str], country_name: str) -> Place:
+def _split(parts: list[str], country_name: str) -> Location:
     """City and state from what stands before the country; "Bogota, D.C., Capital District" keeps "Bogota, D.C."."""
     area = _area(parts[0])
     if len(parts) == 1:
         if parts[0].casefold() in _STATES.get(region_of(country_name) or "", ()):
-            return Place("", parts[0], country_name)
-        return Place(area or parts[0], "", country_name, bool(area))
+            return Location("", parts[0], country_name)
+        return Location(area or parts[0], "", country_name, bool(area))
     city = area or ", ".join(parts[:-1])
-    return Place(city, parts[-1], country_name, bool(area))
+    return Location(city, parts[-1], country_name, bool(area))

@@ -31,8 +31,8 @@ def reject_reasons(lead: Mapping[str, Any], cleaned: Cleaned) -> tuple[str, ...]
     """Why `lead` cannot be stored, most telling first; empty when it can. An invalid e-mail or phone is no reason."""
     if not cleaned.problems and all(lead.get(field) for field in REQUIRED):
         return ()
-    reasons = set(cleaned.problems)
-    for field in REQUIRED:
-        if not lead.get(field) and not (field == "linkedin_url" and reasons):
-            reasons.add(f"missing_{field}")
+    missing = {f"missing_{field}" for field in REQUIRED if not lead.get(field)}
+    if cleaned.problems:
+        missing.discard("missing_linkedin_url")
+    reasons = {*cleaned.problems, *missing}
     return tuple(code for code in REASONS if code in reasons)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from leadbook.lead import emails, lexicon
-from leadbook.lead.texts import MEMORABLE, is_placeholder, tidy
+from leadbook.lead.texts import is_placeholder, remembered, tidy
 
 __all__ = ["Title", "capitalised", "read", "split_headline"]
 
@@ -28,15 +27,15 @@ _SMALL = frozenset(lexicon.phrases("small_words"))
 
 def capitalised(text: str) -> str:
     """Title case for text a vendor lower-cased: "vp of ppc marketing" becomes "VP of PPC Marketing"."""
-    words = []
-    for index, word in enumerate(text.split(" ")):
-        if word in _ACRONYMS:
-            words.append(word.upper())
-        elif index and word in _SMALL:
-            words.append(word)
-        else:
-            words.append(re.sub(r"(^|[-/&(])(\w)", lambda m: m.group(1) + m.group(2).upper(), word))
-    return " ".join(words)
+    return " ".join(_word(word, is_first=not index) for index, word in enumerate(text.split(" ")))
+
+
+def _word(word: str, *, is_first: bool) -> str:
+    if word in _ACRONYMS:
+        return word.upper()
+    if word in _SMALL and not is_first:
+        return word
+    return re.sub(r"(^|[-/&(])(\w)", lambda m: m[1] + m[2].upper(), word)
 
 
 def split_headline(headline: str) -> tuple[str, str]:
@@ -51,14 +50,9 @@ def split_headline(headline: str) -> tuple[str, str]:
     return ("" if is_placeholder(first) else first), ""
 
 
+@remembered
 def read(raw: object) -> Title:
     """The job title in `raw`. Takes an e-mail and "at Company" out of it; a placeholder gives an empty title."""
-    if type(raw) is str and len(raw) <= MEMORABLE:
-        return _remembered(raw)
-    return _read(raw)
-
-
-def _read(raw: object) -> Title:
     email, text = emails.search(tidy(raw))
     if is_placeholder(text):
         return Title("", "", email)
@@ -68,6 +62,3 @@ def _read(raw: object) -> Title:
             return Title(title, company, email)
     text = text.strip(" ,|-–—•·")
     return Title("" if is_placeholder(text) else text, "", email)
-
-
-_remembered = lru_cache(maxsize=32768)(_read)

@@ -7,7 +7,6 @@ of vanity slugs. A URN slug (`ACoAA…`) is case-sensitive and carries the membe
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import unicodedata
 from functools import lru_cache
@@ -67,13 +66,7 @@ _BAD_SLUGS = PLACEHOLDERS | {"unavailable", "me", "in", "profile", "dir"}
 
 def member_id_of(slug: str) -> str | None:
     """The member id inside a URN slug (base64url, bytes 4-7, big-endian) as decimal text; None for a vanity slug."""
-    if not _URN.fullmatch(slug):
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(slug[:12])
-    except (binascii.Error, ValueError):
-        return None
-    member = int.from_bytes(raw[4:8], "big")
+    member = int.from_bytes(base64.urlsafe_b64decode(slug[:12])[4:8], "big") if _URN.fullmatch(slug) else 0
     return str(member) if member else None
 
 
@@ -101,19 +94,13 @@ def _parse(text: str) -> CanonicalUrl | InvalidUrl:
     if "/" not in text and "%2f" in text.lower():  # the whole address was encoded
         text = _decoded(text)
     host = _HOST.match(text)
+    if host is None and (inside := _INSIDE.search(text)):
+        before = text[: inside.start()]  # else it is an address inside another address's query
+        if before.rstrip().endswith(('"', "'", "(", "[", "<", ":", ",", ";", "|")) or before[-1:].isspace():
+            text = inside.group()
+            host = _HOST.match(text)
     if host is None or host.group(1):
-        inside = _INSIDE.search(text) if host is None else None
-        if inside is None or inside.start() == 0:
-            return InvalidUrl("not_linkedin")
-        if (
-            not text[: inside.start()].rstrip().endswith(('"', "'", "(", "[", "<", ":", ",", ";", "|"))
-            and not text[inside.start() - 1].isspace()
-        ):
-            return InvalidUrl("not_linkedin")  # an address inside another address's query
-        text = inside.group()
-        host = _HOST.match(text)
-        if host is None or host.group(1):
-            return InvalidUrl("not_linkedin")
+        return InvalidUrl("not_linkedin")
     path = re.split(r"[?#\s]", text[host.end() :], maxsplit=1)[0]
     return _from_path([part for part in path.split("/") if part])
 

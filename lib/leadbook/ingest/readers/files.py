@@ -5,14 +5,15 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import zstandard
 
 from leadbook.core.errors import InputFileError
 
-__all__ = ["CHUNK", "chunks", "text_chunks"]
+__all__ = ["CHUNK", "chunks", "decoded", "text_chunks"]
 
 CHUNK = 256 * 1024
 """Bytes read at once."""
@@ -76,19 +77,14 @@ def _gunzipped(path: Path) -> Iterator[bytes]:
 
 
 def _unzstd(path: Path) -> Iterator[bytes]:
-    stream = zstandard.ZstdDecompressor().decompressobj()
-    started = False
+    pending, stream, started = b"", zstandard.ZstdDecompressor().decompressobj(), False
     with path.open("rb") as file:
-        while pending := file.read(2048):  # small pieces bound what one of them can expand to
-            while pending:
-                block = stream.decompress(pending)
-                started = True
-                if block:
-                    yield block
-                pending = b""
-                if stream.eof:
-                    pending, started = stream.unused_data, False
-                    stream = zstandard.ZstdDecompressor().decompressobj()
+        while pending := pending or file.read(2048):  # small pieces bound what one of them can expand to
+            if block := stream.decompress(pending):
+                yield block
+            pending, started = stream.unused_data, not stream.eof
+            if stream.eof:
+                stream = zstandard.ZstdDecompressor().decompressobj()
     if started:
         raise EOFError("ends in the middle of the compressed data")
 
@@ -143,19 +139,21 @@ def text_chunks(path: Path) -> Iterator[bytes]:
     if not head.strip(b"\0 \r\n\t\xef\xbb\xbf"):
         raise InputFileError(path, "is empty")
     encoding = _encoding(head)
-    if encoding == "utf-8-sig":
-        head = head.removeprefix(codecs.BOM_UTF8)
-        _refuse_binary(path, head)
-        yield head
-        yield from stream
-        return
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    first = decoder.decode(head).encode("utf-8", "replace")
+    whole: Iterator[bytes] = chain([head.removeprefix(codecs.BOM_UTF8)], stream)
+    if encoding != "utf-8-sig":
+        whole = (text.encode("utf-8", "replace") for text in decoded(chain([head], stream), encoding, "replace"))
+    first = next(whole)
     _refuse_binary(path, first)
     yield first
-    for block in stream:
-        yield decoder.decode(block).encode("utf-8", "replace")
-    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+    yield from whole
+
+
+def decoded(blocks: Iterable[bytes], encoding: str = "utf-8", errors: str = "leadbook_cp1252") -> Iterator[str]:
+    """Blocks as text, with characters that lie across their borders whole."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors=errors)
+    for block in blocks:
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:

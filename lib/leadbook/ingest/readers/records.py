@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -88,12 +87,13 @@ def _refuse_not_ready(path: Path, head: bytes, vendor: Vendor) -> None:
 
 def _is_lines(start: bytes) -> bool:
     """True unless the first object spans lines: some early line is a whole value, or there is one line only."""
-    lines = start.split(b"\n", 20)
-    if len(lines) == 1 or lines[0].rstrip().endswith(b"}") or len(lines[0]) > 2:
-        if len(lines) == 1 or _loaded(lines[0]) is not _BROKEN:
-            return True
-        return any(line.lstrip().startswith(b"{") and _loaded(line) is not _BROKEN for line in lines[1:-1])
-    return False
+    first, *others = start.split(b"\n", 20)
+    if not others:
+        return True
+    if len(first) <= 2 and not first.rstrip().endswith(b"}"):
+        return False
+    early = (line for line in others[:-1] if line.lstrip().startswith(b"{"))
+    return any(_loaded(line) is not _BROKEN for line in chain([first], early))
 
 
 _BROKEN = object()
@@ -113,9 +113,7 @@ def _loaded(line: bytes) -> Any:
 
 def _record(number: int, value: Any, vendor: Vendor) -> RawRecord:
     problem = problem_of(value, vendor)
-    if problem == "not_an_object":
-        return RawRecord(number, {"value": value}, problem)
-    return RawRecord(number, value, problem)
+    return RawRecord(number, {"value": value} if problem == "not_an_object" else value, problem)
 
 
 def broken(number: int, raw: bytes | str, problem: str = "broken_json") -> RawRecord:
@@ -155,17 +153,14 @@ class _Text:
     """A window on decoded text that grows at the end and is cut at the front."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks, self.text, self.position, self.ended = blocks, "", 0, False
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="leadbook_cp1252")
+        self._blocks, self.text, self.position = files.decoded(blocks), "", 0
 
     def grow(self) -> bool:
         """Add a block; False at the end of the file."""
-        if self.ended:
-            return False
         block = next(self._blocks, None)
-        added = self._decoder.decode(block or b"", final=block is None)
-        self.text, self.position = self.text[self.position :] + added, 0
-        self.ended = block is None
+        if block is None:
+            return False
+        self.text, self.position = self.text[self.position :] + block, 0
         return True
 
     def skip(self) -> str:
@@ -173,10 +168,8 @@ class _Text:
         while True:
             match = _SPACE.match(self.text, self.position)
             self.position = match.end() if match else self.position
-            if self.position < len(self.text):
-                return self.text[self.position]
-            if not self.grow():
-                return ""
+            if self.position < len(self.text) or not self.grow():
+                return self.text[self.position : self.position + 1]
 
 
 def _values(path: Path, blocks: Iterator[bytes], vendor: Vendor, *, wrapped: bool = False) -> Iterator[RawRecord]:

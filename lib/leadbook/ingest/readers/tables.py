@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.core.errors import InputFileError
+from leadbook.ingest.readers import files
 from leadbook.lead import vendors
 from leadbook.lead.vendors import RawRecord, Vendor, problem_of
 
@@ -28,12 +28,11 @@ class _Lines:
     """Lines of a file with their numbers; remembers those of the row being read and can take them back."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="leadbook_cp1252")
+        self._blocks = files.decoded(blocks)
         self._ready: deque[str] = deque()
         self._rest, self._ended = "", False
-        self.number, self.row, self.size = 0, [""], 0
-        self.row.clear()
+        self.number, self.size = 0, 0
+        self.row: list[str] = []
 
     def __iter__(self) -> _Lines:
         return self
@@ -53,13 +52,9 @@ class _Lines:
         if self._ended:
             raise StopIteration
         block = next(self._blocks, None)
-        text = self._rest + self._decoder.decode(block or b"", final=block is None)
         self._ended = block is None
-        lines = text.splitlines(keepends=True) if "\r" in text or "\n" in text else [text]
-        lines = _joined(text)
-        self._rest = "" if self._ended else lines.pop()
-        if len(self._rest) > 4 * MAX_ROW_CHARACTERS:
-            self._rest = self._rest[: 4 * MAX_ROW_CHARACTERS]
+        lines = _joined(self._rest + (block or ""))
+        self._rest = "" if self._ended else lines.pop()[: 4 * MAX_ROW_CHARACTERS]
         self._ready.extend(line for line in lines if line)
 
     @property

@@ -16,8 +16,8 @@ from bson import ObjectId
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from leadbook.enrich.circuit import Circuit
-from leadbook.ingest.store import fill
+from leadbook.enrich.breaker import CircuitBreaker
+from leadbook.ingest.store.merge import mask
 from leadbook.lead.keys import Entry, decode, email_key, encode, linkedin_key
 
 __all__ = ["REMEMBER", "CacheTruth", "LeadCache", "Sighting"]
@@ -47,7 +47,7 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CacheTruth:
-    """What the cache was asked, and how far it was right. Counts of leads, but for `failures` and `opened`.
+    """What the cache was asked, and how far it was right. Counts of leads, but for `failures`.
 
     asked: look-ups made.  away: leads not looked up, because Redis was away.  hits: known, and believed.
     foreign: a key was there but not of this collection.  false_new: not known here, though MongoDB had the lead.
@@ -83,7 +83,7 @@ class LeadCache:
         self._client = client if collection else None
         self._collection, self._ttl_s = collection, ttl_s
         self._mine = [f'"{collection}"'] if spares else []
-        self._circuit = Circuit()
+        self._circuit = CircuitBreaker()
         self._remember = client.register_script(REMEMBER) if client is not None else None
         self._scripts = True
         self.truth = CacheTruth()
@@ -125,7 +125,7 @@ class LeadCache:
         leads = 0
         for lead_id, lead in stored:
             leads += 1
-            value = encode(self._collection, lead_id, fill.mask(lead))
+            value = encode(self._collection, lead_id, mask(lead))
             pairs[linkedin_key(lead["linkedin_url"])] = value
             if lead.get("email"):
                 pairs[email_key(lead["email"])] = value

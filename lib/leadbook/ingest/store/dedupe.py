@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from leadbook.ingest.store import fill
+from leadbook.ingest.store.merge import FIELDS, additions
 from leadbook.lead.ledger import FILLED, duplicate
 
 __all__ = ["Candidate", "Follower", "group"]
@@ -33,11 +33,16 @@ class Candidate:
 
     def follow(self, position: int, lead: dict[str, Any], *, filling: bool) -> None:
         """A further sighting. With `filling` it adds what the candidate lacks."""
-        gave = fill.additions(self.lead, lead) if filling else {}
+        gave = additions(self.lead, lead) if filling else {}
         if gave and not self.followers:
             self.own = frozenset(self.lead)
         self.lead.update(gave)
-        self.followers.append(Follower(position, lead, tuple(name for name in gave if name in fill.FIELDS)))
+        self.followers.append(Follower(position, lead, tuple(name for name in gave if name in FIELDS)))
+
+    @property
+    def positions(self) -> list[int]:
+        """Places of all its sightings."""
+        return [self.position, *(one.position for one in self.followers)]
 
     def outcomes(self, first: str, added: Iterable[str] | None = None) -> dict[int, str]:
         """Outcome by position: `first` for the first sighting; a follower filled where MongoDB took a field it gave.

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.lead.score import now_ms
+from leadbook.lead.clock import now_ms
 
 __all__ = ["FLAG", "flag"]
 

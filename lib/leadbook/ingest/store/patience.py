@@ -25,7 +25,7 @@ BRIEF_S = 2.0
 
 
 class InDoubt(Exception):  # noqa: N818
-    """The outcome of a call is not known yet: try it again. Raised by callers of `again`, and caught by them."""
+    """The outcome of a call is not known yet: try it again. Raised by callers of `retry`, and caught by them."""
 
 
 class Patience:
@@ -43,7 +43,7 @@ class Patience:
             return True
         return self._away_since is not None and time.monotonic() - self._away_since >= self.patience_s
 
-    def again(self, call: Callable[[], T]) -> T:
+    def retry(self, call: Callable[[], T]) -> T:
         """`call`, which must bear to be repeated, with growing waits. Raises what its last try raised."""
         retrying = Retrying(
             stop=lambda _: self.is_over, wait=wait_random_exponential(multiplier=0.1, max=3.0),

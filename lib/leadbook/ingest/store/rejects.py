@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, WriteConcernError
 
 from leadbook.core import write_errors as faults
-from leadbook.lead.score import now_ms
+from leadbook.lead.clock import now_ms
 
 __all__ = ["MAX_PAYLOAD", "Reject", "RejectedLeads", "payload_text"]
 

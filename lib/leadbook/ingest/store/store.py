@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from leadbook.core import write_errors as faults
 from leadbook.ingest.store.patience import BRIEF_S, InDoubt, Patience
 from leadbook.schema import guard
 
-__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "Outcome"]
+__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "WriteOutcome"]
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -43,7 +44,7 @@ FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WriteOutcome:
     """What became of one document. kind: `stored`, `known` (its URL is stored), `email taken`, `_id taken` (by
     another lead), `refused` or `failed`.
 
@@ -58,30 +59,25 @@ class Outcome:
 class LeadStore:
     """Writes leads to one collection, with the collection's write concern.
 
-    attempts: how often a fill is tried.  patience_s: longest outage that is borne, seconds (see Patience).
-    own_ids: the documents' `_id`s come from their source, so that the first attempt may find them stored already.
-    Raises ParameterError for a collection whose writes are not acknowledged.
+    patience_s: longest outage that is borne, seconds (see Patience).  own_ids: the documents' `_id`s come from their
+    source, so that the first attempt may find them stored already. Raises ParameterError for a collection whose writes
+    are not acknowledged.
     """
 
-    def __init__(
-        self, collection: Collection[Document], *, attempts: int = 8, patience_s: float = 30.0, own_ids: bool = False
-    ) -> None:
+    def __init__(self, collection: Collection[Document], *, patience_s: float = 30.0, own_ids: bool = False) -> None:
         guard.refuse_unacknowledged(collection)
-        self.collection = collection
-        self.attempts, self.own_ids = attempts, own_ids
-        self.patience = Patience(patience_s)
-        self.problem = ""
-        self.transactions = True
+        self.collection, self.own_ids = collection, own_ids
+        self.patience, self.transactions, self.problem = Patience(patience_s), True, ""
 
     # ------------------------------------------------------------------------------------------------- insert
 
-    def insert(self, documents: Sequence[Document]) -> list[Outcome]:
+    def insert(self, documents: Sequence[Document]) -> list[WriteOutcome]:
         """Insert documents that have `_id`s; the outcome of each, in order. `failed`: not acknowledged, may be
         stored.
 
         Raises OperationFailure only where the server refuses everything (no rights).
         """
-        outcomes: list[Outcome | None] = [None] * len(documents)
+        outcomes: list[WriteOutcome | None] = [None] * len(documents)
         attempt, self.problem = 0, ""
 
         def once() -> None:
@@ -93,15 +89,15 @@ class LeadStore:
                 raise InDoubt
 
         try:
-            self.again(once)
+            self.retry(once)
         except (InDoubt, PyMongoError) as error:
             if isinstance(error, PyMongoError):
                 self.problem = "; ".join(filter(None, (self.problem, faults.described(error))))
             self._settle(documents, outcomes)
-        return [outcome or Outcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
+        return [outcome or WriteOutcome(FAILED, detail=IN_DOUBT) for outcome in outcomes]
 
     def _insert(
-        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], *, doubt: bool
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[WriteOutcome | None], *, doubt: bool
     ) -> None:
         """One attempt. Documents whose outcome stays None are in doubt."""
         if not todo:
@@ -111,20 +107,20 @@ class LeadStore:
         except BulkWriteError as error:
             self._split(error.details, documents, todo, outcomes, doubt=doubt)
         except faults.UNENCODABLE as error:
-            self._halve(documents, todo, outcomes, Outcome(REFUSED, "not_storable", type(error).__name__))
+            self._halve(documents, todo, outcomes, WriteOutcome(REFUSED, "not_storable", type(error).__name__))
         except OperationFailure as error:
             if faults.is_in_doubt(error) or error.code in (13, 18, 8000):
                 raise
             refused = faults.is_refused(error.code)
-            last = Outcome(REFUSED, "not_storable", f"code {error.code}") if refused else Outcome(
+            last = WriteOutcome(REFUSED, "not_storable", f"code {error.code}") if refused else WriteOutcome(
                 FAILED, detail=f"code {error.code}")  # fmt: skip
             self._halve(documents, todo, outcomes, last)
         else:
             for index in todo:
-                outcomes[index] = Outcome(STORED)
+                outcomes[index] = WriteOutcome(STORED)
 
     def _halve(
-        self, documents: Sequence[Document], todo: list[int], outcomes: list[Outcome | None], last: Outcome
+        self, documents: Sequence[Document], todo: list[int], outcomes: list[WriteOutcome | None], last: WriteOutcome
     ) -> None:
         """The whole command failed because of some document: halve to find it; `last` is the outcome of one alone."""
         if len(todo) == 1:
@@ -136,7 +132,7 @@ class LeadStore:
 
     def _split(
         self, details: Mapping[str, Any], documents: Sequence[Document], todo: list[int],
-        outcomes: list[Outcome | None], *, doubt: bool,
+        outcomes: list[WriteOutcome | None], *, doubt: bool,
     ) -> None:  # fmt: skip
         """Outcomes from a bulk write's details. A document without error is stored, if the write concern was met."""
         clashes: dict[int, str] = {}
@@ -147,58 +143,30 @@ class LeadStore:
             elif code in faults.IN_DOUBT:
                 clashes[index] = "doubt"
             elif faults.is_refused(code):
-                outcomes[index] = Outcome(REFUSED, faults.reason(code), faults.detail(error))
+                outcomes[index] = WriteOutcome(REFUSED, faults.reason(code), faults.detail(error))
             else:
-                outcomes[index] = Outcome(FAILED, detail=f"code {code}")
-        concern = details.get("writeConcernErrors")
-        if concern:
+                outcomes[index] = WriteOutcome(FAILED, detail=f"code {code}")
+        if concern := details.get("writeConcernErrors"):  # what clashed may itself be taken back by a failover
             self.problem = faults.concern_not_met(concern)
-        suspect = [index for index, clash in clashes.items() if doubt or clash == "_id"]
-        found = self._found([documents[index] for index in suspect])
+            return
+        suspect = [documents[index]["_id"] for index, clash in clashes.items() if doubt or clash == "_id"]
+        found = self._by("_id", suspect, *_COMPARED) if suspect else {}
         for index in todo:
-            if outcomes[index] is None:
-                stored = found.get(documents[index]["_id"])
-                ours = stored is not None and _is_same(stored, documents[index])
-                same_lead = stored is not None and stored.get("linkedin_url") == documents[index].get("linkedin_url")
-                outcomes[index] = self._outcome(clashes.get(index), ours, same_lead, bool(concern))
+            clash, sent = clashes.get(index), documents[index]
+            if outcomes[index] is None and clash != "doubt":
+                outcomes[index] = _clashed(clash, sent, found.get(sent["_id"]))
 
-    @staticmethod
-    def _outcome(clash: str | None, ours: bool, same_lead: bool, unacknowledged: bool) -> Outcome | None:
-        if unacknowledged or clash == "doubt":  # what clashed may itself be taken back by a failover
-            return None
-        if clash is None or ours:
-            return Outcome(STORED)
-        if clash == "_id" and not same_lead:
-            return Outcome(ID_TAKEN)
-        return Outcome(EMAIL_TAKEN if clash == "email" else KNOWN)
-
-    def _found(self, documents: Sequence[Document]) -> dict[Any, Document]:
-        """What is stored under the `_id`s of `documents`, as far as `_is_same` looks. Raises pymongo's errors."""
-        if not documents:
-            return {}
-        wanted = {"_id": {"$in": [document["_id"] for document in documents]}}
-        return {found["_id"]: found for found in self.collection.find(wanted, dict.fromkeys(_COMPARED, 1))}
-
-    def present(self, ids: Sequence[Any]) -> set[Any]:
-        """Which `_id`s are stored. Raises pymongo's errors."""
-        return {document["_id"] for document in self.collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-
-    def made_at(self, ids: Sequence[Any]) -> dict[Any, Any]:
-        """`created_at` of those of these leads that are stored and have one. Raises pymongo's errors."""
-        found = self.collection.find({"_id": {"$in": list(ids)}, "created_at": {"$type": "date"}}, {"created_at": 1})
-        return {lead["_id"]: lead["created_at"] for lead in found}
-
-    def _held(self, wanted: Mapping[str, Any], fields: Mapping[str, int]) -> list[Document]:
+    def _held(self, wanted: Mapping[str, Any], fields: Iterable[str]) -> list[Document]:
         """What is `wanted` as a majority of the members holds it: held for good, whichever member tells it. Asks the
         primary, and where it does not answer every member at once, since the driver may know one that hangs better than
-        one that answers. Not asked by `again`: that a secondary reads is no sign that the outage has ended. Raises
+        one that answers. Not asked by `retry`: that a secondary reads is no sign that the outage has ended. Raises
         pymongo's errors where nobody answers."""
 
         def ask(member: Any) -> list[Document] | PyMongoError:
             try:
                 with pymongo.timeout(BRIEF_S):
                     there = self.collection.with_options(read_concern=_MAJORITY, read_preference=_Member(member))
-                    return list(there.find(wanted, fields))
+                    return list(there.find(wanted, dict.fromkeys(fields, 1)))
             except PyMongoError as error:
                 return error
 
@@ -213,14 +181,14 @@ class LeadStore:
             raise answers[0]
         return list(chain.from_iterable(told))
 
-    def _settle(self, documents: Sequence[Document], outcomes: list[Outcome | None]) -> None:
+    def _settle(self, documents: Sequence[Document], outcomes: list[WriteOutcome | None]) -> None:
         """No attempts are left: what a majority of the members holds decides; the rest stays unknown."""
         open_ = [index for index, outcome in enumerate(outcomes) if outcome is None]
         wanted = [{"_id": {"$in": [documents[index]["_id"] for index in open_]}}]
         wanted += [{name: {"$in": [documents[index].get(name) for index in open_ if documents[index].get(name)]}}
                    for name in ("linkedin_url", "email")]  # fmt: skip
         try:
-            there = self._held({"$or": wanted}, {"linkedin_url": 1, "email": 1, "created_at": 1})
+            there = self._held({"$or": wanted}, ("linkedin_url", "email", "created_at"))
         except PyMongoError:
             return
         held = {
@@ -229,9 +197,34 @@ class LeadStore:
         for index in open_:
             outcomes[index] = _settled(documents[index], held)
 
+    # --------------------------------------------------------------------------------------------------- find
+
+    def by(self, name: str, values: Iterable[Any], *fields: str) -> dict[Any, Document]:
+        """Stored leads with one of these values of a unique field, by that value: its `_id`, the field and `fields`.
+        Raises pymongo's errors."""
+        wanted = list(values)
+        return self.retry(lambda: self._by(name, wanted, *fields))
+
+    def _by(self, name: str, values: Sequence[Any], *fields: str) -> dict[Any, Document]:
+        found = self.collection.find({name: {"$in": values}}, dict.fromkeys((name, *fields), 1))
+        return {lead[name]: lead for lead in found}
+
+    def held_by(self, urls: Sequence[str], *fields: str) -> dict[str, Document]:
+        """As `by` LinkedIn URL, as a majority of the members holds them."""
+        found = self._held({"linkedin_url": {"$in": urls}}, ("linkedin_url", *fields))
+        return {lead["linkedin_url"]: lead for lead in found}
+
+    def made_since(self, since: Mapping[Any, datetime | None]) -> set[Any]:
+        """Which of these leads (`_id` -> a moment) are stored and were made at that moment or later. Raises pymongo's
+        errors."""
+        moments = {lead_id: moment for lead_id, moment in since.items() if moment is not None}
+        found = self.by("_id", moments, "created_at") if moments else {}
+        made = {lead_id: lead.get("created_at") for lead_id, lead in found.items()}
+        return {one for one, at in made.items() if isinstance(at, datetime) and at >= moments[one]}
+
     # ------------------------------------------------------------------------------------------------- update
 
-    def together(self, updates: Sequence[UpdateOne]) -> bool:
+    def in_transaction(self, updates: Sequence[UpdateOne]) -> bool:
         """Send updates in one transaction: all of them took effect, or (False) the caller sends them one by one.
 
         A transaction is one entry of the oplog instead of one an update, which saves half of the members' work
@@ -255,25 +248,9 @@ class LeadStore:
             self.transactions = getattr(error, "code", None) not in faults.NO_TRANSACTIONS
             return False
 
-    def find(self, urls: Iterable[str], fields: Mapping[str, int], *, committed: bool = False) -> dict[str, Document]:
-        """Stored leads by LinkedIn URL, with `fields` (a projection holding linkedin_url); committed: as a majority of
-        the members holds them. Raises pymongo's errors."""
-        wanted = {"linkedin_url": {"$in": list(urls)}}
-        if committed:
-            return {found["linkedin_url"]: found for found in self._held(wanted, fields)}
-        return self.again(lambda: {found["linkedin_url"]: found for found in self.collection.find(wanted, fields)})
-
-    def holders(self, emails: Iterable[str]) -> dict[str, str]:
-        """LinkedIn URL of the lead that holds each e-mail, where one does. Raises pymongo's errors."""
-        wanted = {"email": {"$in": list(emails)}}
-        fields = {"email": 1, "linkedin_url": 1, "_id": 0}
-        return self.again(
-            lambda: {found["email"]: found["linkedin_url"] for found in self.collection.find(wanted, fields)}
-        )
-
-    def again(self, call: Callable[[], T]) -> T:
+    def retry(self, call: Callable[[], T]) -> T:
         """`call`, repeated with growing waits while its outcome is in doubt; see Patience."""
-        return self.patience.again(call)
+        return self.patience.retry(call)
 
 
 _MAJORITY = ReadConcern("majority")
@@ -300,13 +277,22 @@ def _is_same(stored: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
     return all(stored.get(name) == sent.get(name) for name in _COMPARED)
 
 
-def _settled(sent: Mapping[str, Any], held: Mapping[tuple[str, Any], Document]) -> Outcome | None:
+def _clashed(clash: str | None, sent: Mapping[str, Any], stored: Document | None) -> WriteOutcome:
+    """What became of a document by the unique index on which it clashed. stored: what has its `_id`."""
+    if clash is None or (stored is not None and _is_same(stored, sent)):
+        return WriteOutcome(STORED)
+    if clash == "_id" and (stored is None or stored.get("linkedin_url") != sent.get("linkedin_url")):
+        return WriteOutcome(ID_TAKEN)
+    return WriteOutcome(EMAIL_TAKEN if clash == "email" else KNOWN)
+
+
+def _settled(sent: Mapping[str, Any], held: Mapping[tuple[str, Any], Document]) -> WriteOutcome | None:
     """What became of a document, by the leads that a majority holds; None where they do not tell."""
     mine = held.get(("_id", sent["_id"]))
     if mine is not None and _is_same(mine, sent):
-        return Outcome(STORED)
+        return WriteOutcome(STORED)
     if ("linkedin_url", sent.get("linkedin_url")) in held:
-        return Outcome(KNOWN)
+        return WriteOutcome(KNOWN)
     if ("email", sent.get("email")) in held:
-        return Outcome(EMAIL_TAKEN)
-    return Outcome(ID_TAKEN) if mine is not None else None
+        return WriteOutcome(EMAIL_TAKEN)
+    return WriteOutcome(ID_TAKEN) if mine is not None else None

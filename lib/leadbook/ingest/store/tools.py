@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from leadbook.enrich.enrich import Enricher
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.ingest.store.filler import Filler
+from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore
-from leadbook.lead.erasures import Erasures
 from leadbook.lead.score import Rules
+from leadbook.lead.suppression import SuppressionList
 
 __all__ = ["Tools"]
 
@@ -25,13 +25,13 @@ class Tools:
     store: LeadStore
     cache: LeadCache
     rejects: RejectedLeads
-    erasures: Erasures
+    erasures: SuppressionList
     rules: Rules
     filling: bool
     enricher: Enricher | None = None
     known_share: float = 0.0
 
     @property
-    def filler(self) -> Filler:
-        """Fills by the same store and rules."""
-        return Filler(self.store, self.rules)
+    def merger(self) -> Merger:
+        """Merges by the same store and rules."""
+        return Merger(self.store, self.rules)

@@ -20,7 +20,7 @@ from pymongo.collection import Collection
 
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
-from leadbook.ingest.pipeline import PipelineResult, Source
+from leadbook.ingest.pipeline import PipelineResult, RecordSource
 from leadbook.lead.vendors import Vendor, load_vendor
 from leadbook.rehearsal.sample import SampleFacts
 
@@ -58,7 +58,7 @@ class Contents:
         return self.read - self.valid
 
 
-def second_pass(sources: Iterable[Source]) -> Contents:
+def second_pass(sources: Iterable[RecordSource]) -> Contents:
     """Go through the sources once, in this process. Records of an unknown vendor (its name is empty) are rejects."""
     read, urls = 0, list[str]()
     before, after = Counter[str](), Counter[str]()

@@ -39,12 +39,12 @@ class Inputs:
     files: tuple[tuple[Path, str], ...]
     facts: sample.SampleFacts | None = None
 
-    def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
+    def sources(self, *, first: int | None = None) -> Iterator[pipeline.RecordSource]:
         """The files as sources; with `first`, only so many records of all, spread over the files."""
         for path, vendor in self.files:
             records = read_records(path, load_vendor(vendor))
             part = records if first is None else islice(records, -(-first // len(self.files)))
-            yield pipeline.Source(name=path.name, vendor=vendor, records=part)
+            yield pipeline.RecordSource(name=path.name, vendor=vendor, records=part)
 
     def table(self) -> pd.DataFrame:
         """One row a file (COLUMNS)."""
@@ -67,7 +67,7 @@ class Staged:
         """What waits at this moment."""
         return cls(staging=staging, since=staging.database.command("hello")["localTime"])
 
-    def sources(self, *, first: int | None = None) -> Iterator[pipeline.Source]:
+    def sources(self, *, first: int | None = None) -> Iterator[pipeline.RecordSource]:
         """Staged records as sources, one a vendor: those still waiting, or ended since then."""
         wanted = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.ended_at": {"$gte": self.since}}]}
         said_by = {"$ifNull": ["$vendor", None]}  # a record may name none
@@ -78,7 +78,7 @@ class Staged:
             found = self.staging.find({"$and": [wanted, same]}).limit(first or 0)
             records = map(partial(raw_record, vendor=vendor), found)
             name = f"{self.staging.name} ({vendor or 'unknown vendor'})"
-            yield pipeline.Source(name=name, vendor=vendor, records=records)
+            yield pipeline.RecordSource(name=name, vendor=vendor, records=records)
 
     def table(self) -> pd.DataFrame:
         """One row a vendor (COLUMNS); the size is not known."""

@@ -64,8 +64,8 @@ def look_up(
     if not batch:
         return BatchLookups(leads=0, away=away if redis is None else "")
     tools = site.tools()
-    tools.filler.find(batch)  # opens the connection
-    mongodb = [_ms(lambda: tools.filler.find(batch)) for _ in range(rounds)]
+    tools.merger.find(batch)  # opens the connection
+    mongodb = [_ms(lambda: tools.merger.find(batch)) for _ in range(rounds)]
     found = BatchLookups(leads=len(batch), mongodb_ms=median(mongodb), mongodb_slowest_ms=max(mongodb))
     if redis is None:
         return replace(found, away=away)

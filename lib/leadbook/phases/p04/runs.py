@@ -9,8 +9,8 @@ from leadbook.ingest import pipeline, rehearsal
 from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import Staging
+from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import Ledger
-from leadbook.lead.score import now_ms
 from leadbook.page.prose import number
 from leadbook.phases.p04 import contents, figures, quality
 from leadbook.phases.p04.apart import apart

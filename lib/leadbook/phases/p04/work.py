@@ -128,13 +128,13 @@ class PipelineWork:
             self._folder = tempfile.TemporaryDirectory(dir=None if self.settings.is_production else passing_folder())
         return Path(self._folder.name)
 
-    def sources(self, first: int | None = None) -> Sequence[pipeline.Source]:
+    def sources(self, first: int | None = None) -> Sequence[pipeline.RecordSource]:
         """The input's sources; with `first`, only so many records of all. A made sample that is gone is made again."""
         if self._folder is None and self.input and self.input.facts:
             self.input = inputs.choose(self.settings, self._made_in(), self.staging)
         return list(self.input.sources(first=first)) if self.input else []
 
-    def ingest(self, sources: Sequence[pipeline.Source], *, cached: bool = True) -> PipelineResult:
+    def ingest(self, sources: Sequence[pipeline.RecordSource], *, cached: bool = True) -> PipelineResult:
         """Run sources through the pipeline, with all workers. cached: False works without Redis."""
         site = self.site if cached else replace(self.site, use_cache=False, services=Services())
         return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)

@@ -1,8 +1,8 @@
-"""When the next call to a vendor may be made, and who pays: turns handed out one by one.
+"""Rate limit and budget: when the next call to a vendor may be made, and who pays.
 
-`Pace` knows one process. `Purse` keeps both in MongoDB, one document a month, changed by one atomic update a call: all
-workers, hosts and runs share one rate and one spending cap. Money is taken before a call and given back when the
-vendor charges nothing for the answer, so that a worker killed in between spends too little, never too much.
+`LocalLimit` knows one process. `Budget` keeps both in MongoDB, one document a month, changed by one atomic update a
+call: all workers, hosts and runs share one rate and one spending cap. Money is taken before a call and given back when
+the vendor charges nothing for the answer, so that a worker killed in between spends too little, never too much.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from leadbook.enrich.answers import Meaning
+from leadbook.enrich.response import Meaning
 from leadbook.enrich.services import Service
 
-__all__ = ["SPENDING", "Gate", "Pace", "Purse", "Turn"]
+__all__ = ["SPENDING", "Budget", "LocalLimit", "Permit", "RateLimit"]
 
 SPENDING = "enrichment_spending"
 """Collection of the months' spending."""
@@ -31,7 +31,7 @@ MICRO = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
+class Permit:
     """Leave to make one call, after `wait_s` seconds. price: millionths of a USD taken from `month`."""
 
     wait_s: float = 0.0
@@ -39,40 +39,40 @@ class Turn:
     month: str = ""
 
 
-class Gate(Protocol):
-    """Whoever hands out turns. Never raises."""
+class RateLimit(Protocol):
+    """Whoever hands out permits. Never raises."""
 
-    def enter(self, service: Service, call: str) -> Turn | Meaning:
-        """The next turn, or why there is none."""
+    def acquire(self, service: Service, call: str) -> Permit | Meaning:
+        """The next permit, or why there is none."""
         ...
 
-    def give_back(self, turn: Turn) -> None:
-        """The vendor charged nothing for this turn."""
+    def refund(self, permit: Permit) -> None:
+        """The vendor charged nothing for this call."""
         ...
 
 
-class Pace:
-    """Turns at a service's rate within this process; free of charge. `clock` is in seconds and only for tests."""
+class LocalLimit:
+    """Permits at a service's rate within this process; free of charge. `clock` is in seconds and only for tests."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
-    def enter(self, service: Service, call: str) -> Turn | Meaning:
-        """The next turn."""
+    def acquire(self, service: Service, call: str) -> Permit | Meaning:
+        """The next permit."""
         with self._lock:
             now = self._clock()
             at = max(now, self._next.get((service.name, call), now))
             self._next[service.name, call] = at + service.gap_s
-        return Turn(wait_s=at - now)
+        return Permit(wait_s=at - now)
 
-    def give_back(self, turn: Turn) -> None:
+    def refund(self, permit: Permit) -> None:
         """Nothing was paid."""
 
 
-class Purse:
-    """Turns that all users of `collection` share. cap_usd: most that may be spent in a calendar month (UTC).
+class Budget:
+    """Permits that all users of `collection` share. cap_usd: most that may be spent in a calendar month (UTC).
 
     prices: USD by call, such as `hunter/email-finder`; other calls are free.  spent_usd: by this object.
     """
@@ -89,29 +89,29 @@ class Purse:
         """Spent through this object, USD."""
         return self._spent / MICRO
 
-    def enter(self, service: Service, call: str) -> Turn | Meaning:
-        """The next turn; CAPPED when it would cost more than is left, UNSURE when MongoDB does not say."""
-        gate = f"{service.name}/{call}"
-        price, month = self._prices.get(gate, 0), f"{datetime.now(UTC):%Y-%m}"
+    def acquire(self, service: Service, call: str) -> Permit | Meaning:
+        """The next permit; CAPPED when it would cost more than is left, UNSURE when MongoDB does not say."""
+        rate = f"{service.name}/{call}"
+        price, month = self._prices.get(rate, 0), f"{datetime.now(UTC):%Y-%m}"
         try:
-            said = self._take(month, gate, price, service.gap_s * 1000)
+            said = self._take(month, rate, price, service.gap_s * 1000)
         except PyMongoError:
             return Meaning.UNSURE
         if not said["granted"]:
             return Meaning.CAPPED
         self._count(price)
-        return Turn(wait_s=max(0.0, float(said["wait_ms"])) / 1000, price=price, month=month)
+        return Permit(wait_s=max(0.0, float(said["wait_ms"])) / 1000, price=price, month=month)
 
-    def _take(self, month: str, gate: str, price: int, gap_ms: float) -> dict[str, Any]:
+    def _take(self, month: str, rate: str, price: int, gap_ms: float) -> dict[str, Any]:
         now, spent = {"$toLong": "$$NOW"}, {"$ifNull": ["$spent", 0]}
         change: list[dict[str, Any]] = [
             {"$set": {
                 "granted": {"$lte": [{"$add": [spent, price]}, self._cap]},
-                "start": {"$max": [{"$ifNull": [f"$next.{gate}", 0]}, now]},
+                "start": {"$max": [{"$ifNull": [f"$next.{rate}", 0]}, now]},
             }},
             {"$set": {
                 "spent": {"$add": [spent, {"$cond": ["$granted", price, 0]}]},
-                f"next.{gate}": {"$add": ["$start", {"$cond": ["$granted", gap_ms, 0]}]},
+                f"next.{rate}": {"$add": ["$start", {"$cond": ["$granted", gap_ms, 0]}]},
                 "wait_ms": {"$subtract": ["$start", now]},
             }},
         ]  # fmt: skip
@@ -122,14 +122,14 @@ class Purse:
             said = self.collection.find_one_and_update(wanted, change, upsert=True, return_document=after)
         return said or {"granted": False}
 
-    def give_back(self, turn: Turn) -> None:
+    def refund(self, permit: Permit) -> None:
         """Take the price back. When MongoDB does not take it, it stays spent."""
-        if turn.price:
+        if permit.price:
             try:
-                self.collection.update_one({"_id": turn.month}, {"$inc": {"spent": -turn.price}})
+                self.collection.update_one({"_id": permit.month}, {"$inc": {"spent": -permit.price}})
             except PyMongoError:
                 return
-            self._count(-turn.price)
+            self._count(-permit.price)
 
     def _count(self, price: int) -> None:
         with self._lock:

@@ -1,10 +1,10 @@
-"""Fills: a second sighting adds to a stored lead what it lacks. Never overwrites, never nulls, never merges two
-people."""
+"""Merges: a second sighting adds to a stored lead the fields that it lacks. Never overwrites, never stores a null,
+never merges two people."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,21 +13,42 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from leadbook.core import write_errors as faults
-from leadbook.ingest.store import fill
 from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.fields import REQUIRED
 from leadbook.lead.score import Rules
 
-__all__ = ["SEEN", "Filled", "Filler"]
+__all__ = ["FIELDS", "Merged", "Merger", "additions", "mask"]
 
 Document = dict[str, Any]
 
-SEEN = dict.fromkeys((*fill.FIELDS, *REQUIRED, "updated_at", "additional_data.email_conflict"), 1)
-"""Projection of a stored lead: what filling and scoring look at."""
+FIELDS = (
+    "email", "phone", "location_city", "location_state", "location_country",
+    "company_website", "company_industry", "company_size",
+)  # fmt: skip
+"""Fields a sighting may add. The four required ones are always there; the order is that of the bits in a Redis key,
+so new fields go to the end."""
+
+SEEN = (*FIELDS, *REQUIRED, "updated_at", "additional_data.email_conflict")
+"""Fields of a stored lead that merging and scoring look at."""
+
+_BITS = tuple((name, 1 << bit) for bit, name in enumerate(FIELDS))
+
+
+def mask(lead: Mapping[str, Any]) -> int:
+    """Bit mask of the FIELDS that `lead` has."""
+    return sum(bit for name, bit in _BITS if name in lead)
+
+
+def additions(stored: Mapping[str, Any], sighting: Mapping[str, Any]) -> dict[str, Any]:
+    """The FIELDS of `sighting` that `stored` lacks (absent or null), and `email_verified` with a verified e-mail."""
+    adds = {name: sighting[name] for name in FIELDS if sighting.get(name) is not None and stored.get(name) is None}
+    if "email" in adds and sighting.get("email_verified"):
+        adds["email_verified"] = True
+    return adds
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class Merged:
     """What a sighting did. lead: the stored lead now, None when it is not stored.  added: the fields it gained, held by
     a majority of the members.  problem: why nobody knows what became of it; nothing may be counted or cached then."""
 
@@ -49,65 +70,66 @@ class _Try:
 
     def update(self, lead: Document, rules: Rules, at: datetime) -> UpdateOne | None:
         """The update that adds what `lead` lacks; None when there is nothing to add."""
-        adds = {} if self.refused else fill.additions(lead, self.sighting)
+        adds = {} if self.refused else additions(lead, self.sighting)
         aside = (lead.get("additional_data") or {}).get("email_conflict")
+        change: Document = {"$set": {}}
         if "email" in adds and (self.taken or aside == adds["email"]):
             email = adds.pop("email")
             adds.pop("email_verified", None)
-            note = {"additional_data.email_conflict": email} if self.taken and aside is None else {}
-        else:
-            note = {}
-        if not adds and not note:
+            if self.taken and aside is None:
+                change = {
+                    "$set": {"additional_data.email_conflict": email},
+                    "$addToSet": {"additional_data.flags": "email_conflict"},
+                }
+        if adds:  # what the CRM has of this lead is not all of it any more
+            change |= {"$unset": {"additional_data.crm_attempts": ""}}
+            change["$set"] |= {**adds, "crm_synced": False}
+        if not change["$set"]:
             return None
         self.gave = adds
-        guard = {"_id": lead["_id"], "updated_at": lead.get("updated_at"), **dict.fromkeys(self.fields)}
-        resend = {"crm_synced": False} if adds else {}  # what the CRM has of this lead is not all of it any more
-        change: Document = {"$set": {**adds, **note, **resend, **rules.judged({**lead, **adds}), "updated_at": at}}
-        if adds:
-            change["$unset"] = {"additional_data.crm_attempts": ""}
-        return UpdateOne(guard, change | ({"$addToSet": {"additional_data.flags": "email_conflict"}} if note else {}))
+        change["$set"] |= {**rules.judged({**lead, **adds}), "updated_at": at}
+        return UpdateOne(
+            {"_id": lead["_id"], "updated_at": lead.get("updated_at"), **dict.fromkeys(self.fields)}, change
+        )
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Fields of the last update."""
-        return tuple(name for name in self.gave if name in fill.FIELDS)
+        return tuple(name for name in self.gave if name in FIELDS)
 
     def added(self, lead: Document) -> tuple[str, ...]:
         """Fields of the last update that the lead now has as they were sent."""
         return tuple(name for name in self.fields if lead.get(name) == self.gave[name])
 
 
-class Filler:
-    """Fills stored leads of one store, scoring them anew by `rules`."""
+class Merger:
+    """Merges sightings into stored leads of one store, scoring them anew by `rules`."""
 
-    def __init__(self, store: LeadStore, rules: Rules) -> None:
-        self.store, self.rules = store, rules
+    def __init__(self, store: LeadStore, rules: Rules, *, attempts: int = 8) -> None:
+        self.store, self.rules, self.attempts = store, rules, attempts
         self.problem = ""
 
-    def find(self, sightings: Sequence[Mapping[str, Any]]) -> dict[str, Document]:
-        """The stored leads of `sightings` by URL, as far as filling needs them. Raises pymongo's errors."""
-        return self.store.find([sighting["linkedin_url"] for sighting in sightings], SEEN)
+    def find(self, sightings: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
+        """The stored leads of `sightings` by URL, as far as merging needs them. Raises pymongo's errors."""
+        return self.store.by("linkedin_url", [one["linkedin_url"] for one in sightings], *SEEN)
 
-    def fill(
-        self, sightings: Sequence[Mapping[str, Any]], at: datetime, *, found: dict[str, Document] | None = None
-    ) -> list[Filled]:
-        """Add what the stored leads lack; one sighting per URL. found: what `find` said just now.
+    def merge(self, sightings: Sequence[Mapping[str, Any]], at: datetime) -> list[Merged]:
+        """Add what the stored leads lack; one sighting per URL.
 
         Guards on `updated_at` and on each added field let a concurrent change show; then the lead is read again. An
         update that was not acknowledged counts once a majority of the members holds the lead as it is read; see
-        `Filled.problem`. An e-mail that another person holds goes to `additional_data.email_conflict`. Raises
+        `Merged.problem`. An e-mail that another person holds goes to `additional_data.email_conflict`. Raises
         pymongo's errors.
         """
-        done: dict[str, Filled] = {}
+        done: dict[str, Merged] = {}
         todo = {sighting["linkedin_url"]: _Try(sighting) for sighting in sightings}
-        for attempt in range(self.store.attempts):
+        for attempt in range(self.attempts):
             try:
-                stored = self.find([one.sighting for one in todo.values()]) if found is None else found
+                stored = self.find(one.sighting for one in todo.values())
             except PyMongoError:
                 if not self.problem:
                     raise
                 break  # what went wrong first is told: the primary steps down because of it
-            found = None
             held = self._held([url for url, one in todo.items() if one.doubt])
             updates: dict[str, UpdateOne] = {}
             for url, one in todo.items():
@@ -116,24 +138,22 @@ class Filler:
                 if update is not None:
                     updates[url] = update
                 elif not one.doubt or lead is None or held.get(url) == lead:
-                    done[url] = Filled(lead, one.added(lead) if lead else ())
+                    done[url] = Merged(lead, one.added(lead) if lead else ())
             if self._send(updates, todo):
-                done |= {url: Filled({**stored[url], **todo[url].gave}, todo[url].fields) for url in updates}
+                done |= {url: Merged({**stored[url], **todo[url].gave}, todo[url].fields) for url in updates}
             todo = {url: one for url, one in todo.items() if url not in done}
             if not todo:
                 break
             if self.problem or len(updates) < len(todo):  # somebody is away, or what we read is not held yet
                 time.sleep(min(3.0, 0.1 * 2**attempt))
-        vain = Filled({}, problem=self.problem or f"a lead could not be filled in {self.store.attempts} attempts")
+        vain = Merged({}, problem=self.problem or f"a lead could not be filled in {self.attempts} attempts")
         return [done.get(sighting["linkedin_url"], vain) for sighting in sightings]
 
     def _held(self, urls: Sequence[str]) -> dict[str, Document]:
         """Leads as a majority of the members holds them, so that no failover takes them back; none where nobody can
         say."""
-        if not urls:
-            return {}
         try:
-            return self.store.find(urls, SEEN, committed=True)
+            return self.store.held_by(urls, *SEEN) if urls else {}
         except PyMongoError as error:
             self.problem = faults.described(error)
             return {}
@@ -141,10 +161,8 @@ class Filler:
     def _send(self, updates: Mapping[str, UpdateOne], tries: Mapping[str, _Try]) -> bool:
         """Send the updates; whether each of them is known to have taken effect. Those that are not known are in
         doubt."""
-        if not updates:
-            return True
         urls = list(updates)
-        if self.store.together(list(updates.values())):
+        if not urls or self.store.in_transaction(list(updates.values())):
             return True
         refused = set()
         try:

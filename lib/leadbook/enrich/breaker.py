@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Circuit"]
+__all__ = ["CircuitBreaker"]
 
 
-class Circuit:
+class CircuitBreaker:
     """Open after `strikes` failures in a row; then closed to callers for `pause_s`, doubled with each further
     failure.
 
@@ -21,10 +21,8 @@ class Circuit:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.strikes, self.pause_s, self.longest_s, self._clock = strikes, pause_s, longest_s, clock
-        self._failures = 0
-        self._until = 0.0
+        self._failures, self._until = 0, 0.0
         self._lock = threading.Lock()
-        self.opened = 0
 
     @property
     def allows(self) -> bool:
@@ -37,7 +35,6 @@ class Circuit:
             self._failures += 1
             over = self._failures - self.strikes
             if over >= 0:
-                self.opened += 1
                 self._until = self._clock() + min(self.pause_s * 2.0 ** min(over, 30), self.longest_s)
 
     def succeeded(self) -> None:

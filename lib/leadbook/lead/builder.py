@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -12,7 +12,8 @@ from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut, is_placeholder
 from leadbook.lead.vendors import Vendor
 
-__all__ = ["RESERVED", "Draft"]
+__all__ = ["RESERVED", "LeadBuilder"]
+
 
 RESERVED = frozenset(
     {
@@ -25,7 +26,7 @@ RESERVED = frozenset(
 """Keys of additional_data that the pipeline writes; a vendor's column of that name is kept as `vendor_<name>`."""
 
 
-class Draft:
+class LeadBuilder:
     """A record being cleaned. `lead` and `extra` (additional_data) grow; so do flags, notes and problems."""
 
     __slots__ = ("blanks", "extra", "fields", "flags", "lead", "notes", "payload", "plan", "problems", "vendor")
@@ -76,14 +77,19 @@ class Draft:
     def put(self, field: str, text: str) -> None:
         """Set a text field; over its length it is cut, and the whole text kept beside."""
         if len(text) > LENGTHS[field]:
-            self.extra[f"{field}_original"] = storable(text)
-            self.notes.append(f"{field}:cut")
+            self.keep(f"{field}_original", text, f"{field}:cut")
             text = cut(text, LENGTHS[field])
         self.lead[field] = text
 
-    def keep(self, key: str, value: Any) -> None:
-        """Put a value of any kind into additional_data, made storable."""
+    def cased(self, text: str, capitalised: Callable[[str], str]) -> str:
+        """`text` as `capitalised` writes it, where a vendor lower-cased it."""
+        return capitalised(text) if self.vendor.lower_case and text.islower() else text
+
+    def keep(self, key: str, value: Any, note: str = "") -> None:
+        """Put a value of any kind into additional_data, made storable. note: what was repaired."""
         self.extra[key] = storable(value)
+        if note:
+            self.notes.append(note)
 
     def keep_rest(self) -> None:
         """Put unknown columns, and what nested ones hold besides the known parts, into additional_data."""

@@ -11,15 +11,15 @@ from collections.abc import Iterable
 
 from pymongo.collection import Collection
 
-from leadbook.lead.score import now_ms
+from leadbook.lead.clock import now_ms
 
-__all__ = ["ERASURES", "Erasures"]
+__all__ = ["SUPPRESSED", "SuppressionList"]
 
-ERASURES = "erasure_requests"
+SUPPRESSED = "erasure_requests"
 """Collection of the hashes."""
 
 
-class Erasures:
+class SuppressionList:
     """Who must not be stored, nor sent on. Asked anew for each batch: a request may come in at any time, from another
     process too. Raises pymongo's errors."""
 

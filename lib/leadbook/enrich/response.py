@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Answer", "Meaning", "inside", "usual"]
+__all__ = ["Meaning", "VendorResponse", "inside", "usual"]
 
 
 class Meaning(StrEnum):
@@ -28,7 +28,7 @@ class Meaning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VendorResponse:
     """What a vendor said. body: its JSON.  status: of HTTP, 0 when there was none.  after_s: Retry-After, seconds."""
 
     meaning: Meaning
