@@ -12,9 +12,10 @@ from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from leadbook.core import connect
-from leadbook.core.connect import CommandTrace, Endpoints, PoolTrace
+from leadbook.core.connect import Endpoints
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.settings import Settings
+from leadbook.core.traces import CommandTrace, PoolTrace
 
 QUICK = {"server_selection_timeout_ms": 700, "redis_connect_timeout_s": 0.5}
 

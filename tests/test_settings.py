@@ -8,10 +8,11 @@ import sys
 import pytest
 import yaml
 
+from leadbook.core.addresses import secret_values
 from leadbook.core.allowed import OWN_COLLECTIONS
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override, secret_values
+from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override
 from leadbook.enrich.limits import SPENDING
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption

@@ -31,8 +31,6 @@ except ImportError as absent:  # nothing is there yet to say it with
 if TYPE_CHECKING:
     from leadbook.rehearsal.servers.state import State
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     help="A runbook you can run: provisioning, schema, benchmarks, pipeline, load test, backup, readiness, monitoring.",
     no_args_is_help=True,

@@ -28,12 +28,9 @@ from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.vendors import RawRecord, load_vendor
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
-from leadbook.rehearsal.sandbox import Sandbox
+from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.schema import guard
 from leadbook.schema.state import apply
-
-__all__ = ["IncompleteError", "crm_sync", "ingest_files", "ingest_staged", "ready", "replay_rejected"]
-
 
 Notice = Callable[[str], None]
 

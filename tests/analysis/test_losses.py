@@ -10,9 +10,9 @@ from leadbook.analysis.integrity import newest
 from leadbook.analysis.losses import Places
 from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
 from leadbook.core.definitions import catalogue
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.lead.keys import collection_uuid
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.phases.p09 import checks
 from leadbook.phases.p09.evidence import RunEvidence, metrics

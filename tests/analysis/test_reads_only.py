@@ -3,7 +3,7 @@
 import pytest
 
 from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_granted
-from leadbook.core import connect
+from leadbook.core import connect, traces
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
@@ -39,7 +39,7 @@ def whole_analysis(leads, admin, reporting, redis, settings):
 @pytest.fixture
 def clients(endpoints, settings):
     """Application's, DBA's and reporting client, each with the same trace; and the trace."""
-    trace = connect.CommandTrace()
+    trace = traces.CommandTrace()
     uris = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri)
     made = [connect.mongodb(uri, settings, listeners=[trace]) for uri in uris]
     yield (*made, trace)

@@ -20,7 +20,7 @@ from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.clock import now_ms
 from leadbook.lead.score import Rules
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
-from leadbook.rehearsal.sandbox import Sandbox
+from leadbook.rehearsal.sandbox.server import Sandbox
 
 
 def fill(leads, count, **fields):

@@ -20,7 +20,7 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes
-from leadbook.rehearsal.sandbox import Sandbox
+from leadbook.rehearsal.sandbox.server import Sandbox
 
 FINDER, VERIFIER, COMBINED = "email-finder", "email-verifier", "combined"
 ASKED = {"full_name": "Ana Example", "domain": "shop.example"}

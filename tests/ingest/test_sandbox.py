@@ -9,7 +9,8 @@ from base64 import b64encode
 import httpx
 import pytest
 
-from leadbook.rehearsal.sandbox import FAULTS, PASSING, Sandbox
+from leadbook.rehearsal.sandbox.faults import FAULTS, PASSING
+from leadbook.rehearsal.sandbox.server import Sandbox
 
 FINDER = "/hunter/v2/email-finder?full_name=Ana+Example&domain=shop.example"
 COMBINED = "/clearbit/v2/combined/find?email=ana%40shop.example"

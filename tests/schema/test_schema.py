@@ -13,7 +13,7 @@ from bson import json_util
 from pymongo.errors import OperationFailure, WriteError
 from tests.test_cli import leadbook
 
-from leadbook.core import connect
+from leadbook.core import connect, traces
 from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import ParameterError, RefusedError
@@ -325,7 +325,7 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
         apply(leads, admin, settings)
         leads.drop_index("idx_job_title")
     before = {name: leads.database[name].count_documents({}) for name in leads.database.list_collection_names()}
-    app, dba = connect.CommandTrace(), connect.CommandTrace()
+    app, dba = traces.CommandTrace(), traces.CommandTrace()
     with (
         connect.mongodb(endpoints.mongodb_uri, settings, listeners=[app]) as client,
         connect.mongodb(endpoints.admin_uri, settings, listeners=[dba]) as manager,

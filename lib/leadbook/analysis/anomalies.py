@@ -20,8 +20,6 @@ from pymongo.collection import Collection
 from leadbook.core.settings import Settings
 from leadbook.lead.masks import mask_email, mask_name, mask_phone, mask_url
 
-__all__ = ["Anomaly", "Kind", "find_anomalies"]
-
 Kind = Literal["duplicate", "inconsistent", "suspicious"]
 EXAMPLES = 2
 

@@ -9,8 +9,6 @@ from pymongo.collection import Collection
 
 from leadbook.lead.fields import FIELDS, REQUIRED
 
-__all__ = ["completeness", "source_outliers"]
-
 _LEFT_OUT = {"additional_data"}
 
 

@@ -13,8 +13,6 @@ from redis.exceptions import RedisError
 
 from leadbook.core.settings import Settings
 
-__all__ = ["Configuration", "read_configuration"]
-
 Rows = list[tuple[str, Any]]
 Configuration = dict[str, Rows]
 """(setting, value) by section; a value of None could not be read."""

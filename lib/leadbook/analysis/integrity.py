@@ -16,8 +16,6 @@ from pymongo.collection import Collection
 
 from leadbook.lead.fields import REQUIRED
 
-__all__ = ["Breaking", "IndexCount", "Validation", "breaking", "index_counts", "newest", "validate"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class IndexCount:

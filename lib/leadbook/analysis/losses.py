@@ -20,13 +20,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.analysis.reporting import ANY_DATE
+from leadbook.core.provenance import collection_uuid
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.store.whose import profile_url
-from leadbook.lead.keys import LINKEDIN_PREFIX, collection_uuid, decode
+from leadbook.lead.keys import LINKEDIN_PREFIX, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
-
-__all__ = ["EarlierPhases", "Gap", "Lost", "Places", "gaps", "lost_leads", "lost_rejects", "without_outcome"]
 
 Document = dict[str, Any]
 BATCH = 1_000

@@ -12,8 +12,6 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-__all__ = ["COUNTERPARTS", "QUERIES", "ReportQuery", "query", "run"]
-
 Stage = dict[str, Any]
 PRESENT: Stage = {"$nin": [None, ""]}
 """SQL's IS NOT NULL for documents: the field exists and is neither null nor empty."""

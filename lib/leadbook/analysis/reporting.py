@@ -14,8 +14,6 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
 
-__all__ = ["ANY_DATE", "plans", "reporting_collection", "sizes", "writes_granted"]
-
 ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )

@@ -11,8 +11,6 @@ from pymongo.collection import Collection
 from leadbook.analysis.queries import run
 from leadbook.core.settings import Settings
 
-__all__ = ["Collected", "Statistics", "collected", "cost_per_qualified", "read_statistics"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:

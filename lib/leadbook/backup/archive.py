@@ -25,10 +25,6 @@ from bson.raw_bson import RawBSONDocument
 
 from leadbook.core.errors import InputFileError
 
-__all__ = [
-    "CollectionEntry", "ContentHash", "Manifest", "documents_in", "file_sha256", "read_manifest", "read_metadata",
-]  # fmt: skip
-
 FORMAT = "leadbook-backup/1"
 PARTIAL = ".partial"
 MANIFEST = "manifest.json"

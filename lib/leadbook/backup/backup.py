@@ -24,8 +24,6 @@ from leadbook.enrich.limits import SPENDING
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal.servers import owner
 
-__all__ = ["Backup", "back_up", "collection_metadata", "collections_of", "content_of"]
-
 Document = dict[str, Any]
 SNAPSHOT_UNAVAILABLE = 246
 """A collection was made or changed so lately that no snapshot holds it yet: asking again helps."""

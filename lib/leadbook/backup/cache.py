@@ -11,8 +11,6 @@ from redis import Redis
 
 from leadbook.lead.keys import EMAIL_PREFIX, LINKEDIN_PREFIX
 
-__all__ = ["CacheFacts", "cache_facts"]
-
 FIELDS = {LINKEDIN_PREFIX: "linkedin_url", EMAIL_PREFIX: "email"}
 """Prefix of a duplicate key -> the lead's field that follows it (the task book's format, step 1.2.1.5)."""
 SAMPLE = 2_000

@@ -14,8 +14,6 @@ from pymongo.errors import OperationFailure
 from leadbook.backup.archive import CollectionEntry, read_metadata
 from leadbook.backup.backup import collection_metadata, content_of
 
-__all__ = ["RestoreComparison", "compare", "validated"]
-
 Document = dict[str, Any]
 
 

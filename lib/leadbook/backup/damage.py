@@ -17,8 +17,6 @@ from leadbook.backup.verify import verify
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 
-__all__ = ["Damage", "abort", "corrupt"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:

@@ -19,8 +19,6 @@ from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.lead.suppression import SUPPRESSED
 
-__all__ = ["RECOVERY_STAGES", "SPRINT", "Recovery", "recover"]
-
 SPRINT = 20_000
 """Leads of a sprint: what the estimate of the recovery time is for."""
 RECOVERY_STAGES = ("verify", "load", "indexes")

@@ -18,8 +18,6 @@ from leadbook.core.settings import Settings
 from leadbook.ingest.store.whose import profile_url
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
-__all__ = ["ErasedAgain", "erase_again"]
-
 Document = dict[str, Any]
 BATCH = 1_000
 _ANYTHING: CodecOptions[Document] = CodecOptions(

@@ -25,8 +25,6 @@ from leadbook.core.settings import PROJECT, Settings
 from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import is_left, is_scratch, scratch_name
 
-__all__ = ["aside", "backups", "backups_folder", "private_file", "remove", "sweep", "taken_here", "writing"]
-
 _NAME = re.compile(r"leads-\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 

@@ -24,8 +24,6 @@ from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, is_left, is_scratch, scratch_name
 
-__all__ = ["Restored", "drop_restored", "restore", "unexplained"]
-
 Document = dict[str, Any]
 BATCH = 1_000
 KIND = "restored_"

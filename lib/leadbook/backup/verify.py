@@ -18,8 +18,6 @@ from leadbook.backup.archive import (
 )
 from leadbook.core.errors import InputFileError
 
-__all__ = ["Verification", "verify"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:

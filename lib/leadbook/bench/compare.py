@@ -19,8 +19,6 @@ from leadbook.core.errors import InputFileError, UsageError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
 
-__all__ = ["COLUMNS", "Row", "RunComparison", "compare", "compare_runs", "facts_of", "unlike"]
-
 IGNORED = ("profile",)
 RUN_TO_RUN = 1.5
 """Factor between runs that says nothing: the widest between medians or mean rates of six runs of the same code on the

@@ -10,13 +10,11 @@ from typing import Any
 
 from pymongo import WriteConcern
 
-from leadbook.core.connect import CommandTrace
+from leadbook.core.traces import CommandTrace
 from leadbook.measure.inserts import insert, insert_batches
 from leadbook.measure.intervals import Interval, interval
 from leadbook.measure.rounds import interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
-
-__all__ = ["CONCERNS", "Concern", "Concerns", "Loss", "Price", "loss", "measure"]
 
 Document = dict[str, Any]
 DUPLICATES, BATCH = 10, 100

@@ -14,8 +14,6 @@ from leadbook.measure.rounds import calls_a_round, interleaved, timed
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.schema.explain import PlanFacts
 
-__all__ = ["Find", "measure", "queries"]
-
 PAGE = 100
 """Documents fetched a find: a page of a list, as the queries of the task book are used."""
 FINDS_IN_ALL, COUNTS_IN_ALL = (200, 50), (50, 13)

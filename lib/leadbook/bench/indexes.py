@@ -20,17 +20,6 @@ from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
 from leadbook.schema.index_advice import index_usage, redundant
 from leadbook.schema.indexes import INDEXES, IndexSpec
 
-__all__ = [
-    "ALL",
-    "NONE",
-    "Hidden",
-    "IndexPrice",
-    "Prices",
-    "hide_and_measure",
-    "measure",
-    "usage",
-]
-
 Document = dict[str, Any]
 NONE, ALL = "none", f"all {len(INDEXES)}"
 LOW_SELECTIVITY = 0.25

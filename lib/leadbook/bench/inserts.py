@@ -17,8 +17,6 @@ from leadbook.measure.intervals import Difference, Interval, difference, interva
 from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
 
-__all__ = ["BATCHES", "BatchSize", "InsertTrial", "Inserts", "Series", "batch_size", "measure"]
-
 BATCHES = (100, 250, 500, 1_000)
 """Documents a batch: the task book's three (step 1.4.1.3), and one beyond to see whether more would help."""
 SINGLES_IN_ALL = (1_000, 250)

@@ -13,13 +13,11 @@ import pandas as pd
 from pymongo.collection import Collection
 
 from leadbook.core import connect
-from leadbook.core.connect import CommandTrace
+from leadbook.core.traces import CommandTrace
 from leadbook.ingest.site import Site
 from leadbook.measure.inserts import InsertTiming, insert_batches
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch
-
-__all__ = ["BatchRate", "Limits", "measure"]
 
 BATCHES = (100, 250, 500)
 SINGLES = 50

@@ -19,8 +19,6 @@ from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.schema.explain import PlanFacts, read_plan
 
-__all__ = ["LookupTimes", "Operation", "measure", "plan_of"]
-
 BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
 """Calls in all rounds, and in each, at least: p99 of single keys and p95 of batches are told from these numbers on."""

@@ -22,6 +22,7 @@ from typing import Any
 from bson import ObjectId
 
 from leadbook.core import connect
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline, rehearsal
 from leadbook.ingest.normalize.clean import clean
@@ -29,14 +30,11 @@ from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.readers.records import read_records
 from leadbook.ingest.site import Site
 from leadbook.ingest.workers import processes, warm
-from leadbook.lead.keys import collection_uuid
 from leadbook.lead.vendors import load_vendor
 from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.scratch import scratch, scratch_name
-
-__all__ = ["Files", "Round", "first_sightings", "ingested", "new_leads_only", "run", "scratch_site", "table"]
 
 WRITERS = (1, 2, 4)
 Files = Sequence[tuple[Path, str]]

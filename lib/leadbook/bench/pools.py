@@ -14,13 +14,11 @@ from typing import Any, Literal
 
 import redis as redis_py
 
-from leadbook.core import connect
+from leadbook.core import connect, traces
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import timed
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import SWITCH_SECONDS
-
-__all__ = ["MONGODB_THREADS", "REDIS_THREADS", "Pool", "first_burst", "measure", "mongodb_pool", "redis_pool"]
 
 State = Literal["cold", "warm", "saturated"]
 MONGODB_THREADS, REDIS_THREADS = (10, 50, 100), (10, 20)
@@ -82,7 +80,7 @@ def mongodb_pool(session: BenchmarkSession, collection: Leads, threads: int, sta
 @dataclass(frozen=True, kw_only=True)
 class _Opened:
     client: connect.Client
-    trace: connect.PoolTrace
+    trace: traces.PoolTrace
     threads: int
     state: State
     size: int
@@ -94,7 +92,7 @@ def _opened_pool(session: BenchmarkSession, threads: int, state: State, filled: 
     size = max(1, threads // SATURATION) if state == "saturated" else max(threads, session.settings.max_pool_size)
     if filled is None:
         filled = 0 if state == "cold" else min(size, threads)
-    trace = connect.PoolTrace()
+    trace = traces.PoolTrace()
     with session.client(trace, direct=True, max_pool_size=size, min_pool_size=filled) as client:
         client.admin.command("ping")  # finds the server; its connection is the pool's first
         yield _Opened(client=client, trace=trace, threads=threads, state=state, size=size, filled=filled)

@@ -18,8 +18,6 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors
 from leadbook.measure.session import BenchmarkSession, Leads
 
-__all__ = ["Caught", "ProfilerLevel", "catch", "current", "profiling"]
-
 Document = dict[str, Any]
 SLOW_MS = 100
 """Threshold of the task book (step 1.4.1.5): queries of more than 100 ms."""

@@ -22,8 +22,6 @@ from leadbook.measure.intervals import Difference, Interval, difference, interva
 from leadbook.measure.rounds import interleaved, timed
 from leadbook.measure.session import PREFIX, BenchmarkSession
 
-__all__ = ["BATCH", "RedisMedians", "References", "measure"]
-
 BATCH, REQUESTS = 500, 1_000
 ANY = "none"
 """What is said for a password where none is asked for."""

@@ -31,8 +31,6 @@ from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 
-__all__ = ["Scale", "run", "table"]
-
 SMALL = 20_000
 CHUNK = 20_000
 """Documents prepared at a time for raw inserts; preparing them is not timed."""

@@ -14,9 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-__all__ = ["MONGODB", "REDIS", "Address", "AddressError", "environment_secrets", "parse", "secret_values", "shown",
-           "spellings"]  # fmt: skip
-
 MONGODB = ("mongodb", "mongodb+srv")
 REDIS = ("redis", "rediss", "unix")
 SHORTEST = 3

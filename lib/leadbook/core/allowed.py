@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["COLLECTIONS", "OWN_COLLECTIONS", "refuse", "text_of"]
-
 LONGEST = 1_000_000
 """Bytes of a file that people write by hand: a hundred times the longest profile."""
 MOST = 2**31 - 1

@@ -16,8 +16,6 @@ from typing import TypeVar
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import definition
 
-__all__ = ["BUSY", "NOISY", "Canary", "compute", "missed", "retaken", "settled", "variation"]
-
 T = TypeVar("T")
 NOISY = 0.20
 """Coefficient of variation of the canary above which a host is called noisy: twice the 10 % that the performance

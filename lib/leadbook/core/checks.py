@@ -19,26 +19,6 @@ from leadbook.core import write_errors
 from leadbook.core.definitions import Definition, definition, expected
 from leadbook.core.settings import Settings
 
-__all__ = [
-    "BLOCKING",
-    "Check",
-    "Doubtful",
-    "Inapplicable",
-    "Unmeasured",
-    "Verdict",
-    "attested",
-    "blockers",
-    "errored",
-    "judge",
-    "manual",
-    "not_applicable",
-    "not_measured",
-    "plain",
-    "tally",
-    "unrecorded",
-    "warned",
-]
-
 MEND = "mend what the evidence names, then run the section again"
 """What to do where there is no value: the catalogue's remedy is for a value beyond its target."""
 

@@ -30,24 +30,6 @@ from leadbook.core.addresses import Address, AddressError
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
-from leadbook.core.traces import Command, CommandTrace, PoolTrace
-
-__all__ = [
-    "REHEARSAL_MARK",
-    "Client",
-    "Collection",
-    "Command",
-    "CommandTrace",
-    "Database",
-    "Endpoints",
-    "PoolTrace",
-    "mongodb",
-    "ping_mongodb",
-    "ping_redis",
-    "read",
-    "redis",
-]
-
 
 Client = MongoClient[dict[str, Any]]
 """A MongoClient whose documents are plain dicts."""

@@ -14,8 +14,6 @@ import yaml
 from leadbook.core.errors import LeadbookError, did_you_mean
 from leadbook.core.settings import Settings
 
-__all__ = ["OWNERS", "Definition", "catalogue", "definition", "expected"]
-
 OWNERS = ("Technical Lead", "DBA", "Project Manager")
 """Who has to do what a check asks for."""
 

@@ -17,20 +17,6 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = [
-    "BinaryNotFoundError",
-    "BrokenRunError",
-    "InputFileError",
-    "LeadbookError",
-    "ParameterError",
-    "RefusedError",
-    "ServerError",
-    "UnreachableError",
-    "UsageError",
-    "did_you_mean",
-    "missing_package",
-]
-
 
 class LeadbookError(Exception):
     """Base of all errors that a user should see as one line. `exit_status` is that of the command line."""

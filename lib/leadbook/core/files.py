@@ -12,8 +12,6 @@ from typing import Any
 
 from leadbook.core.errors import InputFileError
 
-__all__ = ["EVIDENCE", "MANIFEST", "changes", "digest", "files", "seal", "verify", "write"]
-
 MANIFEST = "manifest.json"
 EVIDENCE = ("records", "notebooks")
 """Folders of a run in which nothing may lie that the run did not close itself."""

@@ -18,8 +18,6 @@ from typing import Any
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 
-__all__ = ["Records", "Target", "code_digest", "collection_uuid", "read_record", "settings_digest"]
-
 CLOCK_SLACK = timedelta(minutes=2)
 """A record may be so far in the future: two machines' clocks under NTP differ by less."""
 LOCAL_KEYS = ("run_dir", "cell_timeout_s")

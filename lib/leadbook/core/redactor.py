@@ -9,8 +9,6 @@ from typing import Any
 from leadbook.core import addresses
 from leadbook.core.settings import Settings
 
-__all__ = ["Redactor"]
-
 
 class Redactor:
     """Replaces known secrets in text. Its repr shows how many it knows, never which."""

@@ -17,17 +17,6 @@ from leadbook.core import allowed
 from leadbook.core.addresses import secret_values
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError, did_you_mean
 
-__all__ = [
-    "ACTIONS",
-    "PROJECT",
-    "Settings",
-    "load_profile",
-    "origins",
-    "parse_override",
-    "profile_path",
-    "secret_values",
-]
-
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout: notebooks, params and reports live here."""
 

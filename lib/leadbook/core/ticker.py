@@ -8,8 +8,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Repeater", "Ticker"]
-
 
 class Repeater:
     """Repeats `step` while entered, never again once left. `step` must not raise.

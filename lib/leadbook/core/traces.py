@@ -10,8 +10,6 @@ from typing import Any, Self
 
 from pymongo import monitoring
 
-__all__ = ["Command", "CommandTrace", "PoolTrace"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Command:

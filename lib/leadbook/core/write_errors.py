@@ -16,20 +16,6 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-__all__ = [
-    "DUPLICATE",
-    "IN_DOUBT",
-    "NO_TRANSACTIONS",
-    "UNENCODABLE",
-    "concern_not_met",
-    "described",
-    "duplicate_key",
-    "is_in_doubt",
-    "is_refused",
-    "line",
-    "reason",
-]
-
 DUPLICATE = 11000
 VALIDATION = 121
 IN_DOUBT = frozenset({

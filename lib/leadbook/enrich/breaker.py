@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["CircuitBreaker"]
-
 
 class CircuitBreaker:
     """Open after `strikes` failures in a row; then closed to callers for `pause_s`, doubled with each further

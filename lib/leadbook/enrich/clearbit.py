@@ -11,8 +11,6 @@ from typing import Any
 from leadbook.enrich.client import VendorClient
 from leadbook.enrich.response import Meaning, VendorResponse
 
-__all__ = ["MEANINGS", "bills", "company_of", "look_up"]
-
 MEANINGS = {
     200: Meaning.FOUND, 202: Meaning.PENDING, 401: Meaning.DENIED, 402: Meaning.SPENT, 404: Meaning.NOTHING,
     422: Meaning.INVALID, 429: Meaning.AGAIN, 451: Meaning.ERASE,

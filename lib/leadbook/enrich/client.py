@@ -21,8 +21,6 @@ from leadbook.enrich.limits import Permit, RateLimit
 from leadbook.enrich.response import Meaning, VendorResponse, usual
 from leadbook.enrich.services import Service
 
-__all__ = ["VendorClient"]
-
 ATTEMPTS = 3
 """The task book's limit (2.1.1.5)."""
 

@@ -27,8 +27,6 @@ from leadbook.lead import companies
 from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut
 
-__all__ = ["ERASED", "Enricher", "Enrichment", "batch_seconds", "enrich_batch", "prices"]
-
 ERASED = "erasure_request"
 """The ledger's reason for a lead that must not be stored."""
 

@@ -13,8 +13,6 @@ from typing import Any
 from leadbook.enrich.client import VendorClient
 from leadbook.enrich.response import Meaning, VendorResponse, inside
 
-__all__ = ["BATCH", "FIELDS", "MEANINGS", "Upserted", "is_daily_limit", "missing_property", "taken", "upsert"]
-
 BATCH = 100
 """HubSpot's limit for one call."""
 

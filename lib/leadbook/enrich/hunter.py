@@ -15,8 +15,6 @@ from leadbook.enrich.response import Meaning, VendorResponse, inside
 from leadbook.lead import emails
 from leadbook.lead.companies import SELF_EMPLOYED
 
-__all__ = ["MEANINGS", "Found", "bills", "can_find", "company_of", "email_of", "find", "look_up", "status_of", "verify"]
-
 MEANINGS = {
     200: Meaning.FOUND, 202: Meaning.PENDING, 222: Meaning.AGAIN, 400: Meaning.INVALID, 401: Meaning.DENIED,
     403: Meaning.AGAIN, 404: Meaning.NOTHING, 422: Meaning.INVALID, 429: Meaning.SPENT, 451: Meaning.ERASE,

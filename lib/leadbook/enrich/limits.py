@@ -21,8 +21,6 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from leadbook.enrich.response import Meaning
 from leadbook.enrich.services import Service
 
-__all__ = ["SPENDING", "Budget", "LocalLimit", "Permit", "RateLimit"]
-
 SPENDING = "enrichment_spending"
 """Collection of the months' spending."""
 

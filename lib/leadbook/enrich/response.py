@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Meaning", "VendorResponse", "inside", "usual"]
-
 
 class Meaning(StrEnum):
     """What an answer means for the lead. CAPPED, UNSURE and PAUSED: nobody was asked."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from leadbook.core.errors import ParameterError
 from leadbook.core.settings import Settings
 
-__all__ = ["CLEARBIT_URL", "HUBSPOT_URL", "HUNTER_URL", "Service", "Services"]
-
 HUNTER_URL = "https://api.hunter.io"
 CLEARBIT_URL = "https://person.clearbit.com"
 HUBSPOT_URL = "https://api.hubapi.com"

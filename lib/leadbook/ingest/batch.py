@@ -32,8 +32,6 @@ from leadbook.lead.ledger import FAILED, FILLED, STORED, duplicate, rejected
 from leadbook.lead.score import stamp
 from leadbook.lead.vendors import load_vendor, vendor_names
 
-__all__ = ["process"]
-
 ASK_FIRST = 0.1
 """With more than this share of known leads in the last batches, one `$in` find before the insert is cheaper than
 their write errors (measured: a duplicate costs an insert about 60 us, a find about 10 us per lead)."""

@@ -15,8 +15,6 @@ from leadbook.ingest.store.rejects import Reject
 from leadbook.lead.ledger import Ledger
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["BatchReport", "Counts", "RecordBatch", "Seconds", "Undecided"]
-
 
 class Seconds(dict[str, float]):
     """Seconds by stage; they add up."""

@@ -8,8 +8,6 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-__all__ = ["Bell"]
-
 PAUSE_S = 1.0
 
 

@@ -28,8 +28,6 @@ from leadbook.lead.clock import now_ms
 from leadbook.lead.suppression import SuppressionList
 from leadbook.schema import guard
 
-__all__ = ["MAX_ATTEMPTS", "Crm", "Synced"]
-
 MAX_ATTEMPTS = 3
 """Runs that try a lead which HubSpot refuses; take `additional_data.crm_attempts` away to have it tried again."""
 

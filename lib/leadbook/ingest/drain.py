@@ -24,8 +24,6 @@ from leadbook.ingest.store.patience import Patience
 from leadbook.ingest.workers import DIED, Inline, processes, started, submitted, told
 from leadbook.lead.ledger import FAILED
 
-__all__ = ["drain"]
-
 SESSION_S = 5.0
 """A worker returns after so long at most, so that a stop is heard and counts are shown."""
 

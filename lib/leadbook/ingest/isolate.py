@@ -18,8 +18,6 @@ from leadbook.ingest.store.rejects import Reject
 from leadbook.ingest.store.tools import Tools
 from leadbook.lead.ledger import FAILED, UnbalancedError, rejected
 
-__all__ = ["MAX_ATTEMPTS", "POISON", "safely", "set_aside"]
-
 POISON = "poison_record"
 """The ledger's reason for a record that no worker can work on: it raises errors, or ends the process."""
 

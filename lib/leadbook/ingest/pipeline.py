@@ -25,8 +25,6 @@ from leadbook.ingest.workers import Inline, started, submitted, told
 from leadbook.lead.ledger import FAILED, Ledger
 from leadbook.lead.vendors import RawRecord, load_vendor
 
-__all__ = ["PipelineResult", "RecordSource", "crm_of", "file_source", "finish", "run", "run_batch"]
-
 IN_FLIGHT = 2
 """Batches per worker that are read ahead: one at work and one waiting for it."""
 

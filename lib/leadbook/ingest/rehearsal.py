@@ -17,17 +17,16 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.core import connect
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
-from leadbook.lead.keys import PATTERNS, collection_uuid, decode
+from leadbook.lead.keys import PATTERNS, decode
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption, sample
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.state import apply
-
-__all__ = ["OpenPhase", "ensure_leads", "forget_keys", "reset"]
 
 
 class OpenPhase(Protocol):

@@ -23,8 +23,6 @@ from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["replay"]
-
 UNREADABLE = frozenset({"broken_json", "broken_csv", "too_large", "not_an_object", ERASED})
 """Reasons that no rule can change: the record itself cannot be read, or was not kept."""
 

@@ -22,8 +22,6 @@ from leadbook.ingest.store.tools import Tools
 from leadbook.lead.ledger import FAILED, STORED
 from leadbook.lead.vendors import RawRecord
 
-__all__ = ["WorkOrder", "drain_some"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class WorkOrder:

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from redis import Redis
 
 from leadbook.core import connect
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.enrich import Enricher
 from leadbook.enrich.limits import SPENDING
@@ -22,11 +23,8 @@ from leadbook.ingest.store.cache import LeadCache
 from leadbook.ingest.store.rejects import RejectedLeads
 from leadbook.ingest.store.store import LeadStore
 from leadbook.ingest.store.tools import Tools
-from leadbook.lead.keys import collection_uuid
 from leadbook.lead.score import Rules
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
-
-__all__ = ["Site"]
 
 REDIS_TIMEOUT_S = 0.5
 """The pipeline waits no longer for the cache: MongoDB answers the same question in a few ms."""

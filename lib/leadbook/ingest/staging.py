@@ -28,18 +28,6 @@ from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED, rejected
 from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
 
-__all__ = [
-    "MAX_ATTEMPTS",
-    "OWN_FIELDS",
-    "Claim",
-    "Claimed",
-    "Staging",
-    "key_of",
-    "raw_record",
-    "said_vendor",
-    "vendor_of",
-]
-
 Document = dict[str, Any]
 
 OWN_FIELDS = frozenset({"_id", "vendor", "payload", "collected_at", "pipeline"})

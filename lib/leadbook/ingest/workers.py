@@ -15,8 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import ParameterError, UnreachableError
 
-__all__ = ["DIED", "Inline", "Warming", "processes", "started", "submitted", "told", "warm"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -12,9 +12,6 @@ from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import cut, is_placeholder
 from leadbook.lead.vendors import Vendor
 
-__all__ = ["RESERVED", "LeadBuilder"]
-
-
 RESERVED = frozenset(
     {
         *("flags", "quality_points", "email_conflict", "linkedin_member_id", "linkedin_url_others", "email_in_title"),

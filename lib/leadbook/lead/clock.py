@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["now_ms", "to_ms"]
-
 
 def to_ms(moment: datetime) -> datetime:
     """`moment` without what is beyond milliseconds."""

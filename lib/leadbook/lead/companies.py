@@ -9,8 +9,6 @@ from typing import Any
 from leadbook.lead import lexicon
 from leadbook.lead.texts import is_placeholder, remembered, tidy, visible
 
-__all__ = ["SELF_EMPLOYED", "company", "industry", "size", "website"]
-
 SELF_EMPLOYED = "Self-employed"
 
 _SELF = re.compile(

@@ -10,8 +10,6 @@ from email_validator import EmailNotValidError, validate_email
 
 from leadbook.lead.texts import visible
 
-__all__ = ["Email", "key_form", "parse", "search"]
-
 MAX_LENGTH = 254
 """Characters of an address (RFC 5321); the task book's validator allows 255."""
 

@@ -8,8 +8,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_ITEMS", "MAX_TEXT", "safe_key", "storable"]
-
 MAX_TEXT = 4_000
 """Characters kept of one text."""
 MAX_ITEMS = 200

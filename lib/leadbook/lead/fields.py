@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DEFAULTS", "FIELDS", "INDEXED", "LENGTHS", "REQUIRED", "TIMESTAMPS", "Field"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Field:

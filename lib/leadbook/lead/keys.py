@@ -14,20 +14,6 @@ from dataclasses import dataclass
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from leadbook.core.provenance import collection_uuid
-
-__all__ = [
-    "EMAIL_PREFIX",
-    "LINKEDIN_PREFIX",
-    "PATTERNS",
-    "Entry",
-    "collection_uuid",
-    "decode",
-    "email_key",
-    "encode",
-    "linkedin_key",
-]
-
 LINKEDIN_PREFIX = "lead:linkedin:"
 EMAIL_PREFIX = "lead:email:"
 PATTERNS = (f"{LINKEDIN_PREFIX}*", f"{EMAIL_PREFIX}*")

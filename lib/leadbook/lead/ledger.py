@@ -12,8 +12,6 @@ from typing import Any
 
 from leadbook.core.errors import LeadbookError
 
-__all__ = ["DUPLICATES", "FAILED", "FILLED", "STORED", "Ledger", "UnbalancedError", "duplicate", "rejected"]
-
 STORED = "stored"
 FILLED = "filled"
 FAILED = "failed"

@@ -8,8 +8,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["phrases", "table"]
-
 
 @cache
 def _page(name: str) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["mask_email", "mask_name", "mask_phone", "mask_url"]
-
 
 def mask_email(email: str | None) -> str:
     """`jane.doe@example.com` as `j***@example.com`; nothing as an empty string."""

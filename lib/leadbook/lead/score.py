@@ -20,8 +20,6 @@ from typing import Any
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, REQUIRED
 
-__all__ = ["MAX_SCORE", "Rules", "stamp", "title_pattern"]
-
 MAX_SCORE = 100
 """The validator's maximum of `data_quality_score`."""
 

@@ -13,8 +13,6 @@ from pymongo.collection import Collection
 
 from leadbook.lead.clock import now_ms
 
-__all__ = ["SUPPRESSED", "SuppressionList"]
-
 SUPPRESSED = "erasure_requests"
 """Collection of the hashes."""
 

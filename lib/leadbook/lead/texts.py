@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 
 from leadbook.lead import lexicon
 
-__all__ = ["MOST", "PLACEHOLDERS", "cut", "is_placeholder", "remembered", "tidy", "visible"]
-
 T = TypeVar("T")
 
 PLACEHOLDERS = frozenset(lexicon.phrases("placeholders"))

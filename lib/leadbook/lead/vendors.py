@@ -17,16 +17,6 @@ from leadbook.core.settings import PROJECT
 from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import is_placeholder
 
-__all__ = [
-    "TARGETS",
-    "Plan",
-    "RawRecord",
-    "Vendor",
-    "load_vendor",
-    "problem_of",
-    "vendor_names",
-]
-
 VENDORS = PROJECT / "params" / "vendors"
 
 TARGETS = (

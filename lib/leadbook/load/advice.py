@@ -18,8 +18,6 @@ from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.intervals import difference
 
-__all__ = ["Advice", "advise", "batch_size", "from_facts", "of_run", "tune"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:

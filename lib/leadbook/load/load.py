@@ -18,8 +18,6 @@ from leadbook.measure.readings import Sampler
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import Crew, TaskOutcome
 
-__all__ = ["InsertLoad", "Loader", "Mixed", "Sources", "numbers"]
-
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
 INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0

@@ -16,8 +16,6 @@ from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import Task
 from leadbook.measure.workers import TaskOutcome
 
-__all__ = ["DOCUMENTS_PER_SECOND", "RateStep", "capacity", "knee", "step", "steps"]
-
 SKIP_AFTER = 1.0
 BACKLOG = 0.05
 """A step is kept up with when its backlog stays below this share of it. A rate 7 % beyond capacity reaches that."""

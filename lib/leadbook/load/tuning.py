@@ -16,8 +16,6 @@ from leadbook.measure.rounds import interleaved
 from leadbook.measure.session import BenchmarkSession, insert_all
 from leadbook.schema import undo
 
-__all__ = ["SettingTrial", "cache", "pool", "redis_lookups", "writers"]
-
 MORE_WRITERS, DOCUMENTS, BATCH = 8, 1_000, 125
 LOOKUPS = 1_000
 BURST = 20

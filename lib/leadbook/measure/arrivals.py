@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["poisson"]
-
 
 def poisson(rate: float, seconds: float, *, seed: int = 0) -> tuple[float, ...]:
     """Moments of arrival in seconds: a Poisson process of `rate` a second, given its number (at least one)."""

@@ -13,12 +13,10 @@ import pymongo
 import redis as redis_py
 from pymongo.errors import PyMongoError
 
-from leadbook.core.connect import CommandTrace
+from leadbook.core.traces import CommandTrace
 from leadbook.measure.histograms import Latencies, Summary
 from leadbook.measure.rounds import timed
 from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
-
-__all__ = ["LIKE", "Disclosure", "disclose", "round_trip"]
 
 PINGS = 200
 LIKE = ("mongodb", "topology", "members", "engine", "cache_bytes", "tls", "write_concern", "redis", "cores",

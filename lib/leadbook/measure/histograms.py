@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-__all__ = ["Latencies", "Summary", "least_samples"]
-
 LOWEST_US, HIGHEST_US, DIGITS = 1, 600_000_000, 3
 SAMPLES_BEYOND = 10
 """A percentile is told only when ten samples lie beyond it: p99 from 1,000 samples, p99.9 from 10,000."""

@@ -14,8 +14,6 @@ from pymongo.errors import BulkWriteError
 
 from leadbook.core.write_errors import DUPLICATE
 
-__all__ = ["InsertCall", "InsertTiming", "arrived", "insert", "insert_batches"]
-
 ASKED = 10_000
 """Documents asked for at once when they are read back: a command holds 16 MB at most."""
 

@@ -9,8 +9,6 @@ from statistics import NormalDist, median
 
 import numpy as np
 
-__all__ = ["Difference", "Interval", "difference", "interval", "median_interval", "student"]
-
 RESAMPLES = 20_000
 LEVEL = 0.95
 WIDEST = 13.0

@@ -15,12 +15,10 @@ import bson
 import redis as redis_py
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
-from leadbook.core import connect
+from leadbook.core import connect, traces
 from leadbook.core.settings import Settings
 from leadbook.measure.inserts import insert
 from leadbook.rehearsal import sample
-
-__all__ = ["LoadTarget", "Operations", "Task"]
 
 FILL_SECONDS = 15.0
 
@@ -75,7 +73,7 @@ class Operations:
     """The calls of one task on clients of its own. `call` is safe in any number of threads."""
 
     def __init__(self, target: LoadTarget, task: Task, client: connect.Client, redis: redis_py.Redis,
-                 trace: connect.PoolTrace) -> None:  # fmt: skip
+                 trace: traces.PoolTrace) -> None:  # fmt: skip
         self.target, self.task, self.redis, self.trace = target, task, redis, trace
         self.collection = client[target.database][target.collection]
         self._client = client
@@ -97,7 +95,7 @@ class Operations:
         filled = task.threads if task.options.get("filled") else 0
         changed = {"max_pool_size": max(task.threads, 1), "min_pool_size": filled, **task.options.get("settings", {})}
         settings = Settings.from_mapping({**target.settings, **changed})
-        trace = connect.PoolTrace()
+        trace = traces.PoolTrace()
         client = connect.mongodb(target.mongodb_uri, settings, listeners=[trace])
         redis = connect.redis(target.redis_url, settings)
         try:

@@ -13,8 +13,6 @@ from pymongo.errors import PyMongoError
 from leadbook.core.ticker import Ticker
 from leadbook.measure.session import BenchmarkSession
 
-__all__ = ["COLUMNS", "Sampler", "by_second"]
-
 EVERY_SECONDS = 0.25
 COLUMNS = {
     "at": "seconds on the monotonic clock",

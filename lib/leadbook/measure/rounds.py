@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["calls_a_round", "interleaved", "order_of", "timed"]
-
 T = TypeVar("T")
 
 

@@ -23,8 +23,6 @@ from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.schema.state import create_like
 
-__all__ = ["PREFIX", "BenchmarkSession", "insert_all"]
-
 PREFIX = SCRATCH_PREFIX
 SETTLE_MS = 2_000
 BATCH = 1_000

@@ -17,8 +17,6 @@ from leadbook.core.errors import RefusedError
 from leadbook.measure.session import BenchmarkSession
 from leadbook.schema import undo
 
-__all__ = ["Problems", "attempt"]
-
 T = TypeVar("T")
 Problems = dict[str, BaseException | str]
 ERRORS = (PyMongoError, redis_py.RedisError, BrokenProcessPool, OSError, RuntimeError)

@@ -21,8 +21,6 @@ from pymongo.errors import ServerSelectionTimeoutError
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.operations import LoadTarget, Operations, Task
 
-__all__ = ["CLIENT_BOUND", "Crew", "TaskOutcome", "run_tasks"]
-
 CLIENT_BOUND = 0.80
 """Share of one core used by a Python process above which it, not the server, is what was measured. At 80 % use of a
 single server its callers wait four times the service time on average (M/M/1: use / (1 - use)); below, the rest is the

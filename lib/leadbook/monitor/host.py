@@ -10,8 +10,6 @@ from pymongo import MongoClient
 
 from leadbook.monitor.readings import Formulas, Reading
 
-__all__ = ["HostSource", "server_pid_here"]
-
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 

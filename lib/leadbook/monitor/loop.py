@@ -17,8 +17,6 @@ from leadbook.core import write_errors
 from leadbook.core.ticker import Ticker
 from leadbook.monitor.readings import Formulas, Reading, ReadingSource, apply, rates
 
-__all__ = ["Problem", "Timeline", "Watcher", "lay_out"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

@@ -10,8 +10,6 @@ from pymongo import MongoClient
 
 from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
-__all__ = ["COUNTERS", "GAUGES", "MongoSource", "server_values"]
-
 _CACHE = "wiredTiger.cache."
 
 GAUGES: dict[str, tuple[str, ...]] = {

@@ -9,10 +9,8 @@ from typing import Any
 from pymongo import monitoring
 from redis import Redis
 
-from leadbook.core.connect import PoolTrace
+from leadbook.core.traces import PoolTrace
 from leadbook.monitor.readings import Formulas, Reading
-
-__all__ = ["PoolSource", "PoolUse"]
 
 DERIVED: Formulas = {"wait_ms": lambda values: values["wait_ms_sum_per_s"] / values["checkouts_per_s"]}
 """Mean waiting time for a connection, ms."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Formulas", "Reading", "ReadingSource", "apply", "dig", "pick", "rates"]
-
 Formulas = Mapping[str, Callable[[Mapping[str, float]], float]]
 """Further numbers by name, each made of the gauges and rates of one moment."""
 

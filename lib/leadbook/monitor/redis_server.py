@@ -10,8 +10,6 @@ from redis import Redis
 
 from leadbook.monitor.readings import Formulas, Reading, dig, pick
 
-__all__ = ["RedisSource", "redis_values"]
-
 _SECTIONS = ("server", "clients", "memory", "persistence", "stats", "cpu", "commandstats", "errorstats", "latencystats")
 
 _GAUGES = {

@@ -34,8 +34,6 @@ from leadbook.monitor.validation import BatchReview, review_first_batch, review_
 from leadbook.monitor.workload import BatchInsert, Lookup, Prober, Writer
 from leadbook.schema import undo
 
-__all__ = ["Observation", "observe"]
-
 Client = MongoClient[dict[str, Any]]
 INTERVAL_S = 0.5
 DOCUMENTS_PER_S = 2_500

@@ -10,8 +10,6 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-__all__ = ["SlowOperation", "slow_operations"]
-
 Document = dict[str, Any]
 SLOW_MS = 100
 """The server's own default for slowms."""

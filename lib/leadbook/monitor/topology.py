@@ -13,11 +13,6 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-__all__ = [
-    "Disk", "Oplog", "RedisState", "Replication", "optional", "read_disk", "read_oplog", "read_redis_state",
-    "read_replication",
-]  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class Replication:

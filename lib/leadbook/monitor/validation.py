@@ -11,8 +11,6 @@ from pymongo.collection import Collection
 
 from leadbook.lead.fields import REQUIRED
 
-__all__ = ["BatchReview", "HourOfLeads", "read_pace", "review_first_batch", "review_latest"]
-
 Document = dict[str, Any]
 TIMESTAMPS = ("created_at", "updated_at")
 NEWEST = 500

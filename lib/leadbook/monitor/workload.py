@@ -21,8 +21,6 @@ from redis.exceptions import RedisError
 
 from leadbook.core.ticker import Repeater
 
-__all__ = ["BatchInsert", "Lookup", "Prober", "Writer"]
-
 Document = dict[str, Any]
 BATCH_SIZES = (100, 250, 500)
 FILTERED = {"is_qualified": True, "crm_synced": False}

@@ -9,8 +9,6 @@ from leadbook.core.checks import Check, Verdict
 from leadbook.page.style import VERDICT_COLOURS
 from leadbook.page.tables import badge
 
-__all__ = ["production_banner", "verdict_html"]
-
 
 def production_banner(target: str) -> str:
     """A red banner that names the servers and the database about to be worked on."""

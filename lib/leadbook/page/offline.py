@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from bs4 import BeautifulSoup, Tag
 
-__all__ = ["contained"]
-
 _LOADED = ("src", "srcset", "poster", "data", "background", "xlink:href", "action", "formaction")
 _ACTIVE = ["script", "link", "iframe", "object", "embed", "base", "form", "meta", "frame", "applet"]
 _FOREIGN_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:|#)", re.I)

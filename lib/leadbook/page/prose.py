@@ -9,8 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["frame_table", "number", "pipe_table", "shown"]
-
 NOT_MEASURED = "not measured"
 
 

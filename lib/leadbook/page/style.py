@@ -6,8 +6,6 @@ and keep a contrast of 3:1 on the white card that every plot is drawn on (light 
 
 from __future__ import annotations
 
-import base64
-from html import escape
 from io import BytesIO
 from typing import Literal
 
@@ -18,20 +16,6 @@ from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 from leadbook.core.checks import Verdict
-
-__all__ = [
-    "BAD",
-    "GOOD",
-    "INK",
-    "MUTED",
-    "PALETTE",
-    "TARGET",
-    "VERDICT_COLOURS",
-    "embed",
-    "figure",
-    "png",
-    "target_line",
-]
 
 PALETTE = ("#0072b2", "#d55e00", "#008a64", "#b24c8a", "#2b8fc9", "#8a6d00", "#5b6472")
 """Colours of series, in order of use: blue, vermilion, green, purple, sky, olive, slate."""
@@ -116,14 +100,3 @@ def png(drawn: Figure) -> bytes:
     picture = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     picture.save(small, format="png", optimize=True)
     return small.getvalue()
-
-
-def embed(drawn: Figure, caption: str) -> str:
-    """HTML of the figure: the picture inside the page, `caption` below it and as its text for who cannot see it."""
-    data = base64.b64encode(png(drawn)).decode("ascii")
-    text = escape(caption, quote=True)
-    return (
-        '<figure class="lb-figure" style="margin:1em 0">'
-        f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%;height:auto;background:#fff">'
-        f"<figcaption>{text}</figcaption></figure>"
-    )

@@ -19,19 +19,6 @@ import pandas as pd
 from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.page.style import VERDICT_COLOURS
 
-__all__ = [
-    "CHECK_COLUMNS",
-    "badge",
-    "breakable",
-    "cell",
-    "checks_frame",
-    "checks_table",
-    "measured_text",
-    "number",
-    "render",
-    "target_text",
-]
-
 LONG_WORD = re.compile(r"\S{20,}")
 """May break at its punctuation: one long identifier or address would push the other columns out of the page."""
 CHECK_COLUMNS: dict[str, str] = {

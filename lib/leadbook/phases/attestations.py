@@ -27,8 +27,6 @@ from leadbook.core.definitions import catalogue, definition
 from leadbook.core.errors import InputFileError, did_you_mean
 from leadbook.core.settings import Settings
 
-__all__ = ["EXAMPLE", "EXAMPLE_DAY", "MAX_AGE_DAYS", "Attestations", "AttestedDatabase", "attest", "load"]
-
 MAX_AGE_DAYS = 30
 """Days for which a person's word counts; a choice of this project: a sprint is prepared within a month, and what a
 console shows may be changed there by anybody at any time."""

@@ -17,8 +17,6 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.provision.asked import FORBIDDEN_CODES
 
-__all__ = ["PRIVILEGE", "Finding", "Missing", "attempt", "got", "judged", "reason_of"]
-
 PRIVILEGE = "name the DBA's address in MONGODB_ADMIN_URI (roles clusterMonitor and read on local)"
 
 Answer = TypeVar("Answer")

@@ -19,8 +19,6 @@ from leadbook.core.errors import LeadbookError, ParameterError, did_you_mean
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 
-__all__ = ["refuse_unknown", "scrub_output", "tell_errors_in_one_line", "told"]
-
 DEBUG = "LEADBOOK_DEBUG"
 """Environment variable: set, a cell's error shows its whole traceback."""
 

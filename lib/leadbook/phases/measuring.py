@@ -12,8 +12,6 @@ from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.trials import Problems, attempt
 from leadbook.phases.judging import reason_of
 
-__all__ = ["Judged", "take", "unanswered", "why_not"]
-
 T = TypeVar("T")
 
 

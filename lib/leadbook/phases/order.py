@@ -9,8 +9,6 @@ from typing import Any
 from leadbook.core.errors import LeadbookError
 from leadbook.phases.section import Section
 
-__all__ = ["section"]
-
 Method = Callable[[Any], Section]
 
 

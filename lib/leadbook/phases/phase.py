@@ -28,19 +28,18 @@ from redis import Redis
 
 from leadbook import __version__
 from leadbook.core import addresses, connect, files
+from leadbook.core.addresses import secret_values
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.provenance import Records, Target, code_digest, settings_digest
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import PROJECT, Settings, secret_values
+from leadbook.core.settings import PROJECT, Settings
 from leadbook.page import cards, style, tables
 from leadbook.phases import attestations, kernel
 from leadbook.phases.section import Section
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
 from leadbook.schema import undo
-
-__all__ = ["Blocked", "Phase"]
 
 TITLES = {
     "01": "Provisioning checks",

@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 
 from leadbook.core.checks import Check
 
-__all__ = ["Document", "Plot", "Section", "Table"]
-
 
 @dataclass(frozen=True)
 class Table:

@@ -9,8 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leadbook.page.prose import frame_table, number, pipe_table
 
-__all__ = ["render"]
-
 
 def render(beside: str, name: str, **values: Any) -> str:
     """The template `<name>.md.j2` in the folder of the module `beside` (its `__file__`), with `values`.

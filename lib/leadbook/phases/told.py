@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, TypeVar
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.settings import Settings
 
-__all__ = ["Answered", "Tell", "all_of", "judged"]
-
 T = TypeVar("T")
 
 

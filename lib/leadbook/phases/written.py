@@ -8,8 +8,6 @@ from leadbook.page.prose import pipe_table
 from leadbook.phases.section import Document
 from leadbook.phases.told import Answered
 
-__all__ = ["incomplete"]
-
 EMPTY = pipe_table([], [])
 
 

@@ -13,8 +13,6 @@ from leadbook.core import connect, write_errors
 from leadbook.core.connect import Client
 from leadbook.core.errors import UnreachableError
 
-__all__ = ["FORBIDDEN_CODES", "REFUSED_DBA", "Asked", "ask", "dba_refused", "on_loopback", "refusal"]
-
 FORBIDDEN_CODES = frozenset({13, 59, 115, 8000})
 """Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
 REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"

@@ -15,11 +15,6 @@ from leadbook.core import addresses, connect
 from leadbook.core.settings import Settings
 from leadbook.lead.keys import linkedin_key
 
-__all__ = [
-    "Cache", "KeyProbe", "Written", "append", "inspect_cache", "last_snapshot", "probe_key", "refusal_of_stranger",
-    "snapshot",
-]  # fmt: skip
-
 GB = 1e9
 SNAPSHOT_SECONDS = 10.0
 CONFIGURATION = ("save", "appendonly", "appendfsync", "maxclients", "timeout", "latency-monitor-threshold")

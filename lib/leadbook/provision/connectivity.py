@@ -12,8 +12,6 @@ from redis import Redis
 from leadbook.core import connect
 from leadbook.core.connect import Client
 
-__all__ = ["PINGS", "Latency", "mongodb_latency", "redis_latency"]
-
 PINGS = 50
 WARM_UP = 5
 

@@ -18,8 +18,6 @@ from leadbook.core import write_errors
 from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
 
-__all__ = ["Held", "Shared", "held", "share"]
-
 THREADS, CALLS = 20, 5
 
 

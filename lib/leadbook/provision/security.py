@@ -18,8 +18,6 @@ from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
 from leadbook.schema.scratch import drop_scratch, scratch_name
 
-__all__ = ["BROAD_ROLES", "Tls", "anonymous", "handshake", "may_write", "roles_of", "speaks_plainly", "strangers_read"]
-
 BROAD_ROLES = frozenset({
     "root", "atlasAdmin", "__system", "readWriteAnyDatabase", "dbAdminAnyDatabase", "userAdminAnyDatabase",
     "clusterAdmin", "clusterManager", "hostManager", "dbOwner", "userAdmin", "backup", "restore",

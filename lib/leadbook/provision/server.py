@@ -15,8 +15,6 @@ from leadbook.core.settings import Settings
 from leadbook.provision.asked import Asked, ask, dba_refused, refusal
 from leadbook.schema.scratch import drop_scratch, scratch_name
 
-__all__ = ["GB", "Server", "SetMember", "inspect", "majority_journals"]
-
 GB, MIB = 1e9, 1024**2
 
 

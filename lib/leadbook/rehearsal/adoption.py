@@ -19,8 +19,6 @@ from leadbook.core.errors import RefusedError, UnreachableError
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
 
-__all__ = ["MARKER", "adopt", "require"]
-
 MARKER = "leadbook_adopted"
 """Collection that holds the one document which makes a database a rehearsal's."""
 UNAUTHORIZED = 13

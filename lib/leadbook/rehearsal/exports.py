@@ -15,8 +15,6 @@ import orjson
 from leadbook.rehearsal import people
 from leadbook.rehearsal.people import Person
 
-__all__ = ["BRIGHTDATA_SHARE", "Apollo", "BrightData"]
-
 # Shares of the records. Apollo knows companies and e-mails; Bright Data knows neither, so most leads come from Apollo.
 BRIGHTDATA_SHARE = 0.25
 _BRIGHTDATA_REJECTS = {

@@ -20,8 +20,6 @@ from leadbook.core.errors import RefusedError
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.rehearsal.servers.state import default_folder
 
-__all__ = ["TargetLock"]
-
 
 class TargetLock:
     """The right to work on the settings' servers: `with TargetLock(settings, "leadbook run"): …`.

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from leadbook.lead import lexicon
 
-__all__ = ["TITLES", "Company", "Person", "companies", "draw_of", "person", "shuffled"]
-
 FIRST, LAST, TITLES, OTHER_TITLES, INDUSTRIES, _ADJECTIVES, _NOUNS = (
     lexicon.phrases(key, "people")
     for key in ("first_names", "last_names", "titles", "other_titles", "industries", "adjectives", "nouns")

@@ -15,8 +15,6 @@ from typing import Any
 from leadbook.rehearsal import exports, people
 from leadbook.rehearsal.people import Person
 
-__all__ = ["SampleFacts", "SampleFile", "documents", "write_sample"]
-
 _START = datetime(2025, 1, 29, 12, 0, tzinfo=UTC)
 
 

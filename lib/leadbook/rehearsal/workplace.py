@@ -8,12 +8,11 @@ from typing import Self
 from rich.console import Console
 
 from leadbook.core import connect
+from leadbook.core.addresses import secret_values
 from leadbook.core.errors import UnreachableError
-from leadbook.core.settings import Settings, secret_values
+from leadbook.core.settings import Settings
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
-
-__all__ = ["Workplace"]
 
 
 class Workplace:

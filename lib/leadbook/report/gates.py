@@ -16,8 +16,6 @@ from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, number, target_text
 from leadbook.report.records import RunRecord
 
-__all__ = ["Gate", "gates", "sources"]
-
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
           Verdict.NOT_APPLICABLE]  # fmt: skip
 

@@ -23,8 +23,6 @@ from leadbook.page.offline import contained
 from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 
-__all__ = ["SHOWN", "document_page", "environment", "page", "page_links", "seconds_text", "state", "stylesheet", "when"]
-
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 12
 """Blocking checks that a page or the index shows in full; further ones are folded."""

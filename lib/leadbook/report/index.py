@@ -17,8 +17,6 @@ from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import RunVerdict
 
-__all__ = ["heading", "render", "target_text"]
-
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
 
 

@@ -9,8 +9,6 @@ from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.report.records import PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import finding
 
-__all__ = ["render"]
-
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped (terminal colours, for one)."""
 

@@ -13,8 +13,6 @@ from typing import Any
 from leadbook.core.checks import Check, blockers, tally
 from leadbook.core.errors import InputFileError
 
-__all__ = ["PHASES", "Break", "DocumentRecord", "PhaseRecord", "RunRecord", "Status", "read_run"]
-
 PHASES = tuple(f"{number:02d}" for number in range(1, 10))
 """All phases. A run is GO only when every one of them ran to its end."""
 

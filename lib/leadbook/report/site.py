@@ -12,8 +12,6 @@ from leadbook.report import html, index, junit
 from leadbook.report.records import RunRecord
 from leadbook.report.verdict import RunVerdict, decide
 
-__all__ = ["begin", "say", "write"]
-
 
 def begin(record: RunRecord, directory: Path, redactor: Redactor) -> Path:
     """The page of a run that has only begun; a killed run leaves it behind. Raises OSError."""

@@ -21,8 +21,6 @@ from leadbook.core.definitions import Definition, catalogue
 from leadbook.phases.attestations import EXAMPLE_DAY, MAX_AGE_DAYS
 from leadbook.report.trust import trust_page
 
-__all__ = ["Heading", "TaskStep", "attestations_example", "coverage_rows", "generate", "headings", "steps", "trace"]
-
 _STEPS_LINE = re.compile(r"\*Task book steps?: ([0-9., ]+)\*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 _TABLE = re.compile(r"(<!-- notebooks -->\n).*?(<!-- /notebooks -->)", re.S)

@@ -14,8 +14,6 @@ from typing import Any
 
 from leadbook.core.errors import UsageError
 
-__all__ = ["Way", "trust_page", "ways"]
-
 ROOMS = {
     "cli": "The command line",
     "settings": "Parameters and approvals",

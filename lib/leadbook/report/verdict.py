@@ -10,8 +10,6 @@ from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.page.tables import measured_text, target_text
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 
-__all__ = ["Remedy", "RunVerdict", "decide", "finding"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:

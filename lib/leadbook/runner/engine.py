@@ -23,8 +23,6 @@ from leadbook.core import files
 from leadbook.core.redactor import Redactor
 from leadbook.runner.kernels import Kernels
 
-__all__ = ["ENGINE", "Execution", "write_notebook"]
-
 ENGINE = "leadbook"
 SAVE_EVERY_S = 2.0
 """How much of a running notebook the death of the runner itself may cost, seconds."""

@@ -12,8 +12,6 @@ from leadbook.core import files
 from leadbook.core.errors import UsageError
 from leadbook.core.settings import PROJECT
 
-__all__ = ["KIND", "keep", "refuse_target"]
-
 LIMIT_BYTES = 6_000_000
 LEFT_OUT = {"run.log", ".ballast", files.MANIFEST}
 KIND = "leadbook kept run"

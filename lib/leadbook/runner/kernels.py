@@ -16,8 +16,6 @@ import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-__all__ = ["RUN_ID", "Kernels", "exit_reason"]
-
 RUN_ID = "LEADBOOK_RUN_ID"
 """Environment variable that marks every process of a run (and tells a notebook that a runner judges it)."""
 

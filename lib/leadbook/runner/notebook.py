@@ -25,8 +25,6 @@ from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.truth import Judge, condemn_sidecar, examine, mark_broken, without_banners
 
-__all__ = ["execute"]
-
 logging.getLogger("papermill").setLevel(logging.ERROR)
 """It warns of every parameter that no cell declares; `Settings` knows them all, and refuses the others."""
 

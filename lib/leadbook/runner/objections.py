@@ -10,8 +10,6 @@ from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import Definition
 from leadbook.core.settings import Settings
 
-__all__ = ["objection"]
-
 COPIED = ("title", "phase", "steps", "unit", "kind", "source")
 """What a check repeats of its definition."""
 

@@ -15,8 +15,6 @@ from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.report.records import PHASES
 
-__all__ = ["Step", "discover", "make"]
-
 _NAME = re.compile(r"^(\d\d)_(\w+)\.ipynb$")
 
 

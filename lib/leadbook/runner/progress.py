@@ -11,8 +11,6 @@ from rich.text import Text
 from leadbook.report.records import PhaseRecord, Status
 from leadbook.runner.plan import Step
 
-__all__ = ["Teller"]
-
 
 class Teller:
     """Tells the progress of a run on `console`; silent without one."""

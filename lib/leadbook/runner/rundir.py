@@ -20,8 +20,6 @@ from leadbook.core.errors import UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT
 
-__all__ = ["RunDirectory"]
-
 BALLAST_BYTES = 6_000_000
 """Kept aside at the start and given back on a full disk: a report of nine pages with plots needs 2 to 4 MB."""
 

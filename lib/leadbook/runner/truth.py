@@ -23,8 +23,6 @@ from leadbook.phases import attestations
 from leadbook.report.records import Break, DocumentRecord
 from leadbook.runner.objections import objection
 
-__all__ = ["Finding", "Judge", "condemn_sidecar", "examine", "mark_broken", "read_sidecar", "without_banners"]
-
 BANNER_TAG = "papermill-error-cell-tag"
 """papermill's own tag for its banners: it removes such cells when a broken copy is executed again."""
 

@@ -13,8 +13,6 @@ from leadbook.core.settings import Settings
 from leadbook.schema.explain import Contract, QueryResult, measure
 from leadbook.schema.scratch import scratch
 
-__all__ = ["ENOUGH", "contracts", "example_lead", "measure_contracts", "realistic"]
-
 ENOUGH = 1_000
 """Leads from which on a plan is taken as realistic; with fewer, queries run on a scratch collection of sample leads."""
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-__all__ = ["Contract", "PlanFacts", "QueryResult", "explain_query", "measure", "read_plan", "stages"]
-
 _NOT_CHOSEN = frozenset({"rejectedPlans", "allPlansExecution", "slotBasedPlan"})
 
 

@@ -11,8 +11,6 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
 
-__all__ = ["has_unique_index", "refuse_unacknowledged", "refuse_without_unique_index", "unjudged"]
-
 
 def has_unique_index(leads: Collection[dict[str, Any]]) -> bool:
     """Whether a unique index on linkedin_url alone judges every lead; a partial one lets some pass. Read-only.

@@ -16,17 +16,6 @@ from pymongo.errors import OperationFailure
 
 from leadbook.schema.indexes import IndexSpec
 
-__all__ = [
-    "IndexAdvice",
-    "IndexUsage",
-    "Selectivity",
-    "advise",
-    "index_sizes",
-    "index_usage",
-    "redundant",
-    "selectivity",
-]
-
 LOW_SHARE = 0.30
 """A query by a value that more than this share of the leads has reads so many documents that an index saves little."""
 FEW_VALUES = 5

@@ -10,8 +10,6 @@ from pymongo import IndexModel
 
 from leadbook.lead.fields import INDEXED
 
-__all__ = ["INDEXES", "STAGING_INDEXES", "IndexSpec", "index_named"]
-
 _COMPARED = ("unique", "sparse", "hidden", "partialFilterExpression", "collation", "expireAfterSeconds")
 _IGNORED = ("v", "key", "name", "ns", "background", "textIndexVersion", "2dsphereIndexVersion")
 

@@ -21,11 +21,6 @@ from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.schema.scratch import scratch
 
-__all__ = [
-    "INVALID", "PROBES", "STORED", "LeadProbe", "ProbeResult", "ProbeRun", "logged_documents", "probe", "probe_modes",
-    "sample_lead",
-]  # fmt: skip
-
 _SOURCE = "leadbook-probe"
 WOULD_FAIL = 20294
 """Id of the log message "Document would fail validation"."""

@@ -24,8 +24,6 @@ from leadbook.rehearsal.servers import leash, owner
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import create_like
 
-__all__ = ["SCRATCH_PREFIX", "drop_scratch", "is_left", "is_scratch", "scratch", "scratch_name", "sweep"]
-
 SCRATCH_PREFIX = "leadbook_scratch_"
 """Benchmarks, drills and probes write only to collections whose names begin so."""
 

@@ -17,8 +17,6 @@ from leadbook.core.write_errors import DUPLICATE, duplicate_key
 from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
 from leadbook.schema.validator import validator
 
-__all__ = ["Change", "CollectionState", "actual", "apply", "create_like", "desired", "pending"]
-
 Document = dict[str, Any]
 
 

@@ -19,8 +19,6 @@ from leadbook.schema.indexes import IndexSpec
 from leadbook.schema.scratch import is_scratch
 from leadbook.schema.state import actual
 
-__all__ = ["IndexReview", "QueryStudy", "study"]
-
 Document = dict[str, Any]
 
 

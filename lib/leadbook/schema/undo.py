@@ -30,8 +30,6 @@ from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
-__all__ = ["COLLECTION", "Changes", "Member", "address_of", "insist_on_mongodb", "set_cache", "set_profiler", "sweep"]
-
 COLLECTION = "leadbook_undo"
 PATIENCE_S = 5.0
 """Longest that cleaning up waits for a server, s."""

@@ -6,8 +6,6 @@ from typing import Any
 
 from leadbook.lead.fields import FIELDS, REQUIRED, Field
 
-__all__ = ["validator"]
-
 
 def validator() -> dict[str, Any]:
     """The leads' validator: the task book's `$jsonSchema`, which also accepts the nulls that its defaults write."""

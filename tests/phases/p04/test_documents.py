@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from ingest.vendor_records import person
+from leadbook.core.provenance import collection_uuid
 from leadbook.ingest import pipeline
-from leadbook.lead.keys import collection_uuid
 from leadbook.phases.p04 import documents
 
 

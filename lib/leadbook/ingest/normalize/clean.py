@@ -15,8 +15,6 @@ from leadbook.lead.builder import LeadBuilder
 from leadbook.lead.texts import tidy
 from leadbook.lead.vendors import Vendor
 
-__all__ = ["FLAGS", "Cleaned", "clean"]
-
 FLAGS = {
     "abbreviated_surname": "the surname is an initial",
     "company_as_person": "a company's page or name stands in a person's place",

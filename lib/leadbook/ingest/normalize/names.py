@@ -9,8 +9,6 @@ from functools import lru_cache
 from leadbook.lead import lexicon
 from leadbook.lead.texts import is_placeholder, tidy
 
-__all__ = ["abbreviated", "capitalised", "is_company", "person"]
-
 _CREDENTIALS = frozenset(lexicon.phrases("credentials"))
 _TRAILING = _CREDENTIALS - frozenset(lexicon.phrases("credentials_behind_comma"))
 _HONORIFICS = r"dr|prof|professor|mr|mrs|ms|miss|ing|dipl-ing|sir|er|ca|adv"

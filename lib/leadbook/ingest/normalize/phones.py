@@ -11,8 +11,6 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberTyp
 
 from leadbook.lead.texts import visible
 
-__all__ = ["Phone", "parse"]
-
 
 class Phone(NamedTuple):
     """A number in E.164 and what is odd about it (`flags`: toll_free, phone_country_mismatch, …)."""

@@ -16,8 +16,6 @@ from leadbook.lead import lexicon
 from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import is_placeholder, remembered, tidy
 
-__all__ = ["Location", "country", "read", "region_of", "state"]
-
 
 class Location(NamedTuple):
     """Any part may be empty. `is_area`: an area stood for the city. `region`: the country's alpha-2 code."""

@@ -8,8 +8,6 @@ from typing import Any
 from leadbook.ingest.normalize.clean import Cleaned
 from leadbook.lead.fields import REQUIRED
 
-__all__ = ["REASONS", "reject_reasons"]
-
 REASONS = {
     "broken_json": "the record is no JSON",
     "broken_csv": "a quote in the row is never closed",

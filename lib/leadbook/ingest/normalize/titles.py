@@ -8,8 +8,6 @@ from typing import NamedTuple
 from leadbook.lead import emails, lexicon
 from leadbook.lead.texts import is_placeholder, remembered, tidy
 
-__all__ = ["Title", "capitalised", "read", "split_headline"]
-
 
 class Title(NamedTuple):
     """A job title, possibly empty; `company` and `email` are what the same text said besides."""

@@ -16,8 +16,6 @@ from urllib.parse import quote, unquote_to_bytes
 from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import PLACEHOLDERS, visible
 
-__all__ = ["CanonicalUrl", "InvalidUrl", "canonical", "member_id_of", "parse"]
-
 MAX_LENGTH = LENGTHS["linkedin_url"]
 """Characters of `linkedin_url` in the task book's validator."""
 

@@ -13,8 +13,6 @@ import zstandard
 
 from leadbook.core.errors import InputFileError
 
-__all__ = ["CHUNK", "chunks", "decoded", "text_chunks"]
-
 CHUNK = 256 * 1024
 """Bytes read at once."""
 

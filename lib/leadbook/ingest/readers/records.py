@@ -16,8 +16,6 @@ from leadbook.core.errors import InputFileError
 from leadbook.ingest.readers import files, tables
 from leadbook.lead.vendors import RawRecord, Vendor, load_vendor, problem_of, vendor_names
 
-__all__ = ["MAX_RECORD_BYTES", "checked_file", "read_records"]
-
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """A larger record is `too_large`: with its index entries it has to fit into a BSON document of 16 MiB."""
 

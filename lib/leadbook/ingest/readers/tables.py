@@ -13,8 +13,6 @@ from leadbook.ingest.readers import files
 from leadbook.lead import vendors
 from leadbook.lead.vendors import RawRecord, Vendor, problem_of
 
-__all__ = ["EXTRA_COLUMNS", "read"]
-
 EXTRA_COLUMNS = "extra_columns"
 """Key under which cells beyond the header are kept."""
 

@@ -20,8 +20,6 @@ from leadbook.enrich.breaker import CircuitBreaker
 from leadbook.ingest.store.merge import mask
 from leadbook.lead.keys import Entry, decode, email_key, encode, linkedin_key
 
-__all__ = ["REMEMBER", "CacheTruth", "LeadCache", "Sighting"]
-
 SLOW_S = 0.5
 """A round trip longer than this counts as a failure: a batch of 500 needs about 3 ms on a healthy server."""
 

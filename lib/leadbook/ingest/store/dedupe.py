@@ -9,8 +9,6 @@ from typing import Any
 from leadbook.ingest.store.merge import FIELDS, additions
 from leadbook.lead.ledger import FILLED, duplicate
 
-__all__ = ["Candidate", "Follower", "group"]
-
 
 @dataclass(slots=True)
 class Follower:

@@ -8,8 +8,6 @@ from pymongo.collection import Collection
 
 from leadbook.lead.clock import now_ms
 
-__all__ = ["FLAG", "flag"]
-
 FLAG = "same_member"
 MEMBER = "additional_data.linkedin_member_id"
 

@@ -17,8 +17,6 @@ from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.fields import REQUIRED
 from leadbook.lead.score import Rules
 
-__all__ = ["FIELDS", "Merged", "Merger", "additions", "mask"]
-
 Document = dict[str, Any]
 
 FIELDS = (

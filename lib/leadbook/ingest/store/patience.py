@@ -16,8 +16,6 @@ from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from leadbook.core import write_errors as faults
 
-__all__ = ["BRIEF_S", "InDoubt", "Patience"]
-
 T = TypeVar("T")
 
 BRIEF_S = 2.0

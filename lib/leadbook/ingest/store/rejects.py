@@ -20,8 +20,6 @@ from pymongo.errors import BulkWriteError, WriteConcernError
 from leadbook.core import write_errors as faults
 from leadbook.lead.clock import now_ms
 
-__all__ = ["MAX_PAYLOAD", "Reject", "RejectedLeads", "payload_text"]
-
 MAX_PAYLOAD = 1_000_000
 """Characters of a payload that are kept; a document may hold 16 MB, a sound record holds about 2 kB."""
 

@@ -25,8 +25,6 @@ from leadbook.core import write_errors as faults
 from leadbook.ingest.store.patience import BRIEF_S, InDoubt, Patience
 from leadbook.schema import guard
 
-__all__ = ["EMAIL_TAKEN", "FAILED", "ID_TAKEN", "IN_DOUBT", "KNOWN", "REFUSED", "STORED", "LeadStore", "WriteOutcome"]
-
 Document = dict[str, Any]
 T = TypeVar("T")
 

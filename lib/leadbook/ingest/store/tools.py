@@ -12,8 +12,6 @@ from leadbook.ingest.store.store import LeadStore
 from leadbook.lead.score import Rules
 from leadbook.lead.suppression import SuppressionList
 
-__all__ = ["Tools"]
-
 
 @dataclass(kw_only=True)
 class Tools:

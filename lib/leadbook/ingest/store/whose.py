@@ -9,8 +9,6 @@ from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.staging import raw_record, vendor_of
 from leadbook.lead.vendors import load_vendor
 
-__all__ = ["profile_url"]
-
 
 def profile_url(record: Mapping[str, Any]) -> str:
     """The canonical URL in a staged or rejected record; empty where it holds none, or its vendor is unknown."""

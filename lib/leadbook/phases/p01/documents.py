@@ -17,8 +17,6 @@ from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import Server
 
-__all__ = ["connection_string", "documents", "infrastructure"]
-
 MASKED_OPTIONS = {"tlscafile": "<ca.pem>", "tlscertificatekeyfile": "<client.pem>"}
 Facts = Mapping[str, Mapping[str, Any]]
 

@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 
 from leadbook.page import style
 
-__all__ = ["round_trips"]
-
 
 def round_trips(samples: Mapping[str, Sequence[float]]) -> Figure:
     """Share of pings answered within a time, one step line a service. samples: service -> round trips, ms."""

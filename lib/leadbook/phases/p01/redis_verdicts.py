@@ -14,8 +14,6 @@ from leadbook.provision import cache as probes
 from leadbook.provision.asked import on_loopback
 from leadbook.provision.cache import Cache, Written
 
-__all__ = ["keys", "memory", "persistence"]
-
 DAY_S = 86_400
 
 Checks = tuple[Check, ...]

@@ -19,8 +19,6 @@ from leadbook.provision.connectivity import Latency, mongodb_latency, redis_late
 from leadbook.provision.pools import Held, held
 from leadbook.provision.server import Server, inspect
 
-__all__ = ["cache", "console", "handover", "host", "kept", "members", "pools", "reach", "round_trips", "security"]
-
 Inspected = Cache | Unmeasured | Exception
 
 

@@ -12,8 +12,6 @@ from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import Server
 
-__all__ = ["latencies", "members", "pools"]
-
 LATENCY_COLUMNS = {
     "service": "who was asked",
     "pings": "round trips timed, after five that open the connection",

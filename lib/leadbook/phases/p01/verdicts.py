@@ -19,8 +19,6 @@ from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import GB, Server, majority_journals
 
-__all__ = ["REDIS_AWAY", "access", "connectivity", "encryption", "host", "pool", "topology"]
-
 Checks = tuple[Check, ...]
 
 REDIS_AWAY = "make Redis answer first (see RDS-CON-001) and run this notebook again"

@@ -13,8 +13,6 @@ from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
 from leadbook.schema.studies import QueryStudy
 
-__all__ = ["basis", "by_hand", "index_summary", "schema"]
-
 
 def by_hand(changes: Iterable[Change], settings: Settings) -> str:
     """Markdown: the commands of all changes that were not applied, whole, to be pasted into mongosh."""

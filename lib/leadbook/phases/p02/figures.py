@@ -8,8 +8,6 @@ from matplotlib.ticker import FuncFormatter
 
 from leadbook.page import style
 
-__all__ = ["query_effort"]
-
 
 def query_effort(queries: pd.DataFrame) -> Figure:
     """Documents examined beside documents returned for each query, with the server's time written after the bars.

@@ -13,8 +13,6 @@ from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import USAGE_WINDOW_HOURS, IndexAdvice
 from leadbook.schema.studies import IndexReview, QueryStudy
 
-__all__ = ["indexes", "queries"]
-
 Studied = QueryStudy | Unmeasured | Exception
 
 PLANS = tuple(f"MDB-PLAN-{number:03d}" for number in range(1, 14))

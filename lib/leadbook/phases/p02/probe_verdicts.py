@@ -14,8 +14,6 @@ from leadbook.core.settings import Settings
 from leadbook.phases.judging import Finding, attempt, got, judged
 from leadbook.schema.probes import INVALID, STORED, ProbeRun, logged_documents, probe_modes
 
-__all__ = ["probes", "recommendation"]
-
 STRICT = "strict / error"
 _CONFIGURED = {
     "MDB-PRB-001": "good lead",

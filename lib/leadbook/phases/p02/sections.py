@@ -14,8 +14,6 @@ from leadbook.rehearsal import sample
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.studies import QueryStudy, study
 
-__all__ = ["bad_leads", "changes", "effort", "fields", "handover", "indexes", "pending", "queries"]
-
 SAMPLE = 5_000
 """Sample leads that stand for stored ones while those are too few for a realistic plan."""
 Studied = QueryStudy | Unmeasured | Exception

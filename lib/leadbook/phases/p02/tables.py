@@ -16,8 +16,6 @@ from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
 from leadbook.schema.studies import IndexReview
 
-__all__ = ["advice", "changes", "fields", "indexes", "probes", "queries"]
-
 COLUMNS = {
     "change": "what differs from the desired state",
     "kind": "create, validator and index are applied; a finding needs a person",

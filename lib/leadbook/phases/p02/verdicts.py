@@ -18,8 +18,6 @@ from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import validator
 
-__all__ = ["apply_pending", "dry_run", "stored", "structure"]
-
 Document = dict[str, Any]
 Leads = Collection[Document]
 

@@ -14,8 +14,6 @@ from leadbook.page.prose import pipe_table
 from leadbook.phases.p03 import tables
 from leadbook.phases.templates import render
 
-__all__ = ["READERS", "batch_size", "performance"]
-
 READERS = ("Technical Lead", "Project Manager")
 
 

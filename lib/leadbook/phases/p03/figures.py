@@ -13,8 +13,6 @@ from leadbook.bench.concerns import Concerns
 from leadbook.bench.pools import Pool
 from leadbook.page import style
 
-__all__ = ["checkouts", "index_prices", "percentiles", "throughput", "write_concerns"]
-
 Curve = Sequence[tuple[float, float]]
 
 

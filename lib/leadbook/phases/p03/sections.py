@@ -19,8 +19,6 @@ from leadbook.phases.p03 import document, figures, tables, verdicts
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section
 
-__all__ = ["AREAS", "Benchmarks"]
-
 T = TypeVar("T")
 AREAS = {
     "inserts": ("BCH-INS", "BCH-ENV"), "write concerns": ("BCH-WC",), "look-ups": ("BCH-RDS", "BCH-DUP"),

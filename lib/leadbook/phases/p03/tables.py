@@ -21,11 +21,6 @@ from leadbook.phases.section import Table
 from leadbook.schema.index_advice import redundant
 from leadbook.schema.indexes import INDEXES
 
-__all__ = [
-    "concerns", "disclosure", "finds", "hidden_indexes", "index_bars", "index_remarks", "indexes", "insert_bars",
-    "inserts", "lookups", "losses", "pools", "references",
-]  # fmt: skip
-
 INSERTS = {
     "variant": "call, batch size, ordered or not",
     "documents_per_s": "documents/s, mean over rounds with 95 % bootstrap interval",

@@ -19,10 +19,6 @@ from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import difference
 from leadbook.phases.p03.tables import index_remarks
 
-__all__ = [
-    "client_bound", "concerns", "finds", "indexes", "inserts", "lookups", "pools", "profiler", "references", "targets",
-]  # fmt: skip
-
 SIZES = {"BCH-INS-004": 100, "BCH-INS-005": 250, "BCH-INS-006": 500}
 """Checks of the rate at a batch size."""
 LOOKUPS = {

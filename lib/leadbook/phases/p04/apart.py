@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from leadbook.core.provenance import collection_uuid
 from leadbook.enrich.services import Services
 from leadbook.ingest.rehearsal import forget_keys
 from leadbook.ingest.site import Site
-from leadbook.lead.keys import collection_uuid
 from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
-
-__all__ = ["apart"]
 
 
 @contextmanager

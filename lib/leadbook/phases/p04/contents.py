@@ -24,8 +24,6 @@ from leadbook.ingest.pipeline import PipelineResult, RecordSource
 from leadbook.lead.vendors import Vendor, load_vendor
 from leadbook.rehearsal.sample import SampleFacts
 
-__all__ = ["Accuracy", "Contents", "FullRun", "accuracy", "addresses", "planted", "second_pass", "stored_urls"]
-
 Leads = Collection[dict[str, Any]]
 
 RAW = {

@@ -6,11 +6,12 @@ import pandas as pd
 
 from leadbook.bench.limits import Limits
 from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.normalize.rules import REASONS
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.store.cache import CacheTruth
-from leadbook.lead.keys import collection_uuid, email_key, linkedin_key
+from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import number
@@ -18,8 +19,6 @@ from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Document, Section, Table
 from leadbook.phases.templates import render
-
-__all__ = ["cache_sentence", "design", "handoff", "issue_check", "issues", "issues_met", "optimization", "results"]
 
 UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")

@@ -17,8 +17,6 @@ from leadbook.phases.p04.lookups import BatchLookups, look_up
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Section, Table
 
-__all__ = ["duplicate_checks", "lookup_checks", "lookups", "repeat"]
-
 UNAIDED = 3_000
 """Records that are run once more without Redis."""
 

@@ -12,8 +12,6 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from leadbook.lead.ledger import Ledger
 from leadbook.page import style
 
-__all__ = ["fill_rates", "flow", "reasons", "scores", "stages", "throughput", "waterfall"]
-
 STEPS = (
     ("1 Collect", "vendor files, or raw\npayloads staged by n8n", "unreadable record:\nrejected, kept"),
     ("2 Transform", "map columns, clean,\none form a field", "no required field:\nrejected, kept"),

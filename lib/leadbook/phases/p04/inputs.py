@@ -21,8 +21,6 @@ from leadbook.ingest.staging import Staging, raw_record, vendor_of
 from leadbook.lead.vendors import load_vendor
 from leadbook.rehearsal import sample
 
-__all__ = ["BRING_IN", "COLUMNS", "NOTHING", "Inputs", "Staged", "choose"]
-
 NOTHING = "nothing is staged, and no lead_files are set"
 BRING_IN = "have payloads staged, or set lead_files, and run this phase again"
 

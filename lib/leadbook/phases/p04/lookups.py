@@ -15,11 +15,10 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from leadbook.core.provenance import collection_uuid
 from leadbook.ingest.site import Site
 from leadbook.ingest.store.cache import LeadCache
-from leadbook.lead.keys import collection_uuid, decode, linkedin_key
-
-__all__ = ["BatchLookups", "look_up"]
+from leadbook.lead.keys import decode, linkedin_key
 
 Lead = dict[str, Any]
 

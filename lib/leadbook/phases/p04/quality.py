@@ -23,11 +23,6 @@ from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Plot, Section, Table
 
-__all__ = [
-    "EXAMPLE_COLUMNS", "Scores", "broken_formats", "format_checks", "rejected_examples", "score_checks", "scores",
-    "stored_scores", "transformation",
-]  # fmt: skip
-
 Leads = Collection[dict[str, Any]]
 
 

@@ -22,8 +22,6 @@ from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import scratch
 
-__all__ = ["errors", "flow", "probed_rules", "probed_writes", "validation", "vendors_lacking", "wrong"]
-
 Lead = dict[str, Any]
 
 

@@ -19,8 +19,6 @@ from leadbook.phases.p04.inputs import Inputs, Staged
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Plot, Section, Table
 
-__all__ = ["batch_check", "full", "in_words", "ledger", "ledger_checks", "small_sample", "staging"]
-
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
 

@@ -16,8 +16,6 @@ from leadbook.phases.section import Plot, Section, Table
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.explain import QueryResult
 
-__all__ = ["limit", "queries", "query_checks"]
-
 COLUMNS = {
     "query": "its shape, without values", "index": "index of the winning plan", "examined": "documents looked at",
     "returned": "documents found", "ms": "server's time, median of three",

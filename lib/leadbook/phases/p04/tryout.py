@@ -28,10 +28,8 @@ from leadbook.phases.p04.apart import apart
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal import sample
-from leadbook.rehearsal.sandbox import Sandbox
+from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
-
-__all__ = ["COLUMNS", "Tryout", "checks", "run", "vendors"]
 
 RECORDS = 200
 GO = 30

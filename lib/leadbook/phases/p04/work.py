@@ -28,8 +28,6 @@ from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema import guard
 from leadbook.schema.state import apply
 
-__all__ = ["FoundBy", "PipelineWork"]
-
 T = TypeVar("T")
 
 

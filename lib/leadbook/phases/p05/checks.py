@@ -17,11 +17,6 @@ from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import TaskOutcome
 from leadbook.phases.told import Answered, Tell
 
-__all__ = [
-    "MATRIX", "POOL", "RATES", "SIZED", "SOURCES", "TRIALS", "WITHOUT_REDIS", "bound", "everything", "issues",
-    "memory",
-]  # fmt: skip
-
 NO_TRIAL = "no trial: the server is not a rehearsal server"
 LARGE = 10_000
 """Records of the largest load at least, task book 3.1.1.6."""

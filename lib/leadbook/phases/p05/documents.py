@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,8 +16,6 @@ from leadbook.measure.workers import TaskOutcome
 from leadbook.phases.p05 import tables
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
-
-__all__ = ["WANTED", "Measured", "documents", "facts"]
 
 READERS = ("Technical Lead", "Project Manager")
 TITLES = {"load-test-results": "Load test results", "optimized-settings": "Optimized settings"}
@@ -82,7 +81,7 @@ def facts(test: Measured) -> dict[str, Any]:
 
 def documents(test: Measured) -> tuple[Document, ...]:
     """Both documents, with all that was measured."""
-    named = {name: getattr(tables, name) for name in tables.__all__}
+    named = {name: found for name, found in vars(tables).items() if inspect.isfunction(found)}
     groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
     verdicts = [(one.id, one.title, str(one.verdict), one.measured, one.target) for one in test.checks.values()]
     problems = [(name, write_errors.line(why) if isinstance(why, BaseException) else why)

@@ -14,8 +14,6 @@ from leadbook.load.tuning import SettingTrial
 from leadbook.measure.readings import by_second
 from leadbook.page import style
 
-__all__ = ["capacity", "effects", "latency_by_rate", "timeline"]
-
 
 def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
     """Documents/s of each closed-loop load. loads: documents, writers, documents_per_s."""

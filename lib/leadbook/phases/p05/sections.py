@@ -23,8 +23,6 @@ from leadbook.phases.section import Plot, Section
 from leadbook.phases.told import Tell, judged
 from leadbook.phases.written import incomplete
 
-__all__ = ["LoadTest"]
-
 T = TypeVar("T")
 
 

@@ -12,8 +12,6 @@ from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
 from leadbook.phases.section import Table
 
-__all__ = ["advice", "inserts", "mixed", "rates", "sources", "trials"]
-
 INSERTS = {
     "documents": "documents sent",
     "writers": "writers at once",

@@ -14,8 +14,8 @@ from leadbook.backup.verify import Verification
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.definitions import catalogue
 
-__all__ = ["NO_BACKUP", "cache", "clean", "damage", "dump", "judged", "recovery", "sweep"]
-
+SWEPT, CLEANED = "BKP-CLN-002", "BKP-CLN-001"
+"""Checks of what is removed before and after the drills."""
 NO_BACKUP = Unmeasured("there is no backup")
 
 Found = TypeVar("Found")
@@ -129,12 +129,12 @@ def sweep(found: tuple[Sequence[str], Sequence[str]]) -> Answers:
     lines, left = found
     said = "; ".join(line.rstrip(".") for line in lines) or "nothing was left by a killed drill"
     strange = f"; named as a copy, but of no drill at work: {', '.join(left)}" if left else ""
-    return {"BKP-CLN-002": (len(left), said + strange)}
+    return {SWEPT: (len(left), said + strange)}
 
 
 def clean(found: tuple[int, str]) -> Answers:
     """How many backups a rehearsal leaves, and what became of them."""
-    return {"BKP-CLN-001": found}
+    return {CLEANED: found}
 
 
 def _names(names: Iterable[str]) -> str:

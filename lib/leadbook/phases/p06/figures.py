@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 from leadbook.backup.drill import RECOVERY_STAGES
 from leadbook.page import style
 
-__all__ = ["recovery_stages"]
-
 
 def recovery_stages(stages: Mapping[str, float]) -> Figure:
     """Seconds of each stage, one after another; the stages that count as recovery time have the first colour."""

@@ -30,8 +30,6 @@ from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
 from leadbook.schema import undo
 
-__all__ = ["attested", "backup", "cache", "damage", "procedures", "restore", "times"]
-
 
 def _table(title: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> Table:
     return Table(pd.DataFrame(list(rows), columns=list(columns)), title, columns)
@@ -61,7 +59,7 @@ def backup(book: Phase) -> Section:
     return Section(
         tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
         checks=(
-            *checks.judged(("BKP-CLN-002",), swept, checks.sweep),
+            *checks.judged((checks.SWEPT,), swept, checks.sweep),
             *checks.judged(("BKP-DMP",), dump, checks.dump),
         ),
         facts={
@@ -208,7 +206,7 @@ def procedures(book: Phase, taken: Section, damaged: Section, restored: Section,
         documents=(Document("backup-and-recovery", title, text, audience),),
         checks=(
             judge("BKP-DOC-001", len(missing), evidence=told),
-            *checks.judged(("BKP-CLN-001",), cleaned, checks.clean),
+            *checks.judged((checks.CLEANED,), cleaned, checks.clean),
         ),
     )
 

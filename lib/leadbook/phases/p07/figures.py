@@ -11,8 +11,6 @@ from leadbook.core.checks import Check, Verdict
 from leadbook.page import style
 from leadbook.page.tables import number
 
-__all__ = ["headroom"]
-
 LABEL = 40
 """Characters of a gate's title on one line: a longer one would squeeze the plot."""
 

@@ -21,18 +21,6 @@ from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
 
-__all__ = [
-    "PHASES",
-    "EarlierPhase",
-    "collect",
-    "documents",
-    "earlier",
-    "gate_checks",
-    "monitoring",
-    "targets",
-    "written",
-]
-
 PHASES = ("01", "02", "03", "04", "05", "06")
 FACTS: Mapping[str, tuple[str, str, float]] = {
     "GATE-RATE-001": ("04", "leads_per_second", 3600.0),

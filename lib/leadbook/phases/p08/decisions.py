@@ -17,8 +17,6 @@ from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
-__all__ = ["Resource", "bottleneck_check", "decision_checks", "decisions", "issue_check", "resources"]
-
 Checks = Mapping[str, Check]
 Decided = tuple[Any, str, str]
 """What `judge` takes, because of what, and what to do; where that is empty the catalogue's remedy."""

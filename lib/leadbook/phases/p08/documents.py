@@ -11,8 +11,6 @@ from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, reading
 from leadbook.phases.p08.snapshot import Snapshot
 from leadbook.phases.templates import render
 
-__all__ = ["monitoring_log", "optimizations", "summary"]
-
 
 def summary(seen: Observation) -> str:
     """One paragraph: how long, what ran meanwhile, what could not be watched."""

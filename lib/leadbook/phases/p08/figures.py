@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 from leadbook.page import style
 
-__all__ = ["batch_sizes", "timeline"]
-
 PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Inserts", "documents/s", (("mongodb.inserts_per_s", "inserted"),)),
     ("Latency in MongoDB", "ms/operation", (("mongodb.write_latency_ms", "writes"),

@@ -12,8 +12,6 @@ from leadbook.monitor.session import Observation
 from leadbook.monitor.slow import SlowOperation
 from leadbook.phases.p08.performance import latencies
 
-__all__ = ["COLUMNS", "batch_sizes_frame", "lookups_frame", "readings_frame", "slow_frame"]
-
 COLUMNS = {
     "reading": "what is read, over the whole snapshot", "batch size": "documents in one insert_many, unordered",
     "batches": "how many were inserted",

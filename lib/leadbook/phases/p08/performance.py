@@ -13,10 +13,6 @@ from leadbook.monitor.session import Observation
 from leadbook.monitor.validation import HourOfLeads
 from leadbook.page.prose import number
 
-__all__ = [
-    "degradation", "insert_checks", "latencies", "performance_checks", "pool_checks", "slow_check", "watch_checks",
-]  # fmt: skip
-
 Leads = HourOfLeads | Unmeasured | Exception | None
 FEWEST = 3
 """Operations in a third of the snapshot, from which its median is told."""

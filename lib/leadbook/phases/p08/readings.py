@@ -10,13 +10,11 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.definitions import definition
 from leadbook.monitor.loop import Timeline
 
-__all__ = ["HOST_CPU", "RULES", "Rule", "reading_checks"]
-
 HOST_CPU = "host.cpu_percent"
 
 
 @dataclass(frozen=True)
-class Rule:
+class ReadingRule:
     """What of a reading is judged by a check.
 
     statistic: which of the samples; the median where a peak of one sample is no finding.  since: the first server
@@ -37,26 +35,28 @@ class Rule:
 
 
 RULES = (
-    Rule("MON-CACHE-001", "mongodb.cache_dirty_percent", "max"),
-    Rule("MON-CACHE-002", "mongodb.cache_used_percent", "max"),
-    Rule("MON-CACHE-003", "mongodb.application_evictions_per_s", "median"),
-    Rule("MON-QUEUE-001", "mongodb.tickets_waiting", "median"),
-    Rule("MON-QUEUE-002", "mongodb.lock_queue", "median"),
-    Rule("MON-MEM-001", "mongodb.page_faults_per_s", "median"),
-    Rule("MON-CONN-001", "mongodb.connections_used_percent", "max"),
-    Rule("MON-CONN-002", "mongodb.connections_rejected_per_s", "max", since="6.3"),
-    Rule("MON-REPL-003", "mongodb.flow_control_lagged", "median"),
-    Rule("MON-QUERY-002", "mongodb.targeting", "median"),
-    Rule("MON-RDS-001", "redis.memory_percent", "max"),
-    Rule("MON-RDS-003", "redis.evicted_per_s", "max"),
-    Rule("MON-RDS-004", "redis.rejected_per_s", "max"),
-    Rule("MON-RDS-005", "redis.oom_errors_per_s", "max"),
-    Rule("MON-RDS-006", "redis.command_p99_us", "last", since="7.0"),
-    Rule("MON-RDS-007", "redis.latest_fork_us", "last"),
-    Rule("MON-RDS-008", "redis.fragmentation_ratio", "last", only_where="redis.fragmentation_bytes", at_least=100e6),
-    Rule("MON-HOST-001", HOST_CPU, "median"),
-    Rule("MON-HOST-002", "host.memory_percent", "max"),
-    Rule("MON-POOL-001", "pool.used_percent", "max"),
+    ReadingRule("MON-CACHE-001", "mongodb.cache_dirty_percent", "max"),
+    ReadingRule("MON-CACHE-002", "mongodb.cache_used_percent", "max"),
+    ReadingRule("MON-CACHE-003", "mongodb.application_evictions_per_s", "median"),
+    ReadingRule("MON-QUEUE-001", "mongodb.tickets_waiting", "median"),
+    ReadingRule("MON-QUEUE-002", "mongodb.lock_queue", "median"),
+    ReadingRule("MON-MEM-001", "mongodb.page_faults_per_s", "median"),
+    ReadingRule("MON-CONN-001", "mongodb.connections_used_percent", "max"),
+    ReadingRule("MON-CONN-002", "mongodb.connections_rejected_per_s", "max", since="6.3"),
+    ReadingRule("MON-REPL-003", "mongodb.flow_control_lagged", "median"),
+    ReadingRule("MON-QUERY-002", "mongodb.targeting", "median"),
+    ReadingRule("MON-RDS-001", "redis.memory_percent", "max"),
+    ReadingRule("MON-RDS-003", "redis.evicted_per_s", "max"),
+    ReadingRule("MON-RDS-004", "redis.rejected_per_s", "max"),
+    ReadingRule("MON-RDS-005", "redis.oom_errors_per_s", "max"),
+    ReadingRule("MON-RDS-006", "redis.command_p99_us", "last", since="7.0"),
+    ReadingRule("MON-RDS-007", "redis.latest_fork_us", "last"),
+    ReadingRule(
+        "MON-RDS-008", "redis.fragmentation_ratio", "last", only_where="redis.fragmentation_bytes", at_least=100e6
+    ),
+    ReadingRule("MON-HOST-001", HOST_CPU, "median"),
+    ReadingRule("MON-HOST-002", "host.memory_percent", "max"),
+    ReadingRule("MON-POOL-001", "pool.used_percent", "max"),
 )
 
 
@@ -71,7 +71,7 @@ def reading_checks(timeline: Timeline, versions: Mapping[str, str], absent: Mapp
     ]
 
 
-def _answer(rule: Rule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:
+def _answer(rule: ReadingRule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:
     value, version = timeline.statistic(rule.reading, rule.statistic), versions.get(rule.source, "")
     if value is None and rule.source in absent:
         return Unmeasured(absent[rule.source])
@@ -86,7 +86,7 @@ def _answer(rule: Rule, timeline: Timeline, versions: Mapping[str, str], absent:
     return round(value, 4)
 
 
-def _evidence(rule: Rule, timeline: Timeline) -> str:
+def _evidence(rule: ReadingRule, timeline: Timeline) -> str:
     entry, peak = definition(rule.check), timeline.statistic(rule.reading, "max")
     told = f"{rule.statistic} of {len(timeline.values(rule.reading))} samples"
     if peak is not None and rule.statistic != "max":

@@ -14,10 +14,6 @@ from leadbook.phases.p08.performance import latencies
 from leadbook.phases.p08.snapshot import Snapshot
 from leadbook.phases.section import Document, Plot, Section, Table
 
-__all__ = [
-    "decided", "in_time", "inserts", "issues", "lookups", "pool", "readings", "servers", "slow", "watched", "written",
-]  # fmt: skip
-
 _TREND = {
     "inserts_per_s": "mongodb.inserts_per_s", "write_latency_ms": "mongodb.write_latency_ms",
     "read_latency_ms": "mongodb.read_latency_ms", "cache_dirty_percent": "mongodb.cache_dirty_percent",

@@ -16,10 +16,6 @@ from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
 from leadbook.phases.judging import PRIVILEGE
 
-__all__ = [
-    "backup_check", "disk_checks", "newest_backup", "oplog_check", "redis_checks", "replication_checks",
-]  # fmt: skip
-
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
 REDIS = ("MON-RDS-002", "MON-RDS-009", "MON-RDS-010", "MON-RDS-011")

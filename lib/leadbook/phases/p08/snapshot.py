@@ -25,8 +25,6 @@ from leadbook.phases.judging import attempt
 from leadbook.phases.p08 import decisions, performance, readings, servers
 from leadbook.phases.phase import Phase
 
-__all__ = ["Snapshot", "look_around", "take"]
-
 SPRINT_H = 24
 Failed = Unmeasured | Exception
 

@@ -16,11 +16,6 @@ from leadbook.core.settings import Settings
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence
 from leadbook.phases.told import Answered
 
-__all__ = [
-    "STRETCH", "anomalies", "completeness", "cost", "counts", "integrity", "losses", "performance", "quality",
-    "ready",
-]  # fmt: skip
-
 STRETCH = "FIN-COUNT-004"
 NO_LEAD = Unmeasured("no lead is stored")
 

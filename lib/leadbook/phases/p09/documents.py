@@ -20,8 +20,6 @@ from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
 
-__all__ = ["WANTED", "Findings", "documents", "score_sentence"]
-
 LEAD, MANAGER, RESEARCHER = "Technical Lead", "Project Manager", "Data Researcher"
 DOCUMENTS = (
     ("database-performance-report", "Database performance report", (LEAD, MANAGER)),

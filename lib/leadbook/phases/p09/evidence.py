@@ -12,8 +12,6 @@ import pandas as pd
 from leadbook.analysis.losses import EarlierPhases
 from leadbook.core.checks import Check, Verdict
 
-__all__ = ["AREAS", "PERFORMANCE", "RunEvidence", "metrics", "trends"]
-
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
 AREAS = {"inserts": "Insert rate", "duplicates": "Duplicate checks", "queries": "Queries", "pool": "Connection pool"}
 """Areas of performance that the task book wants documented."""

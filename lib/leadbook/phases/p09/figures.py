@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from leadbook.analysis.statistics import Statistics
 from leadbook.page import style
 
-__all__ = ["completeness", "quality", "sources"]
-
 
 def sources(counts: Mapping[str | None, int]) -> Figure:
     """Leads by source, the largest first."""

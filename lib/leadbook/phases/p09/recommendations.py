@@ -15,8 +15,6 @@ from leadbook.core.settings import Settings
 from leadbook.load.advice import batch_size
 from leadbook.phases.p09.evidence import RunEvidence
 
-__all__ = ["PRIORITIES", "Recommendation", "recommend"]
-
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
 

@@ -29,8 +29,6 @@ from leadbook.phases.section import Plot, Section, Table
 from leadbook.phases.told import Answered, all_of
 from leadbook.phases.written import incomplete
 
-__all__ = ["FinalAnalysis"]
-
 Document = dict[str, Any]
 
 

@@ -17,8 +17,6 @@ from leadbook.phases.p09.checks import STRETCH
 from leadbook.phases.p09.recommendations import Recommendation
 from leadbook.phases.section import Table
 
-__all__ = ["anomalies", "counterparts", "indexes", "recommendations", "statistics", "table"]
-
 COLUMNS = {
     "what": "the number", "value": "measured now", "% of leads": "share of all stored leads",
     "target": "what is asked for",

@@ -2,8 +2,3 @@
 
 `with Sandbox() as sandbox:` for rehearsals and tests; `python -m leadbook.rehearsal.sandbox` to look at by hand.
 """
-
-from leadbook.rehearsal.sandbox.faults import FAULTS, PASSING
-from leadbook.rehearsal.sandbox.server import Sandbox
-
-__all__ = ["FAULTS", "PASSING", "Sandbox"]

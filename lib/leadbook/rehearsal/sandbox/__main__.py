@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from leadbook.rehearsal.sandbox import Sandbox
+from leadbook.rehearsal.sandbox.server import Sandbox
 
 with Sandbox() as sandbox:
     lines = [f"{service.name}: {service.url}  key {service.key}" for service in sandbox.each]

@@ -11,8 +11,6 @@ from typing import Any
 from leadbook.rehearsal.sandbox.faults import part
 from leadbook.rehearsal.sandbox.shapes import Reply, error
 
-__all__ = ["PROPERTIES", "Contacts"]
-
 PROPERTIES = frozenset({
     "email", "firstname", "lastname", "jobtitle", "company", "phone", "website", "city", "state", "country",
 })  # fmt: skip

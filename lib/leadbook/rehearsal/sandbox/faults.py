@@ -11,8 +11,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-__all__ = ["FAULTS", "PASSING", "RESETS", "Faults", "Kind", "part"]
-
 Kind = int | str
 """An HTTP status, or one of: `reset` (the connection breaks), `slow` (an answer after `slow_s`), `garbage` (half a
 JSON), `html` (a proxy's page with status 200), `odd` (JSON of another shape)."""

@@ -23,8 +23,6 @@ from leadbook.rehearsal.sandbox.contacts import Contacts
 from leadbook.rehearsal.sandbox.faults import FAULTS, Faults, Kind
 from leadbook.rehearsal.sandbox.shapes import Reply, error
 
-__all__ = ["KEYS", "Sandbox"]
-
 KEYS = {"hunter": "sandbox-hunter-key", "clearbit": "sandbox-clearbit-key", "hubspot": "sandbox-hubspot-token"}
 
 Headers = Mapping[str, str] | Message

@@ -7,8 +7,6 @@ from typing import Any
 
 from leadbook.rehearsal.sandbox.faults import part
 
-__all__ = ["Reply", "clearbit_combined", "error", "found", "hunter_combined", "verified"]
-
 Reply = tuple[int, dict[str, str], Any]
 """Status, headers, JSON."""
 

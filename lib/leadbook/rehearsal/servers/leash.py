@@ -20,19 +20,6 @@ from typing import Any
 
 import psutil
 
-__all__ = [
-    "alive",
-    "created_at",
-    "end",
-    "listens",
-    "lock_path",
-    "locked",
-    "read_state",
-    "remove",
-    "state_path",
-    "strays",
-]
-
 POLL_SECONDS = 0.5
 START_TICKS = 19
 """Place of `starttime` in /proc/PID/stat, counted after the command's closing parenthesis; see proc(5), field 22."""

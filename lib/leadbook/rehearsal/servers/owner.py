@@ -16,8 +16,6 @@ from typing import Any
 from leadbook.rehearsal.servers import leash
 from leadbook.rehearsal.servers.state import default_folder
 
-__all__ = ["BEAT_S", "LONGEST", "PATIENCE", "digits", "is_gone", "lives", "machine", "me", "passing_folder"]
-
 BEAT_S = 60.0
 """How often a session that lives renews its mark, s."""
 PATIENCE = timedelta(minutes=10)

@@ -24,17 +24,6 @@ from leadbook.core.errors import ServerError
 from leadbook.rehearsal.servers import leash
 from leadbook.rehearsal.servers.state import Process, State, spawn
 
-__all__ = [
-    "address",
-    "configure",
-    "free_ports",
-    "grant",
-    "initiate",
-    "start_member",
-    "wait_healthy",
-    "wait_listening",
-]
-
 NAME = "leadbook"
 ELECTION_TIMEOUT_MS = 2000
 HOST = "127.0.0.1"

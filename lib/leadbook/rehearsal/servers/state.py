@@ -16,8 +16,6 @@ from leadbook.core.errors import ServerError
 from leadbook.core.settings import PROJECT
 from leadbook.rehearsal.servers import leash
 
-__all__ = ["Owner", "Process", "State", "default_folder", "spawn"]
-
 OPEN_FILES = 64_000
 """Open files that a server may have: what MongoDB's manual asks for (UNIX ulimit settings)."""
 
