@@ -312,10 +312,8 @@ class Phase:
         self.release()
         if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
             ids = [check.id for check in found] + missing
-            raise Blocked(
-                f"phase {self.number} does not pass: {len(found)} checks block and {len(missing)} of "
-                f"{len(checks) + len(missing)} were not recorded: {', '.join(ids[:8])}"
-            )
+            absent = f", {len(missing)} of {len(checks) + len(missing)} were not recorded" if missing else ""
+            raise Blocked(f"phase {self.number} does not pass: {len(found)} checks block{absent}: {', '.join(ids[:8])}")
 
     def _refuse_changed_parameters(self) -> None:
         now = Settings.for_notebook(self._namespace)
