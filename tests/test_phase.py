@@ -91,8 +91,13 @@ def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book
     book.record(passing())
     with pytest.raises(Blocked, match=f"{len(expected) - 1} of {len(expected)} were not recorded"):
         book.close()
-    with pytest.raises(LeadbookError, match="is closed; run the notebook from its first code cell"):
-        book.record(passing())
+
+    def document():
+        book.document("a", "A", "a", audience=[])
+
+    for late in (lambda: book.record(passing()), lambda: book.fact("rate", 1), document):
+        with pytest.raises(LeadbookError, match="is closed; run the notebook from its first code cell"):
+            late()
 
 
 @pytest.mark.parametrize(

@@ -197,9 +197,8 @@ class Phase:
     def record(self, checks: Check | Iterable[Check]) -> None:
         """Record one check or several and show them as a table. A later record of the same id replaces the earlier."""
         checks = [checks] if isinstance(checks, Check) else list(checks)
+        self._refuse_closed()
         for check in checks:
-            if self._record["closed"]:
-                raise LeadbookError(f"phase {self.number} is closed; run the notebook from its first code cell")
             if check.phase != self.number:
                 raise LeadbookError(f"check {check.id} belongs to phase {check.phase}, not to {self.number}")
             data = self.redactor.tree(check.as_dict())
@@ -209,6 +208,10 @@ class Phase:
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
             display(HTML(tables.checks_table(shown)))
+
+    def _refuse_closed(self) -> None:
+        if self._record["closed"]:
+            raise LeadbookError(f"phase {self.number} is closed; run the notebook from its first code cell")
 
     def attest(self, *check_ids: str) -> list[Check]:
         """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
@@ -221,6 +224,7 @@ class Phase:
 
     def fact(self, name: str, value: Any) -> None:
         """Leave a number or JSON-ready value for later phases and the report; None and NaN leave nothing."""
+        self._refuse_closed()
         value = self.redactor.tree(plain(value))
         if value is None:
             return
@@ -230,6 +234,7 @@ class Phase:
 
     def document(self, slug: str, title: str, markdown: str, *, audience: Iterable[str]) -> Path:
         """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience."""
+        self._refuse_closed()
         path = self.run_dir / "documents" / f"{slug}.md"
         text = self.redactor.text(markdown)
         files.write(path, text)

@@ -245,7 +245,8 @@ def _finds(found: tuple[finds.Find, ...], settings: Settings) -> Section:
 def _pools(found: tuple[pools.Pool, ...], settings: Settings) -> Section:
     table = tables.pools(found)
     warm = [one for one in found if (one.service, one.state) == ("MongoDB", "warm")]
-    waits = [one.checkouts.summary().judged[1] or 0 for one in warm if not verdicts.client_bound(one, settings)]
+    told = [one.checkouts.summary().judged[1] for one in warm if not verdicts.client_bound(one, settings)]
+    waits = [value for value in told if value is not None]
     return Section(
         tables=(table,),
         plots=(
