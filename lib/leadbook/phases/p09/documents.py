@@ -26,7 +26,7 @@ DOCUMENTS = (
     ("data-quality-findings", "Data quality findings", (RESEARCHER, MANAGER)),
     ("recommendations", "Recommendations", (LEAD, MANAGER)),
     ("final-database-statistics", "Final database statistics", (MANAGER,)),
-    ("database-configuration", "Database configuration", (LEAD, MANAGER)),
+    ("final-database-configuration", "Final database configuration", (LEAD, MANAGER)),
     ("database-maintenance-guide", "Database maintenance guide", (LEAD, MANAGER)),
     ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
 )
@@ -35,7 +35,7 @@ WANTED = {
     "data-quality-findings": ("Data quality metrics", "Data quality issues", "Recommendations"),
     "recommendations": ("High priority", "evidence", "impact"),
     "final-database-statistics": ("unique leads", "leads from", "e-mail", "company data"),
-    "database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
+    "final-database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
     "database-maintenance-guide": (
         "Database maintenance procedures", "Regular maintenance tasks", "schedule", "Maintenance procedures",
         "Performance monitoring", "Monitoring procedures", "Performance metrics to track", "performance thresholds",
