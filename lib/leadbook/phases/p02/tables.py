@@ -36,6 +36,9 @@ COLUMNS = {
     "returned": "documents returned",
     "server ms": "median executionTimeMillis of three explained runs, ms",
     "client ms": "median time to the first batch as the client sees it, ms",
+    "remark": "a redundant prefix, low selectivity, or no use in a day or longer",
+    "evidence": "how it is known",
+    "advice": "the safe next step; never a failure",
     "probe": "what was tried",
     "question": "what it asks for",
     "lesson": "what follows",
@@ -126,7 +129,7 @@ def fields() -> Table:
     """One row a field of a lead."""
     rows = []
     for field in FIELDS:
-        limit = f"<= {field.length} characters" if field.length else ""
+        limit = f"≤ {field.length} characters" if field.length else ""
         if field.minimum is not None:
             limit = f"{field.minimum} to {field.maximum}"
         default = "—" if field.default is None else str(field.default).lower()
