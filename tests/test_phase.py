@@ -56,6 +56,16 @@ def test_what_is_recorded_is_kept_for_later_phases(book, tmp_path, monkeypatch):
     assert (tmp_path / "documents" / "notes.md").read_text() == "# Notes"
 
 
+def test_a_document_of_another_phase_is_not_written_over(book, namespace, tmp_path):
+    book.document("notes", "Notes", "# First", audience=["DBA"])
+    book.document("notes", "Notes", "# Again", audience=["DBA"])
+    later = Phase.open("08", namespace)
+    with pytest.raises(LeadbookError, match="document notes is phase 07's: phase 08 must"):
+        later.document("notes", "Other notes", "# Other", audience=["DBA"])
+    later.release()
+    assert (tmp_path / "documents" / "notes.md").read_text() == "# Again"
+
+
 def test_a_later_record_of_the_same_check_replaces_the_earlier(book, tmp_path):
     book.record(judge("GATE-INS-001", 1, settings=book.settings))
     book.record(judge("GATE-INS-001", 5000, settings=book.settings))

@@ -67,7 +67,7 @@ def test_what_goes_over_the_wire_is_judged_and_not_what_the_profile_says(place):
     }
     assert (place.settings.write_concern, told["production"].id) == ("majority", "BCH-WC-005")
     assert [told[one].verdict for one in ("rehearsal", "production")] == [Verdict.WARN, Verdict.FAIL]
-    assert "'w': 1" in told["production"].evidence
+    assert "w: 1" in told["production"].evidence
 
 
 def test_documents_that_never_became_readable_fail_the_price(place):

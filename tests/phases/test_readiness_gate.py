@@ -105,7 +105,7 @@ def test_documents_hold_what_was_measured(records):
     metrics, infrastructure = (one.markdown for one in section.documents)
     assert "## Database insert rate\n\n- Target: ≥ 1,000 documents/s\n- Actual: 5,000 documents/s\n" in metrics
     assert metrics.count("\n## ") == len(checks)
-    assert "## Mongodb\n\n| setting | value |\n| --- | --- |\n| version | 6.0.5 |" in infrastructure
+    assert "## MongoDB\n\n| setting | value |\n| --- | --- |\n| version | 6.0.5 |" in infrastructure
     assert {check.verdict for check in section.checks} == {Verdict.PASS}
 
 

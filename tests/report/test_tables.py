@@ -10,7 +10,8 @@ import pytest
 from tests.made_run import check
 
 from leadbook.core.checks import Verdict
-from leadbook.page import style, tables
+from leadbook.core.traces import concern_text
+from leadbook.page import cards, style, tables
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,23 @@ def test_checks_are_shown_blocking_ones_first_with_their_remedy():
      ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms")],
 )  # fmt: skip
 def test_a_target_is_written_for_people(target, text):
-    assert tables.target_text(check(target=target)) == text
+    assert tables.target_text(check(target=target)) == tables.target_text(target) == text
+
+
+def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
+    blocking = check(verdict=Verdict.FAIL, remedy="run `leadbook run <x>`")
+    card = cards.verdict_html("03", "Benchmarks", "fail", {"fail": 1}, [blocking])
+    assert "run <code>leadbook run &lt;x&gt;</code>" in card and "`" not in card
+    assert tables.cell("see `a <b>`") == "see <code>a &lt;b&gt;</code>"
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [({"wtimeout": 5000, "w": "majority"}, "w: majority, wtimeout 5,000 ms"), ({"j": False, "w": 1}, "w: 1, j: false"),
+     (None, "none"), ({}, "none")],
+)  # fmt: skip
+def test_a_write_concern_is_written_as_people_say_it(document, text):
+    assert concern_text(document) == text
 
 
 def luminance(colour: str) -> float:

@@ -27,7 +27,7 @@ from leadbook.schema.index_advice import IndexUsage, advise, redundant, selectiv
 from leadbook.schema.indexes import INDEXES, IndexSpec
 from leadbook.schema.probes import probe, probe_modes, sample_lead
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch, scratch_name, sweep
-from leadbook.schema.state import actual, apply, create_like, pending
+from leadbook.schema.state import Change, actual, apply, create_like, pending
 from leadbook.schema.studies import IndexReview, QueryStudy, study
 from leadbook.schema.validator import validator
 
@@ -386,12 +386,15 @@ def test_every_check_of_02_is_made_on_an_empty_database(leads, admin, unapproved
 
 def test_commands_to_paste_are_whole_and_make_the_schema(leads, admin, settings):
     """Each line of the script is run as it stands; then nothing is pending."""
-    text = documents.by_hand(pending(leads, settings), settings)
+    text = documents.dry_run(pending(leads, settings), settings)
+    assert "15 commands are pending.** 2.2 runs them" in text
+    assert "```" + text.split("```")[1] == "```" + documents.by_hand(pending(leads, settings), settings).split("```")[1]
     script = text.split("```javascript\n")[1].removesuffix("\n```").splitlines()
     assert script[0] == f'db = db.getSiblingDB("{settings.database}");' and len(script) == 16
     for line in script[1:]:
         admin[settings.database].command(json_util.loads(line.removeprefix("db.runCommand(").removesuffix(");")))
     assert pending(leads, settings) == []
+    assert documents.dry_run([], settings) == "No command is pending."
     assert documents.by_hand([], settings) == "No change is left to be applied by hand."
 
 
@@ -575,3 +578,11 @@ def test_an_index_that_no_query_used_for_a_day_is_a_warning(settings, ops, verdi
     review = IndexReview(indexes=INDEXES, usage=tuple(usage), sampled=1, advice=tuple(advise(INDEXES, usage=usage)))
     checks = {check.id: check for check in plan_verdicts.indexes(QueryStudy(review=review), "leads", settings)}
     assert checks["MDB-IDX-013"].verdict == verdict and checks["MDB-IDX-013"].measured == (ops == 0)
+
+
+def test_a_remedy_is_a_column_only_where_a_person_should_do_something(leads, settings):
+    found = pending(leads, settings)
+    assert list(tables.pending(found).frame) == ["change", "kind"]
+    assert list(tables.made(found).frame) == ["change", "kind", "applied"]
+    finding = Change(kind="finding", collection=leads.name, line="an index differs", remedy="look")
+    assert tables.pending([*found, finding]).frame["remedy"].iloc[-1] == "look"

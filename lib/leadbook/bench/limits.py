@@ -13,7 +13,7 @@ import pandas as pd
 from pymongo.collection import Collection
 
 from leadbook.core import connect
-from leadbook.core.traces import CommandTrace
+from leadbook.core.traces import CommandTrace, concern_text
 from leadbook.ingest.site import Site
 from leadbook.measure.inserts import InsertTiming, insert_batches
 from leadbook.rehearsal import sample
@@ -111,7 +111,7 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
                 wrong += _differing(into[batch, writers], made)
         wrong += _one_by_one(into[plans[0]], sample.documents(SINGLES, seed=settings.sample_seed, start=start))
     sent = sorted({
-        f"ordered: {str(command.ordered).lower()}, writeConcern: {dict(command.write_concern or {})}"
+        f"ordered: {str(command.ordered).lower()}, writeConcern {concern_text(command.write_concern)}"
         for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX) and command.documents > 1
     })  # fmt: skip
     return Limits(

@@ -180,3 +180,11 @@ class PoolTrace(monitoring.ConnectionPoolListener):
 
     def pool_closed(self, event: monitoring.PoolClosedEvent) -> None:
         """Driver's hook; nothing to record."""
+
+
+def concern_text(document: Mapping[str, Any] | None, none: str = "none") -> str:
+    """A writeConcern as in `w: majority, wtimeout 5,000 ms`; none: what stands for one that was not sent."""
+    parts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (document or {}).items()}
+    timeout = parts.pop("wtimeout", None)
+    told = [f"{name}: {parts[name]}" for name in sorted(parts, key=lambda name: name != "w")]
+    return ", ".join([*told, *([] if timeout is None else [f"wtimeout {timeout:,} ms"])]) or none

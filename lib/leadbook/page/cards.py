@@ -7,7 +7,7 @@ from html import escape
 
 from leadbook.core.checks import Check, Verdict
 from leadbook.page.style import VERDICT_COLOURS
-from leadbook.page.tables import badge
+from leadbook.page.tables import badge, ticks
 
 
 def production_banner(target: str) -> str:
@@ -32,8 +32,8 @@ def verdict_html(
         recorded = sum(counts.values())
         summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
     items = "".join(
-        f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {escape(c.evidence)}. "
-        f"<b>Do:</b> {escape(c.remedy or 'see the evidence')}</li>"
+        f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
+        f"<b>Do:</b> {ticks(c.remedy or 'see the evidence')}</li>"
         for c in blocking
     )
     return (

@@ -79,7 +79,16 @@ def cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(cell(item) for item in value)
-    return breakable(str(value))
+    return _ticked(breakable(str(value)))
+
+
+def ticks(text: str) -> str:
+    """`text` as escaped HTML, with `code` in backticks shown as code."""
+    return _ticked(escape(text))
+
+
+def _ticked(escaped: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
 
 
 def breakable(text: str) -> str:
@@ -163,9 +172,9 @@ def measured_text(check: Check) -> str:
     return str(check.measured)
 
 
-def target_text(check: Check) -> str:
+def target_text(target: Check | str) -> str:
     """The target for people: `>= 1000.0 documents/s` becomes `≥ 1,000 documents/s`."""
-    text = check.target.replace(">=", "≥").replace("<=", "≤")
+    text = (target if isinstance(target, str) else target.target).replace(">=", "≥").replace("<=", "≤")
     return re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
 
 

@@ -31,7 +31,7 @@ from leadbook.core import addresses, connect, files
 from leadbook.core.addresses import secret_values
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
-from leadbook.core.provenance import Records, Target, code_digest, settings_digest
+from leadbook.core.provenance import Records, Target, code_digest, read_record, settings_digest
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.page import cards, style, tables
@@ -233,8 +233,13 @@ class Phase:
         self._save()
 
     def document(self, slug: str, title: str, markdown: str, *, audience: Iterable[str]) -> Path:
-        """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience."""
+        """Write a document for people into `<run_dir>/documents/<slug>.md`; the report lists it by audience.
+
+        Raises LeadbookError for a slug that another phase of the run has written: its text would be lost.
+        """
         self._refuse_closed()
+        if other := next(filter(lambda phase: self._wrote(phase, slug), TITLES), None):
+            raise LeadbookError(f"document {slug} is phase {other}'s: phase {self.number} must name its own otherwise")
         path = self.run_dir / "documents" / f"{slug}.md"
         text = self.redactor.text(markdown)
         files.write(path, text)
@@ -245,6 +250,12 @@ class Phase:
         readers = ", ".join(entry["audience"])
         self.say(f"Document **{title}** written to `{entry['path']}` for {readers}.")
         return path
+
+    def _wrote(self, phase: str, slug: str) -> bool:
+        """Whether another phase has written `slug` here. What other code once left in this folder does not count."""
+        record = {} if phase == self.number else read_record(self.run_dir, phase)
+        of_this_code = (record.get("opened") or {}).get("code") == code_digest()
+        return of_this_code and any(document["slug"] == slug for document in record.get("documents", ()))
 
     @property
     def recorded(self) -> list[Check]:

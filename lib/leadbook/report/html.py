@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -13,14 +12,14 @@ import mistune
 import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from leadbook.core.checks import Check, Verdict
 from leadbook.page.offline import contained
-from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
+from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, ticks
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +39,8 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
         "slug": lambda word: str(word).replace(" ", "-"), "when": when, "seconds": seconds_text, "state": state,
-        "measured": measured_text, "target": target_text, "ticks": _ticks,
+        "measured": measured_text, "target": target_text,
+        "ticks": lambda text: Markup(ticks(str(text))),  # noqa: S704  escaped by it
     }  # fmt: skip
     return made
 
@@ -70,11 +70,6 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60:02d} s"
-
-
-def _ticks(text: str) -> Markup:
-    """Escaped text with `code` in backticks shown as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped just before
 
 
 def state(phase: PhaseRecord) -> str:

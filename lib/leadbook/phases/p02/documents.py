@@ -21,12 +21,32 @@ def by_hand(changes: Iterable[Change], settings: Settings) -> str:
         return "No change is left to be applied by hand."
     shown_only = settings.apply_schema and not settings.approves("apply_schema")
     way = settings.how_to_approve("apply_schema") if shown_only else "let it apply them with apply_schema: true"
-    script = "\n".join([f'db = db.getSiblingDB("{settings.database}");', *commands])
     return (
-        f"**{len(commands)} commands are left.** Paste them into `mongosh`, logged in with `dbAdmin` on "
-        f"`{settings.database}`, and run this notebook again; or, {way}.\n\n"
-        f"```javascript\n{script}\n```"
+        f"**{_counted(commands)} left.** Paste into `mongosh`, logged in with `dbAdmin` on "
+        f"`{settings.database}`, and run this notebook again; or, {way}.\n\n{_script(commands, settings)}"
     )
+
+
+def dry_run(changes: Iterable[Change], settings: Settings) -> str:
+    """Markdown: the commands of all pending changes, whole, as 2.2 runs them where it may and as mongosh takes them."""
+    commands = [f"{change.shell()};" for change in changes if change.command]
+    if not commands:
+        return "No command is pending."
+    applies = settings.apply_schema and settings.approves("apply_schema")
+    what = "2.2 runs them" if applies else "Nothing runs them here: 2.2 lists what is left"
+    return (
+        f"**{_counted(commands)} pending.** {what}. As `mongosh` takes them, logged in with `dbAdmin` on "
+        f"`{settings.database}`:\n\n{_script(commands, settings)}"
+    )
+
+
+def _counted(commands: Sequence[str]) -> str:
+    return "1 command is" if len(commands) == 1 else f"{len(commands)} commands are"
+
+
+def _script(commands: Sequence[str], settings: Settings) -> str:
+    lines = "\n".join([f'db = db.getSiblingDB("{settings.database}");', *commands])
+    return f"```javascript\n{lines}\n```"
 
 
 def basis(study: QueryStudy) -> str:

@@ -22,7 +22,9 @@ Studied = QueryStudy | Unmeasured | Exception
 def pending(book: Phase) -> Section:
     """2.1: what would change. Changes nothing."""
     found = verdicts.dry_run(book.leads, book.settings)
-    return Section(tables=(tables.changes(found, "Pending changes (dry run)"),), found=found)
+    return Section(
+        says=documents.dry_run(found, book.settings), tables=(tables.pending(found),), found=found
+    )  # fmt: skip
 
 
 def changes(book: Phase) -> Section:
@@ -30,7 +32,7 @@ def changes(book: Phase) -> Section:
     made, check = verdicts.apply_pending(book.leads, book.admin, book.settings)
     return Section(
         says=documents.by_hand(made, book.settings),
-        tables=(tables.changes(made, "Changes of this run"),),
+        tables=(tables.made(made),),
         checks=(check, *verdicts.structure(book.leads, book.settings)),
         found=made,
     )

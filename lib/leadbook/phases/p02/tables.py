@@ -36,6 +36,9 @@ COLUMNS = {
     "returned": "documents returned",
     "server ms": "median executionTimeMillis of three explained runs, ms",
     "client ms": "median time to the first batch as the client sees it, ms",
+    "remark": "a redundant prefix, low selectivity, or no use in a day or longer",
+    "evidence": "how it is known",
+    "advice": "the safe next step; never a failure",
     "probe": "what was tried",
     "question": "what it asks for",
     "lesson": "what follows",
@@ -49,10 +52,22 @@ COLUMNS = {
 """What each column means."""
 
 
-def changes(found: Iterable[Change], title: str) -> Table:
-    """One row a change: what differs, whether it was applied, and what a person should do about a finding."""
+def pending(found: Iterable[Change]) -> Table:
+    """One row a pending change: what differs and, where there is a finding, what a person should do about it."""
+    rows = [(one.line, one.kind, one.remedy) for one in found]
+    return _without_blank(_table("Pending changes (dry run)", rows, "change", "kind", "remedy"))
+
+
+def made(found: Iterable[Change]) -> Table:
+    """One row a change of this run: as `pending`, and whether it was applied."""
     rows = [(one.line, one.kind, "yes" if one.applied else "no", one.remedy) for one in found]
-    return _table(title, rows, "change", "kind", "applied", "remedy")
+    return _without_blank(_table("Changes of this run", rows, "change", "kind", "applied", "remedy"))
+
+
+def _without_blank(table: Table) -> Table:
+    """Without the remedies where there are none: a column of blanks reads as one that was lost."""
+    blank = not any(table.frame["remedy"])
+    return Table(table.frame.drop(columns="remedy") if blank else table.frame, table.title, table.columns)
 
 
 def _table(title: str, rows: Sequence[Sequence[Any]], *columns: str) -> Table:
@@ -114,7 +129,7 @@ def fields() -> Table:
     """One row a field of a lead."""
     rows = []
     for field in FIELDS:
-        limit = f"<= {field.length} characters" if field.length else ""
+        limit = f"≤ {field.length} characters" if field.length else ""
         if field.minimum is not None:
             limit = f"{field.minimum} to {field.maximum}"
         default = "—" if field.default is None else str(field.default).lower()

@@ -11,6 +11,7 @@ from leadbook.core.checks import Check
 from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import Disclosure
 from leadbook.page.prose import pipe_table
+from leadbook.page.tables import target_text
 from leadbook.phases.p03 import tables
 from leadbook.phases.templates import render
 
@@ -44,5 +45,5 @@ def performance(
 
 
 def _verdicts(checks: Iterable[Check]) -> str:
-    rows = [[one.id, one.title, str(one.verdict), one.measured, one.target] for one in checks]
+    rows = [[one.id, one.title, str(one.verdict), one.measured, target_text(one)] for one in checks]
     return pipe_table(["check", "what", "verdict", "measured", "target"], rows) if rows else "Not run in this run."

@@ -15,6 +15,7 @@ from leadbook.bench.inserts import Inserts, Series
 from leadbook.bench.lookups import LookupTimes, Operation
 from leadbook.bench.pools import Pool
 from leadbook.bench.references import BATCH, References
+from leadbook.core.traces import concern_text
 from leadbook.measure.disclosure import Disclosure
 from leadbook.measure.intervals import Interval, difference, interval
 from leadbook.phases.section import Table
@@ -122,7 +123,10 @@ def _table(title: str, columns: Mapping[str, str], rows: Iterable[Iterable[Any]]
 
 def disclosure(found: Disclosure) -> Table:
     """What was measured on: facts, then round trips."""
-    rows = [(FACTS[name], _text(value)) for name, value in found.facts.items()]
+    rows = [
+        (FACTS[name], concern_text(value) if name == "write_concern" and value else _text(value))
+        for name, value in found.facts.items()
+    ]
     for service, trip in found.trips.items():
         told = f"median {trip.p50_ms} ms, slowest {trip.worst_ms} ms"
         rows.append((f"round trip to {service} ({trip.count} pings)", told))
@@ -172,7 +176,7 @@ def concerns(found: Concerns) -> Table:
 def losses(found: Concerns) -> Table:
     """A row a write concern, and the configured one: ten duplicates in a batch of 100."""
     return _table("Ten duplicates in a batch of 100", LOSSES, (
-        (one.concern.name, "no writeConcern field" if one.wire is None else str(dict(one.wire)),
+        (one.concern.name, concern_text(one.wire, "no writeConcern field"),
          "yes" if one.acknowledged else "no", one.sent, one.claimed, one.stored, one.reported, one.unreported)
         for one in (*found.losses, found.configured)
     ))  # fmt: skip

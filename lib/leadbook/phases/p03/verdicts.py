@@ -15,6 +15,7 @@ from leadbook.bench.profiler import SLOW_MS, Caught
 from leadbook.bench.references import References
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
+from leadbook.core.traces import concern_text
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import difference
 from leadbook.phases.p03.tables import index_remarks
@@ -47,7 +48,7 @@ def inserts(found: Inserts, settings: Settings) -> list[Check]:
         judge(
             "BCH-INS-003", best.rate.low, settings=settings,
             evidence=f"lower end of the interval of {best.name}: {best.rate.text('documents/s')}, "
-            f"{best.rate.rounds} rounds, write concern {dict(found.concern) or 'of the server'}",
+            f"{best.rate.rounds} rounds, write concern {concern_text(found.concern, 'of the server')}",
         ),
     ]  # fmt: skip
     for check_id, size in SIZES.items():
@@ -96,7 +97,7 @@ def concerns(found: Concerns, settings: Settings) -> list[Check]:
     fire = next(one for one in found.losses if not one.acknowledged)
     majority, loose = (found.price(name) for name in ("majority", "w: 1, j: false"))
     return [
-        judge("BCH-WC-001", wire == asked, evidence=f"asked for {asked}, sent {wire or None}"),
+        judge("BCH-WC-001", wire == asked, evidence=f"asked for {concern_text(asked)}, sent {concern_text(wire)}"),
         judge(
             "BCH-WC-002", own.unreported,
             evidence=f"{own.sent} sent, {own.stored} stored, {own.reported} reported, ten of them duplicates",
@@ -112,8 +113,8 @@ def concerns(found: Concerns, settings: Settings) -> list[Check]:
         ),
         judge(
             "BCH-WC-005", wire.get("w") == "majority", settings=settings,
-            evidence=f"sent on the wire: {wire or None}; majority {majority.rate.text('documents/s')}; w: 1, j: false "
-            f"{loose.rate.text('documents/s')}: {difference(majority.readable, loose.readable).text()}",
+            evidence=f"sent on the wire: {concern_text(wire)}; majority {majority.rate.text('documents/s')}; "
+            f"w: 1, j: false {loose.rate.text('documents/s')}: {difference(majority.readable, loose.readable).text()}",
         ),
     ]  # fmt: skip
 

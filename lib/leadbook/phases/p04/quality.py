@@ -107,6 +107,9 @@ def stored_scores(leads: Leads, rules: Rules) -> Scores:
 
 # ------------------------------------------------------------------------------------------------------- examples
 
+FORMAT_COLUMNS = {
+    "rule": "what every stored lead should obey", "leads that break it": "leads counted; 0 is as it should be",
+}  # fmt: skip
 EXAMPLE_COLUMNS = {
     "reason": "first reason of the rejection", "records": "how many are kept with it", "example": "source and record",
     "name": "masked", "URL": "masked",
@@ -152,10 +155,10 @@ def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
 def transformation(work: PipelineWork) -> Section:
     """Fields before and after cleaning; formats, counted by the server over all stored leads."""
     rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
-    frame = pd.DataFrame(list(broken.items()), columns=["rule", "leads that break it"])
+    frame = pd.DataFrame(list(broken.items()), columns=list(FORMAT_COLUMNS))
     return Section(
         plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
-        tables=(Table(frame, "Formats, counted by the server over all stored leads"),),
+        tables=(Table(frame, "Formats, counted by the server over all stored leads", FORMAT_COLUMNS),),
         checks=format_checks(broken, work.leads.estimated_document_count(), rates, work.nothing_read),
     )
 

@@ -21,6 +21,11 @@ COLUMNS = {
     "returned": "documents found", "ms": "server's time, median of three",
 }  # fmt: skip
 
+PREPARED = {
+    "batch size": "documents sent by one insert_many", "writers": "threads that insert at the same time",
+    "documents/s": "documents acknowledged in a second, over all rounds", "ms a batch": "mean time of one batch, ms",
+}  # fmt: skip
+
 
 def limit(work: PipelineWork) -> Section:
     """How fast prepared documents go in, and the pipeline's rates and stages beside that."""
@@ -39,7 +44,7 @@ def limit(work: PipelineWork) -> Section:
     none = work.nothing_read or Unmeasured("the run stored no lead")
     value = work.not_approved or (share if result.ledger.stored else none)
     return Section(
-        tables=(Table(found.table(), "Prepared documents"),),
+        tables=(Table(found.table(), "Prepared documents", PREPARED),),
         plots=(
             Plot(rates, "Leads a second: the pipeline beside prepared documents"),
             Plot(stages, "Time by stage, all workers together; read is the feeding process"),
@@ -54,8 +59,7 @@ def _batches(found: Limits, settings: Settings, not_approved: Unmeasured | None)
     singles = sorted((rate for rate in found.rates if rate.writers == 1), key=lambda one: one.rate)
     slowest, best = singles[0], singles[-1]
     share = found.single(settings.batch_size).rate / best.rate
-    concern = int(settings.write_concern) if settings.write_concern.isdigit() else settings.write_concern
-    as_set = all("ordered: false" in sent and f"'w': {concern!r}" in sent for sent in found.sent)
+    as_set = all("ordered: false" in sent and f"w: {settings.write_concern}," in f"{sent}," for sent in found.sent)
     configured = f"{settings.batch_size} a batch; best is {best.batch} with {best.rate:,.0f} documents/s"
     measured = {
         "PIPE-INS-001": (found.wrong, found.read_back),

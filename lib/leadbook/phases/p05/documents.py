@@ -13,6 +13,7 @@ from leadbook.load.load import InsertLoad, Mixed, Sources
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import TaskOutcome
+from leadbook.page.tables import target_text
 from leadbook.phases.p05 import tables
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
@@ -83,7 +84,7 @@ def documents(test: Measured) -> tuple[Document, ...]:
     """Both documents, with all that was measured."""
     named = {name: found for name, found in vars(tables).items() if inspect.isfunction(found)}
     groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
-    verdicts = [(one.id, one.title, str(one.verdict), one.measured, one.target) for one in test.checks.values()]
+    verdicts = [(one.id, one.title, str(one.verdict), one.measured, target_text(one)) for one in test.checks.values()]
     problems = [(name, write_errors.line(why) if isinstance(why, BaseException) else why)
                 for name, why in test.problems.items()]  # fmt: skip
     values = {"test": test, "groups": groups, "verdicts": verdicts, "problems": problems, **named}

@@ -185,7 +185,7 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
     told = infrastructure if isinstance(infrastructure, Mapping) else {}
     topics = [
         (
-            str(topic).replace("_", " ").capitalize(),
+            str(topic).replace("_", " ").capitalize().replace("Mongodb", "MongoDB"),
             values.items() if isinstance(values, Mapping) else [(topic, values)],
         )
         for topic, values in told.items()

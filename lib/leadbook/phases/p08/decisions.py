@@ -15,6 +15,7 @@ from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
+from leadbook.page.tables import target_text
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]
@@ -176,7 +177,9 @@ def _scale(case: Case) -> Decided:
 def _batch_processing(case: Case) -> Decided:
     (rate,) = case.causes
     names = ", ".join(each.name for each in case.full)
-    because = f"{case.because[0]}, target {rate.target}; {f'held up by {names}' if names else 'no resource was full'}"
+    because = (
+        f"{case.because[0]}, target {target_text(rate)}; {f'held up by {names}' if names else 'no resource was full'}"
+    )
     answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
     return answer, because, "; ".join(each.relief for each in case.full)
 

@@ -49,7 +49,7 @@ def monitoring_log(snapshot: Snapshot) -> str:
 
 
 def optimizations(snapshot: Snapshot) -> str:
-    """The document "Optimisations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
+    """The document "Optimizations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
     word = {None: "not measured", True: "yes", False: "no"}
     made = decisions(snapshot.decided)
     resources = [

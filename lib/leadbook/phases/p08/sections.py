@@ -87,7 +87,7 @@ def written(snapshot: Snapshot) -> Section:
     """The two documents, and the numbers that phase 09 and the report use; None = not measured."""
     log = Document("monitoring-log", "Monitoring log", documents.monitoring_log(snapshot), ("Technical Lead",))
     advice = Document(
-        "optimizations-and-scaling", "Optimisations and scaling", documents.optimizations(snapshot),
+        "optimizations-and-scaling", "Optimizations and scaling", documents.optimizations(snapshot),
         ("Technical Lead", "Project Manager"),
     )  # fmt: skip
     return Section(documents=(log, advice), facts=facts(snapshot))

@@ -14,6 +14,7 @@ from leadbook.analysis.statistics import Collected, Statistics, cost_per_qualifi
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.page.tables import target_text
 from leadbook.phases.p09 import tables
 from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
@@ -26,7 +27,7 @@ DOCUMENTS = (
     ("data-quality-findings", "Data quality findings", (RESEARCHER, MANAGER)),
     ("recommendations", "Recommendations", (LEAD, MANAGER)),
     ("final-database-statistics", "Final database statistics", (MANAGER,)),
-    ("database-configuration", "Database configuration", (LEAD, MANAGER)),
+    ("final-database-configuration", "Final database configuration", (LEAD, MANAGER)),
     ("database-maintenance-guide", "Database maintenance guide", (LEAD, MANAGER)),
     ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
 )
@@ -35,7 +36,7 @@ WANTED = {
     "data-quality-findings": ("Data quality metrics", "Data quality issues", "Recommendations"),
     "recommendations": ("High priority", "evidence", "impact"),
     "final-database-statistics": ("unique leads", "leads from", "e-mail", "company data"),
-    "database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
+    "final-database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
     "database-maintenance-guide": (
         "Database maintenance procedures", "Regular maintenance tasks", "schedule", "Maintenance procedures",
         "Performance monitoring", "Monitoring procedures", "Performance metrics to track", "performance thresholds",
@@ -46,15 +47,15 @@ WANTED = {
 }  # fmt: skip
 """What the task book asks of each document, 5.1.1.5 to 5.2.1.9."""
 GATES = (
-    ("insert rate", "target_insert_rate", ">= {:,.0f} documents/s"),
+    ("insert rate", "target_insert_rate", "≥ {:,.0f} documents/s"),
     ("single insert", "target_single_insert_ms", "< {:g} ms"),
     ("batch of 100", "target_batch_100_ms", "< {:g} ms"),
     ("duplicate check, Redis or MongoDB", "target_duplicate_check_ms", "< {:g} ms"),
     ("indexed find", "target_find_ms", "< {:g} ms"),
     ("MongoDB check-out", "target_mongodb_checkout_ms", "< {:g} ms"),
     ("Redis check-out", "target_redis_checkout_ms", "< {:g} ms"),
-    ("duplicate-check accuracy", "target_accuracy_percent", ">= {:g} %"),
-    ("collection rate", "target_leads_per_hour", ">= {:,.0f} leads/hour"),
+    ("duplicate-check accuracy", "target_accuracy_percent", "≥ {:g} %"),
+    ("collection rate", "target_leads_per_hour", "≥ {:,.0f} leads/hour"),
 )
 
 
@@ -103,7 +104,7 @@ def _numbers(made: Findings) -> dict[str, Any]:
         "metrics": found, "areas": areas if len(found) else [], "trend": trends(made.evidence),
         "peak": max((float(rate) for rate in rates if rate is not None), default=None),
         "met": int((found["verdict"] == Verdict.PASS.value).sum()),
-        "insert_target": f">= {settings.target_insert_rate:,.0f}",
+        "insert_target": f"≥ {settings.target_insert_rate:,.0f}",
         "check_target": f"< {settings.target_duplicate_check_ms:g} ms",
         "wait_target": f"< {settings.target_mongodb_checkout_ms:g} ms",
     }  # fmt: skip
@@ -123,7 +124,8 @@ def _quality(made: Findings) -> dict[str, Any]:
         "score": score_sentence(found).replace("**", ""), "price": cost_per_qualified(found, made.settings),
         "fields": everything[["field", "present", "percent", "required"]],
         "scores": spread(found.by_score), "points": spread(found.by_points),
-        "verdicts": [(one.id, one.title, one.measured, one.target, one.verdict.value) for one in made.checks.values()
+        "verdicts": [(one.id, one.title, one.measured, target_text(one), one.verdict.value)
+                     for one in made.checks.values()
                      if one.id.startswith(("FIN-COUNT", "FIN-QUAL", "FIN-COST", "FIN-COMP"))],
         "issues": [(one.verdict.value, one.title, one.evidence, one.remedy) for one in made.checks.values()
                    if one.verdict in bad and one.id.startswith(("FIN-ANOM", "FIN-COMP", "FIN-QUAL", "FIN-INT"))],
@@ -141,7 +143,7 @@ def _upkeep(made: Findings) -> dict[str, Any]:
     return {
         "configuration": made.configuration.items(),
         "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
-        "thresholds": [(one.title, f"{one.compare} {one.target:,} {one.unit}".strip(), one.source, one.remedy)
+        "thresholds": [(one.title, target_text(one.told(one.target)), one.source, one.remedy)
                        for one in limits if one.compare != "true"],
         "targets": [(name, form.format(getattr(made.settings, key))) for name, key, form in GATES],
         "today": f"{datetime.now(UTC):%Y-%m-%d}",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from leadbook.analysis.losses import EarlierPhases
 from leadbook.core.checks import Check, Verdict
+from leadbook.page.tables import target_text
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
 AREAS = {"inserts": "Insert rate", "duplicates": "Duplicate checks", "queries": "Queries", "pool": "Connection pool"}
@@ -86,8 +87,8 @@ def _area(check: Check) -> str | None:
 def metrics(evidence: RunEvidence) -> pd.DataFrame:
     """A row a performance metric of phases 03, 04, 05 and 08, with its target and verdict."""
     rows = [
-        {"area": area, "metric": check.title, "measured": check.measured, "unit": check.unit, "target": check.target,
-         "verdict": check.verdict.value, "phase": phase, "check": check.id}
+        {"area": area, "metric": check.title, "measured": check.measured, "unit": check.unit,
+         "target": target_text(check), "verdict": check.verdict.value, "phase": phase, "check": check.id}
         for phase in _MEASURING for check in evidence.checks.get(phase, ())
         if (area := _area(check)) and isinstance(check.measured, int | float) and not isinstance(check.measured, bool)
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from leadbook.analysis.statistics import Statistics, cost_per_qualified
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.settings import Settings
 from leadbook.load.advice import batch_size
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.p09.evidence import RunEvidence
 
 Priority = Literal["high", "medium", "low"]
@@ -56,8 +57,8 @@ def _failed(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommen
         if check.verdict in (Verdict.FAIL, Verdict.ERROR) and check.remedy:
             yield Recommendation(
                 priority="high", topic=check.title, action=check.remedy,
-                evidence=f"{check.id}, phase {check.phase}: measured {check.measured} {check.unit}".strip()
-                + f", target {check.target}",
+                evidence=f"{check.id}, phase {check.phase}: measured {measured_text(check)}"
+                + f", target {target_text(check)}",
                 impact="a target is missed until this is done",
             )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -64,6 +65,8 @@ def _shown(pipeline: Sequence[Stage]) -> str:
 def _short(body: Any) -> str:
     if isinstance(body, dict):
         return "{" + ", ".join(f"{key}: {_short(value)}" for key, value in body.items()) + "}"
+    if isinstance(body, list):
+        return "[" + ", ".join(json.dumps(one) if isinstance(one, str) else _short(one) for one in body) + "]"
     return "null" if body is None else str(body).lower() if isinstance(body, bool) else f"{body}"
 
 
@@ -71,9 +74,9 @@ def statistics(found: Statistics, raw: Collected, settings: Settings) -> Table:
     """Final numbers: what, value, share of leads, target."""
     email, company = settings.target_email_percent, settings.target_company_percent
     rows: list[Sequence[Any]] = [
-        ("leads collected (raw records)", raw.records, None, f">= {settings.target_collected:,}"),
-        ("unique leads stored", found.unique, None, f">= {settings.target_unique:,}"),
-        ("unique leads, stretch goal", found.unique, None, f">= {definition(STRETCH).target:,}"),
+        ("leads collected (raw records)", raw.records, None, f"≥ {settings.target_collected:,}"),
+        ("unique leads stored", found.unique, None, f"≥ {settings.target_unique:,}"),
+        ("unique leads, stretch goal", found.unique, None, f"≥ {definition(STRETCH).target:,}"),
         ("mean quality score", found.mean_score, None, f"> {settings.target_quality_score:g}"),
         (f"mean quality points of {found.max_points}", found.mean_points, found.points_percent,
          "none: shown to tell more"),
