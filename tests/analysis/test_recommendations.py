@@ -5,7 +5,7 @@ from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
 from leadbook.core.checks import Verdict, judge, warned
 from leadbook.phases.p09 import checks as told
-from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
+from leadbook.phases.p09.evidence import RunEvidence, metrics, tail, trends
 from leadbook.phases.p09.recommendations import recommend
 from leadbook.phases.told import all_of
 
@@ -72,9 +72,19 @@ def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten
     assert "Batch size" not in {each.topic for each in advice(ten, settings, RunEvidence(facts={"03": noisy}))}
 
 
-def test_a_configured_value_is_no_performance_number(settings):
-    size = judge("BCH-POOL-009", 100, settings=settings)
-    assert metrics(RunEvidence(checks={"03": [size]})).empty
+def test_a_count_is_no_performance_number(settings):
+    given_up = judge("BCH-POOL-006", 0, settings=settings)
+    assert metrics(RunEvidence(checks={"03": [given_up]})).empty
+
+
+def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
+    left = {"check_p95_ms": 2.447, "check_worst_ms": 4.9, "check_samples": 270, "few_worst_ms": 3.0, "few_samples": 54,
+            "many_p99_ms": 1.5, "many_p95_ms": 1.0, "many_worst_ms": 9.0, "many_samples": 2_000}  # fmt: skip
+    evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left})
+    assert tail(evidence, "check") == "p95 of 270: 2.45 ms (phase 08); 0.14 ms (phase 03)"
+    assert tail(evidence, "few") == "slowest of 54: 3 ms (phase 08)"
+    assert tail(evidence, "many") == "p99 of 2,000: 1.50 ms (phase 08)"
+    assert tail(evidence, "nothing") is None
 
 
 def test_metrics_are_compiled_by_area(settings):

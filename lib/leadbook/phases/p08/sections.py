@@ -113,8 +113,8 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
              "pool": "checkout"}  # fmt: skip
     for kind, name in names.items():
         told = latencies(seen, kind).summary()
-        made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p99_ms": told.p99_ms, f"{name}_worst_ms": told.worst_ms,
-                 f"{name}_samples": told.count}  # fmt: skip
+        made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p95_ms": told.p95_ms, f"{name}_p99_ms": told.p99_ms,
+                 f"{name}_worst_ms": told.worst_ms, f"{name}_samples": told.count}  # fmt: skip
     return made
 
 
