@@ -16,11 +16,17 @@ def advice(ten, settings, evidence=None, checks=()):
     return recommend(found, anomalies, fields, list(checks), evidence or RunEvidence(), settings)
 
 
-def rounds(now, then):
-    """Facts of phase 03: rounds of the batch size in force, and of 1,000."""
-    return {"best_batch_size": 1_000, "rates_by_round": {
-        "insert_many 500 unordered": now, "insert_many 1000 unordered": then,
-    }}  # fmt: skip
+def sizes(proposed, effect):
+    """Facts of phase 03: its decision on batches of 500, of which batches of 1,000 are the fastest."""
+    return {
+        "batch_size_decision": {
+            "configured": 500,
+            "measured": 500,
+            "proposed": proposed,
+            "best": 1_000,
+            "effect": effect,
+        }
+    }
 
 
 def earlier(settings):
@@ -28,7 +34,7 @@ def earlier(settings):
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
                        judge("MON-ERR-001", 2), judge("MON-POOL-003", 0)]},
-        facts={"03": rounds([1_000.0, 1_001.0, 1_002.0], [4_000.0, 4_001.0, 4_002.0]),
+        facts={"03": sizes(1_000, "+300 %"),
                "08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
                       "decisions": [{"topic": "scale the database", "needed": True, "because": "CPU 99 %",
@@ -68,8 +74,11 @@ def test_strict_validation_needs_no_recommendation(ten, settings):
 
 
 def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten, settings):
-    noisy = rounds([900.0, 1_400.0, 700.0], [1_000.0, 1_500.0, 600.0])
-    assert "Batch size" not in {each.topic for each in advice(ten, settings, RunEvidence(facts={"03": noisy}))}
+    evidence = RunEvidence(facts={"03": sizes(500, "no difference shown")})
+    (kept,) = (each for each in advice(ten, settings, evidence) if each.topic == "Batch size")
+    assert "batches of 500, unordered, as it is" in kept.action and "no better size" in kept.impact
+    assert "1000 against 500 documents a call: no difference shown (phase 03)" in kept.evidence
+    assert "Batch size" not in {each.topic for each in advice(ten, settings)}
 
 
 def test_a_count_is_no_performance_number(settings):

@@ -21,7 +21,9 @@ COLUMNS = {
     "operation": "what was done, under load", "count": "how many", "wrong": "answers that were wrong",
     "failed": "operations that raised an error", "collection": "where it ran",
     "filter on": "fields of its filter, never their values", "plan": "plan summary",
-    "worst ms": "the slowest of its kind", "mean": "over the snapshot", "least": "smallest sample",
+    "decision": "what the task book leaves to be decided", "needed": "by what was measured",
+    "because": "the measurement", "action": "what to do", "worst ms": "the slowest of its kind",
+    "mean": "over the snapshot", "least": "smallest sample",
     "most": "largest sample",
 }  # fmt: skip
 """Columns of this phase's tables and what they mean."""

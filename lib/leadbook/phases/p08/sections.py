@@ -80,7 +80,10 @@ def issues(snapshot: Snapshot) -> Section:
 
 def decided(snapshot: Snapshot) -> Section:
     """What the task book asks for "if needed"."""
-    return Section(checks=tuple(snapshot.decided))
+    word = {None: "not measured", True: "yes", False: "no"}
+    rows = [(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in decisions(snapshot.decided)]
+    frame = pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
+    return Section(tables=(Table(frame, "Decisions", COLUMNS),), checks=tuple(snapshot.decided))
 
 
 def written(snapshot: Snapshot) -> Section:

@@ -74,11 +74,14 @@ def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
 
 def _batch_size(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:
     advice = batch_size(settings, evidence.facts.get("03", {}))
-    if advice is not None and advice.changes:
-        yield Recommendation(
-            priority="low", topic="Batch size", action=f"insert in batches of {advice.proposed}, unordered",
-            evidence=advice.evidence, impact=advice.effect,
-        )  # fmt: skip
+    if advice is None:
+        return
+    size = advice.proposed or advice.current
+    yield Recommendation(
+        priority="low", topic="Batch size",
+        action=f"insert in batches of {size}, unordered{'' if advice.changes else ', as it is'}",
+        evidence=advice.evidence, impact=advice.effect if advice.changes else "none: no better size is shown",
+    )  # fmt: skip
 
 
 def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
