@@ -73,6 +73,18 @@ def test_strict_validation_needs_no_recommendation(ten, settings):
     assert "Validator" not in {each.topic for each in advice(ten, strict)}
 
 
+def test_what_two_checks_say_of_the_validator_or_of_an_index_is_one_row(ten, settings):
+    indexes = [judge("MDB-IDX-014", 2), judge("MDB-IDX-015", 2)]
+    validator = judge("MDB-SCH-009", 2, evidence="the server stored: wrong type")
+    alone = advice(ten, settings, RunEvidence(checks={"02": indexes}))
+    assert {check.title for check in indexes} <= {each.topic for each in alone}
+    both = RunEvidence(checks={"02": [*indexes, validator], "03": [judge("BCH-IDX-003", 4)]})
+    made = advice(ten, settings, both)
+    assert sum("ndex" in each.topic for each in made) == 1
+    (strict,) = (each for each in made if "alid" in each.topic)
+    assert strict.topic == "Validator" and "the server stored: wrong type" in strict.evidence
+
+
 def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten, settings):
     evidence = RunEvidence(facts={"03": sizes(500, "no difference shown")})
     (kept,) = (each for each in advice(ten, settings, evidence) if each.topic == "Batch size")
