@@ -1,11 +1,12 @@
 """Integrity: broken documents, lost documents and missing indexes are seen."""
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from analysis_leads import lead
 from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts, newest
 from leadbook.core.checks import Verdict
-from leadbook.phases.p09 import checks
+from leadbook.phases.p09 import checks, sections
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
 from leadbook.phases.told import all_of
@@ -37,6 +38,18 @@ def test_a_whole_collection_passes(ten, judged):
     assert next(each for each in counts if each.name == "idx_email_unique").counted == 4, "sparse: leads with an e-mail"
     for check_id in ("FIN-INT-002", "FIN-INT-003", "FIN-INT-004", "FIN-LAST-001"):
         assert made[check_id].verdict is Verdict.PASS, check_id
+
+
+def test_one_refusal_costs_only_the_checks_that_need_the_answer(ten, judged, monkeypatch):
+    def refused(*_):
+        raise OperationFailure("not authorized", 13)
+
+    for name in ("index_counts", "breaking", "newest"):
+        monkeypatch.setattr(sections, name, refused)
+    made = judged(ten)
+    assert made["FIN-INT-001"].verdict in (Verdict.PASS, Verdict.WARN)
+    for check_id in ("FIN-INT-002", "FIN-INT-003", "FIN-INT-004", "FIN-LAST-001"):
+        assert made[check_id].verdict is Verdict.NOT_MEASURED and "not authorized" in made[check_id].evidence
 
 
 def test_validate_may_be_gentle_or_off(ten, judged, settings):

@@ -5,7 +5,7 @@ from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
 from leadbook.core.checks import Verdict, judge, warned
 from leadbook.phases.p09 import checks as told
-from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
+from leadbook.phases.p09.evidence import RunEvidence, metrics, tail, trends
 from leadbook.phases.p09.recommendations import recommend
 from leadbook.phases.told import all_of
 
@@ -16,11 +16,17 @@ def advice(ten, settings, evidence=None, checks=()):
     return recommend(found, anomalies, fields, list(checks), evidence or RunEvidence(), settings)
 
 
-def rounds(now, then):
-    """Facts of phase 03: rounds of the batch size in force, and of 1,000."""
-    return {"best_batch_size": 1_000, "rates_by_round": {
-        "insert_many 500 unordered": now, "insert_many 1000 unordered": then,
-    }}  # fmt: skip
+def sizes(proposed, effect):
+    """Facts of phase 03: its decision on batches of 500, of which batches of 1,000 are the fastest."""
+    return {
+        "batch_size_decision": {
+            "configured": 500,
+            "measured": 500,
+            "proposed": proposed,
+            "best": 1_000,
+            "effect": effect,
+        }
+    }
 
 
 def earlier(settings):
@@ -28,7 +34,7 @@ def earlier(settings):
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
                        judge("MON-ERR-001", 2), judge("MON-POOL-003", 0)]},
-        facts={"03": rounds([1_000.0, 1_001.0, 1_002.0], [4_000.0, 4_001.0, 4_002.0]),
+        facts={"03": sizes(1_000, "+300 %"),
                "08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
                       "decisions": [{"topic": "scale the database", "needed": True, "because": "CPU 99 %",
@@ -67,14 +73,39 @@ def test_strict_validation_needs_no_recommendation(ten, settings):
     assert "Validator" not in {each.topic for each in advice(ten, strict)}
 
 
+def test_what_two_checks_say_of_the_validator_or_of_an_index_is_one_row(ten, settings):
+    indexes = [judge("MDB-IDX-014", 2), judge("MDB-IDX-015", 2)]
+    validator = judge("MDB-SCH-009", 2, evidence="the server stored: wrong type")
+    alone = advice(ten, settings, RunEvidence(checks={"02": indexes}))
+    assert {check.title for check in indexes} <= {each.topic for each in alone}
+    both = RunEvidence(checks={"02": [*indexes, validator], "03": [judge("BCH-IDX-003", 4)]})
+    made = advice(ten, settings, both)
+    assert sum("ndex" in each.topic for each in made) == 1
+    (strict,) = (each for each in made if "alid" in each.topic)
+    assert strict.topic == "Validator" and "the server stored: wrong type" in strict.evidence
+
+
 def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten, settings):
-    noisy = rounds([900.0, 1_400.0, 700.0], [1_000.0, 1_500.0, 600.0])
-    assert "Batch size" not in {each.topic for each in advice(ten, settings, RunEvidence(facts={"03": noisy}))}
+    evidence = RunEvidence(facts={"03": sizes(500, "no difference shown")})
+    (kept,) = (each for each in advice(ten, settings, evidence) if each.topic == "Batch size")
+    assert "batches of 500, unordered, as it is" in kept.action and "no better size" in kept.impact
+    assert "1000 against 500 documents a call: no difference shown (phase 03)" in kept.evidence
+    assert "Batch size" not in {each.topic for each in advice(ten, settings)}
 
 
-def test_a_configured_value_is_no_performance_number(settings):
-    size = judge("BCH-POOL-009", 100, settings=settings)
-    assert metrics(RunEvidence(checks={"03": [size]})).empty
+def test_a_count_is_no_performance_number(settings):
+    given_up = judge("BCH-POOL-006", 0, settings=settings)
+    assert metrics(RunEvidence(checks={"03": [given_up]})).empty
+
+
+def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
+    left = {"check_p95_ms": 2.447, "check_worst_ms": 4.9, "check_samples": 270, "few_worst_ms": 3.0, "few_samples": 54,
+            "many_p99_ms": 1.5, "many_p95_ms": 1.0, "many_worst_ms": 9.0, "many_samples": 2_000}  # fmt: skip
+    evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left})
+    assert tail(evidence, "check") == "p95 of 270: 2.45 ms (phase 08); 0.14 ms (phase 03)"
+    assert tail(evidence, "few") == "slowest of 54: 3 ms (phase 08)"
+    assert tail(evidence, "many") == "p99 of 2,000: 1.50 ms (phase 08)"
+    assert tail(evidence, "nothing") is None
 
 
 def test_metrics_are_compiled_by_area(settings):

@@ -15,18 +15,24 @@ from leadbook.measure.intervals import difference
 SLOW, FAST, NOISY = [1_000, 1_010, 990, 1_005], [2_000, 2_010, 1_990, 2_005], [900, 1_400, 700, 1_100]
 
 
-def facts(now, then):
+def facts(proposed, effect):
     return {
-        "best_batch_size": 1_000,
-        "rates_by_round": {"insert_many 500 unordered": now, "insert_many 1000 unordered": then},
+        "batch_size_decision": {
+            "configured": 500,
+            "measured": 500,
+            "proposed": proposed,
+            "best": 1_000,
+            "effect": effect,
+        }
     }
 
 
-def test_a_batch_size_is_advised_only_where_a_difference_was_shown():
-    (better,) = advise(Settings(), facts(SLOW, FAST), [], [])
+def test_a_batch_size_is_advised_as_phase_03_decided():
+    (better,) = advise(Settings(), facts(1_000, "+99 %"), [], [])
     assert (better.proposed, better.changes) == (1_000, True)
-    (same,) = advise(Settings(), facts(SLOW, NOISY), [], [])
+    (same,) = advise(Settings(), facts(500, "no difference shown"), [], [])
     assert (same.proposed, same.effect) == (None, "no difference shown")
+    assert not advise(Settings(batch_size=250), facts(1_000, "+99 %"), [], []), "decided for another size"
 
 
 def trial(before, after, better):
@@ -41,6 +47,13 @@ def trial(before, after, better):
 def test_a_change_for_the_worse_or_in_the_noise_is_not_advised(before, after, better, proposed):
     (found,) = advise(Settings(), {}, [trial(before, after, better)], [])
     assert found.proposed == proposed
+
+
+def test_what_the_pipeline_does_already_is_its_value_and_stays():
+    asked = SettingTrial(name="look-ups", parameter="look-up", before="GET", after="MGET 100", unit="keys/s",
+                         better="higher", effect=difference(SLOW, FAST), in_use=True)  # fmt: skip
+    (found,) = advise(Settings(), {}, [asked], [])
+    assert (found.current, found.proposed) == ("MGET 100", None) and "already" in found.evidence
 
 
 def test_majority_is_never_advised_away():

@@ -164,7 +164,8 @@ def test_a_setting_that_a_better_one_was_shown_for_warns(settings, before, after
     trial = tuning.SettingTrial(name="w", parameter="writers", before=2, after=8, unit="documents/s", better="higher",
                                 effect=difference(before, after))  # fmt: skip
     (check,) = judged({"LOAD-TUN-001": checks.TRIALS["LOAD-TUN-001"][1]}, trial, settings)
-    assert check.verdict.value == verdict and "writers: 2 to 8" in check.evidence
+    assert check.verdict.value == verdict and "8 writers against the 2 in force: " in check.evidence
+    assert (": faster, +" in check.evidence) == (verdict == "warn")
 
 
 def test_outcomes_of_processes_are_merged():

@@ -52,20 +52,24 @@ def advise(
 
 
 def batch_size(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
-    """What phase 03's rounds say of the batch size: the one source of every recommendation on it. None without them."""
-    rates: Mapping[str, list[float]] = benchmarks.get("rates_by_round") or {}
-    best, current = benchmarks.get("best_batch_size"), settings.batch_size
-    now, then = rates.get(f"insert_many {current} unordered"), rates.get(f"insert_many {best} unordered")
-    if best is None or now is None or then is None:
+    """Phase 03's decision on the batch size: the one source of every recommendation on it.
+
+    None where it made none, or made it for another size than the one set.
+    """
+    decided: Mapping[str, Any] = benchmarks.get("batch_size_decision") or {}
+    current = settings.batch_size
+    if decided.get("configured") != current:
         return None
-    effect = difference(now, then)
-    evidence = f"{current}: {effect.before.text('documents/s')}; {best}: {effect.after.text('documents/s')} (phase 03)"
+    proposed, best, effect = decided["proposed"], decided["best"], decided["effect"]
+    beside = decided["measured"]
+    fastest = best == beside
+    compared = f"{best} is the fastest size" if fastest else f"{best} against {beside} documents a call: {effect}"
     return Advice(
         parameter="batch_size",
         current=current,
-        proposed=best if effect.shown else None,
-        effect=effect.text(),
-        evidence=evidence,
+        proposed=proposed if proposed != current else None,
+        effect=effect,
+        evidence=f"{compared} (phase 03)",
     )
 
 
@@ -91,10 +95,12 @@ def _write_concern(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice 
 def _of_trial(trial: SettingTrial) -> Advice:
     before, after = trial.measured
     evidence = f"{trial.before}: {before} {trial.unit}; {trial.after}: {after}"
+    if trial.in_use:
+        evidence += f"; the pipeline asks by {trial.after} already"
     return Advice(
         parameter=trial.parameter,
-        current=trial.before,
-        proposed=trial.after if trial.improved else None,
+        current=trial.after if trial.in_use else trial.before,
+        proposed=trial.after if trial.improved and not trial.in_use else None,
         effect=trial.effect.text(),
         evidence=evidence,
         in_profile=trial.parameter in Settings.model_fields,

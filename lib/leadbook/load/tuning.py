@@ -23,7 +23,10 @@ BURST = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SettingTrial:
-    """One change. parameter: the profile's key, or a server's.  better: `higher` or `lower`.  effect: of the change."""
+    """One change. parameter: the profile's key, or a server's.  better: `higher` or `lower`.  effect: of the change.
+
+    in_use: whether `after` is what the pipeline does already, so that `before` only shows what that is worth.
+    """
 
     name: str
     parameter: str
@@ -32,6 +35,7 @@ class SettingTrial:
     unit: str
     better: str
     effect: Difference
+    in_use: bool = False
 
     @property
     def improved(self) -> bool:
@@ -111,6 +115,7 @@ def redis_lookups(place: BenchmarkSession) -> SettingTrial | None:
         unit="keys/s",
         better="higher",
         effect=_compared(place, partial(rate, singles), partial(rate, batches), seed=12),
+        in_use=True,
     )
 
 

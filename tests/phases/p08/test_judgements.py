@@ -14,11 +14,20 @@ from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
 from leadbook.monitor.validation import read_pace, review_first_batch
 from leadbook.monitor.workload import BatchInsert, Lookup
+from leadbook.phases.p08 import sections
 from leadbook.phases.p08.decisions import bottleneck_check, issue_check
 from leadbook.phases.p08.frames import slow_frame
 from leadbook.phases.p08.performance import insert_checks, performance_checks, pool_checks, slow_check, watch_checks
 from leadbook.phases.p08.servers import oplog_check, redis_checks, replication_checks
 from leadbook.schema.state import create_like
+
+CALM = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evicted_per_s": [0.0]}
+
+
+def several(rates):
+    """Four batches a size, each of 1 s and a little faster than the one before."""
+    return tuple(BatchInsert(at=n, size=size, inserted=rate + n, seconds=1.0) for n in range(4)
+                 for size, rate in rates.items())  # fmt: skip
 
 
 def batches(rates):
@@ -31,13 +40,29 @@ def decided(seen, settings=SETTINGS):
 
 
 def batch_size(rates):
-    return decided(observation(batches=batches(rates)))["MON-ADV-003"].verdict
+    return decided(observation(batches=several(rates)))["MON-ADV-003"].verdict
 
 
 def test_a_better_batch_size_is_recommended_only_when_clearly_better():
     assert batch_size({100: 1300, 500: 1000}) is Verdict.WARN
-    assert batch_size({100: 1100, 500: 1000}) is Verdict.PASS
-    assert batch_size({}) is Verdict.NOT_MEASURED
+    assert batch_size({100: 1001, 500: 1000}) is batch_size({100: 900, 500: 1000}) is Verdict.PASS
+    assert batch_size({}) is batch_size({500: 1000}) is Verdict.NOT_MEASURED
+
+
+def test_phase_03_decides_the_batch_size_where_it_compared_sizes():
+    slower_here = observation(batches=several({100: 1300, 500: 1000}))
+    kept = {"configured": 500, "measured": 500, "proposed": 500, "best": 1000, "effect": "no difference shown"}
+    check = by_id(snapshot(slower_here, benchmarks={"batch_size_decision": kept}).decided)["MON-ADV-003"]
+    assert check.verdict is Verdict.PASS and "1000 against 500" in check.evidence and "phase 03" in check.evidence
+    better = {**kept, "proposed": 1000, "effect": "+30 %"}
+    check = by_id(snapshot(slower_here, benchmarks={"batch_size_decision": better}).decided)["MON-ADV-003"]
+    assert check.verdict is Verdict.WARN and check.remedy == "set batch_size to 1000"
+
+
+def test_the_decisions_stand_on_the_page_as_they_stand_in_the_document():
+    (table,) = sections.decided(snapshot(observation())).tables
+    assert list(table.frame.columns) == ["decision", "needed", "because", "action"] and len(table.frame) == 6
+    assert "look-ups in MongoDB" in sections.decided(snapshot(observation(CALM))).tables[0].frame["because"].iloc[4]
 
 
 def test_one_slow_batch_does_not_change_the_batch_size():
@@ -54,10 +79,9 @@ def test_an_undecided_step_is_not_measured_and_a_needed_one_warns():
 
 
 def test_a_decision_follows_from_the_checks_that_the_catalogue_names():
-    calm = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evicted_per_s": [0.0]}
-    found = decided(observation(calm, waits_ms=(1.0,)))
+    found = decided(observation(CALM, waits_ms=(1.0,)))
     assert found["MON-ADV-002"].verdict is found["MON-ADV-005"].verdict is Verdict.PASS
-    found = decided(observation(calm | {"redis.evicted_per_s": [2.0]}, waits_ms=(1.0,), pool_failures=("timeout",)))
+    found = decided(observation(CALM | {"redis.evicted_per_s": [2.0]}, waits_ms=(1.0,), pool_failures=("timeout",)))
     assert found["MON-ADV-002"].verdict is found["MON-ADV-005"].verdict is Verdict.WARN
     assert "max_pool_size" in found["MON-ADV-002"].remedy
 

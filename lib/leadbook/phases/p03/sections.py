@@ -193,8 +193,8 @@ def _inserts(found: inserts.Inserts, settings: Settings) -> Section:
             "insert_rate_mean": best.rate.middle,
             "best_batch_size": best.batch,
             "batch_size_decision": {
-                "configured": decided.configured, "proposed": decided.proposed, "best": decided.best,
-                "effect": decided.effect.text(), "says": document.batch_size(decided),
+                "configured": decided.configured, "proposed": decided.proposed, "measured": decided.measured,
+                "best": decided.best, "effect": decided.effect.text(), "says": document.batch_size(decided),
             },
             "single_insert_p99_ms": found.get(1).latencies.summary().judged[1],
             "canary_seconds": found.canary.seconds,

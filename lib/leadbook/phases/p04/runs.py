@@ -108,7 +108,8 @@ def _sentence(result: PipelineResult) -> str:
     return (
         f"**{result.ledger.read:,}** records read, **{result.ledger.stored:,}** leads stored in "
         f"{number(result.seconds, 's')} by {result.workers} workers: "
-        f"{number(result.stored_per_second, 'leads/s')}; {number(share, '%')} rejected. {result.problem}"
+        f"{number(result.stored_per_second, 'new leads/s')}, {number(result.leads_per_second, 'records/s')} brought to "
+        f"an outcome of any kind; {number(share, '%')} rejected. {result.problem}"
     )
 
 

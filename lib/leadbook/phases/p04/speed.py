@@ -34,13 +34,15 @@ def limit(work: PipelineWork) -> Section:
     work.limits = found
     beside = [(f"prepared documents,\n{found.best.writers} writer(s)", found.best.rate)] if found.best.documents else []
     beside += [
-        ("pipeline: leads written", result.written_per_second), ("pipeline: records", result.leads_per_second),
-        ("pipeline: second run,\nrecords", work.second.leads_per_second),
+        ("pipeline: leads written,\nnew and filled", result.written_per_second),
+        ("pipeline: records,\nany outcome", result.leads_per_second),
+        ("pipeline: second run,\nrecords, any outcome", work.second.leads_per_second),
     ]  # fmt: skip
     rates = figures.throughput(beside, target=settings.target_insert_rate)
     stages = figures.stages(result.stages, records=result.ledger.read)
     share = result.written_per_second / found.best.rate
-    evidence = f"{result.written_per_second:,.0f} leads/s written beside {found.best.rate:,.0f} prepared documents/s"
+    written = f"{result.written_per_second:,.0f} leads/s written, new and filled"
+    evidence = f"{written}, beside {found.best.rate:,.0f} prepared documents/s"
     none = work.nothing_read or Unmeasured("the run stored no lead")
     value = work.not_approved or (share if result.ledger.stored else none)
     return Section(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from leadbook.core import write_errors
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.load import tuning
 from leadbook.load.advice import advise
-from leadbook.load.load import Loader
+from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
@@ -24,6 +24,16 @@ from leadbook.phases.told import Tell, judged
 from leadbook.phases.written import incomplete
 
 T = TypeVar("T")
+
+
+def _by_writers(loads: Sequence[InsertLoad]) -> str:
+    """What the largest load told of few and of many writers; empty where it had only one number of them."""
+    most = max((load.records for load in loads), default=0)
+    ordered = sorted((load for load in loads if load.records == most), key=lambda load: load.writers)
+    if len({load.writers for load in ordered}) < 2:
+        return ""
+    told = " and ".join(f"{load.outcome.rate:,.0f}/s by {load.writers} writers" for load in (ordered[0], ordered[-1]))
+    return f"; of {most:,} documents {told}, one run each. Section 5.6 compares numbers of writers in rounds"
 
 
 class LoadTest:
@@ -67,7 +77,7 @@ class LoadTest:
         table = tables.inserts([*self.found.sizes, *self.found.matrix])
         plot = Plot(
             figures.capacity(table.frame, target=self.settings.target_insert_rate),
-            "Documents/s stored by number of documents and writers; more writers than cores bring nothing",
+            f"Documents/s stored by number of documents and writers{_by_writers(self.found.matrix)}",
         )
         return Section(tables=(table,), plots=(plot,), checks=(*sizes.checks, *matrix.checks, *bound))
 

@@ -6,13 +6,15 @@ The catalogue says which checks a decision follows from (`follows`), and what to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, judge
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
+from leadbook.load.advice import batch_size
+from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import target_text
@@ -24,7 +26,9 @@ Decided = tuple[Any, str, str]
 BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
 BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
 NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
-FEWEST_SIZES = 2
+FEWEST_BATCHES = 3
+"""Batches of a size from which the snapshot compares it."""
+CLEARING = "clearing turns hits in Redis into look-ups in MongoDB"
 BOTTLENECK = "MON-BOTTLE-001"
 SERVER = "CPU of the MongoDB server"
 RELIEF = {
@@ -111,12 +115,16 @@ def bottleneck_check(found: Sequence[Resource]) -> Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a decision is drawn from. causes: the checks that it follows from, by the catalogue, in its order."""
+    """What a decision is drawn from. causes: the checks that it follows from, by the catalogue, in its order.
+
+    benchmarks: facts of phase 03 of this run.
+    """
 
     seen: Observation
     settings: Settings
     resources: Sequence[Resource]
     causes: Sequence[Check]
+    benchmarks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def because(self) -> list[str]:
@@ -148,19 +156,29 @@ def _by_causes(case: Case) -> Decided:
     return answer, "; ".join(case.because), ""
 
 
+def _clearing(case: Case) -> Decided:
+    """What it would cost stands beside, needed or not."""
+    answer, because, action = _by_causes(case)
+    return answer, f"{because}; {CLEARING}", action
+
+
 def _batch_size(case: Case) -> Decided:
-    """By the median batch of each size: one slow batch is no reason to change."""
-    seen, mine = case.seen, case.settings.batch_size
-    rates = {
-        size: median(batch.inserted / batch.seconds for batch in seen.batches if batch.size == size)
-        for size in seen.sizes
-    }
-    if len(rates) < FEWEST_SIZES or not rates.get(mine):
+    """Phase 03's decision where it made one for the size in use, else by the batches of this snapshot."""
+    mine = case.settings.batch_size
+    if advice := batch_size(case.settings, case.benchmarks):
+        return _word(advice.changes), advice.evidence, f"set batch_size to {advice.proposed}"
+    rates: dict[int, list[float]] = {}
+    for batch in (each for each in case.seen.batches if each.inserted):
+        rates.setdefault(batch.size, []).append(batch.inserted / batch.seconds)
+    compared = {size: of for size, of in rates.items() if len(of) >= FEWEST_BATCHES}
+    if mine not in compared or len(compared) == 1:
         return Unmeasured(f"batches of {mine} were not compared with others here", "phase 03 compares them"), "", ""
-    best = max(rates, key=lambda size: rates[size])
-    shown = ", ".join(f"{size}: {rate:,.0f}" for size, rate in rates.items())
-    because = f"documents/s of the median batch by size, {shown}; the pipeline uses {mine}"
-    return round(rates[best] / rates[mine], 2), because, f"set batch_size to {best}"
+    best = max(compared, key=lambda size: fmean(compared[size]))
+    both = min(len(compared[mine]), len(compared[best]))
+    effect = difference(compared[mine][:both], compared[best][:both])
+    shown = ", ".join(f"{size}: {fmean(of):,.0f}" for size, of in compared.items())
+    because = f"documents/s by documents a call, {shown}; {best} against the {mine} in use: {effect.text()}"
+    return _word(best != mine and effect.shown), because, f"set batch_size to {best}"
 
 
 def _scale(case: Case) -> Decided:
@@ -186,15 +204,21 @@ def _batch_processing(case: Case) -> Decided:
 
 DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
     "MON-ADV-001": _queries, "MON-ADV-002": _by_causes, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
-    "MON-ADV-005": _by_causes, "MON-ADV-006": _batch_processing,
+    "MON-ADV-005": _clearing, "MON-ADV-006": _batch_processing,
 }  # fmt: skip
 
 
-def decision_checks(seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource]) -> list[Check]:
-    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do."""
+def decision_checks(
+    seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource], benchmarks: Mapping[str, Any]
+) -> list[Check]:
+    """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do.
+
+    benchmarks: facts of phase 03 of this run.
+    """
     made = []
     for check_id, decide in DECISIONS.items():
-        case = Case(seen=seen, settings=settings, resources=found, causes=_followed(check_id, checks))
+        causes = _followed(check_id, checks)
+        case = Case(seen=seen, settings=settings, resources=found, causes=causes, benchmarks=benchmarks)
         answer, because, action = decide(case)
         made.append(judge(check_id, answer, evidence=because, remedy=action))
     return made

@@ -31,19 +31,20 @@ def _plain(seen: Observation) -> str:
 
 
 def monitoring_log(snapshot: Snapshot) -> str:
-    """The document "Monitoring log" as Markdown: readings, levels, pool, look-ups and issues."""
+    """The document "Monitoring log" as Markdown: readings, thresholds, pool, look-ups and issues."""
     seen, checks = snapshot.seen, snapshot.judged
     issues = [
         (check.id, check.title, check.verdict.value, measured_text(check), target_text(check), check.remedy)
         for check in checks if check.verdict in BAD | {Verdict.WARN}
     ]  # fmt: skip
-    levels = [(check.title, measured_text(check), target_text(check), check.evidence, check.verdict.value)
+    thresholds = [(check.title, measured_text(check), target_text(check), check.evidence, check.source,
+               check.verdict.value)
               for check in snapshot.groups["readings"]]  # fmt: skip
-    dark = [(check.id, check.title, check.evidence) for check in checks
+    dark = [(check.id, check.title, check.verdict.value, check.evidence) for check in checks
             if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
     return render(
         __file__, "monitoring-log", seen=seen, summary=_plain(seen),
-        levels=levels, lookups=lookups_frame(seen), issues=issues, dark=dark,
+        thresholds=thresholds, lookups=lookups_frame(seen), issues=issues, dark=dark,
         readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
     )  # fmt: skip
 

@@ -16,11 +16,14 @@ COLUMNS = {
     "reading": "what is read, over the whole snapshot", "batch size": "documents in one insert_many, unordered",
     "batches": "how many were inserted",
     "documents/s": "acknowledged documents by inserting time, pauses left out", "median ms": "half were faster",
-    "slowest ms": "the slowest one", "p99 ms": "99 of 100 were faster; told from 1,000 samples on",
+    "slowest ms": "the slowest one", "p95 ms": "95 of 100 were faster; told from 200 samples on",
+    "p99 ms": "99 of 100 were faster; told from 1,000 samples on",
     "operation": "what was done, under load", "count": "how many", "wrong": "answers that were wrong",
     "failed": "operations that raised an error", "collection": "where it ran",
     "filter on": "fields of its filter, never their values", "plan": "plan summary",
-    "worst ms": "the slowest of its kind", "mean": "over the snapshot", "least": "smallest sample",
+    "decision": "what the task book leaves to be decided", "needed": "by what was measured",
+    "because": "the measurement", "action": "what to do", "worst ms": "the slowest of its kind",
+    "mean": "over the snapshot", "least": "smallest sample",
     "most": "largest sample",
 }  # fmt: skip
 """Columns of this phase's tables and what they mean."""
@@ -46,16 +49,20 @@ def batch_sizes_frame(seen: Observation) -> pd.DataFrame:
 
 
 def lookups_frame(seen: Observation) -> pd.DataFrame:
-    """A row a kind of look-up: count, median, p99 and slowest in ms, wrong answers, failures."""
+    """A row a kind of look-up: count, median, p95, p99 and slowest in ms, wrong answers, failures.
+
+    A percentile that no kind has samples enough for is left out.
+    """
     rows = []
     for kind, operation in _OPERATIONS.items():
         mine = [lookup for lookup in seen.lookups if lookup.kind == kind]
         told = latencies(seen, kind).summary()
         wrong, failed = sum(one.right is False for one in mine), sum(bool(one.failure) for one in mine)
         if mine:
-            rows.append((operation, len(mine), told.p50_ms, told.p99_ms, told.worst_ms, wrong, failed))
-    columns = ["operation", "count", "median ms", "p99 ms", "slowest ms", "wrong", "failed"]
-    return pd.DataFrame(rows, columns=columns)
+            rows.append((operation, len(mine), told.p50_ms, told.p95_ms, told.p99_ms, told.worst_ms, wrong, failed))
+    columns = ["operation", "count", "median ms", "p95 ms", "p99 ms", "slowest ms", "wrong", "failed"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.drop(columns=[name for name in ("p95 ms", "p99 ms") if frame[name].isna().all()])
 
 
 def slow_frame(found: Sequence[SlowOperation]) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def _evidence(rule: ReadingRule, timeline: Timeline) -> str:
     if peak is not None and rule.statistic != "max":
         told += f", peak {peak:.4g} {entry.unit}".rstrip()
     if entry.critical is not None:
-        told += f"; critical {'≥' if entry.compare == '<' else '>'} {entry.critical:,.10g}"
+        told += f"; critical {'≥' if entry.compare == '<' else '>'} {entry.critical:,.10g} {entry.unit}".rstrip()
     return told
 
 

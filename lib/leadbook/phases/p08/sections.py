@@ -80,7 +80,10 @@ def issues(snapshot: Snapshot) -> Section:
 
 def decided(snapshot: Snapshot) -> Section:
     """What the task book asks for "if needed"."""
-    return Section(checks=tuple(snapshot.decided))
+    word = {None: "not measured", True: "yes", False: "no"}
+    rows = [(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in decisions(snapshot.decided)]
+    frame = pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
+    return Section(tables=(Table(frame, "Decisions", COLUMNS),), checks=tuple(snapshot.decided))
 
 
 def written(snapshot: Snapshot) -> Section:
@@ -113,8 +116,8 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
              "pool": "checkout"}  # fmt: skip
     for kind, name in names.items():
         told = latencies(seen, kind).summary()
-        made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p99_ms": told.p99_ms, f"{name}_worst_ms": told.worst_ms,
-                 f"{name}_samples": told.count}  # fmt: skip
+        made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p95_ms": told.p95_ms, f"{name}_p99_ms": told.p99_ms,
+                 f"{name}_worst_ms": told.worst_ms, f"{name}_samples": told.count}  # fmt: skip
     return made
 
 

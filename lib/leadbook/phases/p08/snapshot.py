@@ -102,7 +102,7 @@ class Snapshot:
     @cached_property
     def decided(self) -> list[Check]:
         """What the task book leaves to be decided."""
-        return decisions.decision_checks(self.seen, self.settings, self._by_id, self.resources)
+        return decisions.decision_checks(self.seen, self.settings, self._by_id, self.resources, self.benchmarks)
 
 
 def _timed(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> dict[str, list[Check]]:

@@ -16,7 +16,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.tables import target_text
 from leadbook.phases.p09 import tables
-from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, trends
+from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, tail, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
@@ -57,6 +57,9 @@ GATES = (
     ("duplicate-check accuracy", "target_accuracy_percent", "≥ {:g} %"),
     ("collection rate", "target_leads_per_hour", "≥ {:,.0f} leads/hour"),
 )
+
+TIMES = ("duplicate_check_redis", "duplicate_check_mongodb", "checkout")
+"""Times of phases 03 and 08 whose slow end stands beside a target."""
 
 
 class Findings:
@@ -102,6 +105,7 @@ def _numbers(made: Findings) -> dict[str, Any]:
     areas = [(title, found[found["area"] == area].drop(columns="area")) for area, title in AREAS.items()]
     return {
         "metrics": found, "areas": areas if len(found) else [], "trend": trends(made.evidence),
+        "tails": {name: tail(made.evidence, name) for name in TIMES},
         "peak": max((float(rate) for rate in rates if rate is not None), default=None),
         "met": int((found["verdict"] == Verdict.PASS.value).sum()),
         "insert_target": f"≥ {settings.target_insert_rate:,.0f}",

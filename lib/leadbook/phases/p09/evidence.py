@@ -11,6 +11,7 @@ import pandas as pd
 
 from leadbook.analysis.losses import EarlierPhases
 from leadbook.core.checks import Check, Verdict
+from leadbook.page.prose import number
 from leadbook.page.tables import target_text
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
@@ -95,6 +96,20 @@ def metrics(evidence: RunEvidence) -> pd.DataFrame:
     columns = ["area", "metric", "measured", "unit", "target", "verdict", "phase", "check"]
     order = list(AREAS)
     return pd.DataFrame(sorted(rows, key=lambda row: order.index(str(row["area"]))), columns=columns)
+
+
+def tail(evidence: RunEvidence, name: str) -> str | None:
+    """The slow end of a time: phase 08's by the percentile that its samples bear, then phase 03's. None without any."""
+    told = []
+    measured = {which: evidence.number("08", f"{name}_{which}_ms") for which in ("p99", "p95", "worst")}
+    which = next((which for which, value in measured.items() if value is not None), None)
+    if which is not None:
+        count = evidence.number("08", f"{name}_samples") or 0
+        word = "slowest" if which == "worst" else which
+        told.append(f"{word} of {count:,.0f}: {number(measured[which], 'ms')} (phase 08)")
+    if (benchmark := evidence.number("03", f"{name}_p99_ms")) is not None:
+        told.append(f"{number(benchmark, 'ms')} (phase 03)")
+    return "; ".join(told) or None
 
 
 def trends(evidence: RunEvidence) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.statistics import Statistics, cost_per_qualified
 from leadbook.core.checks import Check, Verdict
+from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.load.advice import batch_size
 from leadbook.page.tables import measured_text, target_text
@@ -18,6 +19,8 @@ from leadbook.phases.p09.evidence import RunEvidence
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
+VALIDATION = "validation_level"
+"""The parameter by which a check's remedy is known to be on the validator, which `_validator` advises on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,9 @@ def recommend(
 ) -> list[Recommendation]:  # fmt: skip
     """All of them, high priority first. checks: those of this phase."""
     made = [
-        *_failed(checks, evidence), *_warned(evidence), *_batch_size(evidence, settings), *_write_strictness(settings),
-        *_decisions(evidence), *_email(found, fields, settings), *_company(found, settings), *_odd(anomalies, found),
-        *_score(found), *_growth(found),
+        *_failed(checks, evidence), *_warned(evidence), *_batch_size(evidence, settings),
+        *_validator(evidence, settings), *_decisions(evidence), *_email(found, fields, settings),
+        *_company(found, settings), *_odd(anomalies, found), *_score(found), *_growth(found),
     ]  # fmt: skip
     return sorted(made, key=lambda each: PRIORITIES.index(each.priority))
 
@@ -63,9 +66,16 @@ def _failed(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommen
             )  # fmt: skip
 
 
+def _warnings(evidence: RunEvidence) -> list[Check]:
+    return [check for check in evidence.troubled() if check.verdict is Verdict.WARN and check.remedy]
+
+
 def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
-    for check in evidence.troubled():
-        if check.verdict is Verdict.WARN and check.remedy and check.phase in ("01", "02", "03", "05", "06"):
+    """A warned check that another one follows from is left to that one's row, the validator to its own."""
+    warned = [check for check in _warnings(evidence) if check.phase in ("01", "02", "03", "05", "06")]
+    told = {name for check in warned for name in definition(check.id).follows}
+    for check in warned:
+        if check.id not in told and VALIDATION not in check.remedy:
             yield Recommendation(
                 priority="medium", topic=check.title, action=check.remedy,
                 evidence=f"{check.id}, phase {check.phase}: {check.evidence}"[:300],
@@ -75,20 +85,27 @@ def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
 
 def _batch_size(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:
     advice = batch_size(settings, evidence.facts.get("03", {}))
-    if advice is not None and advice.changes:
-        yield Recommendation(
-            priority="low", topic="Batch size", action=f"insert in batches of {advice.proposed}, unordered",
-            evidence=advice.evidence, impact=advice.effect,
-        )  # fmt: skip
-
-
-def _write_strictness(settings: Settings) -> Iterator[Recommendation]:
-    if settings.validation_level == "strict" and settings.validation_action == "error":
+    if advice is None:
         return
+    size = advice.proposed or advice.current
+    yield Recommendation(
+        priority="low", topic="Batch size",
+        action=f"insert in batches of {size}, unordered{'' if advice.changes else ', as it is'}",
+        evidence=advice.evidence, impact=advice.effect if advice.changes else "none: no better size is shown",
+    )  # fmt: skip
+
+
+def _validator(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:
+    """One row, whether the setting says it or phase 02's probes."""
+    warned = [check for check in _warnings(evidence) if VALIDATION in check.remedy]
+    if not warned and settings.validation_level == "strict" and settings.validation_action == "error":
+        return
+    mode = f"validator runs {settings.validation_level} / {settings.validation_action}"
+    said = [mode, *(f"{check.id}, phase {check.phase}: {check.evidence}" for check in warned)]
     yield Recommendation(
         priority="medium", topic="Validator",
         action="set validation_level strict and validation_action error once all writers use the pipeline",
-        evidence=f"validator runs {settings.validation_level} / {settings.validation_action} (phase 02's probes)",
+        evidence="; ".join(said),
         impact="a malformed lead is refused instead of stored, and no lead is copied into the server's log",
         about="data",
     )  # fmt: skip
