@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leadbook.core.provenance import Records, Target, code_digest, settings_digest
+from leadbook.core.provenance import Records, Target, code_digest, seal, settings_digest
 from leadbook.phases.p07 import gate
 from leadbook.phases.phase import Phase
 
@@ -29,7 +29,7 @@ def record(**changes):
 def read(tmp_path, content):
     path = tmp_path / "records" / "03.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content | {"seal": seal(content)}))
     records = Records(tmp_path, TARGET, timedelta(hours=48))
     return records, records.of("03")
 
@@ -43,6 +43,20 @@ def test_a_record_of_the_same_target_counts_and_is_named_with_its_digest(tmp_pat
     assert found["facts"] == {"insert_rate": 5000.0}
     assert len(records.used["03"]["sha256"]) == 64
     assert records.told() == "Records of earlier phases used: 03 (3 h old)."
+
+
+@pytest.mark.trust(
+    way="a record of an earlier phase is edited by hand before papermill runs 07 alone", status=None,
+    says=("it was changed after it was closed",), leaves="a gate that counts the edited record as missing",
+)  # fmt: skip
+def test_a_record_edited_after_it_was_closed_does_not_count(tmp_path, trust):
+    content = record()
+    read(tmp_path, content)
+    path = tmp_path / "records" / "03.json"
+    path.write_text(path.read_text().replace("5000.0", "999999.0"))
+    records = Records(tmp_path, TARGET, timedelta(hours=48))
+    assert records.of("03") == {}
+    trust.check(None, records.told())
 
 
 def test_a_record_made_before_the_collection_counts(tmp_path):

@@ -81,11 +81,13 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
+    from leadbook.phases.p04.inputs import named_files
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
     from leadbook.runner import chain, keep
 
     values = _values(profile, override, members=members)
+    named_files(Settings.from_mapping(values))
     if keep_as is not None:
         keep.refuse_target(keep_as)
     with Workplace(Settings.from_mapping(values), "leadbook run", err, phases_tell=True) as rehearsal:

@@ -10,6 +10,7 @@ from pymongo.collection import Collection
 from redis import Redis
 
 from leadbook.lead.keys import EMAIL_PREFIX, LINKEDIN_PREFIX
+from leadbook.schema.undo import SCRATCH_KEYS
 
 FIELDS = {LINKEDIN_PREFIX: "linkedin_url", EMAIL_PREFIX: "email"}
 """Prefix of a duplicate key -> the lead's field that follows it (the task book's format, step 1.2.1.5)."""
@@ -40,6 +41,8 @@ def cache_facts(redis: Redis, leads: Collection[dict[str, Any]]) -> CacheFacts:
     other = 0
     for raw in islice(redis.scan_iter(count=1_000), SAMPLE):
         key = raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
+        if key.startswith(SCRATCH_KEYS):
+            continue
         prefix = next((one for one in FIELDS if key.startswith(one)), None)
         if prefix is None:
             other += 1

@@ -127,6 +127,12 @@ def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
     return _read(run_dir, phase)[0]
 
 
+def seal(record: Mapping[str, Any]) -> str:
+    """What a closed record carries of itself: an edit by hand shows, as the digests of a run's files show it there."""
+    kept = {key: value for key, value in record.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _read(run_dir: Path, phase: str) -> tuple[dict[str, Any], str]:
     """(record, SHA-256 of its file)."""
     try:
@@ -178,6 +184,8 @@ class Records:
             return f"it did not run to its end{': ' + record['broken'] if record.get('broken') else ''}"
         if opened.get("profile") != self.target.profile:
             return f"it is of profile {opened.get('profile')}, here it is {self.target.profile}"
+        if record.get("seal") != seal(record):
+            return "it was changed after it was closed"
         if not closed.get("target"):
             return "it does not say of which servers it is"
         if different := self.target.difference(closed["target"]):

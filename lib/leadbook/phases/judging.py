@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bson.errors import BSONError
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import write_errors
@@ -35,11 +35,12 @@ class Missing(LeadbookError):  # noqa: N818
 def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
     """The answer of `ask()`; Unmeasured where the server forbids the question, the error where it goes wrong.
 
-    Raises ServerSelectionTimeoutError: MongoDB is away, and each further question would only wait as long again.
+    Raises ServerSelectionTimeoutError (MongoDB is away, and each further question would only wait as long again) and
+    InvalidOperation (the phase is closed).
     """
     try:
         return ask()
-    except ServerSelectionTimeoutError:
+    except (ServerSelectionTimeoutError, InvalidOperation):
         raise
     except Missing as error:
         return error.instead

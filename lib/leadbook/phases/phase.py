@@ -31,7 +31,7 @@ from leadbook.core import addresses, connect, files
 from leadbook.core.addresses import secret_values
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
-from leadbook.core.provenance import Records, Target, code_digest, read_record, settings_digest
+from leadbook.core.provenance import Records, Target, code_digest, read_record, seal, settings_digest
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.page import cards, style, tables
@@ -372,6 +372,8 @@ class Phase:
         path = self.run_dir / "records" / f"{self.number}.json"
         documents = [{"slug": slug, **entry} for slug, entry in self._record["documents"].items()]
         record = {**self._record, "checks": list(self._record["checks"].values()), "documents": documents}
+        if record["closed"]:
+            record["seal"] = seal(record)
         files.write(path, json.dumps(record, indent=1, allow_nan=False))
 
 

@@ -30,6 +30,8 @@ from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
+SCRATCH_KEYS = "leadbook_scratch:"
+"""How the Redis keys of measurements begin; they expire by themselves."""
 COLLECTION = "leadbook_undo"
 PATIENCE_S = 5.0
 """Longest that cleaning up waits for a server, s."""
@@ -264,7 +266,7 @@ def _unlink(redis: redis_py.Redis, token: str, own: bool) -> int:
 
 
 def _keys(token: str) -> str:
-    return f"leadbook_scratch:{token}:"
+    return f"{SCRATCH_KEYS}{token}:"
 
 
 def _who(record: Document) -> str:

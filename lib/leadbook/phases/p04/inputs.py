@@ -89,12 +89,17 @@ def choose(settings: Settings, folder: Path, staging: Collection[dict[str, Any]]
 
     Raises ParameterError (not `path:vendor`, unknown vendor) and InputFileError (no such file).
     """
-    if settings.lead_files.strip():
-        return Inputs(files=tuple(_named(part) for part in settings.lead_files.split(",") if part.strip()))
+    if named := named_files(settings):
+        return Inputs(files=named)
     if settings.is_production:
         return Staged.now(staging) if Staging(staging).waiting() else None
     facts = sample.write_sample(folder, records=settings.sample_records, seed=settings.sample_seed)
     return Inputs(files=tuple((one.path, one.vendor) for one in facts.files), facts=facts)
+
+
+def named_files(settings: Settings) -> tuple[tuple[Path, str], ...]:
+    """(path, vendor) of each of the settings' `lead_files`, looked into. Raises as `choose` does."""
+    return tuple(_named(part) for part in settings.lead_files.split(",") if part.strip())
 
 
 def _named(text: str) -> tuple[Path, str]:

@@ -16,7 +16,7 @@ from leadbook.core.definitions import catalogue
 
 SWEPT, CLEANED = "BKP-CLN-002", "BKP-CLN-001"
 """Checks of what is removed before and after the drills."""
-NO_BACKUP = Unmeasured("there is no backup")
+NO_BACKUP = Unmeasured("there is no backup, or none that holds anything", "bring leads in, then run phase 06 again")
 
 Found = TypeVar("Found")
 Answers = Mapping[str, tuple[Any, str]]

@@ -22,7 +22,7 @@ from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
 from leadbook.core.checks import Unmeasured, judge
 from leadbook.page.prose import number
-from leadbook.phases.judging import attempt
+from leadbook.phases.judging import Missing, attempt
 from leadbook.phases.p06 import checks
 from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.phase import Phase
@@ -106,6 +106,8 @@ def damage(book: Phase, taken: Section) -> Section:
 
 
 def _drills(book: Phase, made: Backup) -> list[Damage]:
+    if not read_manifest(made.path).collections:
+        raise Missing(checks.NO_BACKUP)
     names, place = collections_of(book.settings), made.path.parent
     return [*corrupt(made.path), abort(book.database, names, place, book.settings)]
 
