@@ -53,6 +53,8 @@ def test_checks_are_shown_blocking_ones_first_with_their_remedy():
     html = tables.checks_table([check(), check(verdict=Verdict.FAIL, id="X-2")])
     assert html.index("X-2") < html.index("TST-03-001")
     assert html.count("Do: use larger batches") == 1
+    told = "stable id and what is checked"
+    assert html.count(told) == tables.checks_table([check()], legend=False).count(told) + 1, "a page explains them once"
     assert "≥ 1,000 documents/s" in html and "Rate &lt;of&gt; inserts" in html
 
 

@@ -116,7 +116,9 @@ def _verdict_badge(value: Any) -> str:
         return cell(value)
 
 
-def render(dataframe: pd.DataFrame, title: str, columns: Mapping[str, str] | None = None) -> str:
+def render(
+    dataframe: pd.DataFrame, title: str, columns: Mapping[str, str] | None = None, *, legend: bool = True
+) -> str:
     """HTML of `dataframe` with `title` as its caption; `columns` maps a column's name to what it means.
 
     A named or textual index is shown as the first column. A column called `verdict` is shown as badges. Columns without
@@ -132,7 +134,7 @@ def render(dataframe: pd.DataFrame, title: str, columns: Mapping[str, str] | Non
     body = "".join(f"<tr>{_cells(row, names, numeric)}</tr>" for row in rows)
     if not rows:
         body = f'<tr><td colspan="{max(1, len(names))}">nothing to show</td></tr>'
-    return _table(title, head, body, {name: columns[name] for name in names if columns.get(name)})
+    return _table(title, head, body, {name: columns[name] for name in names if legend and columns.get(name)})
 
 
 def _header(name: str, meaning: str, right: bool) -> str:
@@ -194,6 +196,9 @@ def _check_row(check: Check) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def checks_table(checks: Iterable[Check], title: str = "Checks") -> str:
-    """HTML of checks with their verdicts, values, targets, evidence and, where they block, the remedy."""
-    return render(checks_frame(checks), title, CHECK_COLUMNS)
+def checks_table(checks: Iterable[Check], *, legend: bool = True) -> str:
+    """HTML of checks with their verdicts, values, targets, evidence and, where they block, the remedy.
+
+    legend: whether the columns are explained below; a page explains them once.
+    """
+    return render(checks_frame(checks), "Checks", CHECK_COLUMNS, legend=legend)

@@ -95,6 +95,7 @@ class Phase:
         self.swept: list[str] = []
         """What killed sessions had left when the phase opened: a line for each, put back or not."""
         self._lock: TargetLock | None = None
+        self._explained = False
         self._namespace: Mapping[str, Any] = {}
 
     # ------------------------------------------------------------------------------------------------ opening
@@ -207,7 +208,8 @@ class Phase:
         self._save()
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
-            display(HTML(tables.checks_table(shown)))
+            display(HTML(tables.checks_table(shown, legend=not self._explained)))
+            self._explained = True
 
     def _refuse_closed(self) -> None:
         if self._record["closed"]:
