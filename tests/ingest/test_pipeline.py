@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ingest.vendor_records import contact, person
+from leadbook.core.provenance import collection_uuid
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
 from leadbook.lead import keys
@@ -79,7 +80,7 @@ def test_keys_are_written_for_stored_leads_and_expire(site, leads, ingest, vendo
     ingest(vendor_file(contact("ana")), vendor="apollo")
     stored = leads.find_one({})
     for key in (keys.linkedin_key(f"{URL}ana"), keys.email_key("ana@shop.example")):
-        assert keys.decode(clean_redis.get(key), keys.collection_uuid(leads)).id == stored["_id"]
+        assert keys.decode(clean_redis.get(key), collection_uuid(leads)).id == stored["_id"]
         assert 0 < clean_redis.ttl(key) <= 7 * 86_400
 
 

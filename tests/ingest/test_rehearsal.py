@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from ingest.vendor_records import person
 from leadbook.core.errors import RefusedError
-from leadbook.core.provenance import Target
+from leadbook.core.provenance import Target, collection_uuid
 from leadbook.ingest import rehearsal
 from leadbook.lead import keys
 from leadbook.rehearsal import adoption
@@ -37,7 +37,7 @@ def leads(phase):
     leaves="every key that names another collection, or was written by somebody else",
 )  # fmt: skip
 def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_and_indexes(phase, trust):
-    uuid = keys.collection_uuid(leads(phase))
+    uuid = collection_uuid(leads(phase))
     assert rehearsal.ensure_leads(phase, records=200) > 100
     ours = len(phase.redis.keys("lead:*"))
     foreign = {
@@ -51,7 +51,7 @@ def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_a
     trust.check(None, said)
     assert f"and {ours:,} keys" in said and ours > 100
     assert leads(phase).count_documents({}) == 0
-    assert actual(leads(phase)) == before and keys.collection_uuid(leads(phase)) == uuid
+    assert actual(leads(phase)) == before and collection_uuid(leads(phase)) == uuid
     assert {key: phase.redis.get(key) for key in phase.redis.keys("*")} == foreign
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
+from pymongo.write_concern import WriteConcern
 
 from ingest.vendor_records import contact
 from leadbook.core import connect
@@ -100,7 +101,8 @@ def test_a_majority_is_enough_where_more_members_were_asked_for(three, impatient
     everybody = impatient.model_copy(update={"write_concern": "3"})
     with connect.mongodb(three.mongodb_uri, everybody) as client:
         leads = client[impatient.database][impatient.collection]
-        leads.insert_many([lead("ana"), lead("ben")])
+        caught_up = WriteConcern(w=3, wtimeout=20_000)  # the members that an earlier test stopped, too
+        leads.with_options(write_concern=caught_up).insert_many([lead("ana"), lead("ben")])
         store = LeadStore(leads, patience_s=3.0)
         with stopped(three, client, 1):
             merger = Merger(store, Rules.of(impatient), attempts=3)

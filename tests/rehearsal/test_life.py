@@ -21,6 +21,7 @@ from leadbook.core.errors import BinaryNotFoundError, RefusedError, ServerError
 from leadbook.core.settings import Settings
 from leadbook.rehearsal import servers
 from leadbook.rehearsal.servers import State, leash, owner, replica_set
+from leadbook.rehearsal.servers.state import Process
 
 Start = Callable[..., servers.State]
 
@@ -236,7 +237,7 @@ def test_reused_pid_is_never_killed(settings: Settings, folder: Path, trust: Tru
     assert state.redis
     bystander = subprocess.Popen(["sleep", "60"])
     try:
-        old = servers.Process(name="mongod-0", pid=bystander.pid, created=1.0, port=1, argv=("mongod",))
+        old = Process(name="mongod-0", pid=bystander.pid, created=1.0, port=1, argv=("mongod",))
         state.with_processes(old).save()
         servers.down(folder)
         assert bystander.poll() is None

@@ -60,8 +60,8 @@ def reset(phase: OpenPhase) -> str:
 
 
 def forget_keys(redis: Redis | None, *collections: str) -> int:
-    """Delete the leads' keys that were written for `collections` (from `keys.collection_uuid`), and no others, by SCAN
-    and never by FLUSHALL; how many there were. 0 when Redis is away."""
+    """Delete the leads' keys that were written for `collections` (from `provenance.collection_uuid`), and no others,
+    by SCAN and never by FLUSHALL; how many there were. 0 when Redis is away."""
     removed = 0
     wanted = [one for one in collections if one]
     if redis is None or not wanted:

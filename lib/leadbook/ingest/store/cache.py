@@ -76,7 +76,7 @@ class LeadCache:
     """Asks and tells Redis about leads of one collection. `client` None is a Redis that is always away."""
 
     def __init__(self, client: Redis | None, *, collection: str, ttl_s: int, spares: bool = False) -> None:
-        """collection: from `keys.collection_uuid`; empty switches the cache off. ttl_s: life of a key, seconds.
+        """collection: from `provenance.collection_uuid`; empty switches the cache off. ttl_s: life of a key, seconds.
         spares: no key of another collection is written over, as becomes a guest in somebody's Redis."""
         self._client = client if collection else None
         self._collection, self._ttl_s = collection, ttl_s
