@@ -38,6 +38,8 @@ def test_help_lists_the_commands():
         (["run", "-p", "batch_size=many"], "must be a whole number"),
         (["run", "-p", "batch_size"], "is not key=value"),
         (["run", "--members", "0"], "'members'"),
+        (["run", "-p", "lead_files=nowhere.csv"], "is not path:vendor"),
+        (["run", "-p", "lead_files=nowhere.csv:apollo"], "no such file"),
         (["run", "--profile", "production"], "MONGODB_URI"),
         (["up", "--profile", "production"], "production refuses"),
         (["ingest"], "no file given"),

@@ -187,6 +187,14 @@ def test_servers_that_die_cost_one_wait_and_one_line(own_servers, settings, name
     trust.check(None, kernel.told(lost.value, "07"))
 
 
+def test_a_closed_phase_is_no_missing_right():
+    def ask():
+        raise InvalidOperation("Cannot use MongoClient after close")
+
+    with pytest.raises(InvalidOperation):
+        attempt(ask)
+
+
 def test_a_section_is_shown_and_recorded_in_one_call(book, tmp_path, capsys):
     frame = pd.DataFrame({"a": [41]})
     section = Section(

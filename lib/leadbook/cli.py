@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from leadbook.core.errors import LeadbookError, UsageError, missing_package
+from leadbook.core.errors import DEBUG, LeadbookError, UsageError, missing_package
 
 try:
     import typer
@@ -38,9 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
-
-DEBUG = "LEADBOOK_DEBUG"
-"""Environment variable: set, a fault of leadbook itself shows its whole traceback before its one line."""
 
 Profile = Annotated[str, typer.Option("--profile", "-P", help="rehearsal, ci, production, or a YAML file")]
 Members = Annotated[int | None, typer.Option(help="members of the rehearsal replica set; 1 for a small machine")]
@@ -81,20 +78,21 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
-    from leadbook.phases.p04.inputs import named_files
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
     from leadbook.runner import chain, keep
 
     values = _values(profile, override, members=members)
-    named_files(Settings.from_mapping(values))
+    settings = Settings.from_mapping(values)
+    if settings.lead_files:  # else pandas and its like would be loaded for nothing
+        from leadbook.phases.p04.inputs import named_files
+
+        named_files(settings)
     if keep_as is not None:
         keep.refuse_target(keep_as)
-    with Workplace(Settings.from_mapping(values), "leadbook run", err, phases_tell=True) as rehearsal:
-        result = chain.run(
-            values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets, on_exit=rehearsal.stop,
-            console=err,
-        )  # fmt: skip
+    with Workplace(settings, "leadbook run", err, phases_tell=True) as rehearsal:
+        result = chain.run(values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
+                           on_exit=rehearsal.stop, console=err)  # fmt: skip
     _say(f"{result.verdict}: {result.reason}")
     _say(f"target: {target_text(result.record)}")
     if result.index is not None:

@@ -64,6 +64,7 @@ def test_an_empty_database_is_a_failed_backup(database, opened, kept):
     found = run(opened(database, kept))
     assert verdicts(found[0])["BKP-DMP-001"] == Verdict.FAIL
     assert verdicts(found[0])["BKP-DMP-005"] == Verdict.NOT_MEASURED
+    assert set(verdicts(found[1]).values()) == {Verdict.NOT_MEASURED}, "nothing is damaged where nothing is held"
     assert set(verdicts(found[2]).values()) == {Verdict.NOT_MEASURED}
     assert not found[3].facts and "no recovery time" in found[3].says
 
@@ -125,9 +126,10 @@ def test_keys_of_stored_leads_are_known_and_those_of_lost_leads_are_stale(filled
         clean_redis.set(email_key(lead["email"]), "1")
     facts = cache_facts(clean_redis, leads)
     assert (facts.total, facts.known, facts.stale, facts.other) == (10, 10, 0, 0)
+    clean_redis.set("leadbook_scratch:deadbeef:1", "a measurement's, which a Redis that died kept")
     clean_redis.set(linkedin_key("https://www.linkedin.com/in/lost"), "1")
     section = sections.cache(opened(filled, kept, redis=clean_redis))
-    assert section.found.stale == 1
+    assert (section.found.stale, section.found.other) == (1, 0)
     assert verdicts(section) == {"BKP-RDS-001": Verdict.PASS, "BKP-RDS-002": Verdict.WARN}
 
 

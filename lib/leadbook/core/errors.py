@@ -17,6 +17,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+DEBUG = "LEADBOOK_DEBUG"
+"""Environment variable: set, an error shows its whole traceback, in a notebook and on the command line."""
+
 
 class LeadbookError(Exception):
     """Base of all errors that a user should see as one line. `exit_status` is that of the command line."""

@@ -15,12 +15,9 @@ from pymongo.errors import AutoReconnect, InvalidOperation, PyMongoError
 from redis.exceptions import RedisError
 
 from leadbook.core import write_errors
-from leadbook.core.errors import LeadbookError, ParameterError, did_you_mean
+from leadbook.core.errors import DEBUG, LeadbookError, ParameterError, did_you_mean
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings
-
-DEBUG = "LEADBOOK_DEBUG"
-"""Environment variable: set, a cell's error shows its whole traceback."""
 
 
 def refuse_unknown(namespace: Mapping[str, Any]) -> None:
