@@ -3,7 +3,7 @@
 import pytest
 
 from leadbook.bench import inserts
-from leadbook.core.canary import Canary
+from leadbook.measure.canary import Canary
 from leadbook.measure.inserts import InsertCall, InsertTiming
 from leadbook.phases.p03 import tables, verdicts
 

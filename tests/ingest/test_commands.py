@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from ingest.vendor_records import person
-from leadbook import commands
+from leadbook.commands import leads as commands
 from leadbook.core.errors import InputFileError, LeadbookError, ParameterError, UnreachableError, UsageError
 from leadbook.schema import guard
 

@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from ingest import crash_target
-from leadbook.commands import crm_sync
+from leadbook.commands.leads import crm_sync
 from leadbook.core.errors import ParameterError
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import IN_A_ROW, MAX_ATTEMPTS, Crm

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest.vendor_records import person
-from leadbook import commands
+from leadbook.commands import leads as commands
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.ingest import pipeline

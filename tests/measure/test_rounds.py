@@ -1,6 +1,6 @@
 """Rounds are interleaved, shuffled and warmed up; the canary tells a noisy host."""
 
-from leadbook.core.canary import Canary
+from leadbook.measure.canary import Canary
 from leadbook.measure.rounds import interleaved, order_of
 
 

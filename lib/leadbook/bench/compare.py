@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.core import files
-from leadbook.core.canary import NOISY
 from leadbook.core.errors import InputFileError, UsageError
+from leadbook.measure.canary import NOISY
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import bson
 
-from leadbook.core.canary import Canary
+from leadbook.measure.canary import Canary
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.inserts import InsertTiming, arrived, insert_batches
 from leadbook.measure.intervals import Difference, Interval, difference, interval

@@ -41,7 +41,10 @@ BLOCKING = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One finding. `measured` is a plain number, text, bool or None; `target` is text for people."""
+    """One finding. `measured` is a plain number, text, bool or None; `target` is text for people.
+
+    accepted: who accepts that it blocks, when, why and until when; empty where nobody does (see `attestations`).
+    """
 
     id: str
     title: str
@@ -55,6 +58,7 @@ class Check:
     remedy: str
     source: str = ""
     kind: str = "measured"
+    accepted: str = ""
     taken_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def as_dict(self) -> dict[str, Any]:
@@ -204,5 +208,10 @@ def tally(checks: Iterable[Check]) -> dict[str, int]:
 
 
 def blockers(checks: Iterable[Check]) -> list[Check]:
-    """Checks that forbid GO."""
-    return [check for check in checks if check.verdict in BLOCKING]
+    """Checks that forbid GO: those that block and that nobody has accepted."""
+    return [check for check in checks if check.verdict in BLOCKING and not check.accepted]
+
+
+def accepted(checks: Iterable[Check]) -> list[Check]:
+    """Checks that would forbid GO, and whose risk somebody has accepted."""
+    return [check for check in checks if check.verdict in BLOCKING and check.accepted]

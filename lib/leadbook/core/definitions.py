@@ -39,7 +39,8 @@ class Definition:
     may_warn: the same where code decides (a value within the target that an expert would still look at).
     may_not_apply: where, besides `production_only`, it does not apply.  timed: a yes or no about times.
     source: where the rule or threshold comes from.  remedy: what to do when it fails.
-    owner: who must do it, one of OWNERS.  follows: checks that this one only follows from.
+    owner: who must do it, one of OWNERS.  follows: checks that this one only follows from.  acceptable: whether
+    somebody may accept the risk that it blocks; never for lost or doubled leads.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Definition:
     source: str = ""
     remedy: str = ""
     owner: str = "DBA"
+    acceptable: bool = True
     follows: tuple[str, ...] = ()
 
     def limit(self, settings: Settings | None, given: Any = None) -> Any:

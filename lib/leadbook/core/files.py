@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.core.errors import InputFileError
+from leadbook.core.settings import PROJECT, Settings
 
 MANIFEST = "manifest.json"
+INTERACTIVE = ".leadbook/interactive"
+"""Below it a folder for each profile: a rehearsal does not write over production's records."""
 EVIDENCE = ("records", "notebooks")
 """Folders of a run in which nothing may lie that the run did not close itself."""
 
@@ -97,3 +100,15 @@ def verify(run: Path) -> dict[str, Any]:
             run / name, f"{what} since the run ended, so the run is not believed", hint="restore the file, or run again"
         )
     return dict(manifest)
+
+
+def project_path(text: str) -> Path:
+    """A path that a user named: below the checkout, unless it is absolute or begins at a home."""
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else PROJECT / path
+
+
+def run_dir(settings: Settings) -> Path:
+    """Where records are kept: as the settings or LEADBOOK_RUN_DIR say, else the profile's interactive folder."""
+    named = settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR")
+    return project_path(named) if named else PROJECT / INTERACTIVE / settings.profile

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -133,12 +133,15 @@ def seal(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read(run_dir: Path, phase: str) -> tuple[dict[str, Any], str]:
-    """(record, SHA-256 of its file)."""
+def _read(run_dir: Path, phase: str, elsewhere: Callable[[str], str] = lambda _: "") -> tuple[dict[str, Any], str]:
+    """(record, SHA-256 of it): its file in this run, else what `elsewhere` knows of the phase as JSON text."""
     try:
         content = (run_dir / "records" / f"{phase}.json").read_bytes()
+    except OSError:
+        content = elsewhere(phase).encode()
+    try:
         record = json.loads(content)
-    except (OSError, ValueError):
+    except ValueError:
         return {}, ""
     return (record, hashlib.sha256(content).hexdigest()) if isinstance(record, dict) else ({}, "")
 
@@ -147,12 +150,15 @@ class Records:
     """Records of earlier phases, read once each. `used` and `refused` say which counted and why others did not.
 
     otherwise: by phase, what of a record that counts was measured with other `parameters` or by other code.
+    elsewhere: asked for a phase that left nothing in this run, JSON text or "": the journal knows earlier stages.
     """
 
     def __init__(
-        self, run_dir: Path, target: Target, max_age: timedelta, parameters: Mapping[str, Any] | None = None
-    ) -> None:
+        self, run_dir: Path, target: Target, max_age: timedelta, parameters: Mapping[str, Any] | None = None,
+        elsewhere: Callable[[str], str] = lambda _: "",
+    ) -> None:  # fmt: skip
         self.run_dir, self.target, self.max_age, self.parameters = run_dir, target, max_age, parameters or {}
+        self.elsewhere = elsewhere
         self.otherwise: dict[str, str] = {}
         self.used: dict[str, dict[str, str]] = {}
         self.refused: dict[str, str] = {}
@@ -161,7 +167,7 @@ class Records:
     def of(self, phase: str) -> dict[str, Any]:
         """The record of a phase where it counts here, else an empty mapping; `refused` then says why."""
         if phase not in self._read:
-            record, digest = _read(self.run_dir, phase)
+            record, digest = _read(self.run_dir, phase, self.elsewhere)
             problem = self._problem(record)
             if problem:
                 self.refused[phase] = problem

@@ -25,6 +25,9 @@ ACTIONS = {
     "benchmarks": "insert scratch documents, time them and switch the profiler on for a moment",
     "load_test": "put the sprint's load on the servers",
     "restore_drill": "restore a copy of the leads beside them and remove it again",
+    "recover": "bring missing leads back from what was staged or from a backup",
+    "erase": "remove one person's data and keep that person out",
+    "cleanup": "remove what trials and killed sessions left behind",
 }
 """What changes or burdens a production database, by the name under which `approve` lets it happen."""
 
@@ -41,6 +44,7 @@ class Settings(BaseModel):
     cell_timeout_s: int = Field(300, ge=1, description="longest run of one cell under `leadbook run`, s")
     approve: str = Field("", description="what production may do: 'apply_schema on DATABASE, load_test on DATABASE'")
     record_max_age_hours: float = Field(48.0, gt=0, description="oldest record of an earlier phase that counts, hours")
+    attestation_days: int = Field(30, ge=1, le=365, description="days for which a person's word counts")
 
     # --- addresses: names of environment variables, never the secrets themselves
     mongodb_uri_env: str = Field("MONGODB_URI", description="variable holding the application's MongoDB URI")
@@ -95,6 +99,10 @@ class Settings(BaseModel):
     sample_records: int = Field(26_000, ge=100, description="records in the made sample")
     sample_seed: int = Field(20_000, description="seed of the made sample")
     on_duplicate: Literal["skip", "fill"] = Field("fill", description="what a second sighting of a lead does")
+    staging_ttl_days: float = Field(0.0, ge=0, description="life of staged records once they are done, days; 0: kept")
+    rejected_ttl_days: float = Field(0.0, ge=0, description="life of rejected records, days; 0: kept")
+    backlog_max_age_s: float = Field(600.0, gt=0, description="oldest staged record that may wait without a warning, s")
+    sent: str = Field("", description="what collectors say that they sent: 'apollo-1=2000, brightdata-2=1800'")
     key_ttl_days: float = Field(7.0, gt=0, description="life of a duplicate key in Redis, days")
     points_required_field: int = Field(20, ge=0, description="quality points for each of the 4 required fields")
     points_email: int = Field(20, ge=0, description="quality points for an e-mail")
@@ -127,6 +135,10 @@ class Settings(BaseModel):
     crm_id_property: Literal["email", "linkedin_url"] = Field(
         "email", description="unique HubSpot property that tells contacts apart"
     )
+
+    # --- trials and the rehearsal's live sprint
+    trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
+    live_seconds: float = Field(45.0, ge=1, description="length of the rehearsal's live sprint, s")
 
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
@@ -166,6 +178,7 @@ class Settings(BaseModel):
     target_pool_size: int = Field(50, description="maxPoolSize, connections, at least")
     target_backup_days: int = Field(7, description="backups kept, days, at least")
     sprint_cost_usd: float = Field(2_400.0, description="what the sprint costs in all, USD; 0 where not known")
+    sprint_cost_basis: str = Field("an assumption of the rehearsal", description="what sprint_cost_usd adds up")
 
     @field_validator("*", mode="before")
     @classmethod

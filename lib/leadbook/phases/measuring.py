@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from leadbook.core import canary
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.trials import Problems, attempt
+from leadbook.phases import retaken
 from leadbook.phases.judging import reason_of
 
 T = TypeVar("T")
@@ -36,11 +36,11 @@ def take(
     """
     found = attempt(session, problems, name, measure)
     checks = list(judged(found))
-    if found is None or not canary.missed(checks):
+    if found is None or not retaken.missed(checks):
         return Judged(found=found, checks=tuple(checks))
     session.settle()
-    again, heard = canary.retaken(lambda: attempt(session, problems, name, measure))
-    settled = canary.settled(checks, judged(again), heard)
+    again, heard = retaken.retaken(lambda: attempt(session, problems, name, measure))
+    settled = retaken.settled(checks, judged(again), heard)
     return Judged(found=again or found, checks=tuple(settled))
 
 

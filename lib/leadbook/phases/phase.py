@@ -31,9 +31,10 @@ from leadbook.core import addresses, connect, files
 from leadbook.core.addresses import secret_values
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
+from leadbook.core.journal import Journal
 from leadbook.core.provenance import Records, Target, code_digest, read_record, seal, settings_digest
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.settings import Settings
 from leadbook.page import cards, style, tables
 from leadbook.phases import attestations, kernel
 from leadbook.phases.section import Section
@@ -53,8 +54,6 @@ TITLES = {
     "09": "Final analysis",
 }
 PACKAGES = ("leadbook", "pymongo", "redis", "papermill", "scrapbook", "pandas", "matplotlib")
-INTERACTIVE = ".leadbook/interactive"
-"""Below it a folder for each profile: a rehearsal does not write over production's records."""
 
 
 class Blocked(LeadbookError):  # noqa: N818
@@ -75,11 +74,12 @@ class Phase:
 
     target: Target
     records: Records
+    journal: Journal
 
     def __init__(self, number: str, settings: Settings, endpoints: connect.Endpoints, redactor: Redactor) -> None:
         self.number, self.settings, self.redactor = number, settings, redactor
         self.endpoints = endpoints
-        self.run_dir = _run_dir(settings)
+        self.run_dir = files.run_dir(settings)
         self._record: dict[str, Any] = {
             "phase": number, "opened": None, "checks": {}, "facts": {}, "documents": {}, "closed": None,
         }  # fmt: skip
@@ -126,7 +126,10 @@ class Phase:
         phase.target = Target.read(phase.mongodb, settings, endpoints)
         age = timedelta(hours=settings.record_max_age_hours)
         mine = redactor.tree(settings.model_dump())
-        phase.records = Records(phase.run_dir, phase.target, age, mine)
+        phase.journal = Journal(phase.database, endpoints.mongodb_uri)
+        phase.records = Records(
+            phase.run_dir, phase.target, age, mine, lambda number: phase.journal.record_of(number, settings.profile)
+        )
         client = connect.redis(endpoints.redis_url, settings)
         try:
             connect.ping_redis(client)
@@ -218,7 +221,7 @@ class Phase:
     def attest(self, *check_ids: str) -> list[Check]:
         """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
         named = self.settings.attestations_file
-        found = attestations.load(_project_path(named) if named else None, named)
+        found = attestations.load(files.project_path(named) if named else None, named)
         target = attestations.AttestedDatabase.of(self.settings, self.endpoints.mongodb_uri)
         made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
         self.record(made)
@@ -327,11 +330,22 @@ class Phase:
             "verdict": verdict, "counts": counts, "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": self._target_now().as_dict(), "records": self.records.used,
         })  # fmt: skip
+        self._journal(verdict, counts)
         self.release()
         if verdict != Verdict.PASS.value and "LEADBOOK_RUN_ID" not in os.environ:
             ids = [check.id for check in found] + missing
             absent = f", {len(missing)} of {len(checks) + len(missing)} were not recorded" if missing else ""
             raise Blocked(f"phase {self.number} does not pass: {len(found)} checks block{absent}: {', '.join(ids[:8])}")
+
+    def _journal(self, verdict: str, counts: Mapping[str, int]) -> None:
+        """Leave the record where later stages and other machines find it."""
+        run = os.environ.get("LEADBOOK_RUN_ID", "")
+        record = (self.run_dir / "records" / f"{self.number}.json").read_text(encoding="utf-8")
+        try:
+            self.journal.write("phase", phase=self.number, profile=self.settings.profile, run=run, verdict=verdict,
+                               counts=dict(counts), record=record)  # fmt: skip
+        except OSError as error:
+            self.say(f"**The journal could not be written** ({error.strerror}): other stages will not know this phase.")
 
     def _refuse_changed_parameters(self) -> None:
         now = Settings.for_notebook(self._namespace)
@@ -377,13 +391,3 @@ class Phase:
         if record["closed"]:
             record["seal"] = seal(record)
         files.write(path, json.dumps(record, indent=1, allow_nan=False))
-
-
-def _project_path(text: str) -> Path:
-    path = Path(text).expanduser()
-    return path if path.is_absolute() else PROJECT / path
-
-
-def _run_dir(settings: Settings) -> Path:
-    named = settings.run_dir or os.environ.get("LEADBOOK_RUN_DIR")
-    return _project_path(named) if named else PROJECT / INTERACTIVE / settings.profile

@@ -15,6 +15,8 @@ from leadbook.core.errors import InputFileError
 
 PHASES = tuple(f"{number:02d}" for number in range(1, 10))
 """All phases. A run is GO only when every one of them ran to its end."""
+STAGES = {"ready": PHASES[:7], "live": ("08",), "close": ("08", "09")}
+"""The stages of a sprint and their phases: each is judged by its own checks only."""
 
 
 class Status(StrEnum):

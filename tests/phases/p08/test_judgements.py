@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from tests.phases.p08.made import NOW, SETTINGS, by_id, observation, snapshot
 
-from leadbook.core.canary import Canary
 from leadbook.core.checks import Verdict, judge
+from leadbook.measure.canary import Canary
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state

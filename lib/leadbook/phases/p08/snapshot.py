@@ -14,13 +14,14 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from leadbook.backup.archive import Manifest
-from leadbook.core import canary
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
+from leadbook.measure import canary
 from leadbook.measure.session import BenchmarkSession
 from leadbook.monitor.session import Observation, observe
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
+from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
 from leadbook.phases.p08 import decisions, performance, readings, servers
 from leadbook.phases.phase import Phase
@@ -83,7 +84,7 @@ class Snapshot:
         if self.again is None or self.heard is None:
             return first
         again = _timed(self.again, self.settings, self.benchmarks)
-        return {name: canary.settled(checks, again[name], self.heard) for name, checks in first.items()}
+        return {name: retaken.settled(checks, again[name], self.heard) for name, checks in first.items()}
 
     @property
     def judged(self) -> list[Check]:
@@ -139,8 +140,8 @@ def take(book: Phase) -> Snapshot:
     try:
         seen, again, heard = observe(place), None, None
         missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
-        if canary.missed(missed):
-            again, heard = canary.retaken(lambda: observe(place))
+        if retaken.missed(missed):
+            again, heard = retaken.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
             benchmarks=benchmarks, proofs=book.checks("06"),

@@ -1,22 +1,12 @@
-"""A workload that never changes, so that a busy host is told apart from a slow database, and what follows for gates.
-
-A timing gate that is missed is measured once more, between two songs of the canary. Missed again on a quiet host it
-fails; while the host is busy it is `not measured`, since nobody can tell then who was slow. A value within its target
-passes whatever the host does.
-"""
+"""A workload that never changes, so that a busy host is told apart from a slow database."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from leadbook.core.checks import Check, Verdict
-from leadbook.core.definitions import definition
-
-T = TypeVar("T")
 NOISY = 0.20
 """Coefficient of variation of the canary above which a host is called noisy: twice the 10 % that the performance
 teams of database vendors call usual for shared machines."""
@@ -25,7 +15,6 @@ BUSY = NOISY
 host it waits for nothing; beside as many other programs as there are processors it waits for half of its time."""
 SONGS = 8
 """Songs before and after a second measurement, about 80 ms each time."""
-TIMED_UNITS = frozenset({"ms", "us", "documents/s", "leads/hour"})
 
 _BLOCK = b"leadbook" * 8192
 
@@ -87,50 +76,3 @@ class Canary:
         if self.noise is not None and self.noise > NOISY:
             return f"constant work beside it varied by {self.noise:.0%} (limit {NOISY:.0%})"
         return ""
-
-
-def missed(checks: Iterable[Check]) -> list[Check]:
-    """Checks of times and rates that failed: those that a slow moment of the host may have cost."""
-    return [
-        check
-        for check in checks
-        if check.verdict is Verdict.FAIL and (check.unit in TIMED_UNITS or definition(check.id).timed)
-    ]
-
-
-def retaken(measure: Callable[[], T], canary: Canary | None = None) -> tuple[T, Canary]:
-    """`measure` once more, between two songs of the canary."""
-    canary = canary or Canary()
-    canary.sing(SONGS)
-    found = measure()
-    canary.sing(SONGS)
-    return found, canary
-
-
-def settled(first: Sequence[Check], second: Iterable[Check], canary: Canary) -> list[Check]:
-    """The checks of a first measurement, its missed times replaced by what the `second` measurement says of them.
-
-    Missed again, they fail on a quiet host and are not measured on a busy one. No other check is touched: what was lost
-    or wrong in the first measurement stays so.
-    """
-    again = {check.id: check for check in second}
-    late = {check.id for check in missed(first)}
-    return [_settle(check, again[check.id], canary) if check.id in late and check.id in again else check
-            for check in first]  # fmt: skip
-
-
-def _settle(first: Check, second: Check, canary: Canary) -> Check:
-    told = f"{second.evidence}; measured once more, at first {_value(first)}"
-    if second.verdict is Verdict.FAIL and canary.busy:
-        return replace(
-            second, verdict=Verdict.NOT_MEASURED, measured=None,
-            evidence=f"host busy: {canary.busy}; {_value(second)} says nothing then; {told}",
-            remedy="run this phase again when the host is quiet",
-        )  # fmt: skip
-    return replace(second, evidence=told)
-
-
-def _value(check: Check) -> str:
-    if isinstance(check.measured, float):
-        return f"{check.measured:,.4g} {check.unit}".strip()
-    return f"{check.measured} {check.unit}".strip()

@@ -1,0 +1,5 @@
+"""`python -m leadbook.cli`."""
+
+from leadbook.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""What the command line calls: plain arguments in, plain records out, one clear error for what a user got wrong."""

@@ -1,0 +1,133 @@
+"""The sprint's journal: what must be known later, written when it happens and never changed.
+
+Entries lie in the leads' database, so that every machine sees the same sprint. While that database is away, or refuses,
+they wait in a spool on this machine, and the next writer carries them over.
+
+An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
+
+- `session.begun`: session (ObjectId), source (`staging` or `files`), names (of files), vendor
+- `session.batch`: session, source, ledger (see `lead.ledger`)
+- `session.beat`: session, backlog (waiting, claimed, oldest_s): sent once a minute while it lives
+- `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more
+- `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
+- `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
+- `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was approved)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pymongo
+from bson import ObjectId, json_util
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from leadbook import __version__
+from leadbook.core import addresses, connect
+from leadbook.core.settings import PROJECT
+
+COLLECTION = "sprint_journal"
+KINDS = ("session.begun", "session.batch", "session.beat", "session.ended", "phase", "stage", "action")
+PATIENCE_S = 3.0
+"""A write waits no longer for the database: the spool takes it."""
+UNIQUE = 11000
+"""MongoDB's error code of a duplicate key: the entry was carried over before."""
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """The journal of one database. uri: the address it is reached by.  spool: folder of this machine for entries that
+    the database could not take."""
+
+    def __init__(self, database: connect.Database, uri: str, spool: Path | None = None) -> None:
+        self.collection = database.get_collection(COLLECTION, write_concern=WriteConcern("majority"))
+        hosts = ",".join(sorted(host.lower() for host in addresses.shown(uri).split(",")))
+        name = hashlib.sha256(f"{hosts}/{database.name}".encode()).hexdigest()[:16]
+        self.spool = (spool or PROJECT / ".leadbook" / "spool") / f"{name}.jsonl"
+        self.by = f"leadbook {__version__} on {platform.node()}, process {os.getpid()}"
+
+    def write(self, kind: str, **body: Any) -> ObjectId:
+        """Add an entry; its `_id`. Where the database does not take it, the spool does. Raises OSError where neither
+        can be written, and ValueError for an unknown kind."""
+        if kind not in KINDS:
+            raise ValueError(f"the journal knows no entries {kind!r}")
+        entry = {"_id": ObjectId(), "kind": kind, "at": datetime.now(UTC), "by": self.by, **body}
+        try:
+            self.carry_over()
+            with pymongo.timeout(PATIENCE_S):
+                self.collection.insert_one(entry)
+        except DuplicateKeyError:
+            pass  # a retried write that had arrived
+        except PyMongoError:
+            self._spooled(entry)
+        found: ObjectId = entry["_id"]
+        return found
+
+    def _spooled(self, entry: Entry) -> None:
+        self.spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.spool.open("a", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(json_util.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def carry_over(self) -> int:
+        """Take what waits in the spool into the database; how many entries. Raises PyMongoError: they wait on."""
+        if not self.spool.exists():
+            return 0
+        with self.spool.open("r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            entries = [json_util.loads(line) for line in file if line.strip()]
+            with pymongo.timeout(PATIENCE_S):
+                self._insert(entries)
+            file.truncate(0)
+        return len(entries)
+
+    def _insert(self, entries: list[Entry]) -> None:
+        try:
+            if entries:
+                self.collection.insert_many(entries, ordered=False)
+        except BulkWriteError as error:
+            if any(one["code"] != UNIQUE for one in error.details["writeErrors"]):
+                raise
+
+    def entries(self, *kinds: str, **match: Any) -> list[Entry]:
+        """Entries of these kinds in the order in which they were written, `match` as in a filter. Raises PyMongoError.
+
+        What waits in this machine's spool is carried over first, where the database takes it.
+        """
+        with suppress(PyMongoError, OSError):
+            self.carry_over()
+        query = {**({"kind": {"$in": list(kinds)}} if kinds else {}), **match}
+        return list(self.collection.find(query).sort([("at", 1), ("_id", 1)]))
+
+    def record_of(self, phase: str, profile: str) -> str:
+        """The newest record that a phase left in this profile, wherever it ran, as JSON text; empty where there is none
+        or the journal cannot be read."""
+        with suppress(PyMongoError):
+            query = {"kind": "phase", "phase": phase, "profile": profile}
+            newest = self.collection.find_one(query, sort=[("at", -1)])
+            return str(newest["record"]) if newest else ""
+        return ""
+
+    def waiting(self) -> int:
+        """Entries that wait in this machine's spool."""
+        try:
+            return sum(bool(line.strip()) for line in _lines(self.spool))
+        except OSError:
+            return 0
+
+
+def _lines(path: Path) -> Iterable[str]:
+    with path.open(encoding="utf-8") as file:
+        yield from file

@@ -1,0 +1,50 @@
+"""The journal: entries stay, and wait in a spool while the database is away."""
+
+from __future__ import annotations
+
+import pytest
+
+from leadbook.core import connect
+from leadbook.core.journal import COLLECTION, Journal
+
+
+@pytest.fixture
+def journal(database, endpoints, tmp_path):
+    return Journal(database, endpoints.mongodb_uri, tmp_path)
+
+
+def test_entries_are_read_in_the_order_in_which_they_were_written(journal):
+    journal.write("session.begun", session=1)
+    journal.write("session.batch", session=1, ledger={"read": 5})
+    journal.write("session.batch", session=2, ledger={"read": 7})
+    assert [entry["ledger"]["read"] for entry in journal.entries("session.batch")] == [5, 7]
+    assert [entry["kind"] for entry in journal.entries(session=1)] == ["session.begun", "session.batch"]
+
+
+def test_what_is_written_while_the_database_is_away_waits_and_is_carried_over_once(
+    database, endpoints, settings, tmp_path
+):
+    nobody = settings.model_copy(update={"server_selection_timeout_ms": 200})
+    with connect.mongodb("mongodb://127.0.0.1:9/", nobody) as client:
+        away = Journal(client[database.name], endpoints.mongodb_uri, tmp_path)
+        away.write("action", action="erase", done=1)
+        assert away.waiting() == 1
+    here = Journal(database, endpoints.mongodb_uri, tmp_path)
+    text = here.spool.read_text()
+    assert here.carry_over() == 1 and here.waiting() == 0
+    here.spool.write_text(text)  # a carrier that was killed before it emptied the spool
+    assert [entry["action"] for entry in here.entries("action")] == ["erase"]
+    assert database[COLLECTION].count_documents({}) == 1
+
+
+def test_a_kind_that_the_journal_does_not_know_is_refused(journal):
+    with pytest.raises(ValueError, match="knows no entries 'gossip'"):
+        journal.write("gossip")
+
+
+def test_the_newest_record_of_a_phase_is_found_by_profile(journal):
+    journal.write("phase", phase="03", profile="production", record='{"a": 1}')
+    journal.write("phase", phase="03", profile="rehearsal", record='{"a": 3}')
+    journal.write("phase", phase="03", profile="production", record='{"a": 2}')
+    assert journal.record_of("03", "production") == '{"a": 2}'
+    assert journal.record_of("04", "production") == ""
