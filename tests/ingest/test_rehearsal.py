@@ -9,7 +9,7 @@ from bson import ObjectId
 from ingest.vendor_records import person
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target, collection_uuid
-from leadbook.ingest import rehearsal
+from leadbook.ingest.trials import rehearsal
 from leadbook.lead import keys
 from leadbook.rehearsal import adoption
 from leadbook.schema.state import actual, apply

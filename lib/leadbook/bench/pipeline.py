@@ -24,11 +24,12 @@ from bson import ObjectId
 from leadbook.core import connect
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
-from leadbook.ingest import pipeline, rehearsal
+from leadbook.ingest import pipeline
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.readers.records import read_records
 from leadbook.ingest.site import Site
+from leadbook.ingest.trials import rehearsal
 from leadbook.ingest.workers import processes, warm
 from leadbook.lead.vendors import load_vendor
 from leadbook.measure.inserts import insert_batches

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from leadbook.core.checks import Check, Unmeasured, judge
-from leadbook.ingest import pipeline, rehearsal
+from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import Staging
+from leadbook.ingest.trials import rehearsal
+from leadbook.ingest.trials.apart import apart
 from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import Ledger
 from leadbook.page.prose import number
 from leadbook.phases.p04 import contents, figures, quality
-from leadbook.phases.p04.apart import apart
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.inputs import Inputs, Staged
 from leadbook.phases.p04.work import PipelineWork

@@ -23,8 +23,8 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.ingest.trials.apart import apart
 from leadbook.page.prose import number
-from leadbook.phases.p04.apart import apart
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal import sample

@@ -15,9 +15,10 @@ from leadbook.bench.limits import Limits
 from leadbook.core.checks import Unmeasured
 from leadbook.core.errors import LeadbookError
 from leadbook.enrich.services import Services
-from leadbook.ingest import pipeline, rehearsal
+from leadbook.ingest import pipeline
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.ingest.trials import rehearsal
 from leadbook.ingest.workers import started
 from leadbook.phases.p04 import inputs
 from leadbook.phases.p04.contents import FullRun

@@ -18,7 +18,7 @@ from leadbook.analysis.statistics import collected, cost_per_qualified, read_sta
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
-from leadbook.ingest.rehearsal import ensure_leads
+from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.phases.judging import attempt
 from leadbook.phases.order import section
 from leadbook.phases.p09 import checks, figures, tables

@@ -9,8 +9,8 @@ from typing import Any
 
 from leadbook.core.provenance import collection_uuid
 from leadbook.enrich.services import Services
-from leadbook.ingest.rehearsal import forget_keys
 from leadbook.ingest.site import Site
+from leadbook.ingest.trials.rehearsal import forget_keys
 from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
 
 

@@ -1,0 +1,1 @@
+"""What is only tried: scratch sites beside the leads, and rehearsals that begin from nothing."""
