@@ -8,6 +8,11 @@ from leadbook.core import connect
 from leadbook.core.journal import COLLECTION, Journal
 
 
+@pytest.fixture(autouse=True)
+def in_use(database):
+    database["raw_leads"].insert_one({})
+
+
 @pytest.fixture
 def journal(database, endpoints, tmp_path):
     return Journal(database, endpoints.mongodb_uri, tmp_path)
@@ -28,10 +33,10 @@ def test_what_is_written_while_the_database_is_away_waits_and_is_carried_over_on
     with connect.mongodb("mongodb://127.0.0.1:9/", nobody) as client:
         away = Journal(client[database.name], endpoints.mongodb_uri, tmp_path)
         away.write("action", action="erase", done=1)
-        assert away.waiting() == 1
+        assert len(away.waiting()) == 1
     here = Journal(database, endpoints.mongodb_uri, tmp_path)
     text = here.spool.read_text()
-    assert here.carry_over() == 1 and here.waiting() == 0
+    assert here.carry_over() == 1 and not here.waiting()
     here.spool.write_text(text)  # a carrier that was killed before it emptied the spool
     assert [entry["action"] for entry in here.entries("action")] == ["erase"]
     assert database[COLLECTION].count_documents({}) == 1
@@ -48,3 +53,13 @@ def test_the_newest_record_of_a_phase_is_found_by_profile(journal):
     journal.write("phase", phase="03", profile="production", record='{"a": 2}')
     assert journal.record_of("03", "production") == '{"a": 2}'
     assert journal.record_of("04", "production") == ""
+
+
+def test_a_database_that_holds_nothing_is_left_so_and_told_later(journal, database):
+    database["raw_leads"].drop()
+    journal.write("phase", phase="01", profile="production", record="{}")
+    assert database.list_collection_names() == []
+    assert journal.record_of("01", "production") == "{}"
+    database["raw_leads"].insert_one({})
+    journal.write("action", action="apply_schema")
+    assert [entry["kind"] for entry in database[COLLECTION].find()] == ["phase", "action"] and not journal.waiting()

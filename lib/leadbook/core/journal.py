@@ -1,7 +1,8 @@
 """The sprint's journal: what must be known later, written when it happens and never changed.
 
 Entries lie in the leads' database, so that every machine sees the same sprint. While that database is away, or refuses,
-they wait in a spool on this machine, and the next writer carries them over.
+or holds nothing at all yet (whoever approves nothing finds it as it was), they wait in a spool on this machine, and the
+next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
@@ -20,8 +21,6 @@ import fcntl
 import hashlib
 import os
 import platform
-from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ PATIENCE_S = 3.0
 UNIQUE = 11000
 """MongoDB's error code of a duplicate key: the entry was carried over before."""
 
+_AWARE = json_util.JSONOptions(tz_aware=True)
 Entry = dict[str, Any]
 
 
@@ -54,6 +54,7 @@ class Journal:
         hosts = ",".join(sorted(host.lower() for host in addresses.shown(uri).split(",")))
         name = hashlib.sha256(f"{hosts}/{database.name}".encode()).hexdigest()[:16]
         self.spool = (spool or PROJECT / ".leadbook" / "spool") / f"{name}.jsonl"
+        self._holds = False
         self.by = f"leadbook {__version__} on {platform.node()}, process {os.getpid()}"
 
     def write(self, kind: str, **body: Any) -> ObjectId:
@@ -63,15 +64,28 @@ class Journal:
             raise ValueError(f"the journal knows no entries {kind!r}")
         entry = {"_id": ObjectId(), "kind": kind, "at": datetime.now(UTC), "by": self.by, **body}
         try:
-            self.carry_over()
-            with pymongo.timeout(PATIENCE_S):
-                self.collection.insert_one(entry)
+            if self._takes():
+                self.carry_over()
+                with pymongo.timeout(PATIENCE_S):
+                    self.collection.insert_one(entry)
+            else:
+                self._spooled(entry)
         except DuplicateKeyError:
             pass  # a retried write that had arrived
         except PyMongoError:
             self._spooled(entry)
         found: ObjectId = entry["_id"]
         return found
+
+    def _takes(self) -> bool:
+        """Whether the database is there to be written. Asks nobody where the driver knows that all members are away."""
+        topology = self.collection.database.client.topology_description
+        if topology.topology_type_name == "ReplicaSetNoPrimary":
+            return False
+        if not self._holds:
+            with pymongo.timeout(PATIENCE_S):
+                self._holds = bool(self.collection.database.list_collection_names())
+        return self._holds
 
     def _spooled(self, entry: Entry) -> None:
         self.spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,32 +116,30 @@ class Journal:
                 raise
 
     def entries(self, *kinds: str, **match: Any) -> list[Entry]:
-        """Entries of these kinds in the order in which they were written, `match` as in a filter. Raises PyMongoError.
+        """Entries of these kinds in the order in which they were written, `match` as equal values. Raises PyMongoError.
 
-        What waits in this machine's spool is carried over first, where the database takes it.
+        What waits in this machine's spool is told too.
         """
-        with suppress(PyMongoError, OSError):
-            self.carry_over()
         query = {**({"kind": {"$in": list(kinds)}} if kinds else {}), **match}
-        return list(self.collection.find(query).sort([("at", 1), ("_id", 1)]))
+        found = {entry["_id"]: entry for entry in self.collection.find(query)}
+        for entry in self.waiting():
+            if (not kinds or entry["kind"] in kinds) and all(entry.get(key) == match[key] for key in match):
+                found.setdefault(entry["_id"], entry)
+        return sorted(found.values(), key=lambda entry: (entry["at"], entry["_id"]))
 
     def record_of(self, phase: str, profile: str) -> str:
         """The newest record that a phase left in this profile, wherever it ran, as JSON text; empty where there is none
         or the journal cannot be read."""
-        with suppress(PyMongoError):
-            query = {"kind": "phase", "phase": phase, "profile": profile}
-            newest = self.collection.find_one(query, sort=[("at", -1)])
-            return str(newest["record"]) if newest else ""
-        return ""
+        try:
+            *_, newest = [{}, *self.entries("phase", phase=phase, profile=profile)]
+        except PyMongoError:
+            return ""
+        return str(newest.get("record", ""))
 
-    def waiting(self) -> int:
+    def waiting(self) -> list[Entry]:
         """Entries that wait in this machine's spool."""
         try:
-            return sum(bool(line.strip()) for line in _lines(self.spool))
+            lines = self.spool.read_text(encoding="utf-8").splitlines()
         except OSError:
-            return 0
-
-
-def _lines(path: Path) -> Iterable[str]:
-    with path.open(encoding="utf-8") as file:
-        yield from file
+            return []
+        return [json_util.loads(line, json_options=_AWARE) for line in lines if line.strip()]
