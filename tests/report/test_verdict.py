@@ -66,7 +66,7 @@ def test_the_close_is_decided_by_09_and_tells_what_08_found():
 def test_a_rehearsal_has_the_word_of_the_first_bad_stage_and_names_all_three():
     found = decide(made.run(bad("08"), bad("09")))
     assert (found.verdict, found.exit_status, found.told) == ("CRITICAL", 1, "GO, CRITICAL, NOT ACCEPTED")
-    assert "live: " in found.reason and "close: " in found.reason and "ready: " not in found.reason
+    assert "Live: " in found.reason and "Close: " in found.reason and "Ready: " not in found.reason
     assert decide(made.run(bad("08", Verdict.WARN))).told == "GO, ATTENTION, ACCEPTED"
     assert decide(made.run(bad("03"), bad("09"))).verdict == "NO-GO"
 

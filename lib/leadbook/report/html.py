@@ -81,7 +81,8 @@ def state(phase: PhaseRecord) -> str:
         return phase.status.value
     if phase.blocking or not phase.checks:
         return Verdict.FAIL.value
-    return Verdict.WARN.value if Verdict.WARN.value in phase.counts else Verdict.PASS.value
+    warns = Verdict.WARN.value in phase.counts or accepted(phase.checks)
+    return Verdict.WARN.value if warns else Verdict.PASS.value
 
 
 # ------------------------------------------------------------------------------------------------------------ pages

@@ -36,7 +36,6 @@ def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Pat
     return environment().get_template("index.html.j2").render(
         css=stylesheet(), run=run, decision=decision, heading=heading(run), counts=tally(asked),
         total=len(run.checks), blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run),
-        looks=[check for check in decision.attention if check.verdict is not Verdict.WARN],
         audiences=_audiences(run), limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
         target=target_text(run),
         ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),

@@ -61,7 +61,7 @@ class RunVerdict:
         """The verdict for people: `GO with 2 accepted risks`; of all stages `GO, HEALTHY, ACCEPTED`."""
         if len(self.stages) > 1:
             return ", ".join(one.told for one in self.stages)
-        count = len(self.accepted)
+        count = 0 if self.exit_status else len(self.accepted)
         return self.verdict + (f" with {count} accepted risk{'s' if count > 1 else ''}" if count else "")
 
     @property
@@ -108,11 +108,11 @@ def _decided(run: RunRecord) -> RunVerdict:
 def _rehearsed(run: RunRecord, stages: tuple[RunVerdict, ...], whose: str) -> RunVerdict:
     """The verdict of all three stages: the first bad one's, or GO."""
     bad = [one for one in stages if EXIT[one.verdict]]
-    told = [f"{one.stage}: {one.reason}" for one in bad or stages if one.blocking or one.attention]
+    told = [f"{one.stage.capitalize()}: {one.reason}" for one in bad or stages if one.blocking or one.attention]
     if not bad:
         told.insert(0, f"All {len(run.phases)} phases ran to their end and nothing blocks ({_counted(run.checks)}).")
     blocking = _each(one.blocking for one in stages)
-    again = (f"Then rehearse again: `leadbook run{_flag(run)}`.",)
+    again = (f"Rehearse again: `leadbook run{_flag(run)}`.",)
     real = ("Make the real sprint ready: `leadbook run --profile production --stage ready`.",)
     return RunVerdict(
         verdict=bad[0].verdict if bad else "GO", reason=" ".join(told) + whose, blocking=blocking,
@@ -132,7 +132,7 @@ def _ready(run: RunRecord) -> RunVerdict:
     """GO when no check of 01 to 07 blocks."""
     checks = _checks(run, STAGES["ready"])
     blocking, risks = blockers(checks), accepted(checks)
-    again = f"Then ask again: `leadbook run --stage ready{_flag(run)}`."
+    again = f"Ask again: `leadbook run --stage ready{_flag(run)}`."
     if blocking:
         sign = "Or have somebody sign for the risk, under `accepted:` in the attestations file."
         return RunVerdict(
@@ -177,7 +177,7 @@ def _close(run: RunRecord) -> RunVerdict:
     ids = ", ".join(check.id for check in beside)
     tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
     if blocking:
-        again = f"Then close again: `leadbook run --stage close{_flag(run)}`."
+        again = f"Close again: `leadbook run --stage close{_flag(run)}`."
         return RunVerdict(
             stage="close", verdict="NOT ACCEPTED", reason=f"{_why_not(blocking, checks)}{tail}",
             blocking=tuple(blocking), attention=beside, accepted=tuple(risks), steps=(again,),
