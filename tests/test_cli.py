@@ -208,7 +208,8 @@ def _leadbook(words, env, tmp_path, endpoints):
         words += ["--out", str(tmp_path / "reports")]
     if words[0] in ("sample", "ingest"):
         words = [str(tmp_path / word) if word.startswith("data/") else word for word in words]
-    if "production" in words:
+    if words[0] == "run" and "production" in words:
+        words = [word for word in words if word not in ("--stage", "ready", "live", "close")]
         words += ["--only", "01", "-p", "attestations_file=", "-p", "database=leadbook_test"]
         env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
                "REDIS_URL": endpoints.redis_url}  # fmt: skip

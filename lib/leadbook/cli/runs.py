@@ -49,7 +49,7 @@ def run(
         named_files(settings)
     if keep_as is not None:
         keep.refuse_target(keep_as)
-    with Workplace(settings, "leadbook run", err, phases_tell=True) as rehearsal:
+    with Workplace(settings, "leadbook run", err, phases_tell=True, shared=stage == "live") as rehearsal:
         whole = not stage and only is None and start is None
         result = chain.run(values, stage=stage, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
                            live=_sprint(settings) if whole else nullcontext, console=err)  # fmt: skip

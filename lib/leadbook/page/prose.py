@@ -38,12 +38,12 @@ def whose_data(profile: str, lead_files: str) -> tuple[str, str]:
     """What stands in front of all that is told to people: REAL DATA or MADE-UP DATA, and a sentence that says it."""
     files = "those of the files that lead_files names" if lead_files else "made up"
     if profile == "production":
-        return "REAL DATA", f"The servers and the leads are the sprint's own. Records of trials (03 to 06) are {files}."
+        return "REAL DATA", f"Servers and leads are the sprint's own. Records of trials (03 to 06) are {files}."
     if lead_files:
         return "MADE-UP DATA", f"This is a rehearsal. Leads are made up; only the records of trials are {files}."
     return (
         "MADE-UP DATA",
-        "This is a rehearsal: how many leads, how good and at what cost says nothing of a sprint.",
+        "This is a rehearsal: its leads, their quality and their cost say nothing of a sprint.",
     )
 
 
