@@ -40,7 +40,10 @@ def test_help_lists_the_commands():
         (["run", "--members", "0"], "'members'"),
         (["run", "-p", "lead_files=nowhere.csv"], "is not path:vendor"),
         (["run", "-p", "lead_files=nowhere.csv:apollo"], "no such file"),
-        (["run", "--profile", "production"], "MONGODB_URI"),
+        (["run", "--profile", "production"], "--stage ready"),
+        (["run", "--profile", "production", "--stage", "ready"], "MONGODB_URI"),
+        (["run", "--stage", "redy"], "did you mean 'ready'"),
+        (["run", "--stage", "ready", "--only", "01"], "exclude each other"),
         (["up", "--profile", "production"], "production refuses"),
         (["ingest"], "no file given"),
         (["ingest", "leads.json"], "--vendor is missing"),
@@ -205,7 +208,8 @@ def _leadbook(words, env, tmp_path, endpoints):
         words += ["--out", str(tmp_path / "reports")]
     if words[0] in ("sample", "ingest"):
         words = [str(tmp_path / word) if word.startswith("data/") else word for word in words]
-    if "production" in words:
+    if words[0] == "run" and "production" in words:
+        words = [word for word in words if word not in ("--stage", "ready", "live", "close")]
         words += ["--only", "01", "-p", "attestations_file=", "-p", "database=leadbook_test"]
         env = {"MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
                "REDIS_URL": endpoints.redis_url}  # fmt: skip

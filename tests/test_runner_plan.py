@@ -98,3 +98,24 @@ def test_a_phase_that_does_not_exist_is_refused(folder, text):
 def test_only_and_from_exclude_each_other(folder):
     with pytest.raises(UsageError, match="exclude"):
         plan.make({}, only="01", start="02", notebooks=folder)
+
+
+def test_a_stage_has_its_own_phases_only(folder):
+    for phase in ("07", "08", "09"):
+        make(folder, phase, CLOSE)
+    found = {
+        stage: [s.phase for s in plan.make({}, stage=stage, notebooks=folder)] for stage in ("ready", "live", "close")
+    }
+    assert found == {"ready": ["01", "02", "07"], "live": ["08"], "close": ["08", "09"]}
+    with pytest.raises(UsageError, match="no stage 'redy'; did you mean 'ready'"):
+        plan.make({}, stage="redy", notebooks=folder)
+    with pytest.raises(UsageError, match="--stage and --from exclude"):
+        plan.make({}, stage="ready", start="02", notebooks=folder)
+
+
+def test_production_is_run_stage_by_stage(folder):
+    for given in ({}, {"start": "01"}):
+        with pytest.raises(UsageError, match="say --stage ready"):
+            plan.make({"profile": "production"}, notebooks=folder, **given)
+    for given in ({"only": "01"}, {"start": "02"}, {"stage": "ready"}):
+        assert plan.make({"profile": "production"}, notebooks=folder, **given)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,9 +18,10 @@ from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook.core import definitions, files
-from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.errors import InputFileError, LeadbookError, UsageError
 from leadbook.core.settings import PROJECT
 from leadbook.report import site
+from leadbook.report.records import PHASES
 from leadbook.runner import chain, kernels
 from leadbook.runner.kernels import RUN_ID
 
@@ -45,9 +47,8 @@ def results(run: chain.RunResult) -> dict:
 
 
 def test_one_phase_that_passes_is_partial_and_no_go(folder):
-    stopped = []
-    found = go(folder, only="02", on_exit=lambda: stopped.append(1))
-    assert (found.verdict, found.exit_status, stopped) == ("PARTIAL", 0, [1])
+    found = go(folder, only="02", live=lambda: 1 / 0)
+    assert (found.verdict, found.exit_status) == ("PARTIAL", 0)
     assert "1 of 9 phases" in found.reason
     names = {str(path.relative_to(found.directory)) for path in found.directory.rglob("*") if path.is_file()}
     wanted = {"index.html", "02_phase.html", "notebooks/02_phase.ipynb", "checks.json", "junit.xml", "manifest.json"}
@@ -86,13 +87,11 @@ def test_a_broken_phase_stops_the_chain_and_the_report_is_written_all_the_same(f
 
 @pytest.mark.trust(
     way="a whole run while notebooks are missing", status=2,
-    says=("05, 06, 07, 08, 09",), leaves="a report that says BROKEN, never GO",
+    says=("04, 05, 06, 07, 08, 09",), leaves="a report that says BROKEN, never GO",
 )  # fmt: skip
 def test_nothing_but_nine_phases_can_be_go(folder, trust):
-    for path in list((folder / "nb").iterdir())[1:]:
-        path.unlink()
     found = go(folder)
-    assert found.verdict == "BROKEN"
+    assert (found.verdict, found.decision.stages) == ("BROKEN", ())
     trust.check(found.exit_status, found.reason)
 
 
@@ -178,6 +177,100 @@ def test_a_fault_of_the_runner_itself_is_broken_and_has_its_report(folder, monke
     assert "The runner itself failed: ZeroDivisionError" in found.index.read_text()
 
 
+# ------------------------------------------------------------------------------------------------------------ stages
+
+
+@pytest.fixture
+def sprint(folder, monkeypatch):
+    """The notebooks of the live sprint and of its close, and a catalogue of all nine phases."""
+    expected = {f"T-0{n}-001": definition(f"T-0{n}-001") for n in range(1, 10)}
+    monkeypatch.setattr(definitions, "catalogue", lambda: expected)
+    for path in (folder / "nb").iterdir():
+        path.unlink()
+    for phase in ("08", "09"):
+        make(folder / "nb", phase, PASSES, CLOSE)
+    return folder
+
+
+def test_a_stage_is_judged_by_itself_and_has_a_link_of_its_own(sprint):
+    make(sprint / "nb", "09", "book.check('T-09-001', 'fail', 1.0)", CLOSE)
+    found = {stage: go(sprint, {"profile": "rehearsal"}, stage=stage) for stage in ("live", "close")}
+    assert {stage: run.verdict for stage, run in found.items()} == {"live": "HEALTHY", "close": "NOT ACCEPTED"}
+    for stage, run in found.items():
+        assert (sprint / "out" / f"latest-{stage}").resolve() == run.directory
+        manifest = files.verify(run.directory)
+        assert (manifest["stage"], manifest["stages"]) == (stage, {stage: run.verdict})
+    assert [phase["phase"] for phase in results(found["close"])["phases"]] == ["08", "09"]
+    assert not (sprint / "out" / "latest").exists()
+
+
+def test_a_rehearsal_lives_through_its_sprint_around_08_only_even_when_it_is_no_go(sprint):
+    for phase in PHASES[:7]:
+        make(sprint / "nb", phase, "book.check('T-{phase}-001', 'fail', 1.0)", CLOSE)
+    told = []
+
+    @contextmanager
+    def live():
+        (run,) = (sprint / "out").glob("2*")
+        told.append(sorted(path.stem for path in (run / "records").iterdir()))
+        yield
+        told.append(sorted(path.stem for path in (run / "records").iterdir()))
+
+    found = go(sprint, live=live)
+    assert [len(records) for records in told] == [7, 8]
+    assert (found.verdict, found.exit_status, found.decision.told) == ("NO-GO", 1, "NO-GO, HEALTHY, ACCEPTED")
+    assert (sprint / "out" / "latest").resolve() == found.directory
+
+
+@pytest.mark.trust(
+    way="The live sprint of a rehearsal goes wrong, at its beginning or at its end", status=2,
+    says=("BROKEN", "The live sprint failed: 3 records wait still", "Not run:"), leaves="a report that says BROKEN",
+)  # fmt: skip
+@pytest.mark.parametrize("at", ["beginning", "end"])
+def test_a_live_sprint_that_goes_wrong_breaks_the_run(sprint, trust, at):
+    @contextmanager
+    def live():
+        if at == "end":
+            yield
+        raise LeadbookError("3 records wait still")
+
+    found = go(sprint, live=live)
+    assert found.reason.endswith("07, 09." if at == "end" else "07, 08, 09.")
+    trust.check(found.exit_status, f"{found.verdict}: {found.reason}")
+
+
+def test_a_live_sprint_is_ended_at_once_when_its_phase_breaks(sprint):
+    make(sprint / "nb", "08", "1 / 0", CLOSE)
+    waited, ended = [], []
+
+    @contextmanager
+    def live():
+        try:
+            yield
+            waited.append(1)
+        finally:
+            ended.append(1)
+
+    found = go(sprint, live=live)
+    assert (waited, ended) == ([], [1]) and "Phase 08" in found.reason and "division" in found.reason
+
+
+def test_a_signal_ends_the_wait_for_the_end_of_the_live_sprint(sprint):
+    ended = []
+
+    @contextmanager
+    def live():
+        try:
+            yield
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        finally:
+            ended.append(1)
+
+    found = go(sprint, live=live)
+    assert ended and "interrupted by SIGTERM" in found.reason and found.record.seconds < 60
+
+
 # ------------------------------------------------------------------------------------------------ signals, leftovers
 
 
@@ -187,8 +280,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
     code = (
         "import sys; from pathlib import Path; from leadbook.runner import chain\n"
         "from leadbook.core import definitions; definitions.catalogue = dict\n"
-        "found = chain.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'),"
-        " on_exit=lambda: print('servers stopped'))\n"
+        "found = chain.run({}, out=Path(sys.argv[1], 'out'), notebooks=Path(sys.argv[1], 'nb'))\n"
         "print(found.reason); sys.exit(found.exit_status)"
     )
     process = subprocess.Popen(
@@ -216,7 +308,7 @@ def alive(folder: Path) -> list[psutil.Process]:
 
 @pytest.mark.trust(
     way="The run is interrupted (Ctrl-C, a CI job that is cancelled)", status=2,
-    says=("interrupted by SIG", "servers stopped"), leaves="a report that says BROKEN; no process",
+    says=("interrupted by SIG",), leaves="a report that says BROKEN; no process",
 )  # fmt: skip
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_kernel_and_leaves_a_report(folder, number, trust):

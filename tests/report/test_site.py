@@ -20,7 +20,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page.offline import contained
 from leadbook.report import gates, junit, site
-from leadbook.report.records import PHASES, DocumentRecord, read_run
+from leadbook.report.records import PHASES, STAGES, DocumentRecord, read_run
 
 OUTPUTS = [
     nbformat.v4.new_output("stream", name="stdout", text="printed <i>text</i> " + "x" * 30_000),
@@ -262,11 +262,42 @@ def test_each_gate_shows_the_check_nearest_to_its_target():
 def test_every_gate_of_the_task_book_has_checks_and_every_target_parameter_a_gate():
     sources = list(gates.sources().values())
     asked = {key for key in Settings.model_fields if key.startswith("target_")} - {"target_backup_days"}
-    assert asked == {source for source in sources if isinstance(source, str)}
+    assert asked == {source.target for source in sources if source.target}
     for source in sources:
-        ids = source if isinstance(source, list) else [e.id for e in catalogue().values() if e.target == source]
-        assert ids and set(ids) <= set(catalogue()), source
+        assert source.entries and set(source.checks) <= set(catalogue()), source
     assert gates.gates(made.run())[-1].title == "Redis: eviction"
+
+
+@pytest.mark.parametrize(
+    ("stage", "shown", "elsewhere"),
+    [("ready", "Single insert", "Mean quality score"), ("close", "Mean quality score", "Single insert"),
+     ("live", "Collection rate", "Leads collected")],
+)  # fmt: skip
+def test_a_stage_shows_its_own_phases_and_gates(tmp_path, stage, shown, elsewhere):
+    own = tuple(made.phase(number) for number in STAGES[stage])
+    record = replace(made.run(), stage=stage, asked=STAGES[stage], phases=own, profile="production")
+    site.write(record, tmp_path, Redactor())
+    soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
+    assert shown in soup.select_one("#targets").get_text() and elsewhere not in soup.select_one("#targets").get_text()
+    assert len(soup.select("#phases tbody tr")) == len(STAGES[stage])
+    assert "not measured" not in soup.get_text() and not soup.select(".stages")
+    assert read_run(tmp_path).whole and json.loads((tmp_path / "checks.json").read_text())["stages"].keys() == {stage}
+
+
+def test_the_first_page_of_a_rehearsal_shows_three_verdicts_and_that_the_data_are_made_up(directory):
+    signed = made.check(verdict=Verdict.FAIL, accepted="accepted by Ann on 2026-01-01 until 2026-02-01: <b>small</b>")
+    write(directory, benchmarks(signed), made.phase("09", made.check("09", Verdict.FAIL)))
+    soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    told = [one.get_text() for one in soup.select(".stage .short")]
+    assert told == ["GO with 1 accepted risk", "HEALTHY", "NOT ACCEPTED"] and soup.h1.get_text() == "NOT ACCEPTED"
+    risk = soup.select_one(".verdict .next li").get_text()
+    assert "TST-03-001" in risk and "Accepted by Ann on 2026-01-01 until 2026-02-01: <b>small</b>" in risk
+    assert [one.get_text() for one in soup.select("#blocking article h3 code")] == ["TST-09-001"]
+    for page in ("index.html", "03_x.html"):
+        shown = BeautifulSoup((directory / page).read_text(), "html.parser").select_one(".data b")
+        assert shown.get_text() == "MADE-UP DATA"
+    site.write(replace(made.run(), profile="production"), directory, Redactor())
+    assert "REAL DATA" in (directory / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,82 @@
-"""The gate: what is GO, what is not, and the sentence that says why."""
+"""The verdicts of the stages and of a run, and the sentence that says why."""
+
+from dataclasses import replace
 
 import pytest
 from tests import made_run as made
 
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import Definition
+from leadbook.report.records import STAGES
 from leadbook.report.verdict import Remedy, decide, finding
 
 
-def test_nine_phases_without_a_blocker_are_go_and_say_whose_go():
+def stage(name: str, *phases, **changes):
+    """A run of one stage, its phases passing unless told."""
+    given = {phase.phase: phase for phase in phases}
+    own = tuple(given.get(number) or made.phase(number) for number in STAGES[name])
+    return replace(made.run(stage=name, asked=STAGES[name], profile="production"), **{"phases": own, **changes})
+
+
+def bad(phase: str, verdict: Verdict = Verdict.FAIL, **changes):
+    return made.phase(phase, made.check(phase, verdict, **changes))
+
+
+def test_a_whole_rehearsal_without_a_blocker_is_go_healthy_accepted_and_says_whose():
     found = decide(made.run())
-    assert (found.verdict, found.exit_status) == ("GO", 0)
-    assert "All 9 phases" in found.reason and "not of production" in found.reason and "production" in found.steps[0]
-    assert "not of production" not in decide(made.run(profile="production")).reason
+    assert (found.verdict, found.exit_status, found.told) == ("GO", 0, "GO, HEALTHY, ACCEPTED")
+    assert "All 9 phases" in found.reason and "not of production" in found.reason
+    assert "--profile production --stage ready" in found.steps[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "step"),
+    [("ready", "GO", "leadbook ingest --staged --follow --profile production"), ("live", "HEALTHY", "--stage close"),
+     ("close", "ACCEPTED", "Hand over: Guide, for Technical Lead and Project Manager.")],
+)  # fmt: skip
+def test_a_stage_is_judged_by_its_own_checks_and_says_what_comes_next(name, word, step):
+    last = made.phase(STAGES[name][-1], documents=(made.document(),))
+    found = decide(stage(name, last))
+    assert (found.verdict, found.exit_status, found.words) == (word, 0, {name: word})
+    assert any(step in one for one in found.steps), found.steps
+    assert "not of production" not in found.reason
+    assert "not of production" in decide(stage(name, profile="ci")).reason
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word", "status"),
+    [(Verdict.FAIL, "CRITICAL", 1), (Verdict.ERROR, "CRITICAL", 1), (Verdict.WARN, "ATTENTION", 0),
+     (Verdict.NOT_MEASURED, "ATTENTION", 0), (Verdict.MANUAL, "ATTENTION", 0), (Verdict.NOT_APPLICABLE, "HEALTHY", 0)],
+)  # fmt: skip
+def test_a_live_sprint_is_critical_by_what_failed_only(verdict, word, status):
+    found = decide(stage("live", bad("08", verdict)))
+    assert (found.verdict, found.exit_status) == (word, status)
+    assert bool(found.remedies) is ("TST-08-001" in found.reason) is (word != "HEALTHY")
+
+
+def test_the_close_is_decided_by_09_and_tells_what_08_found():
+    found = decide(stage("close", bad("08")))
+    assert found.verdict == "ACCEPTED" and "Phase 08 found 1 failed" in found.reason and "TST-08-001" in found.reason
+    refused = decide(stage("close", bad("09"), bad("08")))
+    assert (refused.verdict, refused.exit_status) == ("NOT ACCEPTED", 1) and "--stage close" in refused.steps[-1]
+    assert [check.phase for check in refused.blocking] == ["09"] and "TST-08-001" in refused.reason
+    assert decide(stage("close", made.broken("08"), made.not_run("09"))).exit_status == 2
+
+
+def test_a_rehearsal_has_the_word_of_the_first_bad_stage_and_names_all_three():
+    found = decide(made.run(bad("08"), bad("09")))
+    assert (found.verdict, found.exit_status, found.told) == ("CRITICAL", 1, "GO, CRITICAL, NOT ACCEPTED")
+    assert "Live: " in found.reason and "Close: " in found.reason and "Ready: " not in found.reason
+    assert decide(made.run(bad("08", Verdict.WARN))).told == "GO, ATTENTION, ACCEPTED"
+    assert decide(made.run(bad("03"), bad("09"))).verdict == "NO-GO"
+
+
+@pytest.mark.parametrize(("name", "word"), [("ready", "GO"), ("live", "HEALTHY"), ("close", "ACCEPTED")])
+def test_what_somebody_accepts_does_not_block_and_is_told(name, word):
+    signed = bad(STAGES[name][-1], accepted="accepted by Ann on 2026-01-01 until 2026-02-01: two cores are enough")
+    found = decide(stage(name, signed))
+    assert (found.verdict, found.told) == (word, f"{word} with 1 accepted risk")
+    assert [check.id for check in found.accepted] == [signed.checks[-1].id] and not found.blocking
 
 
 def test_a_warning_and_what_does_not_apply_do_not_forbid_go():

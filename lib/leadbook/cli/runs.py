@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadbook.cli.app import Members, Override, Profile, app, err, say, values_of
+from leadbook.cli.app import Members, Override, Profile, app, err, notice, say, values_of
 from leadbook.core.settings import Settings, origins, parse_override
+
+if TYPE_CHECKING:
+    from leadbook.runner import chain
 
 
 @app.command()
 def run(
     profile: Profile = "rehearsal",
+    stage: Annotated[str, typer.Option(help="ready, live or close: run one stage of the sprint")] = "",
     only: Annotated[str | None, typer.Option(help="run one phase, such as 03")] = None,
     start: Annotated[str | None, typer.Option("--from", help="run from this phase on, such as 05")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="where the run's directory is made")] = None,
@@ -23,34 +29,54 @@ def run(
     keep_as: Annotated[Path | None, typer.Option("--keep-as", help="copy the finished run to this folder")] = None,
     override: Override = None,
 ) -> None:
-    """Run the notebooks in order and write the report. Exit 0 GO, 1 NO-GO, 2 broken or misused.
+    """Run the notebooks in order and write the report. Exit 0 GO, HEALTHY, ATTENTION or ACCEPTED; 1 NO-GO, CRITICAL or
+    NOT ACCEPTED; 2 broken or misused.
 
-    A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
-    reports/latest-partial and never says GO.
+    Alone it rehearses a whole sprint: made ready, lived through with simulated collectors, closed (reports/latest).
+    A stage is reports/latest-ready, -live or -close; a part of the chain (--only, --from) is reports/latest-partial
+    and never says GO.
     """
+    from leadbook.commands import stages
     from leadbook.rehearsal.workplace import Workplace
-    from leadbook.report.index import target_text
-    from leadbook.runner import chain, keep
+    from leadbook.runner import chain, keep, plan
 
     values = values_of(profile, override, members=members)
     settings = Settings.from_mapping(values)
+    plan.make(values, stage=stage, only=only, start=start)  # what is asked wrongly is said before servers start
     if settings.lead_files:  # else pandas and its like would be loaded for nothing
         from leadbook.phases.p04.inputs import named_files
 
         named_files(settings)
     if keep_as is not None:
         keep.refuse_target(keep_as)
-    with Workplace(settings, "leadbook run", err, phases_tell=True) as rehearsal:
-        result = chain.run(values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
-                           on_exit=rehearsal.stop, console=err)  # fmt: skip
-    say(f"{result.verdict}: {result.reason}")
-    say(f"target: {target_text(result.record)}")
-    if result.index is not None:
-        say(f"report: {result.index}")
+    with Workplace(settings, "leadbook run", err, phases_tell=True, shared=stage == "live") as rehearsal:
+        whole = not stage and only is None and start is None
+        result = chain.run(values, stage=stage, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
+                           live=_sprint(settings) if whole else nullcontext, console=err)  # fmt: skip
+        if problem := stages.journal(settings, result):
+            notice(problem)
+    _tell(result)
     if keep_as is not None and result.exit_status == 0:
         keep.keep(result.directory, keep_as)
         say(f"kept as: {keep_as}")
     raise typer.Exit(result.exit_status)
+
+
+def _sprint(settings: Settings) -> chain.Live:
+    """Begin the rehearsal of a whole sprint from nothing; the sprint that its phase 08 watches."""
+    from leadbook.commands import live
+
+    err.print(live.start_from_nothing(settings), highlight=False, markup=False, soft_wrap=True)
+    return partial(live.sprint, settings, err)
+
+
+def _tell(result: chain.RunResult) -> None:
+    from leadbook.report.index import target_text
+
+    say(f"{result.decision.told}: {result.reason}")
+    say(f"target: {target_text(result.record)}")
+    if result.index is not None:
+        say(f"report: {result.index}")
 
 
 @app.command(name="settings")

@@ -275,7 +275,7 @@ class Settings(BaseModel):
 
     def how_to_approve(self, action: str) -> str:
         """What to type so that `approves(action)` is true: the remedy of a check that waits for an approval."""
-        command = f"leadbook run --profile production -p approve='{action} on {self.database}'"
+        command = f"leadbook run --profile production --stage ready -p approve='{action} on {self.database}'"
         return f"to let leadbook {ACTIONS[action]}, run `{command}`"
 
     def refuse_unapproved(self, action: str) -> None:

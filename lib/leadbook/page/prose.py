@@ -34,6 +34,19 @@ def shown(value: Any, missing: str = NOT_MEASURED) -> str:
     return str(value)
 
 
+def whose_data(profile: str, lead_files: str) -> tuple[str, str]:
+    """What stands in front of all that is told to people: REAL DATA or MADE-UP DATA, and a sentence that says it."""
+    files = "those of the files that lead_files names" if lead_files else "made up"
+    if profile == "production":
+        return "REAL DATA", f"Servers and leads are the sprint's own. Records of trials (03 to 06) are {files}."
+    if lead_files:
+        return "MADE-UP DATA", f"This is a rehearsal. Leads are made up; only the records of trials are {files}."
+    return (
+        "MADE-UP DATA",
+        "This is a rehearsal: its leads, their quality and their cost say nothing of a sprint.",
+    )
+
+
 def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], missing: str = NOT_MEASURED) -> str:
     """A Markdown table; `nothing to show` where there are no rows. missing: what stands for None and NaN."""
     lines = ["| " + " | ".join(_escaped(shown(cell, missing)) for cell in row) + " |" for row in rows]

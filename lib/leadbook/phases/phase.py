@@ -36,6 +36,7 @@ from leadbook.core.provenance import Records, Target, code_digest, read_record, 
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page import cards, style, tables
+from leadbook.page.prose import whose_data
 from leadbook.phases import attestations, kernel
 from leadbook.phases.section import Section
 from leadbook.rehearsal import adoption, servers
@@ -246,8 +247,7 @@ class Phase:
         if other := next(filter(lambda phase: self._wrote(phase, slug), TITLES), None):
             raise LeadbookError(f"document {slug} is phase {other}'s: phase {self.number} must name its own otherwise")
         path = self.run_dir / "documents" / f"{slug}.md"
-        text = self.redactor.text(markdown)
-        files.write(path, text)
+        files.write(path, self.redactor.text(self._headed(markdown)))
         entry = {"title": title, "audience": list(audience), "path": f"documents/{slug}.md"}
         self._record["documents"][slug] = entry
         self._glue(f"{self.number}/document/{slug}", entry)
@@ -255,6 +255,12 @@ class Phase:
         readers = ", ".join(entry["audience"])
         self.say(f"Document **{title}** written to `{entry['path']}` for {readers}.")
         return path
+
+    def _headed(self, markdown: str) -> str:
+        """The text with a line under its title that says whose data it tells of."""
+        word, sentence = whose_data(self.settings.profile, self.settings.lead_files)
+        title, _, rest = markdown.partition("\n") if markdown.startswith("# ") else ("", "", markdown)
+        return f"{title}\n\n**{word}.** {sentence}\n\n{rest.lstrip()}".lstrip()
 
     def _wrote(self, phase: str, slug: str) -> bool:
         """Whether another phase has written `slug` here. What other code once left in this folder does not count."""

@@ -20,20 +20,23 @@ class Workplace:
 
     Rehearsal servers end with it unless `leadbook up` started them to stay. Servers of others are refused here, before
     anything runs, where the profile may not work on them. secrets: what their addresses hold and nobody may see.
-    phases_tell: a MongoDB that is away is no error here, since each phase guards itself and tells it.
+    phases_tell: a MongoDB that is away is no error here, since each phase guards itself and tells it.  shared: others
+    that share may be at work there, such as a follower of the sprint that is looked at.
 
     Raises ParameterError (an address), RefusedError (somebody else works there, or this profile may not) and
     ServerError.
     """
 
-    def __init__(self, settings: Settings, what: str, console: Console, *, phases_tell: bool = False) -> None:
-        self.settings, self.what, self.console, self.phases_tell = settings, what, console, phases_tell
+    def __init__(self, settings: Settings, what: str, console: Console, *, phases_tell: bool = False,
+                 shared: bool = False) -> None:  # fmt: skip
+        self.settings, self.what, self.console = settings, what, console
+        self.phases_tell, self.shared = phases_tell, shared
         self.secrets: set[str] = set()
         self._started = False
 
     def __enter__(self) -> Self:
         servers.refuse_addresses(self.settings)
-        self._lock = TargetLock(self.settings, self.what)
+        self._lock = TargetLock(self.settings, self.what, shared=self.shared)
         try:
             self._enter()
         except BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,10 +11,10 @@ from pathlib import Path
 import yaml
 
 from leadbook.core.checks import Check, Verdict
-from leadbook.core.definitions import catalogue
+from leadbook.core.definitions import Definition, catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, number, target_text
-from leadbook.report.records import RunRecord
+from leadbook.report.records import PHASES, STAGES, RunRecord
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
           Verdict.NOT_APPLICABLE]  # fmt: skip
@@ -32,35 +32,57 @@ class Gate:
     others: tuple[Check, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class GateSource:
+    """What decides a gate: every check with the parameter `target`, or `checks` by id; of one `stage`, or of all."""
+
+    target: str = ""
+    checks: Sequence[str] = ()
+    stage: str = ""
+
+    @property
+    def entries(self) -> list[Definition]:
+        """The catalogue's entries of these checks."""
+        phases = STAGES.get(self.stage, PHASES)
+        return [
+            entry for entry in catalogue().values()
+            if entry.phase in phases and (entry.id in self.checks or (self.target and entry.target == self.target))
+        ]  # fmt: skip
+
+
 @cache
-def sources() -> dict[str, str | list[str]]:
-    """Title of each gate -> the parameter that holds its target, or the ids of its checks (see `gates.yaml`)."""
-    found: dict[str, str | list[str]] = yaml.safe_load((Path(__file__).parent / "gates.yaml").read_text("utf-8"))
-    return found
+def sources() -> dict[str, GateSource]:
+    """Title of each gate -> what decides it (see `gates.yaml`)."""
+    told = yaml.safe_load((Path(__file__).parent / "gates.yaml").read_text("utf-8"))
+    return {title: GateSource(**values) for title, values in told.items()}
 
 
 def gates(run: RunRecord) -> list[Gate]:
-    """All gates in order. A gate that no check answered is `not measured`."""
-    return [_gate(title, source, run) for title, source in sources().items()]
+    """The gates that phases of this run decide, in order. One that no check answered is `not measured`."""
+    return [gate for title, source in sources().items() if (gate := _gate(title, source, run)) is not None]
 
 
-def _gate(title: str, source: str | list[str], run: RunRecord) -> Gate:
-    ids = source if isinstance(source, list) else [e.id for e in catalogue().values() if e.target == source]
+def _gate(title: str, source: GateSource, run: RunRecord) -> Gate | None:
+    ids = {entry.id for entry in source.entries if entry.phase in run.asked}
+    if not ids:
+        return None
     found = _worst_first(check for check in run.checks if check.id in ids)
     if not found:
         missing = Verdict.NOT_MEASURED.value
-        return Gate(title=title, target=_asked(source, run), measured="–", verdict=missing, check=None, others=())
+        return Gate(
+            title=title, target=_asked(source.target, run), measured="–", verdict=missing, check=None, others=()
+        )
     first = found[0]
     return Gate(title=title, target=target_text(first), measured=measured_text(first), verdict=first.verdict.value,
                 check=first, others=tuple(found[1:]))  # fmt: skip
 
 
-def _asked(source: str | list[str], run: RunRecord) -> str:
+def _asked(target: str, run: RunRecord) -> str:
     """The target of a gate that no check answered, from the parameters."""
-    if isinstance(source, list):
+    if not target:
         return "–"
-    value = run.parameters.get(source, Settings.model_fields[source].default)
-    return f"{number(float(value))} ({Settings.model_fields[source].description})"
+    value = run.parameters.get(target, Settings.model_fields[target].default)
+    return f"{number(float(value))} ({Settings.model_fields[target].description})"
 
 
 def _worst_first(checks: Iterable[Check]) -> list[Check]:

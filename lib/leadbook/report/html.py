@@ -17,10 +17,12 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Check, Verdict, accepted
 from leadbook.page.offline import contained
+from leadbook.page.prose import whose_data
 from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, ticks
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
+from leadbook.report.verdict import finding
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 12
@@ -39,8 +41,9 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
         "slug": lambda word: str(word).replace(" ", "-"), "when": when, "seconds": seconds_text, "state": state,
-        "measured": measured_text, "target": target_text,
+        "measured": measured_text, "target": target_text, "finding": finding,
         "ticks": lambda text: Markup(ticks(str(text))),  # noqa: S704  escaped by it
+        "whose_data": lambda run: whose_data(run.profile, str(run.parameters.get("lead_files", ""))),
     }  # fmt: skip
     return made
 
@@ -78,7 +81,8 @@ def state(phase: PhaseRecord) -> str:
         return phase.status.value
     if phase.blocking or not phase.checks:
         return Verdict.FAIL.value
-    return Verdict.WARN.value if Verdict.WARN.value in phase.counts else Verdict.PASS.value
+    warns = Verdict.WARN.value in phase.counts or accepted(phase.checks)
+    return Verdict.WARN.value if warns else Verdict.PASS.value
 
 
 # ------------------------------------------------------------------------------------------------------------ pages
@@ -103,7 +107,7 @@ def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
     return environment().get_template("page.html.j2").render(
         css=stylesheet(code=True), run=run, phase=phase, body=str(body), contents=contents, blocking=seen[:SHOWN],
         folded=[check for check in blocking if check not in seen[:SHOWN]],
-        warnings=[check for check in phase.checks if check.verdict is Verdict.WARN],
+        warnings=[check for check in phase.checks if check.verdict is Verdict.WARN], accepted=accepted(phase.checks),
         headline=_headline(phase), tone=_tone(phase),
         previous=run.phase(numbers[here - 1]) if here else None,
         next=run.phase(numbers[here + 1]) if here + 1 < len(numbers) else None,
@@ -115,9 +119,11 @@ def _headline(phase: PhaseRecord) -> str:
         return "BROKEN"
     if not phase.checks:
         return "recorded no check"
+    risks = len(accepted(phase.checks))
+    apart = f", {risks} accepted as risk{'s' if risks > 1 else ''}" if risks else ""
     if blocking := len(phase.blocking):
-        return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}"
-    return f"none of {len(phase.checks)} checks blocks"
+        return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}{apart}"
+    return f"none of {len(phase.checks)} checks blocks{apart}"
 
 
 def _tone(phase: PhaseRecord) -> str:

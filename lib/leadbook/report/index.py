@@ -1,4 +1,4 @@
-"""The index: GO or NO-GO, why, what to do next; then everything behind it."""
+"""The index: the verdict of each stage, why, what to do next; then everything behind it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Limit:
 def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Path) -> str:
     """HTML of the index. `notebooks` are the sources, for the task book's map."""
     asked = [check for phase in run.phases if phase.asked for check in phase.checks]
-    blocking, unseen = _blocking(run)
+    blocking, unseen = _blocking(run, decision.blocking if decision.stages else blockers(asked))
     return environment().get_template("index.html.j2").render(
         css=stylesheet(), run=run, decision=decision, heading=heading(run), counts=tally(asked),
         total=len(run.checks), blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run),
@@ -42,25 +42,20 @@ def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Pat
     )  # fmt: skip
 
 
-def _blocking(run: RunRecord) -> tuple[list[Check], list[tuple[PhaseRecord, int]]]:
+def _blocking(run: RunRecord, checks: Iterable[Check]) -> tuple[list[Check], list[tuple[PhaseRecord, int]]]:
     """What blocks, worst first; and how many checks each phase that broke or was not run left unmeasured."""
-    found: list[Check] = []
-    unseen: list[tuple[PhaseRecord, int]] = []
-    for phase in run.phases:
-        if not phase.asked:
-            continue
-        blocking = blockers(phase.checks)
-        if phase.status is not Status.RAN:
-            missed = [check for check in blocking if check.verdict is Verdict.NOT_MEASURED]
-            unseen.append((phase, len(missed)))
-            blocking = [check for check in blocking if check.verdict is not Verdict.NOT_MEASURED]
-        found += blocking
-    return sorted(found, key=lambda check: _ORDER.index(check.verdict)), unseen
+    unseen = {phase.phase: phase for phase in run.phases if phase.asked and phase.status is not Status.RAN}
+    missed = [check for check in checks if check.phase in unseen and check.verdict is Verdict.NOT_MEASURED]
+    found = sorted((check for check in checks if check not in missed), key=lambda check: _ORDER.index(check.verdict))
+    return found, [(phase, sum(check.phase == number for check in missed)) for number, phase in unseen.items()]
 
 
 def heading(run: RunRecord) -> str:
     """What was asked of the run, its profile and when it began."""
-    what = "Readiness for the sprint" if run.whole else f"Phases {', '.join(run.asked)} of {PHASES[0]} to {PHASES[-1]}"
+    what = {
+        "ready": "Ready: may the sprint begin?", "live": "Live: how does the sprint go?",
+        "close": "Close: is the sprint accepted?", "": "A sprint rehearsed: made ready, lived through, closed",
+    }[run.stage] if run.whole else f"Phases {', '.join(run.asked)} of {PHASES[0]} to {PHASES[-1]}"  # fmt: skip
     return f"{what} · profile {run.profile} · {run.started_at[:16].replace('T', ' ')} UTC"
 
 
@@ -133,6 +128,9 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, An
 def _trace(run: RunRecord, notebooks: Path) -> dict[str, Any]:
     verdicts = {check.id: check.verdict.value for check in run.checks}
     rows = traceability.coverage_rows(notebooks, verdicts)
+    for row in rows:
+        row["checks"] = [told for told in row["checks"] if told[0] in verdicts]
+    rows = [row for row in rows if row["checks"] or not row["covered"]]
     for row in rows:
         row["passed"] = row["covered"] and not any(Verdict(v) in BLOCKING for _, _, v in row["checks"])
     tasks: dict[str, dict[str, Any]] = {}

@@ -14,8 +14,8 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def render(run: RunRecord) -> str:
-    """The run as JUnit XML. What blocks is a failure or an error, what does not apply is skipped; phases that were not
-    asked for are left out."""
+    """The run as JUnit XML. What blocks is a failure or an error, what does not apply or is accepted is skipped; phases
+    that were not asked for are left out."""
     root = Xml.Element("testsuites", name=f"leadbook {run.profile}", time=f"{run.seconds:.2f}")
     totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     why = run.broken or (f"interrupted by {run.interrupted}" if run.interrupted else "")
@@ -58,7 +58,9 @@ def _suite(phase: PhaseRecord, run: RunRecord) -> Xml.Element:
 
 def _case(suite: Xml.Element, title: str, check: Check) -> None:
     case = Xml.SubElement(suite, "testcase", classname=title, name=_text(f"{check.id} {check.title}"), time="0")
-    if check.verdict is Verdict.ERROR:
+    if check.verdict in BLOCKING and check.accepted:
+        Xml.SubElement(case, "skipped", message=_text(f"{check.verdict.value}, {check.accepted}"))
+    elif check.verdict is Verdict.ERROR:
         _add(case, "error", check.evidence, check.verdict.value)
     elif check.verdict in BLOCKING:
         body = "\n".join(filter(None, (check.evidence, f"do: {check.remedy}" if check.remedy else "")))

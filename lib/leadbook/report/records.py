@@ -14,7 +14,7 @@ from leadbook.core.checks import Check, blockers, tally
 from leadbook.core.errors import InputFileError
 
 PHASES = tuple(f"{number:02d}" for number in range(1, 10))
-"""All phases. A run is GO only when every one of them ran to its end."""
+"""All phases."""
 STAGES = {"ready": PHASES[:7], "live": ("08",), "close": ("08", "09")}
 """The stages of a sprint and their phases: each is judged by its own checks only."""
 
@@ -97,8 +97,9 @@ class PhaseRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run. `asked` are the phases it was asked for; `interrupted` names the signal that ended it early; `broken`
-    says why the run as a whole cannot be believed, whatever its phases found."""
+    """One run. `stage` is the one that it ran, empty for a rehearsal of all three and for a part of the chain; `asked`
+    are the phases it was asked for; `interrupted` names the signal that ended it early; `broken` says why the run as a
+    whole cannot be believed, whatever its phases found."""
 
     id: str
     profile: str
@@ -107,6 +108,7 @@ class RunRecord:
     seconds: float
     asked: tuple[str, ...]
     phases: tuple[PhaseRecord, ...]
+    stage: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
@@ -121,8 +123,13 @@ class RunRecord:
 
     @property
     def whole(self) -> bool:
-        """Whether all nine phases were asked for."""
-        return set(self.asked) >= set(PHASES)
+        """Whether all phases of the stage were asked for, or of all three."""
+        return set(self.asked) >= set(STAGES.get(self.stage, PHASES))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that this run was asked for; none where it is a part of the chain."""
+        return () if not self.whole else (self.stage,) if self.stage else tuple(STAGES)
 
     @property
     def target(self) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ def begin(record: RunRecord, directory: Path, redactor: Redactor) -> Path:
         "was killed or lost its machine, and ended without a verdict: nothing of it counts."
     )
     steps = ("Wait for its end. If it has been killed, run it again: `leadbook run`.",)
-    decision = RunVerdict(verdict="RUNNING", reason=reason, exit_status=2, steps=steps)
+    decision = RunVerdict(verdict="RUNNING", reason=reason, steps=steps)
     return say(record, decision, directory, redactor)
 
 
@@ -62,8 +62,11 @@ def write(record: RunRecord, directory: Path, redactor: Redactor, notebooks: Pat
                 notes.append(f"document {document.slug} could not be read: {error.strerror}")
     record = replace(record, warnings=tuple(redactor.text(note) for note in notes))
     decision = decide(record)
-    results = {**record.as_dict(), "verdict": decision.verdict, "reason": decision.reason,
-               "exit_status": decision.exit_status}  # fmt: skip
+    results = {
+        **record.as_dict(), "verdict": decision.verdict, "reason": decision.reason,
+        "exit_status": decision.exit_status, "stages": decision.words,
+        "accepted": [check.id for check in decision.accepted],
+    }  # fmt: skip
     put("checks.json", json.dumps(redactor.tree(results), indent=1, ensure_ascii=False) + "\n")
     put("junit.xml", junit.render(record))
     put("index.html", index.render(record, decision, directory, notebooks or PROJECT / "notebooks"))

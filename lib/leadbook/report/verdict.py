@@ -1,14 +1,19 @@
-"""The gate: GO, NO-GO, BROKEN or PARTIAL, why, and what to do next. Sentences are rendered from records."""
+"""The verdicts: a word for each stage of the sprint and for the run, why, and what to do next. Sentences are rendered
+from records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from leadbook.core.checks import Check, Verdict, blockers, tally
+from leadbook.core.checks import Check, Verdict, accepted, blockers, tally
 from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.page.tables import measured_text, target_text
-from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
+from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
+
+EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
+"""Exit status of the command by verdict; for all others but PARTIAL it is 2."""
+_FAILED = (Verdict.FAIL, Verdict.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +27,56 @@ class Remedy:
 
 @dataclass(frozen=True, kw_only=True)
 class RunVerdict:
-    """`verdict` is GO, NO-GO, BROKEN or PARTIAL; `exit_status` that of the command; `steps` what to do
-    next, `remedies` the same by who has to do it."""
+    """The verdict of a stage or of a run.
+
+    verdict: of `ready` GO or NO-GO, of `live` HEALTHY, ATTENTION or CRITICAL, of `close` ACCEPTED or NOT ACCEPTED; of a
+    run that of its stage, of all three the first bad one or GO, else BROKEN or PARTIAL.  blocking: the checks that
+    forbid a good one.  attention: those that need a look.  accepted: those that would block, and whose risk somebody
+    has accepted.  steps: what to do next, after the remedies.  stages: the verdicts of the run's stages.
+    """
 
     verdict: str
     reason: str
-    exit_status: int
+    stage: str = ""
+    blocking: tuple[Check, ...] = ()
+    attention: tuple[Check, ...] = ()
+    accepted: tuple[Check, ...] = ()
     steps: tuple[str, ...] = ()
-    remedies: Mapping[str, tuple[Remedy, ...]] = field(default_factory=dict)
+    stages: tuple[RunVerdict, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command: 0 good, 1 bad, 2 broken."""
+        if self.verdict == "PARTIAL":
+            return 1 if self.blocking else 0
+        return EXIT.get(self.verdict, 2)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The verdict of each stage that the run was asked for."""
+        return {one.stage: one.verdict for one in self.stages}
+
+    @property
+    def told(self) -> str:
+        """The verdict for people: `GO with 2 accepted risks`; of all stages `GO, HEALTHY, ACCEPTED`."""
+        if len(self.stages) > 1:
+            return ", ".join(one.told for one in self.stages)
+        count = 0 if self.exit_status else len(self.accepted)
+        return self.verdict + (f" with {count} accepted risk{'s' if count > 1 else ''}" if count else "")
+
+    @property
+    def remedies(self) -> dict[str, tuple[Remedy, ...]]:
+        """What each owner has to do about what blocks; in a live sprint where nothing does, about what needs a look."""
+        return _remedies(_failures_first(self.blocking or (self.attention if self.stage == "live" else ())))
+
+    def masked(self, mask: Callable[[str], str]) -> RunVerdict:
+        """The same with every reason masked."""
+        stages = tuple(replace(one, reason=mask(one.reason)) for one in self.stages)
+        return replace(self, reason=mask(self.reason), stages=stages)
 
 
 def decide(run: RunRecord) -> RunVerdict:
-    """GO only when all nine phases ran to their end and no check blocks; everything doubtful is not GO.
+    """The verdict of each stage by its own checks, and the run's. Everything doubtful is none of the good ones.
 
     Records that are not of this run are named in the reason.
     """
@@ -52,45 +95,154 @@ def _decided(run: RunRecord) -> RunVerdict:
     if missing:
         names = ", ".join(phase.phase for phase in missing)
         some = f"Phase {names} was" if len(missing) == 1 else f"Phases {names} were"
-        return RunVerdict(verdict="BROKEN", exit_status=2, reason=f"{some} asked for and did not run.")
-    blocking = blockers(check for phase in run.phases if phase.asked for check in phase.checks)
+        return RunVerdict(verdict="BROKEN", reason=f"{some} asked for and did not run.")
     if not run.whole:
-        return _partial(run, blocking)
+        return _partial(run)
+    stages = tuple(_JUDGES[stage](run) for stage in run.stages)
+    whose = "" if run.profile == "production" else f" This is a verdict of the {run.profile}, not of production."
+    if run.stage:
+        return replace(stages[0], reason=f"{stages[0].reason}{whose}", stages=stages)
+    return _rehearsed(run, stages, whose)
+
+
+def _rehearsed(run: RunRecord, stages: tuple[RunVerdict, ...], whose: str) -> RunVerdict:
+    """The verdict of all three stages: the first bad one's, or GO."""
+    bad = [one for one in stages if EXIT[one.verdict]]
+    told = [f"{one.stage.capitalize()}: {one.reason}" for one in bad or stages if one.blocking or one.attention]
+    if not bad:
+        told.insert(0, f"All {len(run.phases)} phases ran to their end and nothing blocks ({_counted(run.checks)}).")
+    blocking = _each(one.blocking for one in stages)
+    again = (f"Rehearse again: `leadbook run{_flag(run)}`.",)
+    real = ("Make the real sprint ready: `leadbook run --profile production --stage ready`.",)
+    return RunVerdict(
+        verdict=bad[0].verdict if bad else "GO", reason=" ".join(told) + whose, blocking=blocking,
+        attention=tuple(check for check in _each(one.attention for one in stages) if check not in blocking),
+        accepted=_each(one.accepted for one in stages), steps=again if bad else real, stages=stages,
+    )  # fmt: skip
+
+
+def _each(groups: Iterable[tuple[Check, ...]]) -> tuple[Check, ...]:
+    return tuple({check.id: check for group in groups for check in group}.values())
+
+
+# ---------------------------------------------------------------------------------------------------------- stages
+
+
+def _ready(run: RunRecord) -> RunVerdict:
+    """GO when no check of 01 to 07 blocks."""
+    checks = _checks(run, STAGES["ready"])
+    blocking, risks = blockers(checks), accepted(checks)
+    again = f"Ask again: `leadbook run --stage ready{_flag(run)}`."
     if blocking:
-        return RunVerdict(verdict="NO-GO", exit_status=1, reason=_why_not(run, blocking), remedies=remedies(blocking))
-    counts = _counted(tally(run.checks))
-    where = "" if run.profile == "production" else f" This is a GO of the {run.profile}, not of production."
-    steps = () if run.profile == "production" else ("Run the production profile: `leadbook run --profile production`.",)
-    reason = f"All {len(PHASES)} phases ran to their end and none of {len(run.checks)} checks blocks ({counts}).{where}"
-    return RunVerdict(verdict="GO", exit_status=0, reason=reason, steps=steps)
+        sign = "Or have somebody sign for the risk, under `accepted:` in the attestations file."
+        return RunVerdict(
+            stage="ready", verdict="NO-GO", reason=_why_not(blocking, checks), blocking=tuple(blocking),
+            accepted=tuple(risks), steps=(*([sign] if run.profile == "production" else []), again),
+        )  # fmt: skip
+    begin = (
+        f"Start the collectors: they stage into `{run.parameters.get('staging_collection', 'raw_leads')}`.",
+        f"Bring in what they stage: `leadbook ingest --staged --follow{_flag(run)}`.",
+        f"Look at the sprint every hour: `leadbook run --stage live{_flag(run)}`.",
+    )
+    reason = f"All {len(STAGES['ready'])} phases ran to their end and {_none_blocks(checks)}"
+    return RunVerdict(stage="ready", verdict="GO", reason=reason, accepted=tuple(risks), steps=begin)
+
+
+def _live(run: RunRecord) -> RunVerdict:
+    """CRITICAL when a check of 08 failed, ATTENTION when one warns or could not be seen."""
+    checks = _checks(run, STAGES["live"])
+    open_ones = [check for check in checks if not check.accepted]
+    failed = [check for check in open_ones if check.verdict in _FAILED]
+    looks = [check for check in open_ones if check.verdict in (Verdict.WARN, Verdict.NOT_MEASURED, Verdict.MANUAL)]
+    again = f"Look again within the hour: `leadbook run --stage live{_flag(run)}`."
+    close = f"When collectors have ended and nothing waits any more: `leadbook run --stage close{_flag(run)}`."
+    if failed:
+        word, reason = "CRITICAL", f"{len(failed)} of {len(checks)} checks failed. {_first(failed)}"
+    elif looks:
+        some = "check calls" if len(looks) == 1 else "checks call"
+        word, reason = "ATTENTION", f"No check failed; {len(looks)} {some} for a look. {_first(looks)}"
+    else:
+        word, reason = "HEALTHY", f"None of {len(checks)} checks calls for a look ({_counted(checks)})."
+    return RunVerdict(
+        stage="live", verdict=word, reason=reason, blocking=tuple(failed), attention=tuple(looks),
+        accepted=tuple(accepted(checks)), steps=(again,) if failed else (again, close),
+    )  # fmt: skip
+
+
+def _close(run: RunRecord) -> RunVerdict:
+    """ACCEPTED when no check of 09 blocks; what 08 found is told, and blocks nothing."""
+    checks = _checks(run, ("09",))
+    blocking, risks = blockers(checks), accepted(checks)
+    beside = tuple(check for check in blockers(_checks(run, ("08",))) if check.verdict in _FAILED)
+    ids = ", ".join(check.id for check in beside)
+    tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
+    if blocking:
+        again = f"Close again: `leadbook run --stage close{_flag(run)}`."
+        return RunVerdict(
+            stage="close", verdict="NOT ACCEPTED", reason=f"{_why_not(blocking, checks)}{tail}",
+            blocking=tuple(blocking), attention=beside, accepted=tuple(risks), steps=(again,),
+        )  # fmt: skip
+    documents = [document for phase in run.phases if phase.phase == "09" for document in phase.documents]
+    over = tuple(f"Hand over: {one.title}, for {' and '.join(one.audience)}." for one in documents)
+    reason = f"Phases 08 and 09 ran to their end and {_none_blocks(checks)}{tail}"
+    return RunVerdict(stage="close", verdict="ACCEPTED", reason=reason, attention=beside, accepted=tuple(risks),
+                      steps=over)  # fmt: skip
+
+
+_JUDGES: Mapping[str, Callable[[RunRecord], RunVerdict]] = {"ready": _ready, "live": _live, "close": _close}
+
+
+def _checks(run: RunRecord, phases: Iterable[str]) -> list[Check]:
+    return [check for phase in run.phases if phase.phase in phases for check in phase.checks]
+
+
+def _none_blocks(checks: list[Check]) -> str:
+    ids = ", ".join(check.id for check in accepted(checks))
+    apart = f", apart from what is accepted as a risk: {ids}" if ids else ""
+    return f"none of {len(checks)} checks blocks ({_counted(checks)}){apart}."
+
+
+def _flag(run: RunRecord) -> str:
+    """What a command says of the profile."""
+    return "" if run.profile == "rehearsal" else f" --profile {run.profile}"
+
+
+# ------------------------------------------------------------------------------------------------ broken, partial
 
 
 def _broken(run: RunRecord, broken: list[PhaseRecord]) -> RunVerdict:
     later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     tail = f" Not run: {', '.join(later)}." if later else ""
+    again = f"leadbook run{f' --stage {run.stage}' if run.stage else ''}{_flag(run)}"
     if run.broken:
-        return RunVerdict(verdict="BROKEN", exit_status=2, reason=f"{run.broken}{tail}",
-                        steps=("Find the cause and end it, then run the whole chain again.",))  # fmt: skip
+        return RunVerdict(verdict="BROKEN", reason=f"{run.broken}{tail}",
+                          steps=(f"Find the cause and end it, then run it all again: `{again}`.",))  # fmt: skip
     if not broken:
         reason = f"The run was interrupted by {run.interrupted}.{tail}"
-        return RunVerdict(verdict="BROKEN", exit_status=2, reason=reason, steps=("Run it again.",))
+        return RunVerdict(verdict="BROKEN", reason=reason, steps=("Run it again.",))
     phase = broken[0]
     reason = f"Phase {phase.phase}, {phase.title}, broke: {phase.broken}.{tail}"
     steps = (
         f"Open the page of phase {phase.phase}: its banner names the cell.",
-        f"Mend the cause, try it alone with `leadbook run --only {phase.phase}`, then run the whole chain again.",
+        f"Mend the cause, try it alone with `leadbook run --only {phase.phase}{_flag(run)}`, then run it all again: "
+        f"`{again}`.",
     )
-    return RunVerdict(verdict="BROKEN", exit_status=2, reason=reason.replace("..", "."), steps=steps)
+    return RunVerdict(verdict="BROKEN", reason=reason.replace("..", "."), steps=steps)
 
 
-def _partial(run: RunRecord, blocking: list[Check]) -> RunVerdict:
+def _partial(run: RunRecord) -> RunVerdict:
     ran = [phase for phase in run.phases if phase.status is Status.RAN]
-    head = f"{len(ran)} of {len(PHASES)} phases ran; this is no GO."
-    if blocking:
-        why = _why_not(run, blocking)
-        return RunVerdict(verdict="PARTIAL", exit_status=1, reason=f"{head} {why}", remedies=remedies(blocking))
-    reason, steps = f"{head} Nothing that was asked for blocks.", ("Run the whole chain: `leadbook run`.",)
-    return RunVerdict(verdict="PARTIAL", exit_status=0, reason=reason, steps=steps)
+    checks = _checks(run, run.asked)
+    blocking, head = blockers(checks), f"{len(ran)} of {len(run.phases)} phases ran; this is no GO."
+    why = _why_not(blocking, checks) if blocking else "Nothing that was asked for blocks."
+    whole = "leadbook run" if run.profile != "production" else "leadbook run --profile production --stage ready"
+    return RunVerdict(
+        verdict="PARTIAL", reason=f"{head} {why}", blocking=tuple(blocking), accepted=tuple(accepted(checks)),
+        steps=() if blocking else (f"Run it all: `{whole}`.",),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------ sentences
 
 
 def finding(check: Check) -> str:
@@ -102,20 +254,27 @@ def finding(check: Check) -> str:
     return f"{check.title}: {measured_text(check)}, target {target_text(check)}"
 
 
-def _why_not(run: RunRecord, blocking: list[Check]) -> str:
-    total = sum(len(phase.checks) for phase in run.phases if phase.asked)
-    first = sorted(blocking, key=lambda check: check.verdict is not Verdict.FAIL)[0]
+def _why_not(blocking: list[Check], checks: list[Check]) -> str:
     verb = "blocks" if len(blocking) == 1 else "block"
-    more = f"; and {len(blocking) - 1} more" if len(blocking) > 1 else ""
-    return f"{len(blocking)} of {total} checks {verb}. {first.id}, {finding(first)}{more}."
+    return f"{len(blocking)} of {len(checks)} checks {verb}. {_first(blocking)}"
 
 
-def remedies(blocking: list[Check]) -> dict[str, tuple[Remedy, ...]]:
-    """What each owner has to do, failures first: each remedy once, and under it the checks that follow from others."""
-    known = {check.id: catalogue().get(check.id) for check in blocking}
+def _first(checks: list[Check]) -> str:
+    more = f"; and {len(checks) - 1} more" if len(checks) > 1 else ""
+    first = _failures_first(checks)[0]
+    return f"{first.id}, {finding(first)}{more}."
+
+
+def _failures_first(checks: Iterable[Check]) -> list[Check]:
+    return sorted(checks, key=lambda check: check.verdict is not Verdict.FAIL)
+
+
+def _remedies(checks: list[Check]) -> dict[str, tuple[Remedy, ...]]:
+    """What each owner has to do: each remedy once, and under it the checks that follow from others."""
+    known = {check.id: catalogue().get(check.id) for check in checks}
     roots = {check_id: _root(check_id, known) for check_id in known}
     owned: dict[str, dict[str, list[str]]] = {owner: {} for owner in OWNERS}
-    for check in sorted(blocking, key=lambda check: check.verdict is not Verdict.FAIL):
+    for check in checks:
         if roots[check.id] == check.id and check.remedy:
             entry = known[check.id]
             owned[entry.owner if entry else "DBA"].setdefault(check.remedy, []).append(check.id)
@@ -135,5 +294,5 @@ def _root(check_id: str, known: Mapping[str, Definition | None]) -> str:
     return _root(causes[0], known) if causes else check_id
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+def _counted(checks: list[Check]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in tally(checks).items())

@@ -7,9 +7,10 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from leadbook.core import write_errors
 from leadbook.core.checks import not_measured, unrecorded
-from leadbook.core.errors import BrokenRunError, UsageError
+from leadbook.core.errors import BrokenRunError, LeadbookError, UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.report import records, site
@@ -37,68 +39,93 @@ PACKAGES = (
 )  # fmt: skip
 
 
+Live = Callable[[], AbstractContextManager[object]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run came to. `exit_status` is that of the command: 0 GO, 1 NO-GO, 2 broken. `index` is the report's first
-    page; None where it could not be written."""
+    """What a run came to: its verdict with those of its stages, and the report's first page (`index`; None where it
+    could not be written)."""
 
-    verdict: str
-    reason: str
-    exit_status: int
+    decision: RunVerdict
     directory: Path
     index: Path | None
     record: RunRecord
+
+    @property
+    def verdict(self) -> str:
+        """The run's verdict."""
+        return self.decision.verdict
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.decision.reason
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command: 0 good, 1 bad, 2 broken."""
+        return self.decision.exit_status
 
 
 def run(
     values: Mapping[str, Any],
     *,
+    stage: str = "",
     only: str | None = None,
     start: str | None = None,
     out: Path | None = None,
     notebooks: Path | None = None,
     secrets: Iterable[str] = (),
-    on_exit: Callable[[], object] | None = None,
+    live: Live = nullcontext,
     console: Console | None = None,
 ) -> RunResult:
     """Run the notebooks that were asked for and write the report.
 
-    `values` are the profile's with overrides applied; `only` and `start` name a phase; `out` is where the run's own
-    directory is made; `notebooks` where the notebooks are; `secrets` are masked in everything written, beside those
-    that the environment holds; `on_exit` is called once when the chain has ended, however it ended (it stops servers).
+    `values` are the profile's with overrides applied; `stage` names a stage, `only` and `start` a phase; `out` is where
+    the run's own directory is made; `notebooks` where the notebooks are; `secrets` are masked in everything written,
+    beside those that the environment holds; `live` is the sprint that is going on while a rehearsal of all stages is in
+    its phase 08: entered before it, left when that sprint has ended.
 
     Raises UsageError or ParameterError before anything is started; after that, every accident is in the result.
     """
-    steps = plan.make(values, only=only, start=start, notebooks=notebooks)
+    steps = plan.make(values, stage=stage, only=only, start=start, notebooks=notebooks)
     settings = Settings.from_mapping(values)
     redactor = Redactor.from_environment(settings)
     redactor.add(secrets)
-    chain = _Chain(steps, values, settings, redactor, RunDirectory(out))
+    chain = _Chain(steps, stage, values, settings, redactor, RunDirectory(out))
     chain.begin()
     with Teller(console) as teller:
-        return chain.go(teller, on_exit or (lambda: None))
+        return chain.go(teller, live)
+
+
+class _StoppedError(Exception):
+    """Ends the live sprint at once: its phase did not come to its end, or a signal came while it was waited for."""
 
 
 class _Chain:
     def __init__(
-        self, steps: list[plan.Step], values: Mapping[str, Any], settings: Settings, redactor: Redactor,
+        self, steps: list[plan.Step], stage: str, values: Mapping[str, Any], settings: Settings, redactor: Redactor,
         directory: RunDirectory,
     ) -> None:  # fmt: skip
-        self.steps, self.values, self.settings = steps, values, settings
+        self.steps, self.stage, self.values, self.settings = steps, stage, values, settings
         self.redactor, self.directory = redactor, directory
         self.phases: dict[str, PhaseRecord] = {}
         self.warnings: list[str] = []
         self.broken = ""
         self.whole = all(step.asked for step in steps)
+        self.waits = False
+        """Whether the live sprint's beginning or end is waited for: a signal ends that."""
         self.started, self._clock = _now(), time.monotonic()
 
     def begin(self) -> None:
         """Leave word that the run is running, so that a killed one never looks like the run before it.
 
-        A whole run is `latest` from now on, a part of the chain `latest-partial`. Raises UsageError.
+        A rehearsal of all stages is `latest` from now on, a stage `latest-ready` (`-live`, `-close`), a part of the
+        chain `latest-partial`. Raises UsageError.
         """
         try:
-            self.directory.begin({"run": self.directory.id, "profile": self.settings.profile,
+            self.directory.begin({"run": self.directory.id, "profile": self.settings.profile, "stage": self.stage,
                                   "started_at": self.started})  # fmt: skip
             site.begin(self._record("", ended_at=""), self.directory.path, self.redactor)
         except OSError as error:
@@ -106,9 +133,10 @@ class _Chain:
             raise UsageError(
                 f"{where}: cannot keep a run here ({error.strerror}); choose another with --out"
             ) from error
-        self.directory.point("latest" if self.whole else "latest-partial")
+        tail = self.stage if self.whole else "partial"
+        self.directory.point(f"latest-{tail}" if tail else "latest")
 
-    def go(self, teller: Teller, on_exit: Callable[[], object]) -> RunResult:
+    def go(self, teller: Teller, live: Live) -> RunResult:
         """The whole run. A signal ends the phase at work; the report is written all the same."""
         try:
             log = (self.directory.path / "run.log").open("ab", buffering=0)
@@ -118,40 +146,73 @@ class _Chain:
         with log:
             kernels = Kernels(self.directory.id, log)
             try:
-                return self._judged(kernels, teller, on_exit)
+                return self._judged(kernels, teller, live)
             finally:
                 kernels.close()
 
-    def _judged(self, kernels: Kernels, teller: Teller, on_exit: Callable[[], object]) -> RunResult:
-        with Interrupts(kernels.kill_all) as interrupts:
+    def _judged(self, kernels: Kernels, teller: Teller, live: Live) -> RunResult:
+        with Interrupts(partial(self._stop, kernels)) as interrupts:
             try:
                 with _papermill_log(self.directory.path / "run.log"):
-                    self._phases(kernels, interrupts, teller)
+                    self._phases(kernels, interrupts, teller, live)
             except Exception as error:  # noqa: BLE001  a fault of the runner itself is no verdict, and no silence
                 self.broken = f"The runner itself failed: {type(error).__name__}: {error}."
             signal_name = interrupts.name()
-            self._clean_up(kernels, on_exit)
+            if left := kernels.sweep():
+                self.warnings.append(f"{left} processes that notebooks had started were still running and were ended")
             result = self._report(teller, signal_name)
             if interrupts.name() and not signal_name:  # it came while the report was written
                 result = self._report(teller, interrupts.name())
             return result
 
-    def _phases(self, kernels: Kernels, interrupts: Interrupts, teller: Teller) -> None:
+    def _stop(self, kernels: Kernels) -> None:
+        """A signal came: end the kernel at work, and the wait for the live sprint."""
+        kernels.kill_all()
+        if self.waits:
+            self.waits = False
+            raise _StoppedError
+
+    def _phases(self, kernels: Kernels, interrupts: Interrupts, teller: Teller, live: Live) -> None:
         for step in self.steps:
             if not step.asked or interrupts.name():
                 continue
             if not self._unchanged(f"before phase {step.phase} began"):
                 return
-            teller.begins(f"{step.phase} {step.title}")
-            found = execute(
-                step, kernels=kernels, directory=self.directory, redactor=self.redactor, interrupted=interrupts.name,
-                parameters=step.parameters(self.values, self.directory.path), settings=self.settings,
-                on_cell=teller.cell,
-            )  # fmt: skip
-            self.phases[step.phase] = self._completed(found)
-            teller.ended(step, self.phases[step.phase])
-            if found.status is Status.BROKEN or not self._same_target():
+            phase = partial(self._phase, step, kernels, interrupts, teller)
+            sprints = self.whole and not self.stage and step.phase in records.STAGES["live"]
+            if not (self._during(live, phase, teller) if sprints else phase()):
                 return
+
+    def _phase(self, step: plan.Step, kernels: Kernels, interrupts: Interrupts, teller: Teller) -> bool:
+        """Run one phase; whether the next may follow."""
+        teller.begins(f"{step.phase} {step.title}")
+        found = execute(
+            step, kernels=kernels, directory=self.directory, redactor=self.redactor, interrupted=interrupts.name,
+            parameters=step.parameters(self.values, self.directory.path), settings=self.settings, on_cell=teller.cell,
+        )  # fmt: skip
+        self.phases[step.phase] = self._completed(found)
+        teller.ended(step, self.phases[step.phase])
+        return found.status is not Status.BROKEN and self._same_target() and not interrupts.name()
+
+    def _during(self, live: Live, phase: Callable[[], bool], teller: Teller) -> bool:
+        """Run a phase while the live sprint goes on, and wait for that one's end; whether the next may follow."""
+        try:
+            self.waits = True
+            with live():
+                self.waits = False
+                if not phase():
+                    raise _StoppedError
+                teller.begins("the live sprint ends")
+                self.waits = True
+        except _StoppedError:
+            return False
+        except Exception as error:  # noqa: BLE001  whatever it was, the sprint was not lived through
+            told = str(error) if isinstance(error, LeadbookError) else write_errors.described(error)
+            self.broken = f"The live sprint failed: {told}."
+            return False
+        finally:
+            self.waits = False
+        return True
 
     def _unchanged(self, when: str) -> bool:
         """Whether all that earlier phases left is as they left it; else the run is broken."""
@@ -191,28 +252,19 @@ class _Chain:
         ]
         return replace(phase, checks=(*phase.checks, *missing))
 
-    def _clean_up(self, kernels: Kernels, on_exit: Callable[[], object]) -> None:
-        try:
-            on_exit()
-        except Exception as error:  # noqa: BLE001  whatever it is, the report must be written
-            self.warnings.append(f"stopping the servers failed: {type(error).__name__}: {error}")
-        if left := kernels.sweep():
-            self.warnings.append(f"{left} processes that notebooks had started were still running and were ended")
-
     def _record(self, signal_name: str, ended_at: str) -> RunRecord:
-        asked = [step.phase for step in self.steps if step.asked]
         titles = {step.phase: step.title for step in self.steps}
-        missing = [number for number in records.PHASES if number not in titles]
+        due = records.STAGES.get(self.stage, records.PHASES)
+        missing = [number for number in due if self.whole and number not in titles]
+        asked = tuple(step.phase for step in self.steps if step.asked) + tuple(missing)
         phases = []
-        for number in sorted({*titles, *records.PHASES}):
-            ran = self.phases.get(number)
-            wanted = number in asked or (self.whole and number in missing)
+        for number in sorted({*titles, *due}):
             title = titles.get(number, "(its notebook is missing)")
-            empty = PhaseRecord(phase=number, title=title, status=Status.NOT_RUN, asked=wanted)
-            phases.append(ran or self._completed(empty))
+            empty = PhaseRecord(phase=number, title=title, status=Status.NOT_RUN, asked=number in asked)
+            phases.append(self.phases.get(number) or self._completed(empty))
         return RunRecord(
             id=self.directory.id, profile=self.settings.profile, started_at=self.started, ended_at=ended_at,
-            seconds=round(time.monotonic() - self._clock, 1), asked=tuple(asked + (missing if self.whole else [])),
+            seconds=round(time.monotonic() - self._clock, 1), asked=asked, stage=self.stage,
             phases=tuple(phases), parameters=self.redactor.tree(self.settings.model_dump()), versions=_versions(),
             host=_host(), interrupted=signal_name, broken=self.redactor.text(self.broken),
             warnings=tuple(self.redactor.text(text) for text in self.warnings),
@@ -242,14 +294,14 @@ class _Chain:
             decision = decide(record)
             index = self._last_resort(record, decision)
         return RunResult(
-            verdict=decision.verdict, reason=self.redactor.text(decision.reason), exit_status=decision.exit_status,
-            directory=self.directory.path, index=index, record=record,
-        )  # fmt: skip
+            decision=decision.masked(self.redactor.text), directory=self.directory.path, index=index, record=record
+        )
 
     def _seal(self, record: RunRecord, decision: RunVerdict) -> None:
         self.directory.seal({
-            "run": record.id, "profile": record.profile, "target": record.target, "started_at": record.started_at,
-            "ended_at": record.ended_at, "verdict": decision.verdict, "exit_status": decision.exit_status,
+            "run": record.id, "profile": record.profile, "stage": record.stage, "target": record.target,
+            "started_at": record.started_at, "ended_at": record.ended_at, "verdict": decision.verdict,
+            "stages": decision.words, "exit_status": decision.exit_status,
             "parameters": record.parameters, "versions": record.versions, "host": record.host,
         })  # fmt: skip
 

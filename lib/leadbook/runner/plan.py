@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.errors import InputFileError, UsageError, did_you_mean
 from leadbook.core.settings import PROJECT, Settings
-from leadbook.report.records import PHASES
+from leadbook.report.records import PHASES, STAGES
 
 _NAME = re.compile(r"^(\d\d)_(\w+)\.ipynb$")
 
@@ -72,24 +72,39 @@ def _preset(path: Path) -> frozenset[str]:
 
 
 def make(
-    values: Mapping[str, Any], *, only: str | None = None, start: str | None = None, notebooks: Path | None = None
-) -> list[Step]:
-    """The steps of a run, checked before anything is started or written.
+    values: Mapping[str, Any], *, stage: str = "", only: str | None = None, start: str | None = None,
+    notebooks: Path | None = None,
+) -> list[Step]:  # fmt: skip
+    """The steps of a run, checked before anything is started or written: those of a stage, or all, of which some are
+    asked for.
 
-    Raises ParameterError for an unknown key, a wrong type, or a secret given as a parameter; UsageError for a phase
-    that does not exist.
+    Raises ParameterError for an unknown key, a wrong type, or a secret given as a parameter; UsageError for a stage or
+    a phase that does not exist, and for production without one.
     """
-    steps = discover(notebooks)
-    Settings.from_mapping(values)
-    if only is not None and start is not None:
-        raise UsageError("--only and --from exclude each other")
-    named = only if only is not None else start
-    wanted = _phase(named, steps) if named is not None else None
-    chosen = []
-    for step in steps:
-        asked = wanted is None or (step.phase == wanted if only is not None else step.phase >= wanted)
-        chosen.append(Step(**{**step.__dict__, "asked": asked}))
-    return chosen
+    settings = Settings.from_mapping(values)
+    if stage and stage not in STAGES:
+        hint = did_you_mean(stage, STAGES) or f"there are {', '.join(STAGES)}"
+        raise UsageError(f"there is no stage {stage!r}; {hint}")
+    named = {"--stage": stage or None, "--only": only, "--from": start}
+    given = [option for option, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} exclude each other")
+    steps = [step for step in discover(notebooks) if not stage or step.phase in STAGES[stage]]
+    asked = _asked(steps, only, start)
+    if settings.is_production and not stage and only is None and len(asked) == len(steps):
+        raise UsageError(
+            "production goes stage by stage: say --stage ready before the sprint, --stage live while collectors work, "
+            "--stage close when they have ended"
+        )
+    return [replace(step, asked=step.phase in asked) for step in steps]
+
+
+def _asked(steps: list[Step], only: str | None, start: str | None) -> set[str]:
+    numbers = {step.phase for step in steps}
+    if only is not None:
+        return {_phase(only, steps)}
+    first = "" if start is None else _phase(start, steps)
+    return {number for number in numbers if number >= first}
 
 
 def _phase(text: str, steps: list[Step]) -> str:
