@@ -41,8 +41,8 @@ def rehearsed(endpoints, settings, mongo, admin, redis_client):
 
 def judged(made):
     """Every check of the phase, as the notebook's sections give them."""
-    shown = (sections.in_time, sections.readings, sections.servers, sections.inserts, sections.lookups, sections.pool,
-             sections.slow, sections.issues, sections.decided)  # fmt: skip
+    shown = (sections.in_time, sections.readings, sections.servers, sections.staging, sections.inserts,
+             sections.lookups, sections.pool, sections.slow, sections.issues, sections.decided)  # fmt: skip
     return by_id(check for section in shown for check in section(made).checks)
 
 

@@ -71,7 +71,7 @@ def watch_checks(seen: Observation) -> list[Check]:
     grown = seen.timeline.growth("mongodb.inserts")
     counted: Any = grown is not None and grown >= seen.written > 0
     if not seen.wrote:
-        counted = Inapplicable("nothing was written: on production the snapshot only watches")
+        counted = Inapplicable("nothing was written by this snapshot: it only watched")
     elif grown is None:
         counted = Unmeasured("the server does not report documents inserted, or was restarted")
     told = f"server counted {grown or 0:,.0f} inserts, the writer {seen.written:,} acknowledged"
@@ -125,7 +125,7 @@ def _hourly(
 
 
 def performance_checks(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> list[Check]:
-    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 of this run."""
+    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 (see Snapshot)."""
     rate, how = _rate(seen, settings, benchmarks)
     known = [lookup for lookup in seen.lookups if lookup.right is not None]
     right = sum(1 for lookup in known if lookup.right)
@@ -153,8 +153,11 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
     seen_here = f"arriving now: at most {peak:.0f} documents/s" if peak is not None else "arrivals not reported"
     measured = benchmarks.get("insert_rate")
     if isinstance(measured, int | float):
-        return measured, f"capacity measured by phase 03 of this run; {seen_here}"
-    return Unmeasured(f"watching shows arrivals, not capacity, and phase 03 of this run left no rate; {seen_here}"), ""
+        return measured, f"capacity measured by {benchmarks.get('source', 'phase 03')}; {seen_here}"
+    return Unmeasured(
+        f"watching shows arrivals, not capacity, and phase 03 left no rate that counts here; {seen_here}",
+        "run phase 03 on this target, as `leadbook run --stage ready` does",
+    ), ""
 
 
 def _errors(seen: Observation) -> Check:
