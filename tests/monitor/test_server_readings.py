@@ -1,9 +1,12 @@
 """Readings of real servers, and what is left when a tier trims them."""
 
 import copy
+import time
 
+import psutil
 import pytest
 
+from leadbook.monitor.host import RemoteHost
 from leadbook.monitor.loop import Watcher, lay_out
 from leadbook.monitor.mongodb import COUNTERS, MongoSource, server_values
 from leadbook.monitor.readings import Reading, apply
@@ -67,3 +70,13 @@ def test_redis_without_a_limit_has_no_memory_percentage():
 
 def test_redis_that_does_not_count_errors_says_nothing_of_them():
     assert "oom_errors" not in redis_values({"used_memory": 1})
+
+
+def test_a_server_elsewhere_tells_of_its_machine(admin):
+    host = RemoteHost(admin)
+    until, seen = time.monotonic() + 5, host.read()
+    while "cpu_percent" not in seen.values and time.monotonic() < until:
+        time.sleep(0.3)
+        seen = host.read()
+    assert 0 <= seen.values["cpu_percent"] <= 100
+    assert abs(seen.values["memory_percent"] - psutil.virtual_memory().percent) < 15

@@ -126,6 +126,22 @@ def test_production_only_watches(endpoints, settings, mongo, admin, redis_client
     assert checks["MON-BATCH-002"].verdict is Verdict.FAIL, "leads without timestamps"
 
 
+def test_while_collectors_are_at_work_it_only_watches_and_tells_what_waits(
+    endpoints, settings, mongo, admin, redis_client, database
+):
+    create_like(database, settings.collection, settings).insert_many(sample.documents(200, seed=3))
+    database[settings.staging_collection].insert_one({"payload": {}, "collector": {"workflow": "apollo-1"}})
+    made = snapshot(endpoints, settings, mongo, admin, redis_client)
+    checks = judged(made)
+    assert not made.seen.wrote and checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
+    assert checks["MON-DUP-003"].measured == 100 and checks["MON-STG-001"].verdict is Verdict.PASS
+    shown = sections.staging(made)
+    assert "1 staged records wait" in shown.says and list(shown.tables[0].frame["collector"]) == ["apollo-1"]
+    assert sections.facts(made)["staged_waiting"] == 1
+    made = snapshot(endpoints, settings, mongo, admin, redis_client, backlog_max_age_s=0.001)
+    assert judged(made)["MON-STG-001"].verdict is Verdict.WARN
+
+
 @pytest.mark.trust(
     way="MongoDB is killed (SIGKILL) during the snapshot of 08",
     status=None,
