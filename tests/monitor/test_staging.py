@@ -7,12 +7,14 @@ from bson import ObjectId
 
 from leadbook.monitor.staging import is_lively, read_backlog
 
-NOW = datetime.now(UTC)
+
+def ago(minutes):
+    return datetime.now(UTC) - timedelta(minutes=minutes)
 
 
 def record(workflow, minutes_ago, state=None, **changed):
     """A staged record that came so long ago."""
-    made = {"_id": ObjectId.from_datetime(NOW - timedelta(minutes=minutes_ago)), "vendor": "apollo", "payload": {}}
+    made = {"_id": ObjectId.from_datetime(ago(minutes_ago)), "vendor": "apollo", "payload": {}}
     made["_id"] = ObjectId(str(made["_id"])[:8] + str(ObjectId())[8:])
     return made | {"collector": {"workflow": workflow}, "pipeline": {"state": state}} | changed
 
@@ -47,7 +49,7 @@ def test_what_waits_and_what_each_collector_staged(staging):
 
 
 def test_a_record_with_an_id_of_its_own_is_as_old_as_it_was_collected(staging):
-    staging.insert_one({"_id": "x", "payload": {}, "collected_at": NOW - timedelta(hours=2)})
+    staging.insert_one({"_id": "x", "payload": {}, "collected_at": ago(120)})
     assert read_backlog(staging).oldest_s == pytest.approx(7200, abs=60)
     staging.update_one({}, {"$unset": {"collected_at": 1}})
     assert (read_backlog(staging).waiting, read_backlog(staging).oldest_s) == (1, None)

@@ -26,7 +26,7 @@ from leadbook.core import connect, write_errors
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings, load_profile
 from leadbook.rehearsal import adoption, servers
-from leadbook.rehearsal.feeds import Sighting, feeds
+from leadbook.rehearsal.feeds import MadeRecord, feeds
 
 COLLECTORS = {"brightdata": 2, "apollo": 4, "apify": 2, "peopledatalabs": 2}
 """Collectors of each vendor; the first of Apollo's is called apollo-1."""
@@ -50,7 +50,7 @@ class Batch:
     execution: str
     number: int
     last: bool
-    sightings: Sequence[Sighting]
+    sightings: Sequence[MadeRecord]
     collected: float
     due: float
 
@@ -66,7 +66,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SprintPlan:
     """What the collectors will send. unique: leads that it must come to."""
 
     batches: tuple[Batch, ...]
@@ -92,7 +92,7 @@ class Plan:
         return {"records": records, "unique": self.unique, "rejected": dict(rejects), "collectors": collectors}
 
 
-def plan(records: int, seed: int) -> Plan:
+def plan(records: int, seed: int) -> SprintPlan:
     """A sprint of `records` made records; a batch is sent twice, so that a few more are staged."""
     found, unique = feeds(records, seed)
     generator = random.Random(seed)
@@ -102,11 +102,11 @@ def plan(records: int, seed: int) -> Plan:
         for number in range(count):
             mine = found[vendor][number * share : (number + 1) * share]
             batches += _of_collector(vendor, f"{vendor}-{number + 1}", mine, generator)
-    return Plan(batches=tuple(batches), unique=unique)
+    return SprintPlan(batches=tuple(batches), unique=unique)
 
 
 def _of_collector(
-    vendor: str, workflow: str, sightings: Sequence[Sighting], generator: random.Random
+    vendor: str, workflow: str, sightings: Sequence[MadeRecord], generator: random.Random
 ) -> Iterator[Batch]:
     parts = list(_parts(sightings, generator))
     moments = sorted(BURST_AT if generator.random() < BURST_SHARE else generator.random() for _ in parts)
@@ -123,7 +123,7 @@ def _of_collector(
             yield replace(batch, execution=f"{first + len(parts)}", number=1, last=True)
 
 
-def _parts(sightings: Sequence[Sighting], generator: random.Random) -> Iterator[Sequence[Sighting]]:
+def _parts(sightings: Sequence[MadeRecord], generator: random.Random) -> Iterator[Sequence[MadeRecord]]:
     at = 0
     while at < len(sightings):
         size = generator.randint(*SIZES)
@@ -131,7 +131,7 @@ def _parts(sightings: Sequence[Sighting], generator: random.Random) -> Iterator[
         at += size
 
 
-def stage(collection: connect.Collection, planned: Plan, seconds: float) -> None:
+def stage(collection: connect.Collection, planned: SprintPlan, seconds: float) -> None:
     """Send everything over so many seconds, each collector by itself; 0: as fast as it goes. Raises PyMongoError."""
     began, start = datetime.now(UTC), time.monotonic()
 

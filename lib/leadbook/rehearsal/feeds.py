@@ -26,14 +26,14 @@ _REJECTS = {"vendor_error": 0.01, "missing_linkedin_url": 0.01, "missing_job_tit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class MadeRecord:
     """One record of a vendor. rejected: why it becomes no lead, empty where it does."""
 
     payload: Any
     rejected: str = ""
 
 
-def feeds(records: int, seed: int) -> tuple[dict[str, list[Sighting]], int]:
+def feeds(records: int, seed: int) -> tuple[dict[str, list[MadeRecord]], int]:
     """What each vendor's collectors stage, in order, and how many leads that must come to."""
     generator = random.Random(seed)
     sizes = {vendor: round(records * share) for vendor, share in SHARES.items()}
@@ -55,8 +55,8 @@ def feeds(records: int, seed: int) -> tuple[dict[str, list[Sighting]], int]:
     return found, len(numbers) + bright.two_urls
 
 
-def _sighting(kind: str, payload: Any) -> Sighting:
-    return Sighting(payload=payload, rejected="" if kind in GOOD else kind)
+def _sighting(kind: str, payload: Any) -> MadeRecord:
+    return MadeRecord(payload=payload, rejected="" if kind in GOOD else kind)
 
 
 def _kinds(records: int, persons: int) -> dict[str, int]:
