@@ -157,7 +157,11 @@ def _by_causes(case: Case) -> Decided:
     """Needed where a cause is beyond its limit."""
     beyond = any(check.verdict in BEYOND for check in case.causes)
     dark = [check.title for check in case.causes if check.measured is None]
-    answer = Unmeasured(f"not measured: {', '.join(dark)}") if dark and not beyond else _word(beyond)
+    answer = (
+        Unmeasured(f"not measured: {', '.join(dark)}", "see what these checks ask for")
+        if dark and not beyond
+        else _word(beyond)
+    )
     return answer, "; ".join(case.because), ""
 
 
@@ -221,8 +225,9 @@ def _batch_processing(case: Case) -> Decided:
     because = (
         f"{case.because[0]}, target {target_text(rate)}; {f'held up by {names}' if names else 'no resource was full'}"
     )
-    answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
-    return answer, because, "; ".join(each.relief for each in case.full)
+    if rate.measured is None:
+        return Unmeasured(rate.evidence, rate.remedy), because, ""
+    return _word(rate.verdict is Verdict.FAIL), because, "; ".join(each.relief for each in case.full)
 
 
 DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
