@@ -9,6 +9,7 @@ from bson import ObjectId
 from ingest.vendor_records import person
 from leadbook.core.errors import RefusedError
 from leadbook.core.provenance import Target, collection_uuid
+from leadbook.ingest.site import Site
 from leadbook.ingest.trials import rehearsal
 from leadbook.lead import keys
 from leadbook.rehearsal import adoption
@@ -25,6 +26,10 @@ def phase(admin, clean_redis, endpoints, settings):
     apply(admin[settings.database][settings.collection], admin, settings)
     yield opened
     admin.drop_database(settings.database)
+
+
+def site(phase):
+    return Site(endpoints=phase.endpoints, settings=phase.settings)
 
 
 def leads(phase):
@@ -47,7 +52,7 @@ def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_a
     }  # fmt: skip
     phase.redis.mset(foreign)
     before = actual(leads(phase))
-    said = rehearsal.reset(phase)
+    said = rehearsal.reset(site(phase))
     trust.check(None, said)
     assert f"and {ours:,} keys" in said and ours > 100
     assert leads(phase).count_documents({}) == 0
@@ -66,17 +71,17 @@ def test_on_servers_of_others_only_an_adopted_database_is_emptied(phase):
     phase.endpoints = replace(phase.endpoints, source="environment", redis_source="environment")
     leads(phase).insert_one({"linkedin_url": "https://www.linkedin.com/in/somebody-real"})
     with pytest.raises(RefusedError, match="leadbook adopt"):
-        rehearsal.reset(phase)
+        rehearsal.reset(site(phase))
     assert leads(phase).count_documents({}) == 1
     target = Target.read(phase.mongodb, phase.settings, phase.endpoints).as_dict()
     leads(phase).database[adoption.MARKER].insert_one({"_id": "adopted", **target})
-    assert "1 documents" in rehearsal.reset(phase)
+    assert "1 documents" in rehearsal.reset(site(phase))
 
 
 def test_production_is_never_emptied(phase):
     phase.settings = phase.settings.model_copy(update={"profile": "production"})
     with pytest.raises(RefusedError, match="production refuses"):
-        rehearsal.reset(phase)
+        rehearsal.reset(site(phase))
 
 
 def test_production_never_gets_made_leads(phase):

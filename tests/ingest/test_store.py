@@ -1,6 +1,6 @@
 """Every document of an insert has a known outcome; what is in doubt is asked again and counted once."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
@@ -124,6 +124,13 @@ def test_a_fill_never_takes_another_persons_email(leads, settings):
     assert (ben["phone"], "email" in ben) == ("+1", False)
     assert ben["additional_data"]["email_conflict"] == "a@b.example"
     assert ben["additional_data"]["flags"] == ["email_conflict"]
+
+
+def test_a_fill_of_a_batch_that_began_earlier_is_later_than_the_lead(leads, settings):
+    """Two workers: one creates the lead while the other's batch is under way already."""
+    leads.insert_one(lead("ana"))
+    Merger(LeadStore(leads), Rules.of(settings)).merge([lead("ana", phone="+1")], AT - timedelta(minutes=5))
+    assert leads.find_one({})["updated_at"] > AT
 
 
 def test_a_fill_sees_a_change_that_came_between(leads, settings):

@@ -1,9 +1,13 @@
 """Readings of real servers, and what is left when a tier trims them."""
 
+import contextlib
 import copy
+import time
 
+import psutil
 import pytest
 
+from leadbook.monitor.host import RemoteHost
 from leadbook.monitor.loop import Watcher, lay_out
 from leadbook.monitor.mongodb import COUNTERS, MongoSource, server_values
 from leadbook.monitor.readings import Reading, apply
@@ -67,3 +71,21 @@ def test_redis_without_a_limit_has_no_memory_percentage():
 
 def test_redis_that_does_not_count_errors_says_nothing_of_them():
     assert "oom_errors" not in redis_values({"used_memory": 1})
+
+
+@pytest.fixture
+def recording(admin):
+    """A server that records its machine, as servers do unless told otherwise."""
+    admin.admin.command("setParameter", 1, diagnosticDataCollectionEnabled=True)
+    yield admin
+    admin.admin.command("setParameter", 1, diagnosticDataCollectionEnabled=False)
+
+
+def test_a_server_elsewhere_tells_of_its_machine(recording):
+    host, values, until = RemoteHost(recording), {}, time.monotonic() + 15
+    while "cpu_percent" not in values and time.monotonic() < until:
+        with contextlib.suppress(OSError):  # nothing is recorded yet
+            values = host.read().values
+        time.sleep(0.3)
+    assert 0 <= values["cpu_percent"] <= 100
+    assert abs(values["memory_percent"] - psutil.virtual_memory().percent) < 15

@@ -3,6 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -176,7 +177,7 @@ def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:
 def _site(settings: Settings) -> Iterator[Site]:
     """Where to work, found ready; with the vendors of enrichment and CRM, on a rehearsal their sandbox."""
     with ExitStack() as stack:
-        if settings.is_rehearsal:
+        if settings.is_rehearsal and "LEADBOOK_RUN_ID" not in os.environ:  # a run has the servers for itself already
             stack.enter_context(TargetLock(settings, "an ingest", shared=True))
         site = Site(endpoints=servers.resolve(settings), settings=settings)
         ready(site)

@@ -1,21 +1,115 @@
-"""The rehearsal's live sprint. A stand-in: it empties nothing and simulates no collectors."""
+"""The rehearsal's live sprint: collectors that stage and a follower that drains, processes of their own as in earnest.
+
+A whole rehearsal begins with nothing (`start_from_nothing`), and lives through a sprint (`sprint`) while 08 watches.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
+import yaml
 from rich.console import Console
 
+from leadbook.core import connect, files
+from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
+from leadbook.ingest.site import Site
+from leadbook.ingest.staging import Staging
+from leadbook.ingest.trials import rehearsal
+from leadbook.rehearsal import adoption, servers
+from leadbook.rehearsal.servers.owner import passing_folder
+from leadbook.rehearsal.tether import Tethered
+
+COLLECTORS_S = 60.0
+"""Collectors may need so much longer than the sprint lasts."""
+DRAIN_S = 120.0
+"""The follower may need so long for what waits when the collectors have ended."""
+STOP_S = 60.0
+LOOK_S = 0.5
 
 
 def start_from_nothing(settings: Settings) -> str:
-    """Empty the rehearsal's database; a sentence saying what was done."""
+    """Empty the rehearsal's database, its journal and the leads' keys; a sentence saying what was done.
+
+    Nothing where MongoDB is away: the phases tell that. Raises RefusedError for production, and in a database that is
+    neither a rehearsal's own nor adopted.
+    """
     settings.refuse_in_production("empty the leads")
-    return "The rehearsal starts with what is there."
+    try:
+        return rehearsal.reset(Site(endpoints=servers.resolve(settings), settings=settings))
+    except UnreachableError as error:
+        return f"Nothing was emptied: {error}"
 
 
-def sprint(settings: Settings, console: Console) -> AbstractContextManager[object]:
-    """A sprint that goes on while the `with` lasts."""
+@contextmanager
+def sprint(settings: Settings, console: Console) -> Iterator[None]:
+    """A sprint of `live_seconds`: collectors stage, `leadbook ingest --staged --follow` drains.
+
+    At the end of the `with` the collectors have ended, nothing waits, and the follower's ledger is what was sent.
+    Whatever happens, both processes are gone then. Raises RefusedError where this profile may not work, and
+    LeadbookError where the sprint went wrong.
+    """
     settings.refuse_in_production("stage made records")
-    return nullcontext(console)
+    endpoints = servers.resolve(settings)
+    with ExitStack() as stack:
+        client = stack.enter_context(connect.mongodb(endpoints.mongodb_uri, settings))
+        adoption.require(client, settings, endpoints)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=passing_folder())))
+        profile = folder / "sprint.yaml"
+        files.write(profile, yaml.safe_dump(settings.model_dump()), mode=0o600)
+        of_a_run = {"LEADBOOK_RUN_ID": "live sprint"}  # the run holds the servers for itself, and these belong to it
+        follower = stack.enter_context(Tethered(
+            "the follower", folder, "leadbook.cli", "ingest", "--staged", "--follow", "--json", "--profile",
+            str(profile), more=of_a_run,
+        ))  # fmt: skip
+        collectors = stack.enter_context(
+            Tethered("the collectors", folder, "leadbook.rehearsal.collectors", str(profile), more=of_a_run)
+        )
+        yield
+        sent = json.loads(collectors.result(settings.live_seconds + COLLECTORS_S))
+        _drained(Staging(client[settings.database][settings.staging_collection]), follower)
+        follower.stop()
+        ledger = json.loads(follower.result(STOP_S).splitlines()[-1])
+        _agree(sent, ledger)
+        Journal(client[settings.database], endpoints.mongodb_uri).write(
+            "action", action="rehearse_sprint", plan=sent, done=ledger, approved=""
+        )
+        console.print(f"live sprint: {_told(sent, ledger)}", highlight=False, soft_wrap=True)
+
+
+def _drained(staging: Staging, follower: Tethered) -> None:
+    """Wait until nothing waits. Raises LeadbookError where the follower died, or does not come to an end."""
+    until = time.monotonic() + DRAIN_S
+    while waiting := staging.waiting():
+        if not follower.running:
+            follower.result(0)
+            raise LeadbookError(f"the follower ended while {waiting:,} records waited")
+        if time.monotonic() > until:
+            raise LeadbookError(f"{waiting:,} records wait still, {DRAIN_S:.0f} s after the collectors ended")
+        time.sleep(LOOK_S)
+
+
+def _agree(sent: dict[str, Any], ledger: dict[str, Any]) -> None:
+    """Raise LeadbookError unless the follower's ledger is what was sent."""
+    expected = {"read": sent["records"], "stored": sent["unique"], "rejected": sum(sent["rejected"].values())}
+    found = {"read": ledger["read"], "stored": ledger["stored"], "rejected": sum(ledger["rejected"].values())}
+    if found != expected:
+        unlike = ", ".join(f"{name} {found[name]:,} of {expected[name]:,}" for name in found
+                           if found[name] != expected[name])  # fmt: skip
+        raise LeadbookError(f"the follower's ledger is not what the collectors sent: {unlike}")
+
+
+def _told(sent: dict[str, Any], ledger: dict[str, Any]) -> str:
+    vendors = {one["vendor"] for one in sent["collectors"].values()}
+    return (
+        f"{sent['records']:,} records of {len(sent['collectors'])} collectors and {len(vendors)} vendors drained: "
+        f"stored {ledger['stored']:,}, filled {ledger['filled']:,}, duplicate {sum(ledger['duplicate'].values()):,}, "
+        f"rejected {sum(ledger['rejected'].values()):,}"
+    )

@@ -47,7 +47,7 @@ def advise(
     A change is proposed only where a difference was shown.
     """
     found = [batch_size(settings, benchmarks), _write_concern(settings, benchmarks), *map(_of_trial, trials)]
-    found += [_max_pool(settings, benchmarks), _rate(steps), *_indexes(settings, benchmarks)]
+    found += [max_pool(settings, benchmarks), _rate(steps), *_indexes(settings, benchmarks)]
     return [one for one in found if one is not None]
 
 
@@ -107,7 +107,8 @@ def _of_trial(trial: SettingTrial) -> Advice:
     )
 
 
-def _max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+def max_pool(settings: Settings, benchmarks: Mapping[str, Any]) -> Advice | None:
+    """Whether the pool has a connection for every thread that phase 03 ran; None where it measured no pool."""
     pools = [one for one in benchmarks.get("pools") or () if str(one.get("pool", "")).startswith("MongoDB")]
     warm, tight = ([one for one in pools if one["pool"].endswith(state)] for state in ("warm", "saturated"))
     if not warm or not tight:

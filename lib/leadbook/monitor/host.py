@@ -1,8 +1,9 @@
-"""The machine under the servers: CPU, memory and disk. Only where the servers run on this very machine."""
+"""The machine under the servers: looked at itself where they run on this machine, else as MongoDB records it."""
 
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 import psutil
@@ -47,6 +48,47 @@ class HostSource:
             values |= {"disk_read_bytes": float(io.read_bytes), "disk_write_bytes": float(io.write_bytes)}
         counters = frozenset(name for name in values if name.endswith(("_s", "_bytes")))
         return Reading(at=time.monotonic(), identity=("host",), values=values, counters=counters)
+
+
+REMOTE: Formulas = {"client_cpu_percent": DERIVED["client_cpu_percent"]}
+
+
+class RemoteHost:
+    """CPU and memory of the server's machine as the server itself records them, once a second (`getDiagnosticData`)."""
+
+    name = "host"
+    derived = REMOTE
+
+    def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
+        self._client, self._process = client, psutil.Process()
+        self._last: tuple[datetime, float] | None = None
+        self._busy: float | None = None
+
+    def read(self) -> Reading:
+        """One look. Raises PyMongoError (not authorised, not reachable), OSError where the server records no host."""
+        data = self._client.admin.command("getDiagnosticData")["data"]
+        cpu, memory = data.get("systemMetrics", {}).get("cpu", {}), data.get("systemMetrics", {}).get("memory", {})
+        cores = cpu.get("num_logical_cores") or cpu.get("num_cpus")
+        if not cores or not memory.get("MemTotal_kb"):
+            raise OSError("the server records nothing of its machine")
+        free = memory.get("MemAvailable_kb") or sum(memory.get(name, 0) for name in _SPARE)
+        values = {
+            "client_cpu_s": float(sum(self._process.cpu_times()[:2])),
+            "memory_percent": 100 * (1 - free / memory["MemTotal_kb"]),
+        }
+        busy, at = sum(cpu.get(name, 0) for name in _BUSY) / 1000, data["start"]
+        if self._last is not None and at > self._last[0]:
+            self._busy = (busy - self._last[1]) / (at - self._last[0]).total_seconds() / cores
+        self._last = (at, busy)
+        if self._busy is not None:
+            values["cpu_percent"] = min(100.0, 100 * self._busy)
+        return Reading(
+            at=time.monotonic(), identity=("remote",), values=values, counters=frozenset({"client_cpu_s"})
+        )  # fmt: skip
+
+
+_BUSY = ("user_ms", "nice_ms", "system_ms", "irq_ms", "softirq_ms", "steal_ms")
+_SPARE = ("MemFree_kb", "Cached_kb", "Buffers_kb")
 
 
 def _busy_seconds() -> float:

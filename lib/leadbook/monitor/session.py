@@ -1,7 +1,7 @@
 """One monitoring snapshot: sources, watcher, workload and one-time looks, put together.
 
-On rehearsal a writer inserts batches into a scratch collection meanwhile; on production it only watches: nothing is
-written to MongoDB, Redis or a configuration.
+On rehearsal a writer inserts batches into a scratch collection meanwhile. On production, and where collectors are at
+work, it only watches: nothing is written to MongoDB, Redis or a configuration.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import psutil
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook.core import connect
+from leadbook.core import connect, write_errors
 from leadbook.core.errors import UnreachableError
 from leadbook.lead.keys import linkedin_key
 from leadbook.measure.session import BenchmarkSession
-from leadbook.monitor.host import HostSource, server_pid_here
+from leadbook.monitor.host import HostSource, RemoteHost, server_pid_here
 from leadbook.monitor.loop import Timeline, Watcher
 from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.pools import PoolSource, PoolUse
 from leadbook.monitor.readings import ReadingSource
 from leadbook.monitor.redis_server import RedisSource
 from leadbook.monitor.slow import SlowOperation, slow_operations
+from leadbook.monitor.staging import is_lively
 from leadbook.monitor.topology import Replication, optional, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
 from leadbook.monitor.workload import BatchInsert, Lookup, Prober, Writer
@@ -88,7 +90,7 @@ class Observation:
 
 
 def observe(place: BenchmarkSession) -> Observation:
-    """Watch for `monitor_seconds`, with a writer at work except on production.
+    """Watch for `monitor_seconds`; with a writer at work on a rehearsal in which no sprint is going on.
 
     Redis may go away meanwhile: then everything is told without it. Raises UnreachableError where MongoDB is away, at
     the beginning or at the end; a reading that fails in between is a gap in the timeline.
@@ -106,7 +108,9 @@ def observe(place: BenchmarkSession) -> Observation:
 def _observe(place: BenchmarkSession, client: Client, use: PoolUse) -> Observation:
     admin, settings = place.admin, place.settings
     with ExitStack() as stack:
-        writer = None if settings.is_production else _writer(place, client, stack)
+        writer = None
+        if settings.is_rehearsal and not is_lively(place.database[settings.staging_collection]):
+            writer = _writer(place, client, stack)
         leads = writer.collection if writer else client[settings.database][settings.collection]
         prober = _prober(leads, place, writer)
         use.reset()
@@ -134,7 +138,7 @@ def _observe(place: BenchmarkSession, client: Client, use: PoolUse) -> Observati
             review=review_first_batch(leads, writer.first_batch) if writer else review_latest(leads),
             replication=(before, after) if before and after else None, slow=slow, slow_source=how,
             versions=_versions(place), absent=absent, cores=_cores(admin),
-            logs=_logs(admin) if "host" not in absent else None,
+            logs=_logs(admin) if any(isinstance(one, HostSource) for one in sources) else None,
         )  # fmt: skip
         return _without_lost_redis(seen, place)
 
@@ -183,10 +187,12 @@ def _sources(place: BenchmarkSession, pool: PoolSource) -> tuple[list[ReadingSou
     else:
         sources.append(RedisSource(place.redis))
     pid = optional(lambda: server_pid_here(place.admin))
-    if pid is None:
-        absent["host"] = "not measured: the server runs on another machine; see its provider's metrics"
-    else:
-        sources.append(HostSource(pid))
+    host = RemoteHost(place.admin) if pid is None else HostSource(pid)
+    try:
+        host.read()
+        sources.append(host)
+    except (PyMongoError, OSError, psutil.Error) as error:
+        absent["host"] = f"the server runs on another machine, and does not tell of it: {write_errors.line(error)}"
     return sources, absent
 
 

@@ -40,11 +40,12 @@ _OVERLAP = 0.50
 """Share of Bright Data's people whom Apollo's file shows again, with e-mail and company."""
 
 _START = datetime(2025, 1, 29, 12, 0, tzinfo=UTC)
-_APOLLO_NUMBERS, _SPARE_NUMBERS = 10_000_000, 20_000_000
+_APOLLO_NUMBERS, SPARE_NUMBERS = 10_000_000, 20_000_000
 """First numbers of people whom only Apollo has, and of people in rejected rows."""
 
 
-def _counts(shares: dict[str, float], records: int) -> dict[str, int]:
+def counts_of(shares: dict[str, float], records: int) -> dict[str, int]:
+    """How many of so many records each share is; what rounds to none is left out."""
     return {reason: round(share * records) for reason, share in shares.items() if round(share * records)}
 
 
@@ -52,7 +53,7 @@ def _iso(position: int) -> str:
     return (_START + timedelta(seconds=position)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _variant(slug: str, position: int) -> str:
+def variant(slug: str, position: int) -> str:
     """The same profile's address written otherwise."""
     forms = (
         f"https://{('uk', 'au', 'in', 'de', 'jp')[position % 5]}.linkedin.com/in/{slug}/",
@@ -64,7 +65,7 @@ def _variant(slug: str, position: int) -> str:
     return forms[position // 5 % 5]
 
 
-def _turns(kinds: list[str]) -> Iterator[tuple[int, str, int]]:
+def turns(kinds: list[str]) -> Iterator[tuple[int, str, int]]:
     """(position, kind, person's index) for each record; a repeat names a person shown before it.
 
     Where a repeat would come before anybody, it changes places with the first person.
@@ -96,26 +97,31 @@ class BrightData:
     """Profiles as the API answers them, one JSON object a line. `numbers`: the people that must be stored."""
 
     def __init__(self, records: int, seed: int, generator: random.Random) -> None:
-        self.rejects = _counts(_BRIGHTDATA_REJECTS, records)
+        self.rejects = counts_of(_BRIGHTDATA_REJECTS, records)
         self.repeats = round(records * _BRIGHTDATA_REPEATS)
         self.two_urls = records // 1000
         self.seed, self._generator = seed, generator
         count = records - sum(self.rejects.values()) - self.repeats - self.two_urls
         self.numbers = range(count)
 
+    def lines(self) -> Iterator[tuple[str, bytes]]:
+        """(kind, the record as JSON text), in the order in which the API gives them; kind: `person`, `repeat`,
+        `two_urls`, or why it is rejected."""
+        counts = {"person": len(self.numbers), "repeat": self.repeats, "two_urls": self.two_urls, **self.rejects}
+        for position, kind, index in turns(people.shuffled(counts, self._generator)):
+            yield kind, self._line(position, kind, index)
+
     def write(self, path: Path) -> None:
         """Write the file."""
-        counts = {"person": len(self.numbers), "repeat": self.repeats, "two_urls": self.two_urls, **self.rejects}
         with path.open("wb", buffering=1024 * 1024) as file:
-            for position, kind, index in _turns(people.shuffled(counts, self._generator)):
-                file.write(self._line(position, kind, index) + b"\n")
+            file.writelines(line + b"\n" for _, line in self.lines())
 
     def _line(self, position: int, kind: str, index: int) -> bytes:
         if kind not in ("person", "repeat", "two_urls"):
-            return _rejected_profile(kind, people.person(_SPARE_NUMBERS + position, self.seed), position)
+            return _rejected_profile(kind, people.person(SPARE_NUMBERS + position, self.seed), position)
         who, url = people.person(self.numbers[index], self.seed), ""
         if kind == "repeat":
-            url = _variant(who.slug, position)
+            url = variant(who.slug, position)
         elif kind == "two_urls":
             url = f"https://www.linkedin.com/in/{who.slug}-{position}"
         return orjson.dumps(_profile(who, position, url))
@@ -190,7 +196,7 @@ def _rejected_profile(kind: str, who: Person, position: int) -> bytes:
 
 # --------------------------------------------------------------------------------------------------------- Apollo
 
-_COLUMNS = (
+COLUMNS = (
     *("First Name", "Last Name", "Title", "Company Name", "Email", "Email Status", "Contact Owner", "Mobile Phone"),
     *("Corporate Phone", "# Employees", "Industry", "Person Linkedin Url", "Website", "City", "State", "Country"),
     *("Seniority", "Keywords"),
@@ -205,7 +211,7 @@ class Apollo:
     """
 
     def __init__(self, records: int, seed: int, generator: random.Random, known: range) -> None:
-        self.rejects = _counts(_APOLLO_REJECTS, records)
+        self.rejects = counts_of(_APOLLO_REJECTS, records)
         self.repeats = round(records * _APOLLO_REPEATS)
         self.shared_emails = records // 4000
         self.seed, self._generator = seed, generator
@@ -223,19 +229,23 @@ class Apollo:
     def _has_email(self, number: int) -> bool:
         return people.draw_of(number, self.seed) % 100 < 51
 
+    def rows(self) -> Iterator[tuple[str, list[str]]]:
+        """(kind, the values of COLUMNS), in the export's order; kind: `person`, `repeat`, or why it is rejected."""
+        counts = {"person": len(self.numbers), "repeat": self.repeats, **self.rejects}
+        for position, kind, index in turns(people.shuffled(counts, self._generator)):
+            if kind in ("person", "repeat"):
+                who = people.person(self.numbers[index], self.seed)
+                yield kind, self._row(who, variant(who.slug, position) if kind == "repeat" else "")
+            else:
+                who = people.person(SPARE_NUMBERS + 1_000_000 + position, self.seed)
+                yield kind, self._rejected(kind, who, position)
+
     def write(self, path: Path) -> None:
         """Write the file."""
-        counts = {"person": len(self.numbers), "repeat": self.repeats, **self.rejects}
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            for position, kind, index in _turns(people.shuffled(counts, self._generator)):
-                if kind in ("person", "repeat"):
-                    who = people.person(self.numbers[index], self.seed)
-                    writer.writerow(self._row(who, _variant(who.slug, position) if kind == "repeat" else ""))
-                else:
-                    who = people.person(_SPARE_NUMBERS + 1_000_000 + position, self.seed)
-                    writer.writerow(self._rejected(kind, who, position))
+            writer.writerow(COLUMNS)
+            writer.writerows(row for _, row in self.rows())
 
     def _row(self, who: Person, url: str = "") -> list[str]:
         company, place, number = who.company, who.place, who.number

@@ -30,7 +30,7 @@ def observation(columns=None, **changed):
 
 def snapshot(seen, settings=SETTINGS, **changed):
     """That observation as phase 08 has it, with nothing looked at around it."""
-    around = Surroundings(disk=UNSEEN, oplog=UNSEEN, redis=UNSEEN, pace=None, backup=None)
+    around = Surroundings(disk=UNSEEN, oplog=UNSEEN, redis=UNSEEN, pace=None, backup=None, staged=UNSEEN)
     return Snapshot(**{"settings": settings, "seen": seen, "around": around, **changed})
 
 

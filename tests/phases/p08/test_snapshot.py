@@ -41,8 +41,8 @@ def rehearsed(endpoints, settings, mongo, admin, redis_client):
 
 def judged(made):
     """Every check of the phase, as the notebook's sections give them."""
-    shown = (sections.in_time, sections.readings, sections.servers, sections.inserts, sections.lookups, sections.pool,
-             sections.slow, sections.issues, sections.decided)  # fmt: skip
+    shown = (sections.in_time, sections.readings, sections.servers, sections.staging, sections.inserts,
+             sections.lookups, sections.pool, sections.slow, sections.issues, sections.decided)  # fmt: skip
     return by_id(check for section in shown for check in section(made).checks)
 
 
@@ -124,6 +124,22 @@ def test_production_only_watches(endpoints, settings, mongo, admin, redis_client
     assert checks["MON-RATE-002"].verdict is Verdict.NOT_MEASURED, "these leads carry no created_at"
     assert checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
     assert checks["MON-BATCH-002"].verdict is Verdict.FAIL, "leads without timestamps"
+
+
+def test_while_collectors_are_at_work_it_only_watches_and_tells_what_waits(
+    endpoints, settings, mongo, admin, redis_client, database
+):
+    create_like(database, settings.collection, settings).insert_many(sample.documents(200, seed=3))
+    database[settings.staging_collection].insert_one({"payload": {}, "collector": {"workflow": "apollo-1"}})
+    made = snapshot(endpoints, settings, mongo, admin, redis_client)
+    checks = judged(made)
+    assert not made.seen.wrote and checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
+    assert checks["MON-DUP-003"].measured == 100 and checks["MON-STG-001"].verdict is Verdict.PASS
+    shown = sections.staging(made)
+    assert "1 staged records wait" in shown.says and list(shown.tables[0].frame["collector"]) == ["apollo-1"]
+    assert sections.facts(made)["staged_waiting"] == 1
+    made = snapshot(endpoints, settings, mongo, admin, redis_client, backlog_max_age_s=0.001)
+    assert judged(made)["MON-STG-001"].verdict is Verdict.WARN
 
 
 @pytest.mark.trust(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
@@ -26,6 +26,7 @@ FIELDS = (
 """Fields a sighting may add. The four required ones are always there; the order is that of the bits in a Redis key,
 so new fields go to the end."""
 
+TICK = timedelta(milliseconds=1)
 SEEN = (*FIELDS, *REQUIRED, "updated_at", "additional_data.email_conflict")
 """Fields of a stored lead that merging and scoring look at."""
 
@@ -85,7 +86,7 @@ class _Try:
         if not change["$set"]:
             return None
         self.gave = adds
-        change["$set"] |= {**rules.judged({**lead, **adds}), "updated_at": at}
+        change["$set"] |= {**rules.judged({**lead, **adds}), "updated_at": _after(lead, at)}
         return UpdateOne(
             {"_id": lead["_id"], "updated_at": lead.get("updated_at"), **dict.fromkeys(self.fields)}, change
         )
@@ -98,6 +99,13 @@ class _Try:
     def added(self, lead: Document) -> tuple[str, ...]:
         """Fields of the last update that the lead now has as they were sent."""
         return tuple(name for name in self.fields if lead.get(name) == self.gave[name])
+
+
+def _after(lead: Document, at: datetime) -> datetime:
+    """`at`, or just after the lead's latest change where another worker made that later than our batch began: a lead is
+    never changed before it was there, and each change shows."""
+    before = lead.get("updated_at")
+    return max(at, before + TICK) if isinstance(before, datetime) else at
 
 
 class Merger:

@@ -6,26 +6,23 @@ Redis may be shared: a key is removed only where its value names a collection th
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Protocol, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.core import connect
+from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
-from leadbook.ingest import pipeline
+from leadbook.ingest.drain import drain
 from leadbook.ingest.site import Site
 from leadbook.lead.keys import PATTERNS, decode
 from leadbook.lead.suppression import SUPPRESSED
-from leadbook.rehearsal import adoption, sample
-from leadbook.rehearsal.servers.owner import passing_folder
+from leadbook.rehearsal import adoption, collectors
 from leadbook.schema.state import apply
 
 
@@ -34,28 +31,34 @@ class OpenPhase(Protocol):
 
     mongodb: connect.Client
     admin: connect.Client
-    redis: Redis | None
     endpoints: connect.Endpoints
     settings: Settings
 
 
 def _own(settings: Settings) -> tuple[str, ...]:
-    return settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING, SUPPRESSED
+    mine = settings.collection, settings.staging_collection, settings.rejected_collection
+    return *mine, SPENDING, SUPPRESSED, COLLECTION
 
 
-def reset(phase: OpenPhase) -> str:
-    """Empty the rehearsal's leads, staging and rejected records, and the leads' keys; a sentence saying what was
-    done.
+def reset(site: Site) -> str:
+    """Empty the rehearsal's leads, staging and rejected records, its journal and the leads' keys; a sentence saying
+    what was done.
 
-    The collections stay, and with them their UUIDs: records of this run's earlier phases are of the same target.
-    Raises RefusedError for a production profile and where `adoption.require` does.
+    The collections stay, and with them their UUIDs. Raises RefusedError for a production profile, UnreachableError,
+    and both where `adoption.require` does.
     """
-    settings, database = phase.settings, phase.mongodb[phase.settings.database]
+    settings, endpoints = site.settings, site.endpoints
     settings.refuse_in_production("empty the leads")
-    adoption.require(phase.mongodb, settings, phase.endpoints)
-    keys = forget_keys(phase.redis, collection_uuid(database[settings.collection]))
-    removed = sum(database[name].delete_many({}).deleted_count for name in _own(settings))
-    apply(database[settings.collection], phase.admin, settings)
+    mongodb, redis = site.clients()
+    with mongodb:
+        connect.ping_mongodb(mongodb)
+        adoption.require(mongodb, settings, endpoints)
+        database = site.database(mongodb)
+        keys = forget_keys(redis, collection_uuid(database[settings.collection]))
+        removed = sum(database[name].delete_many({}).deleted_count for name in _own(settings))
+        Journal(database, endpoints.mongodb_uri).spool.unlink(missing_ok=True)
+    if redis is not None:
+        redis.close()
     return f"The rehearsal starts from nothing: {removed:,} documents and {keys:,} keys of earlier runs were removed."
 
 
@@ -79,23 +82,19 @@ def forget_keys(redis: Redis | None, *collections: str) -> int:
 
 
 def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:
-    """Leads stored; on rehearsal, a small sample is brought in first where there are none.
+    """Leads stored; on rehearsal, a small sprint is lived through first where there are none: staged by simulated
+    collectors, and drained.
 
     For a notebook that needs leads and is run alone. Never brings made leads into production.
     """
-    settings = phase.settings
-    leads = phase.mongodb[settings.database][settings.collection]
+    settings, database = phase.settings, phase.mongodb[phase.settings.database]
+    leads = database[settings.collection]
     stored = leads.estimated_document_count()
     if stored or settings.is_production:
         return stored
     apply(leads, phase.admin, settings)
-    site = Site(endpoints=phase.endpoints, settings=settings)
-    with tempfile.TemporaryDirectory(dir=passing_folder()) as folder:
-        made = sample.write_sample(Path(folder), records=records, seed=settings.sample_seed)
-        result = pipeline.run(_sources(made.files), site, workers=1)
-    Site.close()
-    return result.ledger.stored
-
-
-def _sources(files: Iterable[sample.SampleFile]) -> list[pipeline.RecordSource]:
-    return [pipeline.file_source(one.path, one.vendor) for one in files]
+    collectors.stage(database[settings.staging_collection], collectors.plan(records, settings.sample_seed), seconds=0.0)
+    try:
+        return drain(Site(endpoints=phase.endpoints, settings=settings), workers=1).ledger.stored
+    finally:
+        Site.close()

@@ -79,7 +79,7 @@ def full(work: PipelineWork) -> Section:
         if isinstance(work.input, Staged) and not Staging(work.staging).waiting():
             return Section(says="Nothing was staged since the full run above: what it found stands.")
         if work.settings.is_rehearsal:
-            says.append(rehearsal.reset(work.book))
+            says.append(rehearsal.reset(work.site))
     before = frozenset(contents.stored_urls(work.leads))
     if isinstance(work.input, Staged):
         work.input = Staged.now(work.staging)

@@ -87,9 +87,8 @@ class PipelineWork:
         """
         guard.refuse_unacknowledged(book.leads)
         if book.settings.is_rehearsal:
-            book.say(rehearsal.reset(book))
-        else:
-            apply(book.leads, book.admin, book.settings)
+            book.say(rehearsal.reset(Site(endpoints=book.endpoints, settings=book.settings)))
+        apply(book.leads, book.admin, book.settings)
         return cls(book)
 
     def opening(self) -> Section:

@@ -13,7 +13,7 @@ from typing import Any
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, judge
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import batch_size
+from leadbook.load.advice import Advice, batch_size, max_pool
 from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
@@ -117,7 +117,7 @@ def bottleneck_check(found: Sequence[Resource]) -> Check:
 class Case:
     """What a decision is drawn from. causes: the checks that it follows from, by the catalogue, in its order.
 
-    benchmarks: facts of phase 03 of this run.
+    benchmarks: facts of phase 03 (see Snapshot).
     """
 
     seen: Observation
@@ -130,6 +130,11 @@ class Case:
     def because(self) -> list[str]:
         """What the causes measured."""
         return [f"{check.title}: {number(check.measured, check.unit)}" for check in self.causes]
+
+    @property
+    def source(self) -> str:
+        """Which phase 03 measured the benchmarks."""
+        return str(self.benchmarks.get("source", "phase 03"))
 
     @property
     def full(self) -> list[Resource]:
@@ -152,8 +157,29 @@ def _by_causes(case: Case) -> Decided:
     """Needed where a cause is beyond its limit."""
     beyond = any(check.verdict in BEYOND for check in case.causes)
     dark = [check.title for check in case.causes if check.measured is None]
-    answer = Unmeasured(f"not measured: {', '.join(dark)}") if dark and not beyond else _word(beyond)
+    answer = (
+        Unmeasured(f"not measured: {', '.join(dark)}", "see what these checks ask for")
+        if dark and not beyond
+        else _word(beyond)
+    )
     return answer, "; ".join(case.because), ""
+
+
+def _dated(advice: Advice, case: Case) -> str:
+    """Its evidence, with the time of the phase that measured it."""
+    return advice.evidence.replace("(phase 03)", f"({case.source})")
+
+
+def _pool(case: Case) -> Decided:
+    """Needed where the pool was too small in the snapshot, or phase 03 showed that it is for as many threads."""
+    answer, because, action = _by_causes(case)
+    advice = max_pool(case.settings, case.benchmarks)
+    if advice is None:
+        return answer, because, action
+    because = f"{because}; {_dated(advice, case)}"
+    if advice.changes:
+        return _word(True), because, f"set max_pool_size to {advice.proposed}"
+    return answer, because, action
 
 
 def _clearing(case: Case) -> Decided:
@@ -166,13 +192,14 @@ def _batch_size(case: Case) -> Decided:
     """Phase 03's decision where it made one for the size in use, else by the batches of this snapshot."""
     mine = case.settings.batch_size
     if advice := batch_size(case.settings, case.benchmarks):
-        return _word(advice.changes), advice.evidence, f"set batch_size to {advice.proposed}"
+        return _word(advice.changes), _dated(advice, case), f"set batch_size to {advice.proposed}"
     rates: dict[int, list[float]] = {}
     for batch in (each for each in case.seen.batches if each.inserted):
         rates.setdefault(batch.size, []).append(batch.inserted / batch.seconds)
     compared = {size: of for size, of in rates.items() if len(of) >= FEWEST_BATCHES}
     if mine not in compared or len(compared) == 1:
-        return Unmeasured(f"batches of {mine} were not compared with others here", "phase 03 compares them"), "", ""
+        why = f"batches of {mine} were not compared with others here"
+        return Unmeasured(why, "phase 03 compares them: leadbook run --stage ready"), "", ""
     best = max(compared, key=lambda size: fmean(compared[size]))
     both = min(len(compared[mine]), len(compared[best]))
     effect = difference(compared[mine][:both], compared[best][:both])
@@ -198,12 +225,13 @@ def _batch_processing(case: Case) -> Decided:
     because = (
         f"{case.because[0]}, target {target_text(rate)}; {f'held up by {names}' if names else 'no resource was full'}"
     )
-    answer = Unmeasured(rate.evidence) if rate.measured is None else _word(rate.verdict is Verdict.FAIL)
-    return answer, because, "; ".join(each.relief for each in case.full)
+    if rate.measured is None:
+        return Unmeasured(rate.evidence, rate.remedy), because, ""
+    return _word(rate.verdict is Verdict.FAIL), because, "; ".join(each.relief for each in case.full)
 
 
 DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
-    "MON-ADV-001": _queries, "MON-ADV-002": _by_causes, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
+    "MON-ADV-001": _queries, "MON-ADV-002": _pool, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
     "MON-ADV-005": _clearing, "MON-ADV-006": _batch_processing,
 }  # fmt: skip
 
@@ -213,7 +241,7 @@ def decision_checks(
 ) -> list[Check]:
     """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do.
 
-    benchmarks: facts of phase 03 of this run.
+    benchmarks: facts of phase 03 (see Snapshot).
     """
     made = []
     for check_id, decide in DECISIONS.items():

@@ -6,6 +6,7 @@ from leadbook.core.checks import Verdict
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.p08 import staged
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.snapshot import Snapshot
@@ -44,6 +45,7 @@ def monitoring_log(snapshot: Snapshot) -> str:
             if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
     return render(
         __file__, "monitoring-log", seen=seen, summary=_plain(seen),
+        staged=staged.in_words(snapshot.around.staged), collectors=staged.collectors_frame(snapshot.around.staged),
         thresholds=thresholds, lookups=lookups_frame(seen), issues=issues, dark=dark,
         readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
     )  # fmt: skip

@@ -71,7 +71,7 @@ def watch_checks(seen: Observation) -> list[Check]:
     grown = seen.timeline.growth("mongodb.inserts")
     counted: Any = grown is not None and grown >= seen.written > 0
     if not seen.wrote:
-        counted = Inapplicable("nothing was written: on production the snapshot only watches")
+        counted = Inapplicable("nothing was written by this snapshot: it only watched")
     elif grown is None:
         counted = Unmeasured("the server does not report documents inserted, or was restarted")
     told = f"server counted {grown or 0:,.0f} inserts, the writer {seen.written:,} acknowledged"
@@ -91,7 +91,7 @@ def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Ch
     sent = "" if review.sent is None else f" of {review.sent}"
     altered = "not known how many were" if review.altered is None else review.altered
     told = f"{review.incomplete} lack a required field, {review.undated} a timestamp, {altered} altered"
-    rate, how = _hourly(pace, seen.timeline.statistic("mongodb.inserts_per_s", "mean"), settings)
+    rate, how = _hourly(pace, seen, settings)
     return [
         judge("MON-BATCH-001", there, evidence=f"{review.what}: {review.found}{sent} read back"),
         judge("MON-BATCH-002", faults, evidence=f"{review.what}: {told}"),
@@ -99,15 +99,13 @@ def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Ch
     ]
 
 
-def _hourly(
-    pace: Leads, arriving: float | None, settings: Settings
-) -> tuple[Any, str]:  # fmt: skip
+def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, str]:
     """Leads an hour and how that is known.
 
-    On production the hour ends now; on rehearsal with the newest lead, and a span under an hour is projected: that
-    tells what the store can take, not what collectors deliver. `arriving`, inserts/s that the server counted, is what
-    a rehearsal without leads falls back to.
+    On production the hour ends now; on rehearsal with the newest lead, and a span under an hour is projected. A
+    rehearsal without leads falls back to the inserts that the server counted.
     """
+    arriving = seen.timeline.statistic("mongodb.inserts_per_s", "mean")
     if isinstance(pace, Unmeasured | Exception):
         return pace, ""
     if pace is None and (arriving is None or settings.is_production):
@@ -120,12 +118,12 @@ def _hourly(
     within = f"{pace.count:,} leads within {pace.span_s:.1f} s"
     if pace.count < FEWEST_LEADS or pace.span_s <= 0:
         return Inapplicable(f"a rehearsal's {within}: too few to tell a rate"), ""
-    projected = f"{within}, projected to an hour: the store's pace, not the collectors'"
+    projected = f"{within}, projected to an hour: made-up leads, as fast as a rehearsal brings them"
     return round(pace.count / pace.span_s * 3600), projected
 
 
 def performance_checks(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> list[Check]:
-    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 of this run."""
+    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 (see Snapshot)."""
     rate, how = _rate(seen, settings, benchmarks)
     known = [lookup for lookup in seen.lookups if lookup.right is not None]
     right = sum(1 for lookup in known if lookup.right)
@@ -153,8 +151,11 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
     seen_here = f"arriving now: at most {peak:.0f} documents/s" if peak is not None else "arrivals not reported"
     measured = benchmarks.get("insert_rate")
     if isinstance(measured, int | float):
-        return measured, f"capacity measured by phase 03 of this run; {seen_here}"
-    return Unmeasured(f"watching shows arrivals, not capacity, and phase 03 of this run left no rate; {seen_here}"), ""
+        return measured, f"capacity measured by {benchmarks.get('source', 'phase 03')}; {seen_here}"
+    return Unmeasured(
+        f"watching shows arrivals, not capacity, and phase 03 left no rate that counts here; {seen_here}",
+        "run phase 03 on this target, as `leadbook run --stage ready` does",
+    ), ""
 
 
 def _errors(seen: Observation) -> Check:

@@ -34,6 +34,11 @@ class ReadingRule:
         return self.reading.partition(".")[0]
 
 
+REMEDIES = {
+    "host": "give the DBA's user clusterMonitor, or look at the provider's metrics of that machine",
+    "redis": "bring Redis back, then run phase 08 again",
+}
+"""What to do where a source was not watched."""
 RULES = (
     ReadingRule("MON-CACHE-001", "mongodb.cache_dirty_percent", "max"),
     ReadingRule("MON-CACHE-002", "mongodb.cache_used_percent", "max"),
@@ -74,11 +79,13 @@ def reading_checks(timeline: Timeline, versions: Mapping[str, str], absent: Mapp
 def _answer(rule: ReadingRule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:
     value, version = timeline.statistic(rule.reading, rule.statistic), versions.get(rule.source, "")
     if value is None and rule.source in absent:
-        return Unmeasured(absent[rule.source])
+        return Unmeasured(absent[rule.source], REMEDIES.get(rule.source, ""))
     if value is None and rule.since and version and _parts(version) < _parts(rule.since):
         return Inapplicable(f"reported since {rule.since}; the server is {version}")
     if value is None:
-        return Unmeasured(f"not measurable on this tier: the server does not report {rule.reading}")
+        return Unmeasured(
+            f"not measurable on this tier: the server does not report {rule.reading}", "look in the provider's console"
+        )
     weight = timeline.statistic(rule.only_where, rule.statistic)
     if weight is not None and weight < rule.at_least:
         least = f"below {rule.at_least / 1e6:,.0f} MB it does not matter"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.p08 import documents, figures
+from leadbook.phases.p08 import documents, figures, staged
 from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
 from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.performance import latencies
@@ -42,6 +42,13 @@ def readings(snapshot: Snapshot) -> Section:
 def servers(snapshot: Snapshot) -> Section:
     """Replication, oplog, disks, backup, Redis's own records."""
     return Section(checks=tuple(snapshot.groups["servers"]), found=snapshot.around)
+
+
+def staging(snapshot: Snapshot) -> Section:
+    """What waits, and what each collector staged."""
+    backlog = snapshot.around.staged
+    table = Table(staged.collectors_frame(backlog), "Collectors of the last day", staged.COLUMNS)
+    return Section(says=staged.in_words(backlog), tables=(table,), checks=tuple(snapshot.groups["staged"]))
 
 
 def inserts(snapshot: Snapshot) -> Section:
@@ -118,7 +125,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         told = latencies(seen, kind).summary()
         made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p95_ms": told.p95_ms, f"{name}_p99_ms": told.p99_ms,
                  f"{name}_worst_ms": told.worst_ms, f"{name}_samples": told.count}  # fmt: skip
-    return made
+    return made | staged.facts(snapshot.around.staged)
 
 
 def _trend(timeline: Timeline) -> dict[str, dict[str, float | None]]:

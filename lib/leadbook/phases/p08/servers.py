@@ -72,7 +72,7 @@ def disk_checks(disk: Disk | Failed | None, logs: Mapping[str, int] | None) -> l
     used: Any = disk
     evidence = ""
     if disk is None:
-        used = Unmeasured("not measurable on this tier: dbStats has no fsTotalSize")
+        used = Unmeasured("dbStats has no fsTotalSize on this tier", "look at the provider's metrics of the disk")
     elif isinstance(disk, Disk):
         used = round(disk.used_percent, 1)
         evidence = (
@@ -114,7 +114,7 @@ def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], sett
     elif backup is None:
         answer = Unmeasured(f"no backup of {settings.database} lies in the backups' folder")
     elif isinstance(backup, Manifest) and missing:
-        answer = Unmeasured(f"phase 06 of this run proved no backup ({', '.join(missing)})")
+        answer = Unmeasured(f"phase 06 proved no backup that counts here ({', '.join(missing)})")
     elif isinstance(backup, Manifest):
         taken = datetime.fromisoformat(backup.taken_at)
         answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)

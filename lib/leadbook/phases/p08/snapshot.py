@@ -19,11 +19,12 @@ from leadbook.core.settings import Settings
 from leadbook.measure import canary
 from leadbook.measure.session import BenchmarkSession
 from leadbook.monitor.session import Observation, observe
+from leadbook.monitor.staging import Backlog, read_backlog
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
-from leadbook.phases.p08 import decisions, performance, readings, servers
+from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.phase import Phase
 
 SPRINT_H = 24
@@ -39,6 +40,7 @@ class Surroundings:
     redis: RedisState | Failed
     pace: HourOfLeads | Failed | None
     backup: Manifest | Failed | None
+    staged: Backlog | Failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Snapshot:
     """All that phase 08 judges.
 
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
-    benchmarks: facts of phase 03 of this run.  proofs: checks of phase 06 of this run.
+    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class Snapshot:
                 servers.backup_check(around.backup, self.proofs, settings),
                 *servers.redis_checks(around.redis),
             ],
+            "staged": [staged.staged_check(around.staged, settings)],
             "inserts": performance.insert_checks(seen, around.pace, settings),
             **self._timed,
             "slow": [performance.slow_check(seen)],
@@ -131,12 +134,20 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
         backup=attempt(lambda: servers.newest_backup(settings)),
+        staged=attempt(lambda: read_backlog(place.database[settings.staging_collection])),
     )
+
+
+def _benchmarks(book: Phase) -> dict[str, Any]:
+    """Facts of the newest phase 03 of this target that counts here, of this run or an earlier stage."""
+    facts = book.facts("03")
+    closed = book.records.used.get("03", {}).get("closed_at", "")
+    return facts | {"source": f"phase 03, closed {closed[:16].replace('T', ' ')} UTC"} if facts else {}
 
 
 def take(book: Phase) -> Snapshot:
     """Watch, look around, and watch once more where a time was missed."""
-    place, benchmarks = BenchmarkSession.of(book), book.facts("03")
+    place, benchmarks = BenchmarkSession.of(book), _benchmarks(book)
     try:
         seen, again, heard = observe(place), None, None
         missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
