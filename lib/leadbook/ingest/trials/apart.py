@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
+
+from pymongo.errors import PyMongoError
 
 from leadbook.enrich.services import Services
 from leadbook.ingest.site import Site
@@ -48,4 +50,5 @@ def apart(
                 redis.close()
             for name in (settings.collection, *names.values()):
                 changes.drop(database[name])
-            changes.end()
+            with suppress(PyMongoError):  # what is left is on record: the next phase removes it
+                changes.end()

@@ -29,7 +29,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collected:
+class CollectorsTrial:
     """What became of it. sent: records by collector.  ledgers: their outcomes by collector, as the staging collection
     tells them.  resent: of all records, those that were staged a second time.  follower: what the follower counted.
 
@@ -59,7 +59,7 @@ class Collected:
         return open_ + self.total.failed + max(((told - ended).total(), (ended - told).total()))
 
 
-def collect(sources: Iterable[RecordSource], site: Site, pool: Executor) -> Collected:
+def collect(sources: Iterable[RecordSource], site: Site, pool: Executor) -> CollectorsTrial:
     """Stage the records of `sources` by two collectors a vendor, as n8n does it, while a follower drains them with
     `pool`; and count what came of them. The site is one apart, and empty."""
     batches = _batches(sources)
@@ -120,7 +120,7 @@ def _wait(staging: Staging, following: Future[PipelineResult]) -> None:
         time.sleep(0.1)
 
 
-def _counted(site: Site, sent: Sequence[Document], follower: PipelineResult) -> Collected:
+def _counted(site: Site, sent: Sequence[Document], follower: PipelineResult) -> CollectorsTrial:
     tools = site.tools()
     database = tools.store.collection.database
     raw, rejected = database[site.settings.staging_collection], database[site.settings.rejected_collection]
@@ -134,7 +134,7 @@ def _counted(site: Site, sent: Sequence[Document], follower: PipelineResult) -> 
     leads = list(tools.store.collection.find({}, {"linkedin_url": 1, "email": 1}))
     said = tools.cache.look_up(leads)
     keyless = sum(key.lead is None or key.lead.id != lead["_id"] for key, lead in zip(said, leads, strict=True))
-    return Collected(
+    return CollectorsTrial(
         sent=_by_collector(sent), resent=sum(one["collector"]["execution"] == "2" for one in sent), follower=follower,
         ledgers={name: Ledger.of(found, read=len(found)) for name, found in outcomes.items()},
         leads=len(leads), kept=rejected.count_documents({}), strangers=len(stored ^ {lead["_id"] for lead in leads}),

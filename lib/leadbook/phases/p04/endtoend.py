@@ -20,7 +20,7 @@ from leadbook.enrich.services import Service
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials.collectors import Collected, collect
+from leadbook.ingest.trials.collectors import CollectorsTrial, collect
 from leadbook.phases.judging import attempt
 from leadbook.phases.p04.runs import in_words
 from leadbook.phases.p04.tryout import QUALIFIED
@@ -80,7 +80,7 @@ def way(work: PipelineWork) -> Section:
     )  # fmt: skip
 
 
-def _table(collected: Collected) -> pd.DataFrame:
+def _table(collected: CollectorsTrial) -> pd.DataFrame:
     rows = [
         (name, sent, one.stored, one.filled, one.duplicates, one.rejects, one.failed, sent - one.read)
         for name, sent in collected.sent.items() for one in (collected.ledgers[name],)
@@ -116,9 +116,11 @@ def dry_run(site: Site) -> DryRun:
 # --------------------------------------------------------------------------------------------------------- checks
 
 
-def checks(
-    collected: Collected, copies: tuple[RestoreComparison, ...] | Unmeasured | Exception, crm: DryRun, away: str = ""
-) -> tuple[Check, ...]:
+Copies = tuple[RestoreComparison, ...] | Unmeasured | Exception
+"""The restored copies beside what was backed up, or what stands in their place."""
+
+
+def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = "") -> tuple[Check, ...]:
     """Of the end-to-end trial. away: why Redis is."""
     total, sent = collected.total, sum(collected.sent.values())
     counted = f"{collected.leads} leads and {collected.kept} rejected records were counted afterwards"
