@@ -32,8 +32,8 @@ from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.scratch import scratch_name
 from leadbook.schema.undo import left_of
 
-RECORDS = 2_000
-"""Made records that the collectors send, besides broken ones and those sent twice: about 1,500 leads."""
+RECORDS = 1_600
+"""Made records that the collectors send, besides broken ones and those sent twice: about 1,200 leads."""
 
 COLUMNS = {
     "collector": "workflow that staged the records", "sent": "records staged, broken ones and second ones too",
