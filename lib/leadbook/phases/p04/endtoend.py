@@ -123,20 +123,23 @@ Copies = tuple[RestoreComparison, ...] | Unmeasured | Exception
 def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = "") -> tuple[Check, ...]:
     """Of the end-to-end trial. away: why Redis is."""
     total, sent = collected.total, sum(collected.sent.values())
-    counted = f"{collected.leads} leads and {collected.kept} rejected records were counted afterwards"
+    counted = f"{collected.leads:,} leads and {collected.kept:,} rejected records were counted afterwards"
     no_redis = Unmeasured(away or "Redis stopped answering", "see why Redis is away, then run the phase again")
     unlike: Any = copies
     copied = ""
     if isinstance(copies, tuple):
         unlike = sum(not (one.content_equal and one.indexes_equal and one.options_equal) for one in copies)
-        copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies)} documents"
+        copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies):,} documents"
     found: Mapping[str, tuple[Any, str]] = {
-        "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent}: {in_words(total)}"),
+        "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent:,}: {in_words(total)}"),
         "PIPE-E2E-003": (collected.strangers + abs(collected.kept - total.rejects), counted),
-        "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads} leads"),
+        "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"),
         "PIPE-E2E-005": (unlike, copied),
         "PIPE-E2E-006": (crm.missed if crm.qualified else None, _crm_told(crm)),
-        "PIPE-N8N-003": (sent == total.read, f"{sent} payloads staged by ordered inserts, {collected.resent} twice"),
+        "PIPE-N8N-003": (
+            sent == total.read,
+            f"{sent:,} payloads staged by ordered inserts, {collected.resent:,} of them a second time",
+        ),
     }
     return tuple(judge(one, value, evidence=said) for one, (value, said) in found.items())
 

@@ -78,9 +78,8 @@ def full(work: PipelineWork) -> Section:
     return Section(
         says=_sentence(result), plots=(Plot(figures.waterfall(result.ledger), caption),), found=work.full_run,
         facts={
-            "ledger": result.as_dict(), "leads_per_second": result.stored_per_second,
-            "records_per_second": result.leads_per_second, "false_new_percent": result.cache.false_new_percent,
-            "stages": result.stages,
+            "leads_per_second": result.stored_per_second, "records_per_second": result.leads_per_second,
+            "false_new_percent": result.cache.false_new_percent, "stages": result.stages,
         },
     )  # fmt: skip
 
