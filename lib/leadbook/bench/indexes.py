@@ -22,8 +22,6 @@ from leadbook.schema.indexes import INDEXES, IndexSpec
 
 Document = dict[str, Any]
 NONE, ALL = "none", f"all {len(INDEXES)}"
-LOW_SELECTIVITY = 0.25
-"""An equality on this index matches more than a quarter of the documents on average: scanning is as good."""
 FINDS, PAGE = 40, 100
 SLICES, MORE_ROUNDS = 10, 8
 """Trials are a tenth as long and rounds eight times as many: microseconds are small beside a host's drift, so

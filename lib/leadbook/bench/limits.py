@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,14 +49,8 @@ class Limits:
 
     rates: tuple[BatchRate, ...]
     sent: tuple[str, ...]
-    wrong: int | None
+    wrong: int
     singles: int = 0
-
-    @classmethod
-    def unmeasured(cls, batch_size: int) -> Limits:
-        """Where nothing was inserted: its rates are no numbers, and no check passes on them."""
-        nothing = BatchRate(batch=batch_size, writers=1, documents=0, seconds=math.nan, batch_ms=math.nan)
-        return cls(rates=(nothing,), sent=(), wrong=None)
 
     @property
     def read_back(self) -> str:
@@ -82,7 +75,7 @@ class Limits:
     def table(self) -> pd.DataFrame:
         """Batch size, writers, documents/s, ms a batch."""
         return pd.DataFrame(
-            [(one.batch, one.writers, round(one.rate), round(one.batch_ms, 1)) for one in self.rates if one.documents],
+            [(one.batch, one.writers, round(one.rate), round(one.batch_ms, 1)) for one in self.rates],
             columns=["batch size", "writers", "documents/s", "ms a batch"],
         )
 

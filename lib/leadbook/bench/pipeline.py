@@ -14,28 +14,25 @@ import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
 
 from leadbook.core import connect
-from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.readers.records import read_records
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials import rehearsal
+from leadbook.ingest.trials.apart import apart
 from leadbook.ingest.workers import processes, warm
 from leadbook.lead.vendors import load_vendor
 from leadbook.measure.inserts import insert_batches
 from leadbook.rehearsal import sample, servers
 from leadbook.rehearsal.servers.owner import passing_folder
-from leadbook.schema.scratch import scratch, scratch_name
 
 WRITERS = (1, 2, 4)
 Files = Sequence[tuple[Path, str]]
@@ -86,23 +83,6 @@ def first_sightings(path: Path, vendor_name: str, seen: set[str]) -> Iterator[tu
         yield record.payload, cleaned.lead
 
 
-@contextmanager
-def scratch_site(site: Site) -> Iterator[Site]:
-    """The site with an empty scratch collection for leads and one for rejects; both are dropped at the end, and the
-    collection's keys leave Redis."""
-    rejected = scratch_name("rejected")
-    with connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
-        database = client[site.settings.database]
-        with scratch(database, "benchmark", site.settings) as leads:
-            named = {"collection": leads.name, "rejected_collection": rejected}
-            try:
-                yield replace(site, settings=site.settings.model_copy(update=named))
-            finally:
-                database[rejected].drop()
-                with connect.redis(site.endpoints.redis_url, site.settings) as redis:
-                    rehearsal.forget_keys(redis, collection_uuid(leads))
-
-
 def ingested(there: Site, files: Files, pool: Executor) -> pipeline.PipelineResult:
     """The files run through the pipeline by a warm pool. Raises RuntimeError unless every record has its outcome."""
     wait(warm(pool, there.settings.writers, there))
@@ -115,12 +95,12 @@ def ingested(there: Site, files: Files, pool: Executor) -> pipeline.PipelineResu
 
 def _pipeline(site: Site, files: Files, pool: Executor) -> tuple[pipeline.PipelineResult, list[dict[str, Any]]]:
     """A run into a scratch collection, and the documents that it stored."""
-    with scratch_site(site) as there:
+    with apart(site, "benchmark", cached=True) as there:
         return ingested(there, files, pool), list(there.tools().store.collection.find())
 
 
 def _raw(site: Site, documents: Sequence[dict[str, Any]], writers: int) -> float:
-    with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
+    with apart(site, "benchmark") as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         fresh = [{**document, "_id": ObjectId()} for document in documents]
         leads.find_one()

@@ -18,12 +18,13 @@ from typing import Any
 import psutil
 from bson import ObjectId
 
-from leadbook.bench.pipeline import Files, first_sightings, ingested, scratch_site
+from leadbook.bench.pipeline import Files, first_sightings, ingested
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.core.ticker import Ticker
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
+from leadbook.ingest.trials.apart import apart
 from leadbook.ingest.workers import processes
 from leadbook.lead.clock import now_ms
 from leadbook.lead.score import Rules, stamp
@@ -97,7 +98,7 @@ def _cost(result: pipeline.PipelineResult) -> float:
 
 
 def _pipeline(site: Site, files: Files) -> pipeline.PipelineResult:
-    with scratch_site(site) as there, processes(there.settings.writers) as pool:
+    with apart(site, "scale", cached=True) as there, processes(there.settings.writers) as pool:
         return ingested(there, files, pool)
 
 
@@ -105,7 +106,7 @@ def _raw(site: Site, files: Files) -> float:
     """Microseconds a document of `insert_many` by WRITERS threads."""
     spent, count = 0.0, 0
     prepared = _documents(site, files)
-    with scratch_site(site) as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
+    with apart(site, "scale") as there, connect.mongodb(site.endpoints.mongodb_uri, site.settings) as client:
         leads = client[there.settings.database][there.settings.collection]
         while chunk := list(islice(prepared, CHUNK)):
             one = insert_batches(leads, chunk, site.settings.batch_size, writers=WRITERS)

@@ -174,7 +174,9 @@ class Records:
                 record = {}
             else:
                 self.refused.pop(phase, None)
-                self.used[phase] = {"closed_at": record["closed"]["at"], "sha256": digest}
+                self.used[phase] = {
+                    "closed_at": record["closed"]["at"], "sha256": digest, "run": record["opened"].get("run", "")
+                }  # fmt: skip
                 self._read[phase] = record
                 if unlike := self._unlike(record["opened"]):
                     self.otherwise[phase] = unlike
@@ -219,7 +221,7 @@ class Records:
 
     def told(self) -> str:
         """One sentence on what was used and what was not, for the page; empty where nothing was asked for."""
-        used = [f"{phase} ({_ago(entry['closed_at'])})" for phase, entry in sorted(self.used.items())]
+        used = [f"{phase} ({ago(entry['closed_at'])})" for phase, entry in sorted(self.used.items())]
         refused = [f"{phase} ({why})" for phase, why in sorted(self.refused.items())]
         parts = [f"Records of earlier phases used: {', '.join(used)}."] if used else []
         unlike = [f"{phase} ({how})" for phase, how in sorted(self.otherwise.items())]
@@ -227,6 +229,7 @@ class Records:
         return " ".join(parts + ([f"Not counted: {'; '.join(refused)}."] if refused else []))
 
 
-def _ago(at: str) -> str:
+def ago(at: str) -> str:
+    """How old what happened `at` (ISO 8601) is, in words."""
     minutes = max(0, round((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() / 60))
     return f"{minutes} min old" if minutes < 120 else f"{minutes / 60:.0f} h old"

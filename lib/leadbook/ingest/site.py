@@ -36,7 +36,8 @@ _LOCAL = threading.local()
 class Site:
     """Addresses and settings of one pipeline. Holds passwords: the repr of `endpoints` masks them.
 
-    own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.
+    own_ids: leads take the `_id` of their staged record over.  use_cache: False works without Redis.  keys: what stands
+    before each Redis key; empty but for a trial.
     services: vendors that are asked about new leads.  spending: collection in which all workers share their budget.
     erasures: collection of those who asked for erasure.  patience_s: longest outage of MongoDB that is borne, seconds.
     """
@@ -45,6 +46,7 @@ class Site:
     settings: Settings
     own_ids: bool = False
     use_cache: bool = True
+    keys: str = ""
     services: Services = Services()  # noqa: RUF009  (frozen)
     spending: str = SPENDING
     erasures: str = SUPPRESSED
@@ -87,7 +89,9 @@ class Site:
         guest = settings.is_rehearsal and self.endpoints.redis_source == "environment"
         return Tools(
             store=LeadStore(leads, patience_s=self.patience_s, own_ids=self.own_ids),
-            cache=LeadCache(redis, collection=collection_uuid(leads), ttl_s=ttl_s, spares=guest),
+            cache=LeadCache(
+                redis, collection=collection_uuid(leads), ttl_s=ttl_s, spares=guest, prefix=self.keys
+            ),
             rejects=RejectedLeads(database[settings.rejected_collection]),
             erasures=SuppressionList(database[self.erasures]),
             rules=Rules.of(settings),

@@ -149,6 +149,7 @@ class Phase:
         return {
             "phase": self.number, "title": TITLES[self.number], "profile": self.settings.profile,
             "servers": self.endpoints.source, "target": self.target.as_dict(),
+            "run": os.environ.get("LEADBOOK_RUN_ID", ""),
             "parameters": values, "settings_digest": settings_digest(values),
             "version": __version__, "code": code_digest(),
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(),

@@ -27,6 +27,9 @@ from leadbook.schema.state import create_like
 SCRATCH_PREFIX = "leadbook_scratch_"
 """Benchmarks, drills and probes write only to collections whose names begin so."""
 
+NAMED = {"name": {"$regex": f"^{SCRATCH_PREFIX}"}}
+"""For list_collection_names."""
+
 _NAME = re.compile(
     rf"{SCRATCH_PREFIX}\w+_(?P<born>[0-9a-f]{{8}})_"
     rf"(?:(?P<machine>[0-9a-f]{{8}})(?P<pid>[0-9a-f]{{8}})(?P<start>[0-9a-f]{{8}})?)?[0-9a-f]{{6}}"
@@ -45,6 +48,12 @@ def scratch_name(purpose: str) -> str:
 def is_scratch(name: str) -> bool:
     """Whether `scratch_name` made this name."""
     return _NAME.fullmatch(name) is not None
+
+
+def of_this_process(database: Database[dict[str, Any]]) -> list[str]:
+    """Scratch collections that this process has made and not dropped yet."""
+    mine, names = scratch_name("mine").rsplit("_", 1)[1], database.list_collection_names(filter=NAMED)
+    return sorted(name for name in names if is_scratch(name) and name.rsplit("_", 1)[1][:-6] == mine[:-6])
 
 
 def drop_scratch(collection: Collection[dict[str, Any]]) -> None:
@@ -84,7 +93,7 @@ def sweep(database: Database[dict[str, Any]], *, at_work: Iterable[str] = ()) ->
     than `owner.LONGEST`, since nobody can be asked; but none that carries a token of `at_work` (see `undo.Changes`).
     """
     dropped, spared = [], tuple(f"_{token}_" for token in at_work)
-    for name in database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}}):
+    for name in database.list_collection_names(filter=NAMED):
         if is_left(name) and not any(token in name for token in spared):
             drop_scratch(database[name])
             dropped.append(name)

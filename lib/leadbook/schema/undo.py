@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from secrets import token_hex
 from typing import Any
 
@@ -27,7 +28,7 @@ from leadbook.core import connect
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
 from leadbook.rehearsal.servers import owner
-from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, scratch_name
+from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, of_this_process, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
 SCRATCH_KEYS = "leadbook_scratch:"
@@ -170,6 +171,13 @@ class Changes:
         except PyMongoError:
             self._left = True
 
+    def forget(self, redis: redis_py.Redis) -> None:
+        """Remove the session's Redis keys. Where Redis is away the session stays on record: the next sweep does it."""
+        try:
+            _unlink(redis, self.token, own=False)
+        except redis_py.RedisError:
+            self._left = True
+
     def end(self) -> None:
         """Forget the session; where something that it made is left, the next sweep does it. Raises PyMongoError."""
         self._life.close()
@@ -183,6 +191,18 @@ class Changes:
                 self._record.update_one({"_id": self.token}, {"$set": {"ended": True}})
             else:
                 self._record.delete_one({"_id": self.token})
+
+
+def left_of(database: Database[Document], redis: redis_py.Redis | None, keys: Iterable[str]) -> list[str]:
+    """What sessions whose Redis keys begin so (`Changes.keys`), and this process, have left here: names of scratch
+    collections and keys, and tokens on record. Read-only. Raises PyMongoError and RedisError."""
+    begun = tuple(keys)
+    tokens = [one.removeprefix(SCRATCH_KEYS).rstrip(":") for one in begun]
+    left = [*of_this_process(database), *map(str, database[COLLECTION].distinct("_id", {"_id": {"$in": tokens}}))]
+    if redis is not None and begun:
+        found = (key.decode(errors="replace") for key in redis.scan_iter(match=f"{SCRATCH_KEYS}*", count=2_000))
+        left += [key for key in found if key.startswith(begun)]
+    return left
 
 
 def address_of(client: Client) -> str:
@@ -258,8 +278,9 @@ def _drop(database: Database[Document], token: str) -> int:
 
 def _unlink(redis: redis_py.Redis, token: str, own: bool) -> int:
     removed = 0
-    for found in redis.scan_iter(match=f"{_keys(token)}*", count=1_000):
-        removed += int(redis.unlink(found))  # type: ignore[arg-type]
+    found = redis.scan_iter(match=f"{_keys(token)}*", count=2_000)
+    while part := list(islice(found, 2_000)):
+        removed += int(redis.unlink(*part))  # type: ignore[arg-type]
     if own:
         redis.acl_deluser(f"{SCRATCH_PREFIX}{token}")
     return removed

@@ -1,17 +1,15 @@
 """What is stored is held against what the input holds: what is wrong is found, and nothing where all is right."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
-from leadbook.ingest.drain import drain
 from leadbook.lead.score import Rules
 from leadbook.phases.p04 import contents, documents, duplicates, lookups, quality, rules, runs
 from leadbook.phases.p04.contents import FullRun
-from leadbook.phases.p04.inputs import Inputs, choose
+from leadbook.phases.p04.inputs import Inputs
 from leadbook.rehearsal import sample
 
 
@@ -28,7 +26,7 @@ def given(made):
 def run(site, leads, made):
     result = pipeline.run(list(given(made).sources()), site, workers=1)
     held = contents.planted(made, contents.second_pass(given(made).sources()))
-    return FullRun(result=result, before=frozenset(), held=held)
+    return FullRun(result=result, held=held)
 
 
 def verdict(checks, check_id):
@@ -81,7 +79,7 @@ def test_a_lead_that_is_qualified_wrongly_is_found_whichever_way(run, leads, set
 
 def test_an_empty_run_is_not_measured_rather_than_passed(leads, settings):
     nothing, held = pipeline.PipelineResult(), contents.second_pass([])
-    empty = FullRun(result=nothing, before=frozenset(), held=held)
+    empty = FullRun(result=nothing, held=held)
     checks = [*runs.ledger_checks(empty), runs.batch_check(nothing, 500), documents.issue_check(nothing)]
     checks += quality.format_checks(quality.broken_formats(leads), 0, held.fill_rates)
     checks += quality.score_checks(quality.stored_scores(leads, Rules.of(settings)), settings)
@@ -136,38 +134,9 @@ def test_a_key_that_does_not_name_its_lead_is_no_right_answer(site, run, leads, 
     assert verdict(checks, "PIPE-N8N-004") == "fail"
 
 
-def test_production_without_files_or_staged_records_has_no_input(settings, database, tmp_path):
-    real = settings.model_copy(update={"profile": "production"})
-    staging = database[settings.staging_collection]
-    assert choose(real, tmp_path, staging) is None
-    staging.insert_one({"vendor": "brightdata", "payload": person("ana")})
-    sources = list(choose(real, tmp_path, staging).sources())
-    assert [(source.vendor, len(list(source.records))) for source in sources] == [("brightdata", 1)]
-    assert not list(tmp_path.iterdir())
-
-
-def test_leads_qualified_by_other_patterns_are_found_and_the_remedy_judges_them_anew(run, leads, settings):
+def test_leads_qualified_by_other_patterns_are_found_and_can_be_judged_anew(run, leads, settings):
     rules = Rules.of(settings)
     changed = leads.update_many({"is_qualified": True, "job_title": "PPC Manager"}, {"$set": {"is_qualified": False}})
     assert quality.stored_scores(leads, rules).wrong == changed.modified_count > 0
     assert leads.update_many(*rules.rejudging()).modified_count == changed.modified_count
     assert quality.stored_scores(leads, rules).wrong == 0
-    checks = quality.score_checks(replace(quality.stored_scores(leads, rules), wrong=1), settings)
-    remedy = next(check.remedy for check in checks if check.id == "PIPE-SCR-001")
-    assert all(json.dumps(part, ensure_ascii=False) in remedy for part in rules.rejudging())
-
-
-def test_a_recount_counts_records_of_unknown_vendors_and_of_none(site, leads, settings, database, tmp_path):
-    real = settings.model_copy(update={"profile": "production"})
-    staging = database[settings.staging_collection]
-    staging.insert_many(
-        [{"vendor": vendor, "payload": person("ana")} for vendor in ("brightdata", "zoomy", None, ["a"])]
-    )
-    staging.insert_one({"payload": person("ben")})
-    given = choose(real, tmp_path, staging)
-    for sources in (given.sources(), list(given.sources())):  # one by one, and all made before the first is read
-        held = contents.second_pass(sources)
-        assert (held.read, held.valid, held.unique) == (5, 1, 1)
-    run = FullRun(result=drain(site, workers=1), before=frozenset(), held=contents.second_pass(given.sources()))
-    checks = runs.ledger_checks(run)
-    assert {check.verdict.value for check in checks} == {"pass"}

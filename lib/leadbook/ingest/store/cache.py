@@ -75,11 +75,14 @@ class CacheTruth:
 class LeadCache:
     """Asks and tells Redis about leads of one collection. `client` None is a Redis that is always away."""
 
-    def __init__(self, client: Redis | None, *, collection: str, ttl_s: int, spares: bool = False) -> None:
+    def __init__(
+        self, client: Redis | None, *, collection: str, ttl_s: int, spares: bool = False, prefix: str = ""
+    ) -> None:
         """collection: from `provenance.collection_uuid`; empty switches the cache off. ttl_s: life of a key, seconds.
-        spares: no key of another collection is written over, as becomes a guest in somebody's Redis."""
+        spares: no key of another collection is written over, as becomes a guest in somebody's Redis. prefix: what
+        stands before each key, so that a trial's keys are no lead's."""
         self._client = client if collection else None
-        self._collection, self._ttl_s = collection, ttl_s
+        self._collection, self._ttl_s, self._prefix = collection, ttl_s, prefix
         self._mine = [f'"{collection}"'] if spares else []
         self._circuit = CircuitBreaker()
         self._remember = client.register_script(REMEMBER) if client is not None else None
@@ -98,8 +101,8 @@ class LeadCache:
             self._count(away=len(leads))
             return [Sighting()] * len(leads)
         mailed = [index for index, lead in enumerate(leads) if "email" in lead]
-        wanted = [linkedin_key(lead["linkedin_url"]) for lead in leads]
-        wanted += [email_key(leads[index]["email"]) for index in mailed]
+        wanted = [self._prefix + linkedin_key(lead["linkedin_url"]) for lead in leads]
+        wanted += [self._prefix + email_key(leads[index]["email"]) for index in mailed]
         started = time.monotonic()
         try:
             values = client.mget(wanted)
@@ -124,9 +127,9 @@ class LeadCache:
         for lead_id, lead in stored:
             leads += 1
             value = encode(self._collection, lead_id, mask(lead))
-            pairs[linkedin_key(lead["linkedin_url"])] = value
+            pairs[self._prefix + linkedin_key(lead["linkedin_url"])] = value
             if lead.get("email"):
-                pairs[email_key(lead["email"])] = value
+                pairs[self._prefix + email_key(lead["email"])] = value
         if client is None or not pairs or not self._circuit.allows:
             return
         started = time.monotonic()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from leadbook.core.provenance import collection_uuid
+from pymongo.errors import PyMongoError
+
 from leadbook.enrich.services import Services
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials.rehearsal import forget_keys
-from leadbook.schema.scratch import drop_scratch, scratch, scratch_name
+from leadbook.schema.state import create_like
+from leadbook.schema.undo import Changes
+
+KEY_DAYS = 1 / 24
+"""Life of a trial's Redis keys, days: where nobody could remove them, they are gone in an hour."""
 
 
 @contextmanager
@@ -20,19 +24,31 @@ def apart(
     changed: Mapping[str, Any] | None = None,
 ) -> Iterator[Site]:  # fmt: skip
     """The site with scratch collections in place of its own, and with `changed` settings. Nobody is paid there, unless
-    other `services` are named; cached: with the cache, whose keys are forgotten at the end."""
-    named = {f"{name}_collection": scratch_name(name) for name in ("staging", "rejected")}
-    spending, erasures = scratch_name("spending"), scratch_name("erasures")
+    other `services` are named. cached: with the cache, under keys that begin with the session's own prefix and so are
+    never a lead's. All is on record (`schema.undo`) and removed at the end; what a killed process left, the next phase
+    removes."""
     mongodb, redis = replace(site, use_cache=cached).clients()
-    with mongodb, scratch(site.database(mongodb), purpose, site.settings) as leads:
-        settings = site.settings.model_copy(update={**(changed or {}), **named, "collection": leads.name})
+    with mongodb:
+        database = site.database(mongodb)
+        changes = Changes(database)
+        names = {name: changes.name(name) for name in ("staging", "rejected", "spending", "erasures")}
+        settings = site.settings.model_copy(update={
+            "key_ttl_days": KEY_DAYS, **(changed or {}), "collection": changes.name(purpose),
+            "staging_collection": names["staging"], "rejected_collection": names["rejected"],
+        })  # fmt: skip
         try:
+            changes.begin()
+            create_like(database, settings.collection, settings)
             yield replace(
-                site, settings=settings, use_cache=cached, services=services or Services(), spending=spending,
-                erasures=erasures,
+                site, settings=settings, use_cache=cached, keys=changes.keys, services=services or Services(),
+                spending=names["spending"], erasures=names["erasures"],
             )  # fmt: skip
         finally:
             Site.close()
-            forget_keys(redis, collection_uuid(leads))
-            for name in (*named.values(), spending, erasures):
-                drop_scratch(leads.database[name])
+            if redis is not None:
+                changes.forget(redis)
+                redis.close()
+            for name in (settings.collection, *names.values()):
+                changes.drop(database[name])
+            with suppress(PyMongoError):  # what is left is on record: the next phase removes it
+                changes.end()

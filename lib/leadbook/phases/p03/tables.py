@@ -10,7 +10,7 @@ import pandas as pd
 
 from leadbook.bench.concerns import Concerns
 from leadbook.bench.finds import Find
-from leadbook.bench.indexes import LOW_SELECTIVITY, NONE, IndexPrice, Prices
+from leadbook.bench.indexes import NONE, IndexPrice, Prices
 from leadbook.bench.inserts import Inserts, Series
 from leadbook.bench.lookups import LookupTimes, Operation
 from leadbook.bench.pools import Pool
@@ -19,7 +19,7 @@ from leadbook.core.traces import concern_text
 from leadbook.measure.disclosure import Disclosure
 from leadbook.measure.intervals import Interval, difference, interval
 from leadbook.phases.section import Table
-from leadbook.schema.index_advice import redundant
+from leadbook.schema.index_advice import LOW_SHARE, redundant
 from leadbook.schema.indexes import INDEXES
 
 INSERTS = {
@@ -245,7 +245,7 @@ def index_remarks(found: Prices) -> dict[str, str]:
     """Why an index should be looked at, by name: redundant, or of low selectivity."""
     remarks = {short.name: f"its keys begin {long.name}" for short, long in redundant(INDEXES)}
     for name, share in found.selectivity.items():
-        if share > LOW_SELECTIVITY:
+        if share > LOW_SHARE:
             remarks[name] = "; ".join(filter(None, (remarks.get(name), f"low selectivity ({share:.0%})")))
     return remarks
 

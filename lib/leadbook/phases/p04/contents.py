@@ -57,14 +57,14 @@ class Contents:
 
 
 def second_pass(sources: Iterable[RecordSource]) -> Contents:
-    """Go through the sources once, in this process. Records of an unknown vendor (its name is empty) are rejects."""
+    """Go through the sources once, in this process."""
     read, urls = 0, list[str]()
     before, after = Counter[str](), Counter[str]()
     for source in sources:
-        vendor = load_vendor(source.vendor) if source.vendor else None
+        vendor = load_vendor(source.vendor)
         for record in source.records:
             read += 1
-            if record.problem or vendor is None:
+            if record.problem:
                 continue
             before.update(_present(record.payload, vendor))
             cleaned = clean(record.payload, vendor)
@@ -114,16 +114,10 @@ def _at(value: Any, way: Sequence[str]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class FullRun:
-    """The full run. before: addresses that were stored when it began.  held: what its input holds."""
+    """The full run. held: what its input holds."""
 
     result: PipelineResult
-    before: frozenset[str]
     held: Contents
-
-    @property
-    def new(self) -> int:
-        """Leads of the input that were not stored before: so many the run had to store."""
-        return self.held.unique - len(self.held.urls & self.before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,18 +139,14 @@ class Accuracy:
         return 100 * max(0, self.checked - wrong) / self.checked if self.checked else float("nan")
 
 
-def stored_urls(leads: Leads) -> Counter[str]:
-    """How often each address is stored."""
-    return Counter(lead["linkedin_url"] for lead in leads.find({}, {"linkedin_url": 1, "_id": 0}))
-
-
 def accuracy(run: FullRun, leads: Leads) -> Accuracy:
     """Compare the stored leads with the input's."""
-    stored, held = stored_urls(leads), run.held
+    stored = Counter(lead["linkedin_url"] for lead in leads.find({}, {"linkedin_url": 1, "_id": 0}))
+    held = run.held
     return Accuracy(
         checked=held.valid,
         missing=abs(held.unique - len(held.urls & stored.keys())),
-        extra=len(stored.keys() - held.urls - run.before),
+        extra=len(stored.keys() - held.urls),
         doubled=sum(count - 1 for count in stored.values()),
-        miscounted=abs(run.result.ledger.stored - run.new),
+        miscounted=abs(run.result.ledger.stored - held.unique),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from leadbook.bench.limits import Limits
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Check, judge
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.normalize.rules import REASONS
@@ -16,7 +16,7 @@ from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import number
 from leadbook.phases.p04.lookups import BatchLookups
-from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Document, Section, Table
 from leadbook.phases.templates import render
 
@@ -87,28 +87,34 @@ def issues_met(result: PipelineResult) -> pd.DataFrame:
     return found.assign(settled=["NO" if issue == UNSETTLED else "yes" for issue in found["issue"]])
 
 
-def issue_check(result: PipelineResult, nothing: Unmeasured | None = None) -> Check:
+def issue_check(result: PipelineResult) -> Check:
     """Issues of a run that are not settled."""
     found = issues_met(result)
     said = ", ".join(f"{issue} ({leads})" for issue, leads in zip(found["issue"], found["leads"], strict=True))
-    value = int((found["settled"] == "NO").sum()) if result.ledger.read else nothing
+    value = int((found["settled"] == "NO").sum()) if result.ledger.read else None
     return judge("PIPE-ISS-001", value, evidence=said or "none met")
 
 
+@tried
 def issues(work: PipelineWork) -> Section:
     """What the full run met."""
     result = work.full_run.result
     table = Table(issues_met(result), "Issues that the run met, and how they were settled")
-    return Section(tables=(table,), checks=(issue_check(result, work.nothing_read),))
+    return Section(tables=(table,), checks=(issue_check(result),))
 
 
+@tried
 def results(work: PipelineWork) -> Section:
-    """The optimization results and the hand-off; the workers end here."""
-    optimized = optimization(work.full_run.result, work.second, work.limits, work.lookups, work.queries, work.settings)
-    handed = handoff(work.settings, collection_uuid(work.leads))
-    work.end()
+    """The optimization results."""
+    text = optimization(work.full_run.result, work.second, work.limits, work.lookups, work.queries, work.settings)
     readers = ("Technical Lead", "Project Manager")
-    return Section(documents=(
-        Document("optimization-results", "Optimization results", optimized, readers),
-        Document("n8n-hand-off", "Hand-off: writing leads from n8n", handed, readers[:1]),
-    ))  # fmt: skip
+    return Section(documents=(Document("optimization-results", "Optimization results", text, readers),))
+
+
+def handed_over(work: PipelineWork) -> Section:
+    """The hand-off, and what only the consoles of n8n and the provider show."""
+    text = handoff(work.settings, collection_uuid(work.book.leads))
+    return Section(
+        documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
+        attested=("PIPE-N8N-001", "PIPE-N8N-002", "PIPE-QRY-003"),
+    )

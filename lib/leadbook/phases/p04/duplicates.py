@@ -12,9 +12,8 @@ from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
 from leadbook.phases.p04 import contents, documents, runs
 from leadbook.phases.p04.contents import Accuracy
-from leadbook.phases.p04.inputs import BRING_IN
 from leadbook.phases.p04.lookups import BatchLookups, look_up
-from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
 
 UNAIDED = 3_000
@@ -26,18 +25,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
+@tried
 def repeat(work: PipelineWork) -> Section:
     """The same input once more, and a part of it without Redis: neither may store or fill anything."""
     accuracy = contents.accuracy(work.full_run, work.leads)
-    work.second = work.ingest(work.sources())
-    unaided = work.ingest(work.sources(UNAIDED), cached=False)
+    work.second = work.ingest()
+    unaided = work.ingest(UNAIDED, cached=False)
     Site.close()  # a cache that gave Redis up during a run asks afresh
     three = {"first": work.full_run.result, "second": work.second, f"without Redis, {UNAIDED:,} records": unaided}
     return Section(
         tables=(Table(_table(three), "The same input three times", COLUMNS),),
-        checks=duplicate_checks(
-            accuracy, work.full_run.held.told_by, work.second, unaided, work.settings, work.nothing_read
-        ),
+        checks=duplicate_checks(accuracy, work.full_run.held.told_by, work.second, unaided, work.settings),
         facts={"duplicate_accuracy_percent": accuracy.percent},
     )
 
@@ -51,29 +49,28 @@ def _table(three: Mapping[str, PipelineResult]) -> pd.DataFrame:
 
 
 def duplicate_checks(
-    accuracy: Accuracy, told_by: str, second: PipelineResult, unaided: PipelineResult, settings: Settings,
-    nothing: Unmeasured | None = None,
+    accuracy: Accuracy, told_by: str, second: PipelineResult, unaided: PipelineResult, settings: Settings
 ) -> tuple[Check, ...]:  # fmt: skip
     """Accuracy beside the input's contents, a second run, and a run without Redis."""
     wrong = (
         f"beside {told_by}: {accuracy.checked:,} sightings; missing {accuracy.missing}, extra {accuracy.extra}, "
         f"stored twice {accuracy.doubled}, miscounted {accuracy.miscounted}"
     )
-    right = accuracy.percent if accuracy.checked else nothing
     return (
-        judge("PIPE-DUP-001", right, settings=settings, evidence=wrong),
+        judge("PIPE-DUP-001", accuracy.percent, settings=settings, evidence=wrong),
         *(
-            judge(one, run.ledger.stored + run.ledger.filled if run.ledger.read else nothing,
+            judge(one, run.ledger.stored + run.ledger.filled if run.ledger.read else None,
                   evidence=runs.in_words(run.ledger))
             for one, run in {"PIPE-DUP-002": second, "PIPE-DUP-005": unaided}.items()
         ),
     )  # fmt: skip
 
 
+@tried
 def lookups(work: PipelineWork) -> Section:
     """Looking up one batch of stored leads, in Redis and in MongoDB."""
     away = work.book.redis_problem or "Redis is away"
-    found = work.lookups = look_up(work.site, work.book.redis, work.leads, away=away)
+    found = work.lookups = look_up(work.trial, work.book.redis, work.leads, away=away)
     return Section(
         says=documents.cache_sentence(work.full_run.result.cache),
         tables=(Table(found.table(), "Looking up one batch of stored leads"),),
@@ -84,7 +81,7 @@ def lookups(work: PipelineWork) -> Section:
 
 def lookup_checks(found: BatchLookups, settings: Settings) -> tuple[Check, ...]:
     """Look-ups of a batch in Redis and MongoDB; round trips; what n8n would send."""
-    nothing = None if found.leads else Unmeasured("no lead is stored", BRING_IN)
+    nothing = None if found.leads else Unmeasured("no lead is stored")
     remedy = f"see why Redis is away: it should answer at the address in {settings.redis_url_env}"
     away = nothing or (Unmeasured(found.away, remedy) if found.redis_ms is None else None)
     mongodb = f"one $in of {found.leads} URLs; slowest of the rounds {found.mongodb_slowest_ms or 0:.1f} ms"

@@ -69,12 +69,14 @@ def look_up(
     if redis is None:
         return replace(found, away=away)
     try:
-        return replace(found, **_in_redis(tools.cache, redis, batch, collection_uuid(leads), rounds))
+        return replace(found, **_in_redis(tools.cache, redis, batch, collection_uuid(leads), site.keys, rounds))
     except RedisError as error:
         return replace(found, away=f"Redis stopped answering ({type(error).__name__})")
 
 
-def _in_redis(cache: LeadCache, redis: Redis, batch: list[Lead], collection: str, rounds: int) -> dict[str, Any]:
+def _in_redis(
+    cache: LeadCache, redis: Redis, batch: list[Lead], collection: str, prefix: str, rounds: int
+) -> dict[str, Any]:  # fmt: skip
     """Redis's part. Raises RedisError unless every look-up was answered."""
     redis.ping()
     before = cache.truth.asked
@@ -83,7 +85,7 @@ def _in_redis(cache: LeadCache, redis: Redis, batch: list[Lead], collection: str
     if cache.truth.asked - before < (rounds + 1) * len(batch):  # the cache gives up at once, which would look fast
         raise RedisTimeoutError("look-ups were not answered in time")
     trips = cache.round_trips(batch)
-    keys = [linkedin_key(lead["linkedin_url"]) for lead in batch]
+    keys = [prefix + linkedin_key(lead["linkedin_url"]) for lead in batch]
     values: list[Any] = []
     one_by_one = _ms(lambda: values.extend(redis.get(key) for key in keys))
     said = [decode(value, collection) for value in values]

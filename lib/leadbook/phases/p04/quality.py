@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import REQUIRED
 from leadbook.lead.masks import mask_name, mask_url
 from leadbook.lead.score import MAX_SCORE, Rules
 from leadbook.lead.vendors import Vendor, load_vendor, vendor_names
 from leadbook.phases.p04 import figures
-from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
 
 Leads = Collection[dict[str, Any]]
@@ -152,6 +152,7 @@ def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
 # ------------------------------------------------------------------------------------------------------- sections
 
 
+@tried
 def transformation(work: PipelineWork) -> Section:
     """Fields before and after cleaning; formats, counted by the server over all stored leads."""
     rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
@@ -159,50 +160,38 @@ def transformation(work: PipelineWork) -> Section:
     return Section(
         plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
         tables=(Table(frame, "Formats, counted by the server over all stored leads", FORMAT_COLUMNS),),
-        checks=format_checks(broken, work.leads.estimated_document_count(), rates, work.nothing_read),
+        checks=format_checks(broken, work.full_run.result.ledger.stored, rates),
     )
 
 
-def format_checks(
-    broken: Mapping[str, int], stored: int, rates: pd.DataFrame, nothing: Unmeasured | None = None
-) -> tuple[Check, ...]:
+def format_checks(broken: Mapping[str, int], stored: int, rates: pd.DataFrame) -> tuple[Check, ...]:
     """Formats of so many stored leads, and what cleaning kept."""
     kept = rates[rates["field"].isin(["email", "company_name", "phone"]) & (rates["before"] > 0)]
-    worst = float((kept["after"] / kept["before"]).min()) if len(kept) else nothing
+    worst = float((kept["after"] / kept["before"]).min()) if len(kept) else None
     said = ", ".join(rule for rule, count in broken.items() if count) or f"{stored:,} leads, all rules"
     return (
-        judge("PIPE-MAP-002", sum(broken.values()) if stored else nothing, evidence=said),
+        judge("PIPE-MAP-002", sum(broken.values()) if stored else None, evidence=said),
         judge("PIPE-MAP-003", worst, evidence="fill rates before and after cleaning, in the figure"),
     )
 
 
+@tried
 def scores(work: PipelineWork) -> Section:
     """Leads by points, and every score recomputed by the server."""
     found = stored_scores(work.leads, Rules.of(work.settings))
     return Section(
         plots=(Plot(figures.scores(found.histogram, max_points=found.max_points), "Leads by quality points"),),
-        checks=score_checks(found, work.settings, work.nothing_read),
+        checks=score_checks(found, work.settings),
         facts={
             "mean_quality_score": found.mean, "mean_quality_points": found.mean_points, "qualified": found.qualified
         },
     )  # fmt: skip
 
 
-def score_checks(found: Scores, settings: Settings, nothing: Unmeasured | None = None) -> tuple[Check, ...]:
+def score_checks(found: Scores, settings: Settings) -> tuple[Check, ...]:
     """Scores and qualifications that are not what the stored fields give, and the mean."""
     beside = f"{found.leads:,} leads; mean of {found.mean_points:.1f} points of {found.max_points}"
-    remedy = _rejudge(settings) if found.wrong else ""
-    wrong, mean = (found.wrong, found.mean) if found.leads else (nothing, nothing)
     return (
-        judge("PIPE-SCR-001", wrong, evidence=beside, remedy=remedy),
-        judge("PIPE-SCR-002", mean, settings=settings, evidence=beside),
-    )
-
-
-def _rejudge(settings: Settings) -> str:
-    """How stored leads are qualified by this run's parameters, for mongosh."""
-    wanted, update = (json.dumps(part, ensure_ascii=False) for part in Rules.of(settings).rejudging())
-    return (
-        "leads judged by other weights or title patterns, or written by somebody else; where only the qualification is "
-        f"another one, this judges them anew: db.{settings.collection}.updateMany({wanted}, {update})"
+        judge("PIPE-SCR-001", found.wrong if found.leads else None, evidence=beside),
+        judge("PIPE-SCR-002", found.mean, settings=settings, evidence=beside),
     )

@@ -8,10 +8,10 @@ import pandas as pd
 
 from leadbook.bench import limits
 from leadbook.bench.limits import Limits
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
 from leadbook.phases.p04 import figures
-from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.explain import QueryResult
@@ -27,13 +27,13 @@ PREPARED = {
 }  # fmt: skip
 
 
+@tried
 def limit(work: PipelineWork) -> Section:
     """How fast prepared documents go in, and the pipeline's rates and stages beside that."""
     settings, result = work.settings, work.full_run.result
-    found = limits.measure(work.site) if not work.not_approved else Limits.unmeasured(settings.batch_size)
-    work.limits = found
-    beside = [(f"prepared documents,\n{found.best.writers} writer(s)", found.best.rate)] if found.best.documents else []
-    beside += [
+    found = work.limits = limits.measure(work.site)
+    beside = [
+        (f"prepared documents,\n{found.best.writers} writer(s)", found.best.rate),
         ("pipeline: leads written,\nnew and filled", result.written_per_second),
         ("pipeline: records,\nany outcome", result.leads_per_second),
         ("pipeline: second run,\nrecords, any outcome", work.second.leads_per_second),
@@ -43,20 +43,21 @@ def limit(work: PipelineWork) -> Section:
     share = result.written_per_second / found.best.rate
     written = f"{result.written_per_second:,.0f} leads/s written, new and filled"
     evidence = f"{written}, beside {found.best.rate:,.0f} prepared documents/s"
-    none = work.nothing_read or Unmeasured("the run stored no lead")
-    value = work.not_approved or (share if result.ledger.stored else none)
     return Section(
         tables=(Table(found.table(), "Prepared documents", PREPARED),),
         plots=(
             Plot(rates, "Leads a second: the pipeline beside prepared documents"),
             Plot(stages, "Time by stage, all workers together; read is the feeding process"),
         ),
-        checks=(*_batches(found, settings, work.not_approved), judge("PIPE-SPD-001", value, evidence=evidence)),
+        checks=(
+            *_batches(found, settings),
+            judge("PIPE-SPD-001", share if result.ledger.stored else None, evidence=evidence),
+        ),
         facts={"raw_limit": found.best.rate, "pipeline_share": share},
     )
 
 
-def _batches(found: Limits, settings: Settings, not_approved: Unmeasured | None) -> tuple[Check, ...]:
+def _batches(found: Limits, settings: Settings) -> tuple[Check, ...]:
     """Prepared leads: rates by batch size, what was sent, what was read back."""
     singles = sorted((rate for rate in found.rates if rate.writers == 1), key=lambda one: one.rate)
     slowest, best = singles[0], singles[-1]
@@ -70,11 +71,10 @@ def _batches(found: Limits, settings: Settings, not_approved: Unmeasured | None)
         "PIPE-BAT-002": (slowest.rate, f"slowest: {slowest.batch} a batch"),
         "PIPE-BAT-003": (share, configured),
     }
-    return tuple(
-        judge(one, not_approved or value, settings=settings, evidence=how) for one, (value, how) in measured.items()
-    )
+    return tuple(judge(one, value, settings=settings, evidence=how) for one, (value, how) in measured.items())
 
 
+@tried
 def queries(work: PipelineWork) -> Section:
     """The task book's queries, explained on the leads just stored."""
     measured = measure_contracts(work.leads)
@@ -83,23 +83,21 @@ def queries(work: PipelineWork) -> Section:
          one.millis) for one in measured
     ]  # fmt: skip
     work.queries = pd.DataFrame(rows, columns=list(COLUMNS))
-    some = measured if work.leads.find_one({}, {"_id": 1}) else []
+    some = measured if work.full_run.result.ledger.stored else []
     return Section(
         tables=(Table(work.queries, "The task book's queries, explained", COLUMNS),),
-        checks=query_checks(some, work.settings, work.nothing_read),
+        checks=query_checks(some, work.settings),
     )
 
 
-def query_checks(
-    results: Sequence[QueryResult], settings: Settings, nothing: Unmeasured | None = None
-) -> tuple[Check, ...]:
+def query_checks(results: Sequence[QueryResult], settings: Settings) -> tuple[Check, ...]:
     """Collection scans, and the slowest query."""
     judged = [one for one in results if one.contract.judged]
     scans = [one.contract.title for one in judged if one.plan.collection_scan]
     times = {one.contract.title: one.millis for one in judged if one.millis is not None}
     slowest = max(times, key=lambda title: times[title], default="none was timed")
     return (
-        judge("PIPE-QRY-001", len(scans) if judged else nothing,
+        judge("PIPE-QRY-001", len(scans) if judged else None,
               evidence=", ".join(scans) or f"{len(judged)} queries"),
-        judge("PIPE-QRY-002", times.get(slowest, nothing), settings=settings, evidence=f"slowest: {slowest}"),
+        judge("PIPE-QRY-002", times.get(slowest), settings=settings, evidence=f"slowest: {slowest}"),
     )  # fmt: skip

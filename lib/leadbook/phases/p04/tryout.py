@@ -1,6 +1,6 @@
-"""Section 4.10, enrichment and CRM: in production what a run did; on rehearsal tried in the SANDBOX of their vendors.
+"""Section 4.10, enrichment and CRM, tried in the SANDBOX of their vendors.
 
-There, made leads go through the pipeline itself, into scratch collections, twice: the second time all of them are
+Made leads go through the pipeline itself, into scratch collections, twice: the second time all of them are
 duplicates. Then HubSpot gets the qualified ones in two goes; the first breaks off half-way. Nobody real is asked.
 """
 
@@ -16,16 +16,14 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.core.checks import Check, Inapplicable, judge
-from leadbook.core.settings import Settings
+from leadbook.core.checks import Check, judge
 from leadbook.enrich.enrich import ERASED, prices
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials.apart import apart
 from leadbook.page.prose import number
-from leadbook.phases.p04.work import PipelineWork
+from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox.server import Sandbox
@@ -46,9 +44,6 @@ COLUMNS = {
     "outcome": "what came of it; whatever it is, the lead goes on",
     "count": "questions, or leads for HubSpot",
 }
-
-NOT_ANSWERED = ("skipped: circuit open", "skipped: key refused", "skipped: quota spent", "skipped: spending not known")
-"""Questions that were not asked, because of the vendor or of us; a spending cap that is reached is no fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +96,13 @@ class Tryout:
         )
 
 
-def run(site: Site) -> Tryout:
-    """Try both against the sandbox, with the site's servers and rules. Leaves nothing behind."""
+def run(work: PipelineWork) -> Tryout:
+    """Try both against the sandbox, with the phase's servers and rules. Leaves nothing behind."""
     with (
         Sandbox() as sandbox, TemporaryDirectory(dir=passing_folder()) as folder,
-        apart(site, "tryout", sandbox.services, changed=CHANGED) as trial,
+        work.apart("tryout", sandbox.services, changed=CHANGED) as trial,
     ):  # fmt: skip
-        made = sample.write_sample(Path(folder), records=RECORDS, seed=site.settings.sample_seed + 1)
+        made = sample.write_sample(Path(folder), records=RECORDS, seed=work.settings.sample_seed + 1)
 
         def ingest() -> PipelineResult:
             return pipeline.run([pipeline.file_source(one.path, one.vendor) for one in made.files], trial, workers=1)
@@ -122,12 +117,13 @@ def run(site: Site) -> Tryout:
             first=first, second=second, stored=leads.count_documents({}), asked_again=asked_again,
             with_email=leads.count_documents({"email": {"$gt": ""}}), billed_usd=_billed(sandbox, trial),
             cap_usd=trial.settings.enrichment_budget_usd, most_attempts=sandbox.most_attempts, sent=sent, again=again,
-            waiting=leads.count_documents({**_QUALIFIED, "crm_synced": False, "additional_data.crm_error": None}),
+            waiting=leads.count_documents({**QUALIFIED, "crm_synced": False, "additional_data.crm_error": None}),
             wrong=abs(len(sandbox.contacts.by_id) - leads.count_documents({"crm_synced": True})),
         )  # fmt: skip
 
 
-_QUALIFIED = {"is_qualified": True, "email": {"$gt": ""}}
+QUALIFIED = {"is_qualified": True, "email": {"$gt": ""}}
+"""Filter of the leads that the CRM gets."""
 
 
 def _in_two_goes(trial: Site, leads: Collection[dict[str, Any]]) -> tuple[Synced, Synced]:
@@ -151,17 +147,13 @@ def _billed(sandbox: Sandbox, trial: Site) -> float:
 # ------------------------------------------------------------------------------------------------ what is shown
 
 
+@tried
 def vendors(work: PipelineWork) -> Section:
-    """On rehearsal the try-out in the sandbox; in production, which sees no made leads, what the full run did."""
-    settings, result = work.settings, work.full_run.result
-    if settings.is_rehearsal:
-        tried = run(work.site)
-        goes = {"HubSpot, first go": tried.sent, "HubSpot, second go": tried.again}
-        shown = Table(_table(tried.first.questions, goes), "SANDBOX: what was asked and what came of it", COLUMNS)
-        return Section(says=tried.sentence(), tables=(shown,), found=tried, checks=checks(settings, tried))
-    goes = {"HubSpot": result.crm} if result.crm else {}
-    shown = Table(_table(result.questions, goes), "Enrichment and CRM in this run", COLUMNS)
-    return Section(says=_sentence(settings, result), tables=(shown,), checks=checks(settings, result))
+    """The try-out in the sandbox."""
+    tried_out = run(work)
+    goes = {"HubSpot, first go": tried_out.sent, "HubSpot, second go": tried_out.again}
+    shown = Table(_table(tried_out.first.questions, goes), "SANDBOX: what was asked and what came of it", COLUMNS)
+    return Section(says=tried_out.sentence(), tables=(shown,), found=tried_out, checks=checks(tried_out))
 
 
 def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> pd.DataFrame:
@@ -170,64 +162,35 @@ def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> pd.DataF
         rows += [(name, "taken: new contact", one.created), (name, "taken: known contact", one.updated)]
         rows += [(name, "left out: asked for erasure", one.erased)] if one.erased else []
         rows += [(name, f"refused: {reason}", count) for reason, count in sorted(one.failed.items())]
-    return pd.DataFrame(rows or [("nobody", "enrichment and CRM are off", 0)], columns=list(COLUMNS))
-
-
-def _sentence(settings: Settings, result: PipelineResult) -> str:
-    given = f"Enrichment gave {result.enriched:,} leads something and spent {number(result.spent_usd, 'USD')} at most."
-    sent = f"HubSpot took {result.crm.sent:,} leads. {result.crm.stopped}" if result.crm else "The CRM is off."
-    return f"{given if settings.enrichment else 'Enrichment is off.'} {sent}"
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-SANDBOXED = ("PIPE-ENR-001", "PIPE-ENR-002", "PIPE-ENR-003", "PIPE-ENR-004", "PIPE-CRM-001", "PIPE-CRM-002")
-REAL = ("PIPE-ENR-005", "PIPE-CRM-003")
 AGAINST = "against the sandbox"
 
 
-def checks(settings: Settings, found: Tryout | PipelineResult) -> tuple[Check, ...]:
-    """Of a try-out: nothing lost, nothing asked for duplicates, no cent over the cap, no fourth attempt, no qualified
-    lead forgotten. Of a production run: the share of questions that failed, and whether the CRM run came to its end."""
-    if isinstance(found, Tryout):
-        answers = dict(zip(SANDBOXED, _of_tryout(found), strict=True))
-        left_out = dict.fromkeys(REAL, (Inapplicable("rehearsals ask the sandbox"), ""))
-    else:
-        answers = dict(zip(REAL, (_unanswered(settings, found), _crm_ended(settings, found)), strict=True))
-        left_out = dict.fromkeys(SANDBOXED, (Inapplicable("the sandbox and its made leads are for rehearsals"), ""))
-    return tuple(judge(name, value, evidence=said) for name, (value, said) in (answers | left_out).items())
+def checks(tried_out: Tryout) -> tuple[Check, ...]:
+    """Nothing lost, nothing asked for duplicates, no cent over the cap, no fourth attempt, no qualified lead
+    forgotten, no contact made twice."""
+    ids = ("PIPE-ENR-001", "PIPE-ENR-002", "PIPE-ENR-003", "PIPE-ENR-004", "PIPE-CRM-001", "PIPE-CRM-002")
+    found = zip(ids, _of_tryout(tried_out), strict=True)
+    return tuple(judge(one, value, evidence=said) for one, (value, said) in found)
 
 
-def _of_tryout(tried: Tryout) -> tuple[tuple[Any, str], ...]:
-    """Values and evidence of the checks SANDBOXED."""
-    first, known, asked = tried.first, tried.second.ledger.duplicates, tried.first.questions.total()
-    money = f"{first.spent_usd:.2f} USD counted, {tried.billed_usd:.2f} charged, cap {tried.cap_usd:.2f}"
-    refused = ", ".join(f"{reason}: {count}" for reason, count in tried.refused.items()) or "none refused"
-    sent = f"{AGAINST}: {tried.sent.sent} then {tried.again.sent} leads sent; {refused}"
-    resumed = f"broken off after {tried.sent.sent} leads, {tried.again.updated} sent again"
+def _of_tryout(tried_out: Tryout) -> tuple[tuple[Any, str], ...]:
+    """Values and evidence of the checks, in their order."""
+    first, known, asked = tried_out.first, tried_out.second.ledger.duplicates, tried_out.first.questions.total()
+    money = f"{first.spent_usd:.2f} USD counted, {tried_out.billed_usd:.2f} charged, cap {tried_out.cap_usd:.2f}"
+    refused = ", ".join(f"{reason}: {count}" for reason, count in tried_out.refused.items()) or "none refused"
+    sent = f"{AGAINST}: {tried_out.sent.sent} then {tried_out.again.sent} leads sent; {refused}"
+    resumed = f"broken off after {tried_out.sent.sent} leads, {tried_out.again.updated} sent again"
     return (
-        (tried.lost if asked else None,
-         f"{AGAINST}: {first.ledger.read} records, {asked} questions; {tried.stored} leads counted"),
-        (tried.asked_again if known else None, f"{AGAINST}: the same input again, {known} duplicates"),
-        (tried.overspent_usd if asked else None, f"{AGAINST}: {money}"),
-        (tried.most_attempts or None, f"{AGAINST}: the most at any question"),
-        (tried.waiting if tried.sent.sent else None, tried.again.stopped or tried.sent.stopped or sent),
-        (tried.wrong if tried.again.updated else None, f"{AGAINST}: {resumed}"),
+        (tried_out.lost if asked else None,
+         f"{AGAINST}: {first.ledger.read} records, {asked} questions; {tried_out.stored} leads counted"),
+        (tried_out.asked_again if known else None, f"{AGAINST}: the same input again, {known} duplicates"),
+        (tried_out.overspent_usd if asked else None, f"{AGAINST}: {money}"),
+        (tried_out.most_attempts or None, f"{AGAINST}: the most at any question"),
+        (tried_out.waiting if tried_out.sent.sent else None, tried_out.again.stopped or tried_out.sent.stopped or sent),
+        (tried_out.wrong if tried_out.again.updated else None, f"{AGAINST}: {resumed}"),
     )  # fmt: skip
-
-
-def _unanswered(settings: Settings, result: PipelineResult) -> tuple[Any, str]:
-    if not settings.enrichment:
-        return Inapplicable("enrichment is off"), ""
-    bad = {said: count for said, count in sorted(result.questions.items())
-           if said.startswith("failed") or said in NOT_ANSWERED}  # fmt: skip
-    asked = result.questions.total()
-    said = "; ".join(f"{one}: {count}" for one, count in bad.items()) or f"{asked} questions"
-    return 100 * sum(bad.values()) / asked if asked else None, said
-
-
-def _crm_ended(settings: Settings, result: PipelineResult) -> tuple[Any, str]:
-    if not settings.crm:
-        return Inapplicable("crm is off"), ""
-    crm = result.crm
-    return (not crm.stopped, crm.stopped) if crm else (None, "the run ended early")

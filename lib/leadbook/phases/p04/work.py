@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import atexit
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
+from pymongo.collection import Collection
 
 from leadbook.bench.limits import Limits
 from leadbook.core.checks import Unmeasured
@@ -18,16 +22,16 @@ from leadbook.enrich.services import Services
 from leadbook.ingest import pipeline
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials import rehearsal
+from leadbook.ingest.trials.apart import apart
 from leadbook.ingest.workers import started
 from leadbook.phases.p04 import inputs
 from leadbook.phases.p04.contents import FullRun
+from leadbook.phases.p04.inputs import Inputs
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Section, Table
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema import guard
-from leadbook.schema.state import apply
 
 T = TypeVar("T")
 
@@ -51,97 +55,127 @@ class FoundBy(Generic[T]):
         vars(work)[self.name] = value
 
 
-class PipelineWork:
-    """What the sections of phase 04 share. Made by `begin`; `end` lets go of it, and a section may be run again then.
+Shown = Callable[["PipelineWork"], Section]
+"""A section of the phase."""
 
-    input: what is brought in; None where nothing is.  unjudged: why no lead may be written, empty where one may.
-    not_approved: why made records may not be written beside the leads, in scratch collections, and timed; None where
-    they may.  nothing_read: why the input gives nothing to measure; None where there is input.
+
+def tried(section: Shown) -> Shown:
+    """A section that needs the trial: where that is not approved, a sentence stands in its place."""
+
+    @wraps(section)
+    def shown(work: PipelineWork) -> Section:
+        if work.not_approved:
+            return Section(says=f"Not tried: {work.not_approved.why}.")
+        return section(work)
+
+    return shown
+
+
+class PipelineWork:
+    """What the sections of phase 04 share: a trial in scratch collections of its own. `end` removes it.
+
+    not_approved: why nothing may be written, not even beside the leads; None where it may.  input: what is tried.
+    keys: what the Redis keys of all trials so far begin with.
     """
 
+    input = FoundBy[Inputs]("4.4, the full run,")
     full_run = FoundBy[FullRun]("4.4, the full run,")
     second = FoundBy[PipelineResult]("4.7, duplicates,")
     lookups = FoundBy[BatchLookups]("4.7, duplicates,")
     limits = FoundBy[Limits]("4.8, speed,")
     queries = FoundBy[pd.DataFrame]("4.9, queries,")
 
+    _latest: PipelineWork | None = None
+
     def __init__(self, book: Phase) -> None:
         self.book, self.settings = book, book.settings
-        services = Services.of(book.settings) if book.settings.is_production else Services()
-        self.site = Site(endpoints=book.endpoints, settings=book.settings, services=services)
+        self.site = Site(endpoints=book.endpoints, settings=book.settings)
         self.database = self.site.database(book.mongodb)
-        self.leads = self.database[self.settings.collection]
-        self.staging = self.database[self.settings.staging_collection]
-        self.unjudged = guard.unjudged(book.leads)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.not_approved = None if self.settings.approves("benchmarks") else Unmeasured(
+            "a trial in scratch collections is not approved", self.settings.how_to_approve("benchmarks")
+        )  # fmt: skip
+        self.keys: list[str] = []
+        self._kept = ExitStack()
+        self._trial: Site | None = None
         self._pool: Executor | None = None
-        self.input = None if self.unjudged else inputs.choose(self.settings, self._made_in(), self.staging)
-        _ = self.pool
 
     @classmethod
     def begin(cls, book: Phase) -> PipelineWork:
-        """Empty the rehearsal (never production), choose the input, start the workers.
+        """Make the input and the trial's scratch collections, and start the workers; where that is approved.
 
-        Where no unique index judges the leads, nothing is brought in. Raises ParameterError (w: 0) before any lead is
-        written.
+        A trial that this notebook began before ends. Raises ParameterError (w: 0) before anything is written.
         """
         guard.refuse_unacknowledged(book.leads)
-        if book.settings.is_rehearsal:
-            book.say(rehearsal.reset(Site(endpoints=book.endpoints, settings=book.settings)))
-        apply(book.leads, book.admin, book.settings)
-        return cls(book)
+        if cls._latest is not None:
+            cls._latest.end()
+        work = cls._latest = cls(book)
+        atexit.register(work.end)
+        if not work.not_approved:
+            work.renew()
+            _ = work.pool
+        return work
 
     def opening(self) -> Section:
-        """What is brought in, or why nothing is."""
-        if nothing := self.nothing_read:
-            return Section(says=f"Nothing is brought in: {nothing.why}; {nothing.remedy}.")
-        return Section(tables=(Table(self.input.table(), "Input", inputs.COLUMNS),) if self.input else ())
+        """What is tried, or why nothing is."""
+        if self.not_approved:
+            return Section(says=f"**Nothing is tried:** {self.not_approved.why}; {self.not_approved.remedy}.")
+        return Section(tables=(Table(self.input.table(), "Input of the trial", inputs.COLUMNS),))
+
+    def renew(self) -> None:
+        """An input and scratch collections of a new trial; those of the one before are removed."""
+        self._kept.close()
+        folder = self._kept.enter_context(TemporaryDirectory(dir=passing_folder()))
+        self.input = inputs.choose(self.settings, Path(folder))
+        self._trial = self._kept.enter_context(self.apart("trial", cached=True))
+        self._kept.callback(setattr, self, "_trial", None)
+
+    @contextmanager
+    def apart(self, purpose: str, services: Services | None = None, **how: Any) -> Iterator[Site]:
+        """A site apart, see `ingest.trials.apart`, whose keys are known afterwards."""
+        with apart(self.site, purpose, services, **how) as site:
+            self.keys.append(site.keys)
+            yield site
 
     @property
-    def not_approved(self) -> Unmeasured | None:
-        """See the class."""
-        if self.settings.approves("benchmarks"):
-            return None
-        return Unmeasured("inserts of made records are not approved", self.settings.how_to_approve("benchmarks"))
+    def trial(self) -> Site:
+        """Where the full run works. Raises LeadbookError where the trial has ended."""
+        if self._trial is None:
+            raise LeadbookError("the trial has ended and is removed: run the cells from section 4.4 on again")
+        return self._trial
 
     @property
-    def nothing_read(self) -> Unmeasured | None:
-        """See the class."""
-        if self.unjudged:
-            production = self.settings.is_production
-            how = self.settings.how_to_approve("apply_schema") if production else "with apply_schema: true"
-            return Unmeasured(self.unjudged, f"apply the schema by phase 02, then run this phase again; {how}")
-        return None if self.input else Unmeasured(inputs.NOTHING, inputs.BRING_IN)
+    def running(self) -> bool:
+        """Whether the trial's collections are there."""
+        return self._trial is not None
+
+    @property
+    def leads(self) -> Collection[dict[str, Any]]:
+        """The trial's leads."""
+        return self.database[self.trial.settings.collection]
+
+    @property
+    def rejected(self) -> Collection[dict[str, Any]]:
+        """The trial's rejected records."""
+        return self.database[self.trial.settings.rejected_collection]
 
     @property
     def pool(self) -> Executor:
         """The pipeline's workers, started where there are none."""
         if self._pool is None:
-            self._pool = started(self.settings.executor, self.settings.writers, self.site)
+            self._pool = started(self.settings.executor, self.settings.writers, self._trial or self.site)
         return self._pool
 
-    def _made_in(self) -> Path:
-        """The folder of made files, which ends with `end`."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(dir=None if self.settings.is_production else passing_folder())
-        return Path(self._folder.name)
-
-    def sources(self, first: int | None = None) -> Sequence[pipeline.RecordSource]:
-        """The input's sources; with `first`, only so many records of all. A made sample that is gone is made again."""
-        if self._folder is None and self.input and self.input.facts:
-            self.input = inputs.choose(self.settings, self._made_in(), self.staging)
-        return list(self.input.sources(first=first)) if self.input else []
-
-    def ingest(self, sources: Sequence[pipeline.RecordSource], *, cached: bool = True) -> PipelineResult:
-        """Run sources through the pipeline, with all workers. cached: False works without Redis."""
-        site = self.site if cached else replace(self.site, use_cache=False, services=Services())
+    def ingest(self, first: int | None = None, *, cached: bool = True) -> PipelineResult:
+        """Run the trial's input, or its first records, through the pipeline with all workers. cached: False works
+        without Redis."""
+        site = self.trial if cached else replace(self.trial, use_cache=False)
+        sources = self.input.sources(first=first)
         return pipeline.run(sources, site, executor=self.pool, workers=self.settings.writers)
 
     def end(self) -> None:
-        """End the workers and remove the made input."""
+        """End the workers and remove the trial."""
         if self._pool is not None:
             self._pool.shutdown()
-        if self._folder is not None:
-            self._folder.cleanup()
-        self._pool = self._folder = None
+            self._pool = None
+        self._kept.close()
         Site.close()

@@ -6,12 +6,13 @@ Each section reads the records anew and needs no other, so that the notebook's c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from leadbook.core.checks import Check, Unmeasured, blockers, judge, unrecorded
+from leadbook.core.provenance import ago
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
 from leadbook.page.tables import measured_text, target_text
@@ -31,6 +32,8 @@ FACTS: Mapping[str, tuple[str, str, float]] = {
     "GATE-POOL-001": ("03", "checkout_p99_ms", 1.0),
 }
 """Check -> the phase and the fact that it judges, and by what the fact is multiplied."""
+LOWER_ENDS = ("insert_rate",)
+"""Facts that are the lower end of a 95 % interval, and are called so."""
 NOTHING_BLOCKS: Mapping[str, Sequence[str]] = {
     "GATE-BKP-001": ("06",),
     "GATE-INF-001": ("01", "02", "06"),
@@ -43,7 +46,8 @@ NOTHING_BLOCKS: Mapping[str, Sequence[str]] = {
 class EarlierPhase:
     """What one earlier phase left. Where there is a `problem`, that is why nothing else of it counts here.
 
-    at: when it closed, ISO 8601. otherwise: which settings or code were not those of the gate.
+    at: when it closed, ISO 8601.  run: in which run; empty for a notebook that was run by hand.  otherwise: which
+    settings or code were not those of the gate.
     """
 
     phase: str
@@ -52,6 +56,7 @@ class EarlierPhase:
     problem: str = ""
     otherwise: str = ""
     at: str = ""
+    run: str = ""
 
     @property
     def left_out(self) -> list[str]:
@@ -82,6 +87,7 @@ def collect(book: Phase) -> Records:
             phase=phase, checks=book.checks(phase), facts=book.facts(phase),
             problem=book.records.refused.get(phase, ""), otherwise=book.records.otherwise.get(phase, ""),
             at=book.records.used.get(phase, {}).get("closed_at", ""),
+            run=book.records.used.get(phase, {}).get("run", ""),
         )
         for phase in PHASES
     }  # fmt: skip
@@ -102,30 +108,29 @@ def gate_checks(records: Records, settings: Settings) -> list[Check]:
 
 
 def _end_to_end(record: EarlierPhase) -> list[Check]:
-    """Of phase 04's ledger: how many leads were stored, and how many records have no outcome, two, or failed."""
+    """Of phase 04's end-to-end trial: leads stored, and records lost on the way."""
     found = attempt(lambda: _counted(record))
     stored, lost, evidence = found if isinstance(found, tuple) else (found, found, "")
     return [judge("GATE-E2E-001", stored, evidence=evidence), judge("GATE-E2E-002", lost, evidence=evidence)]
 
 
 def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
-    told = record.facts.get("ledger")
-    if not told:
-        return record.left_nothing("ledger")
-    ledger = Ledger(**{one.name: told[one.name] for one in fields(Ledger)})
+    trial = record.facts.get("end_to_end")
+    if not trial:
+        return record.left_nothing("end-to-end trial")
+    ledger, sent = Ledger.from_dict(trial["ledger"]), sum(trial["sent"].values())
     evidence = (
-        f"phase 04's ledger: read {ledger.read:,} = stored {ledger.stored:,} + filled {ledger.filled:,} + known "
-        f"{ledger.duplicates:,} + rejected {ledger.rejects:,} + failed {ledger.failed:,}"
+        f"{len(trial['sent'])} collectors sent {sent:,} = stored {ledger.stored:,} + filled {ledger.filled:,} + known "
+        f"{ledger.duplicates:,} + rejected {ledger.rejects:,} + failed {ledger.failed:,} + lost {trial['lost']:,}"
     )
-    missing = ledger.read - ledger.accounted
-    unbalanced = f"; {abs(missing):,} records have {'no outcome' if missing > 0 else 'two outcomes'}" if missing else ""
-    return ledger.stored, ledger.failed + abs(missing), evidence + unbalanced
+    return ledger.stored, max(trial["lost"], ledger.failed + abs(sent - ledger.accounted)), evidence
 
 
 def _of_fact(check_id: str, record: EarlierPhase, fact: str, factor: float, settings: Settings) -> Check:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
-    evidence = f"{fact} of phase {record.phase}, {record.at}".rstrip(", ")
+    what = f"{fact}, lower end of its 95 % interval," if fact in LOWER_ENDS else fact
+    evidence = f"{what} of phase {record.phase}, {record.at}".rstrip(", ")
     answer = value * factor if told else record.left_nothing(fact)
     return judge(check_id, answer, settings=settings, evidence=evidence)
 
@@ -149,21 +154,23 @@ def earlier(book: Phase) -> Section:
     columns = {
         "phase": "number of the notebook",
         "counts here": "its record is of this target and profile and young enough; if not, why",
+        "run": "run that left it; empty for a notebook run by hand",
         "closed at": "when it reached its verdict, UTC",
+        "age": "how long ago that was",
         "checks": "checks recorded",
-        "blocking": "checks that failed, broke, were not measured, or wait for a person",
+        "blocking": "checks that failed, broke, were not measured, or wait for a person, and that nobody accepted",
         "not recorded": "checks of the catalogue that the phase left out",
     }
     rows = [
-        (one.phase, one.counts, one.at or None, len(one.checks), len(blockers(one.checks)),
-         None if one.problem else len(one.left_out))
+        (one.phase, one.counts, one.run or None, one.at or None, ago(one.at) if one.at else None, len(one.checks),
+         len(blockers(one.checks)), None if one.problem else len(one.left_out))
         for one in collect(book).values()
     ]  # fmt: skip
-    return Section(tables=(Table(pd.DataFrame(rows, columns=list(columns)), "Phases 01 to 06 of this run", columns),))
+    return Section(tables=(Table(pd.DataFrame(rows, columns=list(columns)), "What phases 01 to 06 left", columns),))
 
 
 def targets(book: Phase) -> Section:
-    """7.2: each gate with the value that this run measured."""
+    """7.2: each gate with the value that was measured."""
     checks = tuple(gate_checks(collect(book), book.settings))
     caption = "Measured value as a multiple of its target: right of the line is within target"
     return Section(plots=(Plot(headroom(checks), caption),), checks=checks)
