@@ -149,11 +149,11 @@ def test_a_follower_that_is_stopped_while_mongodb_is_away_says_so(own_servers, s
     with connect.mongodb(endpoints.admin_uri, wanted) as admin:
         apply(admin[wanted.database][wanted.collection], admin, wanted)
         stage(admin[wanted.database][wanted.staging_collection], 500)
-    lines = []
+    lines, alive = [], [state.members[0].pid]
 
     def kill(result):
-        if result.ledger.read:
-            os.kill(state.members[0].pid, signal.SIGKILL)
+        if result.ledger.read and alive:
+            os.kill(alive.pop(), signal.SIGKILL)
 
     result = drain(site, follow=True, workers=1, notice=lines.append, progress=kill, stop=lambda: bool(lines))
     Site.close()

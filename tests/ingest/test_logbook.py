@@ -1,5 +1,6 @@
 """Each ingest is a session in the journal, whatever becomes of it, of its listeners and of the journal itself."""
 
+import gzip
 import json
 import os
 import signal
@@ -66,14 +67,26 @@ def test_batches_add_up_to_the_end(site, staged, journal, vendor_file, kind):
     )
 
 
-def test_an_ingest_that_breaks_off_ends_its_session_with_the_problem(site, leads, journal, vendor_file):
-    path = vendor_file(person("ana"))
-    (path.parent / "bad.jsonl.gz").write_bytes(b"\x1f\x8b broken")
-    with pytest.raises(commands.IncompleteError):
-        commands.ingest_files([path, path.parent / "bad.jsonl.gz"], "brightdata", site.settings)
+def test_an_ingest_that_breaks_off_ends_its_session_with_the_problem(site, leads, journal, tmp_path):
+    whole = gzip.compress(b"".join(b'{"id":"p%d"}\n' % number for number in range(40_000)), mtime=0)
+    path = tmp_path / "broken-off.jsonl.gz"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(commands.IncompleteError) as caught:
+        commands.ingest_files([path], "brightdata", site.settings)
     kinds, batches, end = told(journal)
-    assert kinds[-1] == "session.ended" and "bad.jsonl.gz" in end["problem"]
-    assert batches.stored == end["ledger"]["stored"] == 1
+    assert kinds[-1] == "session.ended" and "broken-off.jsonl.gz" in end["problem"]
+    assert batches == Ledger.from_dict(end["ledger"]) == Ledger.from_dict(caught.value.ledger)
+    assert batches.read > 1_000
+
+
+def test_a_replay_is_a_session_of_its_own_kind(site, staged, journal):
+    stage(staged, person("ana"), person("ben", name=None))
+    commands.ingest_staged(site.settings)
+    journal.collection.delete_many({})
+    commands.replay_rejected(site.settings)
+    kinds, batches, end = told(journal)
+    assert journal.entries("session.begun")[0]["source"] == "replay"
+    assert batches == Ledger.from_dict(end["ledger"]) and batches.rejects == 1 and kinds[-1] == "session.ended"
 
 
 def silent(journal, session, minutes, source="staging", **ledger):

@@ -176,8 +176,13 @@ def replay_rejected(settings: Settings, *, notice: Notice = lambda _: None) -> d
 
     Raises UnreachableError and IncompleteError.
     """
-    with ends_in_order(notice) as stop, _site(settings) as site:
-        return _told(replay(site, stop=stop), site)
+    with (
+        ends_in_order(notice) as stop, _site(settings) as site,
+        _logbook(site, lambda _: None, notice, source="replay") as book,
+    ):  # fmt: skip
+        result = replay(site, stop=stop)
+        book.take(result)
+        return _told(result, site)
 
 
 def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ they wait in a spool on this machine, and the next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging` or `files`), names (of files), vendor
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
 - `session.batch`: session, source, ledger (see `lead.ledger`)
 - `session.beat`: session, backlog (waiting, claimed, oldest_s; empty for files): sent once a minute while it lives
 - `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one

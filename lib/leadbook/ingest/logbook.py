@@ -63,7 +63,7 @@ class Beat:
 class Logbook(Repeater):
     """Keeps one session while entered: hand `take` to a run as its progress, and `session` to a drain.
 
-    staging: of staged records; None for files.  named: what `session.begun` says besides.  heard: takes each beat.
+    staging: of staged records; None for others.  named: what `session.begun` says besides.  heard: takes each beat.
     notice: takes a line for what a user should know.  max_age_s: oldest staged record that may wait without a notice.
     stuck_s: a run that gives no progress for so long gives no beat either: it hangs, and its claims have expired.
     """
