@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
+from ingest.background import Command, until
 from ingest.vendor_records import person
-from leadbook.core.settings import PROJECT
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers
 
@@ -26,45 +24,6 @@ def stage(staged, *payloads):
     return staged.insert_many([
         {"vendor": "brightdata", "payload": payload, "collected_at": datetime.now(UTC)} for payload in payloads
     ])  # fmt: skip
-
-
-class Command:
-    """`leadbook` as a shell starts it in the background: with SIGINT ignored by inheritance where asked."""
-
-    def __init__(self, words, endpoints, settings, *, ignored=(), redis_url=None, **parameters):
-        parameters |= {"database": settings.database, "members": 1}
-        argv = [sys.executable, "-m", "leadbook.cli", *words, "--profile", "production"]
-        for name, value in parameters.items():
-            argv += ["-p", f"{name}={value}"]
-        environment = dict(os.environ) | {
-            "MONGODB_URI": endpoints.mongodb_uri, "MONGODB_ADMIN_URI": endpoints.admin_uri,
-            "REDIS_URL": redis_url or endpoints.redis_url,
-        }  # fmt: skip
-        self.process = subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=PROJECT,
-            preexec_fn=lambda: self.hears(ignored),
-        )  # fmt: skip
-
-    @staticmethod
-    def hears(ignored):
-        """Signals as a shell leaves them, however the tests themselves were started (by nohup, in the background)."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-
-    def ended(self, timeout=60):
-        out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, out, err
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def until(what, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not what() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert what()
 
 
 @pytest.mark.trust(

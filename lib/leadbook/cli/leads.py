@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from leadbook.cli.app import AsJson, Override, Profile, app, fail, notice, out, settings_of
-from leadbook.core.errors import UsageError
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.files import write
+
+if TYPE_CHECKING:
+    from leadbook.ingest.logbook import Beat
 
 
 @app.command()
@@ -22,6 +28,9 @@ def ingest(
     vendor: Annotated[str | None, typer.Option(help="name of a file in params/vendors")] = None,
     staged: Annotated[bool, typer.Option("--staged", help="drain the staging collection instead of files")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="with --staged: stay, and take what arrives")] = False,
+    heartbeat: Annotated[
+        Path | None, typer.Option(help="a file that is written once a minute, for a supervisor")
+    ] = None,
     as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
@@ -30,12 +39,14 @@ def ingest(
 
     Exit 1 when records could not be read at all (broken JSON or CSV): they are named, and kept in the rejected leads.
     Exit 2 when it stopped early or records are left. SIGTERM, SIGINT and SIGHUP end it in order, with the ledger; of
-    `--staged --follow` that is the end, exit 0.
+    `--staged --follow` that is the end, exit 0. A follower waits for a MongoDB or a Redis that is away, and where
+    standard error is no terminal it tells there each minute how it stands (`--json`: an object a line).
     """
     from leadbook.commands import leads as commands
 
     settings = settings_of(profile, override)
     progress = not as_json and sys.stderr.isatty()
+    lines = _Lines(as_json=as_json, tells=follow and not progress, file=heartbeat)
     if follow and not staged:
         raise UsageError("--follow is for --staged; files have an end")
     if staged:
@@ -43,7 +54,7 @@ def ingest(
             raise UsageError("give files or --staged, not both")
         with _ledger_of_incomplete(as_json):
             ledger = commands.ingest_staged(settings, vendor=vendor or "", follow=follow, progress=progress,
-                                            notice=notice)  # fmt: skip
+                                            notice=lines.notice, heard=lines.beat)  # fmt: skip
         _print_ledger(ledger, as_json)
         return
     if not files:
@@ -53,10 +64,48 @@ def ingest(
     unreadable: list[str] = []
     with _ledger_of_incomplete(as_json):
         ledger = commands.ingest_files(files, vendor, settings, progress=progress, unreadable=unreadable,
-                                       notice=notice)  # fmt: skip
+                                       notice=lines.notice, heard=lines.beat)  # fmt: skip
     _print_ledger(ledger, as_json)
     if unreadable:
         fail("; ".join(unreadable), 1)
+
+
+class _Lines:
+    """What an ingest says meanwhile, on standard error and to its heartbeat file. tells: a line for each beat."""
+
+    def __init__(self, *, as_json: bool, tells: bool, file: Path | None) -> None:
+        self.as_json, self.tells, self.file = as_json and tells, tells, file
+
+    def notice(self, line: str) -> None:
+        """What a user should know."""
+        if self.as_json:
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            print(json.dumps({"time": at, "notice": line}), file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            notice(line)
+
+    def beat(self, beat: Beat) -> None:
+        """How it stands. Raises LeadbookError where the heartbeat file cannot be written at the begin."""
+        told = beat.as_dict()
+        if self.file is not None:
+            try:
+                write(self.file, json.dumps({**told, "pid": os.getpid()}) + "\n")
+            except OSError as error:
+                if beat.state == "begun":
+                    raise InputFileError(self.file, f"the heartbeat cannot be written ({error.strerror})") from None
+                self.notice(f"the heartbeat cannot be written to {self.file} ({error.strerror})")
+        if self.tells and beat.state == "at work":
+            line = json.dumps(told) if self.as_json else _line(told)
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _line(told: dict[str, Any]) -> str:
+    done = ", ".join(
+        f"{name} {told[name]:,}" for name in ("read", "stored", "filled", "duplicate", "rejected", "failed")
+    )
+    left = f"{told['backlog']:,} left, the oldest for {told['oldest_s']:.0f} s" if told["backlog"] else "nothing left"
+    left = "what is left is not known: MongoDB is away" if told["backlog"] is None else left
+    return f"{told['time']} {done}; {left}; {told['rate']:.1f} records/s"
 
 
 @app.command()

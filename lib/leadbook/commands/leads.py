@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
+from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.enrich.services import Services
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
-from leadbook.ingest.drain import drain
+from leadbook.ingest.drain import drain, lease_of
+from leadbook.ingest.logbook import Beat, Logbook
 from leadbook.ingest.readers.records import checked_file
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
+from leadbook.ingest.staging import Staging
 from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.vendors import RawRecord, load_vendor
 from leadbook.rehearsal import adoption, servers
@@ -34,6 +37,7 @@ from leadbook.schema import guard
 from leadbook.schema.state import apply
 
 Notice = Callable[[str], None]
+Heard = Callable[[Beat], None]
 
 BROKEN = frozenset({"broken_json", "broken_csv"})
 """Problems of a damaged file, not of a poor record: the user hears of them."""
@@ -52,12 +56,13 @@ class IncompleteError(LeadbookError):
 
 def ingest_files(
     files: Sequence[Path], vendor: str, settings: Settings, *, progress: bool = False,
-    unreadable: list[str] | None = None, notice: Notice = lambda _: None,
+    unreadable: list[str] | None = None, notice: Notice = lambda _: None, heard: Heard = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Bring vendor files into the leads' collection; the ledger with `seconds` and `leads_per_second`.
 
     unreadable: takes one line for each file with records that are no JSON or CSV at all; they count as rejected.
-    notice: takes one line for what a user should know meanwhile. SIGTERM, SIGINT and SIGHUP stop reading.
+    notice: takes one line for what a user should know meanwhile.  heard: takes a beat each minute, and at the begin and
+    the end. SIGTERM, SIGINT and SIGHUP stop reading. The sprint's journal keeps what was done.
     Raises InputFileError (missing or unusable file), ParameterError (unknown vendor), UnreachableError (no MongoDB;
     Redis may be away) and IncompleteError.
     """
@@ -68,8 +73,9 @@ def ingest_files(
         sources = [pipeline.file_source(path, name) for path in files]
         watched = [_Watched(source.records, path) for source, path in zip(sources, files, strict=True)]
         sources = [replace(source, records=records) for source, records in zip(sources, watched, strict=True)]
-        watch = CacheWatch(notice, show)
-        ledger = _told(pipeline.run(sources, site, progress=watch, stop=stop), site)
+        with _logbook(site, heard, notice, names=[path.name for path in files], vendor=name) as book:
+            watch = CacheWatch(notice, book.take, show)
+            ledger = _told(pipeline.run(sources, site, progress=watch, stop=stop), site)
     if unreadable is not None:
         unreadable += [records.told(settings.rejected_collection) for records in watched if records.count]
     return ledger
@@ -100,21 +106,39 @@ class _Watched:
 
 def ingest_staged(
     settings: Settings, *, vendor: str = "", follow: bool = False, progress: bool = False,
-    notice: Notice = lambda _: None,
+    notice: Notice = lambda _: None, heard: Heard = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Move staged records on until none is left, with `follow` until a signal; the ledger as `ingest_files` gives it.
 
-    vendor: of records that name none.  notice: takes one line for what a user should know meanwhile. SIGTERM, SIGINT
-    and SIGHUP end it in order. Raises ParameterError, UnreachableError and IncompleteError, which without `follow`
-    tells of records that are left.
+    vendor: of records that name none.  notice, heard: as in `ingest_files`. SIGTERM, SIGINT and SIGHUP end it in order.
+    With `follow` it waits for a MongoDB that is away. Ingest sessions that died are ended in the journal. Raises
+    ParameterError, UnreachableError and IncompleteError, which without `follow` tells of records that are left.
     """
     name = load_vendor(vendor).name if vendor else ""
-    with ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show:
-        watch = CacheWatch(notice, show)
-        result = drain(site, follow=follow, vendor=name, progress=watch, notice=notice, stop=stop)
+    with (
+        ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show,
+        _logbook(site, heard, notice, staged=True, vendor=name) as book,
+    ):  # fmt: skip
+        watch = CacheWatch(notice, book.take, show)
+        result = drain(site, follow=follow, vendor=name, progress=watch, notice=notice, stop=stop,
+                       session=book.session)  # fmt: skip
+        book.take(result)
         if not follow:
             result.problem = result.problem or _left(result, settings, stop())
         return _told(result, site)
+
+
+@contextmanager
+def _logbook(site: Site, heard: Heard, notice: Notice, *, staged: bool = False, **named: Any) -> Iterator[Logbook]:
+    """The journal's part of an ingest, over a client of its own: its thread works beside the run."""
+    client, _ = site.clients()
+    with client:
+        database, settings = site.database(client), site.settings
+        staging = Staging(database[settings.staging_collection]) if staged else None
+        journal = Journal(database, site.endpoints.mongodb_uri)
+        with Logbook(journal, staging, heard=heard, notice=notice, max_age_s=settings.backlog_max_age_s,
+                     stuck_s=lease_of(site) if staged else float("inf"), **named) as book:  # fmt: skip
+            yield book
 
 
 def _left(result: pipeline.PipelineResult, settings: Settings, stopped: str) -> str:
@@ -127,10 +151,10 @@ def _left(result: pipeline.PipelineResult, settings: Settings, stopped: str) -> 
 
 
 class CacheWatch:
-    """Takes a run's progress, and says when Redis went away and when it is asked again."""
+    """Takes a run's progress, says when Redis went away and when it is asked again, and passes it on to `others`."""
 
-    def __init__(self, notice: Notice, show: Callable[[pipeline.PipelineResult], None] | None = None) -> None:
-        self.notice, self.show = notice, show
+    def __init__(self, notice: Notice, *others: Callable[[pipeline.PipelineResult], None]) -> None:
+        self.notice, self.others = notice, others
         self.away, self.asked, self.is_away = 0, 0, False
 
     def __call__(self, result: pipeline.PipelineResult) -> None:
@@ -143,8 +167,8 @@ class CacheWatch:
         elif self.is_away and asked and not away:
             self.is_away = False
             self.notice("Redis answers again")
-        if self.show is not None:
-            self.show(result)
+        for other in self.others:
+            other(result)
 
 
 def replay_rejected(settings: Settings, *, notice: Notice = lambda _: None) -> dict[str, Any]:
@@ -153,8 +177,13 @@ def replay_rejected(settings: Settings, *, notice: Notice = lambda _: None) -> d
 
     Raises UnreachableError and IncompleteError.
     """
-    with ends_in_order(notice) as stop, _site(settings) as site:
-        return _told(replay(site, stop=stop), site)
+    with (
+        ends_in_order(notice) as stop, _site(settings) as site,
+        _logbook(site, lambda _: None, notice, source="replay") as book,
+    ):  # fmt: skip
+        result = replay(site, stop=stop)
+        book.take(result)
+        return _told(result, site)
 
 
 def crm_sync(settings: Settings, *, limit: int | None = None) -> dict[str, Any]:
@@ -233,11 +262,10 @@ def _summary(result: pipeline.PipelineResult) -> str:
 
 
 @contextmanager
-def _shown(progress: bool) -> Iterator[Callable[[pipeline.PipelineResult], None] | None]:
+def _shown(progress: bool) -> Iterator[Callable[[pipeline.PipelineResult], None]]:
     """A live line of counts on standard error while the run lasts, or nothing."""
     if not progress:
-        with nullcontext():
-            yield None
+        yield lambda _: None
         return
     columns = (
         SpinnerColumn(),

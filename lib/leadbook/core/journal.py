@@ -6,10 +6,11 @@ next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging` or `files`), names (of files), vendor
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
 - `session.batch`: session, source, ledger (see `lead.ledger`)
-- `session.beat`: session, backlog (waiting, claimed, oldest_s): sent once a minute while it lives
-- `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more
+- `session.beat`: session, backlog (waiting, claimed, oldest_s; empty for files): sent once a minute while it lives
+- `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one
+  session the newest counts: who was only cut off for a while ends again, by itself
 - `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
 - `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was approved)
@@ -21,13 +22,15 @@ import fcntl
 import hashlib
 import os
 import platform
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pymongo
 from bson import ObjectId, json_util
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from leadbook import __version__
@@ -58,24 +61,30 @@ class Journal:
         self.by = f"leadbook {__version__} on {platform.node()}, process {os.getpid()}"
 
     def write(self, kind: str, **body: Any) -> ObjectId:
-        """Add an entry; its `_id`. Where the database does not take it, the spool does. Raises OSError where neither
-        can be written, and ValueError for an unknown kind."""
+        """Add an entry; its `_id`. Raises as `entry` and `add`."""
+        entry = self.entry(kind, **body)
+        self.add([entry])
+        found: ObjectId = entry["_id"]
+        return found
+
+    def entry(self, kind: str, **body: Any) -> Entry:
+        """An entry of this moment, not added yet. Raises ValueError for an unknown kind."""
         if kind not in KINDS:
             raise ValueError(f"the journal knows no entries {kind!r}")
-        entry = {"_id": ObjectId(), "kind": kind, "at": datetime.now(UTC), "by": self.by, **body}
+        return {"_id": ObjectId(), "kind": kind, "at": datetime.now(UTC), "by": self.by, **body}
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add entries in one write. Where the database does not take them, the spool does. Raises OSError where neither
+        can be written."""
         try:
             if self._takes():
                 self.carry_over()
                 with pymongo.timeout(PATIENCE_S):
-                    self.collection.insert_one(entry)
-            else:
-                self._spooled(entry)
-        except DuplicateKeyError:
-            pass  # a retried write that had arrived
+                    self._insert(entries)
+                return
         except PyMongoError:
-            self._spooled(entry)
-        found: ObjectId = entry["_id"]
-        return found
+            pass
+        self._spooled(entries)
 
     def _takes(self) -> bool:
         """Whether the database is there to be written. Asks nobody where the driver knows that all members are away."""
@@ -87,11 +96,11 @@ class Journal:
                 self._holds = bool(self.collection.database.list_collection_names())
         return self._holds
 
-    def _spooled(self, entry: Entry) -> None:
+    def _spooled(self, entries: Sequence[Entry]) -> None:
         self.spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.spool.open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(json_util.dumps(entry) + "\n")
+            file.writelines(json_util.dumps(entry) + "\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
 
@@ -101,13 +110,13 @@ class Journal:
             return 0
         with self.spool.open("r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            entries = [json_util.loads(line) for line in file if line.strip()]
+            entries = _parsed(file.read())
             with pymongo.timeout(PATIENCE_S):
                 self._insert(entries)
             file.truncate(0)
         return len(entries)
 
-    def _insert(self, entries: list[Entry]) -> None:
+    def _insert(self, entries: Sequence[Entry]) -> None:
         try:
             if entries:
                 self.collection.insert_many(entries, ordered=False)
@@ -139,7 +148,15 @@ class Journal:
     def waiting(self) -> list[Entry]:
         """Entries that wait in this machine's spool."""
         try:
-            lines = self.spool.read_text(encoding="utf-8").splitlines()
+            return _parsed(self.spool.read_text(encoding="utf-8"))
         except OSError:
             return []
-        return [json_util.loads(line, json_options=_AWARE) for line in lines if line.strip()]
+
+
+def _parsed(text: str) -> list[Entry]:
+    """The entries of a spool. A line that a crash cut off was never told to be written, and is left out."""
+    entries = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            entries.append(json_util.loads(line, json_options=_AWARE))
+    return entries

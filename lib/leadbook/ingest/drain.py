@@ -35,6 +35,9 @@ FUTILE = 3
 
 LEASE_S = 120.0
 
+LONGEST_PAUSE_S = 30.0
+"""A follower asks a MongoDB that is away so often at least."""
+
 SAME_S = 0.5
 """Claims that expire at times no further apart are one claim seen twice."""
 
@@ -43,16 +46,17 @@ def drain(
     site: Site, *, follow: bool = False, vendor: str = "", executor: Executor | None = None, workers: int | None = None,
     lease_s: float = LEASE_S, progress: Callable[[PipelineResult], None] | None = None,
     notice: Callable[[str], None] = lambda _: None, stop: Callable[[], object] = lambda: False,
+    session: ObjectId | None = None,
 ) -> PipelineResult:  # fmt: skip
     """Move staged records on until none is left, waiting for claims of workers that give no sign to expire; with
-    `follow` wait for more until `stop` or Ctrl-C.
+    `follow` wait for more until `stop` or Ctrl-C, also while MongoDB is away.
 
     vendor: of records that name none.  executor, workers: as in `pipeline.run`.  lease_s: see Staging.  notice: takes
-    one line for what a user should know meanwhile. What is left at the end stands in `staging` of the result.
+    one line for what a user should know meanwhile.  session: as which it claims. What is left at the end stands in
+    `staging` of the result.
     """
-    running = _Drain(site, follow, executor, workers or site.settings.writers)
-    if site.services.enriches:
-        lease_s += batch_seconds(site.settings)
+    running = _Drain(site, follow, executor, workers or site.settings.writers, session or ObjectId())
+    lease_s = lease_of(site, lease_s)
     order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
     running.notice, running.stop = notice, stop
     try:
@@ -65,12 +69,18 @@ def drain(
     return running.result
 
 
+def lease_of(site: Site, lease_s: float = LEASE_S) -> float:
+    """How long a claim lasts, s: longer where each lead is asked about at vendors first."""
+    return lease_s + (batch_seconds(site.settings) if site.services.enriches else 0.0)
+
+
 class _Drain:
     """A drain at work. undecided: records worked on whose end is not certain, by `key_of` their `_id`.  lost: a
-    worker's reports may be missing.  lone: see `_alone`."""
+    worker's reports may be missing.  lone: see `_alone`.  troubles: turns in a row that ended in a problem though
+    MongoDB answers."""
 
-    def __init__(self, site: Site, follow: bool, executor: Executor | None, workers: int) -> None:
-        self.id, self.follow, self.site = ObjectId(), follow, replace(site, own_ids=True)
+    def __init__(self, site: Site, follow: bool, executor: Executor | None, workers: int, session: ObjectId) -> None:
+        self.id, self.follow, self.site = session, follow, replace(site, own_ids=True)
         self.notice: Callable[[str], None] = lambda _: None
         self.stop: Callable[[], object] = lambda: False
         self.result, self.begun = PipelineResult(workers=workers), time.perf_counter()
@@ -80,7 +90,7 @@ class _Drain:
         self.name, self.undecided, self.taken_over = name, dict[object, Undecided](), 0
         self.ours, self.futile, self.deaths, self.seen, self.told = executor is None, 0, 0, 0.0, 0.0
         self.lone: Executor | None = None
-        self.lost = False
+        self.lost, self.is_fresh, self.troubles = False, True, 0
         self.executor = executor or self._started(workers)
         self.bell = Bell(self.staging.collection) if follow else None
 
@@ -95,15 +105,21 @@ class _Drain:
 
     def go(self, order: WorkOrder, progress: Callable[[PipelineResult], None]) -> None:
         """Turn after turn, until there is nothing to wait for."""
-        try:
-            self.staging.free()
-            while not self.result.problem and not self.stop():
+        goes_on = True
+        while goes_on and not self.stop():
+            try:
+                if self.is_fresh:
+                    self.staging.free()
+                    self.is_fresh = False
                 did = self.turn(order)
                 progress(self.result)
-                if not did and not self.result.problem and not self.wait():
-                    break
-        except PyMongoError as error:
-            self.result.problem = self.result.problem or faults.described(error)
+                goes_on = bool(self.result.problem) or did or self.wait()
+            except PyMongoError as error:
+                self.result.problem = self.result.problem or faults.described(error)
+            if self.result.problem:
+                goes_on = self.follow and self.outlasts(progress)
+            else:
+                self.troubles = 0
 
     def turn(self, order: WorkOrder) -> bool:
         """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
@@ -177,6 +193,54 @@ class _Drain:
 
     # ------------------------------------------------------------------------------------------------------ waiting
 
+    def outlasts(self, progress: Callable[[PipelineResult], None]) -> bool:
+        """Wait until MongoDB takes writes again; whether to go on. The problem stays where that does not help: on a
+        stop, and when MongoDB answers and it comes back again and again."""
+        problem, self.result.problem = self.result.problem, ""
+        begun, pause, away = time.monotonic(), 1.0, False
+        while not self.stop():
+            try:
+                self._regain()
+            except PyMongoError as error:
+                if not faults.is_in_doubt(error):
+                    break
+                if not away:
+                    self.notice(f"MongoDB is away ({problem}): waiting for it; what is staged stays where it is")
+                away, self.troubles = True, 0
+                self._rest(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+                progress(self.result)
+                continue
+            if away:
+                self.notice(f"MongoDB answers again, after {time.monotonic() - begun:.0f} s")
+            else:
+                self.troubles += 1
+            if self.troubles >= FUTILE:
+                break
+            self._rest(self.troubles)
+            return True
+        self.result.problem = problem
+        return False
+
+    def _regain(self) -> None:
+        """Give up what our workers have claimed, and count what they ended without a report; one short try."""
+        retry, self.staging.retry = self.staging.retry, Patience(0.0).retry
+        try:
+            self.staging.expire()
+        finally:
+            self.staging.retry = retry
+        self.lost = True
+        self._reconcile(set())
+        if self.bell is not None:
+            with suppress(PyMongoError):
+                self.bell.close()
+            self.bell = Bell(self.staging.collection)
+
+    def _rest(self, seconds: float) -> None:
+        over = time.monotonic() + seconds
+        while not self.stop() and time.monotonic() < over:
+            time.sleep(0.2)
+
     def wait(self) -> bool:
         """Wait for something to do; False when there is nothing to wait for, or a stop."""
         claimed = self.staging.claimed()
@@ -237,7 +301,7 @@ class _Drain:
         """Count what the staging collection says that we ended and no report told (a worker died, half of an end was
         written), and as failed the records that we worked on and nobody ended: the next run takes them."""
         told = self.result.ledger.outcomes()
-        ended = self.staging.ended(here=True)
+        ended = self.staging.ended(self.id)
         untold = [outcome for outcome, count in ended.items() for _ in range(count - told.get(outcome, 0))]
         self._count([*untold, *[FAILED] * len(left)], left)
 

@@ -30,7 +30,8 @@ from leadbook.lead.vendors import RawRecord, load_vendor, problem_of
 
 Document = dict[str, Any]
 
-OWN_FIELDS = frozenset({"_id", "vendor", "payload", "collected_at", "pipeline"})
+OWN_FIELDS = frozenset({"_id", "vendor", "payload", "collected_at", "collector", "pipeline"})
+"""All but these is the payload where a collector names none. `collector` says who staged the record, in which batch."""
 FEWER = 10
 """With each attempt at a record so many times fewer records are claimed with it: 500, 50, 5, 1, 1."""
 
@@ -70,6 +71,16 @@ class Claimed:
     expired: int = 0
     next_s: float = 0.0
     last_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """Records that nobody has ended yet. waiting: nobody works on them.  claimed: somebody does.  oldest_s: how long
+    the oldest of all is staged, by its `_id`'s time, else its `collected_at`; 0 where there is none."""
+
+    waiting: int = 0
+    claimed: int = 0
+    oldest_s: float = 0.0
 
 
 class Staging:
@@ -180,6 +191,27 @@ class Staging:
             next_s=float(lasting.get("next", 0.0)), last_s=float(lasting.get("last", 0.0)),
         )  # fmt: skip
 
+    def backlog(self) -> Backlog:
+        """What is left to do, and for how long it waits."""
+        at = {"$switch": {"branches": [
+            {"case": {"$eq": [{"$type": "$_id"}, "objectId"]}, "then": {"$toDate": "$_id"}},
+            {"case": {"$eq": [{"$type": "$collected_at"}, "date"]}, "then": "$collected_at"},
+        ], "default": None}}  # fmt: skip
+        held = {"$and": [{"$eq": ["$pipeline.state", "claimed"]}, {"$gt": ["$pipeline.until", "$$NOW"]}]}
+        rows = self.retry(lambda: list(self.collection.aggregate([
+            {"$match": {"pipeline.state": {"$ne": "done"}}},
+            {"$group": {
+                "_id": None, "count": {"$sum": 1}, "held": {"$sum": {"$cond": [held, 1, 0]}}, "first": {"$min": at}
+            }},
+            {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$first"]}, 1000]}}},
+        ])))  # fmt: skip
+        if not rows:
+            return Backlog()
+        (row,) = rows
+        return Backlog(
+            waiting=row["count"] - row["held"], claimed=row["held"], oldest_s=max(0.0, float(row["age"] or 0.0))
+        )
+
     def expire(self) -> int:
         """Give up what this session has claimed, and nobody works on any more; how many records that were."""
         ours = {**_CLAIMED, "pipeline.session": self.session}
@@ -215,7 +247,7 @@ class Staging:
             ours["pipeline.attempts"] = {"$gte": MAX_ATTEMPTS}
         ended = {"pipeline.state": "done", "pipeline.outcome": outcome}
         if outcome == rejected(ERASED):  # in the same write: nothing of theirs stays, whatever happens next
-            kept = {"vendor": 1, "collected_at": 1, "pipeline": 1}
+            kept = {"vendor": 1, "collected_at": 1, "collector": 1, "pipeline": 1}
             self.collection.update_many(ours, [{"$project": kept}, {"$set": {**ended, "pipeline.ended_at": "$$NOW"}}])
             return
         self.collection.update_many(ours, {"$set": ended, "$currentDate": {"pipeline.ended_at": True}})
@@ -225,9 +257,9 @@ class Staging:
         wanted = {"_id": {"$in": list(ids)}, "pipeline.state": {"$ne": "done"}}
         return {key_of(one["_id"]) for one in self.retry(lambda: list(self.collection.find(wanted, {"_id": 1})))}
 
-    def ended(self, *, here: bool = False) -> dict[str, int]:
-        """Records ended so far, by outcome. here: by this session."""
-        wanted = {"pipeline.state": "done"} | ({"pipeline.session": self.session} if here else {})
+    def ended(self, session: ObjectId | None = None) -> dict[str, int]:
+        """Records ended so far, by outcome: all of them, or those that one session ended."""
+        wanted = {"pipeline.state": "done"} | ({"pipeline.session": session} if session else {})
         rows = self.retry(lambda: list(self.collection.aggregate([
             {"$match": wanted}, {"$group": {"_id": "$pipeline.outcome", "count": {"$sum": 1}}},
         ])))  # fmt: skip

@@ -68,6 +68,11 @@ class Ledger:
         ledger.assert_balanced()
         return ledger
 
+    @classmethod
+    def counted(cls, counts: Mapping[str, int]) -> Ledger:
+        """The ledger of counts by outcome, as `outcomes` gives them. Raises UnbalancedError for an unknown outcome."""
+        return cls.of(Counter(counts).elements(), read=sum(counts.values()))
+
     @property
     def duplicates(self) -> int:
         """Duplicates, whoever knew them."""

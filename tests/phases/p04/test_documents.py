@@ -9,6 +9,7 @@ import pytest
 from ingest.vendor_records import person
 from leadbook.core.provenance import collection_uuid
 from leadbook.ingest import pipeline
+from leadbook.ingest.drain import drain
 from leadbook.phases.p04 import documents
 
 
@@ -32,15 +33,19 @@ def handed_over(site, leads, endpoints, monkeypatch):
         client.close()
 
 
-def test_the_handoffs_examples_work(handed_over, leads, database, settings, ingest, vendor_file, clean_redis):
+def test_the_handoffs_examples_work(handed_over, site, leads, database, settings, ingest, vendor_file, clean_redis):
     ingest(vendor_file(person("ana")))
     known = "https://www.linkedin.com/in/ana"
     assert handed_over.is_known(known) is True
     assert handed_over.is_known("https://www.linkedin.com/in/nobody") is False
     clean_redis.flushdb()
     assert handed_over.is_known(known) is True
-    handed_over.stage("brightdata", [person("ben"), person("ben")])
-    assert database[settings.staging_collection].count_documents({"vendor": "brightdata"}) == 2
+    handed_over.stage("brightdata", [person("ben"), person("ben")], "brightdata-1", "4711", 1, True)
+    stamp = {"workflow": "brightdata-1", "execution": "4711", "batch": 1, "size": 2, "last": True}
+    staged = database[settings.staging_collection]
+    assert [record["collector"] for record in staged.find({"vendor": "brightdata"})] == [stamp, stamp]
+    result = drain(site, workers=1)
+    assert (result.ledger.stored, result.ledger.duplicates) == (1, 1)
     rest = {"full_name": "A", "job_title": "B", "company_name": "C"}
     new = [{"linkedin_url": f"https://www.linkedin.com/in/{slug}", **rest} for slug in ("cleo", "ana", "dora")]
     stored, duplicates, refused = handed_over.insert(new)

@@ -1,0 +1,210 @@
+"""An ingest's session in the sprint's journal: begun, the ledger of each batch, a beat a minute, ended.
+
+A thread of its own writes: a journal that is away neither stops nor slows the ingest. A session that gives no sign any
+more is ended by another, with what the staging collection and the journal know of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from leadbook.core import write_errors as faults
+from leadbook.core.journal import Journal
+from leadbook.core.ticker import Repeater
+from leadbook.ingest.pipeline import PipelineResult
+from leadbook.ingest.staging import LONG_AGO, Backlog, Staging
+from leadbook.ingest.store.patience import Patience
+from leadbook.lead.ledger import Ledger
+
+BEAT_S = 60.0
+
+FLUSH_S = 1.0
+"""What batches did reaches the journal so soon, many entries in one write."""
+
+DEAD_S = 180.0
+"""A session that gave no sign for so long, and did not end, counts as dead."""
+
+SIGNS = ("session.begun", "session.batch", "session.beat")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """How a session stands. state: `begun`, `at work` or `ended`.  rate: records brought to an outcome per second since
+    the beat before.  backlog: None for files, and where MongoDB does not tell."""
+
+    state: str
+    session: ObjectId
+    ledger: Ledger
+    rate: float
+    backlog: Backlog | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, without personal data; what is not known is None."""
+        ledger, left = self.ledger, self.backlog
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"), "state": self.state, "session": str(self.session),
+            "read": ledger.read, "stored": ledger.stored, "filled": ledger.filled, "duplicate": ledger.duplicates,
+            "rejected": ledger.rejects, "failed": ledger.failed, "backlog": left and left.waiting + left.claimed,
+            "oldest_s": left and round(left.oldest_s, 1), "rate": round(self.rate, 1),
+        }  # fmt: skip
+
+
+class Logbook(Repeater):
+    """Keeps one session while entered: hand `take` to a run as its progress, and `session` to a drain.
+
+    staging: of staged records; None for others.  named: what `session.begun` says besides.  heard: takes each beat.
+    notice: takes a line for what a user should know.  max_age_s: oldest staged record that may wait without a notice.
+    stuck_s: a run that gives no progress for so long gives no beat either: it hangs, and its claims have expired.
+    """
+
+    def __init__(
+        self, journal: Journal, staging: Staging | None, *, heard: Callable[[Beat], None] = lambda _: None,
+        notice: Callable[[str], None] = lambda _: None, max_age_s: float = float("inf"),
+        stuck_s: float = float("inf"), **named: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.session, self.journal, self.staging = ObjectId(), journal, staging
+        if staging is not None:
+            self.staging = Staging(staging.collection, session=self.session, patience=Patience(0.0))
+        self.heard, self.notice, self.max_age_s, self.stuck_s = heard, notice, max_age_s, stuck_s
+        self.named = {"source": "files" if staging is None else "staging", **named}
+        self.result = PipelineResult()
+        self._told, self._read = 0, 0
+        self._progress = self._beaten = self._may_bury = time.monotonic()
+        self._is_late = self._is_deaf = False
+
+    def __enter__(self) -> Self:
+        self.heard(self._beat("begun", self._backlog()))
+        self._write([self.journal.entry("session.begun", session=self.session, **self.named)])
+        self._bury()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._flush()
+        problem = self.result.problem or (faults.described(error) if error is not None else "")
+        ledger = self.result.ledger.as_dict()
+        self._write([self.journal.entry("session.ended", session=self.session, ledger=ledger, problem=problem)])
+        self.heard(self._beat("ended", self._backlog()))
+
+    def take(self, result: PipelineResult) -> None:
+        """The run goes on; what it did is told from here."""
+        self.result, self._progress = result, time.monotonic()
+
+    def step(self) -> float:
+        """Write what batches did, and once a minute that the session lives."""
+        self._flush()
+        now = time.monotonic()
+        if now - self._beaten >= BEAT_S and now - self._progress < self.stuck_s:
+            backlog = self._backlog()
+            beat = self._beat("at work", backlog)
+            told = asdict(backlog) if backlog else {}
+            self._write([self.journal.entry("session.beat", session=self.session, backlog=told)])
+            with suppress(OSError):  # nobody listens any more (a terminal that was closed): the session goes on
+                self._bury()
+                self._say_late(backlog)
+                self.heard(beat)
+        return FLUSH_S
+
+    def _beat(self, state: str, backlog: Backlog | None) -> Beat:
+        now, ledger = time.monotonic(), self.result.ledger
+        rate = (ledger.read - self._read) / max(now - self._beaten, 1e-3)
+        self._beaten, self._read = now, ledger.read
+        return Beat(state=state, session=self.session, ledger=ledger, rate=rate, backlog=backlog)
+
+    def _backlog(self) -> Backlog | None:
+        try:
+            return self.staging.backlog() if self.staging is not None else None
+        except PyMongoError:
+            return None
+
+    def _flush(self) -> None:
+        batches = self.result.batches[self._told :]
+        self._told += len(batches)
+        self._write([
+            self.journal.entry("session.batch", session=self.session, source=source, ledger=ledger.as_dict())
+            for _, source, ledger in batches if ledger.read
+        ])  # fmt: skip
+
+    def _write(self, entries: Sequence[dict[str, Any]]) -> None:
+        if not entries:
+            return
+        if self.journal.waiting():  # MongoDB was away: the signs of others may still be on their way
+            self._may_bury = time.monotonic() + DEAD_S
+        try:
+            self.journal.add(entries)
+        except OSError as error:
+            if not self._is_deaf:
+                self.notice(f"the journal cannot be written ({error.strerror}): the ledger at the end is its only copy")
+            self._is_deaf = True
+
+    def _say_late(self, backlog: Backlog | None) -> None:
+        """Say once that records wait too long, and once that they do not any more."""
+        if backlog is None or self._is_late == (backlog.oldest_s > self.max_age_s):
+            return
+        self._is_late = not self._is_late
+        self.notice(
+            f"{backlog.waiting + backlog.claimed} staged records wait, the oldest for {backlog.oldest_s:.0f} s, longer "
+            f"than backlog_max_age_s ({self.max_age_s:g} s): start a second follower, on another machine if you can"
+            if self._is_late else f"no staged record waits longer than {self.max_age_s:g} s any more"
+        )  # fmt: skip
+
+    def _bury(self) -> None:
+        """End dead sessions."""
+        if self.staging is None or time.monotonic() < self._may_bury:
+            return
+        try:
+            for session in bury(self.journal, self.staging):
+                self.notice(f"ingest session {session} gave no sign for {DEAD_S:.0f} s: the journal holds its ledger")
+        except (PyMongoError, OSError):
+            return  # the next beat looks again
+
+
+def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
+    """End sessions that gave no sign for DEAD_S and did not end, each with the ledger of what it did; which they were.
+
+    Batches tell what a session did, until its last sign; the staging collection also what it did after that, as long as
+    its records are kept. Of each outcome the larger count is true. Raises PyMongoError and OSError.
+    """
+    buried = []
+    for one in journal.collection.aggregate(_SILENT):
+        session = one["_id"]
+        if session == staging.session:
+            continue
+        batches = [Ledger.from_dict(entry["ledger"]) for entry in journal.entries("session.batch", session=session)]
+        counts = Counter(sum(batches, Ledger()).outcomes()) | Counter(staging.ended(session))
+        problem = f"gave no sign since {one['sign']:%Y-%m-%d %H:%M:%S} UTC"
+        told = {"session": session, "ledger": Ledger.counted(counts).as_dict(), "problem": problem, "dead": True}
+        end = journal.entry("session.ended", **told)
+        sign = f"{session} {one['sign'].isoformat()}".encode()
+        end["_id"] = ObjectId(hashlib.sha256(sign).digest()[:12])  # two who find it dead write one entry
+        journal.add([end])
+        buried.append(session)
+    return buried
+
+
+_SILENT: list[dict[str, Any]] = [
+    {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}}},
+    {"$group": {
+        "_id": "$session", "sign": {"$max": {"$cond": [{"$in": ["$kind", [*SIGNS]]}, "$at", None]}},
+        "end": {"$max": {"$cond": [{"$in": ["$kind", [*SIGNS]]}, None, "$at"]}},
+    }},
+    {"$match": {"$expr": {"$and": [
+        {"$lt": ["$sign", {"$subtract": ["$$NOW", round(DEAD_S * 1000)]}]},
+        {"$gt": ["$sign", {"$ifNull": ["$end", LONG_AGO]}]},
+    ]}}},
+]  # fmt: skip
+"""Sessions without a sign for so long, and without an end since their last sign; when that was."""
