@@ -1,7 +1,6 @@
 """Before there are leads phase 06 works on made ones in scratch collections, and nothing of them stays."""
 
 import os
-import signal
 import subprocess
 import sys
 from types import SimpleNamespace
