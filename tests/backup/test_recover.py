@@ -1,5 +1,6 @@
 """Stored leads that were deleted come back, from staging, from a backup, from both; nothing else changes."""
 
+import json
 import random
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ from leadbook.lead.keys import linkedin_key
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.rehearsal import sample
 from leadbook.schema.state import apply
+from test_cli import leadbook
 
 COLLECTORS, DELETED = 22, 200
 TIMES = ("created_at", "updated_at", "data_collected_date")
@@ -106,7 +108,8 @@ def test_what_was_staged_comes_back_from_staging(site, sprint, database, kept, c
     (entry,) = database[COLLECTION].find({"kind": "action"})
     assert entry["done"] == done and entry["approved"] == f"recover on {kept.database}"
     again = run(kept, "staging")
-    assert (again["plan"]["missing"], again["done"]) == (0, None), "run twice it does nothing"
+    assert again["plan"]["missing"] == 0 and again["done"]["restored"] == {}, "run twice it does nothing"
+    assert database[COLLECTION].count_documents({}) == 1
 
 
 def test_what_a_backup_holds_comes_back_as_it_was_then(sprint, database, kept):
@@ -272,3 +275,22 @@ def test_another_approval_is_none(sprint, database, kept):
     named = kept.model_copy(update={"approve": "recover on elsewhere, restore_drill on leadbook_test"})
     assert commands.recover(named, "both")["done"] is None
     assert database[kept.collection].count_documents({}) == left
+
+
+def test_the_command_shows_its_plan_and_its_ledger_and_no_person(site, database, kept):
+    stage(database, kept, [("brightdata", person("ana")), ("brightdata", person("ben"))])
+    drain(site, workers=1)
+    database[kept.collection].delete_many({})
+    database[kept.staging_collection].update_one({}, {"$unset": {"payload": "", "collector": ""}})
+    words = ["recover", "--from", "both", "-p", f"database={kept.database}", "-p", "members=1", "-p",
+             f"backup_dir={kept.backup_dir}"]  # fmt: skip
+    approval = f"approve=recover on {kept.database}"
+    asked = leadbook(*words)
+    assert asked.returncode == 0 and "Nothing was changed" in asked.stdout and f"'{approval[8:]}'" in asked.stdout
+    done = leadbook(*words, "-p", approval, "--json")
+    assert done.returncode == 1, "one is missing still"
+    assert json.loads(done.stdout)["done"]["restored"] == {"staging": 1}
+    again = leadbook(*words, "-p", approval)
+    assert again.returncode == 1 and database[kept.collection].count_documents({}) == 1
+    for told in (asked, done, again):
+        assert "linkedin.com" not in told.stdout + told.stderr and "Ana" not in told.stdout

@@ -20,8 +20,8 @@ from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 Document = dict[str, Any]
 BATCH = 1_000
-ANYTHING: CodecOptions[Document] = CodecOptions(
-    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+_ANYTHING: CodecOptions[Document] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
 )
 """Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
@@ -56,7 +56,7 @@ def erase_again(
     }  # fmt: skip
     found, left, names = 0, 0, []
     for original in (url_of.keys() & copies.keys()) if requests else ():
-        copy = copies[original].with_options(codec_options=ANYTHING)
+        copy = copies[original].with_options(codec_options=_ANYTHING)
         ids = _of_erased(copy, url_of[original], erasures)
         copy.delete_many({"_id": {"$in": ids}})
         found += len(ids)

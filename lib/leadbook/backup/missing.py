@@ -170,7 +170,7 @@ class _Search:
         self.taken = datetime.fromisoformat(read_manifest(path).taken_at) - CLOCK_SLACK
         for part in parts(documents_in(path / f"{self.settings.collection}{DATA}"), BATCH):
             self.known[BACKUP] += len(part)
-            for lead_id, url in self._absent([(lead.get("_id"), url_of(lead)) for lead in part]):
+            for lead_id, url in self._absent([(lead.get("_id"), lead) for lead in part]):
                 name = self.saved[key_of(lead_id)] = name_of(lead_id, url)
                 self.missing[BACKUP].add(name)
                 self.found[name] = LostLead(saved=True)
@@ -183,9 +183,8 @@ class _Search:
             unknown = self._unknown([record["_id"] for record in part])
             records = list(self.staging.find({"_id": {"$in": unknown}})) if unknown else []
             said = {key_of(record["_id"]): sighting_in(record, self.vendor) for record in records}
-            urls = [(record["_id"], url_of(said[key_of(record["_id"])][0])) for record in records]
             ended = {key_of(record["_id"]): record["pipeline"].get("ended_at") for record in records}
-            for record_id, url in self._absent(urls):
+            for record_id, url in self._absent([(record["_id"], said[key_of(record["_id"])][0]) for record in records]):
                 key = key_of(record_id)
                 name = url or self.saved.get(key) or name_of(record_id, url)
                 self.missing[STAGING].add(name)
@@ -210,15 +209,15 @@ class _Search:
         if not (held and lead.saved and self.source != STAGING):
             lead.staged.append(record_id)
 
-    def _absent(self, named: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
-        """Those of `named` (`_id` and URL) of which neither is stored; the erased are counted and left out."""
+    def _absent(self, named: Sequence[tuple[Any, Mapping[str, Any]]]) -> list[tuple[Any, str]]:
+        """`_id` and URL of those leads of which neither is stored; the erased are counted and left out."""
         unknown = {key_of(lead_id) for lead_id in self._unknown([lead_id for lead_id, _ in named])}
-        gone = [(lead_id, url) for lead_id, url in named if key_of(lead_id) in unknown]
-        urls = [url for _, url in gone if url]
-        stored = stored_urls(self.leads, urls)
-        erased = self.erasures.among(urls)
-        self.erased |= erased
-        return [(lead_id, url) for lead_id, url in gone if url not in stored | erased]
+        gone = [(lead_id, lead) for lead_id, lead in named if key_of(lead_id) in unknown]
+        stored = stored_urls(self.leads, [url for _, lead in gone if (url := url_of(lead))])
+        erased = are_erased(self.erasures, [lead for _, lead in gone])
+        self.erased.update(url_of(lead) for (_, lead), out in zip(gone, erased, strict=True) if out)
+        return [(lead_id, url_of(lead)) for (lead_id, lead), out in zip(gone, erased, strict=True)
+                if not out and url_of(lead) not in stored]  # fmt: skip
 
     def _unknown(self, ids: Sequence[Any]) -> list[Any]:
         there = {key_of(lead["_id"]) for lead in self.leads.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
@@ -229,6 +228,12 @@ def stored_urls(leads: connect.Collection, urls: Sequence[str]) -> set[str]:
     """Those of `urls` under which a lead is stored. Raises pymongo's errors."""
     wanted = {"linkedin_url": {"$in": list(urls)}}
     return {lead["linkedin_url"] for lead in leads.find(wanted, {"_id": 0, "linkedin_url": 1})} if urls else set()
+
+
+def are_erased(erasures: SuppressionList, leads: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Of each lead whether its person is on the list of requests. Raises pymongo's errors."""
+    gone = erasures.among(url for lead in leads if (url := url_of(lead)))
+    return [url_of(lead) in gone for lead in leads]
 
 
 def sighting_in(record: Mapping[str, Any], vendor: str) -> tuple[Document, str]:

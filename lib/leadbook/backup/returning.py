@@ -14,15 +14,16 @@ from typing import Any
 
 import bson
 from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from leadbook.backup.archive import DATA, documents_in
-from leadbook.backup.erased import ANYTHING
 from leadbook.backup.missing import (
     BACKUP,
     STAGING,
     Document,
     RecoveryPlan,
+    are_erased,
     name_of,
     parts,
     sighting_in,
@@ -40,6 +41,9 @@ from leadbook.lead.clock import now_ms
 from leadbook.lead.score import stamp
 from leadbook.lead.suppression import SUPPRESSED
 
+_AS_STORED: CodecOptions[Document] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
 ANOTHER = "another person"
 """Who holds an e-mail that the server refuses."""
 
@@ -101,7 +105,7 @@ class _Return:
     def _documents(self, collection: str) -> Iterator[Document]:
         path = self.plan.backup and self.plan.backup / f"{collection}{DATA}"
         if path and path.exists():
-            yield from (bson.decode(document.raw, ANYTHING) for document in documents_in(path))
+            yield from (bson.decode(document.raw, _AS_STORED) for document in documents_in(path))
 
     def _saved(self) -> Iterator[tuple[str, Document | None]]:
         """Leads of the backup that are to come back."""
@@ -134,16 +138,22 @@ class _Return:
                 self.done.left["its staged record is gone"] += 1
                 continue
             leads.append(self._whole(lead, seen, held))
-        gone = self._erased(leads)
-        stored = self._insert([lead for lead in leads if url_of(lead) not in gone], held)
-        late = self._erased(stored) - gone  # asked for while it was brought back
-        self.retry(lambda: self.collection.delete_many({"linkedin_url": {"$in": list(late)}}) if late else None)
-        kept = [lead for lead in stored if url_of(lead) not in late]
+        wanted, out = self._parted(leads)
+        stored = self._insert(wanted, held)
+        kept, late = self._parted(stored)  # who asked for erasure while they were brought back
+        if late:
+            self.retry(lambda: self.collection.delete_many({"_id": {"$in": [lead["_id"] for lead in late]}}))
         self.tools.cache.remember([(lead["_id"], lead) for lead in kept if url_of(lead)])
         self.done.restored[way] += len(kept)
-        self.done.left["their persons asked for erasure"] += len(gone) + len(late)
+        self.done.left["their persons asked for erasure"] += len(out) + len(late)
         self.ids.update(lead["_id"] for lead in kept if isinstance(lead["_id"], ObjectId))
         self.back += filter(None, map(url_of, kept))
+
+    def _parted(self, leads: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+        """Leads that may be stored, and those whose persons asked for erasure."""
+        erased = self.retry(lambda: are_erased(self.tools.erasures, leads))
+        return ([lead for lead, out in zip(leads, erased, strict=True) if not out],
+                [lead for lead, out in zip(leads, erased, strict=True) if out])  # fmt: skip
 
     def _sightings(self, ids: Sequence[Any]) -> dict[Any, tuple[Document, Document]]:
         """Staged records as the pipeline cleans them, beside the records; by the key of their `_id`."""
@@ -176,10 +186,6 @@ class _Return:
             stamp(lead, self.tools.rules, at if isinstance(at, datetime) else self.at)
             lead["updated_at"] = self.at
         return lead
-
-    def _erased(self, leads: Sequence[Document]) -> set[str]:
-        urls = [url for lead in leads if (url := url_of(lead))]
-        return self.retry(lambda: self.tools.erasures.among(urls))
 
     def _insert(self, leads: Sequence[Document], held: dict[str, str]) -> list[Document]:
         """Insert leads; those that are stored now."""

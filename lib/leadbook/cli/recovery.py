@@ -40,8 +40,7 @@ def recover(
         raise
     _ended(told, as_json)
     if told["done"] is None and told["plan"]["come_back"] and not as_json:
-        option = f" --profile {profile}" if profile != "rehearsal" else ""
-        say(f"Nothing was changed. To do it: leadbook recover --from {source}{option} -p approve='{told['approval']}'")
+        say(f"Nothing was changed. To do it, give the same command once more with: -p approve='{told['approval']}'")
     if told["done"] and told["done"]["still_missing"]:
         raise typer.Exit(1)
 
@@ -64,6 +63,8 @@ def _plan(plan: dict[str, Any]) -> None:
 def _ended(told: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(told))  # noqa: T201
+    elif told["plan"]["missing"] == 0:
+        say("No lead is missing.")
     elif told["done"]:
         done, table = told["done"], Table("leads", "", "count", title="recovery")
         _rows(table, "restored", {f"from {way}": count for way, count in done["restored"].items()})
@@ -72,8 +73,6 @@ def _ended(told: dict[str, Any], as_json: bool) -> None:
         if done["requests"]:
             table.add_row("erasure requests", "back on the list", f"{done['requests']:,}")
         out.print(table)
-    elif not told["plan"]["missing"]:
-        say("No lead is missing.")
 
 
 def _rows(table: Table, name: str, counts: dict[str, int]) -> None:

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.backup import missing
 from leadbook.backup.folder import backups_folder
-from leadbook.backup.returning import bring_back
+from leadbook.backup.returning import Returned, bring_back
 from leadbook.commands.leads import IncompleteError, ready
 from leadbook.core import connect
 from leadbook.core import write_errors as faults
@@ -75,8 +75,10 @@ def _done(plan: missing.RecoveryPlan, site: Site, show: Callable[[Told], None]) 
     approval = f"recover on {settings.database}"
     told: Told = {"plan": plan.as_dict(), "approval": approval, "done": None}
     show(told)
-    if not plan.ways() or approval not in [" ".join(one.split()) for one in settings.approve.split(",")]:
+    if approval not in [" ".join(one.split()) for one in settings.approve.split(",")]:
         return told
+    if not plan.ways():
+        return {**told, "done": Returned(left=plan.stay()).as_dict()}
     ready(site)
     done = bring_back(plan, site)
     told["done"] = done.as_dict()
