@@ -55,6 +55,8 @@ def test_an_empty_database_is_tried_with_made_leads_of_which_nothing_stays(book,
     facts = found[0].facts
     assert facts["backup_made_leads"] == subject.leads_made and facts["backup_leads"] is None
     assert "There are no leads yet" in found[0].says and "There are no leads yet" in found[-1].documents[0].markdown
+    shown = [check.evidence for check in made] + [section.frame.to_string() for section in found]
+    assert "leadbook_scratch" not in " ".join(shown) and "made leads" in shown[1]
     assert named(database) == set() and clean_redis.dbsize() == 0
     assert backups(backups_folder(settings)) == [], "a backup of made leads is nobody's to keep"
 

@@ -53,20 +53,22 @@ def backup(subject: Subject) -> Section:
         "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
     }
     held = manifest and manifest.documents_of(subject.settings.collection)
-    return Section(
-        says=subject.told(),
-        tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
-        checks=(
-            *checks.judged((checks.SWEPT,), swept, checks.sweep),
-            *checks.judged(("BKP-DMP",), dump, checks.dump),
-        ),
-        facts={
-            "backup_bytes": manifest and manifest.size,
-            "backup_documents": manifest and manifest.documents,
-            "backup_leads": None if subject.made else held,
-            "backup_made_leads": held if subject.made else None,
-        },
-        found=_known(dump),
+    return subject.plain(
+        Section(
+            says=subject.told(),
+            tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
+            checks=(
+                *checks.judged((checks.SWEPT,), swept, checks.sweep),
+                *checks.judged(("BKP-DMP",), dump, checks.dump),
+            ),
+            facts={
+                "backup_bytes": manifest and manifest.size,
+                "backup_documents": manifest and manifest.documents,
+                "backup_leads": None if subject.made else held,
+                "backup_made_leads": held if subject.made else None,
+            },
+            found=_known(dump),
+        )
     )
 
 
@@ -101,7 +103,7 @@ def damage(subject: Subject, taken: Section) -> Section:
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
     judged = checks.judged(("BKP-COR",), drills, checks.damage)
-    return Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills))
+    return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills)))
 
 
 def _drills(subject: Subject, made: Backup) -> list[Damage]:
@@ -129,10 +131,12 @@ def restore(subject: Subject, taken: Section) -> Section:
          one.options_equal, one.original_unchanged, one.validate_says)
         for one in (recovery.comparisons if isinstance(recovery, Recovery) else ())
     ]  # fmt: skip
-    return Section(
-        tables=(_table("Restored copies beside the backup", columns, rows),),
-        checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
-        found=_known(recovery),
+    return subject.plain(
+        Section(
+            tables=(_table("Restored copies beside the backup", columns, rows),),
+            checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+            found=_known(recovery),
+        )
     )
 
 
@@ -171,6 +175,11 @@ def cache(subject: Subject) -> Section:
     seen = _known(keys)
     if seen is None:
         said = "Redis was not looked at."
+    elif not seen.looked_at:
+        said = (
+            "**Nothing in Redis needs a backup:** it holds no key of a lead yet, and MongoDB can give back those "
+            "that the pipeline will write there."
+        )
     elif seen.other:
         said = (
             f"{seen.other:,} of {seen.looked_at:,} keys are no duplicate keys: MongoDB cannot rebuild them. Find out "
@@ -205,13 +214,15 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
     title, audience = "Backup and recovery procedures", ("Technical Lead", "Project Manager")
     told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
     cleaned = attempt(lambda: _clean(subject, taken.found[0])) if taken.found else checks.NO_BACKUP
-    return Section(
-        documents=(Document("backup-and-recovery", title, text, audience),),
-        checks=(
-            judge("BKP-DOC-001", len(missing), evidence=told),
-            *checks.judged((checks.CLEANED,), cleaned, checks.clean),
-            judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
-        ),
+    return subject.plain(
+        Section(
+            documents=(Document("backup-and-recovery", title, text, audience),),
+            checks=(
+                judge("BKP-DOC-001", len(missing), evidence=told),
+                *checks.judged((checks.CLEANED,), cleaned, checks.clean),
+                judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
+            ),
+        )
     )
 
 

@@ -26,11 +26,14 @@ from leadbook.ingest.trials.apart import apart
 from leadbook.lead.clock import now_ms
 from leadbook.phases.judging import attempt
 from leadbook.phases.phase import Phase
+from leadbook.phases.section import Section
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.servers.owner import passing_folder
 
 RECORDS = 4_000
 """Made records of a trial: about 3,000 leads of them, enough to cut a dump half-way and to time a restore."""
+WORDS = ("made leads", "made staged records", "made rejects", "made spending", "made erasure requests")
+"""What people read in place of the names of a trial's collections."""
 SECONDS = 120.0
 """Longest that they may take to become leads, s."""
 
@@ -69,6 +72,20 @@ class Subject:
                 "in the leads' place, and removed at the end."
             )
         return "" if self.absent else "The drills are of the leads as they are now."
+
+    def plain(self, section: Section) -> Section:
+        """A section with words in place of a trial's scratch names."""
+        if not self.made:
+            return section
+
+        def said(value: Any) -> Any:
+            for name, words in zip(self.made, WORDS, strict=False) if isinstance(value, str) else ():
+                value = value.replace(name, words)
+            return value
+
+        checks = tuple(replace(check, evidence=said(check.evidence)) for check in section.checks)
+        tables = tuple(replace(table, frame=table.frame.map(said)) for table in section.tables)
+        return replace(section, checks=checks, tables=tables)
 
     def left(self) -> list[str]:
         """Remove a trial's collections; those that are there still. Raises pymongo's errors."""
