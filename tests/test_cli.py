@@ -50,6 +50,8 @@ def test_help_lists_the_commands():
         (["ingest", "leads.json", "--vendor", "apolo"], "did you mean 'apollo'"),
         (["ingest", "nowhere.json", "--vendor", "apollo"], "no such file"),
         (["ingest", "a.json", "--vendor", "apollo", "--follow"], "--follow is for --staged"),
+        (["recover"], "--from"),
+        (["recover", "--from", "stagin"], "must be staging, backup or both"),
         (["compare", "nowhere", "nowhere"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -1,9 +1,8 @@
-"""1,500 leads in a database of the tests' own, and a stand-in for the open phase 06 over it."""
-
-from types import SimpleNamespace
+"""1,500 leads in a database of the tests' own, and what phase 06 works on over it."""
 
 import pytest
 
+from leadbook.phases.p06.subject import Subject
 from leadbook.rehearsal import sample
 from leadbook.schema.state import apply
 
@@ -25,12 +24,10 @@ def filled(database, admin, settings):
 
 @pytest.fixture
 def opened(admin):
-    """`opened(database, settings)`: what sections ask of the open phase; dba: the DBA's client, if another one."""
+    """`opened(database, settings)`: the leads as the sections' subject; dba: the DBA's client, if another one."""
 
     def made(database, settings, *, dba=admin, redis=None, swept=()):
-        leads = database[settings.collection]
-        return SimpleNamespace(
-            settings=settings, database=database, admin=dba, redis=redis, leads=leads, swept=list(swept)
-        )
+        return Subject(settings=settings, staging=settings.staging_collection, database=database, admin=dba,
+                       redis=redis, swept=swept)  # fmt: skip
 
     return made

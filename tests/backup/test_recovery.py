@@ -28,7 +28,9 @@ def scratches(database):
 def test_the_whole_phase_passes_and_leaves_nothing(filled, opened, clean_redis, kept, tmp_path):
     found = run(opened(filled, kept, redis=clean_redis))
     made = [check for section in found for check in section.checks]
-    assert {check.verdict for check in made} == {Verdict.PASS}, made
+    trial = [check for check in made if check.id == "BKP-CLN-003"]
+    assert {check.verdict for check in made if check not in trial} == {Verdict.PASS}, made
+    assert [check.verdict for check in trial] == [Verdict.NOT_APPLICABLE], "the leads were there"
     named = {check_id for check_id, entry in catalogue().items() if entry.phase == "06" and entry.kind == "measured"}
     assert {check.id for check in made} == named
     assert "1,500 documents were back in" in found[3].says

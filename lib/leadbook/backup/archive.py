@@ -26,6 +26,8 @@ from bson.raw_bson import RawBSONDocument
 from leadbook.core.errors import InputFileError
 
 FORMAT = "leadbook-backup/1"
+TRIAL = "trial"
+"""Stands in a manifest in a profile's place where the backup holds made leads of a drill: nobody's to keep."""
 PARTIAL = ".partial"
 MANIFEST = "manifest.json"
 DATA, METADATA = ".bson.zst", ".metadata.json"
@@ -67,6 +69,7 @@ class Manifest:
     """What a backup says of itself.
 
     taken_at: UTC, ISO 8601; everything acknowledged before it is in the backup.  seconds: time it took.
+    profile: whose leads it holds, or TRIAL.  replica_set: empty for a standalone server, and in older backups.
     consistency: `snapshot` (one point in time for all collections) or `none` (each document by itself).
     files: SHA-256 and bytes by file name.  made_by: the process that took it (`owner.me`).  holds no document.
     """
@@ -80,6 +83,7 @@ class Manifest:
     collections: tuple[CollectionEntry, ...]
     files: Mapping[str, Mapping[str, Any]]
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    replica_set: str = ""
 
     @property
     def documents(self) -> int:

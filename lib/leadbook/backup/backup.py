@@ -17,8 +17,18 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.backup.archive import DATA, MANIFEST, METADATA, CollectionEntry, ContentHash, Manifest, file_sha256
+from leadbook.backup.archive import (
+    DATA,
+    MANIFEST,
+    METADATA,
+    TRIAL,
+    CollectionEntry,
+    ContentHash,
+    Manifest,
+    file_sha256,
+)
 from leadbook.backup.folder import private_file, writing
+from leadbook.core import journal
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
 from leadbook.lead.suppression import SUPPRESSED
@@ -54,42 +64,44 @@ def collections_of(settings: Settings) -> list[str]:
     """What is backed up, in the order in which it is restored.
 
     The list of erasure requests comes first, so that no lead is ever back without it. Then leads, staging (whose
-    outcomes prove that nothing was lost), rejected records, and what enrichment has spent (its cap must hold after a
-    recovery too). Left out: marks that let a rehearsal empty a database, which must never come back into another one,
-    and scratch collections.
+    outcomes prove that nothing was lost), rejected records, what enrichment has spent (its cap must hold after a
+    recovery too), and the sprint's journal. Left out: marks that let a rehearsal empty a database, which must never
+    come back into another one, and scratch collections.
     """
     return [
         SUPPRESSED, settings.collection, settings.staging_collection, settings.rejected_collection, SPENDING,
+        journal.COLLECTION,
     ]  # fmt: skip
 
 
 def back_up(
     database: Database[Document], names: Iterable[str], folder: Path, settings: Settings, *,
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[int], None] | None = None, trial: bool = False,
 ) -> Backup:  # fmt: skip
     """Dump the collections `names` (those that exist) of `database` into a new backup below `folder`. Read-only there.
 
     On a replica set all collections are read at one point in time (snapshot reads), and a second time at that same
     point for `originals`; a standalone server cannot do that, and the manifest says so. `on_batch` gets the number of
     documents of a collection written so far; an exception in it, or any other, leaves no backup and no partial folder.
-    Raises pymongo's errors and OSError.
+    trial: they hold made leads. Raises pymongo's errors and OSError.
     """
-    snapshot = "setName" in database.client.admin.command("hello")
+    profile = TRIAL if trial else settings.profile
+    replica_set = database.client.admin.command("hello").get("setName", "")
     for pause_s in (0.2, 0.4, 0.6, 0.8):
         try:
-            return _back_up(database, list(names), folder, settings, snapshot, on_batch)
+            return _back_up(database, list(names), folder, profile, replica_set, on_batch)
         except OperationFailure as error:
             if error.code != SNAPSHOT_UNAVAILABLE:
                 raise
         time.sleep(pause_s)
-    return _back_up(database, list(names), folder, settings, snapshot, on_batch)
+    return _back_up(database, list(names), folder, profile, replica_set, on_batch)
 
 
 def _back_up(
-    database: Database[Document], names: list[str], folder: Path, settings: Settings, snapshot: bool,
+    database: Database[Document], names: list[str], folder: Path, profile: str, replica_set: str,
     on_batch: Callable[[int], None] | None,
 ) -> Backup:  # fmt: skip
-    began, taken_at = time.perf_counter(), datetime.now(UTC)
+    began, taken_at, snapshot = time.perf_counter(), datetime.now(UTC), bool(replica_set)
     existing = set(database.list_collection_names())
     wanted = [name for name in names if name in existing]
     session = database.client.start_session(snapshot=True) if snapshot else nullcontext()
@@ -99,10 +111,11 @@ def _back_up(
         seconds = round(time.perf_counter() - began, 3)
         originals = _originals(database, wanted, reading)
         manifest = Manifest(
-            taken_at=taken_at.isoformat(timespec="seconds"), seconds=seconds, profile=settings.profile,
+            taken_at=taken_at.isoformat(timespec="seconds"), seconds=seconds, profile=profile,
             server_version=database.client.server_info()["version"], database=database.name,
             consistency="snapshot" if snapshot else "none", collections=entries,
             files={path.name: described(path) for path in partial.iterdir()}, made_by=owner.me(),
+            replica_set=replica_set,
         )  # fmt: skip
         with private_file(partial / MANIFEST) as file:
             file.write(manifest.as_json().encode())

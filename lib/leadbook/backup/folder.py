@@ -19,7 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from leadbook.backup.archive import FORMAT, MANIFEST, PARTIAL, Manifest, read_manifest
+from leadbook.backup.archive import FORMAT, MANIFEST, PARTIAL, TRIAL, Manifest, read_manifest
 from leadbook.core.errors import InputFileError, RefusedError
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.rehearsal.servers import owner
@@ -68,15 +68,21 @@ def remove(backup: Path) -> None:
     shutil.rmtree(backup)
 
 
-def sweep(folder: Path, settings: Settings) -> list[str]:
-    """Remove what killed runs left: partial folders, and whole backups of this profile where it is a rehearsal's.
-
-    A production's whole backup is kept, whoever ended its run. Returns what was removed, by kind and name.
-    """
+def left_by_killed(folder: Path, settings: Settings) -> list[tuple[Path, str]]:
+    """What killed runs left, with its kind: partial folders, whole backups of made leads, and whole backups of this
+    profile where it is a rehearsal's. A production's whole backup of its leads is kept, whoever ended its run."""
     left = [(path, "partial folder") for path in folder.iterdir() if _is_partial(path) and is_left(path.stem)]
+    nobodys = {TRIAL: "backup of made leads"}
     if settings.is_rehearsal:
-        left += [(path, "rehearsal's backup") for path, manifest in _sound(folder)
-                 if manifest.profile == settings.profile and owner.is_gone(manifest.made_by)]  # fmt: skip
+        nobodys[settings.profile] = "rehearsal's backup"
+    left += [(path, nobodys[manifest.profile]) for path, manifest in _sound(folder)
+             if manifest.profile in nobodys and owner.is_gone(manifest.made_by)]  # fmt: skip
+    return left
+
+
+def sweep(folder: Path, settings: Settings) -> list[str]:
+    """Remove what killed runs left (see `left_by_killed`). Returns what was removed, by kind and name."""
+    left = left_by_killed(folder, settings)
     for path, _ in left:
         remove(path)
     return [f"{kind} {path.name}" for path, kind in left]

@@ -233,8 +233,8 @@ class _Work:
         """The `_id`s that a staged record's lead may have: the record's own, or where that is no ObjectId or belongs
         to another lead, one that follows from it, so that storing it twice is seen to be the same record."""
         own = (self.batch.ids or ())[candidate.position]
-        made = hashlib.sha256(bson.encode({"_id": own}) + candidate.lead["linkedin_url"].encode()).digest()[:12]
-        return (own, ObjectId(made)) if isinstance(own, ObjectId) else (ObjectId(made),)
+        made = made_id(own, candidate.lead["linkedin_url"])
+        return (own, made) if isinstance(own, ObjectId) else (made,)
 
     def new_id(self, candidate: Candidate) -> ObjectId:
         """`_id` of the lead to store: of a staged record one of its own, else a new one."""
@@ -305,6 +305,11 @@ class _Work:
         report.reasons.update(reason for reject in self.rejects.values() for reason in reject.reasons)
         report.cache = self.tools.cache.truth
         return report
+
+
+def made_id(own: Any, url: str) -> ObjectId:
+    """`_id` of a staged record's lead where `own`, the record's, cannot be it; always the same one."""
+    return ObjectId(hashlib.sha256(bson.encode({"_id": own}) + url.encode()).digest()[:12])
 
 
 def process(batch: RecordBatch, tools: Tools) -> BatchReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from pymongo.collection import Collection
@@ -12,9 +13,10 @@ FLAG = "same_member"
 MEMBER = "additional_data.linkedin_member_id"
 
 
-def flag(collection: Collection[dict[str, Any]]) -> int:
+def flag(collection: Collection[dict[str, Any]], *, among: Container[Any] | None = None) -> int:
     """Put the flag `same_member` on every lead that shares its member id with another; how many are new.
 
+    among: `_id`s of the only leads that may get it.
     Looks at the whole collection once (about 0.2 s for 100,000 leads), so it runs after an ingestion, not per batch.
     """
     groups = collection.aggregate(
@@ -28,6 +30,7 @@ def flag(collection: Collection[dict[str, Any]]) -> int:
     flagged = 0
     for group in groups:
         update = {"$addToSet": {"additional_data.flags": FLAG}, "$set": {"updated_at": now_ms()}}
-        wanted = {"_id": {"$in": group["leads"]}, "additional_data.flags": {"$ne": FLAG}}
+        ids = [lead for lead in group["leads"] if among is None or lead in among]
+        wanted = {"_id": {"$in": ids}, "additional_data.flags": {"$ne": FLAG}}
         flagged += collection.update_many(wanted, update).modified_count
     return flagged

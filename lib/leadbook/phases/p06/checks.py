@@ -14,9 +14,11 @@ from leadbook.backup.verify import Verification
 from leadbook.core.checks import Check, Unmeasured, judge
 from leadbook.core.definitions import catalogue
 
-SWEPT, CLEANED = "BKP-CLN-002", "BKP-CLN-001"
+SWEPT, CLEANED, REMOVED = "BKP-CLN-002", "BKP-CLN-001", "BKP-CLN-003"
 """Checks of what is removed before and after the drills."""
-NO_BACKUP = Unmeasured("there is no backup, or none that holds anything", "bring leads in, then run phase 06 again")
+NO_BACKUP = Unmeasured(
+    "there is no backup, or none that holds anything", "do what the dump's checks ask, then run 06 again"
+)
 
 Found = TypeVar("Found")
 Answers = Mapping[str, tuple[Any, str]]

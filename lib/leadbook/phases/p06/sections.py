@@ -1,7 +1,7 @@
 """Phase 06, section by section: back up, damage copies, restore beside the original, compare, write down, clean up.
 
-Nothing but copies that tell whose they are is written, and those are dropped: at the end, also on error, and by the
-next phase where this one is killed.
+What is backed up, the leads or made ones, is the sections' `subject`. Nothing but copies that tell whose they are is
+written, and those are dropped: at the end, also on error, and by the next phase where this one is killed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from leadbook.backup.damage import Damage, abort, corrupt
 from leadbook.backup.drill import SPRINT, Recovery, recover
 from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
-from leadbook.core.checks import Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured, judge
 from leadbook.page.prose import number
 from leadbook.phases.judging import Missing, attempt
 from leadbook.phases.p06 import checks
 from leadbook.phases.p06.figures import recovery_stages
-from leadbook.phases.phase import Phase
+from leadbook.phases.p06.subject import Subject
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
 from leadbook.schema import undo
@@ -40,14 +40,10 @@ def _known(found: Any) -> Any:
     return None if isinstance(found, Unmeasured | Exception) else found
 
 
-def backup(book: Phase) -> Section:
-    """6.1: remove what killed drills left, dump into the backups' folder, verify, hold against the originals.
-
-    Raises ParameterError, before anything is written, where the restore is approved for another database.
-    """
-    book.settings.approves("restore_drill")
-    swept = attempt(lambda: _sweep(book))
-    dump = attempt(lambda: _dump(book))
+def backup(subject: Subject) -> Section:
+    """6.1: remove what killed drills left, dump into the backups' folder, verify, hold against the originals."""
+    swept = attempt(lambda: _sweep(subject))
+    dump = attempt(lambda: _dump(subject)) if subject.absent is None else subject.absent
     manifest = dump[0].manifest if isinstance(dump, tuple) else None
     columns = {
         "collection": "what was backed up",
@@ -56,18 +52,23 @@ def backup(book: Phase) -> Section:
         "file MB": "size on disk, MB",
         "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
     }
-    return Section(
-        tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
-        checks=(
-            *checks.judged((checks.SWEPT,), swept, checks.sweep),
-            *checks.judged(("BKP-DMP",), dump, checks.dump),
-        ),
-        facts={
-            "backup_bytes": manifest and manifest.size,
-            "backup_documents": manifest and manifest.documents,
-            "backup_leads": manifest and manifest.documents_of(book.settings.collection),
-        },
-        found=_known(dump),
+    held = manifest and manifest.documents_of(subject.settings.collection)
+    return subject.plain(
+        Section(
+            says=subject.told(),
+            tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
+            checks=(
+                *checks.judged((checks.SWEPT,), swept, checks.sweep),
+                *checks.judged(("BKP-DMP",), dump, checks.dump),
+            ),
+            facts={
+                "backup_bytes": manifest and manifest.size,
+                "backup_documents": manifest and manifest.documents,
+                "backup_leads": None if subject.made else held,
+                "backup_made_leads": held if subject.made else None,
+            },
+            found=_known(dump),
+        )
     )
 
 
@@ -77,24 +78,24 @@ def _contents(manifest: Manifest) -> Iterable[Sequence[Any]]:
         yield entry.name, entry.documents, *sizes, entry.content[:12]
 
 
-def _sweep(book: Phase) -> tuple[list[str], list[str]]:
+def _sweep(subject: Subject) -> tuple[list[str], list[str]]:
     """What was removed: when the phase opened, what the DBA may beyond it, and folders; copies that are still there."""
-    dba = book.admin[book.database.name]
-    dropped = undo.sweep(dba, book.admin, None)
-    removed = folder.sweep(folder.backups_folder(book.settings), book.settings)
+    dba = subject.admin[subject.database.name]
+    dropped = undo.sweep(dba, subject.admin, None)
+    removed = folder.sweep(folder.backups_folder(subject.settings), subject.settings)
     told = [f"a killed drill had left {', '.join(removed)}: removed"] if removed else []
-    return [*book.swept, *dropped, *told], unexplained(dba)
+    return [*subject.swept, *dropped, *told], unexplained(dba)
 
 
-def _dump(book: Phase) -> tuple[Backup, Verification]:
-    names, place = collections_of(book.settings), folder.backups_folder(book.settings)
-    made = back_up(book.database, names, place, book.settings)
+def _dump(subject: Subject) -> tuple[Backup, Verification]:
+    names, place = collections_of(subject.settings), folder.backups_folder(subject.settings)
+    made = back_up(subject.database, names, place, subject.settings, trial=bool(subject.made))
     return made, verify(made.path)
 
 
-def damage(book: Phase, taken: Section) -> Section:
+def damage(subject: Subject, taken: Section) -> Section:
     """6.2: damage copies of the backup and interrupt a dump; each must be noticed. taken: section 6.1."""
-    drills = attempt(lambda: _drills(book, taken.found[0])) if taken.found else checks.NO_BACKUP
+    drills = attempt(lambda: _drills(subject, taken.found[0])) if taken.found else checks.NO_BACKUP
     columns = {
         "drill": "what was done to a copy of the backup",
         "noticed": "whether the verifier refused it",
@@ -102,19 +103,19 @@ def damage(book: Phase, taken: Section) -> Section:
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
     judged = checks.judged(("BKP-COR",), drills, checks.damage)
-    return Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills))
+    return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills)))
 
 
-def _drills(book: Phase, made: Backup) -> list[Damage]:
+def _drills(subject: Subject, made: Backup) -> list[Damage]:
     if not read_manifest(made.path).collections:
         raise Missing(checks.NO_BACKUP)
-    names, place = collections_of(book.settings), made.path.parent
-    return [*corrupt(made.path), abort(book.database, names, place, book.settings)]
+    names, place = collections_of(subject.settings), made.path.parent
+    return [*corrupt(made.path), abort(subject.database, names, place, subject.settings)]
 
 
-def restore(book: Phase, taken: Section) -> Section:
+def restore(subject: Subject, taken: Section) -> Section:
     """6.3: restore beside the original, compare, erase again, drop the copies. In production only when approved."""
-    recovery = _recover(book, taken)
+    recovery = _recover(subject, taken)
     columns = {
         "collection": "what was restored",
         "documents": "documents in the backup",
@@ -130,23 +131,25 @@ def restore(book: Phase, taken: Section) -> Section:
          one.options_equal, one.original_unchanged, one.validate_says)
         for one in (recovery.comparisons if isinstance(recovery, Recovery) else ())
     ]  # fmt: skip
-    return Section(
-        tables=(_table("Restored copies beside the backup", columns, rows),),
-        checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
-        found=_known(recovery),
+    return subject.plain(
+        Section(
+            tables=(_table("Restored copies beside the backup", columns, rows),),
+            checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+            found=_known(recovery),
+        )
     )
 
 
-def _recover(book: Phase, taken: Section) -> Recovery | Unmeasured | Exception:
+def _recover(subject: Subject, taken: Section) -> Recovery | Unmeasured | Exception:
     if taken.found is None:
         return checks.NO_BACKUP
-    if not book.settings.approves("restore_drill"):
+    if not subject.settings.approves("restore_drill"):
         why = "restoring a copy beside the leads is not approved"
-        return Unmeasured(why, book.settings.how_to_approve("restore_drill"))
+        return Unmeasured(why, subject.settings.how_to_approve("restore_drill"))
     made: Backup = taken.found[0]
     if not made.manifest.documents:
         return Unmeasured("the backup holds no document")
-    return attempt(lambda: recover(made, book.admin[book.database.name], book.settings))
+    return attempt(lambda: recover(made, subject.admin[subject.database.name], subject.settings))
 
 
 def times(restored: Section) -> Section:
@@ -165,13 +168,18 @@ def times(restored: Section) -> Section:
     return Section(says=said, plots=(Plot(recovery_stages(recovery.stages), caption),), facts=facts)
 
 
-def cache(book: Phase) -> Section:
+def cache(subject: Subject) -> Section:
     """6.5: whether Redis holds anything that MongoDB could not give back."""
-    redis, leads = book.redis, book.leads
+    redis, leads = subject.redis, subject.leads
     keys = attempt(lambda: cache_facts(redis, leads)) if redis is not None else Unmeasured("Redis is away")
     seen = _known(keys)
     if seen is None:
         said = "Redis was not looked at."
+    elif not seen.looked_at:
+        said = (
+            "**Nothing in Redis needs a backup:** it holds no key of a lead yet, and MongoDB can give back those "
+            "that the pipeline will write there."
+        )
     elif seen.other:
         said = (
             f"{seen.other:,} of {seen.looked_at:,} keys are no duplicate keys: MongoDB cannot rebuild them. Find out "
@@ -190,35 +198,46 @@ def attested() -> Section:
     return Section(attested=("BKP-ATL-001", "BKP-ATL-002"))
 
 
-def procedures(book: Phase, taken: Section, damaged: Section, restored: Section, cached: Section) -> Section:
-    """6.7: the procedures as a document, from sections 6.1 to 6.5; then a rehearsal's backups are removed."""
+def procedures(subject: Subject, taken: Section, damaged: Section, restored: Section, cached: Section) -> Section:
+    """6.7: the procedures as a document, from sections 6.1 to 6.5; then what is made up is removed."""
     parts = {"backup": taken, "damage drills": damaged, "restored copies": restored, "Redis": cached}
     missing = [part for part, section in parts.items() if section.found is None]
     recovery: Recovery | None = restored.found
     text = render(
-        __file__, "procedures", settings=book.settings, taken=taken, damaged=damaged, restored=restored,
-        cached=cached, timed=times(restored), stages=list(recovery.stages.items()) if recovery else [],
+        __file__, "procedures", settings=subject.settings, staging=subject.staging, taken=taken, damaged=damaged,
+        restored=restored, cached=cached, timed=times(restored),
+        stages=list(recovery.stages.items()) if recovery else [],
+        option=" --profile production" if subject.settings.is_production else "",
         checks=[(f"{check.id} {check.title}", check.verdict, check.evidence)
                 for section in parts.values() for check in section.checks],
     )  # fmt: skip
     title, audience = "Backup and recovery procedures", ("Technical Lead", "Project Manager")
     told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
-    cleaned = attempt(lambda: _clean(book, taken.found[0])) if taken.found else checks.NO_BACKUP
-    return Section(
-        documents=(Document("backup-and-recovery", title, text, audience),),
-        checks=(
-            judge("BKP-DOC-001", len(missing), evidence=told),
-            *checks.judged((checks.CLEANED,), cleaned, checks.clean),
-        ),
+    cleaned = attempt(lambda: _clean(subject, taken.found[0])) if taken.found else checks.NO_BACKUP
+    return subject.plain(
+        Section(
+            documents=(Document("backup-and-recovery", title, text, audience),),
+            checks=(
+                judge("BKP-DOC-001", len(missing), evidence=told),
+                *checks.judged((checks.CLEANED,), cleaned, checks.clean),
+                judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
+            ),
+        )
     )
 
 
-def _clean(book: Phase, made: Backup) -> tuple[int, str]:
-    """How many backups of this process a rehearsal leaves, and what became of them; a production keeps its own."""
-    if book.settings.is_production:
+def _removed(subject: Subject) -> int | Inapplicable:
+    """How many collections of a trial are left after they were removed."""
+    return len(subject.left()) if subject.made else Inapplicable("the drills were of the leads")
+
+
+def _clean(subject: Subject, made: Backup) -> tuple[int, str]:
+    """How many backups of this process stay that should not, and what became of them; a production keeps its leads'."""
+    if subject.settings.is_production and not subject.made:
         age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(made.path).taken_at)).total_seconds()
         return 0, f"kept as {made.path.name}, {age:.0f} s old, its owner's alone"
     place = made.path.parent
     for path in folder.taken_here(place):
         folder.remove(path)
-    return len(folder.taken_here(place)), "the rehearsal's backup was removed: it proved itself"
+    whose = "backup of made leads" if subject.made else "rehearsal's backup"
+    return len(folder.taken_here(place)), f"the {whose} was removed: it proved itself"

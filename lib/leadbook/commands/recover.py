@@ -1,0 +1,90 @@
+"""`leadbook recover`: missing leads come back from what was staged or from a backup, once the plan is approved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from leadbook.backup import missing
+from leadbook.backup.folder import backups_folder
+from leadbook.backup.returning import Returned, bring_back
+from leadbook.commands.leads import IncompleteError, ready
+from leadbook.core import connect
+from leadbook.core import write_errors as faults
+from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.journal import Journal
+from leadbook.core.settings import Settings
+from leadbook.ingest.site import Site
+from leadbook.lead.vendors import load_vendor
+from leadbook.rehearsal import adoption, servers
+from leadbook.rehearsal.locks import TargetLock
+
+Told = dict[str, Any]
+
+
+def recover(
+    settings: Settings, source: str, *, backup: Path | None = None, vendor: str = "",
+    show: Callable[[Told], None] = lambda _: None,
+) -> Told:  # fmt: skip
+    """Look for missing leads, and bring them back where that is approved: `plan`, `approval` (the text that is needed),
+    and `done`, None where nothing was changed.
+
+    source: one of `missing.SOURCES`.  backup: instead of the newest sound one.  vendor: of staged records that name
+    none.  show: takes the plan before anything is changed. Raises UsageError, InputFileError (the backup),
+    UnreachableError and IncompleteError (it ended early: run it again).
+    """
+    if source not in missing.SOURCES:
+        raise UsageError(f"--from must be {', '.join(missing.SOURCES[:-1])} or {missing.SOURCES[-1]}, not {source!r}")
+    name = load_vendor(vendor).name if vendor else ""
+    with ExitStack() as stack:
+        if settings.is_rehearsal:
+            stack.enter_context(TargetLock(settings, "leadbook recover", shared=True))
+        site = Site(endpoints=servers.resolve(settings), settings=settings)
+        stack.callback(Site.close)
+        client = stack.enter_context(connect.mongodb(site.endpoints.mongodb_uri, settings))
+        connect.ping_mongodb(client)
+        adoption.require(client, settings, site.endpoints)
+        try:
+            path, notes = _backup(client, settings, source, backup)
+            plan = missing.plan(site.database(client), settings, source, path, notes=notes, vendor=name)
+            return _done(plan, site, show)
+        except PyMongoError as error:
+            raise IncompleteError(f"{faults.described(error)}; run it again once MongoDB answers") from None
+
+
+def _backup(
+    client: connect.Client, settings: Settings, source: str, named: Path | None
+) -> tuple[Path | None, tuple[str, ...]]:
+    """The backup to read, and what to know of others. Without one only staging can give leads back."""
+    if named is not None:
+        return missing.checked_backup(named, settings), ()
+    folder = backups_folder(settings)
+    found, notes = missing.newest_backup(folder, settings, client.admin.command("hello").get("setName", ""))
+    if found is None and source == missing.BACKUP:
+        raise InputFileError(folder, "; ".join([f"no sound backup of {settings.database} lies there", *notes]),
+                             hint="name one by --backup, or use --from staging")  # fmt: skip
+    return found, notes
+
+
+def _done(plan: missing.RecoveryPlan, site: Site, show: Callable[[Told], None]) -> Told:
+    settings = site.settings
+    approval = f"recover on {settings.database}"
+    told: Told = {"plan": plan.as_dict(), "approval": approval, "done": None}
+    show(told)
+    if approval not in [" ".join(one.split()) for one in settings.approve.split(",")]:
+        return told
+    if not plan.ways():
+        return {**told, "done": Returned(left=plan.stay()).as_dict()}
+    ready(site)
+    done = bring_back(plan, site)
+    told["done"] = done.as_dict()
+    with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
+        journal = Journal(site.database(client), site.endpoints.mongodb_uri)
+        journal.write("action", action="recover", plan=told["plan"], done=told["done"], approved=approval)
+    if done.problem:
+        raise IncompleteError(f"{done.problem}; run it again for the rest", told)
+    return told
