@@ -108,9 +108,10 @@ def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, client
         "FIN-INT-001",
         "FIN-INT-002",
         "FIN-INT-003",
-        "FIN-LOSS-001",
-        "FIN-LOSS-002",
-        "FIN-LOSS-003",
+        *(f"FIN-LOSS-00{n}" for n in range(1, 9)),
+        "FIN-RATE-001",
+        "FIN-READY-001",
+        "FIN-READY-004",
         "FIN-PERF-001",
     }
     assert len(documents) == 7
