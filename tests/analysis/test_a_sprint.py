@@ -190,6 +190,15 @@ def test_a_session_that_told_otherwise_than_the_data_fails(ended):
     assert check.measured == 2 and "not in the journal" in check.evidence and "does not know" in check.evidence
 
 
+def test_a_person_who_was_erased_since_is_no_difference(ended):
+    done = next(ended.staging.find({"pipeline.outcome": "stored"}))
+    gone = {"pipeline.outcome": "rejected:erasure_request", "pipeline.session": None}
+    ended.staging.update_one({"_id": done["_id"]}, {"$set": gone, "$unset": {"payload": 1}})
+    person = ended.leads.find_one_and_delete({"_id": done["_id"]})
+    SuppressionList(ended.leads.database[SUPPRESSED]).add([person["linkedin_url"]])
+    assert failing(ended) == {} and "erased since" in ended.close()["FIN-LOSS-008"].evidence
+
+
 # ----------------------------------------------------------------------------------------------------------- accidents
 
 

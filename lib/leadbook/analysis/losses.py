@@ -144,19 +144,14 @@ def unstaged(places: Places, told: Lost, totals: Totals, sessions: Sequence[Inge
         others = list(sessions)
     replayed = sum(one.told[STORED] for one in others if one.source not in (FILES, STAGING))
     said = totals.files_stored + replayed + max(0, expired)
-    known = told.there | _replayed(places)
-    leads, inside, first = 0, 0, list[str]()
-    for lead in places.leads.find({}, {"created_at": 1}):
-        if _exact(lead["_id"]) not in known:
-            leads += 1
-            covered = any(one.covers(lead.get("created_at")) for one in others)
-            inside += covered
-            first += [] if covered else [str(lead["_id"])]
+    found = [one for one in places.leads.find({}, {"created_at": 1}) if _exact(one["_id"]) not in told.there]
+    known = _replayed(places) if found else set()
+    found = [one for one in found if _exact(one["_id"]) not in known]
+    strangers = [str(one["_id"]) for one in found if not any(each.covers(one.get("created_at")) for each in others)]
     doubtful = any(one.end != "ended" or one.told[FAILED] for one in others)
-    beyond = 0 if doubtful else max(0, inside - said)
-    return Unstaged(
-        leads=leads, said=said, nobody=Named(count=leads - inside + beyond, first=tuple(first[:SHOWN]))
-    )  # fmt: skip
+    beyond = 0 if doubtful else max(0, len(found) - len(strangers) - said)
+    nobody = Named(count=len(strangers) + beyond, first=tuple(strangers[:SHOWN]))
+    return Unstaged(leads=len(found), said=said, nobody=nobody)
 
 
 def _replayed(places: Places) -> set[bytes]:

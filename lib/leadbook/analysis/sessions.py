@@ -103,11 +103,12 @@ class SessionDifference:
 
 
 def differences(
-    sessions: Iterable[IngestSession], ended: Mapping[str, Counter[str]], *, expires: bool, recovered: bool
+    sessions: Iterable[IngestSession], ended: Mapping[str, Counter[str]], *, expires: bool, erased: int
 ) -> list[SessionDifference]:
     """Sessions of the staging collection that the data knows otherwise. ended: its records by session and outcome.
 
-    expires: ended records are removed after a while.  recovered: `leadbook recover` had some ended once more.
+    expires: ended records are removed after a while.  erased: records whose persons were erased after they had ended:
+    they name no session any more.
     """
     staged = {one.id: one for one in sessions if one.source == STAGING}
     found = []
@@ -118,7 +119,8 @@ def differences(
         unseen = sum(max(0, told[kind] - data[kind]) for kind in ENDED)
         if untold or unseen:
             why = [_untold(session)] if untold else []
-            why += [_unseen(expires, recovered)] if unseen else []
+            why += [_unseen(expires, unseen <= erased)] if unseen else []
+            erased -= min(erased, unseen)
             found.append(SessionDifference(
                 session=name, end=session.end or "no end told", by=session.by, untold=untold, unseen=unseen,
                 why="; ".join(why) if all(why) else "",
@@ -131,5 +133,5 @@ def _untold(session: IngestSession) -> str:
     return reasons.get(session.end, "")
 
 
-def _unseen(expires: bool, recovered: bool) -> str:
-    return "staged records expire here" if expires else "some were recovered and ended again" if recovered else ""
+def _unseen(expires: bool, erased: bool) -> str:
+    return "their persons were erased since" if erased else "staged records expire here" if expires else ""

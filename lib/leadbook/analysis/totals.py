@@ -17,7 +17,9 @@ from pymongo.collection import Collection
 
 from leadbook.analysis.reporting import ANY_DATE
 from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, IngestSession
+from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.staging import said_vendor, vendor_of
+from leadbook.lead.ledger import rejected
 
 OPEN = ("waiting", "claimed")
 COLUMNS = ("read", *KINDS, *OPEN)
@@ -48,13 +50,14 @@ class Brought:
 class Totals:
     """All that was brought in. staged: by collector.  files: by set of files.  ended: staged records by the session
     that ended them.  files_stored: leads that files brought in, by the journal.  again: files
-    that were brought in more than once."""
+    that were brought in more than once.  erased: staged records whose persons were erased after they had ended."""
 
     staged: tuple[Brought, ...] = ()
     files: tuple[Brought, ...] = ()
     ended: dict[str, Counter[str]] = field(default_factory=dict)
     files_stored: int = 0
     again: tuple[str, ...] = ()
+    erased: int = 0
 
     @property
     def of_staged(self) -> Counter[str]:
@@ -101,6 +104,7 @@ def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSe
               "session": "$pipeline.session"}  # fmt: skip
     sums: dict[tuple[str, str], Counter[str]] = {}
     ended: dict[str, Counter[str]] = {}
+    erased = 0
     counted = staging.with_options(codec_options=LENIENT).aggregate([{"$group": {"_id": fields, "n": {"$sum": 1}}}])
     for row in counted:
         of, count = row["_id"], row["n"]
@@ -108,12 +112,15 @@ def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSe
         sums.setdefault((vendor_named(of), collector_named(of)), Counter())[kind] += count
         if kind in KINDS and isinstance(of.get("session"), ObjectId):
             ended.setdefault(str(of["session"]), Counter())[kind] += count
+        elif of.get("outcome") == rejected(ERASED):
+            erased += count
     groups = _by_files(sessions)
     return Totals(
         staged=tuple(Brought(vendor=of[0], collector=of[1], counts=counts) for of, counts in sorted(sums.items())),
         files=tuple(_of_files(names, mine) for names, mine in groups.items()), ended=ended,
         files_stored=sum(map(_stored, groups.values())),
         again=tuple(f"{names[1]} (brought in {len(mine)} times)" for names, mine in groups.items() if len(mine) > 1),
+        erased=erased,
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def nobodys(found: Unstaged, leads: int) -> Answered:
     return Answered(found.nobody.count, told + first(found.nobody.first, found.nobody.count))
 
 
-def told_alike(found: Sequence[SessionDifference], sessions: int) -> Answered:
+def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals) -> Answered:
     """Records on which data and journal disagree, and nothing explains it."""
     said = [
         f"session {one.session[-6:]} ({one.end}): "
@@ -125,7 +125,9 @@ def told_alike(found: Sequence[SessionDifference], sessions: int) -> Answered:
         + (f"; {one.why}" if one.why else "") for one in found
     ]  # fmt: skip
     if not sessions and not found:
-        return Answered(Unmeasured("the journal knows of no session, and no record was ended by one"))
+        if totals.files and not totals.staged:
+            return Answered(Inapplicable("nothing was staged: of files only the journal tells"))
+        return Answered(Unmeasured("the journal knows of no session, and no staged record was ended by one"))
     count = sum(one.untold + one.unseen for one in found if not one.why)
     return Answered(count, "; ".join(said) or f"{sessions} sessions, all as the data says")
 

@@ -127,9 +127,7 @@ class FinalAnalysis(Findings):
         other = unstaged(places, named, totals, sessions)
         counted = gaps(places, other, self.evidence.backup, sessions)
         rejects = read_rejects(places, totals, settings.rejected_ttl_days)
-        unlike = differences(
-            sessions, totals.ended, expires=settings.staging_ttl_days > 0, recovered=self._recovered()
-        )  # fmt: skip
+        unlike = differences(sessions, totals.ended, expires=settings.staging_ttl_days > 0, erased=totals.erased)
         expired = totals.expired(sessions) if settings.staging_ttl_days else 0
         came = arrivals(self.staging, totals, self.sent)
         told = {
@@ -138,14 +136,10 @@ class FinalAnalysis(Findings):
             **losses.rejects(rejects, totals.records),
             "FIN-LOSS-005": losses.arrived(came, places.erased(), expired),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
-            "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions)),
+            "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
             "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
         }  # fmt: skip
         return Section(tables=(tables.sessions(sessions, totals, unlike),), checks=self._judged(told))
-
-    def _recovered(self) -> bool:
-        """Whether `leadbook recover` brought leads back, so that staged records were ended once more."""
-        return bool(self.journal and self.journal.entries("action", action="recover"))
 
     @section("9.7", "9.2", "9.4")
     def odd_leads(self) -> Section:
