@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+from leadbook.analysis.collecting import Collecting, CollectionRate
 from leadbook.core.checks import Verdict, judge, not_applicable
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.measure.intervals import Interval
+from leadbook.phases.collected import in_last_hour
 from leadbook.phases.p07 import figures as readiness
 from leadbook.phases.p07 import gate
 
 SETTINGS = Settings()
+HOURLY = Interval(middle=1_800.0, low=700.0, high=2_900.0, rounds=30)
 LEDGER = {"read": 25_000, "stored": 20_000, "filled": 1_000, "failed": 0, "seconds": 9.5,
           "duplicate": {"batch": 1_000, "redis": 2_000, "mongodb": 0},
           "rejected": {"missing_job_title": 1_000}}  # fmt: skip
@@ -42,7 +47,16 @@ def verdicts(records):
 
 
 def test_everything_measured_and_nothing_blocking_passes(records):
-    assert set(verdicts(records).values()) == {Verdict.PASS}
+    found = verdicts(records)
+    assert found.pop("GATE-RATE-001") is Verdict.NOT_APPLICABLE, "before the sprint nothing is collected"
+    assert set(found.values()) == {Verdict.PASS}
+
+
+def test_the_collection_rate_is_of_staged_records_and_of_nothing_else(records):
+    collected = in_last_hour(Collecting(by_collector=pd.DataFrame(), staged=900, in_hour=900, sprint=None,
+                                        hour=CollectionRate(records=900, seconds=1800.0, hourly=HOURLY)))  # fmt: skip
+    (check,) = (one for one in gate.gate_checks(records, SETTINGS, collected) if one.id == "GATE-RATE-001")
+    assert check.verdict is Verdict.FAIL and check.measured == 700 and "its lower end is judged" in check.evidence
 
 
 @pytest.mark.parametrize("phase", gate.PHASES)
