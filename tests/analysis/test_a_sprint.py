@@ -1,5 +1,6 @@
 """A small sprint of ten collectors and four vendors: its totals are what was sent; every accident is named."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
@@ -31,9 +32,26 @@ BATCH = 50
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
-    """Files of four vendors: 2,000 made records with duplicates, broken ones among them."""
-    made = sample.write_sample(tmp_path_factory.mktemp("exports"), records=2_000, seed=11)
-    return [(one.path, one.vendor) for one in made.files]
+    """Files of four vendors: 2,000 made records, with people whom several know, and broken records."""
+    folder = tmp_path_factory.mktemp("exports")
+    made = sample.write_sample(folder, records=1_600, seed=11)
+    return [(one.path, one.vendor) for one in made.files] + [
+        (simple_export(folder, vendor, first), vendor) for vendor, first in (("phantombuster", 0), ("apify", 100))
+    ]
+
+
+def simple_export(folder, vendor, first):
+    """200 records of people numbered from `first`; each tenth lacks its job title."""
+    known = {target: columns[0] for target, columns in load_vendor(vendor).fields.items() if "." not in columns[0]}
+    people = [
+        {"linkedin_url": f"https://www.linkedin.com/in/person-{n}", "full_name": f"Ann Person{'abcdefghij'[n % 10]}",
+         "job_title": "" if n % 10 == 0 else "Growth Manager", "company_name": f"Firm {n}"}
+        for n in range(first, first + 200)
+    ]  # fmt: skip
+    path = folder / f"{vendor}.jsonl"
+    records = ({known.get(target, target): value for target, value in one.items()} for one in people)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
 
 
 def batches(records):
@@ -140,7 +158,10 @@ def test_every_total_is_what_was_sent_and_the_sums_hold(ended):
         frame = totals.table(name)
         assert (frame["read"] == frame.drop(columns=[name, "read"]).sum(axis=1)).all()
         assert frame["read"].iloc[-1] == frame["read"].iloc[:-1].sum() == ended.sent.total()
-    assert set(totals.table("vendor")["vendor"]) == {vendor for _, vendor in ended.exports} | {"all"}
+    vendors = totals.table("vendor").set_index("vendor")
+    assert set(vendors.index) == {"apollo", "brightdata", "phantombuster", "apify", "all"}
+    assert (vendors.loc[["phantombuster", "apify"], "rejected"] == 20).all()
+    assert vendors.loc["phantombuster", "stored"] + vendors.loc["apify", "stored"] == 270, "90 are known to both"
     made = ended.close()
     assert made["FIN-COUNT-001"].measured == ended.sent.total()
     assert totals.of_staged["stored"] == ended.leads.count_documents({}) == made["FIN-COUNT-002"].measured

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadbook.analysis.losses import Gap, Lost, Named, Places, Rejects, Unstaged, without_outcome
-from leadbook.analysis.sessions import FILES, IngestSession, SessionDifference
+from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDifference
 from leadbook.analysis.stamps import Arrived
-from leadbook.analysis.totals import Totals
+from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.phases.p09.checks import NO_LEAD
 from leadbook.phases.told import Answered
@@ -29,7 +29,7 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
         return Answered(Unmeasured(NOTHING))
     staged, read = totals.of_staged, totals.of_files
     said = [
-        f"{one.total():,} {name} = " + " + ".join(f"{count:,} {kind}" for kind, count in one.items())
+        f"{one.total():,} {name} = " + " + ".join(f"{one[kind]:,} {kind}" for kind in (*KINDS, *OPEN) if one[kind])
         for name, one in (("staged", staged), ("read from files", read)) if one
     ]  # fmt: skip
     said += [f"without an outcome: {open_.count:,}{first(open_.first, open_.count)}"] if open_.count else []
@@ -129,7 +129,7 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
             return Answered(Inapplicable("nothing was staged: of files only the journal tells"))
         return Answered(Unmeasured("the journal knows of no session, and no staged record was ended by one"))
     count = sum(one.untold + one.unseen for one in found if not one.why)
-    return Answered(count, "; ".join(said) or f"{sessions} sessions, all as the data says")
+    return Answered(count, "; ".join(said) or f"sessions of the staging collection: {sessions}, all as the data says")
 
 
 def newest(found: tuple[int, int] | Unmeasured | Exception) -> Answered:
