@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from analysis_leads import NOW, lead
-from conftest import SMALL
 from leadbook.analysis.losses import Places
 from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
 from leadbook.core.definitions import catalogue
@@ -37,7 +36,7 @@ def places(ten, database, settings, clean_redis):
 def judged(places, found=None, journal=None, settings=None):
     """The checks of 9.6 on losses, by id."""
     made = FinalAnalysis(places.leads, admin=places.leads.database.client, reporting_user=None, redis=places.redis,
-                         settings=settings or Settings.from_mapping(SMALL), evidence=found or RunEvidence(),
+                         settings=settings or Settings(), evidence=found or RunEvidence(),
                          journal=journal)  # fmt: skip
     made.final_statistics()
     return {check.id: check for check in made.losses().checks}
@@ -214,3 +213,5 @@ def test_performance_is_not_measured_where_a_phase_left_nothing(settings, gone):
     failed = judge(next(c.id for c in catalogue().values() if c.phase == "08" and c.compare == "true"), False)
     warned = performance({**whole, gone: [failed]}, settings)
     assert warned.verdict is Verdict.WARN and failed.id in warned.evidence, "each stage is judged by its own checks"
+    accepted = replace(failed, accepted="by the DBA")
+    assert failed.id not in performance({**whole, gone: [*whole[gone], accepted]}, settings).evidence

@@ -252,7 +252,7 @@ def _failed(evidence: RunEvidence) -> Answered:
     """Failed checks of the phases that measure performance. Where 03 or 05, or a check of them, is missing, what was
     not looked at may have failed: then nothing is measured. What 08 cannot see is 08's own to judge."""
     seen = [check for phase in PERFORMANCE for check in evidence.checks.get(phase, ())]
-    bad = [check for check in seen if check.verdict in (Verdict.FAIL, Verdict.ERROR)]
+    bad = [check for check in seen if check.verdict in (Verdict.FAIL, Verdict.ERROR) and not check.accepted]
     if bad:
         return Answered(len(bad), "; ".join(f"{check.id} {check.title}" for check in bad))
     if absent := [phase for phase in PERFORMANCE if not evidence.checks.get(phase)]:
