@@ -1,16 +1,24 @@
 """Final statistics, completeness and cost: each number is the one that was stored."""
 
+from collections import Counter
+
 import pytest
 
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.queries import COUNTERPARTS, QUERIES
-from leadbook.analysis.statistics import Collected, collected, cost_per_qualified, read_statistics
+from leadbook.analysis.sessions import IngestSession
+from leadbook.analysis.statistics import cost_per_qualified, read_statistics
+from leadbook.analysis.totals import Totals, read_totals
 from leadbook.core.checks import Verdict
 from leadbook.phases.p09 import checks, tables
 from leadbook.phases.p09.documents import score_sentence
 from leadbook.phases.told import all_of
 
-LEDGER = {"read": 25_000, "stored": 10, "filled": 2, "duplicate": {"batch": 1}, "rejected": {"x": 3}, "failed": 0}
+
+def files(read, stored=0, rejected=0, failed=0, names=("a.csv",), end="ended"):
+    told = Counter(read=read, stored=stored, rejected=rejected, failed=failed)
+    told["duplicate"] = read - stored - rejected - failed
+    return IngestSession(id=str(read), source="files", names=names, vendor="apollo", end=end, told=told)
 
 
 def judged(told, settings):
@@ -30,10 +38,10 @@ def test_the_sentence_tells_that_the_score_cannot_miss_its_target(ten, settings)
     assert "96.0" in text and "104.0 of 120 (86.7 %)" in text and "cannot score below 80" in text
 
 
-def test_targets_stand_beside_what_was_counted(ten, settings):
+def test_targets_stand_beside_what_was_counted(database, ten, settings):
     found = read_statistics(ten, settings)
-    raw = collected(LEDGER, ten, ten, found.total)
-    made = judged({**checks.counts(found, raw), **checks.quality(found)}, settings)
+    totals = read_totals(database["raw_leads"], [files(25_000, stored=10)])
+    made = judged({**checks.counts(found, totals), **checks.quality(found)}, settings)
     assert made["FIN-COUNT-001"].verdict is Verdict.PASS and made["FIN-COUNT-001"].measured == 25_000
     assert made["FIN-COUNT-002"].verdict is Verdict.FAIL and made["FIN-COUNT-002"].measured == 10
     assert made["FIN-COUNT-004"].verdict is Verdict.WARN, "a stretch goal never fails"
@@ -41,23 +49,19 @@ def test_targets_stand_beside_what_was_counted(ten, settings):
     assert made["FIN-QUAL-003"].measured == 80.0 and made["FIN-QUAL-003"].verdict is Verdict.FAIL, "more than 80"
 
 
-def test_collected_is_the_most_that_ledger_staging_or_a_lower_bound_tell(database, ten, settings):
-    staging, rejected = database["raw_leads"], database["rejected_leads"]
-    assert collected(LEDGER, staging, rejected, 10).records == 25_000
-    rejected.insert_many([{}, {}])
-    bound = collected(None, staging, rejected, 10)
-    assert (bound.records, bound.exact) == (12, False)
-    staging.insert_many([{} for _ in range(5)])
-    assert collected(None, staging, rejected, 10).records == 12, "few staged records beside leads from files"
-    assert collected({"read": 5}, staging, rejected, 10).records == 12, "a ledger of a small run beside them"
-    staging.insert_many([{} for _ in range(10)])
-    assert collected(None, staging, rejected, 10).records == 15
+def test_files_are_counted_once_however_often_they_are_brought_in(database):
+    aborted, again = files(600, stored=500, failed=100, end="dead"), files(1_000, stored=450, rejected=50)
+    third, other = files(1_000, rejected=50), files(7, stored=7, names=("b.csv",))
+    totals = read_totals(database["raw_leads"], [aborted, again, third, other])
+    assert totals.records == 1_007 and totals.files_stored == 957 and "a.csv (brought in 3 times)" in totals.source
+    assert dict(totals.of_files) == {"stored": 957, "rejected": 50}
+    restored = read_totals(database["raw_leads"], [again, files(1_000, stored=200, rejected=50)])
+    assert restored.files_stored == 450, "what a later run stored had been lost meanwhile"
 
 
 def test_an_empty_collection_fails_the_counts_and_measures_no_quality(leads, settings):
     found = read_statistics(leads, settings)
-    raw = Collected(records=0, source="nothing", exact=True)
-    told = {**checks.counts(found, raw), **checks.quality(found), **checks.completeness(completeness(leads))}
+    told = {**checks.counts(found, Totals()), **checks.quality(found), **checks.completeness(completeness(leads))}
     made = judged({**told, **checks.cost(found, settings)}, settings)
     assert made["FIN-COUNT-001"].verdict is Verdict.FAIL and made["FIN-COUNT-002"].verdict is Verdict.FAIL
     for check in ("FIN-QUAL-001", "FIN-QUAL-002", "FIN-QUAL-003", "FIN-SRC-001", "FIN-SCORE-001", "FIN-COMP-001",
@@ -73,6 +77,11 @@ def test_the_cost_is_the_sprint_by_qualified_leads(ten, settings):
     assert "assumption" in judged(checks.cost(found, paid), paid)["FIN-COST-001"].evidence
     dear = settings.model_copy(update={"sprint_cost_usd": 3.0})
     assert judged(checks.cost(found, dear), dear)["FIN-COST-001"].verdict is Verdict.FAIL
+    nobody = paid.model_copy(update={"profile": "production"})
+    check = judged(checks.cost(found, nobody), nobody)["FIN-COST-001"]
+    assert check.verdict is Verdict.NOT_MEASURED and "sprint_cost_basis" in check.remedy, "the default is a rehearsal's"
+    told = nobody.model_copy(update={"sprint_cost_basis": "invoices of May"})
+    assert "invoices of May" in judged(checks.cost(found, told), told)["FIN-COST-001"].evidence
     unknown = settings.model_copy(update={"sprint_cost_usd": 0.0})
     assert judged(checks.cost(found, unknown), unknown)["FIN-COST-001"].verdict is Verdict.NOT_MEASURED
 

@@ -19,6 +19,7 @@ def judged(admin, settings, clean_redis):
     def judge(leads, user=admin, chosen=settings):
         made = FinalAnalysis(leads, admin=user, reporting_user=None, redis=clean_redis, settings=chosen,
                              evidence=RunEvidence())  # fmt: skip
+        made.final_statistics()
         return {check.id: check for check in (*made.integrity().checks, *made.losses().checks)}
 
     return judge

@@ -108,12 +108,24 @@ def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, client
         "FIN-INT-001",
         "FIN-INT-002",
         "FIN-INT-003",
-        "FIN-LOSS-001",
-        "FIN-LOSS-002",
-        "FIN-LOSS-003",
+        *(f"FIN-LOSS-00{n}" for n in range(1, 9)),
+        "FIN-RATE-001",
+        "FIN-READY-004",
         "FIN-PERF-001",
     }
     assert len(documents) == 7
+
+
+def test_a_collection_that_does_not_exist_has_no_lead_and_is_no_error(database, clients, redis_client, settings):
+    application, admin, reporting, _ = clients
+    chosen = settings.model_copy(update={"collection": "absent"})
+    made = FinalAnalysis(application[settings.database]["absent"], admin=admin, reporting_user=reporting,
+                         redis=redis_client, settings=chosen, evidence=RunEvidence())  # fmt: skip
+    found = {check.id: check for check in (*made.integrity().checks, *made.readiness().checks)}
+    for check_id in ("FIN-INT-001", "FIN-READY-001", "FIN-READY-004"):
+        check = found[check_id]
+        assert check.verdict is Verdict.NOT_MEASURED and check.evidence == "no lead is stored", check_id
+        assert "leadbook ingest" in check.remedy
 
 
 def test_without_earlier_phases_performance_is_not_measured(settings):

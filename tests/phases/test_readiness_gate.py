@@ -4,15 +4,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from leadbook.analysis.collecting import Collecting, CollectionRate
 from leadbook.core.checks import Verdict, judge, not_applicable
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.measure.intervals import Interval
+from leadbook.phases.collected import in_last_hour
 from leadbook.phases.p07 import figures as readiness
 from leadbook.phases.p07 import gate
 
 SETTINGS = Settings()
+HOURLY = Interval(middle=1_800.0, low=700.0, high=2_900.0, rounds=30)
 LEDGER = {"read": 2_500, "stored": 2_000, "filled": 100, "failed": 0,
           "duplicate": {"batch": 100, "redis": 200, "mongodb": 0}, "rejected": {"missing_job_title": 100}}  # fmt: skip
 TRIAL = {"ledger": LEDGER, "lost": 0, "sent": {"apollo-1": 1_000, "apollo-2": 1_500}}
@@ -44,7 +49,16 @@ def verdicts(records):
 
 
 def test_everything_measured_and_nothing_blocking_passes(records):
-    assert set(verdicts(records).values()) == {Verdict.PASS}
+    found = verdicts(records)
+    assert found.pop("GATE-RATE-001") is Verdict.NOT_APPLICABLE, "before the sprint nothing is collected"
+    assert set(found.values()) == {Verdict.PASS}
+
+
+def test_the_collection_rate_is_of_staged_records_and_of_nothing_else(records):
+    collected = in_last_hour(Collecting(by_collector=pd.DataFrame(), staged=900, in_hour=900, sprint=None,
+                                        hour=CollectionRate(records=900, seconds=1800.0, hourly=HOURLY)))  # fmt: skip
+    (check,) = (one for one in gate.gate_checks(records, SETTINGS, collected) if one.id == "GATE-RATE-001")
+    assert check.verdict is Verdict.FAIL and check.measured == 700 and "its lower end is judged" in check.evidence
 
 
 @pytest.mark.parametrize("phase", gate.PHASES)
@@ -102,7 +116,7 @@ def test_a_blocking_check_of_an_earlier_phase_is_named(records):
 def test_an_accepted_check_of_an_earlier_phase_does_not_block(records):
     risk = replace(judge("GATE-BKP-001", False), accepted="accepted by the owner until 2027: a trial")
     records["06"] = replace(records["06"], checks=[*records["06"].checks, risk])
-    assert set(verdicts(records).values()) == {Verdict.PASS}
+    assert set(verdicts(records).values()) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
 
 def test_the_earlier_phases_are_named_with_run_and_age(records):

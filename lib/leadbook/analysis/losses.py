@@ -1,16 +1,16 @@
-"""Is anything lost: what is stored, held against everything that can bear witness of it. Read-only.
+"""Is anything lost, or there without a reason: what is stored, held against all that bears witness of it. Read-only.
 
-Totals are counted from the data, and no witness is believed alone: staged records say what became of each of them,
-keys in Redis were written after MongoDB had acknowledged their lead, phase 04's ledger says what its run stored, and
-phase 06 says how many leads there were when it took its backup. A lead that one of them says was stored and that is
-absent, by `_id` and by URL, is lost, unless its person asked for erasure.
+No witness is believed alone: staged records say what became of each of them, keys in Redis were written after MongoDB
+had acknowledged their lead, the journal says what came from files, and phase 06 how many leads its backup held. A lead
+that one of them says was stored and that is absent, by `_id` and by URL, is lost, unless its person asked for erasure.
+A lead that none of them knows was brought in by nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -20,8 +20,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.analysis.reporting import ANY_DATE
+from leadbook.analysis.sessions import FILES, STAGING, IngestSession
+from leadbook.analysis.totals import Totals
 from leadbook.core.provenance import collection_uuid
 from leadbook.enrich.enrich import ERASED
+from leadbook.ingest.isolate import POISON
 from leadbook.ingest.store.whose import profile_url
 from leadbook.lead.keys import LINKEDIN_PREFIX, decode
 from leadbook.lead.ledger import FAILED, STORED, rejected
@@ -29,7 +32,8 @@ from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 
 Document = dict[str, Any]
 BATCH = 1_000
-OUTCOMES = ("stored", "filled", "duplicate", "rejected", "failed")
+SHOWN = 5
+"""Records that are named, of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +45,29 @@ class Places:
     rejects: Collection[Document]
     redis: Redis | None
 
+    def erased(self, since: datetime | None = None) -> int:
+        """Persons who asked for erasure, since a moment."""
+        wanted = {"asked_at": {"$gte": since}} if since else {}
+        return self.leads.database[SUPPRESSED].count_documents(wanted)
+
 
 @dataclass(frozen=True, kw_only=True)
-class EarlierPhases:
-    """What earlier phases said. ledger: phase 04's (see `lead.ledger.Ledger`), empty without one.  began: before it
-    brought its leads.  backup_leads: how many leads phase 06's backup held.  backup_began: before it counted them."""
+class BackupCount:
+    """How many leads phase 06's backup held, None where none is known.  began: before it counted them."""
 
-    ledger: Mapping[str, Any] = field(default_factory=dict)
+    leads: int | None = None
     began: datetime | None = None
-    backup_leads: int | None = None
-    backup_began: datetime | None = None
-
-    @property
-    def parts(self) -> dict[str, int]:
-        """Records of the ledger by outcome; empty without one."""
-        kinds = {name: self.ledger.get(name) or 0 for name in OUTCOMES} if self.ledger else {}
-        return {name: sum(said.values()) if isinstance(said, Mapping) else int(said) for name, said in kinds.items()}
 
 
 @dataclass(kw_only=True)
 class Lost:
     """Records that a witness says were kept. said: how many, by witness.  gone: `_id` by URL, or by itself where the
-    URL is not known.  erased: absent on the wish of their persons."""
+    URL is not known.  erased: absent on the wish of their persons.  there: `_id`s, as BSON, of leads that are told."""
 
     said: dict[str, int] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
+    there: set[bytes] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +86,26 @@ class Gap:
         return self.fewer - self.erased
 
 
-def without_outcome(places: Places) -> tuple[int, int]:
-    """How many records are staged, and how many of them have no acknowledged outcome. Raises pymongo's errors."""
-    unfinished = {"$or": [{"pipeline.state": {"$ne": "done"}}, {"pipeline.outcome": {"$in": [None, FAILED]}}]}
-    return places.staging.count_documents({}), places.staging.count_documents(unfinished)
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Records of one kind: how many, and the first `_id`s of them."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+def named(collection: Collection[Document], wanted: Document) -> Named:
+    """The records that are `wanted`. Raises pymongo's errors."""
+    count = collection.count_documents(wanted)
+    first = collection.find(wanted, {"_id": 1}).limit(SHOWN) if count else ()
+    return Named(count=count, first=tuple(str(one["_id"]) for one in first))
+
+
+def without_outcome(places: Places) -> Named:
+    """Staged records without an acknowledged outcome. Raises pymongo's errors."""
+    return named(places.staging, {"$or": [
+        {"pipeline.state": {"$ne": "done"}}, {"pipeline.outcome": {"$in": [None, FAILED]}}
+    ]})  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------------- stored
@@ -99,32 +116,64 @@ def lost_leads(places: Places) -> Lost:
     found = Lost()
     wanted = {"pipeline.state": "done", "pipeline.outcome": STORED}
     found.said["staged records"] = _held(wanted, places.leads, "_id", places, found)
+    staged = set(found.there)
     _cached(places, found)
+    found.there = staged
     return found
 
 
-def gaps(earlier: EarlierPhases, places: Places) -> list[Gap]:
+@dataclass(frozen=True, kw_only=True)
+class Unstaged:
+    """Leads that no staged record tells of. leads: how many.  said: that files, and staged records that have expired,
+    brought in by the journal.  nobody: those that nobody brought in."""
+
+    leads: int
+    said: int
+    nobody: Named
+
+
+def unstaged(places: Places, told: Lost, totals: Totals, sessions: Sequence[IngestSession]) -> Unstaged:
+    """Leads that no staged record tells of, held against the journal. Raises pymongo's errors.
+
+    Nobody brought in a lead that was made while no other session was at work, nor more leads than sessions told; a
+    session that died may have stored more than it told.
+    """
+    others = [one for one in sessions if one.source != STAGING]
+    expired = sum(one.told[STORED] for one in sessions if one.source == STAGING) - totals.of_staged[STORED]
+    if expired > 0:
+        others = list(sessions)
+    replayed = sum(one.told[STORED] for one in others if one.source not in (FILES, STAGING))
+    said = totals.files_stored + replayed + max(0, expired)
+    found = [one for one in places.leads.find({}, {"created_at": 1}) if _exact(one["_id"]) not in told.there]
+    known = _replayed(places) if found else set()
+    found = [one for one in found if _exact(one["_id"]) not in known]
+    strangers = [str(one["_id"]) for one in found if not any(each.covers(one.get("created_at")) for each in others)]
+    doubtful = any(one.end != "ended" or one.told[FAILED] for one in others)
+    beyond = 0 if doubtful else max(0, len(found) - len(strangers) - said)
+    nobody = Named(count=len(strangers) + beyond, first=tuple(strangers[:SHOWN]))
+    return Unstaged(leads=len(found), said=said, nobody=nobody)
+
+
+def _replayed(places: Places) -> set[bytes]:
+    """`_id`s of leads that were rejected when they were staged, and have been replayed since."""
+    found = Lost()
+    _held(_REJECTED, places.rejects, "staged_id", places, found)
+    return found.there
+
+
+def gaps(places: Places, other: Unstaged, backup: BackupCount, sessions: Sequence[IngestSession]) -> list[Gap]:
     """Witnesses that tell of stored leads by their number alone. Raises pymongo's errors."""
-    found, parts, total = [], earlier.parts, places.leads.count_documents({})
-    if parts and not _was_staged(earlier, places):
-        now = places.leads.count_documents({"created_at": {"$gte": earlier.began}}) if earlier.began else total
-        found.append(_gap("phase 04's ledger", parts["stored"], now, earlier.began, places))
-    if earlier.backup_leads is not None:
-        found.append(_gap("phase 06's backup", earlier.backup_leads, total, earlier.backup_began, places))
+    found = []
+    if other.said:
+        began = min((one.begun for one in sessions), default=None)
+        found.append(_gap("the journal's sessions (leads not staged)", other.said, other.leads, began, places))
+    if backup.leads:
+        found.append(_gap("phase 06's backup", backup.leads, places.leads.count_documents({}), backup.began, places))
     return found
 
 
 def _gap(witness: str, said: int, now: int, since: datetime | None, places: Places) -> Gap:
-    wanted = {"asked_at": {"$gte": since}} if since else {}
-    erased = places.leads.database[SUPPRESSED].count_documents(wanted)
-    return Gap(witness=witness, said=said, fewer=said - now, erased=erased)
-
-
-def _was_staged(earlier: EarlierPhases, places: Places) -> bool:
-    """Whether phase 04 drained the staging collection: then each record bears witness itself, more exactly."""
-    read = earlier.ledger.get("read") or 0
-    ended = {"pipeline.state": "done", **({"pipeline.ended_at": {"$gte": earlier.began}} if earlier.began else {})}
-    return bool(read) and places.staging.count_documents(ended) >= read
+    return Gap(witness=witness, said=said, fewer=said - now, erased=places.erased(since))
 
 
 def _held(wanted: Document, collection: Collection[Document], name: str, places: Places, found: Lost) -> int:
@@ -133,7 +182,10 @@ def _held(wanted: Document, collection: Collection[Document], name: str, places:
     said = 0
     for part in _parts(ids):
         said += len(part)
-        if gone := _missing(collection, name, part):
+        there = _by(collection, name, part)
+        if collection is places.leads:
+            found.there |= set(there.values())
+        if gone := [one for one in part if _exact(one) not in there]:
             _absent(_urls(places, gone), places, found)
     return said
 
@@ -149,8 +201,9 @@ def _cached(places: Places, found: Lost) -> None:
             values = zip(map(_text, keys), places.redis.mget(keys), strict=True)
             own = {key.removeprefix(LINKEDIN_PREFIX): entry for key, value in values if (entry := decode(value, uuid))}
             said += len(own)
-            gone = set(_missing(places.leads, "_id", [entry.id for entry in own.values()]))
-            _absent({str(entry.id): url for url, entry in own.items() if entry.id in gone}, places, found)
+            there = _by(places.leads, "_id", [entry.id for entry in own.values()])
+            gone = {str(entry.id): url for url, entry in own.items() if _exact(entry.id) not in there}
+            _absent(gone, places, found)
     except RedisError:
         return
     found.said["keys in Redis"] = said
@@ -159,11 +212,12 @@ def _cached(places: Places, found: Lost) -> None:
 def _absent(urls: Mapping[str, str], places: Places, found: Lost) -> None:
     """Records whose `_id` is absent, with the URL of each ("" unknown): lost, unless stored by URL, or erased."""
     known = [url for url in urls.values() if url]
-    stored_again = set(known) - set(_missing(places.leads, "linkedin_url", known))
+    stored_again = _by(places.leads, "linkedin_url", known)
+    found.there |= set(stored_again.values())
     erased = SuppressionList(places.leads.database[SUPPRESSED]).among(known)
     for record_id, url in urls.items():
         name = url or record_id
-        if url in stored_again or name in found.gone:
+        if _exact(url) in stored_again or name in found.gone:
             continue
         if url in erased:
             found.erased.add(url)
@@ -177,10 +231,11 @@ def _urls(places: Places, ids: Iterable[Any]) -> dict[str, str]:
     return {str(record["_id"]): profile_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
 
 
-def _missing(collection: Collection[Document], name: str, values: Sequence[Any]) -> list[Any]:
-    """Which `values` of the indexed field `name` no document has. They may be documents, as an `_id` may be."""
-    there = {_exact(one[name]) for one in collection.find({name: {"$in": list(values)}}, {name: 1})} if values else ()
-    return [value for value in values if _exact(value) not in there]
+def _by(collection: Collection[Document], name: str, values: Sequence[Any]) -> dict[bytes, bytes]:
+    """`_id`s of documents by those of `values` that they have as the indexed field `name`, both as BSON: a value may be
+    a document, as an `_id` may be."""
+    found = collection.find({name: {"$in": list(values)}}, {name: 1}) if values else ()
+    return {_exact(one[name]): _exact(one["_id"]) for one in found}
 
 
 def _exact(value: Any) -> bytes:
@@ -189,13 +244,40 @@ def _exact(value: Any) -> bytes:
 
 # ------------------------------------------------------------------------------------------------------------- rejects
 
+_REJECTED: Document = {
+    "pipeline.state": "done", "pipeline.outcome": {"$regex": "^rejected:", "$ne": rejected(ERASED)}
+}  # fmt: skip
 
-def lost_rejects(places: Places) -> Lost:
-    """Staged records that were rejected and are neither kept nor leads by now (`leadbook replay`)."""
-    found = Lost()
-    wanted = {"pipeline.state": "done", "pipeline.outcome": {"$regex": "^rejected:", "$ne": rejected(ERASED)}}
-    found.said["staged records"] = _held(wanted, places.rejects, "staged_id", places, found)
-    return found
+
+@dataclass(frozen=True, kw_only=True)
+class Rejects:
+    """Rejected records. staged: as staged records tell.  files: as the journal tells of files.  kept_staged,
+    kept_files: kept of both.  lost: of staged ones, neither kept nor leads by now.  unreasoned: without a reason.
+    poison: set aside, since nobody can work on them."""
+
+    staged: int
+    files: int
+    kept_staged: int
+    kept_files: int
+    lost: Lost
+    unreasoned: Named
+    poison: Named
+
+
+def read_rejects(places: Places, totals: Totals, ttl_days: float) -> Rejects:
+    """Hold rejected records against those that were kept. ttl_days: their life, 0 for ever. Raises pymongo's errors."""
+    young = {"pipeline.ended_at": {"$gte": datetime.now(UTC) - timedelta(days=ttl_days)}} if ttl_days else {}
+    lost, blank = Lost(), {"$in": [None, ""]}
+    lost.said["staged records"] = _held({**_REJECTED, **young}, places.rejects, "staged_id", places, lost)
+    bare = named(places.staging, {"pipeline.state": "done", "pipeline.outcome": {"$regex": r"^rejected:?\s*$"}})
+    kept_bare = named(places.rejects, {"$or": [{"reason": blank}, {"reasons": blank}, {"reasons": {"$size": 0}}]})
+    kept_staged = places.rejects.count_documents({"staged_id": {"$exists": True}})
+    return Rejects(
+        staged=totals.of_staged["rejected"], files=0 if ttl_days else totals.of_files["rejected"],
+        kept_staged=kept_staged, kept_files=places.rejects.count_documents({}) - kept_staged, lost=lost,
+        unreasoned=Named(count=bare.count + kept_bare.count, first=(*bare.first, *kept_bare.first)[:SHOWN]),
+        poison=named(places.rejects, {"reason": POISON}),
+    )  # fmt: skip
 
 
 def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:

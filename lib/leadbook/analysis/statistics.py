@@ -42,15 +42,6 @@ class Statistics:
         return None if self.mean_points is None else 100 * self.mean_points / self.max_points
 
 
-@dataclass(frozen=True, kw_only=True)
-class Collected:
-    """How many raw records were collected, and whence that is known. exact: False where it is only a lower bound."""
-
-    records: int | None
-    source: str
-    exact: bool
-
-
 def read_statistics(leads: Collection[dict[str, Any]], settings: Settings) -> Statistics:
     """Run the report's queries. Raises PyMongoError."""
     means = next(iter(run(leads, "mean quality score")), {})
@@ -71,28 +62,15 @@ def _count(leads: Collection[dict[str, Any]], name: str) -> int:
     return next((int(row["count"]) for row in run(leads, name)), 0)
 
 
-def collected(
-    ledger: Mapping[str, Any] | None, staging: Collection[dict[str, Any]], rejected: Collection[dict[str, Any]],
-    stored: int,
-) -> Collected:  # fmt: skip
-    """Raw records: the most that anything tells. What phase 04's run read, or what lies in staging, is a count; stored
-    plus rejected is a lower bound, since of records from files the duplicates are not known any more."""
-    staged, refused = staging.count_documents({}), rejected.count_documents({})
-    read = ledger.get("read") if ledger else None
-    told = [
-        Collected(records=staged, source=f"records in {staging.name}", exact=True),
-        Collected(
-            records=stored + refused, exact=False,
-            source=f"{stored:,} stored and {refused:,} rejected; duplicates among records from files are not known",
-        ),
-    ]  # fmt: skip
-    if isinstance(read, int):
-        told.insert(0, Collected(records=read, source="records read, in the ledger of phase 04", exact=True))
-    return max(told, key=lambda one: one.records or 0)
+def cost_basis(settings: Settings) -> str:
+    """What the sprint's cost adds up; empty where nobody says. The default is a rehearsal's, and none in production."""
+    basis = settings.sprint_cost_basis.strip()
+    assumed = basis == Settings.model_fields["sprint_cost_basis"].default
+    return "" if assumed and settings.is_production else basis
 
 
 def cost_per_qualified(found: Statistics, settings: Settings) -> float | None:
-    """USD; None where the sprint's cost is not known (0) or no lead is qualified."""
-    if settings.sprint_cost_usd <= 0 or not found.qualified:
+    """USD; None where the sprint's cost is not known (0), nobody says what it adds up, or no lead is qualified."""
+    if settings.sprint_cost_usd <= 0 or not cost_basis(settings) or not found.qualified:
         return None
     return settings.sprint_cost_usd / found.qualified

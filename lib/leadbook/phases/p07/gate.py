@@ -1,4 +1,5 @@
-"""The readiness gate: what phases 01 to 06 measured, held against the targets. Reads records, never a server.
+"""The readiness gate: what phases 01 to 06 measured, held against the targets. Reads records; of the servers it asks
+only what is collected now.
 
 Each section reads the records anew and needs no other, so that the notebook's cells run in any order.
 """
@@ -11,29 +12,32 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.core.checks import Check, Unmeasured, blockers, judge, unrecorded
+from leadbook.analysis.collecting import Collecting, read_collecting
+from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, blockers, judge, unrecorded
 from leadbook.core.provenance import ago
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.collected import in_last_hour
 from leadbook.phases.judging import attempt
 from leadbook.phases.p07.figures import headroom
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
+from leadbook.phases.told import Answered, all_of
 
 PHASES = ("01", "02", "03", "04", "05", "06")
-FACTS: Mapping[str, tuple[str, str, float]] = {
-    "GATE-RATE-001": ("04", "leads_per_second", 3600.0),
-    "GATE-INS-001": ("03", "insert_rate", 1.0),
-    "GATE-DUP-001": ("03", "duplicate_check_redis_p99_ms", 1.0),
-    "GATE-DUP-002": ("03", "duplicate_check_mongodb_p99_ms", 1.0),
-    "GATE-ACC-001": ("04", "duplicate_accuracy_percent", 1.0),
-    "GATE-POOL-001": ("03", "checkout_p99_ms", 1.0),
+FACTS: Mapping[str, tuple[str, str]] = {
+    "GATE-INS-001": ("03", "insert_rate"),
+    "GATE-DUP-001": ("03", "duplicate_check_redis_p99_ms"),
+    "GATE-DUP-002": ("03", "duplicate_check_mongodb_p99_ms"),
+    "GATE-ACC-001": ("04", "duplicate_accuracy_percent"),
+    "GATE-POOL-001": ("03", "checkout_p99_ms"),
 }
-"""Check -> the phase and the fact that it judges, and by what the fact is multiplied."""
+"""Check -> the phase and the fact that it judges."""
 LOWER_ENDS = ("insert_rate",)
 """Facts that are the lower end of a 95 % interval, and are called so."""
+BEFORE = Answered(Inapplicable("before the sprint nothing is collected"))
 NOTHING_BLOCKS: Mapping[str, Sequence[str]] = {
     "GATE-BKP-001": ("06",),
     "GATE-INF-001": ("01", "02", "06"),
@@ -96,12 +100,15 @@ def collect(book: Phase) -> Records:
 # ------------------------------------------------------------------------------------------------------------ judging
 
 
-def gate_checks(records: Records, settings: Settings) -> list[Check]:
-    """Each gate with its measured value; a phase that did not end, or a missing fact, is `not measured`."""
+def gate_checks(records: Records, settings: Settings, collected: Answered = BEFORE) -> list[Check]:
+    """Each gate with its measured value; a phase that did not end, or a missing fact, is `not measured`.
+
+    collected: the rate of collecting now.
+    """
     return [
         *_end_to_end(records["04"]),
-        *(_of_fact(check_id, records[phase], fact, factor, settings) for check_id, (phase, fact, factor)
-          in FACTS.items()),
+        *all_of({"GATE-RATE-001": collected}, settings),
+        *(_of_fact(check_id, records[phase], fact, settings) for check_id, (phase, fact) in FACTS.items()),
         *(_nothing_blocks(check_id, [records[phase] for phase in phases]) for check_id, phases
           in NOTHING_BLOCKS.items()),
     ]  # fmt: skip
@@ -126,12 +133,18 @@ def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
     return ledger.stored, max(trial["lost"], ledger.failed + abs(sent - ledger.accounted)), evidence
 
 
-def _of_fact(check_id: str, record: EarlierPhase, fact: str, factor: float, settings: Settings) -> Check:
+def _collected(book: Phase) -> Answered:
+    """The rate of the last hour; it does not apply before the sprint."""
+    found = attempt(lambda: read_collecting(book.staging))
+    return in_last_hour(found) if isinstance(found, Collecting) else Answered(found)
+
+
+def _of_fact(check_id: str, record: EarlierPhase, fact: str, settings: Settings) -> Check:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
     what = f"{fact}, lower end of its 95 % interval," if fact in LOWER_ENDS else fact
     evidence = f"{what} of phase {record.phase}, {record.at}".rstrip(", ")
-    answer = value * factor if told else record.left_nothing(fact)
+    answer = value if told else record.left_nothing(fact)
     return judge(check_id, answer, settings=settings, evidence=evidence)
 
 
@@ -171,7 +184,7 @@ def earlier(book: Phase) -> Section:
 
 def targets(book: Phase) -> Section:
     """7.2: each gate with the value that was measured."""
-    checks = tuple(gate_checks(collect(book), book.settings))
+    checks = tuple(gate_checks(collect(book), book.settings, _collected(book)))
     caption = "Measured value as a multiple of its target: right of the line is within target"
     return Section(plots=(Plot(headroom(checks), caption),), checks=checks)
 
@@ -184,7 +197,7 @@ def monitoring() -> Section:
 def documents(book: Phase) -> Section:
     """7.4: the final metrics and the infrastructure's configuration, as documents."""
     records = collect(book)
-    return written(gate_checks(records, book.settings), records["01"].facts.get("infrastructure"))
+    return written(gate_checks(records, book.settings, _collected(book)), records["01"].facts.get("infrastructure"))
 
 
 def written(checks: Sequence[Check], infrastructure: Any) -> Section:
@@ -197,7 +210,8 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
         )
         for topic, values in told.items()
     ]
-    unmeasured = [check.id for check in checks if check.measured is None]
+    asked = [check for check in checks if check.verdict is not Verdict.NOT_APPLICABLE]
+    unmeasured = [check.id for check in asked if check.measured is None]
     valued = f"written, but without {', '.join(unmeasured)}" if unmeasured else "every gate has its value"
     source = "from phase 01's facts" if told else "phase 01 left no configuration"
     return Section(

@@ -10,13 +10,15 @@ import pandas as pd
 
 from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.configuration import Configuration
-from leadbook.analysis.statistics import Collected, Statistics, cost_per_qualified
+from leadbook.analysis.statistics import Statistics, cost_basis, cost_per_qualified
+from leadbook.analysis.totals import Totals
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.page.prose import number
 from leadbook.page.tables import target_text
 from leadbook.phases.p09 import tables
-from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, tail, trends
+from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
@@ -63,12 +65,12 @@ TIMES = ("duplicate_check_redis", "duplicate_check_mongodb", "checkout")
 
 
 class Findings:
-    """What the analysis found so far; each section adds its part. raw: records collected.  checks: by id."""
+    """What the analysis found so far; each section adds its part. totals: what was brought in.  checks: by id."""
 
     settings: Settings
     evidence: RunEvidence
     statistics: Statistics
-    raw: Collected
+    totals: Totals
     fields: pd.DataFrame
     outliers: pd.DataFrame
     anomalies: Sequence[Anomaly]
@@ -105,13 +107,18 @@ def _numbers(made: Findings) -> dict[str, Any]:
     areas = [(title, found[found["area"] == area].drop(columns="area")) for area, title in AREAS.items()]
     return {
         "metrics": found, "areas": areas if len(found) else [], "trend": trends(made.evidence),
-        "tails": {name: tail(made.evidence, name) for name in TIMES},
+        "tails": {name: _tail(made.evidence, name) for name in TIMES},
         "peak": max((float(rate) for rate in rates if rate is not None), default=None),
         "met": int((found["verdict"] == Verdict.PASS.value).sum()),
         "insert_target": f"≥ {settings.target_insert_rate:,.0f}",
         "check_target": f"< {settings.target_duplicate_check_ms:g} ms",
         "wait_target": f"< {settings.target_mongodb_checkout_ms:g} ms",
     }  # fmt: skip
+
+
+def _tail(evidence: RunEvidence, name: str) -> str | None:
+    found = slow_end(evidence, name)
+    return None if found is None else f"{number(found[0], 'ms')} ({found[1]})"
 
 
 def _quality(made: Findings) -> dict[str, Any]:
@@ -124,7 +131,9 @@ def _quality(made: Findings) -> dict[str, Any]:
         return [("none" if value is None else str(value), n, found.percent(n)) for value, n in counts.items()]
 
     return {
-        "final": tables.statistics(found, made.raw, made.settings).frame,
+        "final": tables.statistics(found, made.totals, made.settings).frame,
+        "by_vendor": made.totals.table("vendor"), "by_collector": made.totals.table("collector"),
+        "basis": cost_basis(made.settings),
         "score": score_sentence(found).replace("**", ""), "price": cost_per_qualified(found, made.settings),
         "fields": everything[["field", "present", "percent", "required"]],
         "scores": spread(found.by_score), "points": spread(found.by_points),
@@ -156,8 +165,8 @@ def _upkeep(made: Findings) -> dict[str, Any]:
 
 def _proven(backups: Sequence[Check]) -> str:
     if not backups:
-        return "Not measured: phase 06 has not run in this run."
+        return "Not measured: phase 06 left nothing that counts here."
     passed = sum(1 for check in backups if check.verdict is Verdict.PASS)
     recovery = next((check for check in backups if "recovery time" in check.title.lower()), None)
     took = f" Recovery time measured: {recovery.measured} {recovery.unit}." if recovery and recovery.measured else ""
-    return f"In this run {passed} of {len(backups)} checks of phase 06 passed.{took}"
+    return f"Last time {passed} of {len(backups)} checks of phase 06 passed.{took}"

@@ -1,17 +1,17 @@
-"""What earlier phases of this run left: checks, facts, and the performance metrics among them. Reads records only."""
+"""What earlier phases left, in this run or in an earlier stage's on the same target: checks, facts, and the performance
+metrics among them. Reads records only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from leadbook.analysis.losses import EarlierPhases
+from leadbook.analysis.losses import BackupCount
 from leadbook.core.checks import Check, Verdict
-from leadbook.page.prose import number
 from leadbook.page.tables import target_text
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
@@ -31,26 +31,34 @@ _UNITS = ("documents/s", "leads/hour", "ms", "us", "%")
 
 @dataclass(frozen=True, kw_only=True)
 class RunEvidence:
-    """Checks and facts by phase; a phase that did not run to its end in this run has neither."""
+    """Checks and facts by phase, and when it closed; a phase whose record does not count here has none."""
 
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    closed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, book: Any) -> RunEvidence:
         """Records of phases 01 to 08 that count in the open phase `book`."""
         return cls(
-            checks={phase: book.checks(phase) for phase in PHASES}, facts={phase: book.facts(phase) for phase in PHASES}
-        )
+            checks={phase: book.checks(phase) for phase in PHASES},
+            facts={phase: book.facts(phase) for phase in PHASES},
+            closed={phase: said["closed_at"] for phase, said in book.records.used.items()},
+        )  # fmt: skip
 
     @property
-    def said(self) -> EarlierPhases:
-        """What phases 04 and 06 said of the leads."""
-        ledger, backup = self.fact("04", "ledger"), self.fact("06", "backup_leads")
-        return EarlierPhases(
-            ledger=ledger if isinstance(ledger, Mapping) else {}, began=self._began("04"),
-            backup_leads=backup if type(backup) is int else None, backup_began=self._began("06"),
-        )  # fmt: skip
+    def backup(self) -> BackupCount:
+        """What phase 06 said of the leads that it backed up."""
+        leads = self.fact("06", "backup_leads")
+        return BackupCount(leads=leads if type(leads) is int else None, began=self._began("06"))
+
+    def named(self, phase: str) -> str:
+        """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h ago`."""
+        if not (at := self.closed.get(phase)):
+            return f"phase {phase}"
+        moment = datetime.fromisoformat(at)
+        hours = (datetime.now(UTC) - moment).total_seconds() / 3600
+        return f"phase {phase} of {moment:%Y-%m-%d %H:%M} UTC, {hours:.1f} h ago"
 
     def _began(self, phase: str) -> datetime | None:
         """A moment before the phase brought or counted its leads: when its first check was made."""
@@ -66,8 +74,8 @@ class RunEvidence:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def finished(self) -> list[str]:
-        """Phases that ran to their end in this run."""
-        return [phase for phase in PHASES if self.checks.get(phase)]
+        """Phases whose records count here, by name and age."""
+        return [self.named(phase) for phase in PHASES if self.checks.get(phase)]
 
     def troubled(self) -> list[Check]:
         """Checks of earlier phases that failed, raised or warned."""
@@ -98,18 +106,17 @@ def metrics(evidence: RunEvidence) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows, key=lambda row: order.index(str(row["area"]))), columns=columns)
 
 
-def tail(evidence: RunEvidence, name: str) -> str | None:
-    """The slow end of a time: phase 08's by the percentile that its samples bear, then phase 03's. None without any."""
-    told = []
-    measured = {which: evidence.number("08", f"{name}_{which}_ms") for which in ("p99", "p95", "worst")}
-    which = next((which for which, value in measured.items() if value is not None), None)
-    if which is not None:
-        count = evidence.number("08", f"{name}_samples") or 0
-        word = "slowest" if which == "worst" else which
-        told.append(f"{word} of {count:,.0f}: {number(measured[which], 'ms')} (phase 08)")
-    if (benchmark := evidence.number("03", f"{name}_p99_ms")) is not None:
-        told.append(f"{number(benchmark, 'ms')} (phase 03)")
-    return "; ".join(told) or None
+def slow_end(evidence: RunEvidence, name: str) -> tuple[float, str] | None:
+    """The slow end of a time, by the percentile that its samples bear: phase 08's p99, else phase 03's, else phase 08's
+    p95 or slowest. None without any."""
+    found = [(phase, which, evidence.number(phase, f"{name}_{which}_ms"))
+             for phase, which in (("08", "p99"), ("03", "p99"), ("08", "p95"), ("08", "worst"))]  # fmt: skip
+    for phase, which, value in found:
+        if value is not None:
+            count = evidence.number(phase, f"{name}_samples")
+            word = "slowest" if which == "worst" else which
+            return value, f"{word}{f' of {count:,.0f}' if count else ''}, {evidence.named(phase)}"
+    return None
 
 
 def trends(evidence: RunEvidence) -> pd.DataFrame:

@@ -62,8 +62,15 @@ def _failed(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommen
                 priority="high", topic=check.title, action=check.remedy,
                 evidence=f"{check.id}, phase {check.phase}: measured {measured_text(check)}"
                 + f", target {target_text(check)}",
-                impact="a target is missed until this is done",
+                impact=_effect(check),
             )  # fmt: skip
+
+
+def _effect(check: Check) -> str:
+    """What the change does to the number that asks for it."""
+    if check.measured is None:
+        return f"not known: nothing was measured; asked for is {target_text(check)}"
+    return f"from {measured_text(check)} to {target_text(check)}"
 
 
 def _warnings(evidence: RunEvidence) -> list[Check]:
@@ -79,7 +86,7 @@ def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
             yield Recommendation(
                 priority="medium", topic=check.title, action=check.remedy,
                 evidence=f"{check.id}, phase {check.phase}: {check.evidence}"[:300],
-                impact="works today; an expert would change it before it costs something",
+                impact=_effect(check),
             )  # fmt: skip
 
 
@@ -117,7 +124,8 @@ def _decisions(evidence: RunEvidence) -> Iterator[Recommendation]:
         if decision.get("needed"):
             yield Recommendation(
                 priority="high", topic=_sentence(str(decision["topic"])), action=str(decision["action"]),
-                evidence=f"phase 08: {decision['because']}", impact="relieves what was full in the snapshot",
+                evidence=f"phase 08: {decision['because']}",
+                impact="not estimated: measure once more by phase 08 after the change",
             )  # fmt: skip
 
 
@@ -162,7 +170,7 @@ def _odd(anomalies: Sequence[Anomaly], found: Statistics) -> Iterator[Recommenda
             yield Recommendation(
                 priority="medium" if rule.kind == "duplicate" or share >= 1 else "low", topic=_sentence(rule.name),
                 action=rule.advice, evidence=f"{each.leads:,} leads ({share:.2f} %), in this analysis",
-                impact=rule.meaning, about="data",
+                impact=f"up to {each.leads:,} leads: {rule.meaning}", about="data",
             )  # fmt: skip
 
 
@@ -181,6 +189,6 @@ def _growth(found: Statistics) -> Iterator[Recommendation]:
     yield Recommendation(
         priority="low", topic="Growth",
         action="keep one replica set; plan a sharded cluster only beyond ten million leads",
-        evidence=f"{found.total:,} leads; everything fits in memory",
-        impact="no cost now; docs/architecture.md carries the plan",
+        evidence=f"{found.total:,} leads are {found.total / 100_000:.2g} % of ten million",
+        impact="none now: a second shard would double the servers' cost and speed nothing up at this size",
     )  # fmt: skip

@@ -10,18 +10,24 @@ from redis import Redis
 
 from leadbook.analysis import reporting
 from leadbook.analysis.anomalies import find_anomalies
+from leadbook.analysis.collecting import read_collecting
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
-from leadbook.analysis.losses import Places
-from leadbook.analysis.statistics import collected, cost_per_qualified, read_statistics
+from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
+from leadbook.analysis.sessions import STAGING, differences, read_sessions
+from leadbook.analysis.stamps import arrivals, parse_sent
+from leadbook.analysis.statistics import cost_per_qualified, read_statistics
+from leadbook.analysis.totals import read_totals
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.connect import Client
+from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
+from leadbook.phases import collected
 from leadbook.phases.judging import attempt
 from leadbook.phases.order import section
-from leadbook.phases.p09 import checks, figures, tables
+from leadbook.phases.p09 import checks, figures, losses, tables
 from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import recommend
@@ -37,13 +43,14 @@ class FinalAnalysis(Findings):
 
     def __init__(
         self, leads: Collection[Document], *, admin: Client, reporting_user: Client | None, redis: Redis | None,
-        settings: Settings, evidence: RunEvidence,
+        settings: Settings, evidence: RunEvidence, journal: Journal | None = None,
     ) -> None:  # fmt: skip
         database = leads.database
         self.own, self.leads = leads, reporting.reporting_collection(reporting_user, leads)
         self.staging, self.rejected = database[settings.staging_collection], database[settings.rejected_collection]
         self.admin, self.reporting_user, self.redis = admin, reporting_user, redis
-        self.settings, self.evidence = settings, evidence
+        self.settings, self.evidence, self.journal = settings, evidence, journal
+        self.sent = parse_sent(settings.sent)
         self.checks = {}
 
     @classmethod
@@ -52,7 +59,7 @@ class FinalAnalysis(Findings):
         ensure_leads(book)
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
-            evidence=RunEvidence.of(book),
+            evidence=RunEvidence.of(book), journal=book.journal,
         )  # fmt: skip
 
     def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
@@ -68,12 +75,13 @@ class FinalAnalysis(Findings):
 
     @section("9.2")
     def final_statistics(self) -> Section:
-        """9.2: collected, unique, by source."""
+        """9.2: collected, unique, by source; what became of all that was brought in, by vendor and collector."""
         self.statistics = found = read_statistics(self.leads, self.settings)
-        self.raw = collected(self.evidence.said.ledger, self.staging, self.rejected, found.total)
+        self.sessions = read_sessions(self.journal)
+        self.totals = totals = read_totals(self.staging, self.sessions)
         plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
-        table = tables.statistics(found, self.raw, self.settings)
-        return Section(tables=(table,), plots=(plot,), checks=self._judged(checks.counts(found, self.raw)))
+        shown = (tables.statistics(found, totals, self.settings), *tables.brought(totals))
+        return Section(tables=shown, plots=(plot,), checks=self._judged(checks.counts(found, totals)))
 
     @section("9.3", "9.2")
     def quality(self) -> Section:
@@ -110,12 +118,28 @@ class FinalAnalysis(Findings):
         found = attempt(partial(validate, own, mode))
         return Unmeasured(found.why, "use an account with dbAdmin") if isinstance(found, Unmeasured) else found
 
-    @section("9.6")
+    @section("9.6", "9.2")
     def losses(self) -> Section:
-        """9.6: nothing lost, nothing half done."""
+        """9.6: nothing lost, nothing half done, nothing that nobody brought in; data and journal agree."""
         places = Places(leads=self.leads, staging=self.staging, rejects=self.rejected, redis=self.redis)
-        last = attempt(partial(newest, self.leads))
-        return Section(checks=self._judged(checks.losses(self.evidence.said, places, last)))
+        totals, sessions, settings = self.totals, self.sessions, self.settings
+        named = lost_leads(places)
+        other = unstaged(places, named, totals, sessions)
+        counted = gaps(places, other, self.evidence.backup, sessions)
+        rejects = read_rejects(places, totals, settings.rejected_ttl_days)
+        unlike = differences(sessions, totals.ended, expires=settings.staging_ttl_days > 0, erased=totals.erased)
+        expired = totals.expired(sessions) if settings.staging_ttl_days else 0
+        came = arrivals(self.staging, totals, self.sent)
+        told = {
+            "FIN-LOSS-001": losses.ended(totals, places, sessions),
+            "FIN-LOSS-002": losses.kept(named, counted, places),
+            **losses.rejects(rejects, totals.records),
+            "FIN-LOSS-005": losses.arrived(came, places.erased(), expired),
+            "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
+            "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
+            "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
+        }  # fmt: skip
+        return Section(tables=(tables.sessions(sessions, totals, unlike),), checks=self._judged(told))
 
     @section("9.7", "9.2", "9.4")
     def odd_leads(self) -> Section:
@@ -138,20 +162,22 @@ class FinalAnalysis(Findings):
 
     @section("9.9")
     def performance(self) -> Section:
-        """9.9: what phases 03, 04, 05 and 08 of this run measured."""
-        found = metrics(self.evidence)
+        """9.9: how fast leads were collected, and what phases 03, 04, 05 and 08 measured."""
+        found, collecting = metrics(self.evidence), read_collecting(self.staging)
         shown: tuple[Table, ...] = (
-            tables.table(found, "Performance metrics of this run"),
+            collected.table(collecting),
+            tables.table(found, "Performance metrics"),
             tables.table(trends(self.evidence), "Trend within the monitoring snapshot"),
         )
-        return Section(tables=shown, checks=self._judged(checks.performance(self.evidence, found)))
+        told = {"FIN-RATE-001": collected.in_sprint(collecting), **checks.performance(self.evidence, found)}
+        return Section(tables=shown, checks=self._judged(told))
 
     @section("9.10", "9.2")
     def cost(self) -> Section:
         """9.10: cost per qualified lead, and the numbers that stay."""
         found = self.statistics
         facts = {
-            "collected": self.raw.records, "unique": found.unique, "qualified": found.qualified,
+            "collected": self.totals.records, "unique": found.unique, "qualified": found.qualified,
             "cost_per_qualified_usd": cost_per_qualified(found, self.settings),
         }  # fmt: skip
         return Section(checks=self._judged(checks.cost(found, self.settings)), facts=facts)

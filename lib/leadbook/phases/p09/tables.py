@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,9 @@ import pandas as pd
 from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.integrity import IndexCount
 from leadbook.analysis.queries import COUNTERPARTS, QUERIES, Stage
-from leadbook.analysis.statistics import Collected, Statistics
+from leadbook.analysis.sessions import ENDED, IngestSession, SessionDifference
+from leadbook.analysis.statistics import Statistics
+from leadbook.analysis.totals import Totals
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.phases.p09.checks import STRETCH
@@ -19,6 +21,13 @@ from leadbook.phases.p09.recommendations import Recommendation
 from leadbook.phases.section import Table
 
 COLUMNS = {
+    "vendor": "as in params/vendors", "collector": "workflow that staged the records, or the files",
+    "read": "records in all = all outcomes together", "stored": "became new leads", "filled": "added fields to a lead",
+    "duplicate": "known already", "rejected": "no valid lead, kept with a reason", "failed": "to be brought in again",
+    "waiting": "staged, and nobody has ended it", "claimed": "staged, and somebody works on it or died over it",
+    "session": "end of its id", "brought in from": "staging or files", "began": "UTC",
+    "end": "ended, dead (it gave no sign), or none told yet", "told as ended": "records, by its ledger in the journal",
+    "ended by the data": "staged records that carry its id", "difference": "why the two differ",
     "what": "the number", "value": "measured now", "% of leads": "share of all stored leads",
     "target": "what is asked for",
     "task book (SQL)": "as the task book writes it", "run here (MongoDB)": "the pipeline or command that was run",
@@ -35,7 +44,8 @@ COLUMNS = {
     "plan": "how the server finds the documents; metadata = it need not look at any", "ms": "time of one run",
     "problem": "why it did not run", "area": "what it tells of", "metric": "what was measured",
     "measured": "the number",
-    "unit": "of the number", "verdict": "of the phase that measured it", "phase": "of this run", "check": "its check",
+    "unit": "of the number", "verdict": "of the phase that measured it", "phase": "number of the notebook",
+    "check": "its check",
     "reading": "of the monitoring snapshot", "first third": "mean", "last third": "mean",
     "change %": "last to first",
     "priority": "high: a target is missed", "topic": "what it is about", "action": "what to do",
@@ -70,11 +80,11 @@ def _short(body: Any) -> str:
     return "null" if body is None else str(body).lower() if isinstance(body, bool) else f"{body}"
 
 
-def statistics(found: Statistics, raw: Collected, settings: Settings) -> Table:
+def statistics(found: Statistics, totals: Totals, settings: Settings) -> Table:
     """Final numbers: what, value, share of leads, target."""
     email, company = settings.target_email_percent, settings.target_company_percent
     rows: list[Sequence[Any]] = [
-        ("leads collected (raw records)", raw.records, None, f"≥ {settings.target_collected:,}"),
+        ("leads collected (raw records)", totals.records, None, f"≥ {settings.target_collected:,}"),
         ("unique leads stored", found.unique, None, f"≥ {settings.target_unique:,}"),
         ("unique leads, stretch goal", found.unique, None, f"≥ {definition(STRETCH).target:,}"),
         ("mean quality score", found.mean_score, None, f"> {settings.target_quality_score:g}"),
@@ -88,6 +98,38 @@ def statistics(found: Statistics, raw: Collected, settings: Settings) -> Table:
              for source, count in found.by_source.items()]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["what", "value", "% of leads", "target"])
     return table(frame, "Final database statistics")
+
+
+def brought(totals: Totals) -> tuple[Table, Table]:
+    """What became of all that was brought in, by vendor and by collector."""
+    return (
+        table(totals.table("vendor"), "What was brought in and what became of it, by vendor"),
+        table(totals.table("collector"), "What was brought in and what became of it, by collector"),
+    )
+
+
+def sessions(known: Iterable[IngestSession], totals: Totals, unlike: Iterable[SessionDifference]) -> Table:
+    """Ingest sessions: what each told the journal, beside what the data says that it ended."""
+    differ = {one.session: one for one in unlike}
+    mine = {one.id: one for one in known}
+    rows = [_session_row(mine.get(name), name, totals, differ.get(name)) for name in dict.fromkeys([*mine, *differ])]
+    columns = ["session", "brought in from", "began", "end", "read", "told as ended", "ended by the data", "difference"]
+    return table(pd.DataFrame(rows, columns=columns), "Ingest sessions: the journal beside the data")
+
+
+def _session_row(
+    known: IngestSession | None, name: str, totals: Totals, unlike: SessionDifference | None
+) -> Sequence[Any]:
+    data = _ended(totals.ended[name]) if name in totals.ended else None
+    why = "none" if unlike is None else unlike.why or "nothing explains it"
+    if known is None:
+        return (name[-6:], "", "", "not in the journal", None, None, data, why)
+    began, end = f"{known.begun:%Y-%m-%d %H:%M:%S}", known.end or "no end told"
+    return (name[-6:], known.source, began, end, known.told["read"], _ended(known.told), data, why)
+
+
+def _ended(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(kind, 0) for kind in ENDED)
 
 
 def indexes(counts: Iterable[IndexCount]) -> Table:

@@ -1,0 +1,137 @@
+"""What ingest sessions told the journal, held against what the data says of them. Read-only.
+
+A session of the staging collection left its id on each record that it ended, so that the two can be compared one by
+one. Of files nothing but the journal tells what was read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from leadbook.core.journal import Entry, Journal
+
+KINDS = ("stored", "filled", "duplicate", "rejected", "failed")
+ENDED = KINDS[:-1]
+"""Outcomes that stay: a failed record goes back, and another session may end it."""
+FILES, STAGING = "files", "staging"
+NEVER = datetime.min.replace(tzinfo=UTC)
+SLACK = timedelta(minutes=2)
+"""Clocks differ, and what a session did last may lie so long after its last entry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSession:
+    """One `leadbook ingest`, as the journal knows it. source: `files` or `staging`.  names: of files.  by: who.
+
+    end: `ended`, `dead` (another found it so) or empty (at work, or nobody has looked yet).  told: `read` and records
+    by kind of outcome.
+    """
+
+    id: str
+    source: str = ""
+    names: tuple[str, ...] = ()
+    vendor: str = ""
+    by: str = ""
+    begun: datetime = NEVER
+    last: datetime = NEVER
+    end: str = ""
+    told: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def unbalanced(self) -> int:
+        """Records that it read and that have no outcome, or two."""
+        return abs(self.told["read"] - sum(self.told[kind] for kind in KINDS))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end and nothing failed."""
+        return self.end == "ended" and not self.told["failed"]
+
+    def covers(self, at: Any) -> bool:
+        """Whether it was at work at that time."""
+        return isinstance(at, datetime) and self.begun <= at + SLACK and at <= self.last + SLACK
+
+
+def read_sessions(journal: Journal | None) -> list[IngestSession]:
+    """The journal's ingest sessions, in the order in which they began. Raises PyMongoError."""
+    entries: dict[str, list[Entry]] = {}
+    for entry in journal.entries("session.begun", "session.batch", "session.beat", "session.ended") if journal else ():
+        entries.setdefault(str(entry.get("session")), []).append(entry)
+    return sorted((_session(name, mine) for name, mine in entries.items()), key=lambda one: one.begun)
+
+
+def _session(name: str, entries: list[Entry]) -> IngestSession:
+    first = next((one for one in entries if one["kind"] == "session.begun"), {})
+    last = next((one for one in reversed(entries) if one["kind"] == "session.ended"), {})
+    end = "dead" if last.get("dead") else "ended" if last else ""
+    batches = [one for one in entries if one["kind"] == "session.batch"]
+    told = [last] if end == "ended" and last.get("ledger") else batches
+    ledgers = [one.get("ledger") or {} for one in told]
+    names = first.get("names") or ()
+    own = [one["at"] for one in entries if not one.get("dead")] or [entries[0]["at"]]
+    return IngestSession(
+        id=name, source=str(first.get("source") or entries[0].get("source") or ""),
+        names=tuple(map(str, [names] if isinstance(names, str) else names)), vendor=str(first.get("vendor") or ""),
+        by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end,
+        told=sum(map(counts_of, ledgers), Counter()),
+    )  # fmt: skip
+
+
+def counts_of(ledger: Mapping[str, Any]) -> Counter[str]:
+    """`read` and records by kind of outcome of a ledger's mapping (see `lead.ledger`)."""
+    said = {name: ledger.get(name) or 0 for name in ("read", *KINDS)}
+    return Counter({
+        name: sum(value.values()) if isinstance(value, Mapping) else int(value) for name, value in said.items()
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionDifference:
+    """Where data and journal disagree on a session. untold: records that it ended by the data, and that it did not
+    tell.  unseen: records that it told, and of which the data knows nothing.  why: empty where nothing explains it."""
+
+    session: str
+    end: str
+    by: str
+    untold: int
+    unseen: int
+    why: str
+
+
+def differences(
+    sessions: Iterable[IngestSession], ended: Mapping[str, Counter[str]], *, expires: bool, erased: int
+) -> list[SessionDifference]:
+    """Sessions of the staging collection that the data knows otherwise. ended: its records by session and outcome.
+
+    expires: ended records are removed after a while.  erased: records whose persons were erased after they had ended:
+    they name no session any more.
+    """
+    staged = {one.id: one for one in sessions if one.source == STAGING}
+    found = []
+    for name in dict.fromkeys([*staged, *ended]):
+        session = staged.get(name, IngestSession(id=name, end="not in the journal"))
+        data, told = ended.get(name, Counter()), session.told
+        untold = sum(max(0, data[kind] - told[kind]) for kind in ENDED)
+        unseen = sum(max(0, told[kind] - data[kind]) for kind in ENDED)
+        if untold or unseen:
+            why = [_untold(session)] if untold else []
+            why += [_unseen(expires, unseen <= erased)] if unseen else []
+            erased -= min(erased, unseen)
+            found.append(SessionDifference(
+                session=name, end=session.end or "no end told", by=session.by, untold=untold, unseen=unseen,
+                why="; ".join(why) if all(why) else "",
+            ))  # fmt: skip
+    return found
+
+
+def _untold(session: IngestSession) -> str:
+    reasons = {"dead": "it died before it told of them", "": "it has not come to its end, or died unseen"}
+    return reasons.get(session.end, "")
+
+
+def _unseen(expires: bool, erased: bool) -> str:
+    return "their persons were erased since" if erased else "staged records expire here" if expires else ""

@@ -1,0 +1,179 @@
+"""What was brought in and what became of it, counted from the data itself. Read-only.
+
+Each staged record carries its outcome. Of files the journal's sessions tell: nothing else remembers what was read.
+read = stored + filled + duplicate + rejected + failed + waiting + claimed: in all, for each vendor and each collector.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from bson import ObjectId
+from pymongo.collection import Collection
+
+from leadbook.analysis.reporting import ANY_DATE
+from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, IngestSession
+from leadbook.enrich.enrich import ERASED
+from leadbook.ingest.staging import said_vendor, vendor_of
+from leadbook.lead.ledger import rejected
+
+OPEN = ("waiting", "claimed")
+COLUMNS = ("read", *KINDS, *OPEN)
+LONGEST = 80
+"""Characters of a collector's name that are shown."""
+LENIENT = ANY_DATE.with_options(unicode_decode_error_handler="replace")
+"""What collectors wrote wrongly must not stop a count."""
+
+WORKFLOW = {"$cond": [{"$eq": [{"$type": "$collector"}, "string"]}, "$collector", "$collector.workflow"]}
+"""The name of a staged record's collector: `collector` itself where that is a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """Records of one vendor that one collector, or a set of files, brought in; by kind of outcome."""
+
+    vendor: str
+    collector: str
+    counts: Counter[str]
+
+    @property
+    def read(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """All that was brought in. staged: by collector.  files: by set of files.  ended: staged records by the session
+    that ended them.  files_stored: leads that files brought in, by the journal.  again: files
+    that were brought in more than once.  erased: staged records whose persons were erased after they had ended."""
+
+    staged: tuple[Brought, ...] = ()
+    files: tuple[Brought, ...] = ()
+    ended: dict[str, Counter[str]] = field(default_factory=dict)
+    files_stored: int = 0
+    again: tuple[str, ...] = ()
+    erased: int = 0
+
+    @property
+    def of_staged(self) -> Counter[str]:
+        """Staged records by kind of outcome."""
+        return sum((one.counts for one in self.staged), Counter())
+
+    @property
+    def of_files(self) -> Counter[str]:
+        """Records of files by kind of outcome."""
+        return sum((one.counts for one in self.files), Counter())
+
+    @property
+    def records(self) -> int:
+        """Raw records in all."""
+        return sum(one.read for one in (*self.staged, *self.files))
+
+    @property
+    def source(self) -> str:
+        """Whence the number of raw records is known."""
+        told = f"{self.of_staged.total():,} staged records and {self.of_files.total():,} read from files"
+        return told + (f"; counted once: {', '.join(self.again)}" if self.again else "")
+
+    def expired(self, sessions: Iterable[IngestSession]) -> int:
+        """Staged records that sessions ended and that are not there any more."""
+        told = sum(sum(one.told[kind] for kind in ENDED) for one in sessions if one.source == STAGING)
+        return max(0, told - sum(self.of_staged[kind] for kind in ENDED))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A row for each `vendor` or `collector`, and one for all: read and each outcome."""
+        sums: dict[str, Counter[str]] = {}
+        for one in (*self.staged, *self.files):
+            key = one.vendor if name == "vendor" else one.collector or f"(not named, {one.vendor})"
+            sums.setdefault(key, Counter()).update(one.counts)
+        rows = [*sorted(sums.items()), ("all", self.of_staged + self.of_files)]
+        return pd.DataFrame(
+            [(key, counts.total(), *(counts[kind] for kind in COLUMNS[1:])) for key, counts in rows],
+            columns=[name, *COLUMNS],
+        )
+
+
+def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSession]) -> Totals:
+    """Count the staged records, and what the journal tells of files. Raises PyMongoError."""
+    fields = {"vendor": "$vendor", "collector": WORKFLOW, "state": "$pipeline.state", "outcome": "$pipeline.outcome",
+              "session": "$pipeline.session"}  # fmt: skip
+    sums: dict[tuple[str, str], Counter[str]] = {}
+    ended: dict[str, Counter[str]] = {}
+    erased = 0
+    counted = staging.with_options(codec_options=LENIENT).aggregate([{"$group": {"_id": fields, "n": {"$sum": 1}}}])
+    for row in counted:
+        of, count = row["_id"], row["n"]
+        kind = kind_of(of.get("state"), of.get("outcome"))
+        sums.setdefault((vendor_named(of), collector_named(of)), Counter())[kind] += count
+        if kind in KINDS and isinstance(of.get("session"), ObjectId):
+            ended.setdefault(str(of["session"]), Counter())[kind] += count
+        elif of.get("outcome") == rejected(ERASED):
+            erased += count
+    groups = _by_files(sessions)
+    return Totals(
+        staged=tuple(Brought(vendor=of[0], collector=of[1], counts=counts) for of, counts in sorted(sums.items())),
+        files=tuple(_of_files(names, mine) for names, mine in groups.items()), ended=ended,
+        files_stored=sum(map(_stored, groups.values())),
+        again=tuple(f"{names[1]} (brought in {len(mine)} times)" for names, mine in groups.items() if len(mine) > 1),
+        erased=erased,
+    )  # fmt: skip
+
+
+def kind_of(state: Any, outcome: Any) -> str:
+    """Kind of a staged record's outcome; `waiting` or `claimed` without one."""
+    kind = str(outcome).partition(":")[0]
+    if state == "done" and kind in KINDS:
+        return kind
+    return "claimed" if state == "claimed" else "waiting"
+
+
+def vendor_named(record: dict[str, Any]) -> str:
+    """Its vendor as in params/vendors; nobody else's words are shown."""
+    return vendor_of(record) or ("(unknown vendor)" if said_vendor(record) else "(no vendor named)")
+
+
+def collector_named(record: dict[str, Any]) -> str:
+    """The `collector` of a row that was grouped by WORKFLOW; empty where it names none."""
+    name = record.get("collector")
+    return name[:LONGEST] if isinstance(name, str) else ""
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def _by_files(sessions: Iterable[IngestSession]) -> dict[tuple[str, str], list[IngestSession]]:
+    """Sessions that read files, by vendor and names: the same files may be brought in again."""
+    found: dict[tuple[str, str], list[IngestSession]] = {}
+    for one in sessions:
+        if one.source == FILES:
+            found.setdefault((one.vendor, ", ".join(one.names) or "files"), []).append(one)
+    return found
+
+
+def _of_files(names: tuple[str, str], sessions: Sequence[IngestSession]) -> Brought:
+    """What became of the records of files in the end, however often they were brought in."""
+    left = max(one.told["read"] for one in sessions)
+    counts: Counter[str] = Counter()
+    for kind, said in (
+        ("failed", sessions[-1].told["failed"]), ("rejected", max(one.told["rejected"] for one in sessions)),
+        ("stored", _stored(sessions)), ("filled", sum(one.told["filled"] for one in sessions)),
+        ("duplicate", left),
+    ):  # fmt: skip
+        counts[kind] = min(left, said)
+        left -= counts[kind]
+    return Brought(vendor=names[0] or "(several vendors)", collector=f"{names[1]} (file)", counts=counts)
+
+
+def _stored(sessions: Sequence[IngestSession]) -> int:
+    """Leads that files brought in. What a session stored after a complete one had been lost meanwhile: not counted."""
+    stored = 0
+    for one in sessions:
+        stored += one.told["stored"]
+        if one.complete:
+            break
+    return stored

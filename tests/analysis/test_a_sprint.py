@@ -1,0 +1,362 @@
+"""A small sprint of ten collectors and four vendors: its totals are what was sent; every accident is named."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
+
+import pytest
+from bson import ObjectId
+
+from analysis_leads import lead
+from leadbook.analysis.collecting import read_collecting
+from leadbook.analysis.sessions import read_sessions
+from leadbook.analysis.stamps import parse_sent
+from leadbook.analysis.totals import read_totals
+from leadbook.core.checks import Verdict
+from leadbook.core.errors import ParameterError
+from leadbook.core.journal import Journal
+from leadbook.ingest.drain import drain
+from leadbook.ingest.pipeline import file_source, run
+from leadbook.ingest.readers.records import read_records
+from leadbook.ingest.site import Site
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList
+from leadbook.lead.vendors import load_vendor
+from leadbook.phases.p09.evidence import RunEvidence
+from leadbook.phases.p09.sections import FinalAnalysis
+from leadbook.rehearsal import sample
+
+WHOLE = ("FIN-LOSS-001", "FIN-LOSS-002", "FIN-LOSS-003", "FIN-LOSS-004", "FIN-LOSS-005", "FIN-LOSS-006", "FIN-LOSS-008")
+BATCH = 50
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """Files of four vendors: 2,000 made records, with people whom several know, and broken records."""
+    folder = tmp_path_factory.mktemp("exports")
+    made = sample.write_sample(folder, records=1_600, seed=11)
+    return [(one.path, one.vendor) for one in made.files] + [
+        (simple_export(folder, vendor, first), vendor) for vendor, first in (("phantombuster", 0), ("apify", 100))
+    ]
+
+
+def simple_export(folder, vendor, first):
+    """200 records of people numbered from `first`; each tenth lacks its job title."""
+    known = {target: columns[0] for target, columns in load_vendor(vendor).fields.items() if "." not in columns[0]}
+    people = [
+        {"linkedin_url": f"https://www.linkedin.com/in/person-{n}", "full_name": f"Ann Person{'abcdefghij'[n % 10]}",
+         "job_title": "" if n % 10 == 0 else "Growth Manager", "company_name": f"Firm {n}"}
+        for n in range(first, first + 200)
+    ]  # fmt: skip
+    path = folder / f"{vendor}.jsonl"
+    records = ({known.get(target, target): value for target, value in one.items()} for one in people)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def batches(records):
+    return [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
+
+
+class Sprint:
+    """A sprint on the tests' servers. sent: records by collector."""
+
+    def __init__(self, leads, site, journal, admin, redis, exports):
+        self.leads, self.site, self.journal, self.admin, self.redis = leads, site, journal, admin, redis
+        self.exports, self.sent, self.changed = exports, Counter(), {}
+        self.staging = leads.database[site.settings.staging_collection]
+        self.rejects = leads.database[site.settings.rejected_collection]
+
+    def collect(self, *, stamped=True, minutes=30.0):
+        """Ten collectors stage all records of the exports in batches, over the last `minutes`."""
+        names = cycle(f"flow-{n}" for n in range(10))
+        parts = [(name, vendor, part) for path, vendor in self.exports
+                 for name, part in zip(names, batches(self.payloads(path, vendor)), strict=False)]  # fmt: skip
+        many = Counter(name for name, _, _ in parts)
+        number, begun = Counter(), datetime.now(UTC) - timedelta(minutes=minutes)
+        for place, (name, vendor, part) in enumerate(parts):
+            number[name] += 1
+            stamp = {"workflow": name, "execution": "4711", "batch": number[name], "size": len(part),
+                     "last": number[name] == many[name]}  # fmt: skip
+            at = begun + timedelta(minutes=minutes) * place / len(parts)
+            self.staging.insert_many([
+                {"vendor": vendor, "payload": payload, "collected_at": at,
+                 "collector": stamp if stamped else {"workflow": name}} for payload in part
+            ])  # fmt: skip
+            self.sent[name] += len(part)
+
+    @staticmethod
+    def payloads(path, vendor):
+        return [record.payload for record in read_records(path, load_vendor(vendor))]
+
+    def drain(self, *, told=None, end="ended"):
+        """Drain what is staged, as a session that tells the journal of its first `told` batches (None: all)."""
+        before = set(self.staging.distinct("pipeline.session"))
+        result = drain(self.site, workers=1)
+        (session,) = set(self.staging.distinct("pipeline.session")) - before
+        self.tell(session, "staging", [ledger for _, _, ledger in result.batches][:told], result.ledger, end)
+        return result
+
+    def bring(self, path, vendor):
+        """Bring a file in, as `leadbook ingest` does."""
+        result = run([file_source(path, vendor)], self.site, workers=1)
+        ledgers = [ledger for _, _, ledger in result.batches]
+        self.tell(ObjectId(), "files", ledgers, result.ledger, "ended", names=[path.name], vendor=vendor)
+        return result
+
+    def tell(self, session, source, ledgers, whole, end, **more):
+        self.journal.write("session.begun", session=session, source=source, **more)
+        for ledger in ledgers:
+            self.journal.write("session.batch", session=session, source=source, ledger=ledger.as_dict())
+        if end:
+            dead = {"dead": True} if end == "dead" else {}
+            self.journal.write("session.ended", session=session, ledger=whole.as_dict(), problem="", **dead)
+
+    def close(self):
+        """The checks of 9.2, 9.6 and 9.9, by id."""
+        settings = self.site.settings.model_copy(update=self.changed)
+        made = FinalAnalysis(self.leads, admin=self.admin, reporting_user=None, redis=self.redis, settings=settings,
+                             evidence=RunEvidence(), journal=self.journal)  # fmt: skip
+        shown = (made.final_statistics(), made.losses(), made.performance())
+        return {check.id: check for one in shown for check in one.checks}
+
+    def totals(self):
+        return read_totals(self.staging, read_sessions(self.journal))
+
+
+@pytest.fixture
+def sprint(leads, endpoints, settings, admin, clean_redis, exports, tmp_path):
+    site = Site(endpoints=endpoints, settings=settings)
+    journal = Journal(leads.database, endpoints.mongodb_uri, spool=tmp_path)
+    yield Sprint(leads, site, journal, admin, clean_redis, exports)
+    Site.close()
+
+
+@pytest.fixture
+def ended(sprint):
+    """A sprint that came to its end without an accident."""
+    sprint.collect()
+    sprint.drain()
+    return sprint
+
+
+def failing(sprint):
+    """The checks on losses that do not pass."""
+    made = sprint.close()
+    return {name: made[name] for name in WHOLE if made[name].verdict is not Verdict.PASS}
+
+
+# ------------------------------------------------------------------------------------------------------------ in order
+
+
+def test_every_total_is_what_was_sent_and_the_sums_hold(ended):
+    assert failing(ended) == {}
+    totals = ended.totals()
+    by_collector = totals.table("collector").set_index("collector")["read"].to_dict()
+    assert by_collector == {**ended.sent, "all": ended.sent.total()}
+    for name in ("vendor", "collector"):
+        frame = totals.table(name)
+        assert (frame["read"] == frame.drop(columns=[name, "read"]).sum(axis=1)).all()
+        assert frame["read"].iloc[-1] == frame["read"].iloc[:-1].sum() == ended.sent.total()
+    vendors = totals.table("vendor").set_index("vendor")
+    assert set(vendors.index) == {"apollo", "brightdata", "phantombuster", "apify", "all"}
+    assert (vendors.loc[["phantombuster", "apify"], "rejected"] == 20).all()
+    assert vendors.loc["phantombuster", "stored"] + vendors.loc["apify", "stored"] == 270, "90 are known to both"
+    made = ended.close()
+    assert made["FIN-COUNT-001"].measured == ended.sent.total()
+    assert totals.of_staged["stored"] == ended.leads.count_documents({}) == made["FIN-COUNT-002"].measured
+
+
+def test_several_followers_late_records_and_a_second_close_change_nothing(ended):
+    late = list(islice(Sprint.payloads(*ended.exports[0]), 50))
+    stamp = {"workflow": "late", "execution": "1", "batch": 1, "size": 50, "last": True}
+    vendor = ended.exports[0][1]
+    ended.staging.insert_many([{"vendor": vendor, "payload": one, "collector": stamp} for one in late])
+    ended.drain()
+    first, second = ended.close(), ended.close()
+    assert {name: check.measured for name, check in first.items()} == {
+        name: check.measured for name, check in second.items()
+    }
+    assert failing(ended) == {} and first["FIN-COUNT-001"].measured == ended.sent.total() + 50
+    assert "of the collected" in first["FIN-COUNT-002"].evidence
+
+
+def test_files_alone_and_files_beside_collectors_add_up(sprint):
+    path, vendor = sprint.exports[0]
+    result = sprint.bring(path, vendor)
+    made = sprint.close()
+    alone = {name: made[name].verdict for name in WHOLE}
+    assert alone.pop("FIN-LOSS-005") is Verdict.NOT_APPLICABLE and alone.pop("FIN-LOSS-008") is Verdict.NOT_APPLICABLE
+    assert set(alone.values()) == {Verdict.PASS}
+    assert made["FIN-COUNT-001"].measured == result.ledger.read
+    sprint.collect()
+    sprint.drain()
+    sprint.bring(path, vendor)
+    assert failing(sprint) == {}
+    assert sprint.close()["FIN-COUNT-001"].measured == result.ledger.read + sprint.sent.total()
+
+
+def test_a_session_that_died_is_named_with_what_it_did_not_tell(sprint):
+    sprint.collect()
+    sprint.drain(told=2, end="dead")
+    check = sprint.close()["FIN-LOSS-008"]
+    assert check.verdict is Verdict.PASS and "records ended that no batch told; it died" in check.evidence
+    assert failing(sprint) == {}
+
+
+def test_a_session_that_told_otherwise_than_the_data_fails(ended):
+    done = next(ended.staging.find({"pipeline.outcome": "stored"}))
+    ended.staging.update_one({"_id": done["_id"]}, {"$set": {"pipeline.session": ObjectId()}})
+    check = failing(ended)["FIN-LOSS-008"]
+    assert check.measured == 2 and "not in the journal" in check.evidence and "does not know" in check.evidence
+
+
+def test_a_person_who_was_erased_since_is_no_difference(ended):
+    done = next(ended.staging.find({"pipeline.outcome": "stored"}))
+    gone = {"pipeline.outcome": "rejected:erasure_request", "pipeline.session": None}
+    ended.staging.update_one({"_id": done["_id"]}, {"$set": gone, "$unset": {"payload": 1}})
+    person = ended.leads.find_one_and_delete({"_id": done["_id"]})
+    SuppressionList(ended.leads.database[SUPPRESSED]).add([person["linkedin_url"]])
+    assert failing(ended) == {} and "erased since" in ended.close()["FIN-LOSS-008"].evidence
+
+
+# ----------------------------------------------------------------------------------------------------------- accidents
+
+
+def test_stored_leads_that_are_deleted(ended):
+    gone = [one["_id"] for one in ended.leads.find().limit(200)]
+    ended.leads.delete_many({"_id": {"$in": gone}})
+    found = failing(ended)
+    check = found.pop("FIN-LOSS-002")
+    assert not found and check.verdict is Verdict.FAIL and check.measured == 200
+    assert str(gone[0]) in check.evidence and "recover --from both" in check.remedy
+    assert "linkedin.com" not in check.evidence
+    erased = [one["_id"] for one in ended.leads.find().limit(3)]
+    people = [one["linkedin_url"] for one in ended.leads.find({"_id": {"$in": erased}})]
+    SuppressionList(ended.leads.database[SUPPRESSED]).add(people)
+    ended.leads.delete_many({"_id": {"$in": erased}})
+    assert failing(ended)["FIN-LOSS-002"].measured == 200, "who asked for erasure is not lost"
+
+
+@pytest.mark.parametrize(
+    ("lost", "missing", "told"),
+    [
+        ({"collector.last": True}, 1, "is not its last, and none came after it"),
+        ({"collector.batch": 2}, BATCH, "batch 2 did not come"),
+    ],
+    ids=["the last", "one between"],
+)
+def test_a_collector_that_lost_a_batch(sprint, lost, missing, told):
+    sprint.collect()
+    sprint.staging.delete_many({"collector.workflow": "flow-3", **lost})
+    sprint.drain()
+    found = failing(sprint)
+    check = found.pop("FIN-LOSS-005")
+    assert not found and check.verdict is Verdict.FAIL and check.measured == missing
+    assert "flow-3, execution 4711" in check.evidence and told in check.evidence
+
+
+def test_a_batch_that_came_in_part_and_one_that_came_twice(sprint):
+    sprint.collect()
+    some = [one["_id"] for one in sprint.staging.find({"collector.workflow": "flow-1", "collector.batch": 1}).limit(7)]
+    sprint.staging.delete_many({"_id": {"$in": some}})
+    again = list(sprint.staging.find({"collector.workflow": "flow-2", "collector.batch": 1}, {"_id": 0}))
+    sprint.staging.insert_many(again)
+    sprint.drain()
+    check = failing(sprint)["FIN-LOSS-005"]
+    assert (
+        check.measured == 7 and f"flow-1, execution 4711: {BATCH - 7} of {BATCH} records of batch 1" in check.evidence
+    )
+    assert "flow-2" not in check.evidence
+
+
+def test_without_stamps_the_parameter_sent_tells(sprint):
+    sprint.collect(stamped=False)
+    sprint.drain()
+    check = sprint.close()["FIN-LOSS-005"]
+    assert check.verdict is Verdict.NOT_MEASURED and "flow-0" in check.evidence
+    assert "sent=" in check.remedy and "batch" in check.remedy
+    sprint.changed = {"sent": ", ".join(f"{name}={count}" for name, count in sprint.sent.items())}
+    assert failing(sprint) == {}
+    sprint.changed = {"sent": f"{sprint.changed['sent']}, flow-99=40"}
+    check = failing(sprint)["FIN-LOSS-005"]
+    assert check.measured == 40 and "flow-99: 0 of 40 records came" in check.evidence
+
+
+def test_a_collector_without_stamps_beside_stamped_ones_is_named(ended):
+    vendor = ended.exports[0][1]
+    ended.staging.insert_one({"vendor": vendor, "payload": {}, "collector": "by hand"})
+    ended.drain()
+    check = failing(ended)["FIN-LOSS-005"]
+    assert check.verdict is Verdict.NOT_MEASURED and check.evidence == "nothing tells what by hand sent"
+
+
+@pytest.mark.parametrize("text", ["flow-1", "flow-1=", "=7", "flow-1=many"])
+def test_sent_that_cannot_be_read_is_refused_in_one_line(text):
+    with pytest.raises(ParameterError, match="sent"):
+        parse_sent(text)
+
+
+def test_records_still_waiting_or_claimed(ended):
+    done = [one["_id"] for one in ended.staging.find({"pipeline.outcome": {"$regex": "^duplicate"}}).limit(30)]
+    ended.staging.update_many({"_id": {"$in": done}}, {"$set": {"pipeline.state": "claimed"}})
+    ended.staging.insert_one({"_id": "late one", "vendor": "apollo", "payload": {}})
+    check = ended.close()["FIN-LOSS-001"]
+    assert check.verdict is Verdict.FAIL and check.measured == 31
+    assert "30 claimed" in check.evidence and "1 waiting" in check.evidence and str(done[0]) in check.evidence
+
+
+def test_a_rejected_record_without_a_reason_and_one_that_was_not_kept(ended):
+    bare, unkept = ended.rejects.find({"reason": {"$ne": "poison_record"}}).limit(2)
+    ended.rejects.update_one({"_id": bare["_id"]}, {"$set": {"reason": "", "reasons": []}})
+    ended.rejects.delete_one({"_id": unkept["_id"]})
+    found = failing(ended)
+    assert set(found) == {"FIN-LOSS-003", "FIN-LOSS-004"}
+    assert found["FIN-LOSS-003"].measured == 1 and str(unkept["staged_id"]) in found["FIN-LOSS-003"].evidence
+    assert found["FIN-LOSS-004"].measured == 1 and str(bare["_id"]) in found["FIN-LOSS-004"].evidence
+
+
+def test_leads_that_nobody_brought_in(ended):
+    strangers = ended.leads.insert_many([lead(f"stranger{n}") for n in range(5)]).inserted_ids
+    found = failing(ended)
+    check = found.pop("FIN-LOSS-006")
+    assert not found and check.measured == 5 and str(strangers[0]) in check.evidence
+    assert "stranger0" not in check.evidence
+
+
+def test_poison_is_told_and_warns(ended):
+    ended.rejects.insert_one({"_id": "p", "reason": "poison_record", "reasons": ["poison_record"], "staged_id": "x"})
+    check = ended.close()["FIN-LOSS-007"]
+    assert check.verdict is Verdict.WARN and check.measured == 1 and "(_id p)" in check.evidence
+
+
+# ---------------------------------------------------------------------------------------------------------------- rate
+
+
+def test_the_rate_is_of_staged_records_over_time(ended):
+    count = ended.sent.total()
+    check = ended.close()["FIN-RATE-001"]
+    found = read_collecting(ended.staging)
+    assert check.verdict is Verdict.PASS and "extrapolated" in check.evidence
+    assert check.measured == round(found.sprint.hourly.low) < found.sprint.hourly.middle
+    assert found.sprint.hourly.middle == pytest.approx(2 * count, rel=0.06)
+    assert found.in_hour == count and set(found.by_collector["collector"]) == set(ended.sent)
+    assert found.by_collector["staged"].sum() == count
+
+
+def test_a_sprint_of_hours_is_measured_and_the_last_hour_apart(sprint):
+    sprint.collect(minutes=240.0)
+    found, count = read_collecting(sprint.staging), sprint.sent.total()
+    assert found.sprint.hourly.middle == pytest.approx(count / 4, rel=0.06) and not found.sprint.extrapolated
+    assert found.in_hour == pytest.approx(count / 4, abs=2 * BATCH)
+    late = read_collecting(sprint.staging, now=datetime.now(UTC) + timedelta(hours=3))
+    assert late.in_hour == 0 and late.hour is None
+
+
+def test_a_time_that_cannot_be_read_is_the_ids(database):
+    then = datetime.now(UTC) - timedelta(hours=5)
+    staging = database["raw_leads"]
+    staging.insert_many([{"collected_at": "soon"}, {"collected_at": datetime.now(UTC) + timedelta(days=9)}, {},
+                         {"collected_at": then.isoformat()}, {"_id": 7}])  # fmt: skip
+    found = read_collecting(staging)
+    assert (found.staged, found.in_hour) == (4, 3)
