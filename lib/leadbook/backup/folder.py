@@ -68,15 +68,19 @@ def remove(backup: Path) -> None:
     shutil.rmtree(backup)
 
 
-def sweep(folder: Path, settings: Settings) -> list[str]:
-    """Remove what killed runs left: partial folders, and whole backups of this profile where it is a rehearsal's.
-
-    A production's whole backup is kept, whoever ended its run. Returns what was removed, by kind and name.
-    """
+def left_by_killed(folder: Path, settings: Settings) -> list[tuple[Path, str]]:
+    """What killed runs left, with its kind: partial folders, and whole backups of this profile where it is a
+    rehearsal's. A production's whole backup is kept, whoever ended its run."""
     left = [(path, "partial folder") for path in folder.iterdir() if _is_partial(path) and is_left(path.stem)]
     if settings.is_rehearsal:
         left += [(path, "rehearsal's backup") for path, manifest in _sound(folder)
                  if manifest.profile == settings.profile and owner.is_gone(manifest.made_by)]  # fmt: skip
+    return left
+
+
+def sweep(folder: Path, settings: Settings) -> list[str]:
+    """Remove what killed runs left (see `left_by_killed`). Returns what was removed, by kind and name."""
+    left = left_by_killed(folder, settings)
     for path, _ in left:
         remove(path)
     return [f"{kind} {path.name}" for path, kind in left]
