@@ -49,7 +49,7 @@ class Leftovers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cleaned:
+class CleanedUp:
     """What was found, what was done, and what is left; left is None where nothing was done. next: how to approve."""
 
     plan: Leftovers
@@ -62,7 +62,7 @@ class Cleaned:
         return asdict(self)
 
 
-def cleanup(settings: Settings) -> Cleaned:
+def cleanup(settings: Settings) -> CleanedUp:
     """Find what is left over and, where that is approved, remove it. Never touches what somebody else made, or what a
     process that lives is working with.
 
@@ -71,14 +71,14 @@ def cleanup(settings: Settings) -> Cleaned:
     with opened(settings, f"leadbook {ACTION}") as place:
         plan = leftovers(place)
         if not plan.found:
-            return Cleaned(plan=plan)
+            return CleanedUp(plan=plan)
         if not approved(settings, ACTION):
-            return Cleaned(plan=plan, next=how_to_approve(settings, ACTION, ACTION))
+            return CleanedUp(plan=plan, next=how_to_approve(settings, ACTION, ACTION))
         done = tuple(_remove(place, plan))
         left = leftovers(place)
         place.journal.write("action", action=ACTION, plan=plan.as_dict(), done={"left": left.as_dict()},
                             approved=f"{ACTION} on {settings.database}")  # fmt: skip
-        return Cleaned(plan=plan, done=done, left=left)
+        return CleanedUp(plan=plan, done=done, left=left)
 
 
 def leftovers(place: Place) -> Leftovers:

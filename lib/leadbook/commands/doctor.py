@@ -41,7 +41,7 @@ SKEW_S = CLOCK_SLACK.total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """One line. state: `ok`, `problem`, or `note` for what is fine either way.  todo: how a problem is mended."""
 
     state: Literal["ok", "problem", "note"]
@@ -54,29 +54,29 @@ class Finding:
         return asdict(self)
 
 
-def ok(about: str, text: str) -> Finding:
+def ok(about: str, text: str) -> Diagnosis:
     """A finding that all is well."""
-    return Finding(state="ok", about=about, text=text)
+    return Diagnosis(state="ok", about=about, text=text)
 
 
-def problem(about: str, text: str, todo: str) -> Finding:
+def problem(about: str, text: str, todo: str) -> Diagnosis:
     """A finding that something is to be mended."""
-    return Finding(state="problem", about=about, text=text, todo=todo)
+    return Diagnosis(state="problem", about=about, text=text, todo=todo)
 
 
-def note(about: str, text: str) -> Finding:
+def note(about: str, text: str) -> Diagnosis:
     """A finding to know, and nothing to mend."""
-    return Finding(state="note", about=about, text=text)
+    return Diagnosis(state="note", about=about, text=text)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[Diagnosis]:
     """Everything, in the order to mend it. Raises nothing for a server that is away: that is a finding."""
     found = list(_environment(settings))
     if any(one.state == "problem" for one in found) or not _there(settings):
         return [*found, *_files(settings)]
     quick = _hurried(settings)
     endpoints = servers.resolve(settings)
-    asked: list[Callable[[], list[Finding]]] = [
+    asked: list[Callable[[], list[Diagnosis]]] = [
         lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
         lambda: _user(endpoints.admin_uri, "MongoDB, DBA", ADMIN, quick) if endpoints.has_own_admin else [],
         lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
@@ -91,7 +91,7 @@ def examine(settings: Settings) -> list[Finding]:
     return [*found, *_files(settings)]
 
 
-def next_command(found: list[Finding], settings: Settings) -> str:
+def next_command(found: list[Diagnosis], settings: Settings) -> str:
     """What to do now: mend the first problem, or go on with the sprint."""
     first = next((one for one in found if one.state == "problem"), None)
     if first is None:
@@ -110,7 +110,7 @@ def _hurried(settings: Settings) -> Settings:
 # -------------------------------------------------------------------------------------------------------- environment
 
 
-def _environment(settings: Settings) -> Iterator[Finding]:
+def _environment(settings: Settings) -> Iterator[Diagnosis]:
     needed = settings.is_production or not settings.rehearsal_servers
     yield from _address(settings.mongodb_uri_env, "MongoDB", needed, "the application's MongoDB")
     yield from _address(settings.redis_url_env, "Redis", needed, "Redis")
@@ -125,7 +125,7 @@ def _environment(settings: Settings) -> Iterator[Finding]:
             yield problem(name, "not set", f"set {name}, or switch off what needs it (crm, enrichment)")
 
 
-def _address(name: str, service: Literal["MongoDB", "Redis"], needed: bool, what: str) -> Iterator[Finding]:
+def _address(name: str, service: Literal["MongoDB", "Redis"], needed: bool, what: str) -> Iterator[Diagnosis]:
     value = os.environ.get(name, "").strip()
     form = (
         "mongodb://USER:PASSWORD@HOST:27017/?tls=true" if service == "MongoDB" else "rediss://USER:PASSWORD@HOST:6379"
@@ -151,7 +151,7 @@ def _there(settings: Settings) -> bool:
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> list[Finding]:
+def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> list[Diagnosis]:
     """Whether this address answers, over TLS, with a user that has the rights it needs."""
     try:
         with connect.mongodb(uri or "", settings) as client:
@@ -164,7 +164,7 @@ def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> lis
         return [problem(about, described(error), "look at the server's log")]
 
 
-def _server(client: connect.Client, about: str) -> Iterator[Finding]:
+def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
     began = datetime.now(UTC)
     hello = client.admin.command("hello")
     now = began + (datetime.now(UTC) - began) / 2
@@ -189,13 +189,13 @@ def _server(client: connect.Client, about: str) -> Iterator[Finding]:
             yield ok("TLS", f"{tls.version:g}, certificate {'verified' if tls.verified else 'NOT verified'}")
     except OSError as error:
         yield note("TLS", f"could not be looked at: {type(error).__name__}")
-    skew = (hello["localTime"] - now).total_seconds()
+    skew = (hello["localTime"].replace(tzinfo=UTC) - now).total_seconds()
     said = f"the server's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
     todo = "let both machines keep time by NTP: claims and ages are told by clocks"
     yield ok("clock", said) if abs(skew) <= SKEW_S else problem("clock", said, todo)
 
 
-def _rights(client: connect.Client, about: str, wanted: Grant, settings: Settings) -> Finding:
+def _rights(client: connect.Client, about: str, wanted: Grant, settings: Settings) -> Diagnosis:
     missing = lacking(client, wanted, settings.database)
     if missing is None:
         return note(about, "no user is logged in, or it does not tell its rights: they cannot be seen")
@@ -204,7 +204,7 @@ def _rights(client: connect.Client, about: str, wanted: Grant, settings: Setting
     return ok(about, f"user {missing.user} has what it needs ({wanted.told(settings.database)})")
 
 
-def _redis(url: str, settings: Settings) -> Iterator[Finding]:
+def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
     client = connect.redis(url, settings)
     try:
         connect.ping_redis(client)
@@ -238,7 +238,7 @@ def _redis(url: str, settings: Settings) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------------------------------- the sprint
 
 
-def _place(settings: Settings) -> list[Finding]:
+def _place(settings: Settings) -> list[Diagnosis]:
     """The database as it is: whose it is, its schema, what is left over, what waits, who gives no sign."""
     try:
         with opened(settings, patience_ms=PATIENCE_MS) as place:
@@ -249,7 +249,7 @@ def _place(settings: Settings) -> list[Finding]:
         return [problem("database", described(error), "look at the server's log, then try again")]
 
 
-def _schema(place: Place) -> Iterator[Finding]:
+def _schema(place: Place) -> Iterator[Diagnosis]:
     settings = place.settings
     leads = place.database[settings.collection]
     how = f"leadbook run --only 02 --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
@@ -265,7 +265,7 @@ def _schema(place: Place) -> Iterator[Finding]:
     )
 
 
-def _life(place: Place) -> Iterator[Finding]:
+def _life(place: Place) -> Iterator[Diagnosis]:
     profile = place.settings.profile
     found = leftovers(place)
     yield (
@@ -294,7 +294,7 @@ def _life(place: Place) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------------------------------------- files
 
 
-def _files(settings: Settings) -> Iterator[Finding]:
+def _files(settings: Settings) -> Iterator[Diagnosis]:
     if not _there(settings) and settings.is_rehearsal:
         yield note("servers", f"{servers.told()}, and so does `leadbook run`")
     if settings.attestations_file:
@@ -306,7 +306,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield _room(what, PROJECT / Path(path).expanduser())
 
 
-def _attestations(settings: Settings) -> Finding:
+def _attestations(settings: Settings) -> Diagnosis:
     named = settings.attestations_file
     try:
         found = attestations.load(PROJECT / Path(named).expanduser(), named)
@@ -317,7 +317,7 @@ def _attestations(settings: Settings) -> Finding:
     return ok("attestations", f"{named}: {len(found.entries)} entries; phases 01 and 06 say which of them count")
 
 
-def _room(what: str, folder: Path) -> Finding:
+def _room(what: str, folder: Path) -> Diagnosis:
     """Whether a folder, or where it would be made, can be written and has room."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free

@@ -26,7 +26,7 @@ DONE = {"ready": ("GO",), "live": ("HEALTHY", "ATTENTION"), "close": ("ACCEPTED"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class StageVerdict:
     """What a stage ended with. risks: ids of the checks that somebody accepted."""
 
     verdict: str
@@ -53,7 +53,7 @@ class Standing:
     profile: str
     target: str
     redis: str
-    stages: Mapping[str, Verdict] = field(default_factory=dict)
+    stages: Mapping[str, StageVerdict] = field(default_factory=dict)
     leads: int = 0
     leads_wanted: int = 0
     staged: int = 0
@@ -120,12 +120,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _stages(journal: Journal) -> Iterator[tuple[str, Verdict]]:
+def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
     for stage in STAGES:
         found = journal.collection.find_one({"kind": "stage", "stage": stage}, sort=[("at", -1)])
         if found is not None:
             risks = tuple(map(str, found.get("risks") or ()))
-            yield stage, Verdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
+            yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
 
 
 def followers(journal: Journal) -> Followers:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bson import ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
 from redis import Redis
 
@@ -205,7 +206,7 @@ class Erasure:
             for staged, one in taken.items() if staged not in known
         ])  # fmt: skip
         ended = {
-            "pipeline.state": "done", "pipeline.outcome": rejected(ERASED), "pipeline.token": None,
+            "pipeline.state": "done", "pipeline.outcome": rejected(ERASED), "pipeline.token": ObjectId(),
             "pipeline.session": None,
             "pipeline.ended_at": {"$ifNull": ["$pipeline.ended_at", "$$NOW"]},
         }  # fmt: skip
