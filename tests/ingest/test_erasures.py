@@ -7,6 +7,7 @@ from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.replay import replay
 from leadbook.ingest.store.merge import Merger
 from leadbook.ingest.store.rejects import RejectedLeads
+from leadbook.lead import suppression
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.lead.vendors import RawRecord
 
@@ -81,3 +82,10 @@ def test_who_is_erased_when_all_is_written_but_the_last_look_leaves_neither_lead
     assert list(clean_redis.scan_iter()) == [b"lead:linkedin:https://www.linkedin.com/in/ben"]
     kept = list(database[settings.rejected_collection].find())
     assert [(one["reason"], one["payload"]) for one in kept] == [("erasure_request", '{"erased": true}')] * 2
+
+
+def test_a_long_list_tells_the_same_as_a_short_one(erasures, monkeypatch):
+    erasures.add([ANA, "ana@shop.example"])
+    for few in (500, 1):
+        monkeypatch.setattr(suppression, "FEW", few)
+        assert erasures.among([ANA, "ben@shop.example"]) == {ANA} and erasures.among([]) == set()

@@ -60,11 +60,11 @@ def erase(
 
 
 _TRACES = {
-    "leads": "leads: deleted",
-    "staged": "staged records: stripped, counted as rejected",
-    "rejected": "rejected records: stripped",
-    "mentions": "records of other persons that name this one: the name is taken out",
-    "keys": "keys in Redis: deleted",
+    "leads": "leads, to be deleted",
+    "staged": "staged records, to be stripped and counted as rejected",
+    "rejected": "rejected records, to be stripped",
+    "mentions": "records of others that name this person, to be left without the name",
+    "keys": "keys in Redis, to be deleted",
 }
 
 

@@ -112,6 +112,10 @@ def _hurried(settings: Settings) -> Settings:
 
 def _environment(settings: Settings) -> Iterator[Diagnosis]:
     needed = settings.is_production or not settings.rehearsal_servers
+    names = [value for name, value in settings.model_dump().items() if name.startswith(("mongodb_", "redis_url_env"))]
+    if not needed and not any(os.environ.get(name, "").strip() for name in names):
+        yield note("environment", "no address is set: a rehearsal has servers of its own")
+        return
     yield from _address(settings.mongodb_uri_env, "MongoDB", needed, "the application's MongoDB")
     yield from _address(settings.redis_url_env, "Redis", needed, "Redis")
     yield from _address(
@@ -252,6 +256,9 @@ def _place(settings: Settings) -> list[Diagnosis]:
 def _schema(place: Place) -> Iterator[Diagnosis]:
     settings = place.settings
     leads = place.database[settings.collection]
+    if settings.is_rehearsal and not leads.database.list_collection_names():
+        yield note("schema", "the database is empty: the next run makes what it needs")
+        return
     how = f"leadbook run --only 02 --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
     if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
