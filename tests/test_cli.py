@@ -24,7 +24,7 @@ def leadbook(*words, env=None, timeout=120):
 def test_help_lists_the_commands():
     done = leadbook("--help")
     assert done.returncode == 0
-    for command in ("run", "up", "status", "down", "ingest", "docs"):
+    for command in ("run", "up", "status", "down", "ingest", "docs", "doctor", "cleanup", "erase", "version"):
         assert re.search(rf"\b{command}\b", done.stdout)
 
 
@@ -53,6 +53,8 @@ def test_help_lists_the_commands():
         (["recover"], "--from"),
         (["recover", "--from", "stagin"], "must be staging, backup or both"),
         (["compare", "nowhere", "nowhere"], "nowhere"),
+        (["erase", "somebody"], "neither the address of a LinkedIn profile nor one e-mail address"),
+        (["cleanup", "-p", "approve=clean up"], "ACTION on DATABASE"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -6,6 +6,8 @@ from ingest.vendor_records import person
 from leadbook.ingest.batch import RecordBatch, process
 from leadbook.ingest.replay import replay
 from leadbook.ingest.store.merge import Merger
+from leadbook.ingest.store.rejects import RejectedLeads
+from leadbook.lead import suppression
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.lead.vendors import RawRecord
 
@@ -62,3 +64,28 @@ def test_a_rejected_record_of_an_erased_person_is_no_lead_after_a_replay_and_lea
     (kept,) = database[settings.rejected_collection].find()
     assert (kept["reason"], kept["payload"], leads.count_documents({})) == ("erasure_request", '{"erased": true}', 0)
     assert replay(site).ledger.rejected == {"erasure_request": 1}
+
+
+def test_who_is_erased_when_all_is_written_but_the_last_look_leaves_neither_lead_nor_key_nor_reject(
+    site, leads, erasures, monkeypatch, clean_redis, database, settings
+):
+    keep = RejectedLeads.keep
+
+    def erased_meanwhile(self, rejects):
+        keep(self, rejects)
+        erasures.add([ANA])
+
+    monkeypatch.setattr(RejectedLeads, "keep", erased_meanwhile)
+    done = process(batch(person("ana"), person("ana", position=None), person("ben")), site.tools())
+    assert done.ledger.rejected == {"erasure_request": 2} and done.ledger.stored == 1
+    assert [lead["linkedin_url"] for lead in leads.find()] == ["https://www.linkedin.com/in/ben"]
+    assert list(clean_redis.scan_iter()) == [b"lead:linkedin:https://www.linkedin.com/in/ben"]
+    kept = list(database[settings.rejected_collection].find())
+    assert [(one["reason"], one["payload"]) for one in kept] == [("erasure_request", '{"erased": true}')] * 2
+
+
+def test_a_long_list_tells_the_same_as_a_short_one(erasures, monkeypatch):
+    erasures.add([ANA, "ana@shop.example"])
+    for few in (500, 1):
+        monkeypatch.setattr(suppression, "FEW", few)
+        assert erasures.among([ANA, "ben@shop.example"]) == {ANA} and erasures.among([]) == set()

@@ -15,8 +15,8 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.collection import Collection
 
 from leadbook.core.settings import Settings
-from leadbook.ingest.store.whose import profile_url
-from leadbook.lead.suppression import SUPPRESSED, SuppressionList
+from leadbook.ingest.store.whose import keys_in
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList, keys_of
 
 Document = dict[str, Any]
 BATCH = 1_000
@@ -50,14 +50,13 @@ def erase_again(
     lists = [live, *(copy for original, copy in copies.items() if original == SUPPRESSED)]
     requests = len({request["_id"] for each in lists for request in each.find({}, {"_id": 1})})
     erasures = [SuppressionList(each) for each in lists]
-    url_of: dict[str, Callable[[Mapping[str, Any]], str]] = {
-        settings.collection: lambda lead: str(lead.get("linkedin_url", "")),
-        settings.staging_collection: profile_url, settings.rejected_collection: profile_url,
+    told_by: dict[str, Callable[[Mapping[str, Any]], set[str]]] = {
+        settings.collection: keys_of, settings.staging_collection: keys_in, settings.rejected_collection: keys_in,
     }  # fmt: skip
     found, left, names = 0, 0, []
-    for original in (url_of.keys() & copies.keys()) if requests else ():
+    for original in (told_by.keys() & copies.keys()) if requests else ():
         copy = copies[original].with_options(codec_options=_ANYTHING)
-        ids = _of_erased(copy, url_of[original], erasures)
+        ids = _of_erased(copy, told_by[original], erasures)
         copy.delete_many({"_id": {"$in": ids}})
         found += len(ids)
         left += copy.count_documents({"_id": {"$in": ids}})
@@ -66,13 +65,13 @@ def erase_again(
 
 
 def _of_erased(
-    copy: Collection[Document], url_of: Callable[[Mapping[str, Any]], str], erasures: Iterable[SuppressionList]
+    copy: Collection[Document], told_by: Callable[[Mapping[str, Any]], set[str]], erasures: Iterable[SuppressionList]
 ) -> list[Any]:
     """`_id`s of the documents whose person is on a list."""
     ids: list[Any] = []
     with copy.find({}, batch_size=BATCH) as documents:
-        while part := [(document["_id"], url_of(document)) for document in islice(documents, BATCH)]:
-            urls = {url for _, url in part if url}
-            gone = set().union(*(each.among(urls) for each in erasures)) if urls else set()
-            ids += [record_id for record_id, url in part if url in gone]
+        while part := [(document["_id"], told_by(document)) for document in islice(documents, BATCH)]:
+            keys = set().union(*(mine for _, mine in part))
+            gone = set().union(*(each.among(keys) for each in erasures))
+            ids += [record_id for record_id, mine in part if mine & gone]
     return ids

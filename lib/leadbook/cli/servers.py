@@ -25,18 +25,6 @@ def up(profile: Profile = "rehearsal", members: Members = None) -> None:
     _print_servers(state)
 
 
-@app.command()
-def status() -> None:
-    """Show the rehearsal servers. Exit 0 when they are up, 1 when not."""
-    from leadbook.rehearsal import servers
-
-    state = servers.status()
-    if state is None:
-        out.print("rehearsal servers are down; `leadbook up` starts them")
-        raise typer.Exit(1)
-    _print_servers(state)
-
-
 def _print_servers(state: State) -> None:
     table = Table("server", "address", "pid", "state", title="rehearsal servers")
     for process in state.processes:

@@ -30,6 +30,7 @@ from leadbook.ingest.store.tools import Tools
 from leadbook.lead.clock import now_ms
 from leadbook.lead.ledger import FAILED, FILLED, STORED, duplicate, rejected
 from leadbook.lead.score import stamp
+from leadbook.lead.suppression import keys_of
 from leadbook.lead.vendors import load_vendor, vendor_names
 
 ASK_FIRST = 0.1
@@ -48,6 +49,7 @@ class _Work:
         self.rejects: dict[int, Reject] = {}
         self.sent: set[int] = set()
         self.id_taken: set[int] = set()
+        self.cleaned: dict[int, dict[str, Any]] = {}
 
     # ------------------------------------------------------------------------------------- clean and judge
 
@@ -61,6 +63,7 @@ class _Work:
                 continue
             cleaned = clean(record.payload, vendor)
             reasons = reject_reasons(cleaned.lead, cleaned)
+            self.cleaned[position] = cleaned.lead
             if reasons:
                 self.reject(position, reasons)
                 continue
@@ -152,7 +155,6 @@ class _Work:
 
     def enrich(self, fresh: list[Candidate]) -> list[Candidate]:
         """Fill what new leads lack, where enrichment is on; those whose persons asked for erasure are dropped."""
-        fresh = self.unsuppressed(fresh)
         if self.tools.enricher is None or not fresh:
             return fresh
         with self.stage("enrich"):
@@ -164,11 +166,6 @@ class _Work:
         if gone:
             self.tools.store.retry(lambda: self.tools.erasures.add(gone))
         return self.leave_out(fresh, gone)
-
-    def unsuppressed(self, candidates: list[Candidate]) -> list[Candidate]:
-        """The candidates without those whose persons asked for erasure some time."""
-        urls = [candidate.lead["linkedin_url"] for candidate in candidates]
-        return self.leave_out(candidates, self.tools.store.retry(lambda: self.tools.erasures.among(urls)))
 
     def leave_out(self, candidates: list[Candidate], gone: set[str]) -> list[Candidate]:
         """The candidates without those whose URL is in `gone`: their persons asked for erasure."""
@@ -282,8 +279,45 @@ class _Work:
         self.remember(seen)
         if gone:
             cache.judged(stale=len(gone))
-            for candidate in self.insert(self.unsuppressed(gone)):
+            for candidate in self.insert(gone):
                 self.fail(candidate)
+
+    # ------------------------------------------------------------------------------------------------ erasures
+
+    def erased(self) -> list[int]:
+        """Positions of records whose persons are on the list of requests now."""
+        keys = {position: keys_of(lead) for position, lead in self.cleaned.items()}
+        gone = self.tools.store.retry(lambda: self.tools.erasures.among(set().union(*keys.values())))
+        return [position for position, mine in keys.items() if mine & gone]
+
+    def unsuppressed(self, leads: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+        """The leads without those whose persons asked for erasure some time."""
+        gone = self.erased()
+        for position in gone:
+            self.reject(position, (ERASED,))
+        return [(position, lead) for position, lead in leads if position not in gone]
+
+    def forget(self) -> None:
+        """Who asked for erasure while this batch was at work: what was written of them meanwhile goes again. So a
+        request that is on the list before its person's data are looked for finds everything, or nothing is left."""
+        try:
+            late = [position for position in self.erased() if self.outcomes.get(position) != rejected(ERASED)]
+            if not late:
+                return
+            mine = [self.cleaned[at] for at in late if self.outcomes.get(at) in (STORED, FAILED)]
+            urls = [lead["linkedin_url"] for lead in mine if "linkedin_url" in lead]
+            kept = [self.rejects[at].document(self.at)["_id"] for at in late if at in self.rejects]
+            store, rejects = self.tools.store, self.tools.rejects
+            store.retry(lambda: store.collection.delete_many({"linkedin_url": {"$in": urls}}))
+            store.retry(lambda: rejects.forget([] if self.batch.kept else kept))
+            self.tools.cache.forget([self.cleaned[at] for at in late])
+        except PyMongoError as error:
+            self.report.problem = self.report.problem or faults.described(error)
+            return
+        for position in late:
+            if self.outcomes.get(position) != FAILED:
+                self.reject(position, (ERASED,))
+        self.keep_rejects()
 
     # ------------------------------------------------------------------------------------------------- end
 
@@ -317,11 +351,15 @@ def process(batch: RecordBatch, tools: Tools) -> BatchReport:
     work = _Work(batch, tools)
     tools.cache.truth = CacheTruth()
     with work.stage("clean"):
-        candidates = group(work.leads(), filling=tools.filling)
+        leads = work.leads()
     try:
+        leads = work.unsuppressed(leads)
+        with work.stage("clean"):
+            candidates = group(leads, filling=tools.filling)
         work.place(candidates)
     except PyMongoError as error:
         work.report.problem = work.report.problem or faults.described(error)
         work.outcomes = dict.fromkeys(range(len(batch.records)), FAILED) | work.outcomes
     work.keep_rejects()
+    work.forget()
     return work.ended()

@@ -32,6 +32,8 @@ Document = dict[str, Any]
 
 OWN_FIELDS = frozenset({"_id", "vendor", "payload", "collected_at", "collector", "pipeline"})
 """All but these is the payload where a collector names none. `collector` says who staged the record, in which batch."""
+ANONYMOUS: tuple[Document, ...] = ({"$project": dict.fromkeys(("vendor", "collected_at", "collector", "pipeline"), 1)},)
+"""Takes all of a person's out of a staged record: what stays is counted, and tells nothing of anybody."""
 FEWER = 10
 """With each attempt at a record so many times fewer records are claimed with it: 500, 50, 5, 1, 1."""
 
@@ -247,8 +249,7 @@ class Staging:
             ours["pipeline.attempts"] = {"$gte": MAX_ATTEMPTS}
         ended = {"pipeline.state": "done", "pipeline.outcome": outcome}
         if outcome == rejected(ERASED):  # in the same write: nothing of theirs stays, whatever happens next
-            kept = {"vendor": 1, "collected_at": 1, "collector": 1, "pipeline": 1}
-            self.collection.update_many(ours, [{"$project": kept}, {"$set": {**ended, "pipeline.ended_at": "$$NOW"}}])
+            self.collection.update_many(ours, [*ANONYMOUS, {"$set": {**ended, "pipeline.ended_at": "$$NOW"}}])
             return
         self.collection.update_many(ours, {"$set": ended, "$currentDate": {"pipeline.ended_at": True}})
 

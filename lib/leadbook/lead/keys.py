@@ -9,7 +9,9 @@ needs no look at MongoDB.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
@@ -36,6 +38,12 @@ def linkedin_key(linkedin_url: str) -> str:
 def email_key(email: str) -> str:
     """`lead:email:{email}`, lower case: one mailbox has one key."""
     return f"{EMAIL_PREFIX}{email.lower()}"
+
+
+def keys_for(lead: Mapping[str, Any]) -> list[str]:
+    """The keys of a lead: by its URL and by its e-mail, as far as it has them."""
+    named = ((linkedin_key, lead.get("linkedin_url")), (email_key, lead.get("email")))
+    return [key_of(value) for key_of, value in named if value]
 
 
 def encode(collection: str, lead_id: ObjectId, fields: int) -> str:

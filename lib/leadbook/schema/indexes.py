@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo import IndexModel
 
+from leadbook.core.settings import Settings
 from leadbook.lead.fields import INDEXED
 
 _COMPARED = ("unique", "sparse", "hidden", "partialFilterExpression", "collation", "expireAfterSeconds")
@@ -105,6 +106,27 @@ STAGING_INDEXES: tuple[IndexSpec, ...] = (
     _index("2.1.2.1", "staged records that no worker has taken yet", ("pipeline.state", 1)),
 )
 """Not unique, ever: what n8n stages must always be taken."""
+
+
+def lifetimes(settings: Settings) -> dict[str, IndexSpec]:
+    """The TTL indexes by which personal data ends, by collection; only those that are asked for.
+
+    Of staged records those alone that are done, and by us: what waits, or a collector calls done, has no end.
+    """
+    done = {"pipeline.state": "done", "pipeline.token": {"$type": "objectId"}}
+    asked = {
+        settings.staging_collection: ("pipeline.ended_at", settings.staging_ttl_days, done),
+        settings.rejected_collection: ("rejected_at", settings.rejected_ttl_days, None),
+    }
+    return {
+        collection: IndexSpec(
+            name=f"idx_{field.replace('.', '_')}_ttl", keys=((field, 1),), serves="the end of personal data",
+            options={"expireAfterSeconds": max(1, round(days * 86_400)),
+                     **({"partialFilterExpression": only} if only else {})},
+        )
+        for collection, (field, days, only) in asked.items()
+        if days
+    }  # fmt: skip
 
 
 def index_named(name: str) -> IndexSpec:

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import DUPLICATE, duplicate_key
-from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec
+from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, lifetimes
 from leadbook.schema.validator import validator
 
 Document = dict[str, Any]
@@ -54,13 +54,18 @@ class Change:
 
 
 def desired(settings: Settings) -> tuple[CollectionState, ...]:
-    """The three collections: leads with validator and eleven indexes; staging with one that is not unique; rejected."""
+    """The three collections: leads with validator and eleven indexes; staging with one that is not unique; rejected.
+    Both have one more where their records have a lifetime."""
     leads = CollectionState(
         name=settings.collection, validator=validator(), validation_level=settings.validation_level,
         validation_action=settings.validation_action, indexes=INDEXES,
     )  # fmt: skip
-    staging = CollectionState(name=settings.staging_collection, validator={}, indexes=STAGING_INDEXES)
-    return (leads, staging, CollectionState(name=settings.rejected_collection, validator={}))
+    ends = lifetimes(settings)
+    sides = {settings.staging_collection: STAGING_INDEXES, settings.rejected_collection: ()}
+    return leads, *(
+        CollectionState(name=name, validator={}, indexes=(*indexes, *([ends[name]] if name in ends else [])))
+        for name, indexes in sides.items()
+    )
 
 
 def actual(collection: Collection[Document]) -> CollectionState:
@@ -134,10 +139,18 @@ def _index_changes(wanted: CollectionState, found: CollectionState) -> list[Chan
 def _differing(collection: str, index: IndexSpec, rival: IndexSpec, differences: list[str]) -> Change:
     if rival.options == {"hidden": True} and not index.differences(replace(rival, options=None)):
         remedy = f'db.{collection}.unhideIndex("{rival.name}")'
+    elif not index.differences(replace(rival, options={**(rival.options or {}), **_lifetime(index)})):
+        command = {"collMod": collection, "index": {"name": rival.name, **_lifetime(index)}}
+        remedy = f"by hand: db.runCommand({json_util.dumps(command)})"
     else:
         remedy = f'nothing is dropped here; by hand: db.{collection}.dropIndex("{rival.name}"), then apply again'
     line = f"index {rival.name} differs: {'; '.join(differences)}"
     return Change(kind="finding", collection=collection, line=line, remedy=remedy)
+
+
+def _lifetime(index: IndexSpec) -> Document:
+    """Of a TTL index, as collMod takes it: the one option that can be changed while the index stays."""
+    return {key: value for key, value in (index.options or {}).items() if key == "expireAfterSeconds"}
 
 
 def _unexpected(collection: str, index: IndexSpec) -> Change:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from secrets import token_hex
 from typing import Any
 
@@ -216,6 +215,24 @@ def insist_on_mongodb(client: Client) -> None:
         connect.ping_mongodb(client)
 
 
+def sessions(database: Database[Document]) -> tuple[list[Document], list[str]]:
+    """(records of sessions that left something; tokens of those at work). Raises PyMongoError."""
+    gone, at_work = [], []
+    found = database.get_collection(COLLECTION, read_preference=ReadPreference.PRIMARY)
+    for record in found.aggregate([{"$set": {"idle_s": _IDLE_S}}]):
+        if record.get("ended") or owner.is_gone(record):
+            gone.append(record)
+        else:
+            at_work.append(str(record["_id"]))
+    return gone, at_work
+
+
+def to_put_back(record: Document) -> str:
+    """What a session that is gone changed and did not put back, in words."""
+    held = {what: record[what] for what in _PUT_BACK if record.get(what) is not None}
+    return ", ".join(f"the {what} of {before.get('server')}" for what, before in held.items())
+
+
 def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | None, *, own: bool = False) -> list[str]:
     """Put back what killed sessions left in this database and in Redis; a line for each, in plain words.
 
@@ -223,16 +240,13 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
     users are leadbook's.  What cannot be put back is told, and tried again by the next sweep. Raises PyMongoError where
     the database cannot be read.
     """
-    lines, at_work = [], []
-    sessions = database.get_collection(COLLECTION, read_preference=ReadPreference.PRIMARY)
-    for record in list(sessions.aggregate([{"$set": {"idle_s": _IDLE_S}}])):
-        if not (record.get("ended") or owner.is_gone(record)):
-            at_work.append(str(record["_id"]))
-            continue
+    lines = []
+    gone, at_work = sessions(database)
+    for record in gone:
         fate = f"{_who(record)} {'left without cleaning up' if record.get('ended') else 'was killed'}"
         try:
             done = _put_back(record, database, admin, redis, own)
-            sessions.delete_one({"_id": record["_id"]})
+            database[COLLECTION].delete_one({"_id": record["_id"]})
             lines.append(f"{fate}; put back: {', '.join(done) or 'nothing was left'}.")
         except (PyMongoError, redis_py.RedisError, RefusedError) as error:
             lines.append(f"{fate}, and not all could be put back: {str(error).splitlines()[0][:400]}.")
@@ -277,13 +291,17 @@ def _drop(database: Database[Document], token: str) -> int:
 
 
 def _unlink(redis: redis_py.Redis, token: str, own: bool) -> int:
-    removed = 0
-    found = redis.scan_iter(match=f"{_keys(token)}*", count=2_000)
+    removed, found = 0, iter(keys_of_session(redis, token))
     while part := list(islice(found, 2_000)):
         removed += int(redis.unlink(*part))  # type: ignore[arg-type]
     if own:
         redis.acl_deluser(f"{SCRATCH_PREFIX}{token}")
     return removed
+
+
+def keys_of_session(redis: redis_py.Redis, token: str) -> Iterator[bytes]:
+    """Redis keys that a session made. Raises RedisError."""
+    yield from redis.scan_iter(match=f"{_keys(token)}*", count=1_000)
 
 
 def _keys(token: str) -> str:

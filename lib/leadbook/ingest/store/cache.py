@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from leadbook.enrich.breaker import CircuitBreaker
 from leadbook.ingest.store.merge import mask
-from leadbook.lead.keys import Entry, decode, email_key, encode, linkedin_key
+from leadbook.lead.keys import Entry, decode, email_key, encode, keys_for, linkedin_key
 
 SLOW_S = 0.5
 """A round trip longer than this counts as a failure: a batch of 500 needs about 3 ms on a healthy server."""
@@ -127,9 +127,7 @@ class LeadCache:
         for lead_id, lead in stored:
             leads += 1
             value = encode(self._collection, lead_id, mask(lead))
-            pairs[self._prefix + linkedin_key(lead["linkedin_url"])] = value
-            if lead.get("email"):
-                pairs[self._prefix + email_key(lead["email"])] = value
+            pairs |= {self._prefix + key: value for key in keys_for(lead)}
         if client is None or not pairs or not self._circuit.allows:
             return
         started = time.monotonic()
@@ -143,6 +141,18 @@ class LeadCache:
             return
         self._answered(time.monotonic() - started)
         self._count(written=leads)
+
+    def forget(self, leads: Iterable[Mapping[str, Any]]) -> None:
+        """Delete both keys of each lead, where they are this collection's. Never raises: a key that stays expires."""
+        client, keys = self._client, [key for lead in leads for key in keys_for(lead)]
+        if client is None or not keys:
+            return
+        try:
+            values = client.mget(keys)
+            if ours := [key for key, value in zip(keys, values, strict=True) if decode(value, self._collection)]:
+                client.unlink(*ours)
+        except RedisError:
+            self._failed()
 
     def _write(self, client: Redis, pairs: Mapping[str, str]) -> None:
         if self._scripts and self._remember is not None:

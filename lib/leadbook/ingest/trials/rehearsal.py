@@ -6,6 +6,7 @@ Redis may be shared: a key is removed only where its value names a collection th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Protocol, cast
@@ -66,19 +67,23 @@ def forget_keys(redis: Redis | None, *collections: str) -> int:
     """Delete the leads' keys that were written for `collections` (from `provenance.collection_uuid`), and no others,
     by SCAN and never by FLUSHALL; how many there were. 0 when Redis is away."""
     removed = 0
-    wanted = [one for one in collections if one]
-    if redis is None or not wanted:
-        return removed
-    with suppress(RedisError):
-        for pattern in PATTERNS:
-            keys = redis.scan_iter(pattern, count=2_000)
-            while part := list(islice(keys, 2_000)):
-                values = cast("list[bytes | None]", redis.mget(part))
-                ours = [
-                    key for key, value in zip(part, values, strict=True) if any(decode(value, one) for one in wanted)
-                ]
-                removed += redis.unlink(*ours) if ours else 0
+    if redis is not None:
+        with suppress(RedisError):
+            for keys in keys_written_for(redis, *collections):
+                removed += redis.unlink(*keys)  # type: ignore[operator]
     return removed
+
+
+def keys_written_for(redis: Redis, *collections: str) -> Iterator[list[bytes]]:
+    """The leads' keys that were written for `collections`, part by part. Raises RedisError."""
+    wanted = [one for one in collections if one]
+    for pattern in PATTERNS if wanted else ():
+        keys = redis.scan_iter(pattern, count=2_000)
+        while part := list(islice(keys, 2_000)):
+            values = cast("list[bytes | None]", redis.mget(part))
+            ours = [key for key, value in zip(part, values, strict=True) if any(decode(value, one) for one in wanted)]
+            if ours:
+                yield ours
 
 
 def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:

@@ -14,7 +14,7 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.phases.judging import Finding, Missing, attempt, got, judged
-from leadbook.schema.indexes import INDEXES, IndexSpec
+from leadbook.schema.indexes import INDEXES, IndexSpec, lifetimes
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import validator
 
@@ -23,6 +23,7 @@ Leads = Collection[Document]
 
 UNAUTHORIZED = 13
 NEEDS = "give the DBA's account dbAdmin on the database and name its address by mongodb_admin_uri_env"
+ENDS = "then MongoDB deletes them"
 MOST_MS = 20_000
 """Longest that the server may search the stored leads, ms."""
 
@@ -71,11 +72,17 @@ def structure(leads: Leads, settings: Settings) -> tuple[Check, ...]:
         said = f"missing: {', '.join(missing) or 'none'}; unique indexes: {', '.join(unique) or 'none'}"
         return not missing and not unique, said
 
+    def ends() -> Finding:
+        asked, sides = lifetimes(settings), desired(settings)[1:]
+        told = [f"{side.name}: {_life(asked.get(side.name), actual(leads.database[side.name]))}" for side in sides]
+        return all(line.endswith(ENDS) for line in told), "; ".join(told)
+
     asked: dict[str, Callable[[], Finding]] = {
         "MDB-SCH-001": lambda: (got(found).exists, f"listCollections: {leads.full_name}"),
         "MDB-SCH-002": lambda: _validator(got(found)),
         "MDB-SCH-003": setting,
         "MDB-SCH-004": sides,
+        "MDB-SCH-010": ends,
         **{f"MDB-IDX-{number:03d}": partial(_index, index, found) for number, index in enumerate(INDEXES, start=1)},
         "MDB-IDX-012": lambda: _right(got(found)),
         "MDB-IDX-017": lambda: _extra(got(found)),
@@ -95,6 +102,17 @@ def _validator(state: CollectionState) -> Finding:
 def _differences(index: IndexSpec, state: CollectionState) -> list[str]:
     one = next((one for one in state.indexes if one.name == index.name), None)
     return index.differences(one) if one else ["it does not exist"]
+
+
+def _life(wanted: IndexSpec | None, state: CollectionState) -> str:
+    """How long the records of a collection live, in words that end with ENDS where that is as asked."""
+    if wanted is None:
+        return "its records are kept until somebody deletes them"
+    differences = _differences(wanted, state)
+    if differences:
+        return f"{wanted.name}: {'; '.join(differences)}"
+    days = (wanted.options or {})["expireAfterSeconds"] / 86_400
+    return f"{days:g} days, {ENDS}"
 
 
 def _index(index: IndexSpec, found: CollectionState | Unmeasured | Exception) -> Finding:

@@ -69,6 +69,18 @@ def status(folder: Path | None = None) -> State | None:
     return state if state is not None and state.ready else None
 
 
+def told(folder: Path | None = None) -> str:
+    """The servers of our own in one line."""
+    state = status(folder)
+    if state is None:
+        return "rehearsal servers are down; `leadbook up` starts them"
+    dead = [process.name for process in state.dead]
+    if dead:
+        return f"rehearsal servers: {', '.join(dead)} is down; `leadbook up` restarts it"
+    named = ", ".join(f"{process.name} 127.0.0.1:{process.port}" for process in state.processes)
+    return f"rehearsal servers are up: {named}"
+
+
 def down(folder: Path | None = None) -> bool:
     """End servers and watchdog, delete their data. True if there was anything. Waits until the processes are gone."""
     folder = folder or default_folder()
@@ -143,6 +155,12 @@ def refuse_addresses(settings: Settings) -> None:
             raise ParameterError(
                 name, f"environment variable {variable} is not set", f"set it to the address of {what}: {why}"
             )
+
+
+def all_named(settings: Settings) -> bool:
+    """Whether the environment names both MongoDB and Redis, so that no server of our own is needed."""
+    mongodb, redis, *_ = _addresses(settings)
+    return bool(mongodb and redis)
 
 
 def _addresses(settings: Settings) -> tuple[str, str, str, str]:

@@ -1,0 +1,337 @@
+"""What is set, what answers and what is missing, in the order in which it is best mended. Seconds, and nothing changed.
+
+Everything that has to answer is asked at once and with short patience, so that servers that are away cost no minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Literal
+
+from pymongo.errors import PyMongoError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
+
+from leadbook.commands import sprint
+from leadbook.commands.cleanup import leftovers
+from leadbook.commands.place import Place, opened
+from leadbook.commands.rights import ADMIN, APPLICATION, REPORTING, Grant, lacking
+from leadbook.core import connect
+from leadbook.core.errors import LeadbookError
+from leadbook.core.provenance import CLOCK_SLACK
+from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.write_errors import described
+from leadbook.lead.keys import linkedin_key
+from leadbook.phases import attestations
+from leadbook.provision.security import handshake
+from leadbook.rehearsal import servers
+from leadbook.schema.guard import has_unique_index
+from leadbook.schema.state import pending
+
+PATIENCE_MS = 2_000
+LEAST_FREE = 1_000_000_000
+"""Bytes that backups and reports of a sprint need at most."""
+SKEW_S = CLOCK_SLACK.total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """One line. state: `ok`, `problem`, or `note` for what is fine either way.  todo: how a problem is mended."""
+
+    state: Literal["ok", "problem", "note"]
+    about: str
+    text: str
+    todo: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def ok(about: str, text: str) -> Diagnosis:
+    """A finding that all is well."""
+    return Diagnosis(state="ok", about=about, text=text)
+
+
+def problem(about: str, text: str, todo: str) -> Diagnosis:
+    """A finding that something is to be mended."""
+    return Diagnosis(state="problem", about=about, text=text, todo=todo)
+
+
+def note(about: str, text: str) -> Diagnosis:
+    """A finding to know, and nothing to mend."""
+    return Diagnosis(state="note", about=about, text=text)
+
+
+def examine(settings: Settings) -> list[Diagnosis]:
+    """Everything, in the order to mend it. Raises nothing for a server that is away: that is a finding."""
+    found = list(_environment(settings))
+    if any(one.state == "problem" for one in found) or not _there(settings):
+        return [*found, *_files(settings)]
+    quick = _hurried(settings)
+    endpoints = servers.resolve(settings)
+    asked: list[Callable[[], list[Diagnosis]]] = [
+        lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
+        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", ADMIN, quick) if endpoints.has_own_admin else [],
+        lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
+        if endpoints.reporting_uri else [],
+        lambda: list(_redis(endpoints.redis_url, quick)),
+    ]  # fmt: skip
+    with ThreadPoolExecutor(len(asked)) as pool:
+        told = list(pool.map(lambda ask: ask(), asked))
+    found += [one for part in told for one in part]
+    if told[0][0].state != "problem":
+        found += _place(settings)
+    return [*found, *_files(settings)]
+
+
+def next_command(found: list[Diagnosis], settings: Settings) -> str:
+    """What to do now: mend the first problem, or go on with the sprint."""
+    first = next((one for one in found if one.state == "problem"), None)
+    if first is None:
+        return "all is well; next: leadbook status" + ("" if settings.is_rehearsal else " --profile production")
+    return f"first: {first.todo}; then run leadbook doctor --profile {settings.profile} again"
+
+
+def _hurried(settings: Settings) -> Settings:
+    return settings.model_copy(update={
+        "server_selection_timeout_ms": PATIENCE_MS, "connect_timeout_ms": PATIENCE_MS, "min_pool_size": 0,
+        "socket_timeout_ms": 2 * PATIENCE_MS, "redis_connect_timeout_s": PATIENCE_MS / 1000,
+        "redis_socket_timeout_s": PATIENCE_MS / 1000,
+    })  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------- environment
+
+
+def _environment(settings: Settings) -> Iterator[Diagnosis]:
+    needed = settings.is_production or not settings.rehearsal_servers
+    names = [value for name, value in settings.model_dump().items() if name.startswith(("mongodb_", "redis_url_env"))]
+    if not needed and not any(os.environ.get(name, "").strip() for name in names):
+        yield note("environment", "no address is set: a rehearsal has servers of its own")
+        return
+    yield from _address(settings.mongodb_uri_env, "MongoDB", needed, "the application's MongoDB")
+    yield from _address(settings.redis_url_env, "Redis", needed, "Redis")
+    yield from _address(
+        settings.mongodb_admin_uri_env, "MongoDB", settings.is_production, "the DBA's MongoDB user: without it much "
+        "cannot be measured, which blocks GO",
+    )  # fmt: skip
+    yield from _address(settings.mongodb_reporting_uri_env, "MongoDB", False, "the reporting user")
+    keys = {settings.hubspot_token_env: settings.crm, settings.hunter_api_key_env: settings.enrichment}
+    for name, wanted in keys.items():
+        if wanted and settings.is_production and not os.environ.get(name, "").strip():
+            yield problem(name, "not set", f"set {name}, or switch off what needs it (crm, enrichment)")
+
+
+def _address(name: str, service: Literal["MongoDB", "Redis"], needed: bool, what: str) -> Iterator[Diagnosis]:
+    value = os.environ.get(name, "").strip()
+    form = (
+        "mongodb://USER:PASSWORD@HOST:27017/?tls=true" if service == "MongoDB" else "rediss://USER:PASSWORD@HOST:6379"
+    )
+    if not value:
+        told = f"not set: the address of {what}"
+        yield problem(name, told, f"export {name}='{form}'") if needed else note(name, f"{told} (optional)")
+        return
+    try:
+        yield ok(name, f"set: {connect.read(value, name, service).shown}")
+    except LeadbookError as error:
+        yield problem(name, str(error), f"export {name}='{form}', special characters percent-encoded")
+
+
+def _there(settings: Settings) -> bool:
+    """Whether there is anything to ask: a rehearsal's own servers may be down, which is no problem."""
+    if servers.all_named(settings):
+        return True
+    state = servers.status()
+    return state is not None and not state.dead
+
+
+# ------------------------------------------------------------------------------------------------------------ servers
+
+
+def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> list[Diagnosis]:
+    """Whether this address answers, over TLS, with a user that has the rights it needs."""
+    try:
+        with connect.mongodb(uri or "", settings) as client:
+            connect.ping_mongodb(client)
+            found = list(_server(client, about)) if wanted is APPLICATION else [ok(about, "answers")]
+            return [*found, _rights(client, about, wanted, settings)]
+    except LeadbookError as error:
+        return [problem(about, str(error), f"make {about} answer: {str(error).rpartition('; ')[2]}")]
+    except PyMongoError as error:
+        return [problem(about, described(error), "look at the server's log")]
+
+
+def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
+    began = datetime.now(UTC)
+    hello = client.admin.command("hello")
+    now = began + (datetime.now(UTC) - began) / 2
+    name = hello.get("setName") or ("a sharded cluster" if hello.get("msg") == "isdbgrid" else "")
+    primary = hello.get("primary") or ("mongos" if hello.get("msg") == "isdbgrid" else "")
+    if not name:
+        yield problem(
+            about, "is a standalone server", "make it a replica set: rs.initiate() on a member with --replSet"
+        )
+    elif not primary:
+        yield problem(about, f"replica set {name} has no primary", "look at rs.status(): a majority must be up")
+    else:
+        yield ok(about, f"answers: {name}, primary {primary}, {len(hello.get('hosts', ())) or 1} data-bearing members")
+    hosts = {host for host, _ in client.topology_description.server_descriptions()}
+    try:
+        tls = handshake(client)
+        if tls is None:
+            yield problem(
+                "TLS", f"the way to {', '.join(sorted(hosts))} is not encrypted", "put tls=true into the address"
+            )
+        else:
+            yield ok("TLS", f"{tls.version:g}, certificate {'verified' if tls.verified else 'NOT verified'}")
+    except OSError as error:
+        yield note("TLS", f"could not be looked at: {type(error).__name__}")
+    skew = (hello["localTime"].replace(tzinfo=UTC) - now).total_seconds()
+    said = f"the server's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
+    todo = "let both machines keep time by NTP: claims and ages are told by clocks"
+    yield ok("clock", said) if abs(skew) <= SKEW_S else problem("clock", said, todo)
+
+
+def _rights(client: connect.Client, about: str, wanted: Grant, settings: Settings) -> Diagnosis:
+    missing = lacking(client, wanted, settings.database)
+    if missing is None:
+        return note(about, "no user is logged in, or it does not tell its rights: they cannot be seen")
+    if missing.actions:
+        return problem(about, f"user {missing.user} lacks {', '.join(missing.actions)}", missing.grant)
+    return ok(about, f"user {missing.user} has what it needs ({wanted.told(settings.database)})")
+
+
+def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
+    client = connect.redis(url, settings)
+    try:
+        connect.ping_redis(client)
+        told: dict[str, Any] = client.info()
+        yield ok("Redis", f"answers: {told.get('redis_version')}")
+        client.set(linkedin_key(f"leadbook-doctor-{token_hex(8)}"), "1", xx=True)  # only over a key that is there: none
+        policy = told.get("maxmemory_policy")
+        fine = policy == "allkeys-lru"
+        todo = "CONFIG SET maxmemory-policy allkeys-lru, and the same in redis.conf"
+        yield (
+            ok("Redis", f"takes writes, eviction {policy}")
+            if fine or settings.is_rehearsal
+            else problem("Redis", f"its eviction policy is {policy}: a full cache refuses keys", todo)
+        )
+    except NoPermissionError:
+        yield problem(
+            "Redis", "its user may not ask or write", "ACL SETUSER NAME ~lead:* +@read +@write +info +ping +scan"
+        )
+    except ReadOnlyError:
+        yield problem("Redis", "takes no writes: it is a replica", "name the primary's address in the variable")
+    except OutOfMemoryError:
+        yield problem("Redis", "is full and refuses keys", "CONFIG SET maxmemory-policy allkeys-lru, or give it memory")
+    except LeadbookError as error:
+        yield problem("Redis", str(error), f"make Redis answer: {str(error).rpartition('; ')[2]}")
+    except RedisError as error:
+        yield problem("Redis", type(error).__name__, "look at its log")
+    finally:
+        client.close()
+
+
+# -------------------------------------------------------------------------------------------------------- the sprint
+
+
+def _place(settings: Settings) -> list[Diagnosis]:
+    """The database as it is: whose it is, its schema, what is left over, what waits, who gives no sign."""
+    try:
+        with opened(settings, patience_ms=PATIENCE_MS) as place:
+            return [*_schema(place), *_life(place)]
+    except LeadbookError as error:
+        return [problem("database", str(error), str(error).rpartition("; ")[2])]
+    except PyMongoError as error:
+        return [problem("database", described(error), "look at the server's log, then try again")]
+
+
+def _schema(place: Place) -> Iterator[Diagnosis]:
+    settings = place.settings
+    leads = place.database[settings.collection]
+    if settings.is_rehearsal and not leads.database.list_collection_names():
+        yield note("schema", "the database is empty: the next run makes what it needs")
+        return
+    how = f"leadbook run --only 02 --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
+    if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
+        yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
+        return
+    left = [change for change in pending(leads, settings) if change.kind != "finding"]
+    told = "; ".join(change.line for change in left[:3])
+    yield (
+        problem("schema", f"{len(left)} changes are pending: {told}", how)
+        if left
+        else ok("schema", f"as designed, unique index on {leads.name}.linkedin_url")
+    )
+
+
+def _life(place: Place) -> Iterator[Diagnosis]:
+    profile = place.settings.profile
+    found = leftovers(place)
+    yield (
+        problem(
+            "leftovers", f"{found.found} things of trials and killed sessions", f"leadbook cleanup --profile {profile}"
+        )
+        if found.found
+        else ok("leftovers", "none")
+    )
+    yield from (note("leftovers", told) for told in found.spared)
+    waits = place.journal.waiting()
+    yield (
+        ok("journal", "nothing waits in this machine's spool")
+        if not waits
+        else note(
+            "journal", f"{waits} entries wait in this machine's spool; the next command that writes carries them over"
+        )
+    )
+    sessions = sprint.followers(place.journal)
+    yield ok("sessions", f"{len(sessions.alive)} ingest sessions alive")
+    for dead in sessions.dead:
+        todo = f"leadbook ingest --staged --profile {profile} (it takes over what the dead one had claimed)"
+        yield problem("sessions", f"{dead}, and it did not end", todo)
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+
+def _files(settings: Settings) -> Iterator[Diagnosis]:
+    if not _there(settings) and settings.is_rehearsal:
+        yield note("servers", f"{servers.told()}, and so does `leadbook run`")
+    if settings.attestations_file:
+        yield _attestations(settings)
+    elif settings.is_production:
+        todo = "copy params/attestations.example.yaml, write what you saw, and name it by attestations_file"
+        yield problem("attestations", "no file is named: what only a person can see blocks GO", todo)
+    for what, path in (("backups", settings.backup_dir or ".leadbook/backups"), ("reports", "reports")):
+        yield _room(what, PROJECT / Path(path).expanduser())
+
+
+def _attestations(settings: Settings) -> Diagnosis:
+    named = settings.attestations_file
+    try:
+        found = attestations.load(PROJECT / Path(named).expanduser(), named)
+    except LeadbookError as error:
+        return problem("attestations", str(error), f"mend {named}")
+    if found.missing:
+        return problem("attestations", found.missing, f"write {named}, as params/attestations.example.yaml shows")
+    return ok("attestations", f"{named}: {len(found.entries)} entries; phases 01 and 06 say which of them count")
+
+
+def _room(what: str, folder: Path) -> Diagnosis:
+    """Whether a folder, or where it would be made, can be written and has room."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if not os.access(there, os.W_OK):
+        return problem(what, f"{there} cannot be written", f"give this user write access to {there}")
+    if free < LEAST_FREE:
+        return problem(
+            what, f"{there} has {free / 1e9:.1f} GB left", f"make room: a sprint wants {LEAST_FREE / 1e9:g} GB"
+        )
+    return ok(what, f"{folder}: {free / 1e9:.0f} GB free")

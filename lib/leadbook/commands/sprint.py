@@ -1,0 +1,185 @@
+"""Where a sprint stands, from its journal and its data: read in a second or two, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from leadbook.commands.place import Place, opened
+from leadbook.core.journal import Journal
+from leadbook.core.provenance import Target
+from leadbook.core.settings import Settings
+from leadbook.ingest.staging import Staging
+
+PATIENCE_MS = 2_000
+"""Longest that a server is waited for: this is asked in passing."""
+SILENT = timedelta(minutes=3)
+"""A session that gave no sign for so long is dead; it gives one each minute."""
+STAGES = ("ready", "live", "close")
+DONE = {"ready": ("GO",), "live": ("HEALTHY", "ATTENTION"), "close": ("ACCEPTED",)}
+"""Verdicts that let the sprint go on to the next stage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageVerdict:
+    """What a stage ended with. risks: ids of the checks that somebody accepted."""
+
+    verdict: str
+    at: datetime
+    risks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followers:
+    """Ingest sessions that did not end. dead: they gave no sign for three minutes, by their host and process."""
+
+    alive: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
+    workers that may live.  oldest_s: age of the oldest record that waits.  last_hour: records staged within it.
+
+    backup: when phase 06 took the last one, and how many documents it holds; None where no record tells.
+    """
+
+    profile: str
+    target: str
+    redis: str
+    stages: Mapping[str, StageVerdict] = field(default_factory=dict)
+    leads: int = 0
+    leads_wanted: int = 0
+    staged: int = 0
+    staged_wanted: int = 0
+    waiting: int = 0
+    claimed: int = 0
+    oldest_s: float = 0.0
+    last_hour: int = 0
+    followers: Followers = Followers()
+    backup: tuple[str, int] | None = None
+    next: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON; moments as ISO 8601."""
+        made: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda at: at.isoformat()))
+        return made
+
+
+def status(settings: Settings) -> Standing:
+    """Where the sprint of these settings stands. Reads only.
+
+    Raises what `place.opened` raises, within PATIENCE_MS for each server that is away.
+    """
+    with opened(settings, patience_ms=PATIENCE_MS) as place:
+        found = _read(place)
+        return Standing(**{**found, "next": _next(settings, Standing(**found))})
+
+
+def lines(now: Standing) -> Iterator[str]:
+    """The standing for people, a line a subject."""
+    yield f"target: {now.target}, profile {now.profile}; Redis: {now.redis}"
+    for stage in STAGES:
+        found = now.stages.get(stage)
+        risks = f", {len(found.risks)} accepted risks: {', '.join(found.risks)}" if found and found.risks else ""
+        yield f"{stage}: {found.verdict} on {found.at:%Y-%m-%d %H:%M} UTC{risks}" if found else f"{stage}: not run yet"
+    yield f"leads: {now.leads:,} unique of {now.leads_wanted:,} wanted; staged: {now.staged:,} of {now.staged_wanted:,}"
+    oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.waiting else ""
+    yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
+    yield f"collected in the last hour: {now.last_hour:,} records"
+    alive, dead = now.followers.alive, now.followers.dead
+    yield f"ingest sessions: {len(alive)} alive" + (f", {len(dead)} dead: {'; '.join(dead[:2])}" if dead else "")
+    yield f"last backup: {now.backup[0]}, {now.backup[1]:,} documents" if now.backup else "last backup: none on record"
+    yield f"next: {now.next}"
+
+
+def _read(place: Place) -> dict[str, Any]:
+    settings, database = place.settings, place.database
+    raw = database[settings.staging_collection]
+    staging = Staging(raw)
+    claimed = staging.claimed().count
+    return {
+        "profile": settings.profile, "redis": place.redis_problem or "answers",
+        "target": Target.read(place.client, settings, place.endpoints).name,
+        "stages": dict(_stages(place.journal)), "followers": followers(place.journal),
+        "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
+        "staged": raw.estimated_document_count(), "staged_wanted": settings.target_collected,
+        "waiting": max(0, staging.waiting() - claimed), "claimed": claimed, "oldest_s": _oldest(raw),
+        "last_hour": raw.count_documents({"_id": {"$gte": ObjectId.from_datetime(_now() - timedelta(hours=1))}}),
+        "backup": _backup(place),
+    }  # fmt: skip
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
+    for stage in STAGES:
+        found = journal.collection.find_one({"kind": "stage", "stage": stage}, sort=[("at", -1)])
+        if found is not None:
+            risks = tuple(map(str, found.get("risks") or ()))
+            yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
+
+
+def followers(journal: Journal) -> Followers:
+    """Ingest sessions that began and did not end, as the journal knows them. Raises pymongo's errors."""
+    is_end = {"$eq": ["$kind", "session.ended"]}
+    last = journal.collection.aggregate([
+        {"$match": {"kind": {"$regex": "^session\\."}}},
+        {"$group": {
+            "_id": "$session", "by": {"$first": "$by"}, "seen": {"$max": {"$cond": [is_end, None, "$at"]}},
+            "end": {"$max": {"$cond": [is_end, "$at", None]}},
+        }},
+        {"$match": {"$expr": {"$gt": ["$seen", "$end"]}}}, {"$sort": {"seen": 1}},
+    ])  # fmt: skip
+    alive: list[str] = []
+    dead: list[str] = []
+    for one in last:
+        silent = _now() - one["seen"]
+        (dead if silent > SILENT else alive).append(f"{one['by']}, last sign {silent.total_seconds():.0f} s ago")
+    return Followers(alive=tuple(alive), dead=tuple(dead))
+
+
+def _oldest(raw: Any) -> float:
+    """Age of the oldest record that waits, by its `_id`, else by when it was collected, s; 0 where none does."""
+    free = {"pipeline.state": {"$nin": ["claimed", "done"]}}
+    found = raw.find_one(free, {"collected_at": 1}, sort=[("_id", 1)]) or {}
+    by_id = found.get("_id")
+    at = by_id.generation_time if isinstance(by_id, ObjectId) else found.get("collected_at")
+    return max(0.0, (_now() - at).total_seconds()) if isinstance(at, datetime) else 0.0
+
+
+def _backup(place: Place) -> tuple[str, int] | None:
+    try:
+        record = json.loads(place.journal.record_of("06", place.settings.profile) or "{}")
+        return str(record["closed"]["at"]), int(record["facts"]["backup_documents"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _next(settings: Settings, now: Standing) -> str:
+    """The next thing to do, as a command where there is one."""
+    profile = f" --profile {settings.profile}"
+    follow = f"leadbook ingest --staged --follow{profile}"
+    verdicts = {stage: now.stages[stage].verdict for stage in now.stages}
+    if verdicts.get("close") in DONE["close"]:
+        return "the sprint is accepted: hand its documents over"
+    if verdicts.get("ready") not in DONE["ready"]:
+        why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
+        return f"{why}leadbook run --stage ready{profile}"
+    if now.waiting and not now.followers.alive:
+        return f"{now.waiting:,} records wait and no follower is alive: {follow}"
+    if now.staged < now.staged_wanted:
+        return (
+            f"let the collectors go on, keep a follower running ({follow}), look at: leadbook run --stage live{profile}"
+        )
+    if now.waiting or now.claimed:
+        return f"wait until nothing is left in staging, then leadbook run --stage close{profile}"
+    return f"leadbook run --stage close{profile}"

@@ -1,0 +1,75 @@
+"""What is missing is named with what mends it, in seconds, by users of least rights, and nothing is changed."""
+
+import time
+
+import pytest
+
+from leadbook.commands.doctor import examine, next_command
+from leadbook.core import addresses
+
+USERS = {
+    "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
+    "w8_dba": [{"role": "clusterMonitor", "db": "admin"}, {"role": "dbAdmin", "db": "leadbook_test"},
+               {"role": "read", "db": "local"}],
+    "w8_reader": [{"role": "read", "db": "leadbook_test"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def users(admin, endpoints):
+    """Three users of least rights; their addresses by name."""
+    made = {}
+    parts = addresses.parse(endpoints.admin_uri)
+    for name, roles in USERS.items():
+        admin.admin.command("createUser", name, pwd="least-rights", roles=roles)
+        made[name] = endpoints.admin_uri.replace(f"{parts.user}:{parts.password}@", f"{name}:least-rights@")
+    yield made
+    for name in USERS:
+        admin.admin.command("dropUser", name)
+
+
+def problems(found):
+    return {one.about: one for one in found if one.state == "problem"}
+
+
+def test_all_is_well_with_three_users_of_least_rights(production, users, leads, monkeypatch, tmp_path, clean_redis):
+    for variable, name in (("MONGODB_URI", "w8_app"), ("MONGODB_ADMIN_URI", "w8_dba"),
+                           ("MONGODB_REPORTING_URI", "w8_reader")):  # fmt: skip
+        monkeypatch.setenv(variable, users[name])
+    signed = tmp_path / "attestations.yaml"
+    signed.write_text("target: leadbook_test on 127.0.0.1\n")
+    settings = production(attestations_file=str(signed))
+    before = leads.database.list_collection_names()
+    found = examine(settings)
+    assert not problems(found).keys() - {"Redis"}, found  # the tests' Redis has another eviction policy
+    assert leads.database.list_collection_names() == before and not list(clean_redis.scan_iter())
+    monkeypatch.setenv("MONGODB_ADMIN_URI", users["w8_app"].replace("w8_app", "w8_reader"))
+    lacks = problems(examine(settings))["MongoDB, DBA"]
+    assert "serverStatus on the cluster" in lacks.text
+    assert '.grantRolesToUser("w8_reader", [{role: "clusterMonitor", db: "admin"}' in lacks.todo
+    assert "least-rights" not in str(found)
+
+
+def test_what_is_not_set_comes_first(production, monkeypatch):
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.delenv("MONGODB_ADMIN_URI")
+    settings = production()
+    found = examine(settings)
+    assert list(problems(found))[:2] == ["REDIS_URL", "MONGODB_ADMIN_URI"]
+    assert "export REDIS_URL=" in next_command(found, settings)
+
+
+def test_a_missing_schema_is_named_with_its_command(production, database):
+    told = problems(examine(production()))["schema"]
+    assert "unique index" in told.text and "approve='apply_schema on leadbook_test'" in told.todo
+
+
+def test_servers_that_do_not_answer_cost_seconds(production, monkeypatch):
+    for name in ("MONGODB_URI", "MONGODB_ADMIN_URI"):
+        monkeypatch.setenv(name, "mongodb://planted:secret@127.0.0.1:9/")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9")
+    began = time.monotonic()
+    found = examine(production())
+    assert time.monotonic() - began < 10
+    assert {"MongoDB, application", "Redis", "attestations"} <= problems(found).keys()
+    assert "secret" not in str(found)

@@ -1,0 +1,60 @@
+"""Where a sprint stands, from its journal and its data; in a moment, and nothing changed."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bson import ObjectId
+
+from ingest.vendor_records import person
+from leadbook.commands import about, sprint
+from leadbook.core.errors import UnreachableError
+from leadbook.core.journal import Journal
+from leadbook.ingest.drain import drain
+
+
+def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
+    raw = database[settings.staging_collection]
+    raw.insert_many([{"vendor": "brightdata", "payload": person(f"p{number}")} for number in range(30)])
+    drain(site)
+    old = ObjectId.from_datetime(datetime.now(UTC) - timedelta(hours=2))
+    raw.insert_one({"_id": old, "vendor": "brightdata", "payload": person("late")})
+    journal = Journal(database, endpoints.mongodb_uri)
+    journal.collection.delete_many({})
+    journal.write("stage", stage="ready", run="1", verdict="NO-GO", reason="", exit_status=1, risks=[])
+    journal.write("stage", stage="ready", run="2", verdict="GO", reason="", exit_status=0, risks=["MDB-VER-001"])
+    record = {"closed": {"at": "2026-01-01T00:00:00+00:00"}, "facts": {"backup_documents": 61}}
+    journal.write("phase", phase="06", profile="production", run="2", verdict="pass", counts={},
+                  record=json.dumps(record))  # fmt: skip
+    alive, dead, ended = ObjectId(), ObjectId(), ObjectId()
+    for session in (alive, dead, ended):
+        journal.write("session.begun", session=session, source="staging", names=[], vendor="")
+    journal.write("session.ended", session=ended, ledger={}, problem="")
+    journal.collection.update_one({"session": dead}, {"$set": {"at": datetime.now(UTC) - timedelta(minutes=9)}})
+    before, began = journal.collection.count_documents({}), time.monotonic()
+    found = sprint.status(production())
+    assert time.monotonic() - began < 3 and journal.collection.count_documents({}) == before
+    assert (found.leads, found.staged, found.waiting, found.last_hour) == (30, 31, 1, 30)
+    assert found.stages["ready"].verdict == "GO" and found.backup == ("2026-01-01T00:00:00+00:00", 61)
+    assert (len(found.followers.alive), len(found.followers.dead)) == (1, 1)
+    text = list(sprint.lines(found))
+    assert len(text) == 10 and "1 accepted risks: MDB-VER-001" in text[1] and 7_190 < found.oldest_s < 7_400
+    assert "--stage live" in text[-1]
+    assert json.loads(json.dumps(found.as_dict()))["stages"]["ready"]["verdict"] == "GO"
+
+
+def test_before_anything_ran_the_next_thing_is_to_get_ready(production, database):
+    assert sprint.status(production()).next == "leadbook run --stage ready --profile production"
+
+
+def test_nobody_answers(production, monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:9/")
+    with pytest.raises(UnreachableError):
+        sprint.status(production())
+
+
+def test_versions_of_leadbook_and_its_servers(production, leads):
+    told = about.versions() | about.of_servers(production())
+    assert {"leadbook", "code", "Python", "pymongo", "Redis"} <= told.keys()
+    assert any(name.startswith("MongoDB at") for name in told)
