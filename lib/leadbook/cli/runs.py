@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from leadbook.cli.app import Members, Override, Profile, app, err, say, values_of
+from leadbook.cli.app import Members, Override, Profile, app, err, notice, say, values_of
 from leadbook.core.settings import Settings, origins, parse_override
 
 
@@ -28,9 +28,10 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
+    from leadbook.commands.rights import unknown
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
-    from leadbook.runner import chain, keep
+    from leadbook.runner import chain, keep, plan
 
     values = values_of(profile, override, members=members)
     settings = Settings.from_mapping(values)
@@ -41,6 +42,9 @@ def run(
     if keep_as is not None:
         keep.refuse_target(keep_as)
     with Workplace(settings, "leadbook run", err, phases_tell=True) as rehearsal:
+        asked = [step.phase for step in plan.make(values, only=only, start=start) if step.asked]
+        if told := unknown(settings, asked):
+            notice(told)
         result = chain.run(values, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
                            on_exit=rehearsal.stop, console=err)  # fmt: skip
     say(f"{result.verdict}: {result.reason}")

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pymongo.errors import PyMongoError
 
 from leadbook.core import connect
-from leadbook.core.checks import BLOCKING, Check, Verdict
+from leadbook.core.checks import BLOCKING, MEND, Check, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.errors import UnreachableError
 from leadbook.core.rights import Holder
 from leadbook.core.settings import Settings
 from leadbook.phases import attestations
+from leadbook.phases.judging import PRIVILEGE
 
 
 def holder(admin: connect.Client, database: str, *, own: bool) -> Holder:
@@ -42,7 +43,8 @@ def _with_right(check: Check, dba: Callable[[], Holder]) -> Check:
         return check
     lacks = f"{user.name} lacks {user.told(missing)}"
     named = "" if user.own else ", and name that user's address in MONGODB_ADMIN_URI"
+    then = "" if check.remedy in (PRIVILEGE, MEND) else f"; then {check.remedy}"
     return replace(
         check, evidence=f"{check.evidence.rstrip('. ')}; {lacks}",
-        remedy=f"run `{user.grant(missing)}`{named}; then {check.remedy}",
+        remedy=f"run `{user.grant(missing)}`{named}{then}",
     )  # fmt: skip

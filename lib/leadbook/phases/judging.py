@@ -18,7 +18,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED
 
-PRIVILEGE = "run this section again"
+PRIVILEGE = "name a user who holds this right in MONGODB_ADMIN_URI"
 CONSOLE = "look in the provider's console; what nobody can tell must be accepted in the attestations file"
 
 Answer = TypeVar("Answer")
