@@ -149,7 +149,8 @@ def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
 def _configuration(client: Redis, wanted: tuple[str, ...]) -> tuple[dict[str, Any], NoPermissionError | None]:
     """CONFIG GET, empty where the provider forbids it; and the refusal where it is the user's ACL that does."""
     try:
-        return dict(client.config_get(*wanted)), None
+        found: Any = client.config_get(*wanted)
+        return found, None
     except NoPermissionError as error:
         return {}, error
     except RedisError:
