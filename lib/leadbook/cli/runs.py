@@ -28,7 +28,7 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
-    from leadbook.commands.rights import unknown
+    from leadbook.phases.blocked import unknown
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
     from leadbook.runner import chain, keep, plan
