@@ -77,4 +77,5 @@ def unknown(settings: Settings, phases: Collection[str]) -> str:
 def _consequence(unseen: Collection[Definition]) -> str:
     never = [entry.id for entry in unseen if not entry.acceptable]
     verdict = f"NO-GO, since nobody can accept {', '.join(never)}" if never else "NO-GO unless they are accepted"
-    return f"{len(unseen)} checks will stay unknown, {verdict} (attestations file, `accepted`)"
+    count = f"{len(unseen)} check{'s' if len(unseen) > 1 else ''}"
+    return f"{count} will stay unknown, {verdict} (attestations file, `accepted`)"

@@ -68,7 +68,8 @@ class Holder:
 
     def missing(self, needs: Iterable[str]) -> tuple[str, ...]:
         """Which of the rights in `needs` the user lacks."""
-        return tuple(name for name in self.lacks if name in set(needs))
+        wanted = set(needs)
+        return tuple(name for name in self.lacks if name in wanted)
 
     def told(self, rights: Iterable[str]) -> str:
         """`clusterMonitor on admin, dbAdmin on leads`."""
