@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from redis.exceptions import NoPermissionError
 from tests.conftest import SMALL, unmark_mongodb, unmark_redis
 
 from leadbook.core import connect
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import BLOCKING, Check, Verdict, accepted, blockers
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import ACTIONS, Settings, load_profile
 from leadbook.phases.blocked import unknown
@@ -28,8 +29,10 @@ SHORT = {
     "open_loop_seconds": 1, "monitor_seconds": 1, "attestations_file": "",
 }  # fmt: skip
 REFUSED = re.compile(r"not authori[sz]ed|may not|NOPERM|no permissions")
-READ_ANEW = ("01", "02", "03", "06", "08", "09")
+READ_ANEW = tuple(sorted({entry.phase for entry in catalogue().values() if entry.needs}))
 """Phases that ask what an application may not."""
+SOMETIMES = {"MDB-HST-003", "MDB-SCH-005"}
+"""Not measured without the right only where the database is empty, and where a validator has to be changed."""
 
 
 def as_user(uri: str, user: str) -> str:
@@ -111,49 +114,83 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     servers.down(folder)
 
 
-def checks_of(phases: tuple[str, ...], out: Path) -> dict[str, Check]:
-    """Every check of these phases, each run alone, in production with all approvals."""
+def run(phase: str, out: Path, **changed: str) -> chain.RunResult:
+    """One phase in production, with all approvals."""
     approve = ", ".join(f"{action} on {DATABASE}" for action in ACTIONS)
-    values = {**load_profile("production"), **SHORT, "backup_dir": str(out / "backups"), "approve": approve}
-    found = {}
-    for phase in phases:
-        result = chain.run(values, only=phase, out=out)
-        assert result.exit_status in (0, 1), result.reason
-        found |= {check.id: check for check in result.record.checks if check.phase == phase}
-    return found
+    own = {**SHORT, "backup_dir": str(out / "backups"), "approve": approve, **changed}
+    return chain.run({**load_profile("production"), **own}, only=phase, out=out)
+
+
+def checks_of(phase: str, out: Path) -> dict[str, Check]:
+    """Every check of a phase, run alone."""
+    result = run(phase, out)
+    assert result.exit_status in (0, 1), result.reason
+    return {check.id: check for check in result.record.checks if check.phase == phase}
+
+
+def store_leads(uri: str, settings: Settings) -> None:
+    """See that there are leads, for phases that look at them."""
+    with connect.mongodb(uri, settings) as client:
+        leads = client[DATABASE][settings.collection]
+        if not leads.estimated_document_count():
+            leads.insert_many(documents(600, 3))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("phase", READ_ANEW)
 def test_the_catalogue_knows_what_an_application_user_cannot_see(
-    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
     """Every check that needs a right is not measured without it, and says how to get it; no other check is refused."""
     monkeypatch.setenv("MONGODB_URI", elsewhere["app"])
     monkeypatch.setenv("REDIS_URL", elsewhere["redis"])
-    found = checks_of(("01",), tmp_path)  # while the database is empty
     settings = Settings.from_mapping({**SMALL, "database": DATABASE, "profile": "production"})
-    needing = {entry.id for entry in catalogue().values() if entry.needs}
-    told = unknown(settings, ("01",))
-    assert (
-        told.startswith("no MONGODB_ADMIN_URI: clusterMonitor on admin; ") and "NO-GO unless they are accepted" in told
-    )
-    with connect.mongodb(elsewhere["app"], settings) as client:
-        client[DATABASE][settings.collection].insert_many(documents(600, 3))
-    found |= checks_of((*READ_ANEW[1:], "05"), tmp_path)
+    needing = {entry.id for entry in catalogue().values() if entry.needs and entry.phase == phase}
+    told = unknown(settings, (phase,))
+    assert told.startswith("no MONGODB_ADMIN_URI: ")
+    assert f"{len(needing)} check" in told and "NO-GO unless they are accepted" in told
+    if phase in ("06", "09"):
+        store_leads(elsewhere["app"], settings)
+    found = checks_of(phase, tmp_path)
     blind = {one.id for one in found.values() if one.verdict is Verdict.NOT_MEASURED and "createUser" in one.remedy}
-    assert blind == needing, json.dumps({i: found[i].as_dict() for i in needing - blind if i in found}, indent=1)
-    refused = {one.id for one in found.values() if REFUSED.search(one.evidence) and one.verdict is not Verdict.PASS}
-    assert refused <= needing, {one: found[one].evidence for one in refused - needing}
+    assert needing - SOMETIMES <= blind <= needing, {one: found[one] for one in needing - blind if one in found}
+    blocking = [one for one in found.values() if one.verdict in BLOCKING]
+    refused = {one.id: one.evidence for one in blocking if REFUSED.search(one.evidence)}
+    assert set(refused) <= needing, refused
     assert not [one.id for one in found.values() if one.id in needing and "this tier" in one.evidence]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("phase", READ_ANEW)
 def test_a_dba_of_least_rights_sees_everything(
-    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", elsewhere["app"])
     monkeypatch.setenv("MONGODB_ADMIN_URI", elsewhere["dba"])
     monkeypatch.setenv("REDIS_URL", elsewhere["redis"])
-    assert unknown(Settings.from_mapping({"database": DATABASE, "profile": "production"}), READ_ANEW) == ""
-    found = checks_of(READ_ANEW, tmp_path).values()
-    assert not {one.id: one.evidence for one in found if REFUSED.search(one.evidence)}
+    assert unknown(Settings.from_mapping({"database": DATABASE, "profile": "production"}), (phase,)) == ""
+    found = checks_of(phase, tmp_path)
+    assert not {one.id: one.evidence for one in found.values() if REFUSED.search(one.evidence)}
+
+
+@pytest.mark.slow
+def test_what_blocks_on_servers_of_somebodys_own_can_be_accepted(
+    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cores, a release out of support, no Atlas: phase 01 passes with the risks that somebody signed."""
+    monkeypatch.setenv("MONGODB_URI", elsewhere["app"])
+    monkeypatch.setenv("MONGODB_ADMIN_URI", elsewhere["dba"])
+    monkeypatch.setenv("REDIS_URL", elsewhere["redis"])
+    before = [check.id for check in blockers(run("01", tmp_path).record.checks) if check.phase == "01"]
+    assert {"MDB-VER-002", "ATL-CLU-001"} <= set(before)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    risk = {"who": "Ada Lovelace", "when": today, "until": today, "why": "this is a trial on servers of our own"}
+    file = tmp_path / "signed.yaml"
+    signed = {"target": f"{DATABASE} on 127.0.0.1", "accepted": {check_id: dict(risk) for check_id in before}}
+    file.write_text(yaml.safe_dump(signed))
+    result = run("01", tmp_path, attestations_file=str(file))
+    assert result.exit_status == 0, result.reason
+    risks = accepted(result.record.checks)
+    assert [check.id for check in risks] == before and {check.verdict for check in risks} != {Verdict.PASS}
+    page = (result.directory / "01_provisioning_checks.html").read_text()
+    assert page.count("risk accepted") >= len(before)

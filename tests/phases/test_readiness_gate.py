@@ -87,6 +87,14 @@ def test_a_blocking_check_of_an_earlier_phase_is_named(records):
     assert "GATE-BKP-001" in found.evidence
 
 
+def test_an_accepted_risk_of_an_earlier_phase_blocks_no_gate_and_is_counted(records):
+    few = replace(judge("MDB-HST-001", 2), accepted="accepted by Ada Lovelace on 2026-11-01 until 2027-01-01: a trial")
+    records["01"] = replace(records["01"], checks=[*all_good("01").checks, few])
+    found = {check.id: check for check in gate.gate_checks(records, SETTINGS)}
+    for check_id in ("GATE-INF-001", "GATE-GO-001"):
+        assert found[check_id].verdict is Verdict.PASS and "1 accepted (MDB-HST-001)" in found[check_id].evidence
+
+
 def test_a_check_left_out_by_a_phase_blocks(records):
     records["02"] = replace(records["02"], checks=records["02"].checks[1:])
     assert verdicts(records)["GATE-INF-001"] is Verdict.FAIL

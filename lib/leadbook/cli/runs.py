@@ -28,6 +28,7 @@ def run(
     A whole run is reports/latest from its first moment on; a part of the chain (--only, --from) is
     reports/latest-partial and never says GO.
     """
+    from leadbook.phases import attestations
     from leadbook.phases.blocked import unknown
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.report.index import target_text
@@ -42,6 +43,7 @@ def run(
     if keep_as is not None:
         keep.refuse_target(keep_as)
     with Workplace(settings, "leadbook run", err, phases_tell=True) as rehearsal:
+        attestations.in_force(settings)  # a broken file is told before anything runs
         asked = [step.phase for step in plan.make(values, only=only, start=start) if step.asked]
         if told := unknown(settings, asked):
             notice(told)

@@ -41,7 +41,7 @@ def verdict_html(
     )
     items += "".join(
         f"<li>{badge(c.verdict)} {RISK} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
-        f"{escape(c.accepted.capitalize())}</li>"
+        f"A{escape(c.accepted[1:])}</li>"
         for c in risks
     )
     return (

@@ -196,7 +196,7 @@ def _check_row(check: Check) -> dict[str, Any]:
     evidence, verdict = check.evidence, check.verdict.value
     if check.accepted:
         verdict += ACCEPTED
-        evidence = f"{evidence.rstrip('. ')}. {check.accepted.capitalize()}".removeprefix(". ")
+        evidence = f"{evidence.rstrip('. ')}. A{check.accepted[1:]}".removeprefix(". ")
     elif check.verdict in BLOCKING | {Verdict.WARN} and check.remedy:
         evidence = f"{evidence.rstrip('. ')}. Do: {check.remedy}" if evidence else f"Do: {check.remedy}"
     return {

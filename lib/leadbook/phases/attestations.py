@@ -175,7 +175,8 @@ def attest(check_id: str, attestations: Attestations, target: AttestedDatabase, 
         first = f"copy {EXAMPLE} to {file} and " if attestations.missing else ""
         named = "" if attestations.path else f", and name it: attestations_file: {file}"
         steps = f"{first}fill in {check_id} (who, when, seen) for target {target}{named}"
-        return manual(check_id, why, remedy=look + (steps if first else f"{steps} in {file}"))
+        elsewhere = f"; where there is no such thing, say so under `{ACCEPTED}`"
+        return manual(check_id, why, remedy=look + (steps if first else f"{steps} in {file}") + elsewhere)
     given = (entry.title, entry.remedy)
     if problem := _problem(found, SEEN, found.get("target") or attestations.target, target, settings, given):
         remedy = f"{look}correct {check_id} in {file}: who, when, seen, for target {target}"

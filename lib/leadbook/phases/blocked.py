@@ -50,7 +50,7 @@ def _with_right(check: Check, dba: Callable[[], Holder]) -> Check:
     then = "" if check.remedy in (PRIVILEGE, MEND) else f"; then {check.remedy}"
     return replace(
         check, evidence=f"{check.evidence.rstrip('. ')}; {lacks}",
-        remedy=f"run `{user.grant(missing)}`{named}{then}",
+        remedy=f"run `{user.grant(missing)}` (Atlas: the same roles under Database Access){named}{then}",
     )  # fmt: skip
 
 
