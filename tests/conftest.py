@@ -55,16 +55,21 @@ def unmark_redis(url: str, settings: Settings) -> None:
         client.config_set("proc-title-template", "{title} {listen-addr}")
 
 
+def unmark_mongodb(admin_uri: str, settings: Settings) -> None:
+    """Take a rehearsal's mark from a replica set, so that it may stand for somebody's own."""
+    with connect.mongodb(admin_uri, settings) as client:
+        wanted = client.admin.command("replSetGetConfig")["config"]
+        for member in wanted["members"]:
+            member["tags"].pop(connect.REHEARSAL_MARK, None)
+        client.admin.command("replSetReconfig", wanted | {"version": wanted["version"] + 1})
+
+
 @pytest.fixture(scope="session")
 def endpoints(state_folder: Path, settings: Settings) -> connect.Endpoints:
     """Addresses of the session's servers, started when first asked for; without a rehearsal's mark, so that they may
     stand for somebody's own."""
     found = servers.resolve(settings, folder=state_folder)
-    with connect.mongodb(found.admin_uri, settings) as client:
-        wanted = client.admin.command("replSetGetConfig")["config"]
-        for member in wanted["members"]:
-            member["tags"].pop(connect.REHEARSAL_MARK, None)
-        client.admin.command("replSetReconfig", wanted | {"version": wanted["version"] + 1})
+    unmark_mongodb(found.admin_uri, settings)
     unmark_redis(found.redis_url, settings)
     return found
 

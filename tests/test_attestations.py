@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Check, Verdict, blockers, judge, not_measured
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.settings import PROJECT, Settings, load_profile
-from leadbook.phases.attestations import MAX_AGE_DAYS, Attestations, AttestedDatabase, attest, load
+from leadbook.phases.attestations import RISK, Attestations, AttestedDatabase, accept, attest, load
 
 CHECK = "ATL-BCK-001"
+MAX_AGE_DAYS = Settings().attestation_days
 PRODUCTION = Settings(profile="production", database="lead_generation")
 HERE = AttestedDatabase.of(PRODUCTION, "mongodb+srv://app:pw@cluster0.abcde.mongodb.net/?w=majority")
 SEEN = "Backup Policy shows daily snapshots kept for 8 days, the newest of this morning"
@@ -157,13 +158,106 @@ def test_an_entry_that_is_no_mapping_does_not_count(tmp_path: Path) -> None:
     assert "lacks who, when, seen" in found(load(tmp_path / "a.yaml")).evidence
 
 
+# -------------------------------------------------------------------------------------------------- accepted risks
+
+FEW_CORES = judge("MDB-HST-001", 2, settings=PRODUCTION, evidence="hostInfo")
+WHY = "two cores are enough for the trial, the rates of 03 are far beyond their targets"
+
+
+def with_risk(path: Path, check_id: str = "MDB-HST-001", **changed: str | None) -> Attestations:
+    """A file with one good acceptance, parts of it changed, or left out where None."""
+    entry = {"who": "Ada Lovelace", "when": day(3), "until": day(-10), "why": WHY, "target": str(HERE), **changed}
+    risks = {check_id: {key: value for key, value in entry.items() if value is not None}}
+    path.write_text(yaml.safe_dump({"accepted": risks}), encoding="utf-8")
+    return load(path)
+
+
+def accepted(file: Attestations, check: Check = FEW_CORES) -> Check:
+    return accept(check, file, HERE, PRODUCTION)
+
+
+def test_an_accepted_risk_stands_on_its_check_and_blocks_no_more(tmp_path: Path) -> None:
+    check = accepted(with_risk(tmp_path / "a.yaml"))
+    assert (check.verdict, blockers([check])) == (Verdict.FAIL, [])
+    assert check.accepted == f"accepted by Ada Lovelace on {day(3)} until {day(-10)}: {WHY}"
+    unseen = not_measured("MDB-HST-001", "hostInfo is not allowed", settings=PRODUCTION)
+    assert blockers([accepted(with_risk(tmp_path / "a.yaml", until=day(0)), unseen)]) == []
+
+
+def test_a_risk_is_accepted_only_where_its_check_blocks(tmp_path: Path) -> None:
+    passes = judge("MDB-HST-001", 8, settings=PRODUCTION)
+    assert accepted(with_risk(tmp_path / "a.yaml"), passes) == passes
+    assert accepted(with_risk(tmp_path / "a.yaml", "MDB-HST-002")) == FEW_CORES
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"who": None}, "lacks who"),
+        ({"who": "someone"}, "nobody's name"),
+        ({"why": None}, "lacks why"),
+        ({"why": "it is fine"}, "no sentence that tells why"),
+        ({"why": "CPU cores of the database host"}, "why repeats the form"),
+        ({"when": "in March"}, "when is no date"),
+        ({"when": day(-3)}, "lies in the future"),
+        ({"when": day(MAX_AGE_DAYS + 1)}, f"more than {MAX_AGE_DAYS}"),
+        ({"until": None}, "lacks until"),
+        ({"until": "the end"}, "until is no date"),
+        ({"until": day(1)}, f"it ended on {day(1)}"),
+        ({"target": None}, "names no target"),
+        ({"target": "lead_generation on cluster1.abcde.mongodb.net"}, "this is lead_generation on cluster0"),
+    ],
+)
+@pytest.mark.trust(
+    way="A risk accepted without name, reason or end, too long ago, or for another cluster", status=None,
+    says=("an acceptance that does not count",), leaves="the check blocks, and says why",
+)  # fmt: skip
+def test_an_acceptance_that_does_not_count_blocks_and_says_why(
+    changed: dict[str, str], why: str, tmp_path: Path, trust
+) -> None:  # type: ignore[no-untyped-def]
+    check = accepted(with_risk(tmp_path / "a.yaml", **changed))
+    assert blockers([check]) == [check] and why in check.evidence and check.evidence.startswith("hostInfo; ")
+    trust.check(None, check.evidence)
+
+
+@pytest.mark.trust(
+    way="Somebody accepts lost or doubled leads, or a gate that only repeats other checks", status=None,
+    says=("nobody can accept this one",), leaves="the check blocks",
+)  # fmt: skip
+def test_lost_and_doubled_leads_cannot_be_accepted(tmp_path: Path, trust) -> None:  # type: ignore[no-untyped-def]
+    said = ""
+    for check_id in ("FIN-LOSS-002", "FIN-COUNT-003", "PIPE-LED-001", "GATE-GO-001", "MDB-IDX-001"):
+        check = not_measured(check_id, "nobody looked", settings=PRODUCTION)
+        said = accepted(with_risk(tmp_path / "a.yaml", check_id), check).evidence
+        assert "nobody can accept this one" in said, check_id
+    trust.check(None, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("accepted:\n  MDB-HST-01: {who: Ada}\n", r":2: MDB-HST-01 is no check whose risk .*did you mean 'MDB-HST-0"),
+        ("accepted:\n  MDB-HST-001: {}\n  MDB-HST-001: {}\n", r":3: MDB-HST-001 stands here twice"),
+        ("accepted: [MDB-HST-001]\n", r":1: accepted must map check ids to who, when, why, until"),
+        ("accepted: all\n", r":1: accepted must map"),
+    ],
+)
+def test_a_broken_list_of_risks_is_one_line_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputFileError, match=message):
+        load(tmp_path / "a.yaml", "a.yaml")
+    (tmp_path / "a.yaml").write_text("accepted:\n#  MDB-HST-001:\n")
+    assert load(tmp_path / "a.yaml").accepted == {}
+
+
 def test_the_form_is_complete_and_claims_nothing() -> None:
     """Everything is commented out; with the marks taken away it names every attestation, and still nothing counts."""
     path = PROJECT / "params" / "attestations.example.yaml"
     assert load(path).entries == {}
-    text = "\n".join(re.findall(r"(?m)^#(\S.*|  \w+: .*)$", path.read_text()))
+    text = "\n".join(re.findall(r"(?m)^#(\S.*|  \S+:.*|    \w+: .*)$", path.read_text()))
     form = yaml.safe_load(text)
-    target = form.pop("target")
+    target, risks = form.pop("target"), form.pop("accepted")
+    assert [tuple(entry) for entry in risks.values()] == [RISK]
     assert set(form) == {entry.id for entry in catalogue().values() if entry.kind == "attestation"}
     assert all(set(entry) == {"who", "when", "seen"} for entry in form.values())
     filled = Attestations(entries=form, target=target)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.runner_book import definition
 from tests.runner_notebooks import CLOSE, PASSES, make
 
 from leadbook.core import definitions, files
 from leadbook.core.errors import InputFileError, UsageError
+from leadbook.phases import attestations
 from leadbook.runner import chain, keep
 
 EDIT = "import pathlib; told = pathlib.Path(run_dir, 'records', '01.json')\n"
@@ -115,6 +118,10 @@ FORGED = {
     "other steps": ("book.check('T-02-001', 'pass', 12.5, steps=['9.9'])", "its steps is ('9.9',)"),
     "another kind": ("book.check('T-02-001', 'pass', 12.5, kind='attestation')", "its kind is 'attestation'"),
     "not applicable": ("book.check('T-02-001', 'not applicable')", "but applies to profile rehearsal"),
+    "a risk that nobody accepted": (
+        "book.check('T-02-001', 'fail', 9.0, accepted='accepted by Ada on 2026-11-01 until 2027-01-01: so be it')",
+        "its risk is 'accepted by Ada",
+    ),
     "an unknown check": ("book.check('T-02-777', 'pass', 12.5)", "it is not in the catalogue"),
 }  # fmt: skip
 
@@ -122,9 +129,42 @@ FORGED = {
 @pytest.mark.parametrize("how", FORGED)
 def test_a_verdict_that_does_not_follow_breaks_the_phase(folder, how):
     cell, reason = FORGED[how]
-    make(folder / "nb", "02", cell, CLOSE)
+    make(folder / "nb", "02", cell, CLOSE if "accepted" not in cell else "book.close(verdict='pass')")
     found = go(folder, only="02")
     assert (found.verdict, found.exit_status) == ("BROKEN", 2) and reason in found.reason, found.reason
+
+
+RISK = {"who": "Ada Lovelace", "why": "nine documents a second are enough for us", "target": "d on db.example"}
+
+
+def told_risk(folder: Path, monkeypatch, change: str) -> chain.RunResult:
+    """Run phase 02, whose check repeats the acceptance that the attestations file holds, or another one."""
+    monkeypatch.setattr(attestations, "catalogue", definitions.catalogue)
+    monkeypatch.setenv("MONGODB_URI", "mongodb://db.example/")
+    today, later = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (0, 9))
+    risk = {**RISK, "when": today, "until": later}
+    (folder / "a.yaml").write_text(yaml.safe_dump({"accepted": {"T-02-001": risk}}))
+    told = f"accepted by Ada Lovelace on {today} until {later}: {risk['why']}"
+    told = {"nine": told.replace("nine", "ten"), "until": told.replace(later, "2099-01-01")}.get(change, told)
+    found = "'pass', 12.5" if change == "verdict" else "'fail', 9.0"
+    make(folder / "nb", "02", f"book.check('T-02-001', {found}, accepted={told!r})", "book.close(verdict='pass')")
+    return go(folder, {"database": "d", "attestations_file": str(folder / "a.yaml")}, only="02")
+
+
+def test_a_risk_that_the_file_accepts_blocks_no_more(folder, monkeypatch):
+    result = told_risk(folder, monkeypatch, "")
+    assert (result.verdict, result.exit_status) == ("PARTIAL", 0), result.reason
+
+
+@pytest.mark.parametrize("change", ["nine", "until", "verdict"])
+@pytest.mark.trust(
+    way="A notebook records a risk as accepted that the attestations file does not accept so", status=2,
+    says=("the run's attestations file does not say so",), leaves="a report that says BROKEN and names the check",
+)  # fmt: skip
+def test_a_risk_counts_only_in_the_words_of_the_file(folder, monkeypatch, change, trust):
+    result = told_risk(folder, monkeypatch, change)
+    assert "check T-02-001 cannot be believed" in result.reason
+    trust.check(result.exit_status, result.reason)
 
 
 @pytest.mark.trust(

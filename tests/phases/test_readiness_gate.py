@@ -113,12 +113,6 @@ def test_a_blocking_check_of_an_earlier_phase_is_named(records):
     assert "GATE-BKP-001" in found.evidence
 
 
-def test_an_accepted_check_of_an_earlier_phase_does_not_block(records):
-    risk = replace(judge("GATE-BKP-001", False), accepted="accepted by the owner until 2027: a trial")
-    records["06"] = replace(records["06"], checks=[*records["06"].checks, risk])
-    assert set(verdicts(records).values()) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
-
-
 def test_the_earlier_phases_are_named_with_run_and_age(records):
     at = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     used = {phase: {"closed_at": at, "run": "20260101T1"} for phase in gate.PHASES}
@@ -128,6 +122,14 @@ def test_the_earlier_phases_are_named_with_run_and_age(records):
     )  # fmt: skip
     shown = gate.earlier(book).frame
     assert set(shown["run"]) == {"20260101T1"} and set(shown["age"]) == {"5 h old"}
+
+
+def test_an_accepted_risk_of_an_earlier_phase_blocks_no_gate_and_is_counted(records):
+    few = replace(judge("MDB-HST-001", 2), accepted="accepted by Ada Lovelace on 2026-11-01 until 2027-01-01: a trial")
+    records["01"] = replace(records["01"], checks=[*all_good("01").checks, few])
+    found = {check.id: check for check in gate.gate_checks(records, SETTINGS)}
+    for check_id in ("GATE-INF-001", "GATE-GO-001"):
+        assert found[check_id].verdict is Verdict.PASS and "1 accepted (MDB-HST-001)" in found[check_id].evidence
 
 
 def test_a_check_left_out_by_a_phase_blocks(records):

@@ -3,13 +3,14 @@
 import datetime
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from tests.made_run import check
 
-from leadbook.core.checks import Verdict
+from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, style, tables
 
@@ -81,6 +82,16 @@ def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
 )  # fmt: skip
 def test_a_write_concern_is_written_as_people_say_it(document, text):
     assert concern_text(document) == text
+
+
+def test_an_accepted_risk_is_seen_on_the_page_and_asks_for_nothing():
+    blocks = replace(judge("MDB-HST-001", 2, evidence="hostInfo"), accepted="accepted by Ada on 2026-11-01: a trial")
+    other = judge("MDB-HST-002", 4, evidence="hostInfo")
+    shown = tables.checks_table([blocks, other])
+    assert shown.index("MDB-HST-002") < shown.index("MDB-HST-001") and shown.count("risk accepted") == 1
+    assert "hostInfo. Accepted by Ada on 2026-11-01: a trial" in shown and shown.count("Do: ") == 1
+    card = cards.verdict_html("01", "Provisioning", "pass", {"fail": 1}, [], [blocks])
+    assert "1 fail; 1 of them an accepted risk" in card and "Accepted by Ada on 2026-11-01" in card
 
 
 def luminance(colour: str) -> float:

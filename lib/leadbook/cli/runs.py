@@ -37,12 +37,15 @@ def run(
     and never says GO.
     """
     from leadbook.commands import stages
+    from leadbook.phases import attestations
+    from leadbook.phases.blocked import unknown
     from leadbook.rehearsal.workplace import Workplace
     from leadbook.runner import chain, keep, plan
 
     values = values_of(profile, override, members=members)
     settings = Settings.from_mapping(values)
-    plan.make(values, stage=stage, only=only, start=start)  # what is asked wrongly is said before servers start
+    steps = plan.make(values, stage=stage, only=only, start=start)  # what is asked wrongly is said before servers start
+    asked = [step.phase for step in steps if step.asked]
     if settings.lead_files:  # else pandas and its like would be loaded for nothing
         from leadbook.phases.p04.inputs import named_files
 
@@ -50,6 +53,9 @@ def run(
     if keep_as is not None:
         keep.refuse_target(keep_as)
     with Workplace(settings, "leadbook run", err, phases_tell=True, shared=stage == "live") as rehearsal:
+        attestations.in_force(settings)  # a broken file is told before anything runs
+        if told := unknown(settings, asked):
+            notice(told)
         whole = not stage and only is None and start is None
         result = chain.run(values, stage=stage, only=only, start=start, out=out_dir, secrets=rehearsal.secrets,
                            live=_sprint(settings) if whole else nullcontext, console=err)  # fmt: skip

@@ -41,6 +41,7 @@ class Definition:
     source: where the rule or threshold comes from.  remedy: what to do when it fails.
     owner: who must do it, one of OWNERS.  follows: checks that this one only follows from.  acceptable: whether
     somebody may accept the risk that it blocks; never for lost or doubled leads.
+    needs: rights of the DBA's user (see `rights`) without which it cannot be measured.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Definition:
     owner: str = "DBA"
     acceptable: bool = True
     follows: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def limit(self, settings: Settings | None, given: Any = None) -> Any:
         """The target in force: `given` or the catalogue's, a settings key replaced by its value, `{key}` in a text too.
@@ -100,7 +102,8 @@ def catalogue() -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     for path in sorted((Path(__file__).parent / "catalogue").glob("*.yaml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-            made = Definition(**{**entry, "steps": tuple(entry["steps"]), "follows": tuple(entry.get("follows", ()))})
+            lists = {name: tuple(entry.get(name, ())) for name in ("steps", "follows", "needs")}
+            made = Definition(**{**entry, **lists})
             if made.id in definitions:
                 raise LeadbookError(f"{path.name}: check id {made.id} is defined twice")
             definitions[made.id] = made

@@ -34,6 +34,7 @@ from leadbook.monitor.staging import is_lively
 from leadbook.monitor.topology import Replication, optional, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
 from leadbook.monitor.workload import BatchInsert, Lookup, Prober, Writer
+from leadbook.provision.asked import refusal
 from leadbook.schema import undo
 
 Client = MongoClient[dict[str, Any]]
@@ -180,8 +181,12 @@ def _prober(leads: Collection[dict[str, Any]], place: BenchmarkSession, writer: 
 
 
 def _sources(place: BenchmarkSession, pool: PoolSource) -> tuple[list[ReadingSource], dict[str, str]]:
-    sources: list[ReadingSource] = [MongoSource(place.admin), pool]
-    absent: dict[str, str] = {}
+    mongodb, sources, absent = MongoSource(place.admin), list[ReadingSource]([pool]), dict[str, str]()
+    try:
+        mongodb.read()
+        sources.append(mongodb)
+    except OperationFailure as error:
+        absent["mongodb"] = refusal(error, "run serverStatus")
     if place.redis is None:
         absent["redis"] = "Redis is away"
     else:

@@ -11,7 +11,7 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,8 @@ class Disk:
 
 @dataclass(frozen=True, kw_only=True)
 class RedisState:
-    """slow: entries of the slow log.  slow_limit_us: its limit.  events: latency events; None: the monitor is off."""
+    """slow: entries of the slow log.  slow_limit_us: its limit.  events: latency events; None: the monitor is off.
+    refused: why the user's ACL forbids CONFIG GET or SLOWLOG."""
 
     maxmemory: int
     policy: str
@@ -64,6 +65,7 @@ class RedisState:
     persistence: str
     persistence_ok: bool
     keys: int
+    refused: NoPermissionError | None = None
 
 
 def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
@@ -122,7 +124,7 @@ def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
     entries: Any = optional(lambda: client.slowlog_get(128)) or []
     slow = [entry for entry in entries if int(entry["start_time"]) >= int(since.timestamp())]
     wanted = ("latency-monitor-threshold", "slowlog-log-slower-than", "save")
-    config: Any = optional(lambda: client.config_get(*wanted)) or {}
+    config, refused = _configuration(client, wanted)
     threshold = config.get("latency-monitor-threshold")
     limit = config.get("slowlog-log-slower-than")
     latest: Any = optional(client.latency_latest) if threshold and int(threshold) > 0 else None
@@ -140,7 +142,19 @@ def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
         persistence_ok=info.get("rdb_last_bgsave_status") == "ok" and info.get("aof_last_write_status", "ok") == "ok",
         keys=sum(int(value["keys"]) for key, value in info.items() if key.startswith("db") and isinstance(value, dict)
                  and "keys" in value),
+        refused=refused,
     )  # fmt: skip
+
+
+def _configuration(client: Redis, wanted: tuple[str, ...]) -> tuple[dict[str, Any], NoPermissionError | None]:
+    """CONFIG GET, empty where the provider forbids it; and the refusal where it is the user's ACL that does."""
+    try:
+        found: Any = client.config_get(*wanted)
+        return found, None
+    except NoPermissionError as error:
+        return {}, error
+    except RedisError:
+        return {}, None
 
 
 def optional(call: Callable[[], Any]) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from leadbook.core.checks import Check, Verdict
 from leadbook.page.style import VERDICT_COLOURS
-from leadbook.page.tables import badge, ticks
+from leadbook.page.tables import RISK, badge, ticks
 
 
 def production_banner(target: str) -> str:
@@ -19,11 +19,12 @@ def production_banner(target: str) -> str:
 
 
 def verdict_html(
-    phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check], missing: int = 0
-) -> str:
+    phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check],
+    risks: Sequence[Check] = (), *, missing: int = 0,
+) -> str:  # fmt: skip
     """The verdict of a phase (`pass` or `fail`), how many checks found what, and what blocks with its remedy.
 
-    missing: checks of the phase that were not recorded.
+    risks: checks that block no more, since somebody accepts that.  missing: checks of the phase that were not recorded.
     """
     colour = VERDICT_COLOURS[Verdict.PASS if verdict == Verdict.PASS.value else Verdict.FAIL]
     word = "passes" if verdict == Verdict.PASS.value else "does not pass"
@@ -31,10 +32,17 @@ def verdict_html(
     if missing:
         recorded = sum(counts.values())
         summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
+    if risks:
+        summary += f"; {len(risks)} of them an accepted risk"
     items = "".join(
         f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
         f"<b>Do:</b> {ticks(c.remedy or 'see the evidence')}</li>"
         for c in blocking
+    )
+    items += "".join(
+        f"<li>{badge(c.verdict)} {RISK} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
+        f"A{escape(c.accepted[1:])}</li>"
+        for c in risks
     )
     return (
         f'<div class="lb-verdict" style="border-left:.5em solid {colour};padding:.6em 1em;margin:1em 0">'

@@ -21,6 +21,9 @@ from leadbook.page.style import VERDICT_COLOURS
 
 LONG_WORD = re.compile(r"\S{20,}")
 """May break at its punctuation: one long identifier or address would push the other columns out of the page."""
+ACCEPTED = ", risk accepted"
+RISK = "<b>risk accepted</b>"
+"""Beside the badge of a check that would block and that somebody has accepted."""
 CHECK_COLUMNS: dict[str, str] = {
     "verdict": "what the check found",
     "check": "stable id and what is checked",
@@ -110,8 +113,9 @@ def _plain_index(dataframe: pd.DataFrame) -> bool:
 
 
 def _verdict_badge(value: Any) -> str:
+    verdict, accepted, _ = str(value).partition(ACCEPTED)
     try:
-        return badge(Verdict(value))
+        return badge(Verdict(verdict)) + (f"<br>{RISK}" if accepted else "")
     except ValueError:
         return cell(value)
 
@@ -181,17 +185,22 @@ def target_text(target: Check | str) -> str:
 
 
 def checks_frame(checks: Iterable[Check]) -> pd.DataFrame:
-    """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first."""
-    ordered = sorted(checks, key=lambda check: (check.verdict not in BLOCKING, check.verdict is not Verdict.WARN))
+    """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first, then those that are accepted."""
+    ordered = sorted(
+        checks, key=lambda one: (one.verdict not in BLOCKING, bool(one.accepted), one.verdict is not Verdict.WARN)
+    )
     return pd.DataFrame([_check_row(check) for check in ordered], columns=list(CHECK_COLUMNS))
 
 
 def _check_row(check: Check) -> dict[str, Any]:
-    evidence = check.evidence
-    if check.verdict in BLOCKING | {Verdict.WARN} and check.remedy:
+    evidence, verdict = check.evidence, check.verdict.value
+    if check.accepted:
+        verdict += ACCEPTED
+        evidence = f"{evidence.rstrip('. ')}. A{check.accepted[1:]}".removeprefix(". ")
+    elif check.verdict in BLOCKING | {Verdict.WARN} and check.remedy:
         evidence = f"{evidence.rstrip('. ')}. Do: {check.remedy}" if evidence else f"Do: {check.remedy}"
     return {
-        "verdict": check.verdict, "check": f"{check.id}: {check.title}", "measured": measured_text(check),
+        "verdict": verdict, "check": f"{check.id}: {check.title}", "measured": measured_text(check),
         "target": target_text(check), "evidence": evidence, "steps": ", ".join(check.steps),
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,9 +16,10 @@ from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verd
 from leadbook.core.definitions import definition
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
-from leadbook.provision.asked import FORBIDDEN_CODES
+from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED
 
-PRIVILEGE = "name the DBA's address in MONGODB_ADMIN_URI (roles clusterMonitor and read on local)"
+PRIVILEGE = "name a user who holds this right in MONGODB_ADMIN_URI"
+CONSOLE = "look in the provider's console; what nobody can tell must be accepted in the attestations file"
 
 Answer = TypeVar("Answer")
 Finding = tuple[Any, str]
@@ -51,13 +53,22 @@ def attempt(ask: Callable[[], Answer]) -> Answer | Unmeasured | Exception:
 def reason_of(error: Exception) -> Unmeasured | Exception:
     """What stands in place of an answer after `error`: Unmeasured where the server forbids the question."""
     line = write_errors.line(error)
-    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
         return Unmeasured(line, PRIVILEGE)
+    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+        return Unmeasured(f"this tier does not offer it: {line}", CONSOLE)
     if isinstance(error, NoPermissionError):
-        return Unmeasured(line, "allow the command in the user's ACL")
+        return Unmeasured(line, f"allow it: `{acl(str(error))}`")
     if isinstance(error, ResponseError) and "unknown command" in str(error):
-        return Unmeasured(line, "look in the provider's console")
+        return Unmeasured(line, CONSOLE)
     return error
+
+
+def acl(refusal: str) -> str:
+    """The command that allows what Redis refused with NOPERM, for the user whom it names."""
+    user = re.search(r"User (\S+) has", refusal)
+    name, command = user[1] if user else "NAME", re.search(r"'([^']+)' command", refusal)
+    return f"ACL SETUSER {name} " + (f"+{command[1]}" if command else "~lead:* ~leadbook:*")
 
 
 def got(answer: Answer | Unmeasured | Exception) -> Answer:

@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from redis import Redis
 from leadbook import __version__
 from leadbook.core import addresses, connect, files
 from leadbook.core.addresses import secret_values
-from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
+from leadbook.core.checks import Check, Verdict, accepted, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Records, Target, code_digest, read_record, seal, settings_digest
@@ -37,7 +38,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page import cards, style, tables
 from leadbook.page.prose import whose_data
-from leadbook.phases import attestations, kernel
+from leadbook.phases import attestations, blocked, kernel
 from leadbook.phases.section import Section
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock
@@ -63,13 +64,6 @@ class Blocked(LeadbookError):  # noqa: N818
     exit_status = 1
 
 
-class _Shown(list[Check]):
-    """Checks that are on the page already: a cell that ends with them does not print them a second time."""
-
-    def _ipython_display_(self) -> None:
-        return
-
-
 class Phase:
     """One phase at work. Made by `Phase.open`; ended by `close`, which states the verdict."""
 
@@ -91,6 +85,7 @@ class Phase:
         self.reporting: MongoClient[dict[str, Any]] | None = (
             connect.mongodb(endpoints.reporting_uri, settings) if endpoints.reporting_uri else None
         )
+        self._dba = cache(partial(blocked.holder, self.admin, settings.database, own=endpoints.has_own_admin))
         self.redis: Redis | None = None
         self.redis_problem = ""
         self.swept: list[str] = []
@@ -116,6 +111,7 @@ class Phase:
         redactor = Redactor.from_environment(settings)
         kernel.scrub_output(redactor)
         kernel.tell_errors_in_one_line(number)
+        attestations.in_force(settings)  # a broken file is told before anything is measured
         endpoints = servers.resolve(settings)
         urls = (endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri, endpoints.redis_url)
         redactor.add(secret_values(url for url in urls if url))
@@ -204,6 +200,7 @@ class Phase:
         """Record one check or several and show them as a table. A later record of the same id replaces the earlier."""
         checks = [checks] if isinstance(checks, Check) else list(checks)
         self._refuse_closed()
+        checks = blocked.completed(checks, self.settings, self._dba)
         for check in checks:
             if check.phase != self.number:
                 raise LeadbookError(f"check {check.id} belongs to phase {check.phase}, not to {self.number}")
@@ -220,14 +217,10 @@ class Phase:
         if self._record["closed"]:
             raise LeadbookError(f"phase {self.number} is closed; run the notebook from its first code cell")
 
-    def attest(self, *check_ids: str) -> list[Check]:
-        """Record, and return, checks that only a person can make, from the attestations file (see `attestations`)."""
-        named = self.settings.attestations_file
-        found = attestations.load(files.project_path(named) if named else None, named)
-        target = attestations.AttestedDatabase.of(self.settings, self.endpoints.mongodb_uri)
-        made = _Shown(attestations.attest(check, found, target, self.settings) for check in check_ids)
-        self.record(made)
-        return made
+    def attest(self, *check_ids: str) -> None:
+        """Record checks that only a person can make, from the attestations file (see `attestations`)."""
+        file, target = attestations.in_force(self.settings)
+        self.record(attestations.attest(check, file, target, self.settings) for check in check_ids)
 
     def fact(self, name: str, value: Any) -> None:
         """Leave a number or JSON-ready value for later phases and the report; None and NaN leave nothing."""
@@ -332,7 +325,8 @@ class Phase:
         verdict = Verdict.FAIL.value if found or missing or not checks else Verdict.PASS.value
         if told := self.records.told():
             self.say(told)
-        display(HTML(cards.verdict_html(self.number, TITLES[self.number], verdict, counts, found, len(missing))))
+        title, risks = TITLES[self.number], accepted(checks)
+        display(HTML(cards.verdict_html(self.number, title, verdict, counts, found, risks, missing=len(missing))))
         self._put("closed", {
             "verdict": verdict, "counts": counts, "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": self._target_now().as_dict(), "records": self.records.used,

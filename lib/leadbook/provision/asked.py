@@ -13,7 +13,8 @@ from leadbook.core import connect, write_errors
 from leadbook.core.connect import Client
 from leadbook.core.errors import UnreachableError
 
-FORBIDDEN_CODES = frozenset({13, 59, 115, 8000})
+UNAUTHORIZED = 13
+FORBIDDEN_CODES = frozenset({UNAUTHORIZED, 59, 115, 8000})
 """Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
 REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"
 
@@ -43,8 +44,10 @@ def ask(client: Client, command: str, database: str = "admin", **options: Any) -
 
 def refusal(error: PyMongoError, what: str) -> str:
     """Why the server did not do `what` ("run hostInfo"), without the command that it quotes."""
-    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
         return f"the account may not {what}"
+    if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES:
+        return f"this tier does not let anybody {what}"
     return f"could not {what}: {write_errors.line(error)}"
 
 

@@ -22,12 +22,14 @@ CONFIGURATION = ("save", "appendonly", "appendfsync", "maxclients", "timeout", "
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """What Redis tells of itself. info: INFO's fields. configuration: CONFIG GET's, empty where that is forbidden."""
+    """What Redis tells of itself. info: INFO's fields. configuration: CONFIG GET's, empty where that is forbidden.
+    refused: why the user's ACL forbids it."""
 
     address: str
     encrypted: bool
     info: Mapping[str, Any] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    refused: NoPermissionError | None = None
 
     @property
     def host(self) -> str:
@@ -63,15 +65,19 @@ class Cache:
 
 def inspect_cache(redis: Redis) -> Cache:
     """Ask Redis once. Read-only. Raises RedisError, NoPermissionError where even INFO is forbidden."""
+    configuration, refused = {}, None
     try:
         configuration = {name: redis.config_get(name).get(name) for name in CONFIGURATION}
-    except RedisError:  # managed services forbid CONFIG, also as NOPERM
-        configuration = {}
+    except NoPermissionError as error:
+        refused = error
+    except RedisError:  # managed services do not know CONFIG
+        pass
     return Cache(
         address=connect.redis_address(redis),
         encrypted="SSL" in redis.connection_pool.connection_class.__name__,
         info=redis.info(),
         configuration=configuration,
+        refused=refused,
     )
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from leadbook.core import definitions
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.core.definitions import Definition
 from leadbook.core.settings import Settings
 
 COPIED = ("title", "phase", "steps", "unit", "kind", "source")
 """What a check repeats of its definition."""
+NOBODY: Mapping[str, str] = {}
 
 
 def objection(
-    check: Check, settings: Settings, attested: Container[str] = (), *, mask: Callable[[str], str] = lambda text: text
-) -> str:
+    check: Check, settings: Settings, attested: Container[str] = (), accepted: Mapping[str, str] = NOBODY, *,
+    mask: Callable[[str], str] = lambda text: text,
+) -> str:  # fmt: skip
     """Why a recorded check cannot be believed; empty when it can: the catalogue defines it, the verdict follows.
 
-    `settings` are the run's own, `attested` the ids in its attestations file; `mask` is what records went through.
+    `settings` are the run's own, `attested` the ids in its attestations file, `accepted` the risks there, each with the
+    words that a check must repeat; `mask` is what records went through.
     """
     entry = definitions.catalogue().get(check.id)
     if entry is None:
@@ -28,6 +31,8 @@ def objection(
         recorded, defined = getattr(check, name), getattr(entry, name)
         if recorded != (mask(defined) if isinstance(defined, str) else defined):
             return f"its {name} is {recorded!r}, in the catalogue {defined!r}"
+    if check.accepted and (check.verdict not in BLOCKING or check.accepted != mask(accepted.get(check.id, ""))):
+        return f"its risk is {check.accepted!r}, and the run's attestations file does not say so"
     if check.verdict in (Verdict.NOT_MEASURED, Verdict.ERROR, Verdict.MANUAL):
         return ""
     if check.verdict is Verdict.NOT_APPLICABLE:

@@ -4,7 +4,6 @@ believed without its evidence."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from leadbook.core import files, write_errors
 from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.settings import Settings
 from leadbook.phases import attestations
 from leadbook.report.records import Break, DocumentRecord
 from leadbook.runner.objections import objection
@@ -62,23 +61,21 @@ class Judge:
     def misjudged(self, checks: tuple[Check, ...]) -> str:
         """The first check that does not follow from its value and the catalogue; empty when all do."""
         try:
-            attested = self._attested()
+            attested, accepted = self._signed()
         except (OSError, LeadbookError) as error:
             return f"its attestations cannot be read ({error})"
         for check in checks:
-            if why := objection(check, self.settings, attested, mask=self.redactor.text):
+            if why := objection(check, self.settings, attested, accepted, mask=self.redactor.text):
                 return f"check {check.id} cannot be believed: {why}"
         return ""
 
-    def _attested(self) -> set[str]:
-        """Checks that somebody's word in the run's attestations file answers, for the target of this run."""
-        uri = os.environ.get(self.settings.mongodb_uri_env, "").strip()
-        if not (self.settings.attestations_file and uri):
-            return set()
-        found = attestations.load(PROJECT / Path(self.settings.attestations_file).expanduser())
-        target = attestations.AttestedDatabase.of(self.settings, uri)
+    def _signed(self) -> tuple[set[str], dict[str, str]]:
+        """Checks that somebody's word in the run's attestations file answers for this run's target, and the risks that
+        it accepts there, with the words that a record must repeat."""
+        found, target = attestations.in_force(self.settings)
         told = (attestations.attest(check_id, found, target, self.settings) for check_id in found.entries)
-        return {check.id for check in told if check.verdict is Verdict.PASS}
+        risks = {one: attestations.acceptance(one, found, target, self.settings)[0] for one in found.accepted}
+        return {check.id for check in told if check.verdict is Verdict.PASS}, risks
 
 
 def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Judge) -> Finding:

@@ -63,6 +63,8 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
 
     def configured() -> Finding:
         cache = got(inspected)
+        if cache.persistence == "unknown" and cache.refused:
+            raise cache.refused
         if cache.persistence == "unknown":
             return Doubtful(None), "CONFIG GET is forbidden here"
         if cache.persistence == "none":

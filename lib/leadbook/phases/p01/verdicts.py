@@ -32,11 +32,11 @@ NO_LIMIT = 10**6
 """Stands for a pool without a limit, which any target allows."""
 
 
-def answered(asked: Asked, remedy: str = PRIVILEGE) -> Asked:
+def answered(asked: Asked) -> Asked:
     """The answer; raises Missing where there is none, with what to do first where the DBA's account was refused."""
     if asked.problem:
         wrong = "correct user, password and authSource in MONGODB_ADMIN_URI"
-        raise Missing(Unmeasured(asked.problem, wrong if asked.problem == REFUSED_DBA else remedy))
+        raise Missing(Unmeasured(asked.problem, wrong if asked.problem == REFUSED_DBA else PRIVILEGE))
     return asked
 
 
@@ -204,17 +204,16 @@ def _reads_only(reporting: Client | None, client: Client, settings: Settings) ->
 def host(server: Server, settings: Settings, database: Database) -> Checks:
     """Cores, RAM, storage, engine, cache, journal and oplog. The journal's probe is dropped again."""
 
-    def floor(asked: Asked, value: float | None, evidence: str, remedy: str = PRIVILEGE) -> Finding:
+    def floor(asked: Asked, value: float | None, evidence: str) -> Finding:
         if settings.is_rehearsal and asked.problem:
             return Inapplicable(f"a floor of production; not seen here: {asked.problem}"), ""
-        answered(asked, remedy)
+        answered(asked)
         return value, evidence
 
     def window() -> Finding:
         oplog, size = server.oplog, server.oplog.get("bytes") or 0
         hours, full = oplog.get("hours"), oplog.get("full") or 0.0
-        told = floor(oplog, hours, f"{100 * full:.0f} % of {size / GB:.2f} GB in use",
-                     "give the DBA read on the database local")  # fmt: skip
+        told = floor(oplog, hours, f"{100 * full:.0f} % of {size / GB:.2f} GB in use")
         if full < OPLOG_FULL and not settings.is_rehearsal and hours < 24:
             return Doubtful(hours), f"{told[1]}: it still holds everything; look again once it is full"
         return told

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
-from leadbook.phases.judging import Finding, Missing, attempt, got, judged
+from leadbook.phases.judging import Finding, Missing, attempt, got, judged, reason_of
 from leadbook.schema.indexes import INDEXES, IndexSpec, lifetimes
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import validator
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 Leads = Collection[Document]
 
 UNAUTHORIZED = 13
-NEEDS = "give the DBA's account dbAdmin on the database and name its address by mongodb_admin_uri_env"
+NEEDS = "give the DBA's user dbAdmin on the database and name its address in MONGODB_ADMIN_URI"
 ENDS = "then MongoDB deletes them"
 MOST_MS = 20_000
 """Longest that the server may search the stored leads, ms."""
@@ -41,13 +41,13 @@ def dry_run(leads: Leads, settings: Settings) -> list[Change]:
 def apply_pending(leads: Leads, admin: MongoClient[Document] | None, settings: Settings) -> tuple[list[Change], Check]:
     """Apply what is pending (unless `apply_schema` is false or not approved) and check that nothing is left."""
     evidence, remedy, left = "", "", 0
-    found: int | PyMongoError
+    found: int | Unmeasured | Exception
     try:
         changes = apply(leads, admin, settings)
         found = left = sum(change.kind != "finding" for change in pending(leads, settings))
         evidence = f"{sum(change.applied for change in changes)} changes applied in this run, {left} left"
     except PyMongoError as error:
-        changes, found, remedy = dry_run(leads, settings), error, NEEDS
+        changes, found, remedy = dry_run(leads, settings), reason_of(error), NEEDS
     if left and not settings.apply_schema:
         evidence += "; apply_schema is false, so they are only shown"
     elif left and not settings.approves("apply_schema"):

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.analysis.collecting import Collecting, read_collecting
-from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, blockers, judge, unrecorded
+from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, accepted, blockers, judge, unrecorded
 from leadbook.core.provenance import ago
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
@@ -156,6 +156,8 @@ def _nothing_blocks(check_id: str, asked: Sequence[EarlierPhase]) -> Check:
     counted = sum(len(record.checks) for record in asked)
     what = f"{counted} checks of phases {', '.join(record.phase for record in asked)}"
     how = f"blocking {', '.join(found)}" if found else "none blocks"
+    if risks := [check.id for record in asked for check in accepted(record.checks)]:
+        how += f", {len(risks)} accepted ({', '.join(risks)})"
     return judge(check_id, not found, evidence=f"{what}: {how}")
 
 

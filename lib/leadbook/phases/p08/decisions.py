@@ -106,8 +106,9 @@ def bottleneck_check(found: Sequence[Resource]) -> Check:
     shown = "; ".join(f"{each.name} {each.used:.3g} {each.unit}".strip() for each in (full or ranked[:3]))
     dark = [each.name for each in found if each.used is None]
     unseen = f". Not measured: {', '.join(dark)}" if dark else ""
+    seen = full or (measured and SERVER not in dark)
     return judge(
-        BOTTLENECK, len(full) if measured else Unmeasured("no resource could be measured"),
+        BOTTLENECK, len(full) if seen else Unmeasured(f"not all could be seen{unseen}"),
         evidence=f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
         remedy="; ".join(f"{each.name}: {each.relief}" for each in full),
     )  # fmt: skip

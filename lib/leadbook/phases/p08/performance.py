@@ -179,7 +179,8 @@ def pool_checks(seen: Observation, settings: Settings) -> list[Check]:
     reasons = ", ".join(sorted(set(seen.pool_failures))) or "none"
     first, last = (seen.timeline.statistic("mongodb.connections_current", which) for which in ("first", "last"))
     limit = max(STORM_LEAST, round((first or 0) / 2))
-    growth: Any = Unmeasured("not measurable on this tier: connections.current is not reported")
+    tier = "not measurable on this tier: connections.current is not reported"
+    growth: Any = Unmeasured(seen.absent.get("mongodb", tier))
     if first and last is not None:
         growth = round(last - first)
     ends = f"{number(first)} at the beginning, {number(last)} at the end"

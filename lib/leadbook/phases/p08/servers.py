@@ -14,7 +14,7 @@ from leadbook.core.definitions import definition
 from leadbook.core.errors import InputFileError
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
-from leadbook.phases.judging import PRIVILEGE
+from leadbook.phases.judging import CONSOLE, PRIVILEGE, reason_of
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
@@ -129,7 +129,8 @@ def redis_checks(state: RedisState | Failed) -> list[Check]:
     if isinstance(state, RedisState):
         slow: Any = state.slow
         if state.slow_limit_us is None:
-            slow = Unmeasured("the provider forbids CONFIG GET and SLOWLOG")
+            forbidden = Unmeasured("the provider forbids CONFIG GET and SLOWLOG", CONSOLE)
+            slow = reason_of(state.refused) if state.refused else forbidden
         latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
         if state.events is not None:
             latency = max(state.events.values(), default=0)

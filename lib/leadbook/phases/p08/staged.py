@@ -8,7 +8,7 @@ import pandas as pd
 
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
-from leadbook.monitor.staging import Backlog
+from leadbook.monitor.staging import StagingReading
 
 COLUMNS = {
     "collector": "its workflow, as it stamps its records", "vendor": "whose records it stages",
@@ -16,21 +16,21 @@ COLUMNS = {
     "waiting": "of those of the day, not ended yet", "last, min ago": "since its latest record",
 }  # fmt: skip
 
-Seen = Backlog | Unmeasured | Exception
+Seen = StagingReading | Unmeasured | Exception
 
 
 def collectors_frame(backlog: Seen) -> pd.DataFrame:
     """A row a collector of the last day."""
     rows = [
         (one.workflow or "(not stamped)", one.vendor, one.in_day, one.in_hour, one.waiting, round(one.last_s / 60, 1))
-        for one in (backlog.collectors if isinstance(backlog, Backlog) else ())
+        for one in (backlog.collectors if isinstance(backlog, StagingReading) else ())
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def in_words(backlog: Seen) -> str:
     """What waits, in a sentence."""
-    if not isinstance(backlog, Backlog):
+    if not isinstance(backlog, StagingReading):
         return "What waits in the staging collection could not be read."
     oldest = "" if backlog.oldest_s is None else f", the oldest for {backlog.oldest_s:,.0f} s"
     lately = sum(one.in_hour for one in backlog.collectors)
@@ -43,7 +43,7 @@ def in_words(backlog: Seen) -> str:
 def staged_check(backlog: Seen, settings: Settings) -> Check:
     """No staged record waits longer than it may."""
     answer: Any = backlog
-    if isinstance(backlog, Backlog):
+    if isinstance(backlog, StagingReading):
         answer = round(backlog.oldest_s or 0.0, 1)
         if backlog.waiting and backlog.oldest_s is None:
             answer = Unmeasured("no waiting record tells when it was staged", "let collectors set collected_at")
@@ -55,7 +55,7 @@ def staged_check(backlog: Seen, settings: Settings) -> Check:
 
 def facts(backlog: Seen) -> dict[str, Any]:
     """Numbers by name."""
-    if not isinstance(backlog, Backlog):
+    if not isinstance(backlog, StagingReading):
         return {}
     return {
         "staged_waiting": backlog.waiting, "staged_claimed": backlog.claimed, "staged_oldest_s": backlog.oldest_s,
