@@ -71,7 +71,7 @@ def test_two_followers_share_and_their_ledgers_add_up(
             (begun,) = journal.entries("session.begun", by=process)
             held = {"pipeline.state": "claimed", "pipeline.session": begun["session"]}
             staged.update_many(held, [{"$set": {"pipeline.until": "$$NOW"}}])  # two minutes are long for a test
-        until(lambda: not Staging(staged).waiting(), 240)
+        until(lambda: not Staging(staged).waiting(), max(200, STAGED / 80))
         ends = []
         for one in two[int(killed) :]:
             one.process.send_signal(signal.SIGTERM)
