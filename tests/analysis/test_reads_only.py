@@ -78,11 +78,13 @@ def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, cli
         assert "@firm" not in body and "linkedin.com/in/ann" not in body, name
 
 
-def test_a_document_that_lacks_a_section_or_holds_an_empty_table_is_counted():
+def test_a_document_that_lacks_a_section_or_holds_an_empty_or_unmeasured_one_is_counted():
     whole = Document("a", "A", "# A\n\n## Rates\n\n| x |\n| --- |\n| 1 |\n", ())
     bare = Document("b", "B", "# B\n\n## Rates\n\n" + pipe_table(["x"], []), ())
-    told = incomplete([whole, bare], {"a": ["Rates"], "b": ["Rates", "Peaks"]})
-    assert told.answer == 1 and told.evidence == "b: no 'Peaks', an empty table"
+    dark = Document("c", "C", "# C\n\n## Rates\n\nNot measured.\n", ())
+    told = incomplete([whole, bare, dark], {"a": ["Rates"], "b": ["Rates", "Peaks"], "c": ["Rates"]})
+    assert told.answer == 2
+    assert told.evidence == "b: no 'Peaks', an empty table; c: a section not measured"
 
 
 def test_a_section_out_of_order_names_the_ones_to_run_first(ten, admin, redis_client, settings):
