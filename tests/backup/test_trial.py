@@ -103,7 +103,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.trust(
     way="Notebook 06 is killed while its made leads are there", status=-9,
-    says=("killed", "leadbook_scratch_drill"),
+    says=("killed", "scratch collections"),
     leaves="Nothing after the next start of a notebook, which drops them and says so, and the next 06 their backup.",
 )  # fmt: skip
 def test_a_killed_trial_is_removed_by_the_next_phase(database, admin, endpoints, kept, trust):
