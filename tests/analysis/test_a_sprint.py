@@ -339,7 +339,7 @@ def test_the_rate_is_of_staged_records_over_time(ended):
     found = read_collecting(ended.staging)
     assert check.verdict is Verdict.PASS and "extrapolated" in check.evidence
     assert check.measured == round(found.sprint.hourly.low) < found.sprint.hourly.middle
-    assert found.sprint.hourly.middle == pytest.approx(2 * count, rel=0.06)
+    assert found.sprint.hourly.middle == pytest.approx(2 * count, rel=0.03)
     assert found.in_hour == count and set(found.by_collector["collector"]) == set(ended.sent)
     assert found.by_collector["staged"].sum() == count
 
@@ -351,6 +351,17 @@ def test_a_sprint_of_hours_is_measured_and_the_last_hour_apart(sprint):
     assert found.in_hour == pytest.approx(count / 4, abs=2 * BATCH)
     late = read_collecting(sprint.staging, now=datetime.now(UTC) + timedelta(hours=3))
     assert late.in_hour == 0 and late.hour is None
+
+
+def test_few_large_batches_make_no_rate_of_their_own(database):
+    now = datetime.now(UTC)
+    staging = database["raw_leads"]
+    for minutes in (40, 30, 20, 10):
+        staging.insert_many([{"collected_at": now - timedelta(minutes=minutes)} for _ in range(100)])
+    found = read_collecting(staging, now=now)
+    assert found.sprint.hourly.middle == pytest.approx(600, rel=0.01), "400 in 30 minutes would be 800 an hour"
+    assert found.sprint.hourly.low < 600 < found.sprint.hourly.high
+    assert found.hour.hourly.middle == pytest.approx(450, rel=0.01)
 
 
 def test_a_time_that_cannot_be_read_is_the_ids(database):
