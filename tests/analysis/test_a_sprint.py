@@ -220,6 +220,20 @@ def test_a_person_who_was_erased_since_is_no_difference(ended):
     assert failing(ended) == {} and "erased since" in ended.close()["FIN-LOSS-008"].evidence
 
 
+def test_staged_records_that_have_expired_are_covered_by_the_journal(ended):
+    ended.changed = {"staging_ttl_days": 1.0}
+    ended.staging.delete_many({"pipeline.state": "done"})
+    found = failing(ended)
+    assert set(found) == {"FIN-LOSS-005"} and found["FIN-LOSS-005"].verdict is Verdict.NOT_MEASURED
+    made = ended.close()
+    assert made["FIN-COUNT-001"].measured == ended.sent.total() == ended.totals().table("vendor")["read"].iloc[-1]
+    assert "staged records expire here" in made["FIN-LOSS-008"].evidence and made["FIN-LOSS-006"].measured == 0
+    ended.redis.flushdb()
+    ended.leads.delete_many({"_id": {"$in": [one["_id"] for one in ended.leads.find().limit(5)]}})
+    check = ended.close()["FIN-LOSS-002"]
+    assert check.measured == 5 and "the journal's sessions" in check.evidence
+
+
 # ----------------------------------------------------------------------------------------------------------- accidents
 
 
