@@ -51,15 +51,20 @@ class Collecting:
 
 
 def read_collecting(staging: Collection[dict[str, Any]], now: datetime | None = None) -> Collecting:
-    """Read when records were staged, to the second. Raises PyMongoError."""
+    """Read when records were staged, to the second. Raises PyMongoError.
+
+    What came in the first second was collected before it: a period that begins there does not count it.
+    """
     now = now or datetime.now(UTC)
     frame = _seconds(staging, now)
-    hour = frame[frame["at"] > now - timedelta(hours=1)]
+    ago = now - timedelta(hours=1)
+    hour = frame[frame["at"] > ago]
     first, last = (frame["at"].min(), frame["at"].max()) if len(frame) else (now, now)
+    later = frame[frame["at"] > first]
     return Collecting(
         by_collector=_by_collector(frame, hour), staged=int(frame["records"].sum()),
-        in_hour=int(hour["records"].sum()), sprint=_rate(frame, first, last),
-        hour=_rate(hour, max(first, now - timedelta(hours=1)), now) if len(hour) else None,
+        in_hour=int(hour["records"].sum()), sprint=_rate(later, first, last),
+        hour=_rate(later[later["at"] > ago], max(first, ago), now) if len(hour) else None,
     )  # fmt: skip
 
 
@@ -86,7 +91,8 @@ def _by_collector(frame: pd.DataFrame, hour: pd.DataFrame) -> pd.DataFrame:
         "last hour": hour.groupby("collector")["records"].sum(),
     }).fillna({"last hour": 0})  # fmt: skip
     span = (made["last"] - made["first"]).dt.total_seconds()
-    made["leads/hour"] = (HOUR * made["staged"] / span.where(span >= FEWEST)).round()
+    later = frame[frame["at"] > grouped["at"].transform("min")].groupby("collector")["records"].sum()
+    made["leads/hour"] = (HOUR * later / span.where(span >= FEWEST)).round()
     for name in ("first", "last"):
         made[name] = made[name].dt.strftime("%Y-%m-%d %H:%M:%S")
     return made.astype({"last hour": int}).reset_index()

@@ -124,7 +124,7 @@ def lost_leads(places: Places) -> Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class Unstaged:
-    """Leads that no staged record tells of. leads: how many.  said: that files, and staged records that have expired,
+    """Leads that no staged record tells of. leads: how many.  said: that files, and staged records that are gone,
     brought in by the journal.  nobody: those that nobody brought in."""
 
     leads: int
@@ -139,11 +139,10 @@ def unstaged(places: Places, told: Lost, totals: Totals, sessions: Sequence[Inge
     session that died may have stored more than it told.
     """
     others = [one for one in sessions if one.source != STAGING]
-    expired = sum(one.told[STORED] for one in sessions if one.source == STAGING) - totals.of_staged[STORED]
-    if expired > 0:
+    if totals.gone:
         others = list(sessions)
     replayed = sum(one.told[STORED] for one in others if one.source not in (FILES, STAGING))
-    said = totals.files_stored + replayed + max(0, expired)
+    said = totals.files_stored + replayed + totals.gone[STORED]
     found = [one for one in places.leads.find({}, {"created_at": 1}) if _exact(one["_id"]) not in told.there]
     known = _replayed(places) if found else set()
     found = [one for one in found if _exact(one["_id"]) not in known]

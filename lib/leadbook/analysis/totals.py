@@ -50,7 +50,8 @@ class Brought:
 class Totals:
     """All that was brought in. staged: by collector.  files: by set of files.  ended: staged records by the session
     that ended them.  files_stored: leads that files brought in, by the journal.  again: files
-    that were brought in more than once.  erased: staged records whose persons were erased after they had ended."""
+    that were brought in more than once.  erased: staged records whose persons were erased after they had ended.
+    gone: records that sessions ended, and that are not staged any more (they have expired, or were removed)."""
 
     staged: tuple[Brought, ...] = ()
     files: tuple[Brought, ...] = ()
@@ -58,6 +59,7 @@ class Totals:
     files_stored: int = 0
     again: tuple[str, ...] = ()
     erased: int = 0
+    gone: Counter[str] = field(default_factory=Counter)
 
     @property
     def of_staged(self) -> Counter[str]:
@@ -72,18 +74,14 @@ class Totals:
     @property
     def records(self) -> int:
         """Raw records in all."""
-        return sum(one.read for one in (*self.staged, *self.files))
+        return sum(one.read for one in (*self.staged, *self.files)) + self.gone.total()
 
     @property
     def source(self) -> str:
         """Whence the number of raw records is known."""
         told = f"{self.of_staged.total():,} staged records and {self.of_files.total():,} read from files"
+        told += f", {self.gone.total():,} staged ones that are gone, by the journal" if self.gone else ""
         return told + (f"; counted once: {', '.join(self.again)}" if self.again else "")
-
-    def expired(self, sessions: Iterable[IngestSession]) -> int:
-        """Staged records that sessions ended and that are not there any more."""
-        told = sum(sum(one.told[kind] for kind in ENDED) for one in sessions if one.source == STAGING)
-        return max(0, told - sum(self.of_staged[kind] for kind in ENDED))
 
     def table(self, name: str) -> pd.DataFrame:
         """A row for each `vendor` or `collector`, and one for all: read and each outcome."""
@@ -91,7 +89,8 @@ class Totals:
         for one in (*self.staged, *self.files):
             key = one.vendor if name == "vendor" else one.collector or f"(not named, {one.vendor})"
             sums.setdefault(key, Counter()).update(one.counts)
-        rows = [*sorted(sums.items()), ("all", self.of_staged + self.of_files)]
+        rows = sorted(sums.items()) + ([("(gone, by the journal)", self.gone)] if self.gone else [])
+        rows.append(("all", self.of_staged + self.of_files + self.gone))
         return pd.DataFrame(
             [(key, counts.total(), *(counts[kind] for kind in COLUMNS[1:])) for key, counts in rows],
             columns=[name, *COLUMNS],
@@ -120,8 +119,20 @@ def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSe
         files=tuple(_of_files(names, mine) for names, mine in groups.items()), ended=ended,
         files_stored=sum(map(_stored, groups.values())),
         again=tuple(f"{names[1]} (brought in {len(mine)} times)" for names, mine in groups.items() if len(mine) > 1),
-        erased=erased,
+        erased=erased, gone=_gone(sessions, ended, erased),
     )  # fmt: skip
+
+
+def _gone(sessions: Iterable[IngestSession], ended: dict[str, Counter[str]], erased: int) -> Counter[str]:
+    """Records that sessions told as ended, and that do not carry their ids; without those that were erased since."""
+    found: Counter[str] = Counter()
+    for one in sessions:
+        if one.source == STAGING:
+            found += Counter({kind: one.told[kind] for kind in ENDED}) - ended.get(one.id, Counter())
+    for kind in ENDED:
+        explained = min(erased, found[kind])
+        found[kind], erased = found[kind] - explained, erased - explained
+    return +found
 
 
 def kind_of(state: Any, outcome: Any) -> str:

@@ -30,7 +30,7 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     staged, read = totals.of_staged, totals.of_files
     said = [
         f"{one.total():,} {name} = " + " + ".join(f"{one[kind]:,} {kind}" for kind in (*KINDS, *OPEN) if one[kind])
-        for name, one in (("staged", staged), ("read from files", read)) if one
+        for name, one in (("staged", staged), ("read from files", read), ("gone, by the journal", totals.gone)) if one
     ]  # fmt: skip
     said += [f"without an outcome: {open_.count:,}{first(open_.first, open_.count)}"] if open_.count else []
     said += [f"ledgers of files do not add up by {files:,}"] if files else []
@@ -86,12 +86,12 @@ def _told_of(found: Named) -> str:
     return f"{found.count:,} records{first(found.first, found.count)}"
 
 
-def arrived(found: Sequence[Arrived], erased: int, expired: int) -> Answered:
+def arrived(found: Sequence[Arrived], erased: int, gone: int) -> Answered:
     """Records that collectors sent and that did not come. Not measured where nothing tells what somebody sent."""
-    if not found:
+    if not found and not gone:
         return Answered(Inapplicable("nothing was staged: no collector was at work"))
-    if expired > 0:
-        why = f"{expired:,} staged records have expired, so that their stamps are gone"
+    if gone:
+        why = f"{gone:,} records that sessions ended are not staged any more, and their stamps went with them"
         return Answered(Unmeasured(why, "close the sprint before staging_ttl_days have passed"))
     short = sum(one.short for one in found)
     missing = sum(one.missing for one in found) - min(short, erased)

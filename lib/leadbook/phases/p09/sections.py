@@ -127,13 +127,12 @@ class FinalAnalysis(Findings):
         counted = gaps(places, other, self.evidence.backup, sessions)
         rejects = read_rejects(places, totals, settings.rejected_ttl_days)
         unlike = differences(sessions, totals.ended, expires=settings.staging_ttl_days > 0, erased=totals.erased)
-        expired = totals.expired(sessions) if settings.staging_ttl_days else 0
         came = arrivals(self.staging, totals, self.sent)
         told = {
             "FIN-LOSS-001": losses.ended(totals, places, sessions),
             "FIN-LOSS-002": losses.kept(named, counted, places),
             **losses.rejects(rejects, totals.records),
-            "FIN-LOSS-005": losses.arrived(came, places.erased(), expired),
+            "FIN-LOSS-005": losses.arrived(came, places.erased(), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
             "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
