@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 
-from leadbook.monitor.staging import is_lively, read_backlog
+from leadbook.monitor.staging import is_lively, read_intake
 
 
 def ago(minutes):
@@ -25,7 +25,7 @@ def staging(database, settings):
 
 
 def test_nothing_staged(staging):
-    found = read_backlog(staging)
+    found = read_intake(staging)
     assert (found.waiting, found.claimed, found.oldest_s, found.collectors) == (0, 0, None, ())
     assert not is_lively(staging)
 
@@ -36,7 +36,7 @@ def test_what_waits_and_what_each_collector_staged(staging):
         record("", 3, "done", collector="by hand"), record("", 2, "done", collector=None),
         record("", 2, "done", collector={"workflow": {"odd": 1}}), record("old", 60 * 48),
     ])  # fmt: skip
-    found = read_backlog(staging)
+    found = read_intake(staging)
     assert (found.waiting, found.claimed) == (3, 1)
     assert found.oldest_s == pytest.approx(48 * 3600, abs=60)
     by_name = {one.workflow: one for one in found.collectors}
@@ -50,6 +50,6 @@ def test_what_waits_and_what_each_collector_staged(staging):
 
 def test_a_record_with_an_id_of_its_own_is_as_old_as_it_was_collected(staging):
     staging.insert_one({"_id": "x", "payload": {}, "collected_at": ago(120)})
-    assert read_backlog(staging).oldest_s == pytest.approx(7200, abs=60)
+    assert read_intake(staging).oldest_s == pytest.approx(7200, abs=60)
     staging.update_one({}, {"$unset": {"collected_at": 1}})
-    assert (read_backlog(staging).waiting, read_backlog(staging).oldest_s) == (1, None)
+    assert (read_intake(staging).waiting, read_intake(staging).oldest_s) == (1, None)

@@ -26,7 +26,7 @@ from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import REASONS, reject_reasons
 from leadbook.ingest.staging import Staging, key_of, raw_record, vendor_of
 from leadbook.lead.ledger import DUPLICATES, FILLED, STORED, duplicate
-from leadbook.lead.suppression import SUPPRESSED, SuppressionList
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList, keys_of
 from leadbook.lead.vendors import load_vendor
 
 Document = dict[str, Any]
@@ -232,8 +232,9 @@ def stored_urls(leads: connect.Collection, urls: Sequence[str]) -> set[str]:
 
 def are_erased(erasures: SuppressionList, leads: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Of each lead whether its person is on the list of requests. Raises pymongo's errors."""
-    gone = erasures.among(url for lead in leads if (url := url_of(lead)))
-    return [url_of(lead) in gone for lead in leads]
+    keys = [keys_of(lead) for lead in leads]
+    gone = erasures.among(set().union(*keys))
+    return [bool(mine & gone) for mine in keys]
 
 
 def sighting_in(record: Mapping[str, Any], vendor: str) -> tuple[Document, str]:

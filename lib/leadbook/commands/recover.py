@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ from leadbook.backup import missing
 from leadbook.backup.folder import backups_folder
 from leadbook.backup.returning import Returned, bring_back
 from leadbook.commands.leads import IncompleteError, ready
+from leadbook.commands.place import Place, approved, opened
 from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import InputFileError, UsageError
-from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.site import Site
 from leadbook.lead.vendors import load_vendor
-from leadbook.rehearsal import adoption, servers
-from leadbook.rehearsal.locks import TargetLock
 
 Told = dict[str, Any]
 
@@ -40,18 +37,11 @@ def recover(
     if source not in missing.SOURCES:
         raise UsageError(f"--from must be {', '.join(missing.SOURCES[:-1])} or {missing.SOURCES[-1]}, not {source!r}")
     name = load_vendor(vendor).name if vendor else ""
-    with ExitStack() as stack:
-        if settings.is_rehearsal:
-            stack.enter_context(TargetLock(settings, "leadbook recover", shared=True))
-        site = Site(endpoints=servers.resolve(settings), settings=settings)
-        stack.callback(Site.close)
-        client = stack.enter_context(connect.mongodb(site.endpoints.mongodb_uri, settings))
-        connect.ping_mongodb(client)
-        adoption.require(client, settings, site.endpoints)
+    with opened(settings, "leadbook recover") as place:
         try:
-            path, notes = _backup(client, settings, source, backup)
-            plan = missing.plan(site.database(client), settings, source, path, notes=notes, vendor=name)
-            return _done(plan, site, show)
+            path, notes = _backup(place.client, settings, source, backup)
+            plan = missing.plan(place.database, settings, source, path, notes=notes, vendor=name)
+            return _done(plan, place, show)
         except PyMongoError as error:
             raise IncompleteError(f"{faults.described(error)}; run it again once MongoDB answers") from None
 
@@ -70,21 +60,23 @@ def _backup(
     return found, notes
 
 
-def _done(plan: missing.RecoveryPlan, site: Site, show: Callable[[Told], None]) -> Told:
-    settings = site.settings
+def _done(plan: missing.RecoveryPlan, place: Place, show: Callable[[Told], None]) -> Told:
+    settings = place.settings
     approval = f"recover on {settings.database}"
     told: Told = {"plan": plan.as_dict(), "approval": approval, "done": None}
     show(told)
-    if approval not in [" ".join(one.split()) for one in settings.approve.split(",")]:
+    if not approved(settings, "recover"):
         return told
     if not plan.ways():
         return {**told, "done": Returned(left=plan.stay()).as_dict()}
+    site = Site(endpoints=place.endpoints, settings=settings)
     ready(site)
-    done = bring_back(plan, site)
+    try:
+        done = bring_back(plan, site)
+    finally:
+        Site.close()
     told["done"] = done.as_dict()
-    with connect.mongodb(site.endpoints.mongodb_uri, settings) as client:
-        journal = Journal(site.database(client), site.endpoints.mongodb_uri)
-        journal.write("action", action="recover", plan=told["plan"], done=told["done"], approved=approval)
+    place.journal.write("action", action="recover", plan=told["plan"], done=told["done"], approved=approval)
     if done.problem:
         raise IncompleteError(f"{done.problem}; run it again for the rest", told)
     return told

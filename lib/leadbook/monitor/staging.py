@@ -44,7 +44,7 @@ class Collector:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StagingReading:
+class Intake:
     """Records that nobody has ended. claimed: of these, by a worker.  oldest_s: since the oldest was staged, seconds;
     None where nothing waits, or none tells when it came."""
 
@@ -54,7 +54,7 @@ class StagingReading:
     collectors: Sequence[Collector]
 
 
-def read_backlog(staging: Collection) -> StagingReading:
+def read_intake(staging: Collection) -> Intake:
     """What waits, by the index on `pipeline.state`; what was staged within a day, by `_id`. Raises PyMongoError."""
     rows = staging.aggregate([
         {"$match": {"pipeline.state": {"$ne": "done"}}},
@@ -62,7 +62,7 @@ def read_backlog(staging: Collection) -> StagingReading:
     ])  # fmt: skip
     row: Document = next(iter(rows), {})
     oldest = row.get("oldest")
-    return StagingReading(
+    return Intake(
         waiting=row.get("count", 0), claimed=row.get("claimed", 0),
         oldest_s=None if oldest is None else max(0.0, oldest / 1000), collectors=tuple(_collectors(staging)),
     )  # fmt: skip

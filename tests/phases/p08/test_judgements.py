@@ -214,8 +214,8 @@ def test_a_missing_an_altered_and_an_incomplete_document_are_seen(database, sett
     assert [check.verdict for check in found[:2]] == [Verdict.FAIL, Verdict.FAIL]
 
 
-def hourly(leads, settings, now=None):
-    return by_id(insert_checks(observation(), read_pace(leads, now), settings))["MON-RATE-002"]
+def hourly(leads, settings, now=None, wrote=False):
+    return by_id(insert_checks(observation(wrote=wrote), read_pace(leads, now), settings))["MON-RATE-002"]
 
 
 def test_leads_an_hour_from_their_time_stamps(database, settings):
@@ -224,6 +224,7 @@ def test_leads_an_hour_from_their_time_stamps(database, settings):
     leads.insert_many([lead(str(n), created_at=NOW + timedelta(seconds=n)) for n in range(301)])
     found = hourly(leads, settings)
     assert found.verdict is Verdict.PASS and 3600 <= found.measured <= 3625 and "projected" in found.evidence
+    assert hourly(leads, settings, wrote=True).verdict is Verdict.NOT_APPLICABLE, "nobody collects"
     production = settings.model_copy(update={"profile": "production"})
     assert hourly(leads, production, NOW + timedelta(minutes=30)).measured == 301
     assert hourly(leads, production, NOW + timedelta(hours=3)).verdict is Verdict.FAIL

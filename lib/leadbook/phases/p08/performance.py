@@ -100,26 +100,20 @@ def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Ch
 
 
 def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, str]:
-    """Leads an hour and how that is known.
-
-    On production the hour ends now; on rehearsal with the newest lead, and a span under an hour is projected. A
-    rehearsal without leads falls back to the inserts that the server counted.
-    """
-    arriving = seen.timeline.statistic("mongodb.inserts_per_s", "mean")
+    """Leads an hour and how that is known: on production of the hour that ends now, in a rehearsal's sprint projected
+    from its leads so far. A rehearsal without a sprint has no collectors, and so no rate."""
     if isinstance(pace, Unmeasured | Exception):
         return pace, ""
-    if pace is None and (arriving is None or settings.is_production):
-        return Unmeasured("no lead with created_at is stored"), ""
+    if settings.is_rehearsal and seen.wrote:
+        return Inapplicable("no sprint is going on in this rehearsal"), ""
     if pace is None:
-        told = "no lead is stored yet: inserts that the server counted in the snapshot, projected to an hour"
-        return round((arriving or 0) * 3600), told
+        return Unmeasured("no lead with created_at is stored"), ""
     if settings.is_production:
         return pace.count, f"{pace.count:,} leads stored within the hour before {pace.until:%Y-%m-%d %H:%M} UTC"
     within = f"{pace.count:,} leads within {pace.span_s:.1f} s"
     if pace.count < FEWEST_LEADS or pace.span_s <= 0:
         return Inapplicable(f"a rehearsal's {within}: too few to tell a rate"), ""
-    projected = f"{within}, projected to an hour: made-up leads, as fast as a rehearsal brings them"
-    return round(pace.count / pace.span_s * 3600), projected
+    return round(pace.count / pace.span_s * 3600), f"{within} of simulated collectors, projected to an hour"
 
 
 def performance_checks(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> list[Check]:

@@ -46,9 +46,9 @@ def servers(snapshot: Snapshot) -> Section:
 
 def staging(snapshot: Snapshot) -> Section:
     """What waits, and what each collector staged."""
-    backlog = snapshot.around.staged
-    table = Table(staged.collectors_frame(backlog), "Collectors of the last day", staged.COLUMNS)
-    return Section(says=staged.in_words(backlog), tables=(table,), checks=tuple(snapshot.groups["staged"]))
+    intake = snapshot.around.staged
+    table = Table(staged.collectors_frame(intake), "Collectors of the last day", staged.COLUMNS)
+    return Section(says=staged.in_words(intake), tables=(table,), checks=tuple(snapshot.groups["staged"]))
 
 
 def inserts(snapshot: Snapshot) -> Section:

@@ -19,7 +19,7 @@ from leadbook.core.settings import Settings
 from leadbook.measure import canary
 from leadbook.measure.session import BenchmarkSession
 from leadbook.monitor.session import Observation, observe
-from leadbook.monitor.staging import StagingReading, read_backlog
+from leadbook.monitor.staging import Intake, read_intake
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
@@ -40,7 +40,7 @@ class Surroundings:
     redis: RedisState | Failed
     pace: HourOfLeads | Failed | None
     backup: Manifest | Failed | None
-    staged: StagingReading | Failed
+    staged: Intake | Failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
         backup=attempt(lambda: servers.newest_backup(settings)),
-        staged=attempt(lambda: read_backlog(place.database[settings.staging_collection])),
+        staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
     )
 
 
