@@ -34,6 +34,8 @@ def stored(site, database, settings):
     """Ana in every form: staged twice, rejected twice, a lead with e-mail, named in Ben's record and in broken text."""
     raw = database[settings.staging_collection]
     raw.insert_many(staged(person("ana-x", name="Ana Quill"), BEN, person("cleo", name="Cleo")))
+    seen = [{"profile_link": f"https://www.linkedin.com/in/{slug}"} for slug in ("ana-x", "cleo")]
+    raw.insert_many(staged(person("x", id=None, url=None, people_also_viewed=seen)))
     raw.insert_many(staged(
         contact("Ana-X", **{"First Name": "Ana", "Last Name": "Quill", "Email": "ana.x@shop.example"}),
         contact("nobody", **{"Person Linkedin Url": None, "Last Name": "Quill", "Email": "ana.x@shop.example"}),
@@ -62,7 +64,7 @@ def others(database, settings) -> dict[str, bytes]:
 def test_erased_everywhere_and_kept_out(given, stored, site, production, database, clean_redis, settings):
     before, total = others(database, settings), stored.count_documents({})
     planned = erase(production(), given)
-    assert (planned.plan.leads, planned.plan.staged, planned.plan.mentions, planned.left) == (1, 6, 1, None)
+    assert (planned.plan.leads, planned.plan.staged, planned.plan.mentions, planned.left) == (1, 6, 3, None)
     assert "ana-x" in everything(database, clean_redis) and APPROVED in planned.next
     done = erase(production(approve=APPROVED), given)
     assert done.clean

@@ -72,6 +72,8 @@ def _own_key(place: Place) -> Any:
 def _elsewhere(place: Place, plan: Traces) -> Iterator[str]:
     if place.redis is None:
         yield "Redis is away, so the person's keys stay there until they expire; run this again"
+    if plan.profiles > 1:
+        yield f"found under {plan.profiles} LinkedIn addresses that records name together: are all this person's?"
     if plan.shared:
         yield (
             f"{plan.shared} e-mail addresses of this person stand in other profiles too and stay there; to take those "

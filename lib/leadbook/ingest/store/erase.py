@@ -148,10 +148,10 @@ class Erasure:
             yield _Found(place="leads", id=lead["_id"], own=frozenset(keys_of(lead)), named=_named(lead), said=said)
         for place, collection in (("staged", self.staging), ("rejected", self.rejects)):
             for record in collection.find({}):
-                own, named = frozenset(keys_in(record)), _named(record)
+                named = _named(record)
                 pipeline = record.get("pipeline")
                 said = str(pipeline.get("outcome") or "waiting") if isinstance(pipeline, Mapping) else "waiting"
-                yield _Found(place=place, id=record["_id"], own=own or named, named=named, said=said)
+                yield _Found(place=place, id=record["_id"], own=_own(record, named), named=named, said=said)
 
     def _resolve(self, found: Sequence[_Found]) -> None:
         """All keys of the person, from those that are known; `shared` are those of other profiles too."""
@@ -220,6 +220,14 @@ class Erasure:
         changed = {name: value for name, value in bare.items() if value != record[name]}
         if changed:
             collection.update_one({"_id": one.id}, {"$set": changed})
+
+
+def _own(record: Mapping[str, Any], named: frozenset[str]) -> frozenset[str]:
+    """Keys of whose a record is. One that cannot be read is whose address stands in it, where that is but one."""
+    with suppress(Exception):  # whatever a record can cause: `isolate` set it aside
+        if found := frozenset(keys_in(record)):
+            return found
+    return named if sum(map(_is_url, named)) <= 1 else frozenset()
 
 
 def without(value: Any, keys: set[str]) -> Any:
