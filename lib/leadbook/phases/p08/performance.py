@@ -145,7 +145,7 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
     seen_here = f"arriving now: at most {peak:.0f} documents/s" if peak is not None else "arrivals not reported"
     measured = benchmarks.get("insert_rate")
     if isinstance(measured, int | float):
-        return measured, f"capacity measured by {benchmarks.get('source', 'phase 03')}; {seen_here}"
+        return round(measured), f"capacity measured by {benchmarks.get('source', 'phase 03')}; {seen_here}"
     return Unmeasured(
         f"watching shows arrivals, not capacity, and phase 03 left no rate that counts here; {seen_here}",
         "run phase 03 on this target, as `leadbook run --stage ready` does",
