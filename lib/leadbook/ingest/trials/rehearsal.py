@@ -20,7 +20,9 @@ from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
 from leadbook.ingest.drain import drain
+from leadbook.ingest.logbook import Logbook
 from leadbook.ingest.site import Site
+from leadbook.ingest.staging import Staging
 from leadbook.lead.keys import PATTERNS, decode
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption, collectors
@@ -99,7 +101,12 @@ def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:
         return stored
     apply(leads, phase.admin, settings)
     collectors.stage(database[settings.staging_collection], collectors.plan(records, settings.sample_seed), seconds=0.0)
+    site = Site(endpoints=phase.endpoints, settings=settings)
+    staging = Staging(site.database(phase.mongodb)[settings.staging_collection])
     try:
-        return drain(Site(endpoints=phase.endpoints, settings=settings), workers=1).ledger.stored
+        with Logbook(Journal(database, phase.endpoints.mongodb_uri), staging) as book:
+            result = drain(site, workers=1, session=book.session)
+            book.take(result)
+        return result.ledger.stored
     finally:
         Site.close()
