@@ -144,7 +144,7 @@ class LeadCache:
 
     def forget(self, leads: Iterable[Mapping[str, Any]]) -> None:
         """Delete both keys of each lead, where they are this collection's. Never raises: a key that stays expires."""
-        client, keys = self._client, [key for lead in leads for key in keys_for(lead)]
+        client, keys = self._client, [self._prefix + key for lead in leads for key in keys_for(lead)]
         if client is None or not keys:
             return
         try:
