@@ -152,7 +152,7 @@ def test_production_does_not_work_on_a_rehearsals_servers(whose, foreign, own_se
     made = own_servers(mongodb=whose != "REDIS_URL", redis=whose != "MONGODB_URI")
     theirs = {"MONGODB_URI": made.mongodb_uri, "REDIS_URL": made.redis_url}
     env = foreign | {name: value for name, value in theirs.items() if value}
-    for words in (("ingest", "--staged"), ("run", "--out", str(tmp_path))):
+    for words in (("ingest", "--staged"), ("run", "--stage", "ready", "--out", str(tmp_path))):
         database = ("-p", f"database={settings.database}")
         status, said = leadbook(*words, "--profile", "production", *database, env=env, folder=tmp_path)
         trust.check(status, said)

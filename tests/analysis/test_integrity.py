@@ -63,7 +63,7 @@ def test_validate_may_be_gentle_or_off(ten, judged, settings):
 def test_the_application_may_not_validate_and_that_is_no_pass(ten, judged, mongo):
     check = judged(ten, mongo)["FIN-INT-001"]
     assert check.verdict in (Verdict.NOT_MEASURED, Verdict.PASS, Verdict.WARN)
-    assert check.verdict is not Verdict.NOT_MEASURED or "dbAdmin" in check.remedy
+    assert check.verdict is not Verdict.NOT_MEASURED or "MONGODB_ADMIN_URI" in check.remedy
 
 
 def test_documents_that_the_validator_only_warned_of_are_counted(ten, judged):
