@@ -47,7 +47,7 @@ class Standing:
     """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
     workers that may live.  oldest_s: age of the oldest record that waits.  last_hour: records staged within it.
 
-    backup: when phase 06 took the last one, and how many documents it holds; None where no record tells.
+    backup: when phase 06 took the last one of real leads, and how many; None where its newest record tells of none.
     """
 
     profile: str
@@ -95,7 +95,7 @@ def lines(now: Standing) -> Iterator[str]:
     yield f"collected in the last hour: {now.last_hour:,} records"
     alive, dead = now.followers.alive, now.followers.dead
     yield f"ingest sessions: {len(alive)} alive" + (f", {len(dead)} dead: {'; '.join(dead[:2])}" if dead else "")
-    yield f"last backup: {now.backup[0]}, {now.backup[1]:,} documents" if now.backup else "last backup: none on record"
+    yield f"last backup: {now.backup[0]}, {now.backup[1]:,} leads" if now.backup else "last backup: none of real leads on record"
     yield f"next: {now.next}"
 
 
@@ -159,7 +159,7 @@ def _oldest(raw: Any) -> float:
 def _backup(place: Place) -> tuple[str, int] | None:
     try:
         record = json.loads(place.journal.record_of("06", place.settings.profile) or "{}")
-        return str(record["closed"]["at"]), int(record["facts"]["backup_documents"])
+        return str(record["closed"]["at"]), int(record["facts"]["backup_leads"])
     except (ValueError, KeyError, TypeError):
         return None
 
