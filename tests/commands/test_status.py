@@ -24,7 +24,7 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     journal.collection.delete_many({})
     journal.write("stage", stage="ready", run="1", verdict="NO-GO", reason="", exit_status=1, risks=[])
     journal.write("stage", stage="ready", run="2", verdict="GO", reason="", exit_status=0, risks=["MDB-VER-001"])
-    record = {"closed": {"at": "2026-01-01T00:00:00+00:00"}, "facts": {"backup_documents": 61}}
+    record = {"closed": {"at": "2026-01-01T00:00:00+00:00"}, "facts": {"backup_leads": 61}}
     journal.write("phase", phase="06", profile="production", run="2", verdict="pass", counts={},
                   record=json.dumps(record))  # fmt: skip
     alive, dead, ended = ObjectId(), ObjectId(), ObjectId()

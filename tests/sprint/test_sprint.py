@@ -114,6 +114,7 @@ def lived(servers, command, database):
     _until(lambda: not staging.count_documents({"pipeline.state": {"$ne": "done"}}), 240)
     second.send_signal(signal.SIGTERM)
     told["ledger"] = second.communicate(timeout=60)[0]
+    told["backup"] = command("--only")
     told["status"] = command("status")
     told["close"] = command("close")
     return told
@@ -147,6 +148,7 @@ def test_ready_on_an_empty_database_is_go_with_accepted_risks_and_leaves_no_tria
 
 
 def test_the_close_is_accepted_and_every_total_is_what_was_sent(lived, database):
+    assert lived["backup"].returncode == 0, lived["backup"].stdout + lived["backup"].stderr
     assert lived["close"].returncode == 0, lived["close"].stdout + lived["close"].stderr
     assert lived["close"].stdout.startswith("ACCEPTED")
     facts = PLAN.facts()

@@ -120,6 +120,11 @@ def ingest_staged(
         _logbook(site, heard, notice, staged=True, vendor=name) as book,
     ):  # fmt: skip
         watch = CacheWatch(notice, book.take, show)
+        if follow:
+            whose = "a rehearsal's own servers" if site.endpoints.source == "rehearsal" else "the servers named"
+            notice(
+                f"follows {settings.staging_collection} of {settings.database} on {whose}, profile {settings.profile}"
+            )
         result = drain(site, follow=follow, vendor=name, progress=watch, notice=notice, stop=stop,
                        session=book.session)  # fmt: skip
         book.take(result)

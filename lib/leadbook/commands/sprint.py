@@ -95,7 +95,11 @@ def lines(now: Standing) -> Iterator[str]:
     yield f"collected in the last hour: {now.last_hour:,} records"
     alive, dead = now.followers.alive, now.followers.dead
     yield f"ingest sessions: {len(alive)} alive" + (f", {len(dead)} dead: {'; '.join(dead[:2])}" if dead else "")
-    yield f"last backup: {now.backup[0]}, {now.backup[1]:,} leads" if now.backup else "last backup: none of real leads on record"
+    yield (
+        f"last backup: {now.backup[0]}, {now.backup[1]:,} leads"
+        if now.backup
+        else "last backup: none of real leads on record"
+    )
     yield f"next: {now.next}"
 
 

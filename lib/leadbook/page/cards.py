@@ -9,6 +9,9 @@ from leadbook.core.checks import Check, Verdict
 from leadbook.page.style import VERDICT_COLOURS
 from leadbook.page.tables import RISK, badge, ticks
 
+LIVE = "08"
+"""The phase in which what could not be seen does not stop a sprint."""
+
 
 def production_banner(target: str) -> str:
     """A red banner that names the servers and the database about to be worked on."""
@@ -26,8 +29,12 @@ def verdict_html(
 
     risks: checks that block no more, since somebody accepts that.  missing: checks of the phase that were not recorded.
     """
-    colour = VERDICT_COLOURS[Verdict.PASS if verdict == Verdict.PASS.value else Verdict.FAIL]
-    word = "passes" if verdict == Verdict.PASS.value else "does not pass"
+    blocking = list(blocking)
+    failed = any(check.verdict in (Verdict.FAIL, Verdict.ERROR) for check in blocking) or missing
+    passes = verdict == Verdict.PASS.value
+    word = "passes" if passes else "calls for a look" if phase == LIVE and not failed else "does not pass"
+    shade = Verdict.FAIL if word == "does not pass" else Verdict.WARN if risks or not passes else Verdict.PASS
+    colour = VERDICT_COLOURS[shade]
     summary = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no check was recorded"
     if missing:
         recorded = sum(counts.values())

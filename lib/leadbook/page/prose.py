@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -44,6 +45,16 @@ def whose_data(profile: str, lead_files: str) -> tuple[str, str]:
     return (
         "MADE-UP DATA",
         "This is a rehearsal: its leads, their quality and their cost say nothing of a sprint.",
+    )
+
+
+def with_profile(text: str, profile: str) -> str:
+    """The same text, its leadbook commands naming the profile: pasted without, they would work on a rehearsal."""
+    if profile == "rehearsal":
+        return text
+    acts = r"`((?:\.venv/bin/)?leadbook (?:run|ingest|replay|recover|erase|cleanup|status|doctor|settings)\b[^`]*)`"
+    return re.sub(
+        acts, lambda found: found[0] if "--profile" in found[1] else f"`{found[1]} --profile {profile}`", text
     )
 
 

@@ -12,6 +12,7 @@ from leadbook.core.checks import BLOCKING, MEND, Check, Verdict
 from leadbook.core.definitions import Definition, catalogue, definition
 from leadbook.core.errors import UnreachableError
 from leadbook.core.settings import Settings
+from leadbook.page.prose import with_profile
 from leadbook.phases import attestations
 from leadbook.phases.judging import PRIVILEGE
 from leadbook.provision.rights import Holder
@@ -32,8 +33,9 @@ def holder(admin: connect.Client, database: str, *, own: bool) -> Holder:
 
 def completed(checks: Sequence[Check], settings: Settings, dba: Callable[[], Holder]) -> list[Check]:
     """The same checks; those that block say which right of the DBA's user is missing, and who accepts their risk."""
+    checks = [replace(check, remedy=with_profile(check.remedy, settings.profile)) for check in checks]
     if not any(check.verdict in BLOCKING for check in checks):
-        return list(checks)
+        return checks
     file, target = attestations.in_force(settings)
     return [attestations.accept(_with_right(check, dba), file, target, settings) for check in checks]
 

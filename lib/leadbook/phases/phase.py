@@ -37,7 +37,7 @@ from leadbook.core.provenance import Records, Target, code_digest, read_record, 
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page import cards, style, tables
-from leadbook.page.prose import whose_data
+from leadbook.page.prose import whose_data, with_profile
 from leadbook.phases import attestations, blocked, kernel
 from leadbook.phases.section import Section
 from leadbook.rehearsal import adoption, servers
@@ -241,7 +241,7 @@ class Phase:
         if other := next(filter(lambda phase: self._wrote(phase, slug), TITLES), None):
             raise LeadbookError(f"document {slug} is phase {other}'s: phase {self.number} must name its own otherwise")
         path = self.run_dir / "documents" / f"{slug}.md"
-        files.write(path, self.redactor.text(self._headed(markdown)))
+        files.write(path, self.redactor.text(self._headed(with_profile(markdown, self.settings.profile))))
         entry = {"title": title, "audience": list(audience), "path": f"documents/{slug}.md"}
         self._record["documents"][slug] = entry
         self._glue(f"{self.number}/document/{slug}", entry)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from leadbook.core.checks import Check, Verdict, accepted, blockers, tally
 from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.page.tables import measured_text, target_text
+from leadbook.report.parameters import eased, options
 from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
 
 EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
@@ -33,6 +34,7 @@ class RunVerdict:
     run that of its stage, of all three the first bad one or GO, else BROKEN or PARTIAL.  blocking: the checks that
     forbid a good one.  attention: those that need a look.  accepted: those that would block, and whose risk somebody
     has accepted.  steps: what to do next, after the remedies.  stages: the verdicts of the run's stages.
+    eased: targets that are easier than leadbook's own.
     """
 
     verdict: str
@@ -43,6 +45,7 @@ class RunVerdict:
     accepted: tuple[Check, ...] = ()
     steps: tuple[str, ...] = ()
     stages: tuple[RunVerdict, ...] = ()
+    eased: int = 0
 
     @property
     def exit_status(self) -> int:
@@ -61,8 +64,11 @@ class RunVerdict:
         """The verdict for people: `GO with 2 accepted risks`; of all stages `GO, HEALTHY, ACCEPTED`."""
         if len(self.stages) > 1:
             return ", ".join(one.told for one in self.stages)
-        count = 0 if self.exit_status else len(self.accepted)
-        return self.verdict + (f" with {count} accepted risk{'s' if count > 1 else ''}" if count else "")
+        good = not self.exit_status
+        risks = _many(len(self.accepted), "with {} accepted risk") if good else ""
+        return " ".join(
+            filter(None, (self.verdict, risks, _many(self.eased, "against {} easier target") if good else ""))
+        )
 
     @property
     def remedies(self) -> dict[str, tuple[Remedy, ...]]:
@@ -75,12 +81,19 @@ class RunVerdict:
         return replace(self, reason=mask(self.reason), stages=stages)
 
 
+def _many(count: int, text: str) -> str:
+    return text.format(count) + ("s" if count > 1 else "") if count else ""
+
+
 def decide(run: RunRecord) -> RunVerdict:
     """The verdict of each stage by its own checks, and the run's. Everything doubtful is none of the good ones.
 
-    Records that are not of this run are named in the reason.
+    Records that are not of this run are named in the reason, and so are targets that were made easier.
     """
     found = _decided(run)
+    if easier := eased(run.parameters):
+        told = f"{found.reason} Judged by easier targets than leadbook's own: {'; '.join(easier)}."
+        found = replace(found, reason=told, eased=len(easier))
     others = "; ".join(f"phase {phase.phase} of {time}" for phase, time in run.of_other_times)
     if not others:
         return found
@@ -112,7 +125,7 @@ def _rehearsed(run: RunRecord, stages: tuple[RunVerdict, ...], whose: str) -> Ru
     if not bad:
         told.insert(0, f"All {len(run.phases)} phases ran to their end and nothing blocks ({_counted(run.checks)}).")
     blocking = _each(one.blocking for one in stages)
-    again = (f"Rehearse again: `leadbook run{_flag(run)}`.",)
+    again = (f"Rehearse again: `leadbook run{options(run)}`.",)
     real = ("Make the real sprint ready: `leadbook run --profile production --stage ready`.",)
     return RunVerdict(
         verdict=bad[0].verdict if bad else "GO", reason=" ".join(told) + whose, blocking=blocking,
@@ -132,7 +145,7 @@ def _ready(run: RunRecord) -> RunVerdict:
     """GO when no check of 01 to 07 blocks."""
     checks = _checks(run, STAGES["ready"])
     blocking, risks = blockers(checks), accepted(checks)
-    again = f"Ask again: `leadbook run --stage ready{_flag(run)}`."
+    again = f"Ask again: `leadbook run --stage ready{options(run)}`."
     if blocking:
         sign = "Or have somebody sign for the risk, under `accepted:` in the attestations file."
         return RunVerdict(
@@ -141,8 +154,8 @@ def _ready(run: RunRecord) -> RunVerdict:
         )  # fmt: skip
     begin = (
         f"Start the collectors: they stage into `{run.parameters.get('staging_collection', 'raw_leads')}`.",
-        f"Bring in what they stage: `leadbook ingest --staged --follow{_flag(run)}`.",
-        f"Look at the sprint every hour: `leadbook run --stage live{_flag(run)}`.",
+        f"Bring in what they stage: `leadbook ingest --staged --follow{options(run)}`.",
+        f"Look at the sprint every hour: `leadbook run --stage live{options(run)}`.",
     )
     reason = f"All {len(STAGES['ready'])} phases ran to their end and {_none_blocks(checks)}"
     return RunVerdict(stage="ready", verdict="GO", reason=reason, accepted=tuple(risks), steps=begin)
@@ -154,8 +167,8 @@ def _live(run: RunRecord) -> RunVerdict:
     open_ones = [check for check in checks if not check.accepted]
     failed = [check for check in open_ones if check.verdict in _FAILED]
     looks = [check for check in open_ones if check.verdict in (Verdict.WARN, Verdict.NOT_MEASURED, Verdict.MANUAL)]
-    again = f"Look again within the hour: `leadbook run --stage live{_flag(run)}`."
-    close = f"When collectors have ended and nothing waits any more: `leadbook run --stage close{_flag(run)}`."
+    again = f"Look again within the hour: `leadbook run --stage live{options(run)}`."
+    close = f"When collectors have ended and nothing waits any more: `leadbook run --stage close{options(run)}`."
     if failed:
         word, reason = "CRITICAL", f"{len(failed)} of {len(checks)} checks failed. {_first(failed)}"
     elif looks:
@@ -177,7 +190,7 @@ def _close(run: RunRecord) -> RunVerdict:
     ids = ", ".join(check.id for check in beside)
     tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
     if blocking:
-        again = f"Close again: `leadbook run --stage close{_flag(run)}`."
+        again = f"Close again: `leadbook run --stage close{options(run)}`."
         return RunVerdict(
             stage="close", verdict="NOT ACCEPTED", reason=f"{_why_not(blocking, checks)}{tail}",
             blocking=tuple(blocking), attention=beside, accepted=tuple(risks), steps=(again,),
@@ -202,18 +215,13 @@ def _none_blocks(checks: list[Check]) -> str:
     return f"none of {len(checks)} checks blocks ({_counted(checks)}){apart}."
 
 
-def _flag(run: RunRecord) -> str:
-    """What a command says of the profile."""
-    return "" if run.profile == "rehearsal" else f" --profile {run.profile}"
-
-
 # ------------------------------------------------------------------------------------------------ broken, partial
 
 
 def _broken(run: RunRecord, broken: list[PhaseRecord]) -> RunVerdict:
     later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     tail = f" Not run: {', '.join(later)}." if later else ""
-    again = f"leadbook run{f' --stage {run.stage}' if run.stage else ''}{_flag(run)}"
+    again = f"leadbook run{f' --stage {run.stage}' if run.stage else ''}{options(run)}"
     if run.broken:
         return RunVerdict(verdict="BROKEN", reason=f"{run.broken}{tail}",
                           steps=(f"Find the cause and end it, then run it all again: `{again}`.",))  # fmt: skip
@@ -224,7 +232,7 @@ def _broken(run: RunRecord, broken: list[PhaseRecord]) -> RunVerdict:
     reason = f"Phase {phase.phase}, {phase.title}, broke: {phase.broken}.{tail}"
     steps = (
         f"Open the page of phase {phase.phase}: its banner names the cell.",
-        f"Mend the cause, try it alone with `leadbook run --only {phase.phase}{_flag(run)}`, then run it all again: "
+        f"Mend the cause, try it alone with `leadbook run --only {phase.phase}{options(run)}`, then run it all again: "
         f"`{again}`.",
     )
     return RunVerdict(verdict="BROKEN", reason=reason.replace("..", "."), steps=steps)

@@ -100,6 +100,12 @@ def newest_backup(settings: Settings) -> Manifest | None:
     return None
 
 
+TAKE = (
+    "take one: `leadbook run --only 06 -p approve='restore_drill on {}'`; where the provider takes them, look at its "
+    "snapshots and accept this"
+)
+
+
 def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings) -> Check:
     """Age of the newest backup that is there, is sound, and was held against the live leads.
 
@@ -112,7 +118,9 @@ def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], sett
     if backup is None and settings.is_rehearsal:
         answer = Inapplicable("phase 06 of a rehearsal removes its backup when it has proven itself")
     elif backup is None:
-        answer = Unmeasured(f"no backup of {settings.database} lies in the backups' folder")
+        answer = Unmeasured(
+            f"no backup of {settings.database} lies in the backups' folder", TAKE.format(settings.database)
+        )
     elif isinstance(backup, Manifest) and missing:
         answer = Unmeasured(f"phase 06 proved no backup that counts here ({', '.join(missing)})")
     elif isinstance(backup, Manifest):

@@ -137,7 +137,9 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
             "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
         }  # fmt: skip
-        return Section(tables=(tables.sessions(sessions, totals, unlike),), checks=self._judged(told))
+        story = attempt(lambda: self.journal.entries("stage", "action") if self.journal else [])
+        shown = (tables.story(story if isinstance(story, list) else []), tables.sessions(sessions, totals, unlike))
+        return Section(tables=shown, checks=self._judged(told))
 
     @section("9.7", "9.2", "9.4")
     def odd_leads(self) -> Section:

@@ -154,3 +154,24 @@ def recommendations(made: Iterable[Recommendation]) -> Table:
     """Recommendations in their order."""
     frame = pd.DataFrame([vars(each) for each in made], columns=["priority", "topic", "action", "evidence", "impact"])
     return table(frame, "Recommendations, the most pressing first")
+
+
+STORY = {
+    "at": "when it ended, UTC", "what": "a stage of the sprint, or what somebody had done",
+    "outcome": "the verdict, or what came of it", "accepted risks": "checks whose risk somebody had accepted",
+}  # fmt: skip
+
+
+def story(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """What the journal tells of the sprint: verdicts of its stages, and actions such as a recovery or an erasure."""
+    rows = [
+        (f"{one['at']:%Y-%m-%d %H:%M}", one.get("stage") or one.get("action"),
+         one.get("verdict") or _counts(one.get("done")), ", ".join(one.get("risks", ())))
+        for one in entries
+    ]  # fmt: skip
+    return Table(pd.DataFrame(rows, columns=list(STORY)), "The sprint, by its journal", STORY)
+
+
+def _counts(done: Any) -> str:
+    counts = done.items() if isinstance(done, Mapping) else ()
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts if type(count) is int)
