@@ -21,7 +21,6 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
 from leadbook.commands.place import Place, opened
-from leadbook.commands.rights import ADMIN, APPLICATION, REPORTING, Grant, lacking
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.core.provenance import CLOCK_SLACK
@@ -29,6 +28,7 @@ from leadbook.core.settings import PROJECT, Settings
 from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
 from leadbook.phases import attestations
+from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
 from leadbook.rehearsal import servers
 from leadbook.schema.guard import has_unique_index
@@ -78,7 +78,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
     endpoints = servers.resolve(settings)
     asked: list[Callable[[], list[Diagnosis]]] = [
         lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
-        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", ADMIN, quick) if endpoints.has_own_admin else [],
+        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", RIGHTS, quick) if endpoints.has_own_admin else [],
         lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
         if endpoints.reporting_uri else [],
         lambda: list(_redis(endpoints.redis_url, quick)),
@@ -155,7 +155,7 @@ def _there(settings: Settings) -> bool:
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> list[Diagnosis]:
+def _user(uri: str | None, about: str, wanted: Rights, settings: Settings) -> list[Diagnosis]:
     """Whether this address answers, over TLS, with a user that has the rights it needs."""
     try:
         with connect.mongodb(uri or "", settings) as client:
@@ -199,13 +199,13 @@ def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
     yield ok("clock", said) if abs(skew) <= SKEW_S else problem("clock", said, todo)
 
 
-def _rights(client: connect.Client, about: str, wanted: Grant, settings: Settings) -> Diagnosis:
-    missing = lacking(client, wanted, settings.database)
-    if missing is None:
-        return note(about, "no user is logged in, or it does not tell its rights: they cannot be seen")
-    if missing.actions:
-        return problem(about, f"user {missing.user} lacks {', '.join(missing.actions)}", missing.grant)
-    return ok(about, f"user {missing.user} has what it needs ({wanted.told(settings.database)})")
+def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settings) -> Diagnosis:
+    user = Holder.of(client, settings.database, wanted=wanted)
+    if not user.name:
+        return note(about, "no user is logged in: its rights cannot be seen")
+    if user.lacks:
+        return problem(about, f"user {user.name} lacks {user.told(user.lacks)}", user.grant(user.lacks))
+    return ok(about, f"user {user.name} has what it needs ({user.told(wanted)})")
 
 
 def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
