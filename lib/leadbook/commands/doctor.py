@@ -20,7 +20,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
-from leadbook.commands.place import Place, opened
+from leadbook.commands.place import Place, hurried, opened
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.core.provenance import CLOCK_SLACK
@@ -74,7 +74,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
     found = list(_environment(settings))
     if any(one.state == "problem" for one in found) or not _there(settings):
         return [*found, *_files(settings)]
-    quick = _hurried(settings)
+    quick = hurried(settings, PATIENCE_MS)
     endpoints = servers.resolve(settings)
     asked: list[Callable[[], list[Diagnosis]]] = [
         lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
@@ -97,14 +97,6 @@ def next_command(found: list[Diagnosis], settings: Settings) -> str:
     if first is None:
         return "all is well; next: leadbook status" + ("" if settings.is_rehearsal else " --profile production")
     return f"first: {first.todo}; then run leadbook doctor --profile {settings.profile} again"
-
-
-def _hurried(settings: Settings) -> Settings:
-    return settings.model_copy(update={
-        "server_selection_timeout_ms": PATIENCE_MS, "connect_timeout_ms": PATIENCE_MS, "min_pool_size": 0,
-        "socket_timeout_ms": 2 * PATIENCE_MS, "redis_connect_timeout_s": PATIENCE_MS / 1000,
-        "redis_socket_timeout_s": PATIENCE_MS / 1000,
-    })  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------- environment
