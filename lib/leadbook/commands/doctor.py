@@ -275,7 +275,7 @@ def _life(place: Place) -> Iterator[Diagnosis]:
         else ok("leftovers", "none")
     )
     yield from (note("leftovers", told) for told in found.spared)
-    waits = place.journal.waiting()
+    waits = len(place.journal.waiting())
     yield (
         ok("journal", "nothing waits in this machine's spool")
         if not waits
