@@ -20,13 +20,13 @@ from leadbook.enrich.services import Service
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials.collectors import CollectorsTrial, collect
+from leadbook.ingest.trials.endtoend import CollectorsTrial, collect
 from leadbook.phases.judging import attempt
 from leadbook.phases.p04.runs import in_words
 from leadbook.phases.p04.tryout import QUALIFIED
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
-from leadbook.rehearsal import sample
+from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.scratch import scratch_name
@@ -66,9 +66,7 @@ class DryRun:
 def way(work: PipelineWork) -> Section:
     """Made records by several collectors: staged, drained by a follower, backed up, restored, shown to the CRM."""
     with work.apart("collected", cached=True) as site:
-        with TemporaryDirectory(dir=passing_folder()) as folder:
-            made = sample.write_sample(Path(folder), records=RECORDS, seed=work.settings.sample_seed + 2)
-            collected = collect([pipeline.file_source(one.path, one.vendor) for one in made.files], site, work.pool)
+        collected = collect(collectors.plan(RECORDS, work.settings.sample_seed + 2), site, work.pool)
         copies = attempt(lambda: restored(work, site))
         crm = dry_run(site)
     table = Table(_table(collected), "What each collector sent, and what became of it", COLUMNS)
