@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +25,7 @@ from leadbook.phases.p04.runs import in_words
 from leadbook.phases.p04.tryout import QUALIFIED
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
+from leadbook.phases.told import Answered, all_of
 from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -128,7 +128,7 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
     if isinstance(copies, tuple):
         unlike = sum(not (one.content_equal and one.indexes_equal and one.options_equal) for one in copies)
         copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies):,} documents"
-    found: Mapping[str, tuple[Any, str]] = {
+    return all_of({
         "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent:,}: {in_words(total)}"),
         "PIPE-E2E-003": (collected.strangers + abs(collected.kept - total.rejects), counted),
         "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"),
@@ -138,8 +138,7 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
             sent == total.read,
             f"{sent:,} payloads staged by ordered inserts, {collected.resent:,} of them a second time",
         ),
-    }
-    return tuple(judge(one, value, evidence=said) for one, (value, said) in found.items())
+    })  # fmt: skip
 
 
 def _crm_told(crm: DryRun) -> str:
@@ -157,7 +156,7 @@ def removed(work: PipelineWork) -> Section:
     if work.not_approved:
         recorded = {check.id for check in work.book.recorded}
         left_out = [entry.id for entry in expected("04") if entry.id not in recorded]
-        return Section(checks=tuple(judge(one, work.not_approved) for one in left_out))
+        return Section(checks=all_of(dict.fromkeys(left_out, Answered(work.not_approved))))
     work.end()
     found: Any = Unmeasured(
         f"Redis is away ({work.book.redis_problem})", "make Redis reachable, then run the phase again"
