@@ -77,12 +77,10 @@ def full(work: PipelineWork) -> Section:
     work.full_run = FullRun(result=result, held=held)
     caption = "Ledger of the full run: the last bar, unaccounted records, must be nothing"
     return Section(
-        says=_sentence(result), plots=(Plot(figures.waterfall(result.ledger), caption),), found=work.full_run,
-        facts={
-            "leads_per_second": result.stored_per_second, "records_per_second": result.leads_per_second,
-            "false_new_percent": result.cache.false_new_percent, "stages": result.stages,
-        },
-    )  # fmt: skip
+        says=_sentence(result),
+        plots=(Plot(figures.waterfall(result.ledger), caption),),
+        found=work.full_run,
+    )
 
 
 def _sentence(result: PipelineResult) -> str:

@@ -54,7 +54,6 @@ def limit(work: PipelineWork) -> Section:
             *_batches(found, settings),
             judge("PIPE-SPD-001", share if result.ledger.stored else None, evidence=evidence),
         ),
-        facts={"raw_limit": found.best.rate, "pipeline_share": share},
     )
 
 
