@@ -14,12 +14,11 @@ from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
 from leadbook.ingest.logbook import DEAD_S, unended
 from leadbook.monitor.staging import read_intake
+from leadbook.report.records import STAGES
+from leadbook.report.verdict import EXIT
 
 PATIENCE_MS = 2_000
 """Longest that a server is waited for: this is asked in passing."""
-STAGES = ("ready", "live", "close")
-DONE = {"ready": ("GO",), "live": ("HEALTHY", "ATTENTION"), "close": ("ACCEPTED",)}
-"""Verdicts that let the sprint go on to the next stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +142,10 @@ def _next(settings: Settings, now: Standing) -> str:
     profile = f" --profile {settings.profile}"
     follow = f"leadbook ingest --staged --follow{profile}"
     verdicts = {stage: now.stages[stage].verdict for stage in now.stages}
-    if verdicts.get("close") in DONE["close"]:
+    good = {stage for stage, verdict in verdicts.items() if EXIT.get(verdict) == 0}
+    if "close" in good:
         return "the sprint is accepted: hand its documents over"
-    if verdicts.get("ready") not in DONE["ready"]:
+    if "ready" not in good:
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
     if now.waiting and not now.followers.alive:

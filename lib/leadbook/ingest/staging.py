@@ -121,8 +121,8 @@ class Staging:
         """Make those free that a collector's own field `pipeline` calls claimed or done."""
         self.retry(lambda: self.collection.update_many(_FOREIGN, [{"$set": {"pipeline": _FRESH}}]))
 
-    def waiting(self) -> int:
-        """Records that nobody has ended yet."""
+    def left(self) -> int:
+        """How many records nobody has ended yet, claimed ones too."""
         return self.retry(lambda: self.collection.count_documents({"pipeline.state": {"$ne": "done"}}))
 
     # ------------------------------------------------------------------------------------------------------ claims

@@ -36,7 +36,7 @@ def all_of(told: Answers, settings: Settings | None = None) -> tuple[Check, ...]
     )
 
 
-def judged(
+def of_found(
     ids: Iterable[str], found: T | Unmeasured | BaseException, tell: Callable[[T], Answers],
     settings: Settings | None = None,
 ) -> tuple[Check, ...]:  # fmt: skip
@@ -44,6 +44,13 @@ def judged(
     if isinstance(found, Unmeasured | BaseException):
         return all_of(dict.fromkeys(ids, Answered(found)), settings)
     return all_of(tell(found), settings)
+
+
+def judged(
+    tells: Mapping[str, Tell[T]], found: T | Unmeasured | BaseException, settings: Settings
+) -> tuple[Check, ...]:
+    """A check for each id, of what its function tells of `found`; where nothing was found, with the reason."""
+    return of_found(tells, found, lambda it: {check_id: tell(it) for check_id, tell in tells.items()}, settings)
 
 
 def ask_all(

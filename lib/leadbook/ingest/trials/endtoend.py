@@ -77,7 +77,7 @@ def _follow(site: Site, pool: Executor, stop: threading.Event) -> PipelineResult
 def _wait(staging: Staging, following: Future[PipelineResult]) -> None:
     """Until all is ended, the follower has ended, or patience has."""
     over = time.monotonic() + PATIENCE_S
-    while staging.waiting() and not following.done() and time.monotonic() < over:
+    while staging.left() and not following.done() and time.monotonic() < over:
         time.sleep(0.1)
 
 

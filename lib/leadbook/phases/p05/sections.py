@@ -184,8 +184,7 @@ class LoadTest:
 
     def _judged(self, tells: Mapping[str, Tell[T]], found: T | Unmeasured | None, name: str) -> tuple[Check, ...]:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
-        answer = why_not(self.place, self.found.problems, name) if found is None else found
-        made = judged(tells, answer, lambda it: {one: tell(it) for one, tell in tells.items()}, self.settings)
+        made = judged(tells, why_not(self.place, self.found.problems, name) if found is None else found, self.settings)
         self._keep(made)
         return made
 

@@ -28,7 +28,7 @@ from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
-from leadbook.phases.told import judged
+from leadbook.phases.told import of_found
 from leadbook.schema import undo
 
 
@@ -59,8 +59,8 @@ def backup(subject: Subject) -> Section:
             says=subject.told(),
             tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
             checks=(
-                *judged((checks.SWEPT,), swept, checks.sweep),
-                *judged(checks.of("BKP-DMP"), dump, checks.dump),
+                *of_found((checks.SWEPT,), swept, checks.sweep),
+                *of_found(checks.of("BKP-DMP"), dump, checks.dump),
             ),
             facts={
                 "backup_bytes": manifest and manifest.size,
@@ -103,7 +103,7 @@ def damage(subject: Subject, taken: Section) -> Section:
         "what was said": "its first complaint",
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
-    made = judged(checks.of("BKP-COR"), drills, checks.damage)
+    made = of_found(checks.of("BKP-COR"), drills, checks.damage)
     return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=made, found=_known(drills)))
 
 
@@ -135,7 +135,7 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(_table("Restored copies beside the backup", columns, rows),),
-            checks=judged(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+            checks=of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
             found=_known(recovery),
         )
     )
@@ -191,7 +191,7 @@ def cache(subject: Subject) -> Section:
             "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
             "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
         )
-    return Section(says=said, checks=judged(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
+    return Section(says=said, checks=of_found(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
 
 
 def attested() -> Section:
@@ -220,7 +220,7 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
             documents=(Document("backup-and-recovery", title, text, audience),),
             checks=(
                 judge("BKP-DOC-001", len(missing), evidence=told),
-                *judged((checks.CLEANED,), cleaned, checks.clean),
+                *of_found((checks.CLEANED,), cleaned, checks.clean),
                 judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
             ),
         )
