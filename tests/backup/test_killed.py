@@ -18,6 +18,7 @@ from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.phases.p06 import checks, sections
+from leadbook.phases.told import of_found
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 
@@ -36,7 +37,7 @@ def verdicts(section):
 
 def sweep(book):
     """What notebook 06 removes before it takes a backup, judged."""
-    (check,) = checks.judged(("BKP-CLN-002",), sections._sweep(book), checks.sweep)
+    (check,) = of_found((checks.SWEPT,), sections._sweep(book), checks.sweep)
     return check
 
 

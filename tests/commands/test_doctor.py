@@ -10,7 +10,7 @@ from leadbook.core import addresses
 USERS = {
     "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
     "w8_dba": [{"role": "clusterMonitor", "db": "admin"}, {"role": "dbAdmin", "db": "leadbook_test"},
-               {"role": "read", "db": "local"}],
+               {"role": "readWrite", "db": "leadbook_test"}],
     "w8_reader": [{"role": "read", "db": "leadbook_test"}],
 }  # fmt: skip
 
@@ -45,7 +45,7 @@ def test_all_is_well_with_three_users_of_least_rights(production, users, leads, 
     assert leads.database.list_collection_names() == before and not list(clean_redis.scan_iter())
     monkeypatch.setenv("MONGODB_ADMIN_URI", users["w8_app"].replace("w8_app", "w8_reader"))
     lacks = problems(examine(settings))["MongoDB, DBA"]
-    assert "serverStatus on the cluster" in lacks.text
+    assert "clusterMonitor on admin, dbAdmin on leadbook_test" in lacks.text
     assert '.grantRolesToUser("w8_reader", [{role: "clusterMonitor", db: "admin"}' in lacks.todo
     assert "least-rights" not in str(found)
 

@@ -394,7 +394,7 @@ def test_records_ended_by_half_of_an_end_are_counted(site, staged, leads, kept, 
         patched.setattr(Staging, "_end", half)
         first = drain(site, workers=1)
     assert first.problem
-    second = drain(site, workers=1) if Staging(staged).waiting() else None
+    second = drain(site, workers=1) if Staging(staged).left() else None
     ended = sum(Staging(staged).ended().values())
     counted = first.ledger.read - first.ledger.failed + (second.ledger.read if second else 0)
     assert counted == ended == 4

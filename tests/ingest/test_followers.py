@@ -71,7 +71,7 @@ def test_two_followers_share_and_their_ledgers_add_up(
             (begun,) = journal.entries("session.begun", by=process)
             held = {"pipeline.state": "claimed", "pipeline.session": begun["session"]}
             staged.update_many(held, [{"$set": {"pipeline.until": "$$NOW"}}])  # two minutes are long for a test
-        until(lambda: not Staging(staged).waiting(), max(200, STAGED / 80))
+        until(lambda: not Staging(staged).left(), max(200, STAGED / 80))
         ends = []
         for one in two[int(killed) :]:
             one.process.send_signal(signal.SIGTERM)
@@ -129,7 +129,7 @@ def test_a_follower_outlasts_a_mongodb_that_is_away(own_servers, settings, monke
         assert thread.is_alive()
         servers.up(wanted, owner_pid=os.getpid(), redis=False, folder=state.folder)
         until(lambda: leads.count_documents({}) == unique, 90)
-        until(lambda: not Staging(staged).waiting())
+        until(lambda: not Staging(staged).left())
         stop.set()
         thread.join(timeout=60)
         (result,) = results

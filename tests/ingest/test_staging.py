@@ -38,7 +38,7 @@ def test_a_drain_moves_every_record_to_its_outcome(site, staged, leads, database
     result = drain(site, workers=1)
     assert (result.ledger.read, result.ledger.stored, result.ledger.filled) == (6, 2, 1)
     assert result.ledger.rejected == {"missing_full_name": 1, "unknown_vendor": 1}
-    assert Staging(staged).waiting() == 0
+    assert Staging(staged).left() == 0
     assert sum(Staging(staged).ended().values()) == staged.count_documents({}) == 6
     assert database[settings.rejected_collection].count_documents({"staged_id": {"$exists": True}}) == 2
     assert drain(site, workers=1).ledger.read == 0

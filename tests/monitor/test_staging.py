@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 
+from leadbook.ingest.staging import Backlog
 from leadbook.monitor.staging import is_lively, read_intake
 
 
@@ -26,19 +27,20 @@ def staging(database, settings):
 
 def test_nothing_staged(staging):
     found = read_intake(staging)
-    assert (found.waiting, found.claimed, found.oldest_s, found.collectors) == (0, 0, None, ())
+    assert (found.backlog, found.collectors) == (Backlog(), ())
     assert not is_lively(staging)
 
 
 def test_what_waits_and_what_each_collector_staged(staging):
+    held = {"state": "claimed", "until": ago(-2)}
     staging.insert_many([
-        record("apollo-1", 90, "done"), record("apollo-1", 10, "claimed"), record("apollo-1", 5),
+        record("apollo-1", 90, "done"), record("apollo-1", 10, pipeline=held), record("apollo-1", 5),
         record("", 3, "done", collector="by hand"), record("", 2, "done", collector=None),
         record("", 2, "done", collector={"workflow": {"odd": 1}}), record("old", 60 * 48),
     ])  # fmt: skip
     found = read_intake(staging)
-    assert (found.waiting, found.claimed) == (3, 1)
-    assert found.oldest_s == pytest.approx(48 * 3600, abs=60)
+    assert (found.backlog.waiting, found.backlog.claimed) == (2, 1)
+    assert found.backlog.oldest_s == pytest.approx(48 * 3600, abs=60)
     by_name = {one.workflow: one for one in found.collectors}
     assert set(by_name) == {"apollo-1", "by hand", ""}, "of the last day"
     assert (by_name["apollo-1"].in_day, by_name["apollo-1"].in_hour, by_name["apollo-1"].waiting) == (3, 2, 2)
@@ -50,6 +52,6 @@ def test_what_waits_and_what_each_collector_staged(staging):
 
 def test_a_record_with_an_id_of_its_own_is_as_old_as_it_was_collected(staging):
     staging.insert_one({"_id": "x", "payload": {}, "collected_at": ago(120)})
-    assert read_intake(staging).oldest_s == pytest.approx(7200, abs=60)
+    assert read_intake(staging).backlog.oldest_s == pytest.approx(7200, abs=60)
     staging.update_one({}, {"$unset": {"collected_at": 1}})
-    assert (read_intake(staging).waiting, read_intake(staging).oldest_s) == (1, None)
+    assert read_intake(staging).backlog == Backlog(waiting=1)

@@ -26,8 +26,7 @@ def test_the_same_seed_is_the_same_sprint_and_another_is_not(planned):
 
 def test_ten_collectors_of_four_vendors_with_the_faults_of_real_ones(planned):
     facts = planned.facts()
-    resent = len(planned.batches[[one.workflow for one in planned.batches].index(collectors.RESENDER)].sightings)
-    assert facts["records"] == RECORDS + resent and len(facts["collectors"]) == 10
+    assert facts["records"] == RECORDS + planned.resent and len(facts["collectors"]) == 10
     assert {load_vendor(one["vendor"]).name for one in facts["collectors"].values()} == set(collectors.COLLECTORS)
     assert {"broken_json", "vendor_error", "missing_linkedin_url"} <= set(facts["rejected"])
     assert facts["unique"] < facts["records"] - sum(facts["rejected"].values()), "people seen more than once"

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.analysis.totals import LENIENT, WORKFLOW, collector_named, vendor_named
+from leadbook.analysis.totals import LENIENT, vendor_named
+from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 from leadbook.measure.intervals import Interval
 
 HOUR = 3_600.0
@@ -78,7 +79,7 @@ def _seconds(staging: Collection[dict[str, Any]], now: datetime) -> pd.DataFrame
         {"$set": {"said": said}},
         {"$group": {"_id": {"vendor": "$vendor", "collector": WORKFLOW, "at": at}, "records": {"$sum": 1}}},
     ])  # fmt: skip
-    found = [(collector_named(of) or vendor_named(of), of.get("at"), row["records"])
+    found = [(of["collector"][:LONGEST_NAME] or vendor_named(of), of.get("at"), row["records"])
              for row in rows if isinstance((of := row["_id"]).get("at"), datetime)]  # fmt: skip
     frame = pd.DataFrame(found, columns=["collector", "at", "records"])
     return frame.assign(at=pd.to_datetime(frame["at"], utc=True))

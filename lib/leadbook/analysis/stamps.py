@@ -12,8 +12,9 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.analysis.totals import LENIENT, WORKFLOW, Totals, collector_named
+from leadbook.analysis.totals import LENIENT, Totals
 from leadbook.core.errors import ParameterError
+from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 
 Batches = dict[int, tuple[int, int, bool]]
 """Of one execution: records, size and whether it is the last, by number of the batch."""
@@ -83,7 +84,7 @@ def _executions(staging: Collection[dict[str, Any]]) -> dict[str, dict[str, Batc
     ])  # fmt: skip
     found: dict[str, dict[str, Batches]] = {}
     for row in rows:
-        name, execution = collector_named(row["_id"]), str(row["_id"].get("execution", ""))
+        name, execution = row["_id"]["collector"][:LONGEST_NAME], str(row["_id"].get("execution", ""))
         if name:
             batches, number = found.setdefault(name, {}).setdefault(execution, {}), int(row["_id"]["batch"])
             count, size, last = batches.get(number, (0, 0, False))

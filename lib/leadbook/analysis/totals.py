@@ -18,18 +18,13 @@ from pymongo.collection import Collection
 from leadbook.analysis.reporting import ANY_DATE
 from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, IngestSession
 from leadbook.enrich.enrich import ERASED
-from leadbook.ingest.staging import said_vendor, vendor_of
+from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW, said_vendor, vendor_of
 from leadbook.lead.ledger import rejected
 
 OPEN = ("waiting", "claimed")
 COLUMNS = ("read", *KINDS, *OPEN)
-LONGEST = 80
-"""Characters of a collector's name that are shown."""
 LENIENT = ANY_DATE.with_options(unicode_decode_error_handler="replace")
 """What collectors wrote wrongly must not stop a count."""
-
-WORKFLOW = {"$cond": [{"$eq": [{"$type": "$collector"}, "string"]}, "$collector", "$collector.workflow"]}
-"""The name of a staged record's collector: `collector` itself where that is a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +103,7 @@ def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSe
     for row in counted:
         of, count = row["_id"], row["n"]
         kind = kind_of(of.get("state"), of.get("outcome"))
-        sums.setdefault((vendor_named(of), collector_named(of)), Counter())[kind] += count
+        sums.setdefault((vendor_named(of), of["collector"][:LONGEST_NAME]), Counter())[kind] += count
         if kind in KINDS and isinstance(of.get("session"), ObjectId):
             ended.setdefault(str(of["session"]), Counter())[kind] += count
         elif of.get("outcome") == rejected(ERASED):
@@ -146,12 +141,6 @@ def kind_of(state: Any, outcome: Any) -> str:
 def vendor_named(record: dict[str, Any]) -> str:
     """Its vendor as in params/vendors; nobody else's words are shown."""
     return vendor_of(record) or ("(unknown vendor)" if said_vendor(record) else "(no vendor named)")
-
-
-def collector_named(record: dict[str, Any]) -> str:
-    """The `collector` of a row that was grouped by WORKFLOW; empty where it names none."""
-    name = record.get("collector")
-    return name[:LONGEST] if isinstance(name, str) else ""
 
 
 # --------------------------------------------------------------------------------------------------------------- files

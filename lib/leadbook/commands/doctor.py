@@ -20,8 +20,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
-from leadbook.commands.place import Place, opened
-from leadbook.commands.rights import ADMIN, APPLICATION, REPORTING, Grant, lacking
+from leadbook.commands.place import Place, hurried, opened
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.core.provenance import CLOCK_SLACK
@@ -29,6 +28,7 @@ from leadbook.core.settings import PROJECT, Settings
 from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
 from leadbook.phases import attestations
+from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
 from leadbook.rehearsal import servers
 from leadbook.schema.guard import has_unique_index
@@ -74,11 +74,11 @@ def examine(settings: Settings) -> list[Diagnosis]:
     found = list(_environment(settings))
     if any(one.state == "problem" for one in found) or not _there(settings):
         return [*found, *_files(settings)]
-    quick = _hurried(settings)
+    quick = hurried(settings, PATIENCE_MS)
     endpoints = servers.resolve(settings)
     asked: list[Callable[[], list[Diagnosis]]] = [
         lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
-        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", ADMIN, quick) if endpoints.has_own_admin else [],
+        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", RIGHTS, quick) if endpoints.has_own_admin else [],
         lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
         if endpoints.reporting_uri else [],
         lambda: list(_redis(endpoints.redis_url, quick)),
@@ -97,14 +97,6 @@ def next_command(found: list[Diagnosis], settings: Settings) -> str:
     if first is None:
         return "all is well; next: leadbook status" + ("" if settings.is_rehearsal else " --profile production")
     return f"first: {first.todo}; then run leadbook doctor --profile {settings.profile} again"
-
-
-def _hurried(settings: Settings) -> Settings:
-    return settings.model_copy(update={
-        "server_selection_timeout_ms": PATIENCE_MS, "connect_timeout_ms": PATIENCE_MS, "min_pool_size": 0,
-        "socket_timeout_ms": 2 * PATIENCE_MS, "redis_connect_timeout_s": PATIENCE_MS / 1000,
-        "redis_socket_timeout_s": PATIENCE_MS / 1000,
-    })  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------- environment
@@ -155,7 +147,7 @@ def _there(settings: Settings) -> bool:
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-def _user(uri: str | None, about: str, wanted: Grant, settings: Settings) -> list[Diagnosis]:
+def _user(uri: str | None, about: str, wanted: Rights, settings: Settings) -> list[Diagnosis]:
     """Whether this address answers, over TLS, with a user that has the rights it needs."""
     try:
         with connect.mongodb(uri or "", settings) as client:
@@ -199,13 +191,13 @@ def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
     yield ok("clock", said) if abs(skew) <= SKEW_S else problem("clock", said, todo)
 
 
-def _rights(client: connect.Client, about: str, wanted: Grant, settings: Settings) -> Diagnosis:
-    missing = lacking(client, wanted, settings.database)
-    if missing is None:
-        return note(about, "no user is logged in, or it does not tell its rights: they cannot be seen")
-    if missing.actions:
-        return problem(about, f"user {missing.user} lacks {', '.join(missing.actions)}", missing.grant)
-    return ok(about, f"user {missing.user} has what it needs ({wanted.told(settings.database)})")
+def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settings) -> Diagnosis:
+    user = Holder.of(client, settings.database, wanted=wanted)
+    if not user.name:
+        return note(about, "no user is logged in: its rights cannot be seen")
+    if user.lacks:
+        return problem(about, f"user {user.name} lacks {user.told(user.lacks)}", user.grant(user.lacks))
+    return ok(about, f"user {user.name} has what it needs ({user.told(wanted)})")
 
 
 def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
@@ -283,7 +275,7 @@ def _life(place: Place) -> Iterator[Diagnosis]:
         else ok("leftovers", "none")
     )
     yield from (note("leftovers", told) for told in found.spared)
-    waits = place.journal.waiting()
+    waits = len(place.journal.waiting())
     yield (
         ok("journal", "nothing waits in this machine's spool")
         if not waits

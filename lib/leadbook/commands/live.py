@@ -87,12 +87,12 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
 def _drained(staging: Staging, follower: Tethered) -> None:
     """Wait until nothing waits. Raises LeadbookError where the follower died, or does not come to an end."""
     until = time.monotonic() + DRAIN_S
-    while waiting := staging.waiting():
+    while left := staging.left():
         if not follower.running:
             follower.result(0)
-            raise LeadbookError(f"the follower ended while {waiting:,} records waited")
+            raise LeadbookError(f"the follower ended while {left:,} records waited")
         if time.monotonic() > until:
-            raise LeadbookError(f"{waiting:,} records wait still, {DRAIN_S:.0f} s after the collectors ended")
+            raise LeadbookError(f"{left:,} records wait still, {DRAIN_S:.0f} s after the collectors ended")
         time.sleep(LOOK_S)
 
 

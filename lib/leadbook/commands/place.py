@@ -51,6 +51,15 @@ def addresses(settings: Settings) -> connect.Endpoints:
     return servers.resolve(settings)
 
 
+def hurried(settings: Settings, patience_ms: int) -> Settings:
+    """The settings with servers waited for so long only."""
+    seconds = patience_ms / 1000
+    return settings.model_copy(update={
+        "server_selection_timeout_ms": patience_ms, "connect_timeout_ms": patience_ms, "min_pool_size": 0,
+        "socket_timeout_ms": 4 * patience_ms, "redis_connect_timeout_s": seconds, "redis_socket_timeout_s": seconds,
+    })  # fmt: skip
+
+
 @contextmanager
 def opened(settings: Settings, what: str = "", *, patience_ms: int = 0) -> Iterator[Place]:
     """The place of a profile. what: of a command that changes something, so that no run works there meanwhile.
@@ -58,12 +67,7 @@ def opened(settings: Settings, what: str = "", *, patience_ms: int = 0) -> Itera
     patience_ms: how long a server is waited for, where that differs from the settings. Raises UnreachableError,
     RefusedError (this profile may not work there, or a run does), ServerError and ParameterError.
     """
-    if patience_ms:
-        seconds = patience_ms / 1000
-        settings = settings.model_copy(update={
-            "server_selection_timeout_ms": patience_ms, "connect_timeout_ms": patience_ms, "min_pool_size": 0,
-            "socket_timeout_ms": 4 * patience_ms, "redis_connect_timeout_s": seconds, "redis_socket_timeout_s": seconds,
-        })  # fmt: skip
+    settings = hurried(settings, patience_ms) if patience_ms else settings
     endpoints = addresses(settings)
     with ExitStack() as stack:
         client = stack.enter_context(connect.mongodb(endpoints.mongodb_uri, settings))

@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-
-from bson import ObjectId
 
 from leadbook.commands.place import Place, opened
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
-from leadbook.ingest.staging import Staging
+from leadbook.ingest.logbook import DEAD_S, unended
+from leadbook.monitor.staging import read_intake
+from leadbook.report.records import STAGES
+from leadbook.report.verdict import EXIT
 
 PATIENCE_MS = 2_000
 """Longest that a server is waited for: this is asked in passing."""
-SILENT = timedelta(minutes=3)
-"""A session that gave no sign for so long is dead; it gives one each minute."""
-STAGES = ("ready", "live", "close")
-DONE = {"ready": ("GO",), "live": ("HEALTHY", "ATTENTION"), "close": ("ACCEPTED",)}
-"""Verdicts that let the sprint go on to the next stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +41,7 @@ class Followers:
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
-    workers that may live.  oldest_s: age of the oldest record that waits.  last_hour: records staged within it.
+    workers that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
     backup: when phase 06 took the last one of real leads, and how many; None where its newest record tells of none.
     """
@@ -90,7 +86,7 @@ def lines(now: Standing) -> Iterator[str]:
         risks = f", {len(found.risks)} accepted risks: {', '.join(found.risks)}" if found and found.risks else ""
         yield f"{stage}: {found.verdict} on {found.at:%Y-%m-%d %H:%M} UTC{risks}" if found else f"{stage}: not run yet"
     yield f"leads: {now.leads:,} unique of {now.leads_wanted:,} wanted; staged: {now.staged:,} of {now.staged_wanted:,}"
-    oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.waiting else ""
+    oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
     alive, dead = now.followers.alive, now.followers.dead
@@ -105,23 +101,18 @@ def lines(now: Standing) -> Iterator[str]:
 
 def _read(place: Place) -> dict[str, Any]:
     settings, database = place.settings, place.database
-    raw = database[settings.staging_collection]
-    staging = Staging(raw)
-    claimed = staging.claimed().count
+    staging = database[settings.staging_collection]
+    intake = read_intake(staging)
+    left = intake.backlog
     return {
         "profile": settings.profile, "redis": place.redis_problem or "answers",
         "target": Target.read(place.client, settings, place.endpoints).name,
         "stages": dict(_stages(place.journal)), "followers": followers(place.journal),
         "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
-        "staged": raw.estimated_document_count(), "staged_wanted": settings.target_collected,
-        "waiting": max(0, staging.waiting() - claimed), "claimed": claimed, "oldest_s": _oldest(raw),
-        "last_hour": raw.count_documents({"_id": {"$gte": ObjectId.from_datetime(_now() - timedelta(hours=1))}}),
+        "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
+        "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
         "backup": _backup(place),
     }  # fmt: skip
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
@@ -134,30 +125,12 @@ def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
 
 def followers(journal: Journal) -> Followers:
     """Ingest sessions that began and did not end, as the journal knows them. Raises pymongo's errors."""
-    is_end = {"$eq": ["$kind", "session.ended"]}
-    last = journal.collection.aggregate([
-        {"$match": {"kind": {"$regex": "^session\\."}}},
-        {"$group": {
-            "_id": "$session", "by": {"$first": "$by"}, "seen": {"$max": {"$cond": [is_end, None, "$at"]}},
-            "end": {"$max": {"$cond": [is_end, "$at", None]}},
-        }},
-        {"$match": {"$expr": {"$gt": ["$seen", "$end"]}}}, {"$sort": {"seen": 1}},
-    ])  # fmt: skip
     alive: list[str] = []
     dead: list[str] = []
-    for one in last:
-        silent = _now() - one["seen"]
-        (dead if silent > SILENT else alive).append(f"{one['by']}, last sign {silent.total_seconds():.0f} s ago")
+    for one in unended(journal):
+        silent = one["silent_s"]
+        (dead if silent > DEAD_S else alive).append(f"{one['by']}, last sign {silent:.0f} s ago")
     return Followers(alive=tuple(alive), dead=tuple(dead))
-
-
-def _oldest(raw: Any) -> float:
-    """Age of the oldest record that waits, by its `_id`, else by when it was collected, s; 0 where none does."""
-    free = {"pipeline.state": {"$nin": ["claimed", "done"]}}
-    found = raw.find_one(free, {"collected_at": 1}, sort=[("_id", 1)]) or {}
-    by_id = found.get("_id")
-    at = by_id.generation_time if isinstance(by_id, ObjectId) else found.get("collected_at")
-    return max(0.0, (_now() - at).total_seconds()) if isinstance(at, datetime) else 0.0
 
 
 def _backup(place: Place) -> tuple[str, int] | None:
@@ -173,9 +146,10 @@ def _next(settings: Settings, now: Standing) -> str:
     profile = f" --profile {settings.profile}"
     follow = f"leadbook ingest --staged --follow{profile}"
     verdicts = {stage: now.stages[stage].verdict for stage in now.stages}
-    if verdicts.get("close") in DONE["close"]:
+    good = {stage for stage, verdict in verdicts.items() if EXIT.get(verdict) == 0}
+    if "close" in good:
         return "the sprint is accepted: hand its documents over"
-    if verdicts.get("ready") not in DONE["ready"]:
+    if "ready" not in good:
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
     if now.waiting and not now.followers.alive:

@@ -95,7 +95,7 @@ class _Drain:
         self.bell = Bell(self.staging.collection) if follow else None
 
     def _started(self, workers: int) -> Executor:
-        few = not self.follow and self.staging.waiting() <= 4 * self.site.settings.batch_size
+        few = not self.follow and self.staging.left() <= 4 * self.site.settings.batch_size
         if few or workers == 1:
             self.result.workers = 1
             return Inline()
@@ -289,9 +289,10 @@ class _Drain:
             self.staging.free()  # of what came meanwhile: the next drain takes it, and it is told as waiting
             if self.undecided or self.lost:
                 self._reconcile(self.staging.open_of([one.id for one in self.undecided.values()]))
-            claimed, waiting = self.staging.claimed(), self.staging.waiting()
-            held = claimed.count - claimed.expired
-            self.result.staging = {"waiting": waiting - held, "claimed": held, "taken_over": self.taken_over}
+            left = self.staging.backlog()
+            self.result.staging = {
+                "waiting": left.waiting, "claimed": left.claimed, "taken_over": self.taken_over
+            }  # fmt: skip
         except PyMongoError as error:
             self._count([FAILED] * len(self.undecided), self.undecided)
             self.result.problem = self.result.problem or faults.described(error)

@@ -55,8 +55,8 @@ class Beat:
         return {
             "time": datetime.now(UTC).isoformat(timespec="seconds"), "state": self.state, "session": str(self.session),
             "read": ledger.read, "stored": ledger.stored, "filled": ledger.filled, "duplicate": ledger.duplicates,
-            "rejected": ledger.rejects, "failed": ledger.failed, "backlog": left and left.waiting + left.claimed,
-            "oldest_s": left and round(left.oldest_s, 1), "rate": round(self.rate, 1),
+            "rejected": ledger.rejects, "failed": ledger.failed, "backlog": left and left.left,
+            "oldest_s": left and round(left.oldest_s or 0.0, 1), "rate": round(self.rate, 1),
         }  # fmt: skip
 
 
@@ -153,11 +153,12 @@ class Logbook(Repeater):
 
     def _say_late(self, backlog: Backlog | None) -> None:
         """Say once that records wait too long, and once that they do not any more."""
-        if backlog is None or self._is_late == (backlog.oldest_s > self.max_age_s):
+        oldest = backlog.oldest_s or 0.0 if backlog else 0.0
+        if backlog is None or self._is_late == (oldest > self.max_age_s):
             return
         self._is_late = not self._is_late
         self.notice(
-            f"{backlog.waiting + backlog.claimed} staged records wait, the oldest for {backlog.oldest_s:.0f} s, longer "
+            f"{backlog.left} staged records wait, the oldest for {oldest:.0f} s, longer "
             f"than backlog_max_age_s ({self.max_age_s:g} s): start a second follower, on another machine if you can"
             if self._is_late else f"no staged record waits longer than {self.max_age_s:g} s any more"
         )  # fmt: skip
@@ -180,9 +181,9 @@ def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
     its records are kept. Of each outcome the larger count is true. Raises PyMongoError and OSError.
     """
     buried = []
-    for one in journal.collection.aggregate(_SILENT):
+    for one in unended(journal):
         session = one["_id"]
-        if session == staging.session:
+        if one["silent_s"] < DEAD_S or session == staging.session:
             continue
         batches = [Ledger.from_dict(entry["ledger"]) for entry in journal.entries("session.batch", session=session)]
         counts = Counter(sum(batches, Ledger()).outcomes()) | Counter(staging.ended(session))
@@ -196,15 +197,16 @@ def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
     return buried
 
 
-_SILENT: list[dict[str, Any]] = [
-    {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}}},
-    {"$group": {
-        "_id": "$session", "sign": {"$max": {"$cond": [{"$in": ["$kind", [*SIGNS]]}, "$at", None]}},
-        "end": {"$max": {"$cond": [{"$in": ["$kind", [*SIGNS]]}, None, "$at"]}},
-    }},
-    {"$match": {"$expr": {"$and": [
-        {"$lt": ["$sign", {"$subtract": ["$$NOW", round(DEAD_S * 1000)]}]},
-        {"$gt": ["$sign", {"$ifNull": ["$end", LONG_AGO]}]},
-    ]}}},
-]  # fmt: skip
-"""Sessions without a sign for so long, and without an end since their last sign; when that was."""
+def unended(journal: Journal) -> list[dict[str, Any]]:
+    """Sessions without an end since their last sign, the oldest sign first: `_id`, `by`, `sign` (when) and `silent_s`
+    (for how long, by the server's clock). Raises PyMongoError."""
+    is_sign = {"$in": ["$kind", [*SIGNS]]}
+    return list(journal.collection.aggregate([
+        {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}}},
+        {"$group": {
+            "_id": "$session", "by": {"$first": "$by"}, "sign": {"$max": {"$cond": [is_sign, "$at", None]}},
+            "end": {"$max": {"$cond": [is_sign, None, "$at"]}},
+        }},
+        {"$match": {"$expr": {"$gt": ["$sign", {"$ifNull": ["$end", LONG_AGO]}]}}},
+        {"$set": {"silent_s": {"$divide": [{"$subtract": ["$$NOW", "$sign"]}, 1000]}}}, {"$sort": {"sign": 1}},
+    ]))  # fmt: skip

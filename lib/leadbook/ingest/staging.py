@@ -52,7 +52,17 @@ _FRESH: Document = {"$mergeObjects": [
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 LONGEST_NAME = 100
-"""Characters of an unknown vendor's name that are kept."""
+"""Characters of a collector's or an unknown vendor's name that are kept."""
+
+WORKFLOW: Document = {"$switch": {"branches": [
+    {"case": {"$eq": [{"$type": name}, "string"]}, "then": name} for name in ("$collector", "$collector.workflow")
+], "default": ""}}  # fmt: skip
+"""Name of the collector that staged a record; empty where it bears no stamp."""
+STAGED_AT: Document = {"$switch": {"branches": [
+    {"case": {"$eq": [{"$type": "$_id"}, "objectId"]}, "then": {"$toDate": "$_id"}},
+    {"case": {"$eq": [{"$type": "$collected_at"}, "date"]}, "then": "$collected_at"},
+], "default": None}}  # fmt: skip
+"""When a record was staged: the time in its `_id`, else when it was collected; null where neither tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +88,16 @@ class Claimed:
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
     """Records that nobody has ended yet. waiting: nobody works on them.  claimed: somebody does.  oldest_s: how long
-    the oldest of all is staged, by its `_id`'s time, else its `collected_at`; 0 where there is none."""
+    the oldest of all is staged (STAGED_AT); None where nothing is left, or none tells when it came."""
 
     waiting: int = 0
     claimed: int = 0
-    oldest_s: float = 0.0
+    oldest_s: float | None = None
+
+    @property
+    def left(self) -> int:
+        """How many there are."""
+        return self.waiting + self.claimed
 
 
 class Staging:
@@ -106,8 +121,8 @@ class Staging:
         """Make those free that a collector's own field `pipeline` calls claimed or done."""
         self.retry(lambda: self.collection.update_many(_FOREIGN, [{"$set": {"pipeline": _FRESH}}]))
 
-    def waiting(self) -> int:
-        """Records that nobody has ended yet."""
+    def left(self) -> int:
+        """How many records nobody has ended yet, claimed ones too."""
         return self.retry(lambda: self.collection.count_documents({"pipeline.state": {"$ne": "done"}}))
 
     # ------------------------------------------------------------------------------------------------------ claims
@@ -195,24 +210,20 @@ class Staging:
 
     def backlog(self) -> Backlog:
         """What is left to do, and for how long it waits."""
-        at = {"$switch": {"branches": [
-            {"case": {"$eq": [{"$type": "$_id"}, "objectId"]}, "then": {"$toDate": "$_id"}},
-            {"case": {"$eq": [{"$type": "$collected_at"}, "date"]}, "then": "$collected_at"},
-        ], "default": None}}  # fmt: skip
         held = {"$and": [{"$eq": ["$pipeline.state", "claimed"]}, {"$gt": ["$pipeline.until", "$$NOW"]}]}
         rows = self.retry(lambda: list(self.collection.aggregate([
             {"$match": {"pipeline.state": {"$ne": "done"}}},
             {"$group": {
-                "_id": None, "count": {"$sum": 1}, "held": {"$sum": {"$cond": [held, 1, 0]}}, "first": {"$min": at}
+                "_id": None, "count": {"$sum": 1}, "held": {"$sum": {"$cond": [held, 1, 0]}},
+                "first": {"$min": STAGED_AT},
             }},
             {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$first"]}, 1000]}}},
         ])))  # fmt: skip
         if not rows:
             return Backlog()
         (row,) = rows
-        return Backlog(
-            waiting=row["count"] - row["held"], claimed=row["held"], oldest_s=max(0.0, float(row["age"] or 0.0))
-        )
+        oldest = None if row["age"] is None else max(0.0, float(row["age"]))
+        return Backlog(waiting=row["count"] - row["held"], claimed=row["held"], oldest_s=oldest)
 
     def expire(self) -> int:
         """Give up what this session has claimed, and nobody works on any more; how many records that were."""

@@ -87,11 +87,6 @@ class Rules:
             {"$regexMatch": {"input": title, "regex": words, "options": "i"}},
         ]}  # fmt: skip
 
-    def rejudging(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Filter and pipeline of an updateMany that qualifies stored leads anew; only those that are wrong change."""
-        right = self.qualifying()
-        return {"$expr": {"$ne": ["$is_qualified", right]}}, [{"$set": {"is_qualified": right, "updated_at": "$$NOW"}}]
-
     def judged(self, lead: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that follow from the others: score, points and qualification, as MongoDB paths."""
         points = self.points(lead)

@@ -64,11 +64,6 @@ class Canary:
         return min(1.0, sum(self.waited_seconds) / sum(self.seconds)) if sum(self.seconds) else 0.0
 
     @property
-    def noisy(self) -> bool | None:
-        """True where the host itself varies by more than `NOISY`."""
-        return None if self.noise is None else self.noise > NOISY
-
-    @property
     def busy(self) -> str:
         """Why the host is called busy, in a clause; empty where it is quiet or too little is known."""
         if self.waited > BUSY:

@@ -5,27 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bson import ObjectId
 
 from leadbook.core.connect import Collection
+from leadbook.ingest.staging import LONGEST_NAME, STAGED_AT, WORKFLOW, Backlog, Staging, said_vendor
+from leadbook.ingest.store.patience import Patience
 
-Document = dict[str, Any]
 DAY, HOUR_MS = timedelta(days=1), 3_600_000
-LONGEST_NAME = 100
 LIVELY = timedelta(minutes=1)
 """A sprint is going on where something was staged so lately."""
-
-_BY_ID: Document = {"$cond": [{"$eq": [{"$type": "$_id"}, "objectId"]}, {"$toDate": "$_id"}, None]}
-_BY_DATE: Document = {"$cond": [{"$eq": [{"$type": "$collected_at"}, "date"]}, "$collected_at", None]}
-_AGE_MS: Document = {"$subtract": ["$$NOW", {"$ifNull": [_BY_ID, _BY_DATE]}]}
-"""Since a record was staged, by the server's clock: the time in its `_id`, else when it was collected."""
-_CLAIMED: Document = {"$cond": [{"$eq": ["$pipeline.state", "claimed"]}, 1, 0]}
-_WORKFLOW: Document = {"$cond": [
-    {"$eq": [{"$type": "$collector"}, "string"]}, "$collector",
-    {"$convert": {"input": "$collector.workflow", "to": "string", "onError": "", "onNull": ""}},
-]}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,27 +34,21 @@ class Collector:
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """Records that nobody has ended. claimed: of these, by a worker.  oldest_s: since the oldest was staged, seconds;
-    None where nothing waits, or none tells when it came."""
+    """What comes in, and what of it is not ended yet. collectors: who staged something within a day."""
 
-    waiting: int
-    claimed: int
-    oldest_s: float | None
+    backlog: Backlog
     collectors: Sequence[Collector]
 
+    @property
+    def in_hour(self) -> int:
+        """Records staged within the last hour."""
+        return sum(one.in_hour for one in self.collectors)
 
-def read_intake(staging: Collection) -> Intake:
+
+def read_intake(collection: Collection) -> Intake:
     """What waits, by the index on `pipeline.state`; what was staged within a day, by `_id`. Raises PyMongoError."""
-    rows = staging.aggregate([
-        {"$match": {"pipeline.state": {"$ne": "done"}}},
-        {"$group": {"_id": None, "count": {"$sum": 1}, "claimed": {"$sum": _CLAIMED}, "oldest": {"$max": _AGE_MS}}},
-    ])  # fmt: skip
-    row: Document = next(iter(rows), {})
-    oldest = row.get("oldest")
-    return Intake(
-        waiting=row.get("count", 0), claimed=row.get("claimed", 0),
-        oldest_s=None if oldest is None else max(0.0, oldest / 1000), collectors=tuple(_collectors(staging)),
-    )  # fmt: skip
+    staging = Staging(collection, patience=Patience(0.0))
+    return Intake(backlog=staging.backlog(), collectors=tuple(_collectors(staging.collection)))
 
 
 def _collectors(staging: Collection) -> list[Collector]:
@@ -73,7 +56,7 @@ def _collectors(staging: Collection) -> list[Collector]:
     open_ = {"$cond": [{"$eq": ["$pipeline.state", "done"]}, 0, 1]}
     rows = staging.aggregate([
         {"$match": {"_id": {"$gte": lately}}},
-        {"$set": {"workflow": _WORKFLOW, "age": _AGE_MS}},
+        {"$set": {"workflow": WORKFLOW, "age": {"$subtract": ["$$NOW", STAGED_AT]}}},
         {"$group": {
             "_id": "$workflow", "vendor": {"$first": "$vendor"}, "in_day": {"$sum": 1}, "waiting": {"$sum": open_},
             "in_hour": {"$sum": {"$cond": [{"$lt": ["$age", HOUR_MS]}, 1, 0]}}, "last": {"$min": "$age"},
@@ -82,7 +65,7 @@ def _collectors(staging: Collection) -> list[Collector]:
     ])  # fmt: skip
     return [
         Collector(
-            workflow=row["_id"][:LONGEST_NAME], vendor=str(row["vendor"] or "")[:LONGEST_NAME], in_day=row["in_day"],
+            workflow=row["_id"][:LONGEST_NAME], vendor=said_vendor(row), in_day=row["in_day"],
             in_hour=row["in_hour"], waiting=row["waiting"], last_s=max(0.0, row["last"] / 1000),
         )
         for row in rows

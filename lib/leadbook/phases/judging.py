@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bson.errors import BSONError
@@ -12,10 +11,8 @@ from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError, Ser
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import write_errors
-from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
-from leadbook.core.definitions import definition
+from leadbook.core.checks import Unmeasured
 from leadbook.core.errors import LeadbookError
-from leadbook.core.settings import Settings
 from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED
 
 PRIVILEGE = "name a user who holds this right in MONGODB_ADMIN_URI"
@@ -78,33 +75,3 @@ def got(answer: Answer | Unmeasured | Exception) -> Answer:
     if isinstance(answer, Exception):
         raise answer
     return answer
-
-
-def judged(
-    asked: Mapping[str, Callable[[], Finding]], settings: Settings, *, this_machine: bool = True
-) -> tuple[Check, ...]:
-    """A check for each id, of what its function finds.
-
-    A `production_only` value does not apply in rehearsal: it stands beside, as seen. What `warns: rehearsal` warns only
-    where this machine alone can reach the servers (`this_machine`).
-    """
-    checks = []
-    for check_id, ask in asked.items():
-        entry, found = definition(check_id), attempt(ask)
-        value, evidence = found if isinstance(found, tuple) else (found, "")
-        taken = not isinstance(value, Unmeasured | Inapplicable | Doubtful | Exception)
-        if taken and entry.production_only and settings.is_rehearsal:
-            value = Inapplicable(f"asked for in production; seen here: {_shown(value, entry.unit)} ({evidence})")
-        mild = entry.warns == "rehearsal"
-        check = judge(check_id, value, settings=None if mild and not this_machine else settings, evidence=evidence)
-        if mild and check.verdict is Verdict.WARN:
-            said = f"{check.evidence}; a rehearsal on this machine alone: in production this fails"
-            check = replace(check, evidence=said.removeprefix("; "))
-        checks.append(check)
-    return tuple(checks)
-
-
-def _shown(value: Any, unit: str) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "yes", False: "no"}[value]
-    return f"{value:,.4g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip()

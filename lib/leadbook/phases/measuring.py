@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Check, Unmeasured
 from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.trials import Problems, attempt
 from leadbook.phases import retaken
@@ -51,9 +51,3 @@ def why_not(session: BenchmarkSession, problems: Problems, name: str) -> Unmeasu
         return reason_of(why)
     approved = session.settings.approves(session.action)
     return Unmeasured(str(why), "" if approved else session.settings.how_to_approve(session.action))
-
-
-def unanswered(session: BenchmarkSession, problems: Problems, name: str, ids: Iterable[str]) -> list[Check]:
-    """These checks where `name` could not be measured."""
-    answer = why_not(session, problems, name)
-    return [judge(one, answer, settings=session.settings) for one in ids]

@@ -1,11 +1,11 @@
-"""Rights of the DBA's user: which roles leadbook needs beside the application's readWrite, and the commands that grant
-them. A check names the rights that it needs in the catalogue (`needs`)."""
+"""Rights of leadbook's three users: which roles each needs, what of them is missing, and the commands that grant them.
+A check names the rights of the DBA's user that it needs in the catalogue (`needs`)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo import MongoClient
@@ -28,7 +28,9 @@ class Right:
         return database if self.on == LEADS else self.on
 
 
-RIGHTS: Mapping[str, Right] = {
+Rights = Mapping[str, Right]
+
+RIGHTS: Rights = {
     "clusterMonitor": Right(
         role="clusterMonitor", on="admin", why="state of the servers, the members and the oplog; the log",
         actions=frozenset({"serverStatus", "hostInfo", "replSetGetStatus", "replSetGetConfig", "getLog"}),
@@ -38,33 +40,40 @@ RIGHTS: Mapping[str, Right] = {
         actions=frozenset({"collMod", "validate", "enableProfiler", "bypassDocumentValidation"}),
     ),
     "readWrite": Right(
-        role="readWrite", on=LEADS, why="restore a copy beside the leads",
-        actions=frozenset({"find", "insert", "remove"}),
+        role="readWrite", on=LEADS, why="store leads, follow them, restore a copy beside them",
+        actions=frozenset({
+            "find", "insert", "update", "remove", "createCollection", "createIndex", "dropCollection", "changeStream",
+        }),
     ),
 }  # fmt: skip
-"""By the name that the catalogue uses. No more is needed for any check of any phase."""
+"""The DBA's, by the name that the catalogue uses. No more is needed for any check of any phase."""
+APPLICATION: Rights = {"readWrite": RIGHTS["readWrite"]}
+REPORTING: Rights = {"read": Right(role="read", on=LEADS, why="report", actions=frozenset({"find"}))}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """The user who asks for what only a DBA may, and what that user lacks. name: `user@database`; empty without users.
+    """A user and what that user lacks of the rights that are `wanted`. name: `user@database`; empty without users.
 
-    own: it is not the application's user.  lacks: keys of RIGHTS.
+    own: it is not the application's user who stands in for the DBA's.  lacks: keys of `wanted`.
     """
 
     name: str
     own: bool
     database: str
+    wanted: Rights = field(default_factory=lambda: RIGHTS)
     lacks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, client: MongoClient[dict[str, Any]], database: str, *, own: bool) -> Holder:
+    def of(
+        cls, client: MongoClient[dict[str, Any]], database: str, *, own: bool = True, wanted: Rights = RIGHTS
+    ) -> Holder:
         """Ask the server who `client` is and what that user may. Any account may ask. Raises PyMongoError."""
         told = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
         users = [f"{user['user']}@{user['db']}" for user in told["authenticatedUsers"]]
         held = told.get("authenticatedUserPrivileges", ())
-        lacks = tuple(name for name, right in RIGHTS.items() if users and not _holds(held, right, database))
-        return cls(name=users[0] if users else "", own=own, database=database, lacks=lacks)
+        lacks = tuple(name for name, right in wanted.items() if users and not _holds(held, right, database))
+        return cls(name=users[0] if users else "", own=own, database=database, wanted=wanted, lacks=lacks)
 
     def missing(self, needs: Iterable[str]) -> tuple[str, ...]:
         """Which of the rights in `needs` the user lacks."""
@@ -73,20 +82,23 @@ class Holder:
 
     def told(self, rights: Iterable[str]) -> str:
         """`clusterMonitor on admin, dbAdmin on leads`."""
-        return ", ".join(f"{RIGHTS[name].role} on {RIGHTS[name].place(self.database)}" for name in rights)
+        return ", ".join(f"{role} on {place}" for role, place in self._roles(rights))
 
     def grant(self, rights: Iterable[str]) -> str:
-        """What to paste into mongosh: grants `rights` to the DBA's user; makes one with all that is needed where the
-        application's user asks for everything."""
+        """What to paste into mongosh: grants `rights` to the user; makes a DBA's with all that is needed where the
+        application's stands in for it."""
         user, _, home = self.name.rpartition("@")
+        roles = ", ".join(
+            f"{{role: {json.dumps(role)}, db: {json.dumps(place)}}}"
+            for role, place in self._roles(rights if self.own else self.wanted)
+        )
         if self.own:
-            return f"db.getSiblingDB({json.dumps(home)}).grantRolesToUser({json.dumps(user)}, [{self._roles(rights)}])"
-        made = f'{{user: "leadbook_dba", pwd: passwordPrompt(), roles: [{self._roles(RIGHTS)}]}}'
+            return f"db.getSiblingDB({json.dumps(home)}).grantRolesToUser({json.dumps(user)}, [{roles}])"
+        made = f'{{user: "leadbook_dba", pwd: passwordPrompt(), roles: [{roles}]}}'
         return f'db.getSiblingDB("admin").createUser({made})'
 
-    def _roles(self, rights: Iterable[str]) -> str:
-        held = [(RIGHTS[name].role, RIGHTS[name].place(self.database)) for name in rights]
-        return ", ".join(f"{{role: {json.dumps(role)}, db: {json.dumps(place)}}}" for role, place in held)
+    def _roles(self, rights: Iterable[str]) -> list[tuple[str, str]]:
+        return [(self.wanted[name].role, self.wanted[name].place(self.database)) for name in rights]
 
 
 def _holds(held: Iterable[Mapping[str, Any]], right: Right, database: str) -> bool:

@@ -80,6 +80,11 @@ class SprintPlan:
             found.setdefault(batch.workflow, []).append(batch)
         return found
 
+    @property
+    def resent(self) -> int:
+        """Records that are sent a second time."""
+        return len(self.by_collector[RESENDER][0].sightings)
+
     def facts(self) -> dict[str, Any]:
         """What must come of it: records, unique leads, rejects by reason, and records and rejects of each collector."""
         rejects = Counter(one.rejected for batch in self.batches for one in batch.sightings if one.rejected)

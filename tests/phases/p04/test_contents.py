@@ -132,11 +132,3 @@ def test_a_key_that_does_not_name_its_lead_is_no_right_answer(site, run, leads, 
     found = lookups.look_up(site, clean_redis, leads, rounds=2)
     checks = duplicates.lookup_checks(replace(found, answered=1), settings)
     assert verdict(checks, "PIPE-N8N-004") == "fail"
-
-
-def test_leads_qualified_by_other_patterns_are_found_and_can_be_judged_anew(run, leads, settings):
-    rules = Rules.of(settings)
-    changed = leads.update_many({"is_qualified": True, "job_title": "PPC Manager"}, {"$set": {"is_qualified": False}})
-    assert quality.stored_scores(leads, rules).wrong == changed.modified_count > 0
-    assert leads.update_many(*rules.rejudging()).modified_count == changed.modified_count
-    assert quality.stored_scores(leads, rules).wrong == 0

@@ -9,7 +9,7 @@ from leadbook.core.checks import Verdict
 from leadbook.core.errors import LeadbookError
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.pipeline import PipelineResult
-from leadbook.ingest.trials.collectors import CollectorsTrial
+from leadbook.ingest.trials.endtoend import CollectorsTrial
 from leadbook.lead.ledger import Ledger
 from leadbook.phases.p04.endtoend import DryRun, checks
 

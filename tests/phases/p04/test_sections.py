@@ -102,7 +102,7 @@ def test_a_sprint_at_work_is_not_touched_and_nothing_of_the_trial_stays(book, le
 
 @pytest.mark.trust(
     way="phase 04 runs in production before there is any collection, index or lead", status=None,
-    says=("4 collectors sent", "pass"),
+    says=("10 collectors sent", "pass"),
     leaves="the trial's scratch collections and keys are gone; not even an empty collection of leads was made",
 )  # fmt: skip
 def test_on_an_empty_database_everything_is_measured(book, leads, trust):

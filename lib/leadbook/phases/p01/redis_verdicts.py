@@ -9,7 +9,8 @@ from redis import Redis
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.lead.keys import email_key, linkedin_key
-from leadbook.phases.judging import Finding, got, judged
+from leadbook.phases.judging import Finding, got
+from leadbook.phases.told import ask_all
 from leadbook.provision import cache as probes
 from leadbook.provision.asked import on_loopback
 from leadbook.provision.cache import Cache, Written
@@ -47,7 +48,7 @@ def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
         return 80 <= round(percent, 1) <= 90, f"{told}: {percent:.0f} %"
 
     policy = "maxmemory_policy"
-    return judged({
+    return ask_all({
         "RDS-VER-001": release,
         "RDS-SEC-001": stranger,
         "RDS-SEC-002": lambda: (got(inspected).encrypted, "class of the pool's connections"),
@@ -85,7 +86,7 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
         got(inspected)
         return written(probes.append(got(redis)), "appendonly is off: snapshots alone, the last minutes may be lost")
 
-    return judged({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
+    return ask_all({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
 
 
 def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
@@ -102,7 +103,7 @@ def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
 
     mark = f"leadbook-probe-{token_hex(4)}"
     url, address = f"https://www.linkedin.com/in/{mark}", f"{mark}@example.com"
-    return judged({
+    return ask_all({
         "RDS-KEY-001": lambda: key(linkedin_key(url), f"lead:linkedin:{url}"),
         "RDS-KEY-002": lambda: key(email_key(address), f"lead:email:{address}"),
     }, settings)  # fmt: skip

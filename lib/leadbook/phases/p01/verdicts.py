@@ -12,7 +12,8 @@ from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.connect import Client, Database
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import PRIVILEGE, Finding, Missing, got, judged
+from leadbook.phases.judging import PRIVILEGE, Finding, Missing, got
+from leadbook.phases.told import ask_all
 from leadbook.provision import pools, security
 from leadbook.provision.asked import REFUSED_DBA, Asked, on_loopback
 from leadbook.provision.connectivity import Latency
@@ -62,7 +63,7 @@ def connectivity(
             return True, f"PONG from {connect.redis_address(got(redis))}"
         return False, redis_trips.why if isinstance(redis_trips, Unmeasured) else str(redis_trips)
 
-    return judged({
+    return ask_all({
         "MDB-CON-001": pinged,
         "MDB-CON-002": lambda: trip(mongodb_trips),
         "RDS-CON-001": ponged,
@@ -75,7 +76,7 @@ def connectivity(
 
 def topology(server: Server, settings: Settings) -> Checks:
     """Release and its support, voting members, one primary, lag."""
-    return judged({
+    return ask_all({
         "MDB-VER-001": lambda: (float(_series(server)), f"MongoDB {server.version}"),
         "MDB-VER-002": lambda: _support(_series(server)),
         "MDB-TOP-001": lambda: _voters(server),
@@ -164,7 +165,7 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
     asked: dict[str, Callable[[], Finding]] = {
         "MDB-SEC-001": negotiated, "MDB-SEC-002": cut_off, "MDB-SEC-003": certificate,
     }  # fmt: skip
-    return judged(asked, settings, this_machine=on_loopback(server.names))
+    return ask_all(asked, settings, this_machine=on_loopback(server.names))
 
 
 def access(client: Client, reporting: Client | None, uri: str, server: Server, settings: Settings) -> Checks:
@@ -175,7 +176,7 @@ def access(client: Client, reporting: Client | None, uri: str, server: Server, s
         said = "was answered" if told else "is refused: command find requires authentication"
         return not told, f"a find without credentials {said}"
 
-    return judged({
+    return ask_all({
         "MDB-SEC-004": refused,
         "MDB-SEC-005": lambda: _narrow(client),
         "MDB-SEC-006": lambda: _reads_only(reporting, client, settings),
@@ -222,7 +223,7 @@ def host(server: Server, settings: Settings, database: Database) -> Checks:
     cache = Asked(problem=server.status.problem or server.host.problem)
     journal = "probe insert acknowledged with w: majority, j: true"
     engine = "storageEngine.name"
-    return judged({
+    return ask_all({
         "MDB-HST-001": lambda: floor(server.host, server.cores, server.system),
         "MDB-HST-002": lambda: floor(server.host, server.memory_gb, server.system),
         "MDB-HST-003": lambda: floor(server.storage, server.storage_gb, "file system of the data"),
@@ -252,7 +253,7 @@ def pool(client: Client, redis: Redis | Unmeasured, rows: Sequence[Held], settin
         return value[setting], evidence
 
     said = f"the address says {', '.join(differing)}" if differing else f"{len(rows)} settings compared"
-    return judged({
+    return ask_all({
         "MDB-POOL-001": lambda: (NO_LIMIT if size is None else size, f"maxPoolSize {shown(size)}"),
         "MDB-POOL-002": lambda: (value["minPoolSize"], "kept open to every member even when idle"),
         "MDB-POOL-003": lambda: (Doubtful(None) if idle is None else idle, f"{closes}; 10 minutes are 600000 ms"),

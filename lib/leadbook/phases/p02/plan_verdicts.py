@@ -7,7 +7,8 @@ from functools import partial
 
 from leadbook.core.checks import Check, Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import Finding, Missing, got, judged
+from leadbook.phases.judging import Finding, Missing, got
+from leadbook.phases.told import ask_all
 from leadbook.schema.contracts import ENOUGH
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import USAGE_WINDOW_HOURS, IndexAdvice
@@ -37,7 +38,7 @@ def queries(studied: Studied, settings: Settings) -> tuple[Check, ...]:
         "MDB-PLAN-015": lambda: _time(results(), settings),
         "MDB-PLAN-016": lambda: _effort(results()),
     }
-    return judged(asked, settings)
+    return ask_all(asked, settings)
 
 
 def _plan(result: QueryResult) -> Finding:
@@ -100,7 +101,7 @@ def indexes(studied: Studied, collection: str, settings: Settings) -> tuple[Chec
             raise Missing(Unmeasured(f"{got(studied).subject or collection} holds no lead to sample"))
         return _advised("low selectivity", found.advice)
 
-    return judged({
+    return ask_all({
         "MDB-IDX-013": unused,
         "MDB-IDX-014": lambda: _advised("redundant prefix", review().advice),
         "MDB-IDX-015": unselective,

@@ -11,7 +11,8 @@ from pymongo.collection import Collection
 
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import Finding, attempt, got, judged
+from leadbook.phases.judging import Finding, attempt, got
+from leadbook.phases.told import ask_all
 from leadbook.schema.probes import INVALID, STORED, ProbeRun, logged_documents, probe_modes
 
 STRICT = "strict / error"
@@ -61,7 +62,7 @@ def probes(
         "MDB-PRB-008": left,
         "MDB-SCH-009": lambda: _let_in(run(configured), admin),
     }
-    return runs if isinstance(runs, list) else [], judged(asked, settings)
+    return runs if isinstance(runs, list) else [], ask_all(asked, settings)
 
 
 def _let_in(run: ProbeRun, admin: MongoClient[dict[str, Any]] | None) -> Finding:

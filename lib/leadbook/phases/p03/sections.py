@@ -14,10 +14,11 @@ from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import LIKE, Disclosure, disclose
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.trials import Problems, attempt
-from leadbook.phases.measuring import Judged, take, unanswered
+from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.p03 import document, figures, tables, verdicts
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section
+from leadbook.phases.told import Answered, all_of
 
 T = TypeVar("T")
 AREAS = {
@@ -159,7 +160,8 @@ class Benchmarks:
 
         def judged(found: T | None) -> list[Check]:
             if found is None:
-                return unanswered(session, self.problems, name, answered)
+                why = Answered(why_not(session, self.problems, name))
+                return list(all_of(dict.fromkeys(answered, why), session.settings))
             return judge(found, session.settings)
 
         if self.filled is None and self.filled in given:

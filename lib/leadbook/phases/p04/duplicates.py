@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
@@ -15,6 +15,7 @@ from leadbook.phases.p04.contents import Accuracy
 from leadbook.phases.p04.lookups import BatchLookups, look_up
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
+from leadbook.phases.told import Answered, all_of
 
 UNAIDED = 3_000
 """Records that are run once more without Redis."""
@@ -56,14 +57,15 @@ def duplicate_checks(
         f"beside {told_by}: {accuracy.checked:,} sightings; missing {accuracy.missing}, extra {accuracy.extra}, "
         f"stored twice {accuracy.doubled}, miscounted {accuracy.miscounted}"
     )
-    return (
-        judge("PIPE-DUP-001", accuracy.percent, settings=settings, evidence=wrong),
-        *(
-            judge(one, run.ledger.stored + run.ledger.filled if run.ledger.read else None,
-                  evidence=runs.in_words(run.ledger))
-            for one, run in {"PIPE-DUP-002": second, "PIPE-DUP-005": unaided}.items()
-        ),
-    )  # fmt: skip
+
+    def again(run: PipelineResult) -> Answered:
+        written = run.ledger.stored + run.ledger.filled if run.ledger.read else None
+        return Answered(written, runs.in_words(run.ledger))
+
+    return all_of({
+        "PIPE-DUP-001": Answered(accuracy.percent, wrong), "PIPE-DUP-002": again(second),
+        "PIPE-DUP-005": again(unaided),
+    }, settings)  # fmt: skip
 
 
 @tried
@@ -94,4 +96,4 @@ def lookup_checks(found: BatchLookups, settings: Settings) -> tuple[Check, ...]:
         "PIPE-RDS-001": (away or found.round_trips, "one MGET to ask, one script of SET … EX to tell"),
         "PIPE-N8N-004": (away or found.leads - found.answered, f"{asked}; {before}"),
     }
-    return tuple(judge(one, value, settings=settings, evidence=how) for one, (value, how) in measured.items())
+    return all_of(measured, settings)

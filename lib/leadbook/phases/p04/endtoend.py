@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +19,14 @@ from leadbook.enrich.services import Service
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.site import Site
-from leadbook.ingest.trials.collectors import CollectorsTrial, collect
+from leadbook.ingest.trials.endtoend import CollectorsTrial, collect
 from leadbook.phases.judging import attempt
 from leadbook.phases.p04.runs import in_words
 from leadbook.phases.p04.tryout import QUALIFIED
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
-from leadbook.rehearsal import sample
+from leadbook.phases.told import Answered, all_of
+from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema.scratch import scratch_name
@@ -66,9 +66,7 @@ class DryRun:
 def way(work: PipelineWork) -> Section:
     """Made records by several collectors: staged, drained by a follower, backed up, restored, shown to the CRM."""
     with work.apart("collected", cached=True) as site:
-        with TemporaryDirectory(dir=passing_folder()) as folder:
-            made = sample.write_sample(Path(folder), records=RECORDS, seed=work.settings.sample_seed + 2)
-            collected = collect([pipeline.file_source(one.path, one.vendor) for one in made.files], site, work.pool)
+        collected = collect(collectors.plan(RECORDS, work.settings.sample_seed + 2), site, work.pool)
         copies = attempt(lambda: restored(work, site))
         crm = dry_run(site)
     table = Table(_table(collected), "What each collector sent, and what became of it", COLUMNS)
@@ -130,7 +128,7 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
     if isinstance(copies, tuple):
         unlike = sum(not (one.content_equal and one.indexes_equal and one.options_equal) for one in copies)
         copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies):,} documents"
-    found: Mapping[str, tuple[Any, str]] = {
+    return all_of({
         "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent:,}: {in_words(total)}"),
         "PIPE-E2E-003": (collected.strangers + abs(collected.kept - total.rejects), counted),
         "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"),
@@ -140,8 +138,7 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
             sent == total.read,
             f"{sent:,} payloads staged by ordered inserts, {collected.resent:,} of them a second time",
         ),
-    }
-    return tuple(judge(one, value, evidence=said) for one, (value, said) in found.items())
+    })  # fmt: skip
 
 
 def _crm_told(crm: DryRun) -> str:
@@ -159,7 +156,7 @@ def removed(work: PipelineWork) -> Section:
     if work.not_approved:
         recorded = {check.id for check in work.book.recorded}
         left_out = [entry.id for entry in expected("04") if entry.id not in recorded]
-        return Section(checks=tuple(judge(one, work.not_approved) for one in left_out))
+        return Section(checks=all_of(dict.fromkeys(left_out, Answered(work.not_approved))))
     work.end()
     found: Any = Unmeasured(
         f"Redis is away ({work.book.redis_problem})", "make Redis reachable, then run the phase again"

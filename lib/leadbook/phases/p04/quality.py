@@ -63,7 +63,6 @@ class Scores:
     mean: float
     mean_points: float
     max_points: int
-    qualified: int
     wrong: int
     histogram: Mapping[int, int]
 
@@ -88,8 +87,7 @@ def stored_scores(leads: Leads, rules: Rules) -> Scores:
         {"$set": {"points": points}},
         {"$group": {
             "_id": "$points", "leads": {"$sum": 1}, "score": {"$sum": "$data_quality_score"},
-            "qualified": {"$sum": {"$cond": ["$is_qualified", 1, 0]}}, "wrong": {"$sum": {"$cond": [right, 0, 1]}},
-            "stored": {"$sum": "$additional_data.quality_points"},
+            "wrong": {"$sum": {"$cond": [right, 0, 1]}}, "stored": {"$sum": "$additional_data.quality_points"},
         }},
     ]))  # fmt: skip
     count = sum(row["leads"] for row in rows)
@@ -99,7 +97,6 @@ def stored_scores(leads: Leads, rules: Rules) -> Scores:
         mean=sum(row["score"] for row in rows) / count if count else nan,
         mean_points=sum(row["stored"] for row in rows) / count if count else nan,
         max_points=rules.max_points,
-        qualified=sum(row["qualified"] for row in rows),
         wrong=sum(row["wrong"] for row in rows),
         histogram={row["_id"]: row["leads"] for row in sorted(rows, key=lambda row: row["_id"])},
     )
@@ -182,10 +179,7 @@ def scores(work: PipelineWork) -> Section:
     return Section(
         plots=(Plot(figures.scores(found.histogram, max_points=found.max_points), "Leads by quality points"),),
         checks=score_checks(found, work.settings),
-        facts={
-            "mean_quality_score": found.mean, "mean_quality_points": found.mean_points, "qualified": found.qualified
-        },
-    )  # fmt: skip
+    )
 
 
 def score_checks(found: Scores, settings: Settings) -> tuple[Check, ...]:

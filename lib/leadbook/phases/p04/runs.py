@@ -13,6 +13,7 @@ from leadbook.phases.p04 import contents, figures, quality
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
+from leadbook.phases.told import all_of
 
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
@@ -76,12 +77,10 @@ def full(work: PipelineWork) -> Section:
     work.full_run = FullRun(result=result, held=held)
     caption = "Ledger of the full run: the last bar, unaccounted records, must be nothing"
     return Section(
-        says=_sentence(result), plots=(Plot(figures.waterfall(result.ledger), caption),), found=work.full_run,
-        facts={
-            "leads_per_second": result.stored_per_second, "records_per_second": result.leads_per_second,
-            "false_new_percent": result.cache.false_new_percent, "stages": result.stages,
-        },
-    )  # fmt: skip
+        says=_sentence(result),
+        plots=(Plot(figures.waterfall(result.ledger), caption),),
+        found=work.full_run,
+    )
 
 
 def _sentence(result: PipelineResult) -> str:
@@ -127,7 +126,7 @@ def ledger_checks(run: FullRun) -> tuple[Check, ...]:
         "PIPE-LED-002": (total.failed, result.problem or in_words(total)),
         "PIPE-LED-003": (off, counted),
     }
-    return tuple(judge(one, value if total.read else None, evidence=how) for one, (value, how) in found.items())
+    return all_of({one: (value if total.read else None, how) for one, (value, how) in found.items()})
 
 
 def batch_check(result: PipelineResult, size: int) -> Check:

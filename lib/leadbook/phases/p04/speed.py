@@ -13,6 +13,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
+from leadbook.phases.told import all_of
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.explain import QueryResult
 
@@ -53,7 +54,6 @@ def limit(work: PipelineWork) -> Section:
             *_batches(found, settings),
             judge("PIPE-SPD-001", share if result.ledger.stored else None, evidence=evidence),
         ),
-        facts={"raw_limit": found.best.rate, "pipeline_share": share},
     )
 
 
@@ -71,7 +71,7 @@ def _batches(found: Limits, settings: Settings) -> tuple[Check, ...]:
         "PIPE-BAT-002": (slowest.rate, f"slowest: {slowest.batch} a batch"),
         "PIPE-BAT-003": (share, configured),
     }
-    return tuple(judge(one, value, settings=settings, evidence=how) for one, (value, how) in measured.items())
+    return all_of(measured, settings)
 
 
 @tried

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.core.checks import Check, judge
+from leadbook.core.checks import Check
 from leadbook.enrich.enrich import ERASED, prices
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
@@ -25,6 +25,7 @@ from leadbook.ingest.site import Site
 from leadbook.page.prose import number
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
+from leadbook.phases.told import all_of
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -173,24 +174,18 @@ AGAINST = "against the sandbox"
 def checks(tried_out: Tryout) -> tuple[Check, ...]:
     """Nothing lost, nothing asked for duplicates, no cent over the cap, no fourth attempt, no qualified lead
     forgotten, no contact made twice."""
-    ids = ("PIPE-ENR-001", "PIPE-ENR-002", "PIPE-ENR-003", "PIPE-ENR-004", "PIPE-CRM-001", "PIPE-CRM-002")
-    found = zip(ids, _of_tryout(tried_out), strict=True)
-    return tuple(judge(one, value, evidence=said) for one, (value, said) in found)
-
-
-def _of_tryout(tried_out: Tryout) -> tuple[tuple[Any, str], ...]:
-    """Values and evidence of the checks, in their order."""
     first, known, asked = tried_out.first, tried_out.second.ledger.duplicates, tried_out.first.questions.total()
     money = f"{first.spent_usd:.2f} USD counted, {tried_out.billed_usd:.2f} charged, cap {tried_out.cap_usd:.2f}"
     refused = ", ".join(f"{reason}: {count}" for reason, count in tried_out.refused.items()) or "none refused"
     sent = f"{AGAINST}: {tried_out.sent.sent} then {tried_out.again.sent} leads sent; {refused}"
     resumed = f"broken off after {tried_out.sent.sent} leads, {tried_out.again.updated} sent again"
-    return (
-        (tried_out.lost if asked else None,
-         f"{AGAINST}: {first.ledger.read} records, {asked} questions; {tried_out.stored} leads counted"),
-        (tried_out.asked_again if known else None, f"{AGAINST}: the same input again, {known} duplicates"),
-        (tried_out.overspent_usd if asked else None, f"{AGAINST}: {money}"),
-        (tried_out.most_attempts or None, f"{AGAINST}: the most at any question"),
-        (tried_out.waiting if tried_out.sent.sent else None, tried_out.again.stopped or tried_out.sent.stopped or sent),
-        (tried_out.wrong if tried_out.again.updated else None, f"{AGAINST}: {resumed}"),
-    )  # fmt: skip
+    return all_of({
+        "PIPE-ENR-001": (tried_out.lost if asked else None, f"{AGAINST}: {first.ledger.read} records, {asked} "
+                         f"questions; {tried_out.stored} leads counted"),
+        "PIPE-ENR-002": (tried_out.asked_again if known else None, f"{AGAINST}: the same input again, {known} known"),
+        "PIPE-ENR-003": (tried_out.overspent_usd if asked else None, f"{AGAINST}: {money}"),
+        "PIPE-ENR-004": (tried_out.most_attempts or None, f"{AGAINST}: the most at any question"),
+        "PIPE-CRM-001": (tried_out.waiting if tried_out.sent.sent else None,
+                         tried_out.again.stopped or tried_out.sent.stopped or sent),
+        "PIPE-CRM-002": (tried_out.wrong if tried_out.again.updated else None, f"{AGAINST}: {resumed}"),
+    })  # fmt: skip

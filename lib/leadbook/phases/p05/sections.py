@@ -20,7 +20,7 @@ from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
 from leadbook.phases.section import Plot, Section
-from leadbook.phases.told import Tell, judged
+from leadbook.phases.told import Tell, all_of, judged
 from leadbook.phases.written import incomplete
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class LoadTest:
     def documents(self) -> Section:
         """5.8: both documents, and the facts for later phases."""
         made = documents.documents(self.found)
-        written = judged({"LOAD-DOC-001": partial(incomplete, wanted=documents.WANTED)}, made, self.settings)
+        written = all_of({"LOAD-DOC-001": incomplete(made, wanted=documents.WANTED)}, self.settings)
         return Section(documents=made, checks=written, facts=documents.facts(self.found))
 
     # ------------------------------------------------------------------------------------------------------- measuring

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
 
 from leadbook.backup.backup import Backup
 from leadbook.backup.cache import CacheFacts
 from leadbook.backup.damage import Damage
 from leadbook.backup.drill import Recovery
 from leadbook.backup.verify import Verification
-from leadbook.core.checks import Check, Unmeasured, judge
+from leadbook.core.checks import Unmeasured
 from leadbook.core.definitions import catalogue
+from leadbook.phases.judging import Finding
+from leadbook.phases.told import Answers
 
 SWEPT, CLEANED, REMOVED = "BKP-CLN-002", "BKP-CLN-001", "BKP-CLN-003"
 """Checks of what is removed before and after the drills."""
@@ -20,9 +21,6 @@ NO_BACKUP = Unmeasured(
     "there is no backup, or none that holds anything", "do what the dump's checks ask, then run 06 again"
 )
 
-Found = TypeVar("Found")
-Answers = Mapping[str, tuple[Any, str]]
-"""By id: what `judge` takes, a value or the reason for none, and the evidence."""
 DRILLS = {
     "BKP-COR-001": ("one bit flipped in the data",),
     "BKP-COR-002": ("data cut off by 64 bytes",),
@@ -31,13 +29,9 @@ DRILLS = {
 }
 
 
-def judged(
-    areas: tuple[str, ...], found: Found | Unmeasured | Exception, answers: Callable[[Found], Answers]
-) -> tuple[Check, ...]:
-    """The checks of these areas (beginnings of ids), from what was found; where nothing was, all of them say why."""
-    if isinstance(found, Unmeasured | Exception):
-        return tuple(judge(check_id, found) for check_id in catalogue() if check_id.startswith(areas))
-    return tuple(judge(check_id, value, evidence=evidence) for check_id, (value, evidence) in answers(found).items())
+def of(*areas: str) -> list[str]:
+    """Ids of the checks of these areas (beginnings of ids)."""
+    return [check_id for check_id in catalogue() if check_id.startswith(areas)]
 
 
 def dump(found: tuple[Backup, Verification]) -> Answers:
@@ -62,7 +56,7 @@ def dump(found: tuple[Backup, Verification]) -> Answers:
     }  # fmt: skip
 
 
-def _like_originals(backup: Backup) -> tuple[Any, str]:
+def _like_originals(backup: Backup) -> Finding:
     """The dump against the live collections, which were read a second time at the same point in time."""
     manifest, originals = backup.manifest, backup.originals
     if not manifest.documents:
@@ -83,7 +77,7 @@ def _like_originals(backup: Backup) -> tuple[Any, str]:
 def damage(drills: Sequence[Damage]) -> Answers:
     """Whether all drills of a kind were noticed."""
     made = {drill.name: drill for drill in drills}
-    answers: dict[str, tuple[Any, str]] = {}
+    answers: dict[str, Finding] = {}
     for check_id, names in DRILLS.items():
         noticed, said = [made[name].noticed for name in names], "; ".join(f"{n}: {made[n].said}" for n in names)
         answers[check_id] = Unmeasured(said) if None in noticed else all(noticed), said

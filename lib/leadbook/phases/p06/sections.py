@@ -28,6 +28,7 @@ from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.phases.templates import render
+from leadbook.phases.told import of_found
 from leadbook.schema import undo
 
 
@@ -58,8 +59,8 @@ def backup(subject: Subject) -> Section:
             says=subject.told(),
             tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
             checks=(
-                *checks.judged((checks.SWEPT,), swept, checks.sweep),
-                *checks.judged(("BKP-DMP",), dump, checks.dump),
+                *of_found((checks.SWEPT,), swept, checks.sweep),
+                *of_found(checks.of("BKP-DMP"), dump, checks.dump),
             ),
             facts={
                 "backup_bytes": manifest and manifest.size,
@@ -102,8 +103,8 @@ def damage(subject: Subject, taken: Section) -> Section:
         "what was said": "its first complaint",
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
-    judged = checks.judged(("BKP-COR",), drills, checks.damage)
-    return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=judged, found=_known(drills)))
+    made = of_found(checks.of("BKP-COR"), drills, checks.damage)
+    return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=made, found=_known(drills)))
 
 
 def _drills(subject: Subject, made: Backup) -> list[Damage]:
@@ -134,7 +135,7 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(_table("Restored copies beside the backup", columns, rows),),
-            checks=checks.judged(("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+            checks=of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
             found=_known(recovery),
         )
     )
@@ -190,7 +191,7 @@ def cache(subject: Subject) -> Section:
             "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
             "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
         )
-    return Section(says=said, checks=checks.judged(("BKP-RDS",), keys, checks.cache), found=seen)
+    return Section(says=said, checks=of_found(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
 
 
 def attested() -> Section:
@@ -219,7 +220,7 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
             documents=(Document("backup-and-recovery", title, text, audience),),
             checks=(
                 judge("BKP-DOC-001", len(missing), evidence=told),
-                *checks.judged((checks.CLEANED,), cleaned, checks.clean),
+                *of_found((checks.CLEANED,), cleaned, checks.clean),
                 judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
             ),
         )

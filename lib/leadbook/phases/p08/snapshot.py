@@ -123,9 +123,7 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
     state: RedisState | Failed = Unmeasured(away)
     if redis is not None and not away:
         state = attempt(lambda: read_redis_state(redis, since=seen.started_at))
-    if isinstance(
-        state, RedisError
-    ):  # Redis only saves work: away, it is not measured, which is no error of the sprint
+    if isinstance(state, RedisError):  # Redis only saves work: that it is away is no error of the sprint
         state = Unmeasured("Redis did not answer INFO")
     now = datetime.now(UTC) if settings.is_production else None
     return Surroundings(

@@ -32,11 +32,11 @@ def in_words(intake: Seen) -> str:
     """What waits, in a sentence."""
     if not isinstance(intake, Intake):
         return "What waits in the staging collection could not be read."
-    oldest = "" if intake.oldest_s is None else f", the oldest for {intake.oldest_s:,.0f} s"
-    lately = sum(one.in_hour for one in intake.collectors)
+    left = intake.backlog
+    oldest = "" if left.oldest_s is None else f", the oldest for {left.oldest_s:,.0f} s"
     return (
-        f"{intake.waiting:,} staged records wait, {intake.claimed:,} of them claimed by a worker{oldest}; "
-        f"{lately:,} were staged within the last hour."
+        f"{left.left:,} staged records wait, {left.claimed:,} of them claimed by a worker{oldest}; "
+        f"{intake.in_hour:,} were staged within the last hour."
     )
 
 
@@ -44,10 +44,11 @@ def staged_check(intake: Seen, settings: Settings) -> Check:
     """No staged record waits longer than it may."""
     answer: Any = intake
     if isinstance(intake, Intake):
-        answer = round(intake.oldest_s or 0.0, 1)
-        if intake.waiting and intake.oldest_s is None:
+        left = intake.backlog
+        answer = round(left.oldest_s or 0.0, 1)
+        if left.left and left.oldest_s is None:
             answer = Unmeasured("no waiting record tells when it was staged", "let collectors set collected_at")
-        elif not intake.waiting and not intake.collectors:
+        elif not left.left and not intake.collectors:
             answer = Inapplicable("nothing waits, and nothing was staged within a day")
     evidence = in_words(intake).rstrip(".")
     return judge("MON-STG-001", answer, target=settings.backlog_max_age_s, evidence=evidence)
@@ -58,6 +59,7 @@ def facts(intake: Seen) -> dict[str, Any]:
     if not isinstance(intake, Intake):
         return {}
     return {
-        "staged_waiting": intake.waiting, "staged_claimed": intake.claimed, "staged_oldest_s": intake.oldest_s,
+        "staged_waiting": intake.backlog.left, "staged_claimed": intake.backlog.claimed,
+        "staged_oldest_s": intake.backlog.oldest_s,
         "staged_in_an_hour": {one.workflow: one.in_hour for one in intake.collectors},
     }  # fmt: skip
