@@ -33,7 +33,6 @@ ROLES: dict[str, list[dict[str, str]]] = {
         {"role": "clusterMonitor", "db": "admin"},
         {"role": "dbAdmin", "db": DATABASE},
         {"role": "readWrite", "db": DATABASE},
-        {"role": "read", "db": "local"},
     ],
     "reports": [{"role": "read", "db": DATABASE}],
 }

@@ -161,19 +161,6 @@ def test_the_catalogue_knows_what_an_application_user_cannot_see(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", READ_ANEW)
-def test_a_dba_of_least_rights_sees_everything(
-    elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
-) -> None:
-    monkeypatch.setenv("MONGODB_URI", elsewhere["app"])
-    monkeypatch.setenv("MONGODB_ADMIN_URI", elsewhere["dba"])
-    monkeypatch.setenv("REDIS_URL", elsewhere["redis"])
-    assert unknown(Settings.from_mapping({"database": DATABASE, "profile": "production"}), (phase,)) == ""
-    found = checks_of(phase, tmp_path)
-    assert not {one.id: one.evidence for one in found.values() if REFUSED.search(one.evidence)}
-
-
-@pytest.mark.slow
 def test_what_blocks_on_servers_of_somebodys_own_can_be_accepted(
     elsewhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -32,6 +33,7 @@ SMALL = {
     "load_writers": "4", "duplicate_checks": 200, "open_loop_seconds": 0.2, "open_loop_percent": "50",
     "monitor_seconds": 2.0, "target_collected": 2_000, "target_unique": 1_500, "target_cost_usd": 10.0,
 }  # fmt: skip
+REFUSED = re.compile(r"not authori[sz]ed|may not|NOPERM|no permissions")
 RECORDS = 2_400
 PLAN = collectors.plan(RECORDS, 7)
 NEVER_HERE = ("MDB-VER-002", "MDB-HST-001", "MDB-ENG-002", "RDS-SEC-002", "RDS-MEM-003")
@@ -145,6 +147,15 @@ def test_ready_on_an_empty_database_is_go_with_accepted_risks_and_leaves_no_tria
     assert not [name for name in lived["left"] if "scratch" in name]
     index = (lived["ready"].report / "index.html").read_text()
     assert "REAL DATA" in index and "Ada Lovelace" in index
+
+
+def test_a_dba_of_least_rights_sees_everything(lived):
+    for done in (lived["ready"], lived["live"], lived["close"]):
+        said = [
+            one for one in json.loads((done.report / "checks.json").read_text())["checks"] if one["verdict"] != "pass"
+        ]
+        refused = {one["id"]: one["evidence"] for one in said if REFUSED.search(one["evidence"])}
+        assert not refused
 
 
 def test_the_close_is_accepted_and_every_total_is_what_was_sent(lived, database):
