@@ -73,7 +73,7 @@ class Totals:
 
     @property
     def source(self) -> str:
-        """Whence the number of raw records is known."""
+        """From where the number of raw records is known."""
         told = f"{self.of_staged.total():,} staged records and {self.of_files.total():,} read from files"
         told += f", {self.gone.total():,} staged ones that are gone, by the journal" if self.gone else ""
         return told + (f"; counted once: {', '.join(self.again)}" if self.again else "")
