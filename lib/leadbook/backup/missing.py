@@ -243,7 +243,7 @@ def sighting_in(record: Mapping[str, Any], vendor: str) -> tuple[Document, str]:
     raw = raw_record(record, name)
     if raw.problem:
         return {}, f"its staged record cannot be read: {REASONS.get(raw.problem, raw.problem)}"
-    cleaned = clean(raw.payload, load_vendor(name))
+    cleaned = clean(raw.payload, load_vendor(name), raw.collected_at)
     if cleaned.flags:
         cleaned.lead["additional_data"]["flags"] = sorted(cleaned.flags)
     reasons = reject_reasons(cleaned.lead, cleaned)

@@ -251,7 +251,7 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
     if settings.is_rehearsal and not leads.database.list_collection_names():
         yield note("schema", "the database is empty: the next run makes what it needs")
         return
-    how = f"leadbook run --only 02 --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
+    how = f"leadbook run --stage ready --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
     if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
         return
@@ -286,8 +286,8 @@ def _life(place: Place) -> Iterator[Diagnosis]:
     sessions = sprint.followers(place.journal)
     yield ok("sessions", f"{len(sessions.alive)} ingest sessions alive")
     for dead in sessions.dead:
-        todo = f"leadbook ingest --staged --profile {profile} (it takes over what the dead one had claimed)"
-        yield problem("sessions", f"{dead}, and it did not end", todo)
+        told = f"{dead}, and it did not end; a new one takes over what it had claimed"
+        yield problem("sessions", told, f"leadbook ingest --staged --profile {profile}")
 
 
 # -------------------------------------------------------------------------------------------------------------- files

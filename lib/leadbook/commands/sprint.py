@@ -149,11 +149,13 @@ def _next(settings: Settings, now: Standing) -> str:
     good = {stage for stage, verdict in verdicts.items() if EXIT.get(verdict) == 0}
     if "close" in good:
         return "the sprint is accepted: hand its documents over"
+    if (now.waiting or now.claimed) and not now.followers.alive:
+        return f"{now.waiting + now.claimed:,} records wait or are claimed, and no follower is alive: {follow}"
+    if "close" in verdicts:
+        return f"close was {verdicts['close']}: do what its report names, then leadbook run --stage close{profile}"
     if "ready" not in good:
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
-    if now.waiting and not now.followers.alive:
-        return f"{now.waiting:,} records wait and no follower is alive: {follow}"
     if now.staged < now.staged_wanted:
         return (
             f"let the collectors go on, keep a follower running ({follow}), look at: leadbook run --stage live{profile}"

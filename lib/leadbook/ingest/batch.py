@@ -61,7 +61,7 @@ class _Work:
             if record.problem or vendor is None:
                 self.reject(position, (record.problem or "unknown_vendor",))
                 continue
-            cleaned = clean(record.payload, vendor)
+            cleaned = clean(record.payload, vendor, record.collected_at)
             reasons = reject_reasons(cleaned.lead, cleaned)
             self.cleaned[position] = cleaned.lead
             if reasons:

@@ -310,4 +310,5 @@ def raw_record(record: Mapping[str, Any], vendor: str) -> RawRecord:
         payload = {name: value for name, value in record.items() if name not in OWN_FIELDS}
     if not isinstance(payload, dict):
         return RawRecord(0, {"value": payload}, "not_an_object")
-    return RawRecord(0, payload, problem_of(payload, load_vendor(vendor)) if vendor else "unknown_vendor")
+    problem = problem_of(payload, load_vendor(vendor)) if vendor else "unknown_vendor"
+    return RawRecord(0, payload, problem, record.get("collected_at"))

@@ -30,12 +30,14 @@ TARGETS = (
 class RawRecord(NamedTuple):
     """One record as read. `number` counts lines in line formats and CSV (where the record starts), items elsewhere.
 
-    `problem` is a reason code when the record cannot be used at all; it still counts as read.
+    `problem` is a reason code when the record cannot be used at all; it still counts as read.  `collected_at` is when
+    its collector says that it was collected, where it was staged.
     """
 
     number: int
     payload: dict[str, Any]
     problem: str | None
+    collected_at: Any = None
 
 
 Path_ = tuple[str, ...]

@@ -42,5 +42,7 @@ def _told(rate: CollectionRate | None, staged: int) -> Answered:
     told = f"{hourly.text('records/hour')}: {rate.records:,} staged in {minutes:,.1f} minutes, with the 95 % interval"
     if not rate.extrapolated:
         return Answered(round(hourly.middle), told)
-    low = 0.0 if hourly.low is None else hourly.low
-    return Answered(round(low), f"{told}; extrapolated from less than an hour, so its lower end is judged")
+    if not hourly.low:
+        why = f"{told}: too short and too uneven for an hour's rate"
+        return Answered(Unmeasured(why, "collect for an hour, or accept that it was shorter"))
+    return Answered(round(hourly.low), f"{told}; extrapolated from less than an hour, so its lower end is judged")

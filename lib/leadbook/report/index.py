@@ -15,7 +15,7 @@ from leadbook.report import traceability
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import RunVerdict
+from leadbook.report.verdict import RunVerdict, is_grave
 
 _ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
 
@@ -46,7 +46,8 @@ def _blocking(run: RunRecord, checks: Iterable[Check]) -> tuple[list[Check], lis
     """What blocks, worst first; and how many checks each phase that broke or was not run left unmeasured."""
     unseen = {phase.phase: phase for phase in run.phases if phase.asked and phase.status is not Status.RAN}
     missed = [check for check in checks if check.phase in unseen and check.verdict is Verdict.NOT_MEASURED]
-    found = sorted((check for check in checks if check not in missed), key=lambda check: _ORDER.index(check.verdict))
+    found = sorted((check for check in checks if check not in missed),
+                   key=lambda check: (_ORDER.index(check.verdict), not is_grave(check)))  # fmt: skip
     return found, [(phase, sum(check.phase == number for check in missed)) for number, phase in unseen.items()]
 
 

@@ -11,6 +11,8 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings, load_profile
 from leadbook.report.records import RunRecord
 
+RUNS_ACTIONS = ("apply_schema", "benchmarks", "load_test", "restore_drill")
+"""What a run of the notebooks asks approval for."""
 LONGEST = 400
 """Characters of options that are repeated word for word; more are only mentioned."""
 
@@ -38,6 +40,16 @@ def options(run: RunRecord) -> str:
     other = {key: value for key, value in run.parameters.items() if key in usual and value != usual[key]}
     told = "".join(f" -p {shlex.quote(f'{key}={_text(value)}')}" for key, value in other.items() if key != "run_dir")
     return named + (told if len(told) <= LONGEST else " and the same -p options")
+
+
+def unapproved(run: RunRecord) -> list[str]:
+    """What to approve so that production measures everything, as one command; nothing where all of it is approved."""
+    database, said = run.parameters.get("database"), str(run.parameters.get("approve", ""))
+    wanted = [f"{action} on {database}" for action in RUNS_ACTIONS]
+    if run.profile != "production" or all(one in said for one in wanted):
+        return []
+    command = f"leadbook run --stage ready --profile production -p approve='{', '.join(wanted)}'"
+    return [f"Approve what shall be measured, all of it at once: `{command}`."]
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from leadbook.core.checks import Check, Verdict, accepted, blockers, tally
 from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.page.tables import measured_text, target_text
-from leadbook.report.parameters import eased, options
+from leadbook.report.parameters import eased, options, unapproved
 from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
 
 EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
@@ -147,10 +147,10 @@ def _ready(run: RunRecord) -> RunVerdict:
     blocking, risks = blockers(checks), accepted(checks)
     again = f"Ask again: `leadbook run --stage ready{options(run)}`."
     if blocking:
-        sign = "Or have somebody sign for the risk, under `accepted:` in the attestations file."
+        sign = "Where a risk shall stand, its owner signs for it under `accepted:` in the attestations file."
         return RunVerdict(
             stage="ready", verdict="NO-GO", reason=_why_not(blocking, checks), blocking=tuple(blocking),
-            accepted=tuple(risks), steps=(*([sign] if run.profile == "production" else []), again),
+            accepted=tuple(risks), steps=(*unapproved(run), *([sign] if run.profile == "production" else []), again),
         )  # fmt: skip
     begin = (
         f"Start the collectors: they stage into `{run.parameters.get('staging_collection', 'raw_leads')}`.",
@@ -274,7 +274,14 @@ def _first(checks: list[Check]) -> str:
 
 
 def _failures_first(checks: Iterable[Check]) -> list[Check]:
-    return sorted(checks, key=lambda check: check.verdict is not Verdict.FAIL)
+    """Failures first, and of these what nobody may accept: lost and doubled leads."""
+    return sorted(checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check)))
+
+
+def is_grave(check: Check) -> bool:
+    """Whether nobody may accept it, and it follows from no other check: leads are lost or doubled, or may be."""
+    entry = catalogue().get(check.id)
+    return entry is not None and not entry.acceptable and not entry.follows
 
 
 def _remedies(checks: list[Check]) -> dict[str, tuple[Remedy, ...]]:

@@ -53,10 +53,11 @@ class Cleaned(NamedTuple):
     problems: tuple[str, ...]
 
 
-def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
+def clean(payload: Mapping[str, Any], vendor: Vendor, collected_at: Any = None) -> Cleaned:
     """The lead in `payload`. Never raises, whatever the payload holds; see `rules.reject_reasons` for its acceptance.
 
-    `payload`: one vendor record, keys as text, values as JSON or BSON gives them.
+    `payload`: one vendor record, keys as text, values as JSON or BSON gives them.  `collected_at`: when its collector
+    says that it was collected, which counts where the payload does not tell.
     """
     builder = LeadBuilder(payload, vendor)
     _address(builder)
@@ -66,7 +67,7 @@ def clean(payload: Mapping[str, Any], vendor: Vendor) -> Cleaned:
     region = _place(builder)
     _email(builder)
     _phone(builder, region)
-    moment = dates.utc(builder.value("collected_at"))
+    moment = dates.utc(builder.value("collected_at")) or dates.utc(collected_at)
     if moment is not None:
         builder.lead["data_collected_date"] = moment
     builder.keep_rest()
