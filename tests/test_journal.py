@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from leadbook.core import connect
@@ -63,3 +65,25 @@ def test_a_database_that_holds_nothing_is_left_so_and_told_later(journal, databa
     database["raw_leads"].insert_one({})
     journal.write("action", action="apply_schema")
     assert [entry["kind"] for entry in database[COLLECTION].find()] == ["phase", "action"] and not journal.waiting()
+
+
+def test_a_line_that_a_crash_cut_off_swallows_nothing_and_is_kept(journal, database):
+    database["raw_leads"].drop()
+    journal.write("action", action="one")
+    with journal.spool.open("a") as file:
+        file.write('{"_id": {"$oid')
+    journal.write("action", action="two")
+    assert [entry["action"] for entry in journal.entries()] == ["one", "two"]
+    database["raw_leads"].insert_one({})
+    assert journal.carry_over() == 2 and journal.spool.with_suffix(".torn").read_text() == '{"_id": {"$oid\n'
+
+
+@pytest.mark.parametrize(
+    "odd", [{"at": "yesterday"}, {"at": datetime(2999, 1, 1, tzinfo=UTC)}, {"at": None}, {"ledger": [1, 2]},
+            {"ledger": {"read": "many"}}, {"ledger": {"read": -5}}],
+)  # fmt: skip
+def test_an_entry_that_nobody_can_have_written_counts_for_nothing(journal, odd):
+    journal.write("session.batch", session=1, ledger={"read": 1})
+    whole = {"kind": "session.batch", "session": 1, "at": datetime.now(UTC), "ledger": {"read": 5}}
+    journal.collection.insert_one(whole | odd)
+    assert [entry["ledger"]["read"] for entry in journal.entries("session.batch")] == [1]

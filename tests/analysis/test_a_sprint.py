@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 
 from analysis_leads import lead
 from leadbook.analysis.collecting import read_collecting
@@ -268,6 +268,18 @@ def test_a_collector_that_lost_a_batch(sprint, lost, missing, told):
     check = found.pop("FIN-LOSS-005")
     assert not found and check.verdict is Verdict.FAIL and check.measured == missing
     assert "flow-3, execution 4711" in check.evidence and told in check.evidence
+
+
+@pytest.mark.parametrize(
+    "odd", [{"batch": [1, 2]}, {"size": [1, 2]}, {"batch": Decimal128("1")}, {"execution": None}, {"batch": -1}]
+)
+def test_a_stamp_that_cannot_be_read_is_none(sprint, odd):
+    sprint.collect()
+    changed = {f"collector.{name}": value for name, value in odd.items()}
+    sprint.staging.update_many({"collector.workflow": "flow-3"}, {"$set": changed})
+    sprint.drain()
+    check = failing(sprint)["FIN-LOSS-005"]
+    assert check.verdict is Verdict.NOT_MEASURED and "flow-3" in check.evidence
 
 
 def test_a_batch_that_came_in_part_and_one_that_came_twice(sprint):

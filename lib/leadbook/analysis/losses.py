@@ -147,9 +147,10 @@ def unstaged(places: Places, told: Lost, totals: Totals, sessions: Sequence[Inge
     known = _replayed(places) if found else set()
     found = [one for one in found if _exact(one["_id"]) not in known]
     strangers = [str(one["_id"]) for one in found if not any(each.covers(one.get("created_at")) for each in others)]
-    doubtful = any(one.end != "ended" or one.told[FAILED] for one in others)
+    doubtful = any(one.end != "ended" or one.told[FAILED] for one in others if one.source != STAGING)
     beyond = 0 if doubtful else max(0, len(found) - len(strangers) - said)
-    nobody = Named(count=len(strangers) + beyond, first=tuple(strangers[:SHOWN]))
+    named = strangers or ([str(one["_id"]) for one in found] if beyond else [])
+    nobody = Named(count=len(strangers) + beyond, first=tuple(named[:SHOWN]))
     return Unstaged(leads=len(found), said=said, nobody=nobody)
 
 

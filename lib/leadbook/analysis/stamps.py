@@ -21,6 +21,11 @@ Batches = dict[int, tuple[int, int, bool]]
 
 MOST = 1_000_000
 """A stamp with a greater number is none."""
+_COUNTS, _NAMES = ["int", "long", "double"], ["string", "int", "long", "double", "objectId"]
+_IS_COUNT = {"$in": [{"$type": "$collector.batch"}, _COUNTS]}
+_IS_SIZE = {"$in": [{"$type": "$collector.size"}, _COUNTS]}
+_IS_EXECUTION = {"$in": [{"$type": "$collector.execution"}, _NAMES]}
+"""A stamp without an execution is none either: batches of two runs would be taken for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,8 @@ def _executions(staging: Collection[dict[str, Any]]) -> dict[str, dict[str, Batc
     """Stamped batches by collector and execution."""
     of = {"collector": WORKFLOW, "execution": "$collector.execution", "batch": "$collector.batch"}
     rows = staging.with_options(codec_options=LENIENT).aggregate([
-        {"$match": {"collector.batch": {"$gte": 1, "$lte": MOST}, "collector.size": {"$gte": 1, "$lte": MOST}}},
+        {"$match": {"collector.batch": {"$gte": 1, "$lte": MOST}, "collector.size": {"$gte": 1, "$lte": MOST},
+                    "$expr": {"$and": [_IS_COUNT, _IS_SIZE, _IS_EXECUTION]}}},
         {"$group": {"_id": of, "n": {"$sum": 1}, "size": {"$max": "$collector.size"},
                     "last": {"$max": "$collector.last"}}},
     ])  # fmt: skip

@@ -39,8 +39,13 @@ def _one_line(error: Exception) -> str:
         if not problem:  # no command at all: the help has been shown
             sys.exit(2)
         return f"{problem}; `leadbook --help` lists commands and options"
+    from pymongo.errors import PyMongoError
+
     from leadbook.core import write_errors
 
+    if isinstance(error, PyMongoError):
+        said = Redactor.from_environment().text(write_errors.described(error))
+        return f"MongoDB: {said}; look at the server, and at the rights of the user in the address, then try again"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; make room or give access there, then try again"

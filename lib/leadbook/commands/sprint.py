@@ -117,8 +117,7 @@ def _read(place: Place) -> dict[str, Any]:
 
 def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
     for stage in STAGES:
-        found = journal.collection.find_one({"kind": "stage", "stage": stage}, sort=[("at", -1)])
-        if found is not None:
+        for found in journal.entries("stage", stage=stage)[-1:]:
             risks = tuple(map(str, found.get("risks") or ()))
             yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
 

@@ -53,6 +53,11 @@ def _numbers(value: str) -> None:
         raise ValueError("must be whole numbers above 0, separated by commas")
 
 
+def _sent(value: str) -> None:
+    if not all(re.fullmatch(r"\s*[^=,]+=\s*\d{1,9}\s*", entry) for entry in filter(str.strip, value.split(","))):
+        raise ValueError("must be counts by collector, 'apollo-1=2000, brightdata-2=1800'")
+
+
 def _database(value: str) -> None:
     if value.lower() in ("admin", "config", "local"):
         raise ValueError("belongs to MongoDB; name a database of leadbook's own")
@@ -68,7 +73,7 @@ def _collection(value: str) -> None:
 
 
 RULES: Mapping[str, Callable[[str], None]] = {
-    "executor": _executor, "write_concern": _write_concern, "database": _database,
+    "sent": _sent, "executor": _executor, "write_concern": _write_concern, "database": _database,
     **dict.fromkeys(("load_records", "load_writers", "open_loop_percent"), _numbers),
     **dict.fromkeys(COLLECTIONS, _collection),
 }  # fmt: skip

@@ -22,9 +22,9 @@ import fcntl
 import hashlib
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ COLLECTION = "sprint_journal"
 KINDS = ("session.begun", "session.batch", "session.beat", "session.ended", "phase", "stage", "action")
 PATIENCE_S = 3.0
 """A write waits no longer for the database: the spool takes it."""
+SLACK = timedelta(minutes=2)
+"""An entry may be so far in the future: two machines' clocks under NTP differ by less."""
 UNIQUE = 11000
 """MongoDB's error code of a duplicate key: the entry was carried over before."""
 
@@ -100,6 +102,8 @@ class Journal:
         self.spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.spool.open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            if file.tell():
+                file.write("\n")  # whatever a crash cut off must not swallow what comes next
             file.writelines(json_util.dumps(entry) + "\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
@@ -110,9 +114,13 @@ class Journal:
             return 0
         with self.spool.open("r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            entries = _parsed(file.read())
+            text = file.read()
+            entries = _parsed(text)
             with pymongo.timeout(PATIENCE_S):
                 self._insert(entries)
+            if torn := [line for line in text.splitlines() if line.strip() and not _parsed(line)]:
+                with self.spool.with_suffix(".torn").open("a", encoding="utf-8") as kept:
+                    kept.write("\n".join([*torn, ""]))
             file.truncate(0)
         return len(entries)
 
@@ -127,14 +135,16 @@ class Journal:
     def entries(self, *kinds: str, **match: Any) -> list[Entry]:
         """Entries of these kinds in the order in which they were written, `match` as equal values. Raises PyMongoError.
 
-        What waits in this machine's spool is told too.
+        What waits in this machine's spool is told too. An entry that no leadbook can have written (see `_is_sound`)
+        counts for nothing: what it should have told is then missing, and the close says so.
         """
         query = {**({"kind": {"$in": list(kinds)}} if kinds else {}), **match}
         found = {entry["_id"]: entry for entry in self.collection.find(query)}
         for entry in self.waiting():
             if (not kinds or entry["kind"] in kinds) and all(entry.get(key) == match[key] for key in match):
                 found.setdefault(entry["_id"], entry)
-        return sorted(found.values(), key=lambda entry: (entry["at"], entry["_id"]))
+        sound = filter(_is_sound, found.values())
+        return sorted(sound, key=lambda entry: (entry["at"], str(entry["_id"])))
 
     def record_of(self, phase: str, profile: str) -> str:
         """The newest record that a phase left in this profile, wherever it ran, as JSON text; empty where there is none
@@ -160,3 +170,18 @@ def _parsed(text: str) -> list[Entry]:
         with suppress(ValueError):
             entries.append(json_util.loads(line, json_options=_AWARE))
     return entries
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether an entry has the shape that `write` gives it: a time that is not in the future, and whole ledgers."""
+    at, ledger = entry.get("at"), entry.get("ledger", {})
+    if not isinstance(at, datetime) or at > datetime.now(UTC) + SLACK:
+        return False
+    if not str(entry.get("kind")).startswith("session."):
+        return True
+    return "session" in entry and isinstance(ledger, Mapping) and all(map(_is_count, ledger.values()))
+
+
+def _is_count(value: Any) -> bool:
+    counts = value.values() if isinstance(value, Mapping) else [value]
+    return all(isinstance(one, int) and one >= 0 for one in counts)

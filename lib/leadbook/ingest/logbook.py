@@ -202,7 +202,7 @@ def unended(journal: Journal) -> list[dict[str, Any]]:
     (for how long, by the server's clock). Raises PyMongoError."""
     is_sign = {"$in": ["$kind", [*SIGNS]]}
     return list(journal.collection.aggregate([
-        {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}}},
+        {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}, "at": {"$type": "date"}}},
         {"$group": {
             "_id": "$session", "by": {"$first": "$by"}, "sign": {"$max": {"$cond": [is_sign, "$at", None]}},
             "end": {"$max": {"$cond": [is_sign, None, "$at"]}},
