@@ -138,7 +138,7 @@ class Settings(BaseModel):
 
     # --- trials and the rehearsal's live sprint
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
-    live_seconds: float = Field(45.0, ge=1, description="length of the rehearsal's live sprint, s")
+    live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
 
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
