@@ -223,6 +223,8 @@ def redis_address(client: redis_py.Redis) -> str:
 
 
 _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
+    (r"handshake( operation)? timed out", "no answer in time",
+     "the server may be frozen or overloaded, or does not speak TLS where the address asks for it"),
     (r"CERTIFICATE_VERIFY_FAILED.*(hostname|IP address) mismatch", "TLS certificate is for another host name",
      "connect by the name that stands in the certificate"),
     (r"CERTIFICATE_VERIFY_FAILED|self.signed certificate", "TLS certificate is not trusted",

@@ -38,6 +38,8 @@ EXAMPLE, EXAMPLE_DAY = "params/attestations.example.yaml", "2026-03-14"
 _SEE = f"see {EXAMPLE}"
 ACCEPTED = "accepted"
 """Key of the file under which the accepted risks stand."""
+LONGEST_RISK_DAYS = 366
+"""A risk is accepted for a year at most; a choice of this project."""
 SEEN, RISK = ("who", "when", "seen"), ("who", "when", "why", "until")
 """What an attestation holds, and what the acceptance of a risk."""
 EARLIEST_DAY = timedelta(hours=14)
@@ -253,7 +255,10 @@ def _ended(until: str) -> str:
     day = _day(until)
     if day is None:
         return f"until is no date of the form {EXAMPLE_DAY}: {until!r}"
-    return f"it ended on {until}" if day < datetime.now(UTC).date() else ""
+    left = (day - datetime.now(UTC).date()).days
+    if left > LONGEST_RISK_DAYS:
+        return f"until lies {left:,} days ahead, more than {LONGEST_RISK_DAYS}: nobody can say so far ahead"
+    return f"it ended on {until}" if left < 0 else ""
 
 
 def _day(text: str) -> date | None:
