@@ -273,10 +273,10 @@ def test_values_that_python_cannot_hold_stop_nothing(site, staged, leads, kept):
 def test_a_record_that_raises_is_set_aside_and_can_be_replayed(site, staged, leads, kept, monkeypatch, error):
     clean = batch_module.clean
 
-    def poisoned(payload, vendor):
+    def poisoned(payload, vendor, *more):
         if payload.get("name") == "Poison":
             raise error("what the record holds must not be told")
-        return clean(payload, vendor)
+        return clean(payload, vendor, *more)
 
     people = [person(f"p{number}") for number in range(30)]
     with monkeypatch.context() as patched:
@@ -296,7 +296,7 @@ def test_a_record_that_raises_is_set_aside_and_can_be_replayed(site, staged, lea
 def test_a_file_goes_on_without_a_record_that_raises(site, leads, kept, ingest, vendor_file, monkeypatch):
     clean = batch_module.clean
     monkeypatch.setattr(
-        batch_module, "clean", lambda payload, vendor: clean(payload, vendor) if "bad" not in payload["url"] else 1 / 0
+        batch_module, "clean", lambda payload, *how: clean(payload, *how) if "bad" not in payload["url"] else 1 / 0
     )
     result = ingest(vendor_file(person("ana"), person("bad"), person("ben")))
     assert (result.ledger.stored, result.ledger.rejected, result.problem) == (2, {POISON: 1}, "")

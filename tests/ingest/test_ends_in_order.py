@@ -45,7 +45,8 @@ def test_a_follower_ends_in_order_on_any_signal(site, staged, leads, endpoints, 
     trust.check(status, out + err)
     ledger = json.loads(out)
     assert ledger["read"] == ledger["stored"] == leads.count_documents({})
-    assert len(err.strip().splitlines()) == 1
+    follows, stopped = err.strip().splitlines()
+    assert "follows raw_leads of leadbook_test on the servers named" in follows and "stopped by" in stopped
     assert staged.count_documents({"pipeline.state": {"$ne": "done"}}) == 0
 
 
