@@ -53,6 +53,8 @@ def test_the_newest_record_of_a_phase_is_found_by_profile(journal):
     journal.write("phase", phase="03", profile="production", record='{"a": 1}')
     journal.write("phase", phase="03", profile="rehearsal", record='{"a": 3}')
     journal.write("phase", phase="03", profile="production", record='{"a": 2}')
+    journal.collection.insert_one({"kind": "phase", "phase": "03", "profile": "production", "record": "forged",
+                                   "at": datetime(2999, 1, 1, tzinfo=UTC)})  # fmt: skip
     assert journal.record_of("03", "production") == '{"a": 2}'
     assert journal.record_of("04", "production") == ""
 

@@ -119,6 +119,16 @@ def test_a_dead_session_is_ended_once_with_what_is_known_of_it(site, staged, jou
     assert len(journal.entries("session.ended")) == 3
 
 
+@pytest.mark.parametrize("odd", [{}, {"ledger": {"read": 3}}, {"ledger": {"read": 3, "stored": 9}}])
+def test_a_batch_whose_ledger_cannot_be_read_does_not_keep_a_dead_session_open(staged, journal, odd):
+    session, long_ago = ObjectId(), datetime.now(UTC) - timedelta(minutes=9)
+    for kind, body in (("session.begun", {"source": "staging"}), ("session.batch", odd)):
+        journal.collection.insert_one({"kind": kind, "at": long_ago, "by": "somebody", "session": session, **body})
+    assert bury(journal, Staging(staged)) == [session]
+    (end,) = journal.entries("session.ended")
+    assert (end["dead"], end["ledger"]["read"]) == (True, 0)
+
+
 def test_two_who_find_the_same_session_dead_end_it_once(staged, journal, database, endpoints, tmp_path):
     silent(journal, ObjectId(), 4, stored=1)
     both = [Journal(database, endpoints.mongodb_uri, tmp_path / name) for name in "ab"]

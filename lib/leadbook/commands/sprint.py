@@ -117,7 +117,7 @@ def _read(place: Place) -> dict[str, Any]:
 
 def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
     for stage in STAGES:
-        for found in journal.entries("stage", stage=stage)[-1:]:
+        if found := journal.newest("stage", stage=stage):
             risks = tuple(map(str, found.get("risks") or ()))
             yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
 

@@ -19,6 +19,8 @@ from leadbook.core import write_errors
 from leadbook.core.definitions import Definition, definition, expected
 from leadbook.core.settings import Settings
 
+LIVE = "08"
+"""The phase that looks at a sprint while it goes on."""
 MEND = "mend what the evidence names, then run the section again"
 """What to do where there is no value: the catalogue's remedy is for a value beyond its target."""
 
@@ -210,6 +212,16 @@ def tally(checks: Iterable[Check]) -> dict[str, int]:
 def blockers(checks: Iterable[Check]) -> list[Check]:
     """Checks that forbid GO: those that block and that nobody has accepted."""
     return [check for check in checks if check.verdict in BLOCKING and not check.accepted]
+
+
+def failed(checks: Iterable[Check]) -> list[Check]:
+    """Checks whose value is beyond its target, or whose question raised an error."""
+    return [check for check in checks if check.verdict in (Verdict.FAIL, Verdict.ERROR)]
+
+
+def only_calls_for_a_look(phase: str, blocking: Iterable[Check]) -> bool:
+    """Whether what blocks elsewhere does not here: in LIVE, what could not be seen does not stop a sprint."""
+    return phase == LIVE and not failed(blocking)
 
 
 def accepted(checks: Iterable[Check]) -> list[Check]:

@@ -141,19 +141,25 @@ class Journal:
         query = {**({"kind": {"$in": list(kinds)}} if kinds else {}), **match}
         found = {entry["_id"]: entry for entry in self.collection.find(query)}
         for entry in self.waiting():
-            if (not kinds or entry["kind"] in kinds) and all(entry.get(key) == match[key] for key in match):
+            if _is(entry, kinds, match):
                 found.setdefault(entry["_id"], entry)
-        sound = filter(_is_sound, found.values())
-        return sorted(sound, key=lambda entry: (entry["at"], str(entry["_id"])))
+        return sorted(filter(_is_sound, found.values()), key=_order)
 
     def record_of(self, phase: str, profile: str) -> str:
         """The newest record that a phase left in this profile, wherever it ran, as JSON text; empty where there is none
         or the journal cannot be read."""
         try:
-            *_, newest = [{}, *self.entries("phase", phase=phase, profile=profile)]
+            found = self.newest("phase", phase=phase, profile=profile)
         except PyMongoError:
             return ""
-        return str(newest.get("record", ""))
+        return str(found.get("record", "")) if found else ""
+
+    def newest(self, kind: str, **match: Any) -> Entry | None:
+        """The last entry of `entries`, without reading the others. Raises PyMongoError."""
+        query = {"kind": kind, **match, "at": {"$type": "date", "$lte": datetime.now(UTC) + SLACK}}
+        there = self.collection.find(query).sort([("at", -1), ("_id", -1)]).limit(1)
+        waits = [entry for entry in self.waiting() if _is(entry, (kind,), match)]
+        return max(filter(_is_sound, [*there, *waits]), key=_order, default=None)
 
     def waiting(self) -> list[Entry]:
         """Entries that wait in this machine's spool."""
@@ -170,6 +176,14 @@ def _parsed(text: str) -> list[Entry]:
         with suppress(ValueError):
             entries.append(json_util.loads(line, json_options=_AWARE))
     return entries
+
+
+def _is(entry: Entry, kinds: Sequence[str], match: Mapping[str, Any]) -> bool:
+    return (not kinds or entry["kind"] in kinds) and all(entry.get(key) == match[key] for key in match)
+
+
+def _order(entry: Entry) -> tuple[datetime, str]:
+    return entry["at"], str(entry["_id"])
 
 
 def _is_sound(entry: Entry) -> bool:

@@ -20,12 +20,12 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
-from leadbook.core.journal import Journal
+from leadbook.core.journal import Entry, Journal
 from leadbook.core.ticker import Repeater
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import LONG_AGO, Backlog, Staging
 from leadbook.ingest.store.patience import Patience
-from leadbook.lead.ledger import Ledger
+from leadbook.lead.ledger import Ledger, UnbalancedError
 
 BEAT_S = 60.0
 
@@ -185,7 +185,7 @@ def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
         session = one["_id"]
         if one["silent_s"] < DEAD_S or session == staging.session:
             continue
-        batches = [Ledger.from_dict(entry["ledger"]) for entry in journal.entries("session.batch", session=session)]
+        batches = filter(None, map(_ledger, journal.entries("session.batch", session=session)))
         counts = Counter(sum(batches, Ledger()).outcomes()) | Counter(staging.ended(session))
         problem = f"gave no sign since {one['sign']:%Y-%m-%d %H:%M:%S} UTC"
         told = {"session": session, "ledger": Ledger.counted(counts).as_dict(), "problem": problem, "dead": True}
@@ -195,6 +195,13 @@ def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
         journal.add([end])
         buried.append(session)
     return buried
+
+
+def _ledger(entry: Entry) -> Ledger | None:
+    """A batch's ledger; None where the entry holds none that adds up, which nobody here has written."""
+    with suppress(KeyError, TypeError, UnbalancedError):
+        return Ledger.from_dict(entry["ledger"])
+    return None
 
 
 def unended(journal: Journal) -> list[dict[str, Any]]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Check, Verdict, only_calls_for_a_look
 from leadbook.page.style import VERDICT_COLOURS
 from leadbook.page.tables import RISK, badge, ticks
-
-LIVE = "08"
-"""The phase in which what could not be seen does not stop a sprint."""
 
 
 def production_banner(target: str) -> str:
@@ -30,9 +27,8 @@ def verdict_html(
     risks: checks that block no more, since somebody accepts that.  missing: checks of the phase that were not recorded.
     """
     blocking = list(blocking)
-    failed = any(check.verdict in (Verdict.FAIL, Verdict.ERROR) for check in blocking) or missing
-    passes = verdict == Verdict.PASS.value
-    word = "passes" if passes else "calls for a look" if phase == LIVE and not failed else "does not pass"
+    passes, looks = verdict == Verdict.PASS.value, not missing and only_calls_for_a_look(phase, blocking)
+    word = "passes" if passes else "calls for a look" if looks else "does not pass"
     shade = Verdict.FAIL if word == "does not pass" else Verdict.WARN if risks or not passes else Verdict.PASS
     colour = VERDICT_COLOURS[shade]
     summary = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no check was recorded"

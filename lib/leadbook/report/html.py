@@ -17,11 +17,11 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from leadbook.core.checks import Check, Verdict, accepted
+from leadbook.core.checks import Check, Verdict, accepted, only_calls_for_a_look
 from leadbook.page.offline import contained
 from leadbook.page.prose import whose_data
 from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, ticks
-from leadbook.report.records import STAGES, DocumentRecord, PhaseRecord, RunRecord, Status
+from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import finding
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,18 +79,12 @@ def state(phase: PhaseRecord) -> str:
     """One word for a phase: not run, broken, fail (a check blocks), warn or pass."""
     if phase.status is not Status.RAN:
         return phase.status.value
-    if not phase.checks or (phase.blocking and not looks(phase)):
+    if not phase.checks or (phase.blocking and not only_calls_for_a_look(phase.phase, phase.blocking)):
         return Verdict.FAIL.value
     if phase.blocking:
         return Verdict.WARN.value
     warns = Verdict.WARN.value in phase.counts or accepted(phase.checks)
     return Verdict.WARN.value if warns else Verdict.PASS.value
-
-
-def looks(phase: PhaseRecord) -> bool:
-    """Whether what blocks elsewhere only calls for a look: in 08 what could not be seen does not stop a sprint."""
-    failed = (Verdict.FAIL, Verdict.ERROR)
-    return phase.phase in STAGES["live"] and not any(check.verdict in failed for check in phase.blocking)
 
 
 # ------------------------------------------------------------------------------------------------------------ pages
@@ -129,7 +123,7 @@ def _headline(phase: PhaseRecord) -> str:
         return "recorded no check"
     risks = len(accepted(phase.checks))
     apart = f", {risks} accepted as risk{'s' if risks > 1 else ''}" if risks else ""
-    if phase.blocking and looks(phase):
+    if phase.blocking and only_calls_for_a_look(phase.phase, phase.blocking):
         return f"no check failed, {len(phase.blocking)} of {len(phase.checks)} could not be seen{apart}"
     if blocking := len(phase.blocking):
         return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}{apart}"

@@ -10,12 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from leadbook.core.checks import Check, blockers, tally
+from leadbook.core.checks import LIVE, Check, blockers, tally
 from leadbook.core.errors import InputFileError
 
 PHASES = tuple(f"{number:02d}" for number in range(1, 10))
 """All phases."""
-STAGES = {"ready": PHASES[:7], "live": ("08",), "close": ("08", "09")}
+STAGES = {"ready": PHASES[:7], "live": (LIVE,), "close": (LIVE, "09")}
 """The stages of a sprint and their phases: each is judged by its own checks only."""
 
 

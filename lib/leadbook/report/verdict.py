@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from leadbook.core.checks import Check, Verdict, accepted, blockers, tally
+from leadbook.core.checks import Check, Verdict, accepted, blockers, failed, tally
 from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.page.tables import measured_text, target_text
 from leadbook.report.parameters import eased, options, unapproved
@@ -14,7 +14,6 @@ from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
 
 EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
 """Exit status of the command by verdict; for all others but PARTIAL it is 2."""
-_FAILED = (Verdict.FAIL, Verdict.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,20 +164,20 @@ def _live(run: RunRecord) -> RunVerdict:
     """CRITICAL when a check of 08 failed, ATTENTION when one warns or could not be seen."""
     checks = _checks(run, STAGES["live"])
     open_ones = [check for check in checks if not check.accepted]
-    failed = [check for check in open_ones if check.verdict in _FAILED]
+    broken = failed(open_ones)
     looks = [check for check in open_ones if check.verdict in (Verdict.WARN, Verdict.NOT_MEASURED, Verdict.MANUAL)]
     again = f"Look again within the hour: `leadbook run --stage live{options(run)}`."
     close = f"When collectors have ended and nothing waits any more: `leadbook run --stage close{options(run)}`."
-    if failed:
-        word, reason = "CRITICAL", f"{len(failed)} of {len(checks)} checks failed. {_first(failed)}"
+    if broken:
+        word, reason = "CRITICAL", f"{len(broken)} of {len(checks)} checks failed. {_first(broken)}"
     elif looks:
         some = "check calls" if len(looks) == 1 else "checks call"
         word, reason = "ATTENTION", f"No check failed; {len(looks)} {some} for a look. {_first(looks)}"
     else:
         word, reason = "HEALTHY", f"None of {len(checks)} checks calls for a look ({_counted(checks)})."
     return RunVerdict(
-        stage="live", verdict=word, reason=reason, blocking=tuple(failed), attention=tuple(looks),
-        accepted=tuple(accepted(checks)), steps=(again,) if failed else (again, close),
+        stage="live", verdict=word, reason=reason, blocking=tuple(broken), attention=tuple(looks),
+        accepted=tuple(accepted(checks)), steps=(again,) if broken else (again, close),
     )  # fmt: skip
 
 
@@ -186,7 +185,7 @@ def _close(run: RunRecord) -> RunVerdict:
     """ACCEPTED when no check of 09 blocks; what 08 found is told, and blocks nothing."""
     checks = _checks(run, ("09",))
     blocking, risks = blockers(checks), accepted(checks)
-    beside = tuple(check for check in blockers(_checks(run, ("08",))) if check.verdict in _FAILED)
+    beside = tuple(failed(blockers(_checks(run, STAGES["live"]))))
     ids = ", ".join(check.id for check in beside)
     tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
     if blocking:
