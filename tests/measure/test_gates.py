@@ -114,8 +114,8 @@ def test_a_host_whose_processors_are_taken_is_called_busy(place, trust):
 @pytest.mark.slow
 def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypatch, trust):
     heard(monkeypatch, EVEN)
-    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (60, 1))
-    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (8, 1))
+    monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (40, 1))
+    monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (4, 1))
     state = own_servers(redis=False)
     endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
     small = settings.model_copy(update={"bench_rounds": 2})
@@ -124,7 +124,8 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
         filled = place.keep("stall", 200)
 
         def stall():
-            while not over.wait(0.005):
+            # The gap is shorter than a round of look-ups: with 5 ms a fast machine slipped through between two stalls.
+            while not over.wait(0.0005):
                 os.kill(state.members[0].pid, signal.SIGSTOP)
                 time.sleep(0.15)
                 os.kill(state.members[0].pid, signal.SIGCONT)
