@@ -1,0 +1,1 @@
+"""What a DBA may change in a running sprint: planned, approved, done, and measured before against after."""

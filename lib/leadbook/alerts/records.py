@@ -1,0 +1,26 @@
+"""A message to people, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+LEVELS = {1: "level 1", 2: "level 2", 3: "level 3", 4: "critical"}
+"""The task book's escalation levels: 1 the DBA, 2 the Technical Lead, 3 the Project Manager, 4 everybody, at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """Something that people must know. key: the same for the same trouble, such as `LIVE-DISK-001` or
+    `LIVE-COL-001/apollo-2`.  level: of LEVELS.  lines: what was seen, what it means, what to do; no personal data.
+
+    is_over: the trouble has ended.
+    """
+
+    key: str
+    level: int
+    title: str
+    lines: Sequence[str]
+    at: datetime
+    is_over: bool = False
