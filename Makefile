@@ -10,7 +10,7 @@ PINS := .leadbook/pins
 COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
 	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
-.PHONY: help setup pins run test nbval lint lab sample docs down clean
+.PHONY: help setup pins run test nbval proof lint lab sample docs down clean
 
 help:
 	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
@@ -51,6 +51,9 @@ nbval: $(READY)  # Run All over the nine notebooks in order, on servers and reco
 	@rm -rf $(LEADBOOK_RUN_DIR); $(BIN)/leadbook down >/dev/null
 	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=240 -o timeout=600 -p no:xdist notebooks; \
 	status=$$?; $(BIN)/leadbook down >/dev/null; exit $$status
+
+proof: $(READY)  # long proofs that write tables of docs/: an hour on a quiet machine
+	$(BIN)/python -m pytest -p no:xdist -m proof -o timeout=5400 tests/proofs
 
 lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks
