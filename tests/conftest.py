@@ -164,13 +164,15 @@ class Trust:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a promise that nobody checks; files with slow tests come first, so that none of them is the last to end
-    while the other worker has nothing left to do."""
+    """Refuse a promise that nobody checks; files that may take longest come first, then those with most slow tests, so
+    that none of them is the last to end while the other workers have nothing left to do."""
     lost = [i.nodeid for i in items if i.get_closest_marker("trust") and "trust" not in getattr(i, "fixturenames", ())]
     if lost:
         raise pytest.UsageError(f"marked `trust`, but without the fixture that checks it: {', '.join(lost)}")
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    marks = ((item.path, item.get_closest_marker("timeout")) for item in items)
+    patience = {path: mark.args[0] for path, mark in marks if mark}
+    items.sort(key=lambda item: (-patience.get(item.path, 0), -slow[item.path]))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -96,6 +97,8 @@ class ForeignServers:
         settings = {"electionTimeoutMillis": 2000}
         system = {"username": "__system", "password": (self.folder / "keyfile").read_text(), "authSource": "local",
                   "authMechanism": "SCRAM-SHA-256"}  # fmt: skip
+        for number in range(1, len(self.ports)):
+            _until(lambda number=number: self._answers(number))
         with self._client(0, **system) as client:
             client.admin.command("replSetInitiate", {"_id": SET, "members": hosts, "settings": settings})
             _until(lambda: client.admin.command("hello")["isWritablePrimary"])
@@ -104,6 +107,11 @@ class ForeignServers:
                 client.admin.command("createUser", name, pwd=self.passwords[name], roles=roles)
             states = lambda: client.admin.command("replSetGetStatus")["members"]  # noqa: E731
             _until(lambda: sorted(member["state"] for member in states()) == [1, 2, 2])
+
+    def _answers(self, number: int) -> bool:
+        with suppress(OSError), socket.create_connection((HOST, self.ports[number]), 1):
+            return True
+        return False
 
     def uri(self, user: str) -> str:
         """The address of one user of the set."""

@@ -6,9 +6,12 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import pymongo
 import pytest
 
 from ingest.vendor_records import person
+from leadbook.backup.backup import back_up
+from leadbook.backup.restore import restore
 from leadbook.commands import leads as commands
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
@@ -17,6 +20,7 @@ from leadbook.ingest.drain import drain
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers
+from leadbook.rehearsal.sample import documents
 from leadbook.schema.state import apply
 
 COUNT = 6_000
@@ -51,6 +55,24 @@ def three(members):
 def sources():
     records = [pipeline.RawRecord(number, person(f"p{number}"), None) for number in range(COUNT)]
     return [pipeline.RecordSource(name="made", vendor="brightdata", records=records)]
+
+
+@pytest.mark.slow
+def test_with_a_member_dead_indexes_are_built_and_a_backup_is_restored(three, tmp_path):
+    """MongoDB's default waits for every member that holds data before an index counts as built: for ever."""
+    state, site, admin = three
+    database, name = admin[site.settings.database], site.settings.collection
+    database[name].insert_many(documents(300, 3))
+    database[name].drop_index("idx_crm_synced")
+    dead = next(one for one in state.members if one.port != admin.primary[1])
+    os.kill(dead.pid, signal.SIGKILL)
+    with pymongo.timeout(20):
+        assert [change.applied for change in apply(database[name], admin, site.settings)] == [True]
+        backup = back_up(database, [name], tmp_path, site.settings)
+        (restored,) = restore(backup.path, database)
+    assert restored.documents == 300
+    assert set(database[restored.name].index_information()) == set(database[name].index_information())
+    Site.close()
 
 
 def stage(admin, settings):

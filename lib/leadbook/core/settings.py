@@ -138,7 +138,7 @@ class Settings(BaseModel):
 
     # --- trials and the rehearsal's live sprint
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
-    live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
+    live_seconds: float = Field(25.0, ge=1, le=86_400, description="length of the rehearsal's live sprint, s")
 
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
@@ -148,13 +148,13 @@ class Settings(BaseModel):
     load_writers: str = Field("10, 50", description="concurrent writers of the load tests")
     duplicate_checks: int = Field(10_000, ge=100, description="duplicate checks under load")
     load_processes: int = Field(0, ge=0, le=64, description="processes that make the load, 0 for one a core")
-    open_loop_seconds: float = Field(2.0, gt=0, description="length of each step of the open-loop test, s")
+    open_loop_seconds: float = Field(2.0, gt=0, le=600, description="length of each step of the open-loop test, s")
     open_loop_percent: str = Field(
         "50, 90, 130",
         description="open-loop steps in per cent of the closed loop's rate, until one is missed",
     )
     open_loop_in_flight: int = Field(32, ge=1, description="calls under way at once in the open-loop test, at most")
-    monitor_seconds: float = Field(6.0, ge=1, description="length of the monitoring snapshot, s")
+    monitor_seconds: float = Field(6.0, ge=1, le=3_600, description="length of the monitoring snapshot, s")
     validate_collection: Literal["full", "background", "off"] = Field(
         "full", description="final validate of the leads; full locks the collection meanwhile"
     )

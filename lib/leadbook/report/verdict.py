@@ -258,6 +258,8 @@ def finding(check: Check) -> str:
         return f"{check.title}: nobody has attested it"
     if check.measured is None:
         return f"{check.title}: {check.verdict.value}" + (f" ({check.evidence})" if check.evidence else "")
+    if check.verdict is Verdict.WARN and check.evidence:  # its value may well be within the target
+        return f"{check.title}: {measured_text(check)} ({check.evidence})"
     return f"{check.title}: {measured_text(check)}, target {target_text(check)}"
 
 

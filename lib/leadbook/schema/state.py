@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import DUPLICATE, duplicate_key
-from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, lifetimes
+from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, commit_quorum, lifetimes
 from leadbook.schema.validator import validator
 
 Document = dict[str, Any]
@@ -179,8 +179,8 @@ def apply(collection: Collection[Document], admin: MongoClient[Document] | None,
     return done + [change for change in changes if change.kind == "finding"]
 
 
-def _run(database: Database[Document], change: Change) -> Change:
-    database.command(dict(change.command or {}))
+def _run(database: Database[Document], change: Change, **options: Any) -> Change:
+    database.command({**(change.command or {}), **options})
     return replace(change, applied=True)
 
 
@@ -190,9 +190,8 @@ def _create_indexes(database: Database[Document], changes: Sequence[Change]) -> 
     for name in dict.fromkeys(change.collection for change in changes):
         mine = [change for change in changes if change.collection == name]
         try:
-            database.command(
-                {"createIndexes": name, "indexes": [i for c in mine for i in (c.command or {})["indexes"]]}
-            )
+            indexes = [index for change in mine for index in (change.command or {})["indexes"]]
+            database.command({"createIndexes": name, "indexes": indexes, **commit_quorum(database)})
             done += [replace(change, applied=True) for change in mine]
         except OperationFailure as error:
             if error.code != DUPLICATE:
@@ -203,7 +202,7 @@ def _create_indexes(database: Database[Document], changes: Sequence[Change]) -> 
 
 def _create_index(database: Database[Document], change: Change) -> Change:
     try:
-        return _run(database, change)
+        return _run(database, change, **commit_quorum(database))
     except OperationFailure as error:
         if error.code != DUPLICATE:
             raise

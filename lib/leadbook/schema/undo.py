@@ -17,7 +17,7 @@ from typing import Any
 
 import pymongo
 import redis as redis_py
-from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo import IndexModel, MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -28,6 +28,7 @@ from leadbook.core import connect
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
 from leadbook.rehearsal.servers import owner
+from leadbook.schema.indexes import commit_quorum
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, of_this_process, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
@@ -139,7 +140,8 @@ class Changes:
         server = address_of(admin)
         held = {what: {**before, "server": server}}
         try:
-            self._record.create_index(f"{what}.server", unique=True, sparse=True)
+            server_of = IndexModel(f"{what}.server", unique=True, sparse=True)
+            self._record.create_indexes([server_of], **commit_quorum(self._record.database))
             found = self._record.update_one({"_id": self.token, what: {"$exists": False}}, {"$set": held})
         except DuplicateKeyError:
             other = self._record.find_one({f"{what}.server": server}) or {}
