@@ -126,7 +126,7 @@ def test_counts_stay_exact_while_the_mark_moves(settings, endpoints, staged):
             assert (seen["sprint.staged"], seen["sprint.waiting"]) == (30, 30 - ended)
             assert seen["sprint.stored"] == told[STORED] and seen["sprint.filled"] == told[FILLED]
             assert seen["sprint.rejected"] == told[rejected("invalid_linkedin_url")]
-        mark = watch._parts[9]._mark
+        mark = next(part for part in watch._parts if part.name == "sprint")._mark
         open_ = staged.find_one({"pipeline.state": {"$ne": "done"}}, sort=[("_id", 1)])["_id"]
         assert mark == open_, "only what is open or new is counted again"
         claim = staging.claim(3)
@@ -271,6 +271,16 @@ def test_a_reporting_user_who_is_refused_is_replaced_by_the_application(settings
     refused = endpoints.reporting_uri.replace("leadbook_reporting:", "leadbook_reporting:x")
     with reader(settings, replace(endpoints, reporting_uri=refused)) as watch:
         assert "sprint.staged" in watch.read(1, 30.0).readings
+
+
+def test_a_dba_who_is_refused_costs_no_time_and_is_told(settings, endpoints, leads):
+    refused = endpoints.admin_uri.replace("leadbook_admin:", "leadbook_admin:x")
+    with reader(settings, replace(endpoints, admin_uri=refused)) as watch:
+        watch.read(1, 30.0)
+        began = time.monotonic()
+        seen = watch.read(2, 30.0)
+        assert time.monotonic() - began < 2.0
+    assert "MONGODB_ADMIN_URI is refused" in seen.unmeasured["mongodb"] and "sprint.staged" in seen.readings
 
 
 def test_a_right_that_redis_refuses_is_named(settings, endpoints, leads, redis_client):

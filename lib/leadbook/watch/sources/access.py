@@ -18,7 +18,7 @@ from leadbook.core import connect, write_errors
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.core.traces import CommandTrace
-from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED, acl
+from leadbook.provision.asked import FORBIDDEN_CODES, REFUSED_DBA, UNAUTHORIZED, acl
 from leadbook.provision.rights import Holder
 from leadbook.watch.sources.base import Own
 
@@ -45,6 +45,7 @@ class Access:
         })  # fmt: skip
         self._stack, self._clients = ExitStack(), dict[str, connect.Client]()
         self._data_uri = endpoints.reporting_uri or endpoints.mongodb_uri
+        self._admin_uri, self._is_checked, self._refused = endpoints.admin_uri, False, ""
         self._holders: dict[str, Holder] = {}
         self.redis: Redis | None = None
         self.own = Own()
@@ -70,7 +71,7 @@ class Access:
     @property
     def admin(self) -> connect.Client:
         """The DBA's client, or the application's."""
-        return self._client(self.endpoints.admin_uri)
+        return self._client(self._admin_uri)
 
     @property
     def database(self) -> connect.Database:
@@ -87,15 +88,29 @@ class Access:
     def first(self) -> dict[str, Any]:
         """What the primary says of itself (`hello`). Raises PyMongoError within FIRST_S where it is away.
 
-        The reporting user's place is taken by the application's where that user is refused.
+        The application's user takes the place of one who is refused: each refusal would cost time.
         """
         with pymongo.timeout(FIRST_S):
             try:
-                return dict(self.database.command("hello"))
+                hello = dict(self.database.command("hello"))
             except OperationFailure as error:
                 if error.code not in _REFUSED or not self.demote():
                     raise
-                return dict(self.database.command("hello"))
+                hello = dict(self.database.command("hello"))
+        self._check_admin()
+        return hello
+
+    def _check_admin(self) -> None:
+        """Ask once whether the DBA's user may log in."""
+        if self._is_checked:
+            return
+        try:
+            with pymongo.timeout(FIRST_S):
+                self.admin.admin.command("ping")
+        except OperationFailure as error:
+            if error.code in _REFUSED:
+                self._admin_uri, self._refused = self.endpoints.mongodb_uri, REFUSED_DBA
+        self._is_checked = True
 
     def demote(self) -> bool:
         """Read as the application from now on; False where that is so already."""
@@ -110,7 +125,7 @@ class Access:
         if isinstance(error, ResponseError) and "unknown command" in str(error):
             return "the provider of Redis does not offer it"
         if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
-            return self._missing(needs) or "the user may not read it"
+            return self._refused or self._missing(needs) or "the user may not read it"
         if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES - set(_REFUSED):
             return "this tier does not offer it: look in the provider's console"
         if isinstance(error, LeadbookError):
