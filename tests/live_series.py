@@ -143,11 +143,15 @@ def forecast(now: datetime, leads: int, rate: float = 1620.0) -> Forecast:
 
 ACTIONS = (
     {"at": (BEGIN + timedelta(hours=4)).isoformat(), "action": "batch_size", "before": {"batch_size": 200},
-     "after": {"batch_size": 500}, "by": "dba", "effect": "inserts +22 % (80 %: 14 to 31)"},
+     "after": {"batch_size": 500}, "who": "dba", "effect": "inserts +22 % (80 %: 14 to 31)"},
 )  # fmt: skip
 ALERTS = (
-    {"key": "LIVE-DISK-001", "title": "the disk of the database is nearly full", "level": 4, "state": "undeliverable",
-     "tries": 3, "at": (BEGIN + timedelta(hours=7, minutes=57)).isoformat()},
+    {"kind": "alert", "key": "LIVE-DISK-001", "title": "the disk of the database is nearly full", "level": 4,
+     "state": "told to 1 of 2, not answered", "at": (BEGIN + timedelta(hours=7, minutes=57)).isoformat()},
+    {"kind": "undeliverable", "channel": "slack 1", "level": 4, "state": "answered 500", "tries": 3,
+     "title": "not delivered by slack 1: answered 500, tried 3 times, again at 16:04",
+     "at": (BEGIN + timedelta(hours=7, minutes=57)).isoformat()},
+    {"kind": "note", "title": "level 2 has no address: level 1 is told", "state": ""},
 )  # fmt: skip
 
 

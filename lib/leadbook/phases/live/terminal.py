@@ -86,7 +86,9 @@ def _right(view: LiveView) -> Iterator[Text]:
 def _head(view: LiveView) -> list[Text]:
     first = Text.assemble((f" {view.verdict} ", STYLES.get(view.verdict, "reverse")), " ", (view.whose, "bold"),
                           f"  {view.at:%H:%M:%S} UTC, every {words.duration(view.snapshot.interval_s)}")  # fmt: skip
-    return [first, Text(view.target, "dim")]
+    lost = len(words.undelivered(view))
+    warned = [Text(f"messages that could not be delivered: {lost}; people may not know", "bold red")] if lost else []
+    return [first, Text(view.target, "dim"), *warned]
 
 
 def _progress(view: LiveView, width: int) -> list[Text]:
@@ -161,7 +163,11 @@ def _below(view: LiveView) -> list[Text]:
         first = view.forecast.headroom[0]
         used, hit = words.headroom(first)
         lines.append(Text(f"first limit: {first.name}, {used}, {hit}"))
-    counts = [("not judged", view.unknown), ("alerts open", view.alerts), ("gaps in the series", view.gaps)]
+    counts = [
+        ("not judged", view.unknown),
+        ("alerts open", [one for one in view.alerts if one.get("kind") == "alert"]),
+        ("gaps in the series", view.gaps),
+    ]
     told = ", ".join(f"{name}: {len(held)}" for name, held in counts)
     lines.append(Text(f"{told}; Ctrl-C ends the watch", "dim"))
     return lines

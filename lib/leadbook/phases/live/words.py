@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from leadbook.alerts.records import LEVELS
@@ -303,19 +303,44 @@ def _count(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else "–"
 
 
-def told(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
-    """An action, an alert or the like as (moment, text): what it is called first, then all it says that is plain."""
+def action(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+    """An action of the journal as (moment, text): what was changed from what to what, by whom, what went wrong."""
+    before, after, done = (_mapping(entry.get(name)) for name in ("before", "after", "done"))
+    changed = [f"{key} {_flat(before.get(key, '–'))} → {_flat(value)}" for key, value in after.items()]
+    counts = [f"{key} {_flat(value)}" for key, value in done.items()] if not changed else []
+    who, problem = entry.get("who") or entry.get("by"), entry.get("problem")
+    parts = [", ".join([*changed, *counts]), f"by {who}" if who else "", f"failed: {problem}" if problem else ""]
+    effect = entry.get("effect")
+    parts.append(_flat(effect) if effect else "")
+    return _clock(entry, now), "; ".join(filter(None, [str(entry.get("action") or "action"), *parts]))
+
+
+def alert(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+    """An alert that is open, or what cannot be delivered, as (moment, text)."""
+    level = LEVELS.get(entry.get("level", 0), "") if entry.get("kind") != "note" else ""
+    parts = [level, str(entry.get("title") or entry.get("key") or "alert")]
+    if entry.get("kind") != "undeliverable":
+        parts.append(str(entry.get("state") or ""))
+    key = str(entry.get("key") or "")
+    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: leadbook ack {key}" if key else ""]))
+
+
+def undelivered(view: LiveView) -> list[Mapping[str, Any]]:
+    """Alerts that did not reach anybody."""
+    return [one for one in view.alerts if "undeliverable" in (one.get("kind"), one.get("state"))]
+
+
+def _clock(entry: Mapping[str, Any], now: datetime) -> str:
     at = entry.get("at")
     try:
         when = datetime.fromisoformat(at) if isinstance(at, str) else at
-        clock = moment(when, now) if isinstance(when, datetime) else ""
     except ValueError:
-        clock = ""
-    known = ("action", "title", "key", "name")
-    name = next((str(entry[one]) for one in known if entry.get(one)), "")
-    rest = [f"{key.replace('_', ' ')}: {_flat(value)}" for key, value in entry.items()
-            if key not in (*known, "at", "kind", "_id") and value not in (None, "", (), {}, [])]  # fmt: skip
-    return clock, "; ".join(filter(None, [name, *rest]))
+        return ""
+    return moment(when, now) if isinstance(when, datetime) else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _flat(value: Any) -> str:
@@ -331,9 +356,5 @@ def _flat(value: Any) -> str:
 def event(kind: str) -> str:
     """An event's kind, for people."""
     return {"begun": "the watch began", "gap": "nothing was read", "restarted": "restarted", "elected": "new primary",
-            "away": "does not answer", "back": "answers again", "acted": "somebody acted"}.get(kind, kind)  # fmt: skip
-
-
-def age(view: LiveView, now: datetime) -> timedelta:
-    """How old the view is, never less than nothing."""
-    return max(timedelta(0), now - view.at)
+            "away": "does not answer", "back": "answers again", "acted": "somebody acted",
+            "report": "hourly report"}.get(kind, kind)  # fmt: skip
