@@ -72,6 +72,7 @@ def series(count: int = 960, *, gap: tuple[int, int] = (300, 340), away: tuple[i
 def _readings(rng: np.random.Generator, number: int, leads: float, gained: float, waiting: float) -> dict[str, float]:
     busy = 1 + 0.2 * np.sin(number / 70) + abs(rng.normal(0, 0.1))
     held = dict.fromkeys(HELD, 20.0 * busy)
+    held["mongodb.read_ms"] = 4.0 * busy
     return held | {
         "sprint.staged": float(round(leads * 1.35 + waiting)), "sprint.leads": float(round(leads)),
         "sprint.leads_per_s": gained / 30, "sprint.waiting": float(round(waiting)), "sprint.oldest_s": waiting / 2,

@@ -149,8 +149,11 @@ def test_a_served_page_redraws_itself_and_says_when_news_end(browser):
         assert "may have stopped" in browser.ask("document.getElementById('said').textContent")
     assert browser.ask("document.title").startswith("NO NEWS, was HEALTHY")
     assert browser.ask("document.getElementById('stale').checkVisibility()")
-    colour = browser.ask("getComputedStyle(document.querySelector('.verdict')).backgroundColor")
-    assert colour == "rgb(75, 85, 99)", "no green"
+    green = """[...document.querySelectorAll('.verdict, .state, .part')].filter((one) => {
+        const style = getComputedStyle(one);
+        return [style.backgroundColor, style.borderLeftColor].includes('rgb(26, 122, 76)');
+    }).length"""
+    assert browser.ask(green) == 0, "nothing is green any more"
 
 
 def test_a_page_of_an_hour_ago_is_stale_at_once_and_well_again_with_news(browser, tmp_path):

@@ -91,9 +91,16 @@ def _leads(axes: Axes, view: LiveView) -> None:
             axes.fill(corners, [stored, one.leads, one.leads], color=style.PALETTE[0], alpha=0.2)
             axes.plot([now, _days(one.at)], [stored, one.leads], color=style.PALETTE[0], linestyle=":",
                       label="forecast, 80 %")  # fmt: skip
+            axes.set_xlim(axes.get_xlim()[0], corners[-1])
             axes.legend(fontsize=8, frameon=False, loc="lower right")
     axes.set_ylim(0, 1.12 * max(view.wanted, words.leads(view)))
     style.target_line(axes, view.wanted, f"{view.wanted:,}")
+
+
+def _span(axes: Axes) -> tuple[float, float]:
+    """Two minutes at least: a clock's labels need some."""
+    begin, end = axes.get_xlim()
+    return begin, max(end, begin + 2 / 1440)
 
 
 def _days(at: datetime) -> float:
@@ -115,6 +122,7 @@ def _lines(axes: Axes, title: str, unit: str, series: dict[str, list[Any]], view
     if not any(series.values()):
         axes.text(0.5, 0.5, "not measurable", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
         return
+    axes.set_xlim(*_span(axes))
     for begin, end in view.gaps:
         axes.axvspan(_days(begin), _days(end), color=style.MUTED, alpha=0.25, linewidth=0)
     axes.set_ylim(bottom=0)

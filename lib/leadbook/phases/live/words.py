@@ -130,7 +130,7 @@ def part_of(finding: Finding) -> str:
 
 
 def health(view: LiveView) -> list[Part]:
-    """How each part stands, by the findings; a part of which nothing was read is never good."""
+    """How each part stands, by the findings; a part of which less than half was read is never good."""
     found = []
     for name, readings in PARTS.items():
         troubles = [one for one in view.findings if part_of(one) == name]
@@ -140,7 +140,7 @@ def health(view: LiveView) -> list[Part]:
         if troubles:
             state = CRITICAL if any(one.level >= WORST for one in troubles) else ATTENTION
             why = "; ".join(headline(one) for one in troubles[:2])
-        elif not read:
+        elif 2 * len(read) < len(readings):
             state, why = UNKNOWN, next(filter(None, reasons), "nothing was read")
         else:
             lacking = len(readings) - len(read)
@@ -187,7 +187,7 @@ def milestone(one: Milestone, forecast: Forecast) -> str:
         likely = f"; {_percent(one.probability)} likely by the deadline, {moment(forecast.deadline, now)}"
     if one.at is None:
         earliest = f", at the earliest {moment(one.early, now)}" if one.early else ""
-        told = f"no forecast yet, {forecast.unmeasured}" if forecast.unmeasured else "does not come at this pace"
+        told = "no forecast yet" if forecast.unmeasured else "does not come at this pace"
         return f"{name}: {told}{earliest}{likely}"
     late = moment(one.late, now) if one.late else "not in sight"
     span = f" (80 %: {moment(one.early, now)} to {late})" if one.early else ""
@@ -198,6 +198,16 @@ def _percent(probability: float) -> str:
     if 0.01 <= probability <= 0.99:
         return f"{100 * probability:.0f} %"
     return "under 1 %" if probability < 0.5 else "over 99 %"
+
+
+def accuracy(forecast: Forecast) -> str:
+    """How often such an 80 % interval held where it could be tried; empty where that is not known."""
+    known = getattr(forecast, "accuracy", None)
+    if known is None:
+        return ""
+    return (
+        f"Over {known.sprints:,} made sprints the 80 % interval held in {amount(known.held_percent, '%')} of the times."
+    )
 
 
 def backlog(view: LiveView) -> str:
