@@ -22,7 +22,7 @@ from leadbook.schema.state import Change, pending
 Document = dict[str, Any]
 LAST = timedelta(hours=1)
 PARTS = 12
-"""The last hour of inserts is told in parts of five minutes, a shorter sprint in as many parts."""
+"""The last hour of inserts is told in parts of five minutes, a shorter sprint in as many parts of a second or more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +73,15 @@ def last_inserts(leads: Collection[Document]) -> LastInserts:
     if row is None or not isinstance(row["first"], datetime) or not isinstance(row["last"], datetime):
         return LastInserts(last=None, parts=pd.DataFrame(columns=columns))
     begin = max(row["first"], row["last"] - LAST)
-    width = max((row["last"] - begin) / PARTS, timedelta(milliseconds=1))
+    parts = int(min(PARTS, max(1.0, (row["last"] - begin).total_seconds())))
+    width = max((row["last"] - begin) / parts, timedelta(milliseconds=1))
     part = {"$trunc": {"$divide": [{"$subtract": ["$created_at", begin]}, width / timedelta(milliseconds=1)]}}
     late: Document = {"$match": {"created_at": {"$gte": begin}}}
-    counted = {"$group": {"_id": {"$min": [part, PARTS - 1]}, "leads": {"$sum": 1}}}
+    counted = {"$group": {"_id": {"$min": [part, parts - 1]}, "leads": {"$sum": 1}}}
     found = {int(one["_id"]): one["leads"] for one in lenient.aggregate([dated, late, counted])}
     rows = [
         (f"{begin + width * number:%H:%M:%S}", f"{begin + width * (number + 1):%H:%M:%S}", found.get(number, 0))
-        for number in range(PARTS)
+        for number in range(parts)
     ]
     return LastInserts(last=row["last"], parts=pd.DataFrame(rows, columns=columns))
 
