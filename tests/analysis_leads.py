@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from leadbook.phases.p09.evidence import RunEvidence
+from leadbook.phases.p09.sections import FinalAnalysis
+
 NOW = datetime(2025, 5, 1, 12, tzinfo=UTC)
 
 
@@ -18,3 +21,15 @@ def lead(name: str, **fields: Any) -> dict[str, Any]:
         "additional_data": {"quality_points": 100}, **fields,
     }  # fmt: skip
     return {key: value for key, value in made.items() if value is not None}
+
+
+SECTIONS = ("counterparts", "final_statistics", "quality", "completeness", "integrity", "losses", "odd_leads",
+            "readiness", "performance", "final_push", "cost", "recommendations", "documents")  # fmt: skip
+
+
+def whole_analysis(leads, admin, reporting, redis, settings):
+    """All that notebook 09 does: the checks, and the documents."""
+    made = FinalAnalysis(leads, admin=admin, reporting_user=reporting, redis=redis, settings=settings,
+                         evidence=RunEvidence())  # fmt: skip
+    sections = [getattr(made, name)() for name in SECTIONS]
+    return [check for one in sections for check in one.checks], sections[-1].documents

@@ -7,12 +7,14 @@ from time import perf_counter
 from typing import Any
 
 import pandas as pd
+from bson import ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
+from leadbook.provision.asked import UNAUTHORIZED
 
 ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -82,6 +84,28 @@ def writes_granted(reporting: MongoClient[dict[str, Any]], database: str) -> tup
         for action in privilege["actions"]
     }
     return sorted(granted & _WRITES), len(granted)
+
+
+def writes_let_through(leads: Collection[dict[str, Any]]) -> list[str]:
+    """Writes that the user of this connection is not refused. Each is explained and not run: the server asks for the
+    same rights, and nothing changes even where they are held. Raises OperationFailure for another refusal."""
+    nobody = {"_id": ObjectId()}
+    tried: dict[str, dict[str, Any]] = {
+        "delete": {"delete": leads.name, "deletes": [{"q": nobody, "limit": 1}]},
+        "update": {"update": leads.name, "updates": [{"q": nobody, "u": {"$set": {"first_name": ""}}}]},
+        "findAndModify": {"findAndModify": leads.name, "query": nobody, "remove": True},
+    }
+    return [name for name, command in tried.items() if _let_through(leads, command)]
+
+
+def _let_through(leads: Collection[dict[str, Any]], command: dict[str, Any]) -> bool:
+    try:
+        leads.database.command("explain", command, verbosity="queryPlanner")
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        return False
+    return True
 
 
 def sizes(leads: Collection[dict[str, Any]]) -> dict[str, Any]:

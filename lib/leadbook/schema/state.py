@@ -38,7 +38,7 @@ class Change:
 
     kind: `create`, `validator` and `index` change the server when applied; a `finding` needs a person.
     line: for people.  command: the database command, None for a finding.  remedy: what to do about a finding.
-    applied: whether `apply` ran it.
+    applied: whether `apply` ran it.  is_extra: an index beside those that are wanted.
     """
 
     kind: Literal["create", "validator", "index", "finding"]
@@ -47,6 +47,7 @@ class Change:
     command: Mapping[str, Any] | None = None
     remedy: str = ""
     applied: bool = False
+    is_extra: bool = False
 
     def shell(self) -> str:
         """The command as mongosh takes it; empty for a finding."""
@@ -156,7 +157,7 @@ def _lifetime(index: IndexSpec) -> Document:
 def _unexpected(collection: str, index: IndexSpec) -> Change:
     guards = "it is unique, so writers may rely on it; " if index.unique else ""
     return Change(
-        kind="finding", collection=collection, line=f"index {index} is not part of the desired state",
+        kind="finding", collection=collection, line=f"index {index} is not part of the desired state", is_extra=True,
         remedy=f'{guards}keep it, or hide it first and watch: db.{collection}.hideIndex("{index.name}")',
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ NAMESPACE_NOT_FOUND = 26
 STRETCH = "FIN-COUNT-004"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
+NOT_TRIED = Unmeasured("no reporting user to try it with")
 NO_LEAD = Unmeasured("no lead is stored", "bring leads in: leadbook ingest")
 
 
@@ -163,10 +164,10 @@ def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
 
 def ready(
     plans: pd.DataFrame, granted: tuple[list[str], int] | None, sizes: dict[str, int] | Unmeasured | Exception,
-    settings: Settings,
+    settings: Settings, tried: list[str] | Unmeasured | Exception = NOT_TRIED,
 ) -> dict[str, Answered]:  # fmt: skip
-    """Every query runs for the reporting user (granted: None without one), who cannot write; filtered ones use an
-    index; sizes are known."""
+    """Every query runs for the reporting user (granted: None without one), who cannot write, by that user's rights and
+    where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
     failed, filtered = plans[plans["problem"] != ""], plans[plans["filtered"]]
     none = absent(sizes)
     who = "the reporting user" if granted is not None else "the application's user"
@@ -181,18 +182,23 @@ def ready(
             shown or f"{len(plans)} queries, together {plans['ms'].sum():.0f} ms, run by {who}",
         ),
         "FIN-READY-002": Answered(len(scans) if known else None, scanned),
-        "FIN-READY-003": _rights(granted, settings),
+        "FIN-READY-003": _rights(granted, tried, settings),
         "FIN-READY-004": _sizes(sizes),
     }
 
 
-def _rights(granted: tuple[list[str], int] | None, settings: Settings) -> Answered:
+def _rights(
+    granted: tuple[list[str], int] | None, tried: list[str] | Unmeasured | Exception, settings: Settings
+) -> Answered:
     if granted is None:
         unset = f"no reporting user: {settings.mongodb_reporting_uri_env} is not set, which is optional"
         return Answered(Doubtful(None), unset)
     writes, count = granted
     evidence = f"may {', '.join(writes)}" if writes else f"{count} actions granted, none of them writes"
-    return Answered(count > 0 and not writes, evidence)
+    if not isinstance(tried, list):
+        return Answered(tried if isinstance(tried, Exception) else count > 0 and not writes, evidence)
+    evidence += f"; tried, and let through: {', '.join(tried)}" if tried else "; tried to write: refused each time"
+    return Answered(count > 0 and not writes and not tried, evidence)
 
 
 def _sizes(sizes: dict[str, int] | Unmeasured | Exception) -> Answered:

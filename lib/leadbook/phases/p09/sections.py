@@ -15,19 +15,22 @@ from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
+from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
 from leadbook.analysis.sessions import STAGING, differences, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
 from leadbook.analysis.statistics import cost_per_qualified, read_statistics
 from leadbook.analysis.totals import read_totals
+from leadbook.bench.profiler import current
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.connect import Client
 from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
+from leadbook.monitor.topology import read_replication
 from leadbook.phases import collected
 from leadbook.phases.judging import attempt
 from leadbook.phases.order import section
-from leadbook.phases.p09 import checks, figures, losses, tables
+from leadbook.phases.p09 import checks, figures, losses, push, tables
 from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import recommend
@@ -156,8 +159,9 @@ class FinalAnalysis(Findings):
         """9.8: the report's queries as the reporting user."""
         plans, user = reporting.plans(self.leads), self.reporting_user
         granted = None if user is None else reporting.writes_granted(user, self.settings.database)
+        tried = checks.NOT_TRIED if user is None else attempt(partial(reporting.writes_let_through, self.leads))
         sizes = attempt(partial(reporting.sizes, self.leads))
-        made = self._judged(checks.ready(plans, granted, sizes, self.settings))
+        made = self._judged(checks.ready(plans, granted, sizes, self.settings, tried))
         return Section(tables=(tables.table(plans, "Queries of the report and their plans"),), checks=made)
 
     @section("9.9")
@@ -172,9 +176,25 @@ class FinalAnalysis(Findings):
         told = {"FIN-RATE-001": collected.in_sprint(collecting), **checks.performance(self.evidence, found)}
         return Section(tables=shown, checks=self._judged(told))
 
-    @section("9.10", "9.2")
+    @section("9.10", *(f"9.{number}" for number in range(2, 10)))
+    def final_push(self) -> Section:
+        """9.10: drained, nothing arrives, the database as it should be left; the eight steps and what answers each."""
+        inserts = attempt(partial(last_inserts, self.own))
+        counted = (self.totals.of_staged.total(), self.statistics.total)
+        told = push.told(
+            drained=attempt(partial(read_drained, self.staging, self.own, counted)), inserts=inserts,
+            unlike=attempt(partial(unlike_design, self.own, self.settings)),
+            profiler=attempt(lambda: current(self.admin[self.settings.database])),
+            left=attempt(partial(left_behind, self.own.database)),
+            members=attempt(partial(read_replication, self.admin)), backup=self.evidence.backup,
+            settings=self.settings,
+        )  # fmt: skip
+        made = self._judged(told)
+        return Section(tables=(push.steps(self.checks), *push.inserted(inserts)), checks=made)
+
+    @section("9.11", "9.2")
     def cost(self) -> Section:
-        """9.10: cost per qualified lead, and the numbers that stay."""
+        """9.11: cost per qualified lead, and the numbers that stay."""
         found = self.statistics
         facts = {
             "collected": self.totals.records, "unique": found.unique, "qualified": found.qualified,
@@ -182,16 +202,16 @@ class FinalAnalysis(Findings):
         }  # fmt: skip
         return Section(checks=self._judged(checks.cost(found, self.settings)), facts=facts)
 
-    @section("9.10, recommendations", *(f"9.{number}" for number in range(2, 11)))
+    @section("9.11, recommendations", *(f"9.{number}" for number in range(2, 12)))
     def recommendations(self) -> Section:
-        """9.10: what to do, from all that was judged so far."""
+        """9.11: what to do, from all that was judged so far."""
         judged = list(self.checks.values())
         self.advice = recommend(self.statistics, self.anomalies, self.fields, judged, self.evidence, self.settings)
         return Section(tables=(tables.recommendations(self.advice),), facts={"recommendations": len(self.advice)})
 
-    @section("9.11", "9.10, recommendations")
+    @section("9.12", "9.11, recommendations")
     def documents(self) -> Section:
-        """9.11: seven documents, each for its readers."""
+        """9.12: seven documents, each for its readers."""
         self.configuration = read_configuration(self.admin, self.own, self.redis, self.settings)
         written = documents(self)
         return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written, WANTED)}))

@@ -1,0 +1,129 @@
+"""What 9.10 tells for each of its checks: the final push, task book 4.4.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from leadbook.analysis.losses import BackupCount
+from leadbook.analysis.push import Drained, LastInserts
+from leadbook.bench.profiler import ProfilerLevel
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict
+from leadbook.core.definitions import expected
+from leadbook.core.settings import Settings
+from leadbook.monitor.topology import Replication
+from leadbook.phases.section import Table
+from leadbook.phases.told import Answered
+from leadbook.schema.state import Change
+
+Failed = Unmeasured | Exception
+STEPS = {
+    "4.4.1.1": "the final inserts", "4.4.1.2": "the database's performance", "4.4.1.3": "data integrity",
+    "4.4.1.4": "all data inserted correctly", "4.4.1.5": "database integrity checks", "4.4.1.6": "data completeness",
+    "4.4.1.7": "data issues", "4.4.1.8": "ready for final reporting",
+}  # fmt: skip
+"""The task book's steps of the final push, in a few words."""
+COLUMNS = {
+    "step": "of the task book", "what": "what it asks for", "checks": "that answer it", "passed": "of those",
+    "verdict": "the gravest of them so far", "what is not well": "checks that fail, warn or could not be measured",
+}  # fmt: skip
+GRAVEST = (
+    Verdict.ERROR, Verdict.FAIL, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
+    Verdict.NOT_APPLICABLE,
+)  # fmt: skip
+QUIET_S = 900.0
+"""A collector's batch takes minutes: ten of them at 833 leads an hour stage a batch of fifty every four minutes."""
+NO_TIER = "this tier does not offer it"
+
+
+def told(
+    *, drained: Drained | Failed, inserts: LastInserts | Failed, unlike: list[Change] | Failed,
+    profiler: ProfilerLevel | Failed, left: Sequence[str] | Failed, members: Replication | Failed, backup: BackupCount,
+    settings: Settings,
+) -> dict[str, Answered]:  # fmt: skip
+    """One answer a check; what could not be read is told by those that need it."""
+    return {
+        "FIN-PUSH-001": _waiting(drained) if isinstance(drained, Drained) else Answered(drained),
+        "FIN-PUSH-002": _claimed(drained) if isinstance(drained, Drained) else Answered(drained),
+        "FIN-PUSH-003": _arriving(drained, settings) if isinstance(drained, Drained) else Answered(drained),
+        "FIN-PUSH-004": _designed(unlike) if isinstance(unlike, list) else Answered(unlike),
+        "FIN-PUSH-005": _profiled(profiler),
+        "FIN-PUSH-006": Answered(len(left), ", ".join(left) or "no scratch collection of an ended process")
+        if isinstance(left, Sequence) else Answered(left),
+        "FIN-PUSH-007": _level(members) if isinstance(members, Replication) else Answered(members),
+        "FIN-PUSH-008": _backed_up(inserts, backup) if isinstance(inserts, LastInserts) else Answered(inserts),
+    }  # fmt: skip
+
+
+NOT_STAGED = Inapplicable("nothing was staged: no collector was at work")
+
+
+def _waiting(found: Drained) -> Answered:
+    age = f", the oldest for {found.oldest_s:,.0f} s" if found.oldest_s is not None and found.waiting else ""
+    said = f"{found.waiting:,} of {found.staged:,} staged records wait{age}"
+    return Answered(found.waiting if found.staged else NOT_STAGED, said)
+
+
+def _claimed(found: Drained) -> Answered:
+    said = f"{found.claimed:,} of {found.staged:,} staged records are claimed, {found.expired:,} of them by the dead"
+    return Answered(found.claimed if found.staged else NOT_STAGED, said)
+
+
+def _arriving(found: Drained, settings: Settings) -> Answered:
+    """A close judges what does not change any more. Collectors pause between batches: where the last one came a moment
+    ago more may come; those of a rehearsal are known to have ended."""
+    last = f"; the last was staged {found.quiet_s:,.0f} s ago" if found.quiet_s is not None else ""
+    said = f"{found.arrived:,} more records and leads than 9.2 counted{last}"
+    soon = settings.is_production and found.quiet_s is not None and found.quiet_s < QUIET_S
+    return Answered(Doubtful(0) if soon and not found.arrived else found.arrived, said)
+
+
+def _designed(unlike: list[Change]) -> Answered:
+    said = "; ".join(one.line for one in unlike) or "validator and indexes are as designed"
+    return Answered(len(unlike), said, "; ".join(dict.fromkeys(filter(None, (one.remedy for one in unlike)))))
+
+
+def _profiled(found: ProfilerLevel | Failed) -> Answered:
+    if isinstance(found, Unmeasured) and found.why.startswith(NO_TIER):
+        return Answered(Inapplicable(found.why))
+    if not isinstance(found, ProfilerLevel):
+        return Answered(found)
+    return Answered(found.level == 0, f"level {found.level}, slowms {found.slow_ms}")
+
+
+def _level(found: Replication) -> Answered:
+    if found.lag_s is None:
+        return Answered(Inapplicable("no secondary: a server alone, or none that tells"))
+    return Answered(found.lag_s, f"{found.healthy} of {found.members} members healthy, the slowest secondary")
+
+
+def _backed_up(inserts: LastInserts, backup: BackupCount) -> Answered:
+    if inserts.last is None:
+        return Answered(Unmeasured("no lead is stored", "bring leads in: leadbook ingest"))
+    last = f"the last lead was stored at {inserts.last:%Y-%m-%d %H:%M:%S} UTC"
+    if backup.began is None:
+        return Answered(False, f"{last}; phase 06 left no backup that counts here")
+    said = f"{last}; phase 06's backup was begun at {backup.began:%Y-%m-%d %H:%M:%S}"
+    return Answered(backup.began > inserts.last, said)
+
+
+def steps(checks: Mapping[str, Check]) -> Table:
+    """The eight steps of the final push, and what answers each so far."""
+    rows = []
+    for step, what in STEPS.items():
+        mine = [checks[one.id] for one in expected("09") if step in one.steps and one.id in checks]
+        bad = [one for one in mine if one.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
+        gravest = min((one.verdict for one in mine), key=GRAVEST.index, default=Verdict.NOT_MEASURED)
+        passed = sum(one.verdict is Verdict.PASS for one in mine)
+        named = ", ".join(f"{one.id} {one.verdict.value}" for one in bad) or "–"
+        rows.append((step, what, len(mine), passed, gravest.value, named))
+    return Table(pd.DataFrame(rows, columns=list(COLUMNS)), "The final push, step by step", COLUMNS)
+
+
+def inserted(found: LastInserts | Failed) -> tuple[Table, ...]:
+    """The last inserts by time; none where no lead is stored."""
+    if not isinstance(found, LastInserts) or found.last is None:
+        return ()
+    columns = {"from": "UTC", "to": "UTC", "leads": "stored in that time"}
+    return (Table(found.parts, f"The last inserts, up to {found.last:%Y-%m-%d %H:%M:%S} UTC", columns),)
