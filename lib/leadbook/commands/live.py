@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from rich.console import Console
@@ -33,6 +33,17 @@ DRAIN_S = 120.0
 """The follower may need so long for what waits when the collectors have ended."""
 STOP_S = 60.0
 LOOK_S = 0.5
+
+
+class Draining(Protocol):
+    """A follower at work (`Tethered`)."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work still."""
+
+    def result(self, timeout_s: float) -> str:
+        """What it printed, once it has ended. Raises LeadbookError."""
 
 
 def start_from_nothing(settings: Settings) -> str:
@@ -74,39 +85,40 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
         )
         yield
         sent = json.loads(collectors.result(settings.live_seconds + COLLECTORS_S))
-        _drained(Staging(client[settings.database][settings.staging_collection]), follower)
+        drained(Staging(client[settings.database][settings.staging_collection]), follower)
         follower.stop()
         ledger = json.loads(follower.result(STOP_S).splitlines()[-1])
-        _agree(sent, ledger)
+        agree(sent, ledger)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=sent, done=ledger, approved=""
         )
-        console.print(f"live sprint: {_told(sent, ledger)}", highlight=False, soft_wrap=True)
+        console.print(f"live sprint: {told(sent, ledger)}", highlight=False, soft_wrap=True)
 
 
-def _drained(staging: Staging, follower: Tethered) -> None:
+def drained(staging: Staging, follower: Draining, patience_s: float = DRAIN_S) -> None:
     """Wait until nothing waits. Raises LeadbookError where the follower died, or does not come to an end."""
-    until = time.monotonic() + DRAIN_S
+    until = time.monotonic() + patience_s
     while left := staging.left():
         if not follower.running:
             follower.result(0)
             raise LeadbookError(f"the follower ended while {left:,} records waited")
         if time.monotonic() > until:
-            raise LeadbookError(f"{left:,} records wait still, {DRAIN_S:.0f} s after the collectors ended")
+            raise LeadbookError(f"{left:,} records wait still, {patience_s:.0f} s after the collectors ended")
         time.sleep(LOOK_S)
 
 
-def _agree(sent: dict[str, Any], ledger: dict[str, Any]) -> None:
-    """Raise LeadbookError unless the follower's ledger is what was sent."""
+def agree(sent: dict[str, Any], ledger: dict[str, Any], whose: str = "the follower's ledger") -> None:
+    """Raise LeadbookError unless a ledger is what was sent."""
     expected = {"read": sent["records"], "stored": sent["unique"], "rejected": sum(sent["rejected"].values())}
     found = {"read": ledger["read"], "stored": ledger["stored"], "rejected": sum(ledger["rejected"].values())}
     if found != expected:
         unlike = ", ".join(f"{name} {found[name]:,} of {expected[name]:,}" for name in found
                            if found[name] != expected[name])  # fmt: skip
-        raise LeadbookError(f"the follower's ledger is not what the collectors sent: {unlike}")
+        raise LeadbookError(f"{whose} is not what the collectors sent: {unlike}")
 
 
-def _told(sent: dict[str, Any], ledger: dict[str, Any]) -> str:
+def told(sent: dict[str, Any], ledger: dict[str, Any]) -> str:
+    """What was sent and what became of it, in a line."""
     vendors = {one["vendor"] for one in sent["collectors"].values()}
     return (
         f"{sent['records']:,} records of {len(sent['collectors'])} collectors and {len(vendors)} vendors drained: "
