@@ -31,7 +31,7 @@ BROKEN = MadeRecord(payload='{"url": "https://www.linkedin.com/in/', rejected="b
 
 
 class CollectorCrew:
-    """The collectors of a plan at work over so many seconds: `with CollectorCrew(collection, planned, 480.0) as crew: …`.
+    """The collectors of a plan at work over so many seconds: `with CollectorCrew(collection, planned, 480.0): …`.
 
     Leaving the block ends them at once, whatever they have not sent.
     """
