@@ -119,5 +119,6 @@ def _as_dict(result: Rehearsed) -> dict[str, object]:
 def _fault(one: Detection) -> dict[str, object]:
     return {
         "fault": one.fault, "told": one.told, "rule": one.rule, "level": one.level, "intervals": one.intervals,
-        "over": one.over, "remedy": one.remedy, "also": list(one.also), "problem": one.problem,
+        "over": one.over, "waited": one.waited, "why": one.why, "remedy": one.remedy,
+        "also": list(one.also), "problem": one.problem,
     }  # fmt: skip

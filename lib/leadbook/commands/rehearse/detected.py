@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Episode:
 class Detection:
     """A fault and who told it. rule: the first that was expected; empty where none told it.  intervals: between the
     fault and its being told.  over: intervals from its end until that was told; None where it was not.  also: other
-    rules that spoke meanwhile."""
+    rules that spoke then.  waited: intervals before `intervals` begins, in which there was nothing to tell, and why."""
 
     fault: str
     told: str
@@ -50,6 +51,8 @@ class Detection:
     over: int | None = None
     remedy: str = ""
     also: Sequence[str] = ()
+    waited: int = 0
+    why: str = ""
     problem: str = ""
 
     @property
@@ -71,20 +74,43 @@ class JudgedSeries:
     gaps: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """How a fault shall be told. rules: any of them.  seen, waits_s, waits_real_s: when there is anything to tell, see
+    `expected.yaml`; why: in words."""
+
+    rules: Sequence[str]
+    seen: str = ""
+    waits_s: float = 0.0
+    waits_real_s: float = 0.0
+    why: str = ""
+
+
 @cache
-def expected() -> dict[str, tuple[str, ...]]:
-    """Rules that shall tell each fault."""
+def expected() -> dict[str, Expected]:
+    """How each fault shall be told."""
     found: dict[str, Any] = yaml.safe_load(EXPECTED.read_text(encoding="utf-8"))
-    return {name: tuple(map(str, rules)) for name, rules in found.items()}
+    return {name: Expected(**told) for name, told in found.items()}
 
 
-def judged(judge: Judge, snapshots: Iterable[LiveSnapshot], injected: Sequence[Injected]) -> JudgedSeries:
-    """Judge a whole series anew, and hold what was told against the faults."""
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """What is kept of a snapshot. seen: readings that some fault waits for, which were not 0."""
+
+    number: int
+    at: datetime
+    seen: frozenset[str]
+
+
+def judged(
+    judge: Judge, snapshots: Iterable[LiveSnapshot], injected: Sequence[Injected], clock: float = 1.0
+) -> JudgedSeries:
+    """Judge a whole series anew, and hold what was told against the faults. clock: of the sprint."""
     history, open_ones, episodes = History(), dict[tuple[str, Any], Episode](), list[Episode]()
-    count, gaps, verdicts = 0, 0, dict[str, int]()
+    rows, gaps, verdicts = list[_Row](), 0, dict[str, int]()
     for snapshot in snapshots:
-        count += 1
         history.add(snapshot)
+        rows.append(_row(snapshot))
         gaps += sum(event.kind == "gap" for event in snapshot.events)
         told = {(one.key, one.since): one for one in judge.take(snapshot, history)}
         for key, one in told.items():
@@ -96,10 +122,15 @@ def judged(judge: Judge, snapshots: Iterable[LiveSnapshot], injected: Sequence[I
             open_ones.pop(key).over = snapshot.number
         verdicts[judge.verdict] = verdicts.get(judge.verdict, 0) + 1
     return JudgedSeries(
-        snapshots=count, detections=[_detection(one, episodes) for one in injected],
+        snapshots=len(rows), detections=[_detection(one, episodes, rows, clock) for one in injected],
         alarms=[one for one in episodes if not any(_within(one, fault) for fault in injected)],
         verdicts=verdicts, unknown=dict(judge.unknown), gaps=gaps,
     )  # fmt: skip
+
+
+def _row(snapshot: LiveSnapshot) -> _Row:
+    names = {one.seen for one in expected().values() if one.seen and snapshot.readings.get(one.seen)}
+    return _Row(number=snapshot.number, at=snapshot.at, seen=frozenset(names))
 
 
 def _within(episode: Episode, injected: Injected) -> bool:
@@ -109,9 +140,22 @@ def _within(episode: Episode, injected: Injected) -> bool:
     return episode.first > injected.began and (injected.ended is None or episode.first <= injected.ended + AFTER)
 
 
-def _detection(injected: Injected, episodes: Sequence[Episode]) -> Detection:
+def _from(injected: Injected, how: Expected, rows: Sequence[_Row], clock: float) -> int:
+    """The snapshot after which there is something to tell."""
+    began = injected.began or 0
+    if how.seen:
+        return next((row.number - 1 for row in rows if row.number > began and how.seen in row.seen), began)
+    waits_s = how.waits_s + how.waits_real_s * clock
+    at = next((row.at for row in rows if row.number >= began), None)
+    if not waits_s or at is None:
+        return began
+    return next((row.number - 1 for row in rows if row.at >= at + timedelta(seconds=waits_s)), began)
+
+
+def _detection(injected: Injected, episodes: Sequence[Episode], rows: Sequence[_Row], clock: float) -> Detection:
+    how = expected().get(injected.name, Expected(rules=()))
     mine = [one for one in episodes if _within(one, injected)]
-    right = [one for one in mine if one.finding.rule in expected().get(injected.name, ())]
+    right = [one for one in mine if one.finding.rule in how.rules]
     others = dict.fromkeys(one.finding.key for one in mine if one not in right)
     if not right or injected.began is None:
         return Detection(fault=injected.name, told=injected.told, also=tuple(others), problem=injected.problem)
@@ -119,8 +163,9 @@ def _detection(injected: Injected, episodes: Sequence[Episode]) -> Detection:
     over = None
     if first.over is not None and injected.ended is not None:
         over = max(0, first.over - injected.ended)
+    waited = _from(injected, how, rows, clock)
     return Detection(
         fault=injected.name, told=injected.told, rule=first.finding.key, title=first.finding.title,
-        level=first.finding.level, intervals=first.first - injected.began, over=over, remedy=first.finding.remedy,
-        also=tuple(others), problem=injected.problem,
+        level=first.finding.level, intervals=max(0, first.first - waited), waited=waited - injected.began, why=how.why,
+        over=over, remedy=first.finding.remedy, also=tuple(others), problem=injected.problem,
     )  # fmt: skip

@@ -22,12 +22,12 @@ from leadbook.commands.rehearse.wanted import Wanted
 from leadbook.core import connect, files
 from leadbook.core.errors import LeadbookError
 from leadbook.core.journal import Journal
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.settings import PROJECT, Settings, load_profile
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.ledger import Ledger
-from leadbook.phases.live import baselines
+from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.judge import Judge
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.crew import CollectorCrew
@@ -84,8 +84,9 @@ def rehearse(settings: Settings, wanted: Wanted, say: Say) -> Rehearsed:
         sprint = _Sprint(settings, endpoints, wanted, folder, client[settings.database])
         began = datetime.now(UTC)
         sent, ledger, injected = sprint.run(planned, say)
-        judge = Judge(settings, baselines.read(settings, endpoints))
-        judged = detected.judged(judge, Series(sprint.series).read(), injected)
+        lived = Settings.from_mapping(load_profile(str(sprint.profile)))
+        judge = Judge(lived, read_baselines(client, lived, endpoints))
+        judged = detected.judged(judge, Series(sprint.series).read(), injected, wanted.clock)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=dict(sent), done=dict(ledger), approved=""
         )
@@ -114,7 +115,7 @@ def _begin(settings: Settings, endpoints: connect.Endpoints, unfit: Mapping[str,
 
 
 class _Sprint:
-    """The sprint at work. series: folder of its series; page: the live page."""
+    """The sprint at work. series: folder of its series.  page: the live page.  profile: of follower and watch."""
 
     def __init__(
         self, settings: Settings, endpoints: connect.Endpoints, wanted: Wanted, folder: Path,
@@ -122,17 +123,17 @@ class _Sprint:
     ) -> None:  # fmt: skip
         self.settings, self.endpoints, self.wanted, self.folder = settings, endpoints, wanted, folder
         self.database = database
-        self.series, self.page = folder / "series", folder / "live.html"
+        self.series, self.page, self.profile = folder / "series", folder / "live.html", folder / "sprint.yaml"
 
     def run(self, planned: Sequence[Planned], say: Say) -> tuple[dict[str, Any], dict[str, Any], list[Injected]]:
         """(what was sent, what became of it, the faults). Raises LeadbookError."""
         wanted = self.wanted
         staging = self.database[self.settings.staging_collection]
         plan = long_plan(wanted.records, wanted.seed, wanted.hours)
-        profile = self._profile()
+        self._write_profile()
         with ends_in_order(say) as stop, ExitStack() as stack:
-            follower = stack.enter_context(Following(self.folder, profile))
-            watch = stack.enter_context(Watching(self.folder, profile, wanted.interval_s, self.series, self.page))
+            follower = stack.enter_context(Following(self.folder, self.profile))
+            watch = stack.enter_context(Watching(self.folder, self.profile, wanted.interval_s, self.series, self.page))
             watch.wait(1)
             say(f"a sprint of {wanted.hours:g} hours in {wanted.seconds / 60:.1f} minutes: {plan.facts()['records']:,} "
                 f"records of {len(plan.by_collector)} collectors, a snapshot each {wanted.interval_s:g} s")  # fmt: skip
@@ -155,8 +156,8 @@ class _Sprint:
             sent = crew.facts()
         return sent, self._accounted(sent, ledger if not follower.kills else None), injected
 
-    def _profile(self) -> Path:
-        """The profile of follower and watch: this one's, with the sprint's clock, its deadline and its folder."""
+    def _write_profile(self) -> None:
+        """What follower and watch work by: these settings, with the sprint's clock, deadline and folder."""
         now = datetime.now(UTC).replace(microsecond=0)
         more = {
             "clock": float(self.wanted.clock), "watch_dir": str(self.series), "sprint_start": now.isoformat(),
@@ -164,9 +165,7 @@ class _Sprint:
             "watch_every_s": float(self.wanted.interval_s),
         }  # fmt: skip
         known = {key: value for key, value in more.items() if key in Settings.model_fields}
-        path = self.folder / "sprint.yaml"
-        files.write(path, yaml.safe_dump({**self.settings.model_dump(), **known}), mode=0o600)
-        return path
+        files.write(self.profile, yaml.safe_dump({**self.settings.model_dump(), **known}), mode=0o600)
 
     def _accounted(self, sent: dict[str, Any], followers: dict[str, Any] | None) -> dict[str, Any]:
         """What became of every record, as the data tell it. Raises LeadbookError unless that is what was sent, also by

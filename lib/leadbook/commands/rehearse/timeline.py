@@ -16,13 +16,14 @@ from leadbook.rehearsal.faults.fault import Fault, Scene
 from leadbook.rehearsal.faults.registry import Planned, named
 
 LOOK_S = 0.05
+ALIGN_S = 10.0
 BROKEN = (LeadbookError, PyMongoError, RedisError, OSError)
 
 
 @dataclass(kw_only=True)
 class Injected:
-    """A fault that was put in. began, ended: the newest snapshot then, by its number; None where it did not come to it.
-    problem: why it could not be put in, or undone."""
+    """A fault that was put in. began, ended: number of the newest snapshot once it was in, and once it was undone; None
+    where it did not come to it.  problem: why it could not be put in, or undone."""
 
     name: str
     told: str
@@ -70,14 +71,23 @@ def through(
     return [turn.injected for turn in turns]
 
 
+def _next_snapshot(newest: Callable[[], int]) -> None:
+    """Wait until a snapshot is done: one that is being read just now would tell of half a fault."""
+    before, until = newest(), time.monotonic() + ALIGN_S
+    while newest() == before and time.monotonic() < until:
+        time.sleep(LOOK_S / 5)
+
+
 def _take(turn: _Turn, newest: Callable[[], int], say: Callable[[str], None]) -> None:
     """The fault's next step."""
     injected, step = turn.injected, turn.steps.pop(0)
     try:
         if step == "begin":
-            injected.began = newest()
+            turn.fault.prepare()
+            _next_snapshot(newest)
             say(f"fault {injected.name}: {injected.told}")
             turn.fault.inject()
+            injected.began = newest()
         else:
             turn.fault.end()
             injected.ended = newest()

@@ -73,7 +73,7 @@ class Runaway(Fault):
         self.thread: threading.Thread | None = None
 
     def inject(self) -> None:
-        """Start it. Each document keeps the server busy for seconds, so that it can be killed in between."""
+        """Start it."""
         self.client = self.scene.application(CLIENT)
         self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self.thread.start()

@@ -79,6 +79,9 @@ class Fault:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
 
+    def prepare(self) -> None:
+        """What takes time, before it is put in. Raises as `inject`."""
+
     def inject(self) -> None:
         """Put it in. Raises LeadbookError, PyMongoError and RedisError where that cannot be done."""
         raise NotImplementedError
@@ -113,16 +116,12 @@ class Repeated(Fault):
         self._stop = threading.Event()
         self._at_work: list[threading.Thread] = []
 
-    def prepare(self) -> None:
-        """What comes before the first step. Raises PyMongoError."""
-
     def step(self) -> None:
         """Once. Raises PyMongoError."""
         raise NotImplementedError
 
     def inject(self) -> None:
-        """Prepare, and start the threads."""
-        self.prepare()
+        """Start the threads."""
         self._at_work = [threading.Thread(target=self._run, name=self.name, daemon=True) for _ in range(self.threads)]
         for thread in self._at_work:
             thread.start()
