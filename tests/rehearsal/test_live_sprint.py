@@ -16,7 +16,7 @@ from rich.console import Console
 from leadbook.commands import live
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.journal import COLLECTION, Journal
-from leadbook.rehearsal import collectors
+from leadbook.rehearsal import shape
 from leadbook.schema.state import apply
 
 TETHER = "leadbook.rehearsal.tether"
@@ -45,7 +45,7 @@ def test_collectors_and_a_follower_live_through_a_sprint(small, database, endpoi
     with live.sprint(small, console):
         names = [" ".join(one.cmdline()) for one in at_work(os.getpid())]
         assert len(names) == 2 and not [name for name in names if "mongodb://" in name or "redis://" in name]
-    facts = collectors.plan(small.sample_records, small.sample_seed).facts()
+    facts = shape.live_plan(small.sample_records, small.sample_seed).facts()
     assert database[small.collection].count_documents({}) == facts["unique"]
     assert database[small.staging_collection].count_documents({"pipeline.state": "done"}) == facts["records"]
     assert not at_work(os.getpid())

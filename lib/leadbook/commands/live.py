@@ -1,6 +1,8 @@
-"""The rehearsal's live sprint: collectors that stage and a follower that drains, processes of their own as in earnest.
+"""The rehearsal's live sprint: collectors that stage, a follower that drains and a watch, processes of their own as in
+earnest.
 
-A whole rehearsal begins with nothing (`start_from_nothing`), and lives through a sprint (`sprint`) while 08 watches.
+A whole rehearsal begins with nothing (`start_from_nothing`), and lives through a sprint (`sprint`) beside phase 08.
+Two mild faults belong to it: a collector falls silent for a while (`shape.live_plan`), and the duplicate cache is lost.
 """
 
 from __future__ import annotations
@@ -9,17 +11,22 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from leadbook.core import connect, files
 from leadbook.core.errors import LeadbookError, UnreachableError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
+from leadbook.core.ticker import Ticker
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.trials import rehearsal
@@ -33,6 +40,30 @@ DRAIN_S = 120.0
 """The follower may need so long for what waits when the collectors have ended."""
 STOP_S = 60.0
 LOOK_S = 0.5
+CLOCK = 60.0
+"""So many times as fast goes the sprint's clock: its 25 s are 25 minutes to who watches."""
+SNAPSHOTS, LEAST_S = 25, 0.5
+"""The watch takes so many snapshots, each in so many real seconds at least."""
+CACHE_LOST = 0.6
+"""After this share of the sprint the leads' keys are gone from Redis."""
+
+
+def _lose_cache(settings: Settings, endpoints: connect.Endpoints) -> None:
+    """Remove the leads' keys of this collection, and no others: the pipeline writes them anew."""
+    with suppress(PyMongoError, RedisError), connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        redis = connect.redis(endpoints.redis_url, settings)
+        try:
+            rehearsal.forget_keys(redis, collection_uuid(client[settings.database][settings.collection]))
+        finally:
+            redis.close()
+
+
+def _tell_watch(watch: Tethered, console: Console) -> None:
+    """A watch that did not end well is told; leads and ledger do not depend on it."""
+    try:
+        watch.result(STOP_S)
+    except LeadbookError as error:
+        console.print(f"live sprint: {error}", highlight=False, soft_wrap=True)
 
 
 class Draining(Protocol):
@@ -74,24 +105,33 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
         adoption.require(client, settings, endpoints)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=passing_folder())))
         profile = folder / "sprint.yaml"
-        files.write(profile, yaml.safe_dump(settings.model_dump()), mode=0o600)
+        files.write(profile, yaml.safe_dump({**settings.model_dump(), "clock": CLOCK}), mode=0o600)
         of_a_run = {"LEADBOOK_RUN_ID": "live sprint"}  # the run holds the servers for itself, and these belong to it
         follower = stack.enter_context(Tethered(
             "the follower", folder, "leadbook.cli", "ingest", "--staged", "--follow", "--json", "--profile",
             str(profile), more=of_a_run,
         ))  # fmt: skip
         collectors = stack.enter_context(
-            Tethered("the collectors", folder, "leadbook.rehearsal.collectors", str(profile), more=of_a_run)
+            Tethered("the collectors", folder, "leadbook.rehearsal.crew", str(profile), more=of_a_run)
         )
+        every_s = CLOCK * max(LEAST_S, settings.live_seconds / SNAPSHOTS)
+        watch = stack.enter_context(Tethered(
+            "the watch", folder, "leadbook.cli", "watch", "--every", f"{every_s:.0f}s", "--no-reports", "--json",
+            "--profile", str(profile), more=of_a_run,
+        ))  # fmt: skip
+        stack.enter_context(Ticker(partial(_lose_cache, settings, endpoints), settings.live_seconds,
+                                   first_after_s=CACHE_LOST * settings.live_seconds))  # fmt: skip
         yield
         sent = json.loads(collectors.result(settings.live_seconds + COLLECTORS_S))
         drained(Staging(client[settings.database][settings.staging_collection]), follower)
+        watch.stop()
         follower.stop()
         ledger = json.loads(follower.result(STOP_S).splitlines()[-1])
         agree(sent, ledger)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=sent, done=ledger, approved=""
         )
+        _tell_watch(watch, console)
         console.print(f"live sprint: {told(sent, ledger)}", highlight=False, soft_wrap=True)
 
 

@@ -2,10 +2,15 @@
 
 All that they send is counted, so that the ledger of a sprint with faults can be held against it. They outlast a
 MongoDB that is away, as n8n's retries do: a batch is sent until it is acknowledged, and never twice by that.
+
+As a process of its own: `python -m leadbook.rehearsal.crew PROFILE` stages the live sprint of a whole rehearsal and
+prints what was sent as one JSON object.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,9 +24,13 @@ from typing import Any, Self
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from leadbook.core import connect
+from leadbook.core import connect, write_errors
+from leadbook.core.errors import LeadbookError
+from leadbook.core.settings import Settings, load_profile
+from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.collectors import Batch, SprintPlan
 from leadbook.rehearsal.feeds import MadeRecord
+from leadbook.rehearsal.shape import live_plan
 
 KNOWN = 11000
 """MongoDB's code of a duplicate key: the record had been written before its acknowledgement was lost."""
@@ -70,6 +79,11 @@ class CollectorCrew:
     def per_s(self) -> float:
         """Records a second that all of them send together, on average."""
         return sum(len(batch.sightings) for batch in self.planned.batches) / max(self.seconds, 1e-3)
+
+    def finish(self) -> None:
+        """Wait until all is sent."""
+        for thread in self._threads:
+            thread.join()
 
     @property
     def working(self) -> bool:
@@ -140,3 +154,27 @@ class CollectorCrew:
 
 def _doubt(error: BulkWriteError) -> bool:
     return bool(error.details.get("writeConcernErrors"))
+
+
+def main(profile: str) -> None:
+    """Stage a profile's live sprint and print what was sent. Raises LeadbookError and PyMongoError."""
+    settings = Settings.from_mapping(load_profile(profile))
+    settings.refuse_in_production("stage made records")
+    endpoints = servers.resolve(settings)
+    planned = live_plan(settings.sample_records, settings.sample_seed)
+    with connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        adoption.require(client, settings, endpoints)
+        connect.ping_mongodb(client)
+        staging = client[settings.database][settings.staging_collection]
+        with CollectorCrew(staging, planned, settings.live_seconds) as crew:
+            crew.finish()
+    print(json.dumps(planned.facts()))  # noqa: T201
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except LeadbookError as error:
+        sys.exit(f"leadbook: {error}")
+    except PyMongoError as error:
+        sys.exit(f"leadbook: {write_errors.described(error)}")

@@ -24,6 +24,8 @@ FEWEST = 6
 BURSTS = (0.35, 0.7)
 """So far into the sprint several collectors' batches fall together."""
 NEAR = 0.004
+LIVE_HOURS = 4.0
+SILENT_ONE, SILENT = "apify-2", (0.45, 0.75)
 NOISE = 0.3
 """A batch comes so much earlier or later than its turn, in turns."""
 _STEPS = 2_000
@@ -43,13 +45,24 @@ def long_plan(records: int, seed: int, hours: float) -> SprintPlan:
     return SprintPlan(batches=tuple(batches), unique=unique)
 
 
+def live_plan(records: int, seed: int) -> SprintPlan:
+    """The sprint inside a whole rehearsal: the shape of LIVE_HOURS, in which one collector falls silent for a while and
+    then sends what it held back."""
+    planned = long_plan(records, seed, LIVE_HOURS)
+    silent = [
+        replace(batch, due=SILENT[1]) if batch.workflow == SILENT_ONE and SILENT[0] <= batch.due < SILENT[1] else batch
+        for batch in planned.batches
+    ]
+    return replace(planned, batches=tuple(silent))
+
+
 def _of_collector(
     vendor: str, workflow: str, sightings: Sequence[MadeRecord], turns: int, generator: random.Random
 ) -> Iterator[Batch]:
     parts = list(_parts(sightings, min(turns, len(sightings))))
-    first = generator.randrange(1_000, 9_000)
+    first, phase = generator.randrange(1_000, 9_000), generator.uniform(NOISE, 1 - NOISE)
     for index, part in enumerate(parts):
-        turn = (index + 0.5 + generator.uniform(-NOISE, NOISE)) / len(parts)
+        turn = (index + phase + generator.uniform(-NOISE, NOISE)) / len(parts)
         due = _moment(turn)
         due = next((burst for burst in BURSTS if abs(due - burst) < NEAR), due)
         batch = Batch(

@@ -17,7 +17,7 @@ RECORDS_AN_HOUR = 3_250
 LEAST_S = 0.5
 """Shortest interval of the watch in real seconds: a snapshot must be read and judged in it, beside all that works."""
 EVERY_S = 30.0
-LONGEST_H, SLOWEST, FASTEST = 72.0, 1.0, 3_600.0
+LONGEST_H, SLOWEST, FASTEST = 72.0, 1.0, 1_000.0
 _FAULT = re.compile(r"([a-z-]+)@(\d+(?:\.\d+)?)([smh])(?:\+(\d+(?:\.\d+)?)([smh]))?")
 _UNIT_S = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
