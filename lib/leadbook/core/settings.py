@@ -143,6 +143,10 @@ class Settings(BaseModel):
         1.0, gt=0, le=1_000, description="how many times as fast the sprint's clock goes; a rehearsal's only"
     )
 
+    # --- the watch
+    watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
+    watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
+
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
     bench_documents: int = Field(1_000, ge=100, description="documents inserted per round and variant")
