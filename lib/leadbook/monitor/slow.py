@@ -78,7 +78,9 @@ def _logged(line: str, database: str, since: datetime, until: datetime | None) -
 
 def _operation(details: Document, operation: str, ms: float) -> SlowOperation:
     command = details.get("command", {})
-    used = command.get("filter") or command.get("query") or {}
+    pipeline = command.get("pipeline") or [{}]
+    first = pipeline[0] if isinstance(pipeline, list) and isinstance(pipeline[0], dict) else {}
+    used = command.get("filter") or command.get("query") or first.get("$match") or {}
     return SlowOperation(
         collection=details["ns"].partition(".")[2], operation=operation, ms=int(ms),
         plan=details.get("planSummary", ""), fields=tuple(sorted(used)) if isinstance(used, dict) else (),

@@ -80,7 +80,8 @@ class SnapshotReader:
                 found.add(self._guarded(part, moment, gone))
                 cost[part.name] = cost.get(part.name, 0.0) + 1000 * (time.perf_counter() - started)
         reads = [one.duration_ms for one in self._access.trace.commands if one.name in READS]
-        self._access.own.reads, self._access.own.read_us = len(reads), 1000 * sum(reads)
+        self._access.own.reads += len(reads)
+        self._access.own.read_us += 1000 * sum(reads)
         self._tell_absence(found, gone, at)
         _clients_together(found)
         cost["all"] = 1000 * (time.perf_counter() - began)

@@ -70,8 +70,9 @@ class Part(Protocol):
 
 
 class Rated:
-    """A source of `monitor`, read again and again: its gauges, and the rates since the reading before. grown: by how much
-    each counter grew since then; empty where the two cannot be compared."""
+    """A source of `monitor`, read again and again: its gauges, and the rates since the reading before.
+
+    grown: by how much each counter grew since then; empty where the two cannot be compared."""
 
     def __init__(self, source: ReadingSource) -> None:
         self._source = source

@@ -19,7 +19,7 @@ _SAME = (
     "connections_rejected_per_s", "connections_created_per_s", "inserts_per_s", "flow_control_lagged",
     "cpu_cores",
 )  # fmt: skip
-MONGODB = dict(zip(_SAME, _SAME, strict=True)) | {"write_ms": "write_latency_ms"}
+MONGODB = dict(zip(_SAME, _SAME, strict=True))
 REDIS = {
     "memory_percent": "memory_percent", "memory_used_bytes": "used_memory_bytes",
     "memory_limit_bytes": "maxmemory_bytes", "evicted_per_s": "evicted_per_s", "rejected_per_s": "rejected_per_s",
@@ -28,7 +28,7 @@ REDIS = {
 }  # fmt: skip
 """Readings by the names of `watch.names`, and what `monitor` calls them."""
 FEW = 20
-"""Fewer reads or look-ups of others than this make no mean and no share: an idle server tells nothing."""
+"""Fewer reads, writes or look-ups of others than this make no mean and no share: an idle server tells nothing."""
 
 
 class MongoStatus:
@@ -54,17 +54,25 @@ class MongoStatus:
         return found
 
     def _of_others(self, found: Found) -> None:
-        """Mean time of a read and documents looked at for each one returned, without what the watch itself asked."""
+        """Mean time of a read and a write, and documents looked at for each one returned, without what the watch itself
+        asked."""
         grown, own = self._rated.grown, self._access.own
         self._access.own = Own(hits=own.hits, misses=own.misses)
+        if grown.get("write_ops", 0.0) >= FEW:
+            found.readings["mongodb.write_ms"] = grown["write_latency_us"] / grown["write_ops"] / 1_000
+        elif "write_ops" in grown:
+            found.unmeasured["mongodb.write_ms"] = f"fewer than {FEW} writes since the snapshot before"
         if not {"read_ops", "read_latency_us", "scanned_objects", "returned"} <= grown.keys():
             return
         reads, us = grown["read_ops"] - own.reads, grown["read_latency_us"] - own.read_us
-        if reads < FEW or us <= 0:
+        if reads < FEW:
             why = f"fewer than {FEW} reads of others since the snapshot before"
             found.unmeasured["mongodb.read_ms"] = found.unmeasured["mongodb.targeting"] = why
             return
-        found.readings["mongodb.read_ms"] = us / reads / 1_000
+        if us > 0:
+            found.readings["mongodb.read_ms"] = us / reads / 1_000
+        else:
+            found.unmeasured["mongodb.read_ms"] = "reads of others took less time than this watch's own"
         scanned, returned = grown["scanned_objects"] - own.scanned, grown["returned"] - own.returned
         found.readings["mongodb.targeting"] = max(0.0, scanned) / max(1.0, returned)
 
