@@ -7,13 +7,12 @@ import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from leadbook.cli.app import AsJson, Members, Override, Profile, app, err, out, say, settings_of
+from leadbook.cli.app import AsJson, Members, Override, Profile, app, err, say, settings_of
 from leadbook.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from leadbook.commands.rehearse.detected import Detection, JudgedSeries
+    from leadbook.commands.rehearse.detected import Detection
     from leadbook.commands.rehearse.sprint import Rehearsed
 
 
@@ -77,8 +76,8 @@ def _show(result: Rehearsed) -> None:
     from leadbook.commands import live
 
     judged = result.judged
-    if judged.detections:
-        out.print(_table(judged))
+    for one in judged.detections:
+        say(_line(one))
     for episode in judged.alarms:
         one = episode.finding
         say(f"alarm without a fault: {one.key} {one.title}: {one.evidence} (snapshot {episode.first})")
@@ -89,14 +88,15 @@ def _show(result: Rehearsed) -> None:
         say(f"kept: {result.folder}")
 
 
-def _table(judged: JudgedSeries) -> Table:
-    table = Table("fault", "told by", "level", "after intervals", "over after", "what to do", title="faults")
-    for one in judged.detections:
-        intervals = "not told" if one.intervals is None else str(one.intervals)
-        over = "-" if one.over is None else str(one.over)
-        told_by = f"{one.rule} {one.title}" if one.rule else one.problem or ", ".join(one.also) or "nobody"
-        table.add_row(one.fault, told_by, str(one.level or "-"), intervals, over, one.remedy)
-    return table
+def _line(one: Detection) -> str:
+    if one.problem:
+        return f"fault {one.fault}: {one.problem}"
+    if one.intervals is None:
+        return f"fault {one.fault} was NOT TOLD; told meanwhile: {', '.join(one.also) or 'nothing'}"
+    waited = f" ({one.waited} before there was anything to tell: {one.why})" if one.waited else ""
+    over = "not over at the end" if one.over is None else f"over {one.over} after its end"
+    late = "" if one.in_time else " TOO LATE:"
+    return f"fault {one.fault}:{late} told by {one.rule}, {one.title}, after {one.intervals} intervals{waited}, {over}"
 
 
 def _counts(counts: object) -> str:

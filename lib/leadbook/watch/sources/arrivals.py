@@ -119,7 +119,8 @@ class Collectors:
             rows.append({
                 "workflow": name, "vendor": sender.vendor, "in_hour": in_hour,
                 "last_s": round(waits[name] * moment.speed, 1), "gap_s": round(gap * moment.speed, 1),
-                "complete": sender.is_complete, "silent": bool(others and is_known and limit < waits[name] <= DAY_S / moment.speed),
+                "complete": sender.is_complete,
+                "silent": bool(others and is_known and limit < waits[name] <= DAY_S / moment.speed),
             })  # fmt: skip
         return rows
 
