@@ -79,8 +79,8 @@ def _show(result: Rehearsed) -> None:
     for one in judged.detections:
         say(_line(one))
     for episode in judged.alarms:
-        one = episode.finding
-        say(f"alarm without a fault: {one.key} {one.title}: {one.evidence} (snapshot {episode.first})")
+        found = episode.finding
+        say(f"alarm without a fault: {found.key} {found.title}: {found.evidence} (snapshot {episode.first})")
     say(f"watch: {judged.snapshots:,} snapshots, {judged.gaps} gaps; verdicts {_counts(judged.verdicts)}; "
         f"{len(judged.alarms)} alarms without a fault")  # fmt: skip
     say(f"ledger: {live.told(dict(result.sent), dict(result.ledger))}; as it was sent")
