@@ -16,7 +16,8 @@ class Finding:
     """A rule that fired. rule: its id.  subject: of what, such as a collector; empty where the rule has only one.
 
     since, seen: first and last snapshot in which it held.  until: when it had ended; None while it goes on.  value,
-    limit: in `unit`.  evidence: a clause with the numbers.  cause, remedy, notebook, owner: of the rule.
+    limit: in `unit`.  evidence: a clause with the numbers.  cause, remedy, notebook, owner: of the rule.  reading: of
+    `watch.names`, the one that the rule looks at, where there is one.
     """
 
     rule: str
@@ -34,6 +35,7 @@ class Finding:
     until: datetime | None = None
     notebook: str = "08"
     owner: str = "DBA"
+    reading: str = ""
 
     @property
     def key(self) -> str:
