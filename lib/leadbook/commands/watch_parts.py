@@ -73,7 +73,8 @@ def judge(settings: Settings, endpoints: connect.Endpoints) -> Any:
     rules, baselines = _there("phases.live.judge"), _there("phases.live.baselines")
     if rules is None:
         return PlainJudge()
-    return rules.Judge(settings, baselines.of(settings, endpoints) if baselines else {})
+    with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
+        return rules.Judge(settings, baselines.read_baselines(client, settings, endpoints))
 
 
 # SEAM _forecast (W5)

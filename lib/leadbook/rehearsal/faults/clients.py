@@ -66,7 +66,7 @@ class Runaway(Fault):
 
     name = "runaway"
     told = "an operation on the leads' database does not come to an end"
-    intervals = 60
+    intervals = 80
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
