@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from leadbook.core import connect, files
-from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.core.errors import LeadbookError, RefusedError, UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
@@ -33,6 +33,7 @@ from leadbook.ingest.trials import rehearsal
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.rehearsal.tether import Tethered
+from leadbook.watch.place import folder_of, series_of
 
 COLLECTORS_S = 60.0
 """Collectors may need so much longer than the sprint lasts."""
@@ -78,16 +79,22 @@ class Draining(Protocol):
 
 
 def start_from_nothing(settings: Settings) -> str:
-    """Empty the rehearsal's database, its journal and the leads' keys; a sentence saying what was done.
+    """Empty the rehearsal's database, its journal and the leads' keys, set the series of its watch aside; a sentence saying
+    what was done.
 
     Nothing where MongoDB is away: the phases tell that. Raises RefusedError for production, and in a database that is
     neither a rehearsal's own nor adopted.
     """
     settings.refuse_in_production("empty the leads")
     try:
-        return rehearsal.reset(Site(endpoints=servers.resolve(settings), settings=settings))
+        endpoints = servers.resolve(settings)
+        said = rehearsal.reset(Site(endpoints=endpoints, settings=settings))
     except UnreachableError as error:
         return f"Nothing was emptied: {error}"
+    if folder_of(settings, endpoints).is_dir():
+        with suppress(RefusedError, OSError), series_of(settings, endpoints) as series:  # somebody watches: it goes on
+            series.set_aside()
+    return said
 
 
 @contextmanager
