@@ -79,8 +79,7 @@ class Draining(Protocol):
 
 
 def start_from_nothing(settings: Settings) -> str:
-    """Empty the rehearsal's database, its journal and the leads' keys, and set the series of its watch aside; says what was
-    done.
+    """Empty the rehearsal's database, its journal and the leads' keys, and set its series aside; says what was done.
 
     Nothing where MongoDB is away: the phases tell that. Raises RefusedError for production, and in a database that is
     neither a rehearsal's own nor adopted.

@@ -150,9 +150,9 @@ class _Sprint:
             injected = through(scene, planned, wanted.clock, watch.newest, goes_on, say)
             live.drained(Staging(staging), follower, DRAIN_S)
             watch.wait(watch.newest() + LAST)
-            ledger = follower.ledger()
             watch.stop()
             watch.result(DRAIN_S)
+            ledger = follower.ledger()
             sent = crew.facts()
         return sent, self._accounted(sent, ledger if not follower.kills else None), injected
 
