@@ -83,6 +83,7 @@ def test_the_sprint_is_counted_as_it_was(settings, endpoints, site, staged, lead
             monkeypatch.setattr(logbook, "BEAT_S", 60.0)
             during = watch.read(1, 30.0)
         staged.insert_many(stamped("bright-2", person("late")))
+        journal.write("action", action="profiler_on", plan={"by hand": 1}, done={}, approved="")
         after = watch.read(2, 30.0)
     ledger = result.ledger
     seen = {name: during.readings[f"sprint.{name}"] for name in ("stored", "filled", "duplicates", "rejected")}
@@ -102,6 +103,8 @@ def test_the_sprint_is_counted_as_it_was(settings, endpoints, site, staged, lead
     assert 1 <= during.readings["ingest.pool_in_use"] <= during.readings["ingest.pool_maximum"] == 60
     assert during.readings["ingest.pool_wait_ms"] >= 0 and during.readings["ingest.writers"] == 1
     assert (after.readings["sprint.waiting"], after.readings["ingest.followers"]) == (1, 0)
+    assert [(event.kind, event.told["action"]) for event in after.events] == [("acted", "profiler_on")]
+    assert not before.events and not during.events
     for one in (before, during, after):
         assert one.readings.keys() <= READINGS.keys()
         assert LiveSnapshot.from_json(one.as_json()).readings == one.readings
@@ -268,6 +271,21 @@ def test_a_reporting_user_who_is_refused_is_replaced_by_the_application(settings
     refused = endpoints.reporting_uri.replace("leadbook_reporting:", "leadbook_reporting:x")
     with reader(settings, replace(endpoints, reporting_uri=refused)) as watch:
         assert "sprint.staged" in watch.read(1, 30.0).readings
+
+
+def test_a_right_that_redis_refuses_is_named(settings, endpoints, leads, redis_client):
+    allowed = ["+@all", "-client|list", "-slowlog", "-info"]
+    redis_client.acl_setuser("watcher", enabled=True, passwords=["+secret-word"], keys=["*"], commands=allowed)
+    address = connect.addresses.parse(endpoints.redis_url)
+    theirs = f"redis://watcher:secret-word@{address.shown}/0"
+    try:
+        with reader(settings, replace(endpoints, redis_url=theirs)) as watch:
+            seen = watch.read(1, 30.0)
+    finally:
+        redis_client.acl_deluser("watcher")
+    for name, command in (("redis", "info"), ("redis.clients", "client|list"), ("redis.slow", "slowlog")):
+        assert f"ACL SETUSER watcher +{command}" in seen.unmeasured[name]
+    assert "probe.redis_ms" in seen.readings and "secret-word" not in seen.as_json()
 
 
 # ------------------------------------------------------------------------------------------------------------ clock

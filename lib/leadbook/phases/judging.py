@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from leadbook.core import write_errors
 from leadbook.core.checks import Unmeasured
 from leadbook.core.errors import LeadbookError
-from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED
+from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED, acl
 
 PRIVILEGE = "name a user who holds this right in MONGODB_ADMIN_URI"
 CONSOLE = "look in the provider's console; what nobody can tell must be accepted in the attestations file"
@@ -59,13 +58,6 @@ def reason_of(error: Exception) -> Unmeasured | Exception:
     if isinstance(error, ResponseError) and "unknown command" in str(error):
         return Unmeasured(line, CONSOLE)
     return error
-
-
-def acl(refusal: str) -> str:
-    """The command that allows what Redis refused with NOPERM, for the user whom it names."""
-    user = re.search(r"User (\S+) has", refusal)
-    name, command = user[1] if user else "NAME", re.search(r"'([^']+)' command", refusal)
-    return f"ACL SETUSER {name} " + (f"+{command[1]}" if command else "~lead:* ~leadbook:*")
 
 
 def got(answer: Answer | Unmeasured | Exception) -> Answer:

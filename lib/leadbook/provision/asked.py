@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,13 @@ def dba_refused(admin: Client) -> str:
     except UnreachableError as error:
         return REFUSED_DBA if "authentication failed" in str(error) else f"the DBA's address: {error}"
     return ""
+
+
+def acl(refusal: str) -> str:
+    """The command that allows what Redis refused with NOPERM, for the user whom it names."""
+    user = re.search(r"User (\S+) has", refusal)
+    name, command = user[1] if user else "NAME", re.search(r"'([^']+)' command", refusal)
+    return f"ACL SETUSER {name} " + (f"+{command[1]}" if command else "~lead:* ~leadbook:*")
 
 
 def on_loopback(hosts: Iterable[str]) -> bool:

@@ -35,7 +35,8 @@ class LiveSnapshot:
     at: UTC, by the sprint's clock.  number: of the series, going on when a watch is started again.  watch: which
     watching process.  interval_s: until the next one, by the sprint's clock.  unmeasured: a source, or a reading, and
     why it could not be read.  details: JSON-ready tables by name: `collectors`, `vendors`, `rejects`, `clients`,
-    `slow`, `members`, `redis_slow`.  events: since the snapshot before.  cost_ms: time that each source took to read.
+    `slow`, `members`, `redis_slow`, `latency`; see `watch.sources`.  events: since the snapshot before.  cost_ms: time
+    that each source took to read.
     """
 
     at: datetime

@@ -110,7 +110,7 @@ class SnapshotReader:
         if part.server in gone:
             return Found(unmeasured=dict.fromkeys(part.covers, gone[part.server]))
         try:
-            with pymongo.timeout(EACH_S) if part.server == "mongodb" else nullcontext():
+            with pymongo.timeout(getattr(part, "patience_s", EACH_S)) if part.server == "mongodb" else nullcontext():
                 return part.read(moment)
         except FAILURES as error:
             why = self._access.why(error, part.needs)

@@ -15,9 +15,10 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import connect, write_errors
+from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.core.traces import CommandTrace
-from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED
+from leadbook.provision.asked import FORBIDDEN_CODES, UNAUTHORIZED, acl
 from leadbook.provision.rights import Holder
 from leadbook.watch.sources.base import Own
 
@@ -105,13 +106,15 @@ class Access:
         """Why something cannot be read, in one line without a secret or a value; what right is missing, and the command
         that grants it. needs: keys of `rights.RIGHTS`."""
         if isinstance(error, NoPermissionError):
-            return f"the Redis user lacks a right: {write_errors.line(error)}"
+            return f"the Redis user lacks a right, allow it: {acl(str(error))}"
         if isinstance(error, ResponseError) and "unknown command" in str(error):
             return "the provider of Redis does not offer it"
         if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
             return self._missing(needs) or "the user may not read it"
         if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES - set(_REFUSED):
             return "this tier does not offer it: look in the provider's console"
+        if isinstance(error, LeadbookError):
+            return str(error)
         if isinstance(error, PyMongoError | RedisError | BSONError):
             return f"{type(error).__name__}: {write_errors.line(error)}"
         return type(error).__name__

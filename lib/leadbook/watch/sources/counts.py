@@ -70,6 +70,8 @@ class Counts:
     """The staging collection's records by collector, vendor and outcome, and the unique leads."""
 
     name, server, needs = "sprint", "mongodb", ()
+    patience_s = 8.0
+    """Counting everything, at the beginning and once in RECOUNT snapshots, may take longer than other questions."""
     covers = ("sprint",)
 
     def __init__(self, access: Access) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import psutil
 from pymongo.errors import PyMongoError
 
@@ -11,7 +13,7 @@ from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.redis_server import RedisSource
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment, Own, Rated, named
+from leadbook.watch.sources.base import Found, Moment, Numbers, Own, Rated, named
 
 _SAME = (
     "cache_dirty_percent", "cache_used_percent", "application_evictions_per_s", "tickets_waiting", "lock_queue",
@@ -31,6 +33,12 @@ FEW = 20
 """Fewer reads, writes or look-ups of others than this make no mean and no share: an idle server tells nothing."""
 
 
+def _untold(values: Numbers, source: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Why readings are absent of which two readings before and after know nothing."""
+    why = "this server does not report it: its version, or its tier"
+    return {f"{source}.{ours}": why for ours, theirs in names.items() if theirs not in values}
+
+
 class MongoStatus:
     """serverStatus of the primary."""
 
@@ -39,13 +47,16 @@ class MongoStatus:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._rated = Rated(MongoSource(access.admin))
+        self._rated: Rated | None = None
 
     def read(self, moment: Moment) -> Found:
         """One serverStatus."""
-        values, restarted = self._rated.read()
+        self._rated = rated = self._rated or Rated(MongoSource(self._access.admin))
+        values, restarted = rated.read()
         found = Found(readings=named(values, "mongodb", MONGODB))
-        self._of_others(found)
+        if rated.grown:
+            found.unmeasured |= _untold(values, "mongodb", MONGODB)
+        self._of_others(found, rated.grown)
         if "connections_current" in values and "connections_available" in values:
             limit = values["connections_current"] + values["connections_available"]
             found.readings["mongodb.connections_limit"] = limit
@@ -53,10 +64,10 @@ class MongoStatus:
             found.events.append(Event(at=moment.at, kind="restarted", source="mongodb"))
         return found
 
-    def _of_others(self, found: Found) -> None:
+    def _of_others(self, found: Found, grown: Mapping[str, float]) -> None:
         """Mean time of a read and a write, and documents looked at for each one returned, without what the watch itself
         asked."""
-        grown, own = self._rated.grown, self._access.own
+        own = self._access.own
         self._access.own = Own(hits=own.hits, misses=own.misses)
         if grown.get("write_ops", 0.0) >= FEW:
             found.readings["mongodb.write_ms"] = grown["write_latency_us"] / grown["write_ops"] / 1_000
@@ -94,6 +105,8 @@ class RedisStatus:
             return Found(unmeasured={"redis": "no address of Redis is set"})
         values, restarted = self._rated.read()
         found = Found(readings=named(values, "redis", REDIS))
+        if self._rated.grown:
+            found.unmeasured |= _untold(values, "redis", REDIS)
         grown, own = self._rated.grown, self._access.own
         hits = grown.get("hits", 0.0) - own.hits
         looked = hits + grown.get("misses", 0.0) - own.misses
