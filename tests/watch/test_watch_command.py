@@ -15,6 +15,7 @@ from leadbook.cli.main import COMMANDS
 from leadbook.commands import watch as commands
 from leadbook.commands import watch_parts
 from leadbook.core.errors import RefusedError, UnreachableError
+from leadbook.phases.live.judging import PlainJudge
 from leadbook.watch import heartbeat
 from leadbook.watch.heartbeat import Heart
 from leadbook.watch.place import folder_of, series_of
@@ -87,7 +88,7 @@ def test_an_output_that_fails_is_told_once_and_stops_nothing(place, monkeypatch,
 
 
 def test_what_could_not_be_judged_lets_the_heart_stand_still(place, monkeypatch, endpoints):
-    class Broken(watch_parts.PlainJudge):
+    class Broken(PlainJudge):
         def take(self, snapshot, history):
             if snapshot.number > 2:
                 raise ValueError("a rule broke")

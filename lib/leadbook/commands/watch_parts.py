@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from leadbook.core import connect, files
 from leadbook.core.journal import COLLECTION
 from leadbook.core.settings import Settings
 from leadbook.forecast.records import Forecast
+from leadbook.phases.live.judging import new_judge
 from leadbook.phases.live.whose import whose_sprint
 from leadbook.watch import loop
 from leadbook.watch.history import History
@@ -51,29 +51,11 @@ def reader(settings: Settings, endpoints: connect.Endpoints, clock: loop.Clock) 
     return module.SnapshotReader(settings, endpoints, clock, watch=loop.me())
 
 
-# SEAM _judge (W4)
-@dataclass
-class PlainJudge:
-    """Stands in for the rules: something that was not measured is worth attention."""
-
-    findings: Sequence[Any] = ()
-    over: Sequence[Any] = ()
-    unknown: dict[str, str] = field(default_factory=dict)
-    verdict: str = "HEALTHY"
-
-    def take(self, snapshot: Any, history: History) -> Sequence[Any]:
-        """Judge the next snapshot."""
-        self.unknown = dict(snapshot.unmeasured)
-        self.verdict = "ATTENTION" if self.unknown else "HEALTHY"
-        return ()
-
-
+# SEAM _judge (W4): in phases.live.judging
 def judge(settings: Settings, endpoints: connect.Endpoints) -> Any:
     """Who judges the snapshots."""
-    rules, baselines = _there("phases.live.judge"), _there("phases.live.baselines")
-    if rules is None:
-        return PlainJudge()
-    return rules.Judge(settings, baselines.of(settings, endpoints) if baselines else {})
+    with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
+        return new_judge(client, settings, endpoints)
 
 
 # SEAM _forecast (W5)
