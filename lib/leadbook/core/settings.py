@@ -139,6 +139,9 @@ class Settings(BaseModel):
     # --- trials and the rehearsal's live sprint
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
     live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
+    clock: float = Field(
+        1.0, gt=0, le=1_000, description="how many times as fast the sprint's clock goes; a rehearsal's only"
+    )
 
     # --- the watch
     watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
@@ -239,6 +242,8 @@ class Settings(BaseModel):
             if name in taken:
                 raise ParameterError(key, f"is {name!r}, and so is {taken[name]}", "give each collection its own name")
             taken[name] = key
+        if self.is_production and self.clock != 1:
+            raise ParameterError("clock", f"must be 1 in production, got {self.clock:g}", "only a rehearsal hurries")
         for action in ACTIONS:
             self.approves(action)
 

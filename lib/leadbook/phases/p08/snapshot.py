@@ -14,6 +14,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from leadbook.backup.archive import Manifest
+from leadbook.backup.newest import newest_backup
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.measure import canary
@@ -144,7 +145,7 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         oplog=attempt(lambda: read_oplog(admin)),
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
-        backup=attempt(lambda: servers.newest_backup(settings)),
+        backup=attempt(lambda: newest_backup(settings)),
         staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
     )
 
