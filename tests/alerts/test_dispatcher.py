@@ -173,16 +173,11 @@ def test_an_attempt_without_an_end_is_given_up_and_counts_if_it_arrives_after_al
 def test_a_flapping_reading_sends_two_messages_not_forty(dba, watch):
     one = watch()
     for turn in range(40):
-        one.take(turn / 2, *([alert()] if turn % 2 == 0 else []))
-    for minutes in range(20, 30):
+        one.take(turn / 4, *([alert()] if turn % 2 == 0 else []))
+    for minutes in range(10, 20):
         one.take(minutes)
-    assert [text.split("\n")[2].split(",")[0] for text in dba.taken] == ["NEW", "UNANSWERED", "OVER"]
-    dba.taken.clear()
-    one.dispatcher.book.state.troubles.clear()
-    for turn in range(28):  # the same within a quarter of an hour, before anybody must be called: two
-        one.take(40 + turn / 2, *([alert(minutes=40)] if turn % 2 == 0 else []))
-    one.take(60)
-    assert len(dba.taken) == 2 and "it came back 13 times meanwhile" in dba.taken[1]
+    assert len(dba.taken) == 2
+    assert "NEW" in dba.taken[0] and "OVER" in dba.taken[1] and "it came back 19 times meanwhile" in dba.taken[1]
 
 
 def test_an_alert_that_nobody_answers_rises_to_level_3(watch, monkeypatch):

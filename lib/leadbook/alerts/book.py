@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from bson import ObjectId
 
-from leadbook.alerts.states import State
+from leadbook.alerts.states import Situation
 
 NAME = "alerts.jsonl"
 MOST_HELD = 10_000
@@ -30,7 +30,7 @@ class AlertBook:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.state, self.problem, self.skipped = folder / NAME, State(), "", 0
+        self.path, self.state, self.problem, self.skipped = folder / NAME, Situation(), "", 0
         self._read_to, self._held, self._lock = 0, list[str](), RLock()
 
     def refresh(self) -> None:

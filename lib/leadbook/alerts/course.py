@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from leadbook.alerts.channels import Recipients
 from leadbook.alerts.records import CRITICAL, LEVELS, Alert, Channel
-from leadbook.alerts.states import State, Trouble
+from leadbook.alerts.states import Situation, Trouble
 from leadbook.core.settings import Settings
 
 HIGHEST = 3
@@ -22,7 +22,7 @@ Entry = dict[str, Any]
 class Course:
     """Decides for one state. dry: nothing is sent, all is recorded. Entries that it gives have not been applied yet."""
 
-    def __init__(self, settings: Settings, state: State, recipients: Recipients, *, dry: bool) -> None:
+    def __init__(self, settings: Settings, state: Situation, recipients: Recipients, *, dry: bool) -> None:
         self.state, self.recipients, self.dry = state, recipients, dry
         self.answer_within = timedelta(minutes=settings.alert_answer_minutes)
         self.hold = timedelta(minutes=settings.alert_hold_minutes)

@@ -33,6 +33,8 @@ LOCK, ASIDE_LOCK = "alerts.lock", "alerts-check.lock"
 LONGEST_PAUSE_MIN = 32
 """Between two attempts: 1, 2, 4, 8, 16 and from then on 32 minutes."""
 REPEATED = "(This may be a repetition: leadbook was stopped before it knew whether the message had arrived.)"
+LATE = timedelta(minutes=5)
+"""A letter that comes later says when it was written."""
 ASIDE_S = 60.0
 """What a check sent beside a hanging watch is taken over by the watch after so long."""
 
@@ -195,8 +197,7 @@ class Dispatcher:
             if begun or letter.due <= now:
                 self._mine.add(letter.id)
                 self.book.append([{"e": "attempt", "at": now.isoformat(), "letter": letter.id}])
-                text = f"{letter.text}\n\n{REPEATED}" if begun else letter.text
-                self._postman.send(letter.id, channel, letter.subject, text)
+                self._postman.send(letter.id, channel, letter.subject, _worded(letter, now, repeated=begun))
 
     def _report(self, letter_id: str, delivery: Delivery) -> None:
         """What became of an attempt, from its thread."""
@@ -235,3 +236,9 @@ class Dispatcher:
             journal.add(entries)
             with self._lock:
                 self.book.append([{"e": "journalled", "at": self._now.isoformat(), "oids": list(lacking)}])
+
+
+def _worded(letter: Letter, now: datetime, *, repeated: bool) -> str:
+    """The text of a letter, and what its reader must know of its way."""
+    late = f"(Written {texts.moment(letter.at)}; it could not be delivered before.)" if now - letter.at > LATE else ""
+    return "\n\n".join(filter(None, [letter.text, late, REPEATED if repeated else ""]))

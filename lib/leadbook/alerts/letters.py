@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 from leadbook.alerts import texts
 from leadbook.alerts.course import Entry
-from leadbook.alerts.states import News, State, urgent
+from leadbook.alerts.states import News, Situation, urgent
 
 HOUR = timedelta(hours=1)
 KEPT_BACK = 5
 """A fifth of the hourly limit is kept for critical alerts."""
 
 
-def written(state: State, now: datetime, *, most: int, heading: str, answer: str, dry: bool, aside: bool = False,
+def written(state: Situation, now: datetime, *, most: int, heading: str, answer: str, dry: bool, aside: bool = False,
             only: Sequence[int] = ()) -> Iterator[Entry]:  # fmt: skip
     """Entries of the letters that may be sent now. most: an hour and channel.  only: news, where not all are meant.
 
@@ -40,7 +40,7 @@ def written(state: State, now: datetime, *, most: int, heading: str, answer: str
             yield {"e": "would", "at": now.isoformat(), "letter": letter["id"]}
 
 
-def _is_full(state: State, channel: str, news: Sequence[News], most: int, now: datetime) -> bool:
+def _is_full(state: Situation, channel: str, news: Sequence[News], most: int, now: datetime) -> bool:
     sent = sum(1 for one in state.letters.values() if one.channel == channel and now - one.at < HOUR)
     return sent >= (most if any(urgent(one.level) for one in news) else most - most // KEPT_BACK)
 
@@ -56,7 +56,7 @@ def _paired(news: Sequence[News]) -> list[News]:
     ]  # fmt: skip
 
 
-def _held(state: State, channel: str, late: Sequence[datetime], most: int) -> str:
+def _held(state: Situation, channel: str, late: Sequence[datetime], most: int) -> str:
     """Why a letter comes late, where it does."""
     before = [one for one in state.letters.values() if one.channel == channel]
     if not late or not before:

@@ -8,14 +8,16 @@ from typing import Any
 
 from leadbook.alerts.channels import Recipients
 from leadbook.alerts.records import LEVELS
-from leadbook.alerts.states import Letter, State, Trouble
+from leadbook.alerts.states import Letter, Situation, Trouble
 from leadbook.alerts.texts import moment
 
 MOST_UNDELIVERED = 20
 """Letters that are listed one by one."""
 
 
-def of(state: State, recipients: Recipients, now: datetime, *, dry: bool, problem: str = "") -> list[dict[str, Any]]:
+def of(
+    state: Situation, recipients: Recipients, now: datetime, *, dry: bool, problem: str = ""
+) -> list[dict[str, Any]]:
     """What `Dispatcher.standing` tells, the gravest first."""
     troubles = sorted(state.troubles.values(), key=lambda one: (-one.level, one.begun))
     told = [
@@ -25,7 +27,7 @@ def of(state: State, recipients: Recipients, now: datetime, *, dry: bool, proble
     return [*told, *_undelivered(state), *_notes(state, recipients, dry=dry, problem=problem)]
 
 
-def _undelivered(state: State) -> Iterator[dict[str, Any]]:
+def _undelivered(state: Situation) -> Iterator[dict[str, Any]]:
     failing = [one for one in state.unfinished() if one.state == "failed"]
     for letter in failing[:MOST_UNDELIVERED]:
         waiting = len(state.waiting.get(letter.channel, []))
@@ -41,7 +43,7 @@ def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 
 
-def _notes(state: State, recipients: Recipients, *, dry: bool, problem: str) -> Iterator[dict[str, Any]]:
+def _notes(state: Situation, recipients: Recipients, *, dry: bool, problem: str) -> Iterator[dict[str, Any]]:
     if dry:
         yield _note("dry run: alerts are shown and recorded, none is sent; to send them: -p alerts=true")
     elif not recipients.all:
@@ -60,13 +62,13 @@ def _note(text: str) -> dict[str, Any]:
     return {"kind": "note", "title": text, "state": ""}
 
 
-def word_of(state: State, key: str, now: datetime) -> str:
+def word_of(state: Situation, key: str, now: datetime) -> str:
     """The same word of one alert by its key."""
     trouble = state.troubles.get(key)
     return word(state, trouble, now) if trouble else "is not open"
 
 
-def word(state: State, trouble: Trouble, now: datetime) -> str:
+def word(state: Situation, trouble: Trouble, now: datetime) -> str:
     """What has become of an open alert, in a few words."""
     parts = [_way(state, trouble)]
     if trouble.answered(now):
@@ -80,7 +82,7 @@ def word(state: State, trouble: Trouble, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def _way(state: State, trouble: Trouble) -> str:
+def _way(state: Situation, trouble: Trouble) -> str:
     if trouble.dry:
         return f"would be sent to {_who(trouble)}"
     mine = [one for one in state.letters.values() if any(_is_of(state, number, trouble) for number in one.news)]
@@ -93,7 +95,7 @@ def _way(state: State, trouble: Trouble) -> str:
     return f"sent to {_who(trouble)}" if arrived >= trouble.channels else "being sent"
 
 
-def _is_of(state: State, number: int, trouble: Trouble) -> bool:
+def _is_of(state: Situation, number: int, trouble: Trouble) -> bool:
     news = state.news.get(number)
     return news is not None and news.key == trouble.key and news.at >= trouble.begun
 

@@ -90,7 +90,7 @@ class Letter:
 
 
 @dataclass(kw_only=True)
-class State:
+class Situation:
     """All that the entries say. waiting: news by channel that no letter tells yet.  latest: moment of the newest entry.
     journal: bodies of entries that the sprint's journal does not hold yet, by `_id`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -23,7 +24,8 @@ WORDS = {"begun": "NEW", "graver": "GRAVER", "unanswered": "UNANSWERED", "over":
 
 def harmless(text: str, redactor: Redactor) -> str:
     """`text` in one line, without known secrets, e-mail addresses, LinkedIn addresses and telephone numbers."""
-    text = redactor.text(" ".join(str(text).split()))
+    text = "".join(one if one.isprintable() else " " for one in text)  # controls, and halves of letters
+    text = redactor.text(" ".join(text.split()))
     text = _URL.sub(lambda found: _short(found[0]), text)
     text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
     text = _PHONE.sub(lambda found: mask_phone(re.sub(r"[^+\d]", "", found[0])), text)
@@ -78,5 +80,5 @@ def _block(one: News, answer: str) -> str:
     lines = [first, f"Since {moment(one.since)}.", *one.lines[:MOST_LINES]]
     if one.what == "unanswered":
         lines.append(f"Nobody has answered for {span(one.seconds)}. {one.note}".rstrip())
-    lines.append(f"To answer: {answer.replace('KEY', one.key)}")
+    lines.append(f"To answer: {answer.replace('KEY', shlex.quote(one.key))}")
     return "\n".join(lines)

@@ -169,13 +169,17 @@ def recipients(text: str) -> list[str]:
     return [part.strip(" ,") for part in parts if part.strip(" ,")]
 
 
+def _may_be_a_key(piece: str) -> bool:
+    return len(piece) >= 8 and bool(re.search(r"\d", piece)) and not re.fullmatch(r"[\w-]+(\.[\w-]+)+", piece)
+
+
 def recipient_secrets(text: str) -> set[str]:
     """What must never be shown of `recipients(text)`: a webhook's path is its password, a mail's address a person's."""
     found: set[str] = set()
     for url in recipients(text):
         rest = url.partition("://")[2] or url
         host, _, path = rest.partition("/")
-        pieces = [piece for piece in re.split(r"[/?&=:@,;]+", rest) if len(piece) >= 8 and re.search(r"\d", piece)]
+        pieces = [piece for piece in re.split(r"[/?&=:@,;]+", rest) if _may_be_a_key(piece)]
         people = re.findall(r"[^\s/?&=:,;@]+(?:@|%40)[^\s/?&=:,;@]+", rest.partition("?")[2])
         found |= {url, rest, *pieces, *people} | ({path, f"/{path}"} if len(path) >= 8 else set())
         found |= {host.rpartition("@")[0].partition(":")[2]}
