@@ -144,6 +144,10 @@ class Settings(BaseModel):
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
     live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
 
+    # --- the watch
+    watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
+    watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
+
     # --- alerts
     alerts: bool = Field(False, description="send alerts to people; false only shows and records what would be sent")
     alert_answer_minutes: float = Field(
