@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
 from leadbook.core import connect
 from leadbook.core.checks import Unmeasured
 from leadbook.core.settings import Settings
+from leadbook.phases.live.judge import Judge
 from leadbook.phases.live.records import Finding
 from leadbook.watch.history import History
 from leadbook.watch.periods import HOUR, Period, SprintStage, last_hour, stages
@@ -23,25 +23,6 @@ NONE = (
     "No watch has kept a series of this sprint on this machine, so this page tells of the snapshot above only. "
     "`leadbook watch` keeps one: start it with the sprint, and run this phase on the same machine."
 )
-
-
-class Judged(Protocol):
-    """Who judges each snapshot in turn (`phases.live.judge.Judge`)."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """Those that go on."""
-
-    @property
-    def over(self) -> Sequence[Finding]:
-        """Those that ended."""
-
-    @property
-    def verdict(self) -> str:
-        """HEALTHY, ATTENTION or CRITICAL."""
-
-    def take(self, snapshot: LiveSnapshot, history: History) -> Any:
-        """Judge the next snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +44,7 @@ class Watched:
         return abs((now or datetime.now(UTC)) - self.hour.last.at) < FRESH
 
 
-def read_hour(settings: Settings, endpoints: connect.Endpoints, judge: Judged) -> Watched | Unmeasured:
+def read_hour(settings: Settings, endpoints: connect.Endpoints, judge: Judge) -> Watched | Unmeasured:
     """The series of this sprint on this machine; why there is nothing to read of it. judge: of the rules, a new one."""
     series = series_of(settings, endpoints)
     if not series.belongs_to(digest_of(settings, endpoints)):
