@@ -7,6 +7,7 @@ rehearsal's values. Secrets are named by environment variable, never given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,10 @@ class Settings(BaseModel):
     hunter_api_key_env: str = Field("HUNTER_API_KEY", description="variable holding Hunter's API key (enrichment)")
     clearbit_api_key_env: str = Field("CLEARBIT_API_KEY", description="variable holding Clearbit's key (optional)")
     hubspot_token_env: str = Field("HUBSPOT_TOKEN", description="variable holding HubSpot's private app token (crm)")
+    alert_level_1_env: str = Field("LEADBOOK_ALERTS_1", description="variable holding the DBA's addresses for alerts")
+    alert_level_2_env: str = Field("LEADBOOK_ALERTS_2", description="variable holding the technical lead's addresses")
+    alert_level_3_env: str = Field("LEADBOOK_ALERTS_3", description="variable holding the project manager's addresses")
+    alert_critical_env: str = Field("LEADBOOK_ALERTS_CRITICAL", description="variable holding more for critical alerts")
     attestations_file: str = Field("", description="YAML of what a person has seen and signs for")
     backup_dir: str = Field("", description="where backups are kept (private); empty: .leadbook/backups")
 
@@ -136,6 +141,11 @@ class Settings(BaseModel):
         "email", description="unique HubSpot property that tells contacts apart"
     )
 
+    # --- the sprint
+    sprint_start: str = Field("", description="start of the sprint, ISO 8601 with its zone; empty: its first leads")
+    sprint_deadline: str = Field("", description="end of the sprint, ISO 8601 with its zone; empty: no deadline")
+    milestones: str = Field("10000, 20000", description="numbers of leads whose time is forecast")
+
     # --- trials and the rehearsal's live sprint
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
     live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
@@ -146,6 +156,14 @@ class Settings(BaseModel):
     # --- the watch
     watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
     watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
+
+    # --- alerts
+    alerts: bool = Field(False, description="send alerts to people; false only shows and records what would be sent")
+    alert_answer_minutes: float = Field(
+        15.0, gt=0, description="unanswered so long, an alert goes to the next level, min"
+    )
+    alert_hold_minutes: float = Field(5.0, ge=0, description="an alert must have ended so long to be over, min")
+    alert_most_an_hour: int = Field(20, ge=2, description="messages an hour to one address, at most")
 
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")
@@ -194,6 +212,11 @@ class Settings(BaseModel):
         if field.annotation is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         return value
+
+    @field_validator("sprint_start", "sprint_deadline", mode="before")
+    @classmethod
+    def _yaml_reads_moments(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else value
 
     @field_validator("*")
     @classmethod
@@ -246,6 +269,9 @@ class Settings(BaseModel):
             raise ParameterError("clock", f"must be 1 in production, got {self.clock:g}", "only a rehearsal hurries")
         for action in ACTIONS:
             self.approves(action)
+        begin, end = (one and datetime.fromisoformat(one) for one in (self.sprint_start, self.sprint_deadline))
+        if begin and end and end <= begin:
+            raise ParameterError("sprint_deadline", f"is {self.sprint_deadline}, which is not after sprint_start")
 
     @classmethod
     def for_notebook(cls, namespace: Mapping[str, Any]) -> Settings:

@@ -51,7 +51,9 @@ class LiveView:
     history: readings by name over the whole series, thinned to 500 points at most: `at` as ISO 8601 and the numbers,
     None where nothing was read.  findings: those that go on, the gravest first.  over: the latest that ended.
     unknown: names of rules that could not be judged, and why.  actions: the latest of the journal, JSON-ready.
-    wanted: leads wanted.  stale_after_s: a reader who gets no newer view for so long must not believe that all is well.
+    wanted: leads wanted.  stale_after_s: by the real clock; a reader who gets no newer view for so long must not
+    believe that all is well.  gaps: spans of more than two intervals in which nothing was read.  snapshots: how many
+    the whole series holds.
     """
 
     at: datetime
@@ -70,3 +72,5 @@ class LiveView:
     actions: Sequence[Mapping[str, Any]] = ()
     alerts: Sequence[Mapping[str, Any]] = ()
     stale_after_s: float = 90.0
+    gaps: Sequence[tuple[datetime, datetime]] = ()
+    snapshots: int = 0
