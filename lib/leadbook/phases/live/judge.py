@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.page.prose import with_profile
 from leadbook.phases.live.baselines import Baselines
@@ -71,7 +72,7 @@ class Judge:
         self._settings, self._baselines = settings, baselines or Baselines()
         chosen = (rulebook() if rules is None else rules).values()
         self._rules = sorted(chosen, key=lambda rule: rule.excuses)  # the excusing rule sees what was excused
-        self._bounds: dict[str, Bounds] = {rule.id: rule.bounds(settings) for rule in chosen}
+        self._bounds: dict[str, Bounds] = {rule.id: _agreeing(rule, settings) for rule in chosen}
         self._troubles: dict[str, dict[str, _Trouble]] = {rule.id: {} for rule in chosen}
         self._known: set[str] = set()
         self._away: set[str] = set()
@@ -242,3 +243,10 @@ class Judge:
             remedy=with_profile(rule.remedy, self._settings.profile), notebook=rule.notebook, owner=rule.owner,
             reading=rule.reading,
         )  # fmt: skip
+
+
+def _agreeing(rule: LiveRule, settings: Settings) -> Bounds:
+    bounds = rule.bounds(settings)
+    if problem := bounds.problem():
+        raise LeadbookError(f"rule {rule.id}: {problem}; the settings that its limits come from contradict it")
+    return bounds

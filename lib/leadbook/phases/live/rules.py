@@ -204,19 +204,16 @@ class LiveRule(RuleSource):
         return self.compare
 
     def bounds(self, settings: Settings) -> Bounds:
-        """Its limits in force. Raises LeadbookError where they are the wrong way round."""
+        """Its limits in force; `Bounds.problem` says whether they agree."""
         limit: Any = self.check.limit(settings) if self.check else self.limit
         if self.check is not None and self.check.computed.startswith("the parameter "):
             limit = getattr(settings, self.check.computed.removeprefix("the parameter "))
         limit = getattr(settings, limit) if isinstance(limit, str) else limit
         critical = self.critical if self.critical is not None else self.check.critical if self.check else None
-        made = Bounds(
+        return Bounds(
             trouble=self.trouble, limit=None if limit is None else float(limit) * self.times, critical=critical,
             clear=self.clear,
         )  # fmt: skip
-        if problem := made.problem():
-            raise LeadbookError(f"rule {self.id}: {problem}")
-        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +287,11 @@ def _made(entry: Any, name: str) -> LiveRule:
         raise LeadbookError(f"{name}: rule {told}: {where}: {first['msg'].lower()}") from None
     except TypeError:
         raise LeadbookError(f"{name}: rule {told}: must hold `key: value` lines") from None
-    if problem := next(filter(None, (check(made) for check in CHECKS)), ""):
+    try:
+        problem = next(filter(None, (check(made) for check in CHECKS)), "")
+    except LeadbookError as error:  # a check that is not in the catalogue
+        problem = str(error)
+    if problem:
         raise LeadbookError(f"{name}: rule {told}: {problem}")
     return made
 
@@ -324,8 +325,7 @@ def _limits(rule: LiveRule) -> str:
         if one.fact and one.fact not in FACTS:
             return f"no fact {one.fact!r}; {did_you_mean(one.fact, FACTS)}"
         _ = one.factor  # an unknown check is told by its own name
-    rule.bounds(Settings())
-    return ""
+    return rule.bounds(Settings()).problem()
 
 
 def _people(rule: LiveRule) -> str:
