@@ -27,8 +27,7 @@ from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.ledger import Ledger
-from leadbook.phases.live.baselines import read_baselines
-from leadbook.phases.live.judge import Judge
+from leadbook.phases.live.judging import new_judge
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.crew import CollectorCrew
 from leadbook.rehearsal.faults import undo
@@ -85,7 +84,7 @@ def rehearse(settings: Settings, wanted: Wanted, say: Say) -> Rehearsed:
         began = datetime.now(UTC)
         sent, ledger, injected = sprint.run(planned, say)
         lived = Settings.from_mapping(load_profile(str(sprint.profile)))
-        judge = Judge(lived, read_baselines(client, lived, endpoints))
+        judge = new_judge(client, lived, endpoints)
         judged = detected.judged(judge, Series(sprint.series).read(), injected, wanted.clock)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=dict(sent), done=dict(ledger), approved=""
@@ -164,8 +163,7 @@ class _Sprint:
             "sprint_deadline": (now + timedelta(hours=self.wanted.hours)).isoformat(),
             "watch_every_s": float(self.wanted.interval_s),
         }  # fmt: skip
-        known = {key: value for key, value in more.items() if key in Settings.model_fields}
-        files.write(self.profile, yaml.safe_dump({**self.settings.model_dump(), **known}), mode=0o600)
+        files.write(self.profile, yaml.safe_dump({**self.settings.model_dump(), **more}), mode=0o600)
 
     def _accounted(self, sent: dict[str, Any], followers: dict[str, Any] | None) -> dict[str, Any]:
         """What became of every record, as the data tell it. Raises LeadbookError unless that is what was sent, also by
