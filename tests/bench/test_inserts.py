@@ -34,7 +34,7 @@ def series(batch, *rates):
         inserts.InsertTrial(timing=InsertTiming(calls=(call,), seconds=1_000 / rate, cpu_seconds=0.0), stored=1_000)
         for rate in rates
     )
-    return inserts.Series(batch=batch, ordered=False, trials=trials)
+    return inserts.InsertSeries(batch=batch, ordered=False, trials=trials)
 
 
 def test_another_batch_size_is_recommended_only_where_it_is_shown_to_be_better(place):

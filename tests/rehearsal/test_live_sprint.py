@@ -16,7 +16,7 @@ from rich.console import Console
 from leadbook.commands import live
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.journal import COLLECTION, Journal
-from leadbook.rehearsal import collectors
+from leadbook.rehearsal import shape
 from leadbook.schema.state import apply
 
 TETHER = "leadbook.rehearsal.tether"
@@ -44,8 +44,8 @@ def at_work(parent=None):
 def test_collectors_and_a_follower_live_through_a_sprint(small, database, endpoints, console):
     with live.sprint(small, console):
         names = [" ".join(one.cmdline()) for one in at_work(os.getpid())]
-        assert len(names) == 2 and not [name for name in names if "mongodb://" in name or "redis://" in name]
-    facts = collectors.plan(small.sample_records, small.sample_seed).facts()
+        assert len(names) == 3 and not [name for name in names if "mongodb://" in name or "redis://" in name]
+    facts = shape.live_plan(small.sample_records, small.sample_seed).facts()
     assert database[small.collection].count_documents({}) == facts["unique"]
     assert database[small.staging_collection].count_documents({"pipeline.state": "done"}) == facts["records"]
     assert not at_work(os.getpid())
@@ -69,7 +69,7 @@ def test_what_ends_the_phase_ends_the_sprint_at_once(small, console):
     assert time.monotonic() - began < 25 and not at_work(os.getpid())
 
 
-def test_a_killed_run_leaves_neither_collectors_nor_a_follower(small, tmp_path):
+def test_a_killed_run_leaves_neither_collectors_nor_a_follower_nor_a_watch(small, tmp_path):
     profile = tmp_path / "long.yaml"
     profile.write_text(yaml.safe_dump(small.model_copy(update={"live_seconds": 60.0}).model_dump()))
     said = (
@@ -81,7 +81,7 @@ def test_a_killed_run_leaves_neither_collectors_nor_a_follower(small, tmp_path):
     with subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline() == "begun\n"
         started = at_work(run.pid)
-        assert len(started) == 2
+        assert len(started) == 3
         run.kill()
     psutil.wait_procs(started, timeout=20)
     assert not [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]

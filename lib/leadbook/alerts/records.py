@@ -1,13 +1,14 @@
-"""A message to people, before it is sent."""
+"""A message to people before it is sent, where it goes, and what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 LEVELS = {1: "level 1", 2: "level 2", 3: "level 3", 4: "critical"}
 """The task book's escalation levels: 1 the DBA, 2 the Technical Lead, 3 the Project Manager, 4 everybody, at once."""
+CRITICAL = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,3 +25,25 @@ class Alert:
     lines: Sequence[str]
     at: datetime
     is_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Where messages go. kind: `slack`, `smtp`, or a scheme that apprise knows.  name: the kind and eight digits of the
+    address's digest, fit to be shown and kept.  url: the address itself, a secret."""
+
+    kind: str
+    name: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of one attempt. reason: why not, or what to know though it arrived; it holds nothing of the address.
+
+    retry_after_s: how long the receiver asked not to be asked again, s.
+    """
+
+    delivered: bool
+    reason: str = ""
+    retry_after_s: float | None = None

@@ -34,7 +34,7 @@ class InsertTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Series:
+class InsertSeries:
     """All rounds of one variant. batch 1 is `insert_one`."""
 
     batch: int
@@ -86,12 +86,12 @@ class Series:
 class Inserts:
     """Result of `measure`. encode_rate: documents/s of the no-op control, BSON encoding alone in this process."""
 
-    series: tuple[Series, ...]
+    series: tuple[InsertSeries, ...]
     canary: Canary
     encode_rate: float
     concern: Mapping[str, Any] = field(default_factory=dict)
 
-    def get(self, batch: int, *, ordered: bool = False) -> Series:
+    def get(self, batch: int, *, ordered: bool = False) -> InsertSeries:
         """The series of one batch size. Raises KeyError."""
         for series in self.series:
             if series.batch == batch and (batch == 1 or series.ordered == ordered):
@@ -99,7 +99,7 @@ class Inserts:
         raise KeyError(batch)
 
     @property
-    def best(self) -> Series:
+    def best(self) -> InsertSeries:
         """The unordered batch size with the highest mean rate."""
         return max((one for one in self.series if one.batch > 1 and not one.ordered), key=lambda one: one.rate.middle)
 
@@ -152,7 +152,7 @@ def measure(session: BenchmarkSession, *, batches: Sequence[int] = BATCHES, seed
         found = interleaved(variants, rounds=settings.bench_rounds, warm_up=0, seed=seed, before=session.settle)
         return Inserts(
             series=tuple(
-                Series(batch=batch, ordered=ordered, trials=tuple(found[f"{batch}/{ordered}"]))
+                InsertSeries(batch=batch, ordered=ordered, trials=tuple(found[f"{batch}/{ordered}"]))
                 for batch, ordered in shapes
             ),
             canary=canary,

@@ -1,6 +1,8 @@
-"""The rehearsal's live sprint: collectors that stage and a follower that drains, processes of their own as in earnest.
+"""The rehearsal's live sprint: collectors that stage, a follower that drains and a watch, processes of their own as in
+earnest.
 
-A whole rehearsal begins with nothing (`start_from_nothing`), and lives through a sprint (`sprint`) while 08 watches.
+A whole rehearsal begins with nothing (`start_from_nothing`), and lives through a sprint (`sprint`) beside phase 08.
+Two mild faults belong to it: a collector falls silent for a while (`shape.live_plan`), and the duplicate cache is lost.
 """
 
 from __future__ import annotations
@@ -9,23 +11,29 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from leadbook.core import connect, files
-from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.core.errors import LeadbookError, RefusedError, UnreachableError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
+from leadbook.core.ticker import Ticker
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.trials import rehearsal
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.rehearsal.tether import Tethered
+from leadbook.watch.place import folder_of, series_of
 
 COLLECTORS_S = 60.0
 """Collectors may need so much longer than the sprint lasts."""
@@ -33,19 +41,59 @@ DRAIN_S = 120.0
 """The follower may need so long for what waits when the collectors have ended."""
 STOP_S = 60.0
 LOOK_S = 0.5
+CLOCK = 60.0
+"""So many times as fast goes the sprint's clock: its 25 s are 25 minutes to who watches."""
+SNAPSHOTS, LEAST_S = 25, 0.5
+"""The watch takes so many snapshots, each in so many real seconds at least."""
+CACHE_LOST = 0.6
+"""After this share of the sprint the leads' keys are gone from Redis."""
+
+
+def _lose_cache(settings: Settings, endpoints: connect.Endpoints) -> None:
+    """Remove the leads' keys of this collection, and no others: the pipeline writes them anew."""
+    with suppress(PyMongoError, RedisError), connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        redis = connect.redis(endpoints.redis_url, settings)
+        try:
+            rehearsal.forget_keys(redis, collection_uuid(client[settings.database][settings.collection]))
+        finally:
+            redis.close()
+
+
+def _tell_watch(watch: Tethered, console: Console) -> None:
+    """A watch that did not end well is told; leads and ledger do not depend on it."""
+    try:
+        watch.result(STOP_S)
+    except LeadbookError as error:
+        console.print(f"live sprint: {error}", highlight=False, soft_wrap=True)
+
+
+class Draining(Protocol):
+    """A follower at work (`Tethered`)."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work still."""
+
+    def result(self, timeout_s: float) -> str:
+        """What it printed, once it has ended. Raises LeadbookError."""
 
 
 def start_from_nothing(settings: Settings) -> str:
-    """Empty the rehearsal's database, its journal and the leads' keys; a sentence saying what was done.
+    """Empty the rehearsal's database, its journal and the leads' keys, and set its series aside; says what was done.
 
     Nothing where MongoDB is away: the phases tell that. Raises RefusedError for production, and in a database that is
     neither a rehearsal's own nor adopted.
     """
     settings.refuse_in_production("empty the leads")
     try:
-        return rehearsal.reset(Site(endpoints=servers.resolve(settings), settings=settings))
+        endpoints = servers.resolve(settings)
+        said = rehearsal.reset(Site(endpoints=endpoints, settings=settings))
     except UnreachableError as error:
         return f"Nothing was emptied: {error}"
+    if folder_of(settings, endpoints).is_dir():
+        with suppress(RefusedError, OSError), series_of(settings, endpoints) as series:  # somebody watches: it goes on
+            series.set_aside()
+    return said
 
 
 @contextmanager
@@ -63,50 +111,60 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
         adoption.require(client, settings, endpoints)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=passing_folder())))
         profile = folder / "sprint.yaml"
-        files.write(profile, yaml.safe_dump(settings.model_dump()), mode=0o600)
+        files.write(profile, yaml.safe_dump({**settings.model_dump(), "clock": CLOCK}), mode=0o600)
         of_a_run = {"LEADBOOK_RUN_ID": "live sprint"}  # the run holds the servers for itself, and these belong to it
         follower = stack.enter_context(Tethered(
             "the follower", folder, "leadbook.cli", "ingest", "--staged", "--follow", "--json", "--profile",
             str(profile), more=of_a_run,
         ))  # fmt: skip
         collectors = stack.enter_context(
-            Tethered("the collectors", folder, "leadbook.rehearsal.collectors", str(profile), more=of_a_run)
+            Tethered("the collectors", folder, "leadbook.rehearsal.crew", str(profile), more=of_a_run)
         )
+        every_s = CLOCK * max(LEAST_S, settings.live_seconds / SNAPSHOTS)
+        watch = stack.enter_context(Tethered(
+            "the watch", folder, "leadbook.cli", "watch", "--every", f"{every_s:.0f}s", "--no-reports", "--json",
+            "--profile", str(profile), more=of_a_run,
+        ))  # fmt: skip
+        stack.enter_context(Ticker(partial(_lose_cache, settings, endpoints), settings.live_seconds,
+                                   first_after_s=CACHE_LOST * settings.live_seconds))  # fmt: skip
         yield
         sent = json.loads(collectors.result(settings.live_seconds + COLLECTORS_S))
-        _drained(Staging(client[settings.database][settings.staging_collection]), follower)
+        drained(Staging(client[settings.database][settings.staging_collection]), follower)
+        watch.stop()
         follower.stop()
         ledger = json.loads(follower.result(STOP_S).splitlines()[-1])
-        _agree(sent, ledger)
+        agree(sent, ledger)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=sent, done=ledger, approved=""
         )
-        console.print(f"live sprint: {_told(sent, ledger)}", highlight=False, soft_wrap=True)
+        _tell_watch(watch, console)
+        console.print(f"live sprint: {told(sent, ledger)}", highlight=False, soft_wrap=True)
 
 
-def _drained(staging: Staging, follower: Tethered) -> None:
+def drained(staging: Staging, follower: Draining, patience_s: float = DRAIN_S) -> None:
     """Wait until nothing waits. Raises LeadbookError where the follower died, or does not come to an end."""
-    until = time.monotonic() + DRAIN_S
+    until = time.monotonic() + patience_s
     while left := staging.left():
         if not follower.running:
             follower.result(0)
             raise LeadbookError(f"the follower ended while {left:,} records waited")
         if time.monotonic() > until:
-            raise LeadbookError(f"{left:,} records wait still, {DRAIN_S:.0f} s after the collectors ended")
+            raise LeadbookError(f"{left:,} records wait still, {patience_s:.0f} s after the collectors ended")
         time.sleep(LOOK_S)
 
 
-def _agree(sent: dict[str, Any], ledger: dict[str, Any]) -> None:
-    """Raise LeadbookError unless the follower's ledger is what was sent."""
+def agree(sent: dict[str, Any], ledger: dict[str, Any], whose: str = "the follower's ledger") -> None:
+    """Raise LeadbookError unless a ledger is what was sent."""
     expected = {"read": sent["records"], "stored": sent["unique"], "rejected": sum(sent["rejected"].values())}
     found = {"read": ledger["read"], "stored": ledger["stored"], "rejected": sum(ledger["rejected"].values())}
     if found != expected:
         unlike = ", ".join(f"{name} {found[name]:,} of {expected[name]:,}" for name in found
                            if found[name] != expected[name])  # fmt: skip
-        raise LeadbookError(f"the follower's ledger is not what the collectors sent: {unlike}")
+        raise LeadbookError(f"{whose} is not what the collectors sent: {unlike}")
 
 
-def _told(sent: dict[str, Any], ledger: dict[str, Any]) -> str:
+def told(sent: dict[str, Any], ledger: dict[str, Any]) -> str:
+    """What was sent and what became of it, in a line."""
     vendors = {one["vendor"] for one in sent["collectors"].values()}
     return (
         f"{sent['records']:,} records of {len(sent['collectors'])} collectors and {len(vendors)} vendors drained: "

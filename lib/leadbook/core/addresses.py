@@ -162,6 +162,31 @@ def environment_secrets(environment: Mapping[str, str], named: Iterable[str]) ->
     return secret_values([value if "://" in value else f"mongodb://{value}" for value in mine] + others)
 
 
+def recipients(text: str) -> list[str]:
+    """The addresses of people in a variable, `https://hooks.slack.com/…, smtps://…?to=a@x,b@x`: split where after a
+    comma or a space another scheme begins."""
+    parts = re.split(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", text.strip())
+    return [part.strip(" ,") for part in parts if part.strip(" ,")]
+
+
+def _may_be_a_key(piece: str) -> bool:
+    return len(piece) >= 8 and bool(re.search(r"\d", piece)) and not re.fullmatch(r"[\w-]+(\.[\w-]+)+", piece)
+
+
+def recipient_secrets(text: str) -> set[str]:
+    """What must never be shown of `recipients(text)`: a webhook's path is its password, a mail's address a person's."""
+    found: set[str] = set()
+    for url in recipients(text):
+        rest = url.partition("://")[2] or url
+        host, _, path = rest.partition("/")
+        pieces = [piece for piece in re.split(r"[/?&=:@,;]+", rest) if _may_be_a_key(piece)]
+        people = re.findall(r"[^\s/?&=:,;@]+(?:@|%40)[^\s/?&=:,;@]+", rest.partition("?")[2])
+        found |= {url, rest, *pieces, *people} | ({path, f"/{path}"} if len(path) >= 8 else set())
+        found |= {host.rpartition("@")[0].partition(":")[2]}
+    return secret_values(recipients(text)) | {spelt for one in filter(None, found) for spelt in _encoded(one)
+                                              if len(spelt) >= SHORTEST}  # fmt: skip
+
+
 def _secrets_of(url: str) -> set[str]:
     rest = url.partition("://")[2]
     if not rest:

@@ -15,6 +15,9 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
 - `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
 - `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was approved)
+- `alert`: event (`begun`, `graver`, `told`, `unanswered`, `answered`, `over`), key, moment (by the sprint's clock);
+  level, title, since, ended; of `told` levels and the channel's kind, never an address; of `answered` person and
+  until: see `alerts.incidents`
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from leadbook.core import addresses, connect
 from leadbook.core.settings import PROJECT
 
 COLLECTION = "sprint_journal"
-KINDS = ("session.begun", "session.batch", "session.beat", "session.ended", "phase", "stage", "action")
+KINDS = ("session.begun", "session.batch", "session.beat", "session.ended", "phase", "stage", "action", "alert")
 PATIENCE_S = 3.0
 """A write waits no longer for the database: the spool takes it."""
 SLACK = timedelta(minutes=2)

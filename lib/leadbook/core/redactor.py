@@ -36,6 +36,8 @@ class Redactor:
         secrets = addresses.environment_secrets(os.environ, held)
         keys = [name for key, name in names.items() if key.endswith(("_api_key_env", "_token_env"))]
         secrets |= {value for name in keys if len(value := os.environ.get(name, "")) >= 6}
+        for name in (name for key, name in names.items() if key.startswith("alert_")):
+            secrets |= addresses.recipient_secrets(os.environ.get(name, ""))
         for name, value in os.environ.items():
             if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
                 secrets.add(value)

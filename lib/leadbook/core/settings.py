@@ -57,6 +57,10 @@ class Settings(BaseModel):
     hunter_api_key_env: str = Field("HUNTER_API_KEY", description="variable holding Hunter's API key (enrichment)")
     clearbit_api_key_env: str = Field("CLEARBIT_API_KEY", description="variable holding Clearbit's key (optional)")
     hubspot_token_env: str = Field("HUBSPOT_TOKEN", description="variable holding HubSpot's private app token (crm)")
+    alert_level_1_env: str = Field("LEADBOOK_ALERTS_1", description="variable holding the DBA's addresses for alerts")
+    alert_level_2_env: str = Field("LEADBOOK_ALERTS_2", description="variable holding the technical lead's addresses")
+    alert_level_3_env: str = Field("LEADBOOK_ALERTS_3", description="variable holding the project manager's addresses")
+    alert_critical_env: str = Field("LEADBOOK_ALERTS_CRITICAL", description="variable holding more for critical alerts")
     attestations_file: str = Field("", description="YAML of what a person has seen and signs for")
     backup_dir: str = Field("", description="where backups are kept (private); empty: .leadbook/backups")
 
@@ -148,6 +152,18 @@ class Settings(BaseModel):
     clock: float = Field(
         1.0, gt=0, le=1_000, description="how many times as fast the sprint's clock goes; a rehearsal's only"
     )
+
+    # --- the watch
+    watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
+    watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
+
+    # --- alerts
+    alerts: bool = Field(False, description="send alerts to people; false only shows and records what would be sent")
+    alert_answer_minutes: float = Field(
+        15.0, gt=0, description="unanswered so long, an alert goes to the next level, min"
+    )
+    alert_hold_minutes: float = Field(5.0, ge=0, description="an alert must have ended so long to be over, min")
+    alert_most_an_hour: int = Field(20, ge=2, description="messages an hour to one address, at most")
 
     # --- measurements
     bench_rounds: int = Field(4, ge=2, description="interleaved rounds of each benchmark")

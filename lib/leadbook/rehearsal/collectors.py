@@ -2,16 +2,11 @@
 
 They arrive unevenly and with a burst, repeat each other's people, send broken payloads; one sends a batch again, one
 sends its last batches late. What they send follows from the seed alone: `plan` knows what must come of it.
-
-As a process of its own: `python -m leadbook.rehearsal.collectors PROFILE` stages a profile's sprint and prints what was
-sent as one JSON object.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,12 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pymongo.errors import PyMongoError
-
-from leadbook.core import connect, write_errors
-from leadbook.core.errors import LeadbookError
-from leadbook.core.settings import Settings, load_profile
-from leadbook.rehearsal import adoption, servers
+from leadbook.core import connect
 from leadbook.rehearsal.feeds import MadeRecord, feeds
 
 COLLECTORS = {"brightdata": 2, "apollo": 4, "apify": 2, "peopledatalabs": 2}
@@ -148,24 +138,3 @@ def stage(collection: connect.Collection, planned: SprintPlan, seconds: float) -
     collectors = planned.by_collector.values()
     with ThreadPoolExecutor(len(collectors)) as pool:
         list(pool.map(send, collectors))
-
-
-def main(profile: str) -> None:
-    """Stage a profile's sprint and print what was sent. Raises LeadbookError and PyMongoError."""
-    settings = Settings.from_mapping(load_profile(profile))
-    settings.refuse_in_production("stage made records")
-    endpoints = servers.resolve(settings)
-    planned = plan(settings.sample_records, settings.sample_seed)
-    with connect.mongodb(endpoints.mongodb_uri, settings) as client:
-        adoption.require(client, settings, endpoints)
-        stage(client[settings.database][settings.staging_collection], planned, settings.live_seconds)
-    print(json.dumps(planned.facts()))  # noqa: T201
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except LeadbookError as error:
-        sys.exit(f"leadbook: {error}")
-    except PyMongoError as error:
-        sys.exit(f"leadbook: {write_errors.described(error)}")

@@ -51,6 +51,12 @@ class Tethered:
         """Ask it to end."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """End it and its workers by SIGKILL, as an accident does."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def result(self, timeout_s: float) -> str:
         """What it printed, once it has ended. Raises LeadbookError, with its last line, where it did not end well or
         not in time."""
@@ -71,9 +77,7 @@ class Tethered:
             self.stop()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_S)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # its workers, and itself where it did not end
-        self._process.wait()
+        self.kill()  # its workers, and itself where it did not end
         if self._process.stdin is not None:
             self._process.stdin.close()
 

@@ -38,7 +38,7 @@ class Examined:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class Examiner:
     """What a record is held against: the run's settings, where its notebook was to keep its record, the secrets."""
 
     settings: Settings
@@ -78,7 +78,7 @@ class Judge:
         return {check.id for check in told if check.verdict is Verdict.PASS}, risks
 
 
-def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Judge) -> Examined:
+def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Examiner) -> Examined:
     """Read the saved `notebook` and the phase's `sidecar`, hold them before the `judge`, and say what is true.
 
     `known` is a reason the runner already has (a dead kernel, a time-out); it is kept, and placed at the cell where
@@ -171,7 +171,7 @@ def _broken_record(record: Mapping[str, Any], sidecar: Path, phase: str, redacto
     return ""
 
 
-def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Judge) -> str:
+def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Examiner) -> str:
     """The records agree; does what they say follow from the run's parameters and the catalogue?"""
     closed, blocking = record["closed"], bool(blockers(checks)) or not checks
     verdict = Verdict.FAIL if blocking or unrecorded(record["opened"].get("phase", ""), checks) else Verdict.PASS

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-EVENTS = ("begun", "gap", "restarted", "elected", "away", "back", "acted")
+EVENTS = ("begun", "gap", "restarted", "elected", "away", "back", "acted", "report")
 """What may happen between two snapshots: a watch began; nothing was read for longer than an interval; a server
-restarted, a member was elected, a source stopped or began to answer again; somebody acted (`actions`)."""
+restarted, a member was elected, a source stopped or began to answer again; somebody acted (`actions`); an hourly report
+was made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from leadbook.bench.concerns import Concerns
 from leadbook.bench.finds import Find
 from leadbook.bench.indexes import NONE, IndexPrice, Prices
-from leadbook.bench.inserts import Inserts, Series
+from leadbook.bench.inserts import Inserts, InsertSeries
 from leadbook.bench.lookups import LookupTimes, Operation
 from leadbook.bench.pools import Pool
 from leadbook.bench.references import BATCH, References
@@ -148,7 +148,7 @@ def inserts(found: Inserts) -> Table:
     return _table("Inserts", INSERTS, (_variant(series, found.best) for series in found.series))
 
 
-def _variant(series: Series, best: Series) -> tuple[Any, ...]:
+def _variant(series: InsertSeries, best: InsertSeries) -> tuple[Any, ...]:
     told, against = series.latencies.summary(), ""
     if series.batch > 1:
         against = "best" if series is best else difference(series.rates, best.rates).text()

@@ -25,6 +25,9 @@ COARSE_S = 3.0
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 KEPT_GAPS = 50
+KNOWN, KNOWN_OF_ALL = 3, 30
+"""Before a collector has shown so many gaps of its own, and all together so many, nobody knows what silence is: at the
+begin of a sprint each workflow sends once, and then nothing for as long as its schedule says."""
 
 
 @dataclass
@@ -109,13 +112,15 @@ class Collectors:
         rows = []
         for name, sender in sorted(self._senders.items()):
             gap = median(sender.gaps) if sender.gaps else usual
+            is_known = len(sender.gaps) >= KNOWN or len(known) >= KNOWN_OF_ALL
             limit = max(SILENT_S / moment.speed, COARSE_S, GAPS * gap)
             others = any(wait <= max(limit / 2, COARSE_S) for other, wait in waits.items() if other != name)
             in_hour = sum(n for second, n in sender.seconds.items() if second >= now - HOUR_S / moment.speed)
             rows.append({
                 "workflow": name, "vendor": sender.vendor, "in_hour": in_hour,
                 "last_s": round(waits[name] * moment.speed, 1), "gap_s": round(gap * moment.speed, 1),
-                "complete": sender.is_complete, "silent": bool(others and limit < waits[name] <= DAY_S / moment.speed),
+                "complete": sender.is_complete,
+                "silent": bool(others and is_known and limit < waits[name] <= DAY_S / moment.speed),
             })  # fmt: skip
         return rows
 

@@ -1,0 +1,84 @@
+"""The words of a message: short, without personal data, the same for Slack, mail and all others."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+
+from leadbook.alerts.records import LEVELS
+from leadbook.alerts.states import News
+from leadbook.core.redactor import Redactor
+from leadbook.lead.masks import mask_email, mask_phone, mask_url
+
+MOST_TOLD = 8
+"""Alerts that one message tells in full; of the others it tells title and key."""
+MOST_LINES, LONGEST_LINE = 8, 400
+"""Of one alert; a line of an unreasonable finding is cut, so that a message stays readable."""
+_EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
+_URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
+_PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
+WORDS = {"begun": "NEW", "graver": "GRAVER", "unanswered": "UNANSWERED", "over": "OVER", "passed": "CAME AND WENT"}
+
+
+def harmless(text: str, redactor: Redactor) -> str:
+    """`text` in one line, without known secrets, e-mail addresses, LinkedIn addresses and telephone numbers."""
+    text = "".join(one if one.isprintable() else " " for one in text)  # controls, and halves of letters
+    text = redactor.text(" ".join(text.split()))
+    text = _URL.sub(lambda found: _short(found[0]), text)
+    text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
+    text = _PHONE.sub(lambda found: mask_phone(re.sub(r"[^+\d]", "", found[0])), text)
+    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+
+
+def _short(url: str) -> str:
+    return mask_url(url.partition("?")[0].partition("#")[0].rstrip("/"))
+
+
+def moment(at: datetime) -> str:
+    """`Tue 14:02 UTC`."""
+    return f"{at:%a %H:%M} UTC"
+
+
+def span(seconds: float) -> str:
+    """`40 s`, `15 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def subject(heading: str, news: Sequence[News]) -> str:
+    """What a mail's subject says: whose data, how grave, what."""
+    gravest = max(news, key=lambda one: one.level)
+    more = f" and {len(news) - 1} more" if len(news) > 1 else ""
+    return f"[leadbook] {heading.partition(':')[0]}: {WORDS[gravest.what].lower()}, {LEVELS[gravest.level]}: " \
+           f"{gravest.title}{more}"  # fmt: skip
+
+
+def body(heading: str, news: Sequence[News], answer: str, held: str = "") -> str:
+    """The message. heading: whose data and the target, the first line.  answer: the command that answers, with KEY.
+
+    held: why it comes late, where it does.
+    """
+    ordered = sorted(news, key=lambda one: (one.what in ("over", "passed"), -one.level, one.since, one.id))
+    blocks = [_block(one, answer) for one in ordered[:MOST_TOLD]]
+    rest = ordered[MOST_TOLD:]
+    if rest:
+        told = [f"- {WORDS[one.what]}, {LEVELS[one.level]}: {one.title} [{one.key}]" for one in rest[: 3 * MOST_TOLD]]
+        more = [f"- and {len(rest) - len(told)} more; see `leadbook alerts`"] * (len(rest) > len(told))
+        blocks.append("\n".join([f"Besides these {len(rest)}:", *told, *more]))
+    return "\n\n".join([heading + (f"\n{held}" if held else ""), *blocks])
+
+
+def _block(one: News, answer: str) -> str:
+    first = f"{WORDS[one.what]}, {LEVELS[one.level]}: {one.title}"
+    if one.what in ("over", "passed"):
+        back = f"; it came back {one.returns} times meanwhile" if one.returns else ""
+        return f"{first}\nFrom {moment(one.since)}, for {span(one.seconds)}{back}."
+    lines = [first, f"Since {moment(one.since)}.", *one.lines[:MOST_LINES]]
+    if one.what == "unanswered":
+        lines.append(f"Nobody has answered for {span(one.seconds)}. {one.note}".rstrip())
+    lines.append(f"To answer: {answer.replace('KEY', shlex.quote(one.key))}")
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""Faults of other clients of MongoDB: a slow query, a runaway operation, hogged connections. They end with us."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from leadbook.core import connect
+from leadbook.core.settings import Settings
+from leadbook.rehearsal.faults.fault import Fault, Repeated, Scene
+
+CLIENT = "leadbook-fault"
+_EVERYBODYS = {"allUsers": True}
+SLOW_MS = 400.0
+"""How long the slow query shall take: four times the server's slowms."""
+LONGEST_MS = 600_000
+"""The server ends a runaway by itself after so long, whatever becomes of us."""
+HOGGED = 300
+"""Connections that the hog opens: three times what a pool of the task book's size holds."""
+
+
+def _scan(rounds: int) -> dict[str, Any]:
+    """A filter on a field without an index that keeps the server busy for `rounds` a document, and finds nothing."""
+    busy = {"$reduce": {"input": {"$range": [0, rounds]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}}
+    return {"company_industry": {"$ne": "of nobody"}, "$expr": {"$lt": [busy, 0]}}
+
+
+class SlowQuery(Repeated):
+    """A report of somebody's that scans the leads, again and again."""
+
+    name = "slow-query"
+    told = "another client reads the leads by a field without an index, again and again"
+
+    def prepare(self) -> None:
+        """Find out how busy a query must be so as to take SLOW_MS."""
+        self.client = self.scene.application(CLIENT)
+        self.leads = self.client[self.scene.settings.database][self.scene.settings.collection]
+        rounds, ms = 100, 0.0
+        while ms < SLOW_MS / 4 and rounds < 10_000_000:
+            rounds *= 4
+            ms = self._took_ms(rounds)
+        self.rounds = round(rounds * SLOW_MS / max(ms, 1.0))
+
+    def _took_ms(self, rounds: int) -> float:
+        began = time.perf_counter()
+        self.leads.find_one(_scan(rounds), max_time_ms=30_000)
+        return (time.perf_counter() - began) * 1000
+
+    def step(self) -> None:
+        """One query."""
+        self.leads.find_one(_scan(self.rounds), max_time_ms=30_000)
+
+    def end(self) -> None:
+        """No further query."""
+        super().end()
+        if hasattr(self, "client"):
+            self.client.close()
+
+
+class Runaway(Fault):
+    """An operation that does not come to an end."""
+
+    name = "runaway"
+    told = "an operation on the leads' database does not come to an end"
+    intervals = 80
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.thread: threading.Thread | None = None
+
+    def inject(self) -> None:
+        """Start it."""
+        self.client = self.scene.application(CLIENT)
+        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        leads = self.client[self.scene.settings.database][self.scene.settings.collection]
+        with suppress(PyMongoError):
+            leads.find_one(_scan(2_000_000), max_time_ms=LONGEST_MS, comment=CLIENT)
+
+    def end(self) -> None:
+        """Kill it at the server."""
+        if self.thread is None:
+            return
+        with self.scene.admin() as admin:
+            while self.thread.is_alive():
+                mine: list[dict[str, Any]] = [
+                    {"$currentOp": {"allUsers": True}},
+                    {"$match": {"command.comment": CLIENT}},
+                ]
+                for found in admin.admin.aggregate(mine):
+                    admin.admin.command("killOp", 1, op=found["opid"])
+                self.thread.join(0.5)
+        self.client.close()
+
+
+class Connections(Fault):
+    """A client that opens connections and keeps them."""
+
+    name = "connections"
+    told = f"another client opens {HOGGED} connections and keeps them"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.client: connect.Client | None = None
+
+    def inject(self) -> None:
+        """Open them; the driver does it in the background."""
+        self.client = connect.mongodb(self.scene.endpoints.mongodb_uri, _hog(self.scene.settings))
+        connect.ping_mongodb(self.client)
+
+    def end(self) -> None:
+        """Close them."""
+        if self.client is not None:
+            self.client.close()
+
+
+def _hog(settings: Settings) -> Settings:
+    return settings.model_copy(update={"min_pool_size": HOGGED, "max_pool_size": HOGGED, "max_connecting": 10})
