@@ -28,6 +28,7 @@ def watch(
     until: Annotated[str, typer.Option(help="end then: 18:00, 2026-12-01T18:00Z, or after 8h")] = "",
     once: Annotated[bool, typer.Option("--once", help="one snapshot, then end")] = False,
     check: Annotated[bool, typer.Option("--check", help="only tell whether the watch lives, for cron")] = False,
+    alert: Annotated[bool, typer.Option("--alert", help="with --check: tell people when it has stopped")] = False,
     page: Annotated[Path | None, typer.Option(help="keep a live page in this file")] = None,
     serve: Annotated[int | None, typer.Option(min=1, max=65535, help="serve the page on this loopback port")] = None,
     metrics: Annotated[int | None, typer.Option(min=1, max=65535, help="serve Prometheus metrics on this port")] = None,
@@ -45,7 +46,7 @@ def watch(
 
     settings = settings_of(profile, override)
     if check:
-        pulse = commands.check(settings)
+        pulse = commands.check(settings, alert=alert)
         say(pulse.line)
         raise typer.Exit(pulse.status)
     if serve is not None and serve == metrics:

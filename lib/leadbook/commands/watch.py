@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.commands import place, watch_parts
+from leadbook.commands.ack import dispatching, tell_stale
 from leadbook.commands.hourly import Hourly
 from leadbook.core import addresses, connect, write_errors
 from leadbook.core.errors import InputFileError, LeadbookError, UnreachableError
@@ -104,9 +105,16 @@ def event_line(event: Event) -> str:
     return f"nothing was read{lasted}" if event.kind == "gap" else f"{event.source} {event.kind}{lasted}"
 
 
-def check(settings: Settings) -> Pulse:
-    """How the watch of this profile is. Asks no server. Raises ServerError and ParameterError where none is known."""
-    return heartbeat.check(folder_of(settings, place.addresses(settings)))
+def check(settings: Settings, *, alert: bool = False) -> Pulse:
+    """How the watch of this profile is. Asks no server. Raises ServerError and ParameterError where none is known.
+
+    alert: people are told when it has stopped.
+    """
+    endpoints = place.addresses(settings)
+    found = heartbeat.check(folder_of(settings, endpoints))
+    if not alert or found.status != heartbeat.STALE:
+        return found
+    return replace(found, line=f"{found.line}\nalert: {tell_stale(settings, endpoints, found.line)}")
 
 
 def watch(settings: Settings, asked: WatchOptions, *, told: Told, notice: Notice) -> int:
@@ -197,7 +205,6 @@ class _Watching:
         self.target = f"{addresses.shown(endpoints.mongodb_uri)}, database {settings.database}"
         self.history = History()
         self.judge = watch_parts.judge(settings, endpoints)
-        self.alerts = watch_parts.Alerts(settings, series.folder)
         self.hourly = Hourly(series.folder, settings) if asked.reports and not asked.once else None
         self.heart = None if asked.once else Heart(series.folder, clock.real_seconds(asked.every_s))
         self._problems: dict[str, str] = {}
@@ -205,6 +212,8 @@ class _Watching:
 
     def __enter__(self) -> _Watching:
         self._acted = self._stack.enter_context(watch_parts.acted(self.settings, self.endpoints))
+        dispatcher = self._stack.enter_context(dispatching(self.settings, self.endpoints, self.series.folder))
+        self.alerts = watch_parts.Alerts(dispatcher)
         self._outputs = watch_parts.outputs(self._stack, self.asked.page, self.asked.serve, self.asked.metrics)
         return self
 

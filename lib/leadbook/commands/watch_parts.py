@@ -14,11 +14,13 @@ from typing import Any
 
 from bson import json_util
 
+from leadbook.alerts.dispatcher import Dispatcher
 from leadbook.commands.place import hurried
 from leadbook.core import connect, files
 from leadbook.core.journal import COLLECTION
 from leadbook.core.settings import Settings
 from leadbook.forecast.records import Forecast
+from leadbook.phases.live.messages import alerts_of
 from leadbook.phases.live.whose import whose_sprint
 from leadbook.watch import loop
 from leadbook.watch.history import History
@@ -115,25 +117,19 @@ def outputs(stack: ExitStack, page: Path | None, serve: int | None, metrics: int
     return found
 
 
-# SEAM _alerts (W6)
 class Alerts:
-    """Messages to people; nothing where no room sends any."""
+    """Messages to people about what the judge finds."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._messages, alerts = _there("phases.live.messages"), _there("alerts.dispatcher")
-        self._dispatcher = (
-            alerts.Dispatcher(settings, folder, send=bool(getattr(settings, "alerts", False))) if alerts else None
-        )
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def take(self, judge: Any, now: datetime) -> None:
         """What goes on, and what is over."""
-        if self._dispatcher is not None:
-            self._dispatcher.take(self._messages.alerts_of(judge.findings, judge.over), now)
-            self._dispatcher.tick(now)
+        self._dispatcher.take(alerts_of(judge.findings, judge.over), now)
 
     def standing(self) -> list[dict[str, Any]]:
         """What is open, sent and undeliverable, JSON-ready."""
-        return self._dispatcher.standing() if self._dispatcher is not None else []
+        return self._dispatcher.standing()
 
 
 @contextmanager
