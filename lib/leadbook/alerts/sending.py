@@ -156,6 +156,8 @@ def by_apprise(url: str) -> Any:
     with _silence():
         found = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if found is not None:
+        if "overflow=" not in url:  # what is too long for a receiver is cut, not refused: the gravest stands first
+            found.overflow_mode = apprise.OverflowMode.TRUNCATE
         found.socket_connect_timeout, found.socket_read_timeout = TIMEOUT_S / 2, TIMEOUT_S / 2
     return found
 
