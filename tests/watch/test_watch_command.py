@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,12 +14,14 @@ from leadbook.cli.main import COMMANDS
 from leadbook.commands import watch as commands
 from leadbook.commands import watch_parts
 from leadbook.core.errors import RefusedError, UnreachableError
+from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat
 from leadbook.watch.heartbeat import Heart
 from leadbook.watch.place import folder_of, series_of
 from leadbook.watch.series import Series
 
 assert COMMANDS
+CLOCK, READER = watch_parts.clock, watch_parts.reader
 
 
 @pytest.fixture
@@ -51,10 +52,15 @@ def run(settings, turns=0, **asked):
     return told, notices
 
 
-def test_one_snapshot(place):
-    (turn,), notices = run(place, once=True)
-    assert turn.on_disk and turn.verdict == "HEALTHY" and not notices
+def test_one_snapshot_by_the_real_reader_and_everything_that_is_made_of_it(place, monkeypatch, tmp_path):
+    monkeypatch.setattr(watch_parts, "clock", CLOCK)
+    monkeypatch.setattr(watch_parts, "reader", READER)
+    page = tmp_path / "live.html"
+    (turn,), notices = run(place, once=True, page=page)
+    assert turn.on_disk and turn.verdict in ("HEALTHY", "ATTENTION", "CRITICAL") and not notices
     assert "#1:" in turn.line and json.dumps(turn.as_dict())
+    assert turn.view.snapshot.readings["sprint.leads"] == 1 and "REAL DATA" in page.read_text()
+    assert watch_parts.screen(turn.view) is not None
     assert [one.number for one in Series(folder_of(place, None)).read()] == [1]
     assert not (folder_of(place, None) / heartbeat.NAME).exists()
 
@@ -87,24 +93,24 @@ def test_an_output_that_fails_is_told_once_and_stops_nothing(place, monkeypatch,
 
 
 def test_what_could_not_be_judged_lets_the_heart_stand_still(place, monkeypatch, endpoints):
-    class Broken(watch_parts.PlainJudge):
+    class Broken(Judge):
         def take(self, snapshot, history):
             if snapshot.number > 2:
                 raise ValueError("a rule broke")
             return super().take(snapshot, history)
 
-    monkeypatch.setattr(watch_parts, "judge", lambda *_: Broken())
+    monkeypatch.setattr(watch_parts, "judge", lambda settings, _: Broken(settings))
     told, notices = run(place, turns=4)
-    assert [turn.verdict for turn in told] == ["HEALTHY", "HEALTHY", "", ""] and len(notices) == 2  # and the signal
+    assert [bool(turn.verdict) for turn in told] == [True, True, False, False]
+    assert len([line for line in notices if "a rule broke" in line]) == 1
     assert json.loads((folder_of(place, endpoints) / heartbeat.NAME).read_text())["number"] == 2
 
 
 def test_without_mongodb_it_begins_all_the_same(place, monkeypatch):
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")
     monkeypatch.setenv("MONGODB_ADMIN_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")
-    monkeypatch.setattr(watch_parts, "acted", lambda *_: nullcontext(list))
     (turn,), notices = run(place, once=True)
-    assert "mongodb" in turn.snapshot.unmeasured and turn.verdict == "ATTENTION"
+    assert "mongodb" in turn.snapshot.unmeasured and "mongodb away" in turn.line
     assert "watched all the same" in notices[0]
 
 

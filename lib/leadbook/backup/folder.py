@@ -28,13 +28,18 @@ from leadbook.schema.scratch import is_left, is_scratch, scratch_name
 _NAME = re.compile(r"leads-\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
+def backups_place(settings: Settings) -> Path:
+    """Where backups are kept, whether the folder is there or not."""
+    named = Path(settings.backup_dir or ".leadbook/backups").expanduser()
+    return named if named.is_absolute() else PROJECT / named
+
+
 def backups_folder(settings: Settings) -> Path:
     """Where backups are kept. Made with mode 0700 where it is missing; one that is there stays as it is.
 
     Raises RefusedError for a folder in which anybody may put another backup in a backup's place.
     """
-    named = Path(settings.backup_dir or ".leadbook/backups").expanduser()
-    folder = named if named.is_absolute() else PROJECT / named
+    folder = backups_place(settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

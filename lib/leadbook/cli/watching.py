@@ -28,7 +28,7 @@ def watch(
     until: Annotated[str, typer.Option(help="end then: 18:00, 2026-12-01T18:00Z, or after 8h")] = "",
     once: Annotated[bool, typer.Option("--once", help="one snapshot, then end")] = False,
     check: Annotated[bool, typer.Option("--check", help="only tell whether the watch lives, for cron")] = False,
-    alert: Annotated[bool, typer.Option("--alert", help="with --check: tell people when it has stopped")] = False,
+    alert: Annotated[bool, typer.Option("--alert", help="with --check: tell people where it stands still")] = False,
     page: Annotated[Path | None, typer.Option(help="keep a live page in this file")] = None,
     serve: Annotated[int | None, typer.Option(min=1, max=65535, help="serve the page on this loopback port")] = None,
     metrics: Annotated[int | None, typer.Option(min=1, max=65535, help="serve Prometheus metrics on this port")] = None,
@@ -49,6 +49,8 @@ def watch(
         pulse = commands.check(settings, alert=alert)
         say(pulse.line)
         raise typer.Exit(pulse.status)
+    if alert and not check:
+        raise UsageError("--alert goes with --check; a running watch alerts by itself with -p alerts=true")
     if serve is not None and serve == metrics:
         raise UsageError("--serve and --metrics need ports of their own")
     every_s = seconds_of(every, "--every") if every else settings.watch_every_s
@@ -92,7 +94,7 @@ class _Shown:
         from leadbook.commands.watch_parts import screen
 
         self._last = json.dumps(turn.as_dict()) if self.as_json else turn.line
-        drawn = screen(turn.view) if self.wants_live else None
+        drawn = screen(turn.view) if self.wants_live and turn.view is not None else None
         if drawn is None:
             print(self._last, file=sys.stderr, flush=True)  # noqa: T201
             return

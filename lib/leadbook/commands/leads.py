@@ -142,7 +142,8 @@ def _logbook(site: Site, heard: Heard, notice: Notice, *, staged: bool = False, 
         staging = Staging(database[settings.staging_collection]) if staged else None
         journal = Journal(database, site.endpoints.mongodb_uri)
         with Logbook(journal, staging, heard=heard, notice=notice, max_age_s=settings.backlog_max_age_s,
-                     stuck_s=lease_of(site) if staged else float("inf"), **named) as book:  # fmt: skip
+                     stuck_s=lease_of(site) if staged else float("inf"), clock=settings.clock,
+                     **named) as book:  # fmt: skip
             yield book
 
 

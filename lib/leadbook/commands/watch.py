@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.commands import place, watch_parts
-from leadbook.commands.ack import dispatching, tell_stale
+from leadbook.commands.ack import tell_stale
 from leadbook.commands.hourly import Hourly
 from leadbook.core import addresses, connect, write_errors
 from leadbook.core.errors import InputFileError, LeadbookError, UnreachableError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.ingest.stops import Stop, ends_in_order
+from leadbook.phases.live.records import Finding, LiveView
 from leadbook.rehearsal import adoption
 from leadbook.watch import heartbeat, loop
+from leadbook.watch.clock import SprintClock
 from leadbook.watch.heartbeat import Heart, Pulse
 from leadbook.watch.history import History
 from leadbook.watch.moments import moment_of
@@ -61,8 +63,8 @@ class Turn:
     wanted: int
     on_disk: bool
     waiting: int
-    view: Any = None
-    findings: Sequence[Any] = ()
+    view: LiveView | None = None
+    findings: Sequence[Finding] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON; moments as ISO 8601."""
@@ -106,15 +108,14 @@ def event_line(event: Event) -> str:
 
 
 def check(settings: Settings, *, alert: bool = False) -> Pulse:
-    """How the watch of this profile is. Asks no server. Raises ServerError and ParameterError where none is known.
+    """How the watch of this profile is. Asks no server. alert: people are told where it stands still, once.
 
-    alert: people are told when it has stopped.
-    """
+    Raises ServerError and ParameterError where no server is known."""
     endpoints = place.addresses(settings)
-    found = heartbeat.check(folder_of(settings, endpoints))
-    if not alert or found.status != heartbeat.STALE:
-        return found
-    return replace(found, line=f"{found.line}\nalert: {tell_stale(settings, endpoints, found.line)}")
+    pulse = heartbeat.check(folder_of(settings, endpoints))
+    if not alert or pulse.status != heartbeat.STALE:
+        return pulse
+    return replace(pulse, line=f"{pulse.line}; people: {tell_stale(settings, endpoints, pulse.line)}")
 
 
 def watch(settings: Settings, asked: WatchOptions, *, told: Told, notice: Notice) -> int:
@@ -183,7 +184,7 @@ def _series(settings: Settings, endpoints: connect.Endpoints) -> Iterator[Series
         found.__exit__()
 
 
-def _clock(settings: Settings, series: Series, notice: Notice) -> loop.Clock:
+def _clock(settings: Settings, series: Series, notice: Notice) -> SprintClock:
     """The sprint's clock. A series that ends later than it shows (a fast clock before, or one that was put back since)
     is set aside: nothing could be added to it."""
     clock = watch_parts.clock(settings, series.last.at if series.last else None)
@@ -197,23 +198,22 @@ class _Watching:
     """What happens with each snapshot. Whatever fails is told once, and the watch goes on."""
 
     def __init__(
-        self, settings: Settings, endpoints: connect.Endpoints, asked: WatchOptions, clock: loop.Clock, series: Series,
+        self, settings: Settings, endpoints: connect.Endpoints, asked: WatchOptions, clock: SprintClock, series: Series,
         told: Told, notice: Notice,
     ) -> None:  # fmt: skip
-        self.settings, self.endpoints, self.asked, self.clock, self.series = settings, endpoints, asked, clock, series
+        self.settings, self.asked, self.clock, self.series = settings, asked, clock, series
         self.told, self.notice = told, notice
         self.target = f"{addresses.shown(endpoints.mongodb_uri)}, database {settings.database}"
         self.history = History()
         self.judge = watch_parts.judge(settings, endpoints)
+        self.alerts = watch_parts.Alerts(settings, endpoints, series.folder)
         self.hourly = Hourly(series.folder, settings) if asked.reports and not asked.once else None
         self.heart = None if asked.once else Heart(series.folder, clock.real_seconds(asked.every_s))
         self._problems: dict[str, str] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> _Watching:
-        self._acted = self._stack.enter_context(watch_parts.acted(self.settings, self.endpoints))
-        dispatcher = self._stack.enter_context(dispatching(self.settings, self.endpoints, self.series.folder))
-        self.alerts = watch_parts.Alerts(dispatcher)
+        self._stack.enter_context(self.alerts)
         self._outputs = watch_parts.outputs(self._stack, self.asked.page, self.asked.serve, self.asked.metrics)
         return self
 
@@ -262,10 +262,9 @@ class _Watching:
         return self._guarded("the judge", lambda: bool(self.judge.take(snapshot, self.history)) or True) is True
 
     def _view(self) -> Any:
-        made = watch_parts.forecast(self.history, self.settings, self.clock.now())
-        acted = self._guarded("the journal", self._acted) or ()
+        acted = self._guarded("the journal", self.alerts.acted) or ()
         return watch_parts.view(
-            self.settings, self.history, self.judge, made, target=self.target, actions=acted,
+            self.settings, self.history, self.judge, self.clock.now(), target=self.target, actions=acted,
             alerts=self.alerts.standing(),
         )  # fmt: skip
 

@@ -3,143 +3,114 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bson import json_util
+from rich.console import RenderableType
 
 from leadbook.alerts.dispatcher import Dispatcher
 from leadbook.commands.place import hurried
-from leadbook.core import connect, files
-from leadbook.core.journal import COLLECTION
+from leadbook.core import addresses, connect, files
+from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.settings import Settings
-from leadbook.forecast.records import Forecast
-from leadbook.phases.live.messages import alerts_of
+from leadbook.forecast.forecast import forecast
+from leadbook.phases.live import messages, terminal
+from leadbook.phases.live.judge import Judge
+from leadbook.phases.live.judging import new_judge
+from leadbook.phases.live.records import LiveView
+from leadbook.phases.live.view import make_view
 from leadbook.phases.live.whose import whose_sprint
-from leadbook.watch import loop
+from leadbook.report.live.metrics import exporting
+from leadbook.report.live.page import live_page
+from leadbook.report.live.serve import serving
+from leadbook.watch.clock import SprintClock
 from leadbook.watch.history import History
+from leadbook.watch.loop import me
+from leadbook.watch.snapshot import SnapshotReader
 
 PATIENCE_MS, MOST_ACTIONS = 1_000, 10
-Output = Callable[[Any], object]
+Output = Callable[[LiveView], object]
 """Gets each new view."""
 
 
-def _there(name: str) -> Any:
-    """A module of leadbook, None where this checkout has none.  SEAM: direct imports once all parts are there."""
-    parts = name.split(".")
-    if all(find_spec(".".join(["leadbook", *parts[: count + 1]])) for count in range(len(parts))):
-        return import_module(f"leadbook.{name}")
-    return None
-
-
-# SEAM _clock, _reader (W1)
-def clock(settings: Settings, last: datetime | None) -> loop.Clock:
+def clock(settings: Settings, last: datetime | None) -> SprintClock:
     """The sprint's clock. A rehearsal's fast one goes on where its series ended: `last`."""
-    factor, now = float(getattr(settings, "clock", 1.0)), datetime.now(UTC)
-    began = last if factor != 1 and last is not None and last > now else None
-    found: loop.Clock = import_module("leadbook.watch.clock").SprintClock(factor, began=began)
-    return found
+    goes_on = settings.clock != 1 and last is not None and last > datetime.now(UTC)
+    return SprintClock(settings.clock, began=last if goes_on else None)
 
 
-def reader(settings: Settings, endpoints: connect.Endpoints, clock: loop.Clock) -> Any:
+def reader(settings: Settings, endpoints: connect.Endpoints, clock: SprintClock) -> SnapshotReader:
     """Who reads the snapshots; a context manager."""
-    module = import_module("leadbook.watch.snapshot")
-    return module.SnapshotReader(settings, endpoints, clock, watch=loop.me())
+    return SnapshotReader(settings, endpoints, clock, watch=me())
 
 
-# SEAM _judge (W4)
-@dataclass
-class PlainJudge:
-    """Stands in for the rules: something that was not measured is worth attention."""
-
-    findings: Sequence[Any] = ()
-    over: Sequence[Any] = ()
-    unknown: dict[str, str] = field(default_factory=dict)
-    verdict: str = "HEALTHY"
-
-    def take(self, snapshot: Any, history: History) -> Sequence[Any]:
-        """Judge the next snapshot."""
-        self.unknown = dict(snapshot.unmeasured)
-        self.verdict = "ATTENTION" if self.unknown else "HEALTHY"
-        return ()
-
-
-def judge(settings: Settings, endpoints: connect.Endpoints) -> Any:
+def judge(settings: Settings, endpoints: connect.Endpoints) -> Judge:
     """Who judges the snapshots."""
-    rules, baselines = _there("phases.live.judge"), _there("phases.live.baselines")
-    if rules is None:
-        return PlainJudge()
-    return rules.Judge(settings, baselines.of(settings, endpoints) if baselines else {})
+    with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
+        return new_judge(client, settings, endpoints)
 
 
-# SEAM _forecast (W5)
-def forecast(history: History, settings: Settings, now: datetime) -> Forecast:
-    """What comes."""
-    module = _there("forecast.forecast")
-    if module is None:
-        leads = history.last.readings.get("sprint.leads", 0.0) if history.last else 0.0
-        return Forecast(at=now, leads=int(leads), unmeasured="no forecast is built in")
-    made: Forecast = module.forecast(history, settings, now)
-    return made
+def view(
+    settings: Settings, history: History, judge: Judge, now: datetime, *, target: str,
+    actions: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]],
+) -> LiveView:  # fmt: skip
+    """Everything that is drawn, with the forecast as of `now`, by the sprint's clock."""
+    made = forecast(history, settings, now)
+    return make_view(settings, history, judge, made, target=target, whose=whose_sprint(settings), actions=actions,
+                     alerts=alerts)  # fmt: skip
 
 
-# SEAM _view, _screen, _outputs (W3)
-def view(settings: Settings, history: History, judge: Any, made: Forecast, **more: Any) -> Any:
-    """Everything that is drawn; None where nothing draws."""
-    module = _there("phases.live.view")
-    if module is None:
-        return None
-    return module.make_view(settings, history, judge, made, whose=whose_sprint(settings), **more)
-
-
-def screen(drawn: Any) -> Any:
-    """The terminal's picture of a view; None where nothing draws it."""
-    module = _there("phases.live.terminal")
-    return None if module is None or drawn is None else module.screen(drawn)
+def screen(drawn: LiveView) -> RenderableType:
+    """The terminal's picture of a view."""
+    return terminal.screen(drawn)
 
 
 def outputs(stack: ExitStack, page: Path | None, serve: int | None, metrics: int | None) -> list[tuple[str, Output]]:
-    """Who gets each view besides the terminal, by a name for people: page, server, metrics. Raises LeadbookError."""
+    """Who gets each view besides the terminal, by a name for people: page, server, metrics. Raises UsageError."""
     found: list[tuple[str, Output]] = []
-    pages = _there("report.live.page")
-    if pages is not None and page is not None:
-        found.append((f"the page {page}", lambda drawn: files.write(page, pages.live_page(drawn))))
-    if serve is not None and (server := _there("report.live.serve")) is not None:
-        found.append(("the page's server", stack.enter_context(server.serving(serve))))
-    if metrics is not None and (exporter := _there("report.live.metrics")) is not None:
-        found.append(("the metrics", stack.enter_context(exporter.exporting(metrics))))
+    if page is not None:
+        found.append((f"the page {page}", lambda drawn: files.write(page, live_page(drawn))))
+    if serve is not None:
+        found.append(("the page's server", stack.enter_context(serving(serve))))
+    if metrics is not None:
+        found.append(("the metrics", stack.enter_context(exporting(metrics))))
     return found
 
 
 class Alerts:
-    """Messages to people about what the judge finds."""
+    """Messages to people, and what the journal tells of actions, while entered."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, settings: Settings, endpoints: connect.Endpoints, folder: Path) -> None:
+        self._settings, self._endpoints, self._folder = settings, endpoints, folder
+        self._stack = ExitStack()
 
-    def take(self, judge: Any, now: datetime) -> None:
+    def __enter__(self) -> Alerts:
+        uri = self._endpoints.mongodb_uri
+        client = self._stack.enter_context(connect.mongodb(uri, hurried(self._settings, PATIENCE_MS)))
+        self._journal = client[self._settings.database][COLLECTION]
+        self._dispatcher = self._stack.enter_context(Dispatcher(
+            self._settings, self._folder, send=self._settings.alerts,
+            heading=messages.heading(self._settings, addresses.shown(uri)),
+            journal=Journal(client[self._settings.database], uri),
+        ))  # fmt: skip
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def take(self, judge: Judge, now: datetime) -> None:
         """What goes on, and what is over."""
-        self._dispatcher.take(alerts_of(judge.findings, judge.over), now)
+        self._dispatcher.take(messages.alerts_of(judge.findings, judge.over), now)
 
     def standing(self) -> list[dict[str, Any]]:
         """What is open, sent and undeliverable, JSON-ready."""
         return self._dispatcher.standing()
 
-
-@contextmanager
-def acted(settings: Settings, endpoints: connect.Endpoints) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Who tells the latest actions of the journal, JSON-ready, the latest last. Raises PyMongoError when asked."""
-    with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
-        journal = client[settings.database][COLLECTION]
-
-        def ask() -> list[dict[str, Any]]:
-            found = journal.find({"kind": "action"}, {"_id": 0}).sort([("at", -1)]).limit(MOST_ACTIONS)
-            return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]
-
-        yield ask
+    def acted(self) -> list[dict[str, Any]]:
+        """The latest actions of the journal, JSON-ready, the latest last. Raises PyMongoError."""
+        found = self._journal.find({"kind": "action"}, {"_id": 0}).sort([("at", -1)]).limit(MOST_ACTIONS)
+        return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,18 @@ def _collection(value: str) -> None:
         raise ValueError("must be 1 to 120 bytes without spaces and $, and not begin with system.")
 
 
+def _moment(value: str) -> None:
+    try:
+        told = datetime.fromisoformat(value or "2026-01-01T00:00Z")
+    except ValueError:
+        told = datetime.min
+    if not told.tzinfo or not 2000 <= told.year < 2100:
+        raise ValueError("must be a moment with its zone, '2026-12-01T08:00+01:00' or '2026-12-01T07:00Z'")
+
+
 RULES: Mapping[str, Callable[[str], None]] = {
     "sent": _sent, "executor": _executor, "write_concern": _write_concern, "database": _database,
-    **dict.fromkeys(("load_records", "load_writers", "open_loop_percent"), _numbers),
+    **dict.fromkeys(("load_records", "load_writers", "open_loop_percent", "milestones"), _numbers),
+    **dict.fromkeys(("sprint_start", "sprint_deadline"), _moment),
     **dict.fromkeys(COLLECTIONS, _collection),
 }  # fmt: skip

@@ -85,9 +85,17 @@ class Endpoints:
         )
 
 
-def mongodb(uri: str, settings: Settings, *, listeners: Sequence[Any] = (), retry_writes: bool = True) -> Client:
+def mongodb(
+    uri: str,
+    settings: Settings,
+    *,
+    listeners: Sequence[Any] = (),
+    retry_writes: bool = True,
+    application: str = APP_NAME,
+) -> Client:
     """A MongoClient with the settings' pool, time-outs and write concern; options in `uri` win. Waits for no server.
     `retry_writes`: False switches retryable writes off, whatever `uri` says; the database `local` refuses them.
+    application: the name under which the server lists its connections.
 
     Raises ParameterError for an address or a combination of settings that the driver refuses, and UnreachableError
     where a `mongodb+srv` name cannot be resolved.
@@ -97,6 +105,7 @@ def mongodb(uri: str, settings: Settings, *, listeners: Sequence[Any] = (), retr
     in_uri = {key.lower() for key, _ in address.options}
     options = {key: value for key, value in _options(settings).items() if key.lower() not in in_uri}
     options |= {} if retry_writes else {"retryWrites": False}
+    options |= {"appname": application} if "appname" in options else {}
     try:
         with warnings.catch_warnings():  # the driver only warns of a bad value, and goes on without it
             warnings.filterwarnings("error", message=r"(?!Unknown option)", category=UserWarning)
@@ -162,7 +171,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def redis(url: str, settings: Settings) -> redis_py.Redis:
+def redis(url: str, settings: Settings, *, application: str = APP_NAME) -> redis_py.Redis:
     """A Redis client over a pool that makes callers wait for a free connection instead of raising. Does not connect.
 
     Replies are bytes. A caller waits as long for a free connection as for a new one (redis_connect_timeout_s), and a
@@ -180,7 +189,7 @@ def redis(url: str, settings: Settings) -> redis_py.Redis:
             health_check_interval=30,
             retry=Retry(ExponentialBackoff(cap=0.08, base=0.02), 2),
             decode_responses=False,
-            client_name=APP_NAME,
+            client_name=application,
         )
         pool.connection_class(**pool.connection_kwargs)  # an unknown option would else be found at the first command
     except (redis_py.RedisError, OSError, ValueError, TypeError) as error:

@@ -8,7 +8,8 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
 
 - `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
 - `session.batch`: session, source, ledger (see `lead.ledger`)
-- `session.beat`: session, backlog (waiting, claimed, oldest_s; empty for files): sent once a minute while it lives
+- `session.beat`: session, source, backlog (waiting, claimed, oldest_s; empty for files), work (see `ingest.logbook`):
+  sent once a minute while it lives
 - `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one
   session the newest counts: who was only cut off for a while ends again, by itself
 - `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)

@@ -7,6 +7,7 @@ rehearsal's values. Secrets are named by environment variable, never given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,9 +141,17 @@ class Settings(BaseModel):
         "email", description="unique HubSpot property that tells contacts apart"
     )
 
+    # --- the sprint
+    sprint_start: str = Field("", description="start of the sprint, ISO 8601 with its zone; empty: its first leads")
+    sprint_deadline: str = Field("", description="end of the sprint, ISO 8601 with its zone; empty: no deadline")
+    milestones: str = Field("10000, 20000", description="numbers of leads whose time is forecast")
+
     # --- trials and the rehearsal's live sprint
     trial_records: int = Field(26_000, ge=1_000, description="made records of phase 04's trial, in scratch collections")
     live_seconds: float = Field(25.0, ge=1, description="length of the rehearsal's live sprint, s")
+    clock: float = Field(
+        1.0, gt=0, le=1_000, description="how many times as fast the sprint's clock goes; a rehearsal's only"
+    )
 
     # --- the watch
     watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
@@ -204,6 +213,11 @@ class Settings(BaseModel):
             return float(value)
         return value
 
+    @field_validator("sprint_start", "sprint_deadline", mode="before")
+    @classmethod
+    def _yaml_reads_moments(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else value
+
     @field_validator("*")
     @classmethod
     def _allowed(cls, value: Any, info: Any) -> Any:
@@ -251,8 +265,13 @@ class Settings(BaseModel):
             if name in taken:
                 raise ParameterError(key, f"is {name!r}, and so is {taken[name]}", "give each collection its own name")
             taken[name] = key
+        if self.is_production and self.clock != 1:
+            raise ParameterError("clock", f"must be 1 in production, got {self.clock:g}", "only a rehearsal hurries")
         for action in ACTIONS:
             self.approves(action)
+        begin, end = (one and datetime.fromisoformat(one) for one in (self.sprint_start, self.sprint_deadline))
+        if begin and end and end <= begin:
+            raise ParameterError("sprint_deadline", f"is {self.sprint_deadline}, which is not after sprint_start")
 
     @classmethod
     def for_notebook(cls, namespace: Mapping[str, Any]) -> Settings:

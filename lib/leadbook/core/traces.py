@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -180,6 +181,89 @@ class PoolTrace(monitoring.ConnectionPoolListener):
 
     def pool_closed(self, event: monitoring.PoolClosedEvent) -> None:
         """Driver's hook; nothing to record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolCounts:
+    """What a pool did in some time; counts of several workers add up, levels are those of the busiest one.
+
+    checkouts, failures: connections taken, and not given in time.  wait_s: waited for them in all.  in_use, waiting:
+    most at once.  maximum: maxPoolSize, 0 where nothing is known.
+    """
+
+    checkouts: int = 0
+    failures: int = 0
+    wait_s: float = 0.0
+    in_use: int = 0
+    waiting: int = 0
+    maximum: int = 0
+
+    def __add__(self, other: PoolCounts) -> PoolCounts:
+        return PoolCounts(
+            checkouts=self.checkouts + other.checkouts, failures=self.failures + other.failures,
+            wait_s=self.wait_s + other.wait_s, in_use=max(self.in_use, other.in_use),
+            waiting=max(self.waiting, other.waiting), maximum=max(self.maximum, other.maximum),
+        )  # fmt: skip
+
+    def as_dict(self) -> dict[str, float]:
+        """in_use, maximum, waiting, failures, and wait_ms: the mean wait for a connection."""
+        wait_ms = 1000 * self.wait_s / self.checkouts if self.checkouts else 0.0
+        return {"in_use": self.in_use, "maximum": self.maximum, "waiting": self.waiting, "failures": self.failures,
+                "wait_ms": round(wait_ms, 3)}  # fmt: skip
+
+
+class PoolUse(PoolTrace):
+    """A PoolTrace that also knows how many connections are checked out now, by server.
+
+    waiting: check-outs begun and not yet answered.
+    """
+
+    def __init__(self) -> None:
+        self._in_use: Counter[Any] = Counter()
+        self.waiting = self._most_in_use = self._most_waiting = 0
+        super().__init__()
+
+    @property
+    def in_use(self) -> int:
+        """Connections checked out now, in the busiest server's pool: each server has a pool of its own."""
+        with self._lock:
+            return max(self._in_use.values(), default=0)
+
+    def taken(self, maximum: int) -> PoolCounts:
+        """What the pool did since this was asked before, and forget it. maximum: its maxPoolSize."""
+        with self._lock:
+            found = PoolCounts(
+                checkouts=len(self._checkouts), failures=len(self._failures), wait_s=sum(self._checkouts),
+                in_use=self._most_in_use, waiting=self._most_waiting, maximum=maximum,
+            )  # fmt: skip
+            self._most_in_use, self._most_waiting = max(self._in_use.values(), default=0), self.waiting
+        self.reset()
+        return found
+
+    def _count(self, address: Any, *, used: int, waiting: int) -> None:
+        with self._lock:
+            self._in_use[address] += used
+            self.waiting += waiting
+            self._most_in_use = max(self._most_in_use, self._in_use[address])
+            self._most_waiting = max(self._most_waiting, self.waiting)
+
+    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
+        """Driver's hook."""
+        self._count(event.address, used=0, waiting=1)
+
+    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
+        """Driver's hook."""
+        super().connection_checked_out(event)
+        self._count(event.address, used=1, waiting=-1)
+
+    def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
+        """Driver's hook."""
+        super().connection_check_out_failed(event)
+        self._count(event.address, used=0, waiting=-1)
+
+    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
+        """Driver's hook."""
+        self._count(event.address, used=-1, waiting=0)
 
 
 def concern_text(document: Mapping[str, Any] | None, none: str = "none") -> str:

@@ -337,7 +337,7 @@ class _Work:
         report = self.report
         report.settle([self.outcomes.get(position) for position in range(len(self.batch.records))], sorted(self.sent))
         report.reasons.update(reason for reject in self.rejects.values() for reason in reject.reasons)
-        report.cache = self.tools.cache.truth
+        report.cache, report.pool = self.tools.cache.truth, self.tools.pool_counts()
         return report
 
 

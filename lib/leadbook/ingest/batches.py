@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from leadbook.core.traces import PoolCounts
 from leadbook.ingest.store.cache import CacheTruth
 from leadbook.ingest.store.rejects import Reject
 from leadbook.lead.ledger import Ledger
@@ -114,7 +115,8 @@ class BatchReport(Counts):
     """What a batch did.
 
     outcomes: one per record.  sent: positions of the records in doubt.  undecided: staged records that went back, or
-    of which nobody knows whether they ended.  taken_over: records of expired claims.
+    of which nobody knows whether they ended.  taken_over: records of expired claims.  pool: what the worker's
+    connection pool did meanwhile.
     """
 
     source: str
@@ -123,6 +125,7 @@ class BatchReport(Counts):
     sent: tuple[int, ...] = ()
     undecided: tuple[Undecided, ...] = ()
     taken_over: int = 0
+    pool: PoolCounts = PoolCounts()  # noqa: RUF009  (frozen)
 
     @classmethod
     def alike(cls, batch: RecordBatch, outcome: str, problem: str = "", *, sent: bool = False) -> BatchReport:
@@ -142,3 +145,4 @@ class BatchReport(Counts):
         self.count(other)
         self.sent += tuple(position + len(self.outcomes) for position in other.sent)
         self.outcomes += other.outcomes
+        self.pool += other.pool

@@ -83,7 +83,8 @@ class _Drain:
         self.id, self.follow, self.site = session, follow, replace(site, own_ids=True)
         self.notice: Callable[[str], None] = lambda _: None
         self.stop: Callable[[], object] = lambda: False
-        self.result, self.begun = PipelineResult(workers=workers), time.perf_counter()
+        self.result = PipelineResult(workers=workers, batch_size=site.settings.batch_size)
+        self.begun = time.perf_counter()
         store = self.site.tools().store
         name = site.settings.staging_collection
         self.staging = Staging(store.collection.database[name], session=self.id, patience=store.patience)

@@ -22,6 +22,7 @@ from pymongo.errors import PyMongoError
 from leadbook.core import write_errors as faults
 from leadbook.core.journal import Entry, Journal
 from leadbook.core.ticker import Repeater
+from leadbook.core.traces import PoolCounts
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import LONG_AGO, Backlog, Staging
 from leadbook.ingest.store.patience import Patience
@@ -60,18 +61,43 @@ class Beat:
         }  # fmt: skip
 
 
+@dataclass(kw_only=True)
+class _Told:
+    """How much of a run the beats have told: batches, their pools, leads stored, and seconds spent inserting."""
+
+    batches: int = 0
+    pools: int = 0
+    stored: int = 0
+    insert_s: float = 0.0
+
+    def work(self, result: PipelineResult) -> dict[str, Any]:
+        """What the run did since this was asked before: documents (stored), documents_per_s (by the time that all
+        workers together spent inserting; None without an insert), batches (of records, so many took them), batch_size,
+        writers, and the pool of the busiest worker (see PoolCounts.as_dict)."""
+        pools, batches = result.pools[self.pools :], len(result.batches) - self.batches
+        stored, seconds = result.ledger.stored - self.stored, result.stages.get("insert", 0.0) - self.insert_s
+        self.pools, self.batches = self.pools + len(pools), self.batches + batches
+        self.stored, self.insert_s = self.stored + stored, self.insert_s + seconds
+        return {
+            "documents": stored, "documents_per_s": round(stored / seconds, 1) if seconds > 0 and stored else None,
+            "batches": batches, "batch_size": result.batch_size, "writers": result.workers,
+            "pool": sum(pools, PoolCounts()).as_dict(),
+        }  # fmt: skip
+
+
 class Logbook(Repeater):
     """Keeps one session while entered: hand `take` to a run as its progress, and `session` to a drain.
 
     staging: of staged records; None for others.  named: what `session.begun` says besides.  heard: takes each beat.
     notice: takes a line for what a user should know.  max_age_s: oldest staged record that may wait without a notice.
     stuck_s: a run that gives no progress for so long gives no beat either: it hangs, and its claims have expired.
+    clock: how many times as fast as the real one the sprint's clock goes: a rehearsal in haste beats sooner.
     """
 
     def __init__(
         self, journal: Journal, staging: Staging | None, *, heard: Callable[[Beat], None] = lambda _: None,
         notice: Callable[[str], None] = lambda _: None, max_age_s: float = float("inf"),
-        stuck_s: float = float("inf"), **named: Any,
+        stuck_s: float = float("inf"), clock: float = 1.0, **named: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.session, self.journal, self.staging = ObjectId(), journal, staging
@@ -79,7 +105,7 @@ class Logbook(Repeater):
             self.staging = Staging(staging.collection, session=self.session, patience=Patience(0.0))
         self.heard, self.notice, self.max_age_s, self.stuck_s = heard, notice, max_age_s, stuck_s
         self.named = {"source": "files" if staging is None else "staging", **named}
-        self.result = PipelineResult()
+        self.result, self.clock, self._work = PipelineResult(), clock, _Told()
         self._told, self._read = 0, 0
         self._progress = self._beaten = self._may_bury = time.monotonic()
         self._is_late = self._is_deaf = False
@@ -108,11 +134,12 @@ class Logbook(Repeater):
         """Write what batches did, and once a minute that the session lives."""
         self._flush()
         now = time.monotonic()
-        if now - self._beaten >= BEAT_S and now - self._progress < self.stuck_s:
+        if now - self._beaten >= BEAT_S / self.clock and now - self._progress < self.stuck_s:
             backlog = self._backlog()
             beat = self._beat("at work", backlog)
             told = asdict(backlog) if backlog else {}
-            self._write([self.journal.entry("session.beat", session=self.session, backlog=told)])
+            signs = {"source": self.named["source"], "backlog": told, "work": self._work.work(self.result)}
+            self._write([self.journal.entry("session.beat", session=self.session, **signs)])
             with suppress(OSError):  # nobody listens any more (a terminal that was closed): the session goes on
                 self._bury()
                 self._say_late(backlog)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbook.core.errors import InputFileError, LeadbookError
+from leadbook.core.traces import PoolCounts
 from leadbook.enrich.services import Service
 from leadbook.ingest.batches import BatchReport, Counts, RecordBatch
 from leadbook.ingest.crm import Crm, Synced
@@ -52,13 +53,16 @@ class PipelineResult(Counts):
     """What a run did; it grows with each batch.
 
     batches: (index, source, ledger).  stages: `read` and `wait` are the feeding process's.  seconds: from the first
-    read to the last acknowledgement.  staging: what is left of staged records, empty for files.
+    read to the last acknowledgement.  staging: what is left of staged records, empty for files.  pools: what a worker's
+    connection pool did, a batch each.  batch_size: documents a batch, now.
     """
 
     sources: dict[str, Ledger] = field(default_factory=dict)
     batches: list[tuple[int, str, Ledger]] = field(default_factory=list)
     crm: Synced | None = None
+    pools: list[PoolCounts] = field(default_factory=list)
     workers: int = 1
+    batch_size: int = 0
     seconds: float = 0.0
     staging: dict[str, int] = field(default_factory=dict)
 
@@ -83,6 +87,7 @@ class PipelineResult(Counts):
         self.count(report)
         self.sources[report.source] = self.sources.get(report.source, Ledger()) + report.ledger
         self.batches.append((report.index, report.source, report.ledger))
+        self.pools.append(report.pool)
 
     def as_dict(self) -> dict[str, Any]:
         """What `leadbook ingest --json` prints."""
@@ -120,7 +125,7 @@ def run(
     again then. Raises InputFileError (after what was read is settled), UnbalancedError (a defect), and
     KeyboardInterrupt once the batches in flight have ended.
     """
-    result = PipelineResult(workers=workers or site.settings.writers)
+    result = PipelineResult(workers=workers or site.settings.writers, batch_size=site.settings.batch_size)
     feed = _timed(_batches(sources, site.settings.batch_size), result)
     begun, ours = time.perf_counter(), executor is None
     first = list(islice(feed, INLINE_BATCHES + 1)) if ours else []

@@ -16,6 +16,7 @@ from redis import Redis
 from leadbook.core import connect
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
+from leadbook.core.traces import PoolUse
 from leadbook.enrich.enrich import Enricher
 from leadbook.enrich.limits import SPENDING
 from leadbook.enrich.services import Services
@@ -52,14 +53,14 @@ class Site:
     erasures: str = SUPPRESSED
     patience_s: float = 30.0
 
-    def clients(self) -> tuple[connect.Client, Redis | None]:
+    def clients(self, *listeners: PoolUse) -> tuple[connect.Client, Redis | None]:
         """A new MongoClient and a new Redis client with few connections and short patience for the cache."""
         settings = self.settings.model_copy(update={
             "min_pool_size": 0,
             "redis_socket_timeout_s": min(self.settings.redis_socket_timeout_s, REDIS_TIMEOUT_S),
             "redis_connect_timeout_s": min(self.settings.redis_connect_timeout_s, REDIS_TIMEOUT_S),
         })  # fmt: skip
-        mongodb = connect.mongodb(self.endpoints.mongodb_uri, settings)
+        mongodb = connect.mongodb(self.endpoints.mongodb_uri, settings, listeners=listeners)
         if not self.use_cache or not self.endpoints.redis_url:
             return mongodb, None
         return mongodb, connect.redis(self.endpoints.redis_url, settings)
@@ -76,13 +77,14 @@ class Site:
         key = (os.getpid(), self)
         if getattr(_LOCAL, "key", None) != key:
             self.close()
-            mongodb, redis = self.clients()
-            _LOCAL.tools, _LOCAL.clients = self._made(self.database(mongodb), redis), (mongodb, redis)
+            use = PoolUse()
+            mongodb, redis = self.clients(use)
+            _LOCAL.tools, _LOCAL.clients = self._made(self.database(mongodb), redis, use), (mongodb, redis)
             _LOCAL.key = key
         tools: Tools = _LOCAL.tools
         return tools
 
-    def _made(self, database: Database[dict[str, Any]], redis: Redis | None) -> Tools:
+    def _made(self, database: Database[dict[str, Any]], redis: Redis | None, use: PoolUse) -> Tools:
         settings = self.settings
         leads = database[settings.collection]
         ttl_s = max(1, round(settings.key_ttl_days * 86_400))
@@ -97,6 +99,7 @@ class Site:
             rules=Rules.of(settings),
             filling=settings.on_duplicate == "fill",
             enricher=self._enricher(database),
+            pool=use,
         )  # fmt: skip
 
     def _enricher(self, database: Database[dict[str, Any]]) -> Enricher | None:

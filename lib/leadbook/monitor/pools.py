@@ -3,58 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Any
 
-from pymongo import monitoring
 from redis import Redis
 
-from leadbook.core.traces import PoolTrace
+from leadbook.core.traces import PoolUse
 from leadbook.monitor.readings import Formulas, Reading
 
 DERIVED: Formulas = {"wait_ms": lambda values: values["wait_ms_sum_per_s"] / values["checkouts_per_s"]}
 """Mean waiting time for a connection, ms."""
-
-
-class PoolUse(PoolTrace):
-    """A PoolTrace that also knows how many connections are checked out now, by server.
-
-    waiting: check-outs begun and not yet answered.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._in_use: Counter[Any] = Counter()
-        self.waiting = 0
-
-    @property
-    def in_use(self) -> int:
-        """Connections checked out now, in the busiest server's pool: each server has a pool of its own."""
-        with self._lock:
-            return max(self._in_use.values(), default=0)
-
-    def _count(self, address: Any, *, used: int, waiting: int) -> None:
-        with self._lock:
-            self._in_use[address] += used
-            self.waiting += waiting
-
-    def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
-        """Driver's hook."""
-        self._count(event.address, used=0, waiting=1)
-
-    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
-        """Driver's hook."""
-        super().connection_checked_out(event)
-        self._count(event.address, used=1, waiting=-1)
-
-    def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
-        """Driver's hook."""
-        super().connection_check_out_failed(event)
-        self._count(event.address, used=0, waiting=-1)
-
-    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
-        """Driver's hook."""
-        self._count(event.address, used=-1, waiting=0)
 
 
 class PoolSource:

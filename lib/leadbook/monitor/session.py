@@ -21,12 +21,13 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.core import connect, write_errors
 from leadbook.core.errors import UnreachableError
+from leadbook.core.traces import PoolUse
 from leadbook.lead.keys import linkedin_key
 from leadbook.measure.session import BenchmarkSession
 from leadbook.monitor.host import HostSource, RemoteHost, server_pid_here
 from leadbook.monitor.loop import Timeline, Watcher
 from leadbook.monitor.mongodb import MongoSource
-from leadbook.monitor.pools import PoolSource, PoolUse
+from leadbook.monitor.pools import PoolSource
 from leadbook.monitor.readings import ReadingSource
 from leadbook.monitor.redis_server import RedisSource
 from leadbook.monitor.slow import SlowOperation, slow_operations

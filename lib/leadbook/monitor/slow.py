@@ -19,13 +19,15 @@ _WRITES = {"insert", "update", "delete", "findAndModify"}
 
 @dataclass(frozen=True, kw_only=True)
 class SlowOperation:
-    """One entry. fields: names that its filter used.  plan: such as `IXSCAN { email: 1 }`."""
+    """One entry. fields: names that its filter used.  plan: such as `IXSCAN { email: 1 }`.
+    application: what the client that sent it calls itself."""
 
     collection: str
     operation: str
     ms: int
     plan: str
     fields: tuple[str, ...]
+    application: str = ""
 
     @property
     def is_query(self) -> bool:
@@ -34,9 +36,10 @@ class SlowOperation:
 
 
 def slow_operations(
-    admin: MongoClient[dict[str, Any]], database: str, since: datetime
+    admin: MongoClient[dict[str, Any]], database: str, since: datetime, until: datetime | None = None
 ) -> tuple[list[SlowOperation] | None, str]:
     """Operations slower than the server's slowms since then, and how they were found; (None, why) where not allowed.
+    until: leaves out those that ended then or later. Both are moments of the server's clock.
 
     The profiler's collection where the profiler is on, else the last 1,024 lines of the server's log (getLog).
     """
@@ -44,7 +47,7 @@ def slow_operations(
         profile = admin[database].command({"profile": -1})
         slowms = profile.get("slowms", SLOW_MS)
         if profile.get("was", 0) > 0:
-            recent = {"ts": {"$gte": since}, "millis": {"$gte": slowms}}
+            recent = {"ts": {"$gte": since, **({"$lt": until} if until else {})}, "millis": {"$gte": slowms}}
             entries = admin[database]["system.profile"].find(recent).limit(MOST)
             return [_profiled(entry) for entry in entries], f"profiler, slower than {slowms} ms"
     except OperationFailure:
@@ -53,7 +56,7 @@ def slow_operations(
         lines = admin.admin.command({"getLog": "global"})["log"]
     except OperationFailure:
         return None, "the user may read neither the profiler nor the log: grant clusterMonitor"
-    found = [entry for line in lines if (entry := _logged(line, database, since)) is not None]
+    found = [entry for line in lines if (entry := _logged(line, database, since, until)) is not None]
     return found, f"server's log, slower than {slowms} ms"
 
 
@@ -61,13 +64,13 @@ def _profiled(entry: Document) -> SlowOperation:
     return _operation(entry, entry.get("op", "command"), entry.get("millis", 0))
 
 
-def _logged(line: str, database: str, since: datetime) -> SlowOperation | None:
+def _logged(line: str, database: str, since: datetime, until: datetime | None) -> SlowOperation | None:
     try:
         entry = json.loads(line) if '"Slow query"' in line else {}
         at, details = datetime.fromisoformat(entry["t"]["$date"]), entry.get("attr", {})
     except (ValueError, KeyError):
         return None
-    if at < since or not str(details.get("ns", "")).startswith(f"{database}."):
+    if at < since or (until and at >= until) or not str(details.get("ns", "")).startswith(f"{database}."):
         return None
     operation = next(iter(details.get("command", {})), details.get("type", "command"))
     return _operation(details, operation, details.get("durationMillis", 0))
@@ -75,8 +78,11 @@ def _logged(line: str, database: str, since: datetime) -> SlowOperation | None:
 
 def _operation(details: Document, operation: str, ms: float) -> SlowOperation:
     command = details.get("command", {})
-    used = command.get("filter") or command.get("query") or {}
+    pipeline = command.get("pipeline") or [{}]
+    first = pipeline[0] if isinstance(pipeline, list) and isinstance(pipeline[0], dict) else {}
+    used = command.get("filter") or command.get("query") or first.get("$match") or {}
     return SlowOperation(
         collection=details["ns"].partition(".")[2], operation=operation, ms=int(ms),
         plan=details.get("planSummary", ""), fields=tuple(sorted(used)) if isinstance(used, dict) else (),
+        application=str(details.get("appName", "")),
     )  # fmt: skip

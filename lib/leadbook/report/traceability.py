@@ -19,6 +19,7 @@ import yaml
 
 from leadbook.core.definitions import Definition, catalogue
 from leadbook.phases.attestations import EXAMPLE_DAY, RISK
+from leadbook.report.live.grafana import dashboard_json
 from leadbook.report.trust import trust_page
 
 _STEPS_LINE = re.compile(r"\*Task book steps?: ([0-9., ]+)\*")
@@ -110,6 +111,7 @@ def generate(project: Path, *, write: bool) -> list[Path]:
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
         project / "docs" / "trust.md": trust_page(project),
+        project / "docs" / "grafana-dashboard.json": dashboard_json(),
         project / "params" / "attestations.example.yaml": attestations_example(),
     }
     readme = project / "README.md"

@@ -23,7 +23,7 @@ from leadbook.runner.engine import ENGINE, Execution, write_notebook
 from leadbook.runner.kernels import Kernels, exit_reason
 from leadbook.runner.plan import Step
 from leadbook.runner.rundir import RunDirectory
-from leadbook.runner.truth import Judge, condemn_sidecar, examine, mark_broken, without_banners
+from leadbook.runner.truth import Examiner, condemn_sidecar, examine, mark_broken, without_banners
 
 logging.getLogger("papermill").setLevel(logging.ERROR)
 """It warns of every parameter that no cell declares; `Settings` knows them all, and refuses the others."""
@@ -60,7 +60,7 @@ def execute(
     _keep(execution, directory)
     sidecar = directory.path / "records" / f"{step.phase}.json"
     directory.close(output, sidecar)
-    judge = Judge(settings=settings, run_dir=str(parameters["run_dir"]), redactor=redactor)
+    judge = Examiner(settings=settings, run_dir=str(parameters["run_dir"]), redactor=redactor)
     found = examine(output, sidecar, step.phase, known=redactor.text(known), judge=judge)
     broken = found.broken
     if broken is not None:

@@ -27,7 +27,7 @@ BANNER_TAG = "papermill-error-cell-tag"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Examined:
     """What a notebook really did. `broken` is None only when every cell ran and the records agree."""
 
     broken: Break | None
@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class Examiner:
     """What a record is held against: the run's settings, where its notebook was to keep its record, the secrets."""
 
     settings: Settings
@@ -78,7 +78,7 @@ class Judge:
         return {check.id for check in told if check.verdict is Verdict.PASS}, risks
 
 
-def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Judge) -> Finding:
+def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge: Examiner) -> Examined:
     """Read the saved `notebook` and the phase's `sidecar`, hold them before the `judge`, and say what is true.
 
     `known` is a reason the runner already has (a dead kernel, a time-out); it is kept, and placed at the cell where
@@ -88,12 +88,12 @@ def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge
         node = nbformat.read(notebook, as_version=4)
         record = _from_scraps(notebook, phase)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Finding(broken=Break(reason=known or f"its executed notebook cannot be read ({error})"))
+        return Examined(broken=Break(reason=known or f"its executed notebook cannot be read ({error})"))
     try:
         checks = tuple(Check.from_dict(check) for check in record["checks"].values())
         documents = tuple(_document(slug, entry) for slug, entry in record["documents"].items())
     except (KeyError, TypeError, ValueError) as error:
-        return Finding(broken=Break(reason=known or f"it recorded something that is no check or document ({error})"))
+        return Examined(broken=Break(reason=known or f"it recorded something that is no check or document ({error})"))
     reason = _broken_record(record, sidecar, phase, judge.redactor) or _unbelievable(record, checks, judge)
     missing = [document.path for document in documents if not (sidecar.parents[1] / document.path).is_file()]
     if not reason and missing:
@@ -102,7 +102,7 @@ def examine(notebook: Path, sidecar: Path, phase: str, *, known: str = "", judge
     broken = _broken_cell(node, known) or at_end
     if broken is None and known:
         broken = Break(reason=known, cell=len(node.cells), cells=len(node.cells))
-    return Finding(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
+    return Examined(broken=broken, opened=record["opened"], checks=checks, facts=record["facts"], documents=documents)
 
 
 def _document(slug: str, entry: Mapping[str, Any]) -> DocumentRecord:
@@ -171,7 +171,7 @@ def _broken_record(record: Mapping[str, Any], sidecar: Path, phase: str, redacto
     return ""
 
 
-def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Judge) -> str:
+def _unbelievable(record: Mapping[str, Any], checks: tuple[Check, ...], judge: Examiner) -> str:
     """The records agree; does what they say follow from the run's parameters and the catalogue?"""
     closed, blocking = record["closed"], bool(blockers(checks)) or not checks
     verdict = Verdict.FAIL if blocking or unrecorded(record["opened"].get("phase", ""), checks) else Verdict.PASS

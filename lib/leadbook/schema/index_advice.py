@@ -14,7 +14,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from leadbook.schema.indexes import IndexSpec
+from leadbook.schema.indexes import INDEXES, IndexSpec
 
 LOW_SHARE = 0.30
 """A query by a value that more than this share of the leads has reads so many documents that an index saves little."""
@@ -97,6 +97,21 @@ def selectivity(
         for field in fields
         for one in found.get(field, [])
     ]
+
+
+def helping(fields: Iterable[str], indexes: Iterable[IndexSpec]) -> str:
+    """The index that would serve a query which filters by `fields` and scanned the collection, as mongosh takes it;
+    empty where one of `indexes` begins with one of them already, or the filter names no field.
+
+    The task book's own index where it has one for these fields. Names of operators ($or, $expr) are no fields.
+    """
+    named = [field for field in fields if not field.startswith("$") and field != "_id"]
+    usable = {index.keys[0][0] for index in indexes if index.keys and not (index.options or {}).get("hidden")}
+    if not named or usable & set(named):
+        return ""
+    wanted = next((one for one in INDEXES if set(one.fields) == set(named)), None)
+    keys = wanted.keys if wanted else tuple((field, 1) for field in named)
+    return "{" + ", ".join(f"{field}: {way}" for field, way in keys) + "}"
 
 
 def _plain(index: IndexSpec) -> bool:

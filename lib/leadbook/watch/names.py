@@ -2,7 +2,8 @@
 
 A name is `source.reading`. `_per_s` is growth per second since the snapshot before, by the sprint's clock for `sprint`
 and `ingest`, by the real clock for servers. Readings of `mongodb`, `redis` and `host` that `monitor` already knows keep
-their names there; here stand those that rules, forecast, pages and metrics rely on.
+their names there; here stand those that rules, forecast, pages and metrics rely on. Where one is absent, `unmeasured`
+says why, under its own name or else under the source before its dot.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ READINGS: dict[str, tuple[str, str]] = {
     "sprint.staged": ("records", "records in the staging collection"),
     "sprint.staged_per_s": ("records/s", "records staged"),
     "sprint.waiting": ("records", "staged records without an outcome that nobody has claimed"),
-    "sprint.claimed": ("records", "staged records that a worker has claimed and not ended"),
-    "sprint.expired": ("records", "claims that have expired"),
+    "sprint.claimed": ("records", "staged records that a worker has claimed and not ended, expired ones too"),
+    "sprint.expired": ("records", "of those, claims that have expired"),
     "sprint.oldest_s": ("s", "age of the oldest staged record without an outcome"),
     "sprint.poison": ("records", "records set aside because their workers died"),
     "sprint.leads": ("leads", "unique leads stored"),
@@ -31,13 +32,20 @@ READINGS: dict[str, tuple[str, str]] = {
     # the ingester, as it publishes itself
     "ingest.followers": ("processes", "followers alive"),
     "ingest.beat_age_s": ("s", "since a follower's last sign"),
-    "ingest.documents_per_s": ("documents/s", "stored by acknowledged inserts, by the time spent inserting"),
+    "ingest.documents_per_s": (
+        "documents/s",
+        "stored by acknowledged inserts, by the real time spent inserting; followers add up",
+    ),
+    "ingest.documents_per_insert": ("documents", "stored a batch of one vendor: a rate of small ones tells little"),
     "ingest.batch_size": ("documents", "documents a batch"),
     "ingest.writers": ("workers", "workers of all followers"),
-    "ingest.pool_in_use": ("connections", "connections in use in the busiest worker's pool"),
+    "ingest.pool_in_use": (
+        "connections",
+        "most connections in use at once since the last beat, in the busiest worker's pool",
+    ),
     "ingest.pool_maximum": ("connections", "maxPoolSize of a worker's pool"),
     "ingest.pool_wait_ms": ("ms", "mean wait for a connection"),
-    "ingest.pool_waiting": ("threads", "threads waiting for a connection"),
+    "ingest.pool_waiting": ("threads", "most threads that waited at once for a connection since the last beat"),
     # probes of this watch
     "probe.redis_ms": ("ms", "a duplicate check in Redis, median of the snapshot's probes"),
     "probe.mongodb_ms": ("ms", "a duplicate check in MongoDB, median of the snapshot's probes"),
@@ -82,7 +90,7 @@ READINGS: dict[str, tuple[str, str]] = {
     "redis.oom_errors_per_s": ("errors/s", "commands refused for want of memory"),
     "redis.hit_percent": ("%", "look-ups that found a key, since the snapshot before"),
     "redis.slow": ("commands", "entries of SLOWLOG since the snapshot before"),
-    "redis.command_p99_us": ("us", "p99 of command times, by the server"),
+    "redis.command_p99_us": ("us", "p99 of command times since Redis started, by the server"),
     "redis.connected_clients": ("connections", "clients connected"),
     "redis.keys": ("keys", "keys stored"),
     "host.cpu_percent": ("%", "processors of the server's machine in use"),

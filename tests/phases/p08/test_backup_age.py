@@ -8,10 +8,11 @@ import pytest
 from leadbook.backup.archive import MANIFEST, Manifest
 from leadbook.backup.backup import back_up
 from leadbook.backup.folder import backups, backups_folder, remove
+from leadbook.backup.newest import newest_backup
 from leadbook.core.checks import Verdict, judge, not_measured
 from leadbook.core.definitions import definition
 from leadbook.phases.judging import attempt
-from leadbook.phases.p08.servers import backup_check, newest_backup
+from leadbook.phases.p08.servers import backup_check
 
 PROVEN = definition("MON-BACKUP-001").follows
 

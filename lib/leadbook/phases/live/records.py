@@ -16,7 +16,8 @@ class Finding:
     """A rule that fired. rule: its id.  subject: of what, such as a collector; empty where the rule has only one.
 
     since, seen: first and last snapshot in which it held.  until: when it had ended; None while it goes on.  value,
-    limit: in `unit`.  evidence: a clause with the numbers.  cause, remedy, notebook, owner: of the rule.
+    limit: in `unit`.  evidence: a clause with the numbers.  cause, remedy, notebook, owner: of the rule.  reading: of
+    `watch.names`, the one that the rule looks at, where there is one.
     """
 
     rule: str
@@ -34,6 +35,7 @@ class Finding:
     until: datetime | None = None
     notebook: str = "08"
     owner: str = "DBA"
+    reading: str = ""
 
     @property
     def key(self) -> str:
@@ -49,7 +51,9 @@ class LiveView:
     history: readings by name over the whole series, thinned to 500 points at most: `at` as ISO 8601 and the numbers,
     None where nothing was read.  findings: those that go on, the gravest first.  over: the latest that ended.
     unknown: names of rules that could not be judged, and why.  actions: the latest of the journal, JSON-ready.
-    wanted: leads wanted.  stale_after_s: a reader who gets no newer view for so long must not believe that all is well.
+    wanted: leads wanted.  stale_after_s: by the real clock; a reader who gets no newer view for so long must not
+    believe that all is well.  gaps: spans of more than two intervals in which nothing was read.  snapshots: how many
+    the whole series holds.
     """
 
     at: datetime
@@ -68,3 +72,5 @@ class LiveView:
     actions: Sequence[Mapping[str, Any]] = ()
     alerts: Sequence[Mapping[str, Any]] = ()
     stale_after_s: float = 90.0
+    gaps: Sequence[tuple[datetime, datetime]] = ()
+    snapshots: int = 0

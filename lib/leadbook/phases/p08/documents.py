@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from leadbook.core.checks import Verdict
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
-from leadbook.phases.p08 import staged
+from leadbook.phases.p08 import hour_told, staged
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.snapshot import Snapshot
 from leadbook.phases.templates import render
 
@@ -46,9 +49,14 @@ def monitoring_log(snapshot: Snapshot) -> str:
     return render(
         __file__, "monitoring-log", seen=seen, summary=_plain(seen),
         staged=staged.in_words(snapshot.around.staged), collectors=staged.collectors_frame(snapshot.around.staged),
+        hour=hour_told.in_words(snapshot.kept, snapshot.settings.target_collected), parts=_parts(snapshot.kept),
         thresholds=thresholds, lookups=lookups_frame(seen), issues=issues, dark=dark,
         readings={source: readings_frame(seen.timeline, source) for source in ("mongodb", "redis", "pool", "host")},
     )  # fmt: skip
+
+
+def _parts(kept: hour_told.Kept) -> pd.DataFrame | None:
+    return hour_told.stages_frame(kept) if isinstance(kept, Watched) else None
 
 
 def optimizations(snapshot: Snapshot) -> str:

@@ -12,6 +12,7 @@ from leadbook.measure.histograms import Latencies
 from leadbook.monitor.session import Observation
 from leadbook.monitor.validation import HourOfLeads
 from leadbook.page.prose import number
+from leadbook.watch.periods import Period
 
 Leads = HourOfLeads | Unmeasured | Exception | None
 FEWEST = 3
@@ -81,8 +82,8 @@ def watch_checks(seen: Observation) -> list[Check]:
     ]
 
 
-def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Check]:
-    """The first batch is there, complete, dated and unaltered; and leads an hour."""
+def insert_checks(seen: Observation, pace: Leads, settings: Settings, hour: Period | None = None) -> list[Check]:
+    """The first batch is there, complete, dated and unaltered; and leads an hour. hour: that a watch has kept."""
     review = seen.review
     there: Any = review.found == review.sent if review.sent is not None else review.found > 0
     faults: Any = review.incomplete + review.undated + (review.altered or 0)
@@ -91,12 +92,25 @@ def insert_checks(seen: Observation, pace: Leads, settings: Settings) -> list[Ch
     sent = "" if review.sent is None else f" of {review.sent}"
     altered = "not known how many were" if review.altered is None else review.altered
     told = f"{review.incomplete} lack a required field, {review.undated} a timestamp, {altered} altered"
-    rate, how = _hourly(pace, seen, settings)
+    rate, how = _kept_rate(hour) or _hourly(pace, seen, settings)
     return [
         judge("MON-BATCH-001", there, evidence=f"{review.what}: {review.found}{sent} read back"),
         judge("MON-BATCH-002", faults, evidence=f"{review.what}: {told}"),
         judge("MON-RATE-002", rate, settings=settings, evidence=how),
     ]
+
+
+def _kept_rate(hour: Period | None) -> tuple[Any, str] | None:
+    """Leads an hour by the series of a watch; None where it is too short to tell."""
+    rate, grown = (hour.per_hour("sprint.leads"), hour.growth("sprint.leads")) if hour is not None else (None, None)
+    if hour is None or rate is None or grown is None:
+        return None
+    return round(rate), f"{grown[0]:,.0f} leads in {grown[1] / 60:,.0f} minutes, {_series(hour)}"
+
+
+def _series(hour: Period) -> str:
+    gaps = f", {hour.unread_s:,.0f} s not read" if hour.gaps else ""
+    return f"by {len(hour.snapshots):,} snapshots of the watch until {hour.last.at:%Y-%m-%d %H:%M} UTC{gaps}"
 
 
 def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, str]:
@@ -116,9 +130,13 @@ def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, st
     return round(pace.count / pace.span_s * 3600), f"{within} of simulated collectors, projected to an hour"
 
 
-def performance_checks(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> list[Check]:
-    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 (see Snapshot)."""
-    rate, how = _rate(seen, settings, benchmarks)
+def performance_checks(
+    seen: Observation, settings: Settings, benchmarks: Mapping[str, Any], hour: Period | None = None
+) -> list[Check]:
+    """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 (see Snapshot).
+
+    hour: that a watch has kept."""
+    rate, how = _kept_inserts(hour) or _rate(seen, settings, benchmarks)
     known = [lookup for lookup in seen.lookups if lookup.right is not None]
     right = sum(1 for lookup in known if lookup.right)
     stored = sum(1 for lookup in known if lookup.kind == "mongodb")
@@ -130,7 +148,7 @@ def performance_checks(seen: Observation, settings: Settings, benchmarks: Mappin
         judge("MON-DUP-003", share, settings=settings,
               evidence=f"{right} of {len(known)} answers right, for stored leads and for nobody ({stored} by MongoDB)"),
         _errors(seen),
-        _degraded(seen),
+        _degraded(seen, hour),
     ]  # fmt: skip
 
 
@@ -160,9 +178,22 @@ def _errors(seen: Observation) -> Check:
     return judge("MON-ERR-001", len(failures) if done else None, evidence=f"of {done} operations. {kinds}".rstrip(". "))
 
 
-def _degraded(seen: Observation) -> Check:
-    ratios = degradation(seen)
+def _kept_inserts(hour: Period | None) -> tuple[Any, str] | None:
+    """What the pipeline's inserts attain, as its followers tell it; None where nobody told."""
+    told = hour.spread("ingest.documents_per_s") if hour is not None else None
+    if hour is None or told is None or told.count < FEWEST:
+        return None
+    return round(told.middle), (
+        f"the pipeline's own inserts, documents/s of inserting time: median of {told.count:,} readings; {_series(hour)}"
+    )
+
+
+def _degraded(seen: Observation, hour: Period | None) -> Check:
+    kept = hour.degradation() if hour is not None else {}
+    ratios = kept or degradation(seen)
     shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+    if kept and hour is not None:
+        shown += f"; {_series(hour)}"
     few = Unmeasured("too few operations to compare the first third with the last")
     worst = round(max(ratios.values()), 2) if ratios else few
     return judge("MON-DEG-001", worst, evidence=f"median of the last third over the first: {shown}")

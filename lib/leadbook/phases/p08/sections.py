@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.p08 import documents, figures, staged
+from leadbook.phases.p08 import documents, figures, hour_told, staged
 from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
 from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.performance import latencies
 from leadbook.phases.p08.snapshot import Snapshot
 from leadbook.phases.section import Document, Plot, Section, Table
@@ -49,6 +50,24 @@ def staging(snapshot: Snapshot) -> Section:
     intake = snapshot.around.staged
     table = Table(staged.collectors_frame(intake), "Collectors of the last day", staged.COLUMNS)
     return Section(says=staged.in_words(intake), tables=(table,), checks=tuple(snapshot.groups["staged"]))
+
+
+def last_hour(snapshot: Snapshot) -> Section:
+    """The hour that a watch has kept, and the parts of the sprint so far."""
+    kept, wanted = snapshot.kept, snapshot.settings.target_collected
+    says = hour_told.in_words(kept, wanted)
+    if not isinstance(kept, Watched):
+        return Section(says=says, found=kept)
+    frames = (
+        (hour_told.readings_frame(kept.hour), "Readings over the hour"),
+        (hour_told.collectors_frame(kept.hour), "Collectors within the hour"),
+        (hour_told.findings_frame(kept), "Troubles of the hour"),
+        (hour_told.events_frame(kept.hour), "What happened within the hour"),
+        (hour_told.stages_frame(kept), "The sprint so far: launch, sustained, scaling, final push"),
+    )
+    tables = tuple(Table(frame, title, hour_told.COLUMNS) for frame, title in frames if len(frame))
+    drawn = Plot(hour_told.plot(kept.hour), "The hour in time: leads, backlog and duplicate checks; gaps are grey")
+    return Section(says=says, tables=tables, plots=(drawn,), facts=hour_told.facts(kept), found=kept)
 
 
 def inserts(snapshot: Snapshot) -> Section:

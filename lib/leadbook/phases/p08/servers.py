@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from leadbook.backup.archive import Manifest, read_manifest
-from leadbook.backup.folder import backups, backups_folder
-from leadbook.backup.verify import verify
+from leadbook.backup.archive import Manifest
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
 from leadbook.core.definitions import definition
-from leadbook.core.errors import InputFileError
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
 from leadbook.phases.judging import CONSOLE, PRIVILEGE, reason_of
@@ -84,20 +81,6 @@ def disk_checks(disk: Disk | Failed | None, logs: Mapping[str, int] | None) -> l
         written = round(sum(logs.values()) / 1e6, 1)
     named = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in (logs or {}).items()) or "no log file"
     return [judge("MON-DISK-001", used, evidence=evidence), judge("MON-DISK-002", written, evidence=named)]
-
-
-def newest_backup(settings: Settings) -> Manifest | None:
-    """The newest backup of this database and profile in the backups' folder; None where there is none.
-
-    Raises InputFileError for one that is not sound any more, and RefusedError as `backups_folder` does.
-    """
-    for path in reversed(backups(backups_folder(settings))):
-        manifest = read_manifest(path)
-        if (manifest.database, manifest.profile) == (settings.database, settings.profile):
-            if problems := verify(path).problems:
-                raise InputFileError(path, problems[0], hint="run phase 06, which takes a sound one")
-            return manifest
-    return None
 
 
 TAKE = (

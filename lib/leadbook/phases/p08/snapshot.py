@@ -14,6 +14,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from leadbook.backup.archive import Manifest
+from leadbook.backup.newest import newest_backup
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.measure import canary
@@ -24,8 +25,11 @@ from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_o
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
+from leadbook.phases.live.judging import new_judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
+from leadbook.phases.p08.hour import Watched, read_hour
 from leadbook.phases.phase import Phase
+from leadbook.watch.periods import Period
 
 SPRINT_H = 24
 Failed = Unmeasured | Exception
@@ -48,7 +52,8 @@ class Snapshot:
     """All that phase 08 judges.
 
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
-    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.
+    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  kept: the series
+    of a watch; on production, checks of duration are of its last hour where that ends about now.
     """
 
     settings: Settings
@@ -58,6 +63,13 @@ class Snapshot:
     heard: canary.Canary | None = None
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     proofs: Sequence[Check] = ()
+    kept: Watched | Failed | None = None
+
+    @property
+    def hour(self) -> Period | None:
+        """The hour that checks of duration are of; None where they are of the snapshot."""
+        fresh = isinstance(self.kept, Watched) and self.settings.is_production and self.kept.is_fresh()
+        return self.kept.hour if fresh and isinstance(self.kept, Watched) else None
 
     @cached_property
     def groups(self) -> dict[str, list[Check]]:
@@ -75,7 +87,7 @@ class Snapshot:
                 *servers.redis_checks(around.redis),
             ],
             "staged": [staged.staged_check(around.staged, settings)],
-            "inserts": performance.insert_checks(seen, around.pace, settings),
+            "inserts": performance.insert_checks(seen, around.pace, settings, self.hour),
             **self._timed,
             "slow": [performance.slow_check(seen)],
         }
@@ -83,10 +95,10 @@ class Snapshot:
     @property
     def _timed(self) -> dict[str, list[Check]]:
         """Times and rates; those that were missed as the second observation and the canary say."""
-        first = _timed(self.seen, self.settings, self.benchmarks)
+        first = _timed(self.seen, self.settings, self.benchmarks, self.hour)
         if self.again is None or self.heard is None:
             return first
-        again = _timed(self.again, self.settings, self.benchmarks)
+        again = _timed(self.again, self.settings, self.benchmarks, self.hour)
         return {name: retaken.settled(checks, again[name], self.heard) for name, checks in first.items()}
 
     @property
@@ -109,9 +121,11 @@ class Snapshot:
         return decisions.decision_checks(self.seen, self.settings, self._by_id, self.resources, self.benchmarks)
 
 
-def _timed(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> dict[str, list[Check]]:
+def _timed(
+    seen: Observation, settings: Settings, benchmarks: Mapping[str, Any], hour: Period | None = None
+) -> dict[str, list[Check]]:
     return {
-        "look-ups": performance.performance_checks(seen, settings, benchmarks),
+        "look-ups": performance.performance_checks(seen, settings, benchmarks, hour),
         "pool": performance.pool_checks(seen, settings),
     }
 
@@ -131,7 +145,7 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         oplog=attempt(lambda: read_oplog(admin)),
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
-        backup=attempt(lambda: servers.newest_backup(settings)),
+        backup=attempt(lambda: newest_backup(settings)),
         staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
     )
 
@@ -141,6 +155,12 @@ def _benchmarks(book: Phase) -> dict[str, Any]:
     facts = book.facts("03")
     closed = book.records.used.get("03", {}).get("closed_at", "")
     return facts | {"source": f"phase 03, closed {closed[:16].replace('T', ' ')} UTC"} if facts else {}
+
+
+def _kept(place: BenchmarkSession) -> Watched | Unmeasured:
+    """What a watch of this sprint has kept, judged by the rules once more."""
+    judge = new_judge(place.mongodb, place.settings, place.endpoints)
+    return read_hour(place.settings, place.endpoints, judge)
 
 
 def take(book: Phase) -> Snapshot:
@@ -153,7 +173,7 @@ def take(book: Phase) -> Snapshot:
             again, heard = retaken.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
-            benchmarks=benchmarks, proofs=book.checks("06"),
+            benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)),
         )  # fmt: skip
     finally:
         place.close()

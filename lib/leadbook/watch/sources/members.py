@@ -1,0 +1,130 @@
+"""The replica set, its oplog, the disk under the database, and the newest backup."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from leadbook.backup.folder import backups_place
+from leadbook.backup.newest import newest_of, sound
+from leadbook.core.errors import LeadbookError
+from leadbook.monitor.topology import read_disk, read_oplog, read_replication
+from leadbook.watch.records import Event
+from leadbook.watch.sources.access import Access
+from leadbook.watch.sources.base import Found, Moment
+
+
+class Elections:
+    """Who is primary, and in which term: every user may ask for it (`hello`)."""
+
+    def __init__(self) -> None:
+        self._term: int | None = None
+
+    def read(self, moment: Moment, hello: dict[str, Any]) -> Found:
+        """Elections since the snapshot before, by the term in `electionId`; nothing on a server without a set."""
+        election = hello.get("electionId")
+        if election is None:
+            return Found()
+        before, self._term = self._term, int(str(election)[8:], 16)
+        if before is None:
+            return Found()
+        count = max(0, self._term - before)
+        found = Found(readings={"mongodb.elections": float(count)})
+        if count:
+            told = {"primary": str(hello.get("primary", "")), "term": self._term}
+            found.events.append(Event(at=moment.at, kind="elected", source="mongodb", told=told))
+        return found
+
+
+class Members:
+    """State and lag of the members, as replSetGetStatus tells."""
+
+    name, server, needs = "members", "mongodb", ("clusterMonitor",)
+    covers = ("mongodb.members_down", "mongodb.lag_s", "members")
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def read(self, moment: Moment) -> Found:
+        """One replSetGetStatus."""
+        del moment
+        seen = read_replication(self._access.admin)
+        if not seen.members:
+            return Found(unmeasured=dict.fromkeys(self.covers, "this server is no replica set"))
+        found = Found(readings={"mongodb.members_down": float(seen.members - seen.healthy)})
+        if seen.lag_s is not None:
+            found.readings["mongodb.lag_s"] = seen.lag_s
+        else:
+            found.unmeasured["mongodb.lag_s"] = "no secondary answers" if seen.members > 1 else "there is no secondary"
+        found.details["members"] = [{"member": name, "state": state} for name, state in seen.states.items()]
+        return found
+
+
+class OplogSpan:
+    """How far back the oplog reaches."""
+
+    name, server, needs = "oplog", "mongodb", ("clusterMonitor",)
+    covers = ("mongodb.oplog_window_h", "mongodb.oplog_full_percent")
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def read(self, moment: Moment) -> Found:
+        """Its first and last entry, and its size."""
+        del moment
+        oplog = read_oplog(self._access.admin)
+        if oplog is None:
+            return Found(unmeasured=dict.fromkeys(self.covers, "this server has no oplog"))
+        return Found(readings=dict(zip(self.covers, (oplog.window_h, oplog.full_percent), strict=True)))
+
+
+class DiskSpace:
+    """dbStats of the leads' database: a reading user may ask for it."""
+
+    name, server, needs = "disk", "mongodb", ()
+    covers = (
+        "mongodb.disk_used_percent", "mongodb.disk_used_bytes", "mongodb.disk_total_bytes", "mongodb.data_bytes"
+    )  # fmt: skip
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def read(self, moment: Moment) -> Found:
+        """One dbStats."""
+        del moment
+        disk = read_disk(self._access.database.client, self._access.settings.database)
+        if disk is None:
+            why = (
+                "dbStats tells no fsTotalSize: the database is empty, or the tier keeps it (see the provider's metrics)"
+            )
+            return Found(unmeasured=dict.fromkeys(self.covers, why))
+        sizes = (disk.used_percent, disk.used_bytes, disk.total_bytes, disk.storage_bytes + disk.index_bytes)
+        return Found(readings=dict(zip(self.covers, map(float, sizes), strict=True)))
+
+
+class BackupAge:
+    """Age of the newest backup that is sound; every byte of it is read once, when it is new."""
+
+    name, server, needs = "backup", "", ()
+    covers = ("backup",)
+
+    def __init__(self, access: Access) -> None:
+        self._settings = access.settings
+        self._known: tuple[str, datetime | None, str] = ("", None, "")
+
+    def read(self, moment: Moment) -> Found:
+        """Look into the folder of backups; makes none where there is none."""
+        del moment
+        folder = backups_place(self._settings)
+        path = newest_of(folder, self._settings) if folder.is_dir() else None
+        if path is None:
+            return Found(unmeasured={"backup": f"no backup of {self._settings.database} lies in the backups' folder"})
+        if self._known[0] != path.name:
+            try:
+                self._known = (path.name, datetime.fromisoformat(sound(path).taken_at), "")
+            except LeadbookError as error:
+                self._known = (path.name, None, str(error))
+        taken = self._known[1]
+        if taken is None:
+            return Found(unmeasured={"backup": self._known[2]})
+        return Found(readings={"backup.age_h": (datetime.now(UTC) - taken).total_seconds() / 3600})
