@@ -64,6 +64,8 @@ def deliver(channel: Channel, subject: str, text: str) -> Delivery:
             return way(channel.url, subject, text)
         except (httpx.TimeoutException, TimeoutError):
             return Delivery(delivered=False, reason=f"no answer within {TIMEOUT_S:.0f} s")
+        except smtplib.SMTPServerDisconnected:
+            return Delivery(delivered=False, reason="the mail server does not answer, or hung up")
         except smtplib.SMTPResponseException as error:
             return Delivery(delivered=False, reason=f"the mail server answers {error.smtp_code}")
         except Exception as error:  # noqa: BLE001  its text may hold the address
