@@ -13,6 +13,7 @@ import pytest
 from leadbook.alerts.dispatcher import Dispatcher
 from leadbook.alerts.incidents import incidents
 from leadbook.alerts.records import Alert
+from leadbook.cli.main import main
 from leadbook.commands import ack as commands
 from leadbook.core import connect
 from leadbook.core.errors import UsageError
@@ -24,7 +25,8 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def receiver(monkeypatch):
+def receiver(monkeypatch, tmp_path):
+    monkeypatch.setattr("leadbook.core.journal.PROJECT", tmp_path)  # MongoDB is away, and its spool is the checkout's
     monkeypatch.setenv("MONGODB_URI", "mongodb://app:topsecret@127.0.0.1:1/")
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/")
     for name in ("2", "3", "CRITICAL"):
@@ -36,7 +38,7 @@ def receiver(monkeypatch):
 
 @pytest.fixture
 def sends(tmp_path):
-    return Settings(profile="production", alerts=True, database="leads").model_copy(update={"watch_dir": str(tmp_path)})
+    return Settings(profile="production", alerts=True, database="leads", watch_dir=str(tmp_path))
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_an_answer_that_cannot_be_written_is_no_answer(receiver, sends, tmp_path
 
 
 def test_a_watch_that_stopped_is_told_once_and_so_is_its_return(receiver, sends, away, tmp_path):
-    for _ in range(3):
+    for _ in range(2):
         told = commands.tell_stale(sends, away, "no snapshot since 14:02", wait_s=5)
     assert "sent to webhook" in told and len(receiver.taken) == 1
     assert "The watch of the sprint has stopped" in receiver.taken[0] and "no snapshot since 14:02" in receiver.taken[0]
@@ -158,3 +160,44 @@ def test_what_the_journal_did_not_get_it_gets_later_and_once(receiver, sends, tm
         with Dispatcher(sends, tmp_path, send=True, journal=journal) as watch:
             watch.take([alert()], NOW + timedelta(minutes=minutes))
     assert [entry["event"] for entry in journal.entries("alert")] == ["begun", "told"]
+
+
+@pytest.fixture
+def leadbook(monkeypatch, capsys):
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["leadbook", *words, "--profile", "production"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, "".join(capsys.readouterr()).strip()
+
+    return run
+
+
+def test_the_commands_as_a_person_types_them(receiver, tmp_path, leadbook):
+    here, on = ("-p", f"watch_dir={tmp_path}", "-p", "database=leads"), ("-p", "alerts=true")
+    secret = "verysecretword3"
+    status, said = leadbook("alerts", "--test", *here)
+    assert status == 0 and said.endswith("would be sent") and "REAL DATA: database leads" in said and not receiver.got
+    receiver.answers = [(403, {}, 0)]
+    status, said = leadbook("alerts", "--test", *here, *on)
+    assert (
+        (status, len(receiver.got)) == (1, 1) and "NOT delivered: answers 403 no_service" in said and secret not in said
+    )
+    status, said = leadbook("watch", "--check", "--alert", *here, *on)
+    assert status == 2 and "sent to webhook" in said and len(receiver.taken) == 1, said
+    status, said = leadbook("alerts", *here, *on)
+    assert (
+        status == 0
+        and "The watch of the sprint has stopped [WATCH-STALE], sent to webhook" in said
+        and secret not in said
+    )
+    status, said = leadbook("ack", "WATCH-STAL", *here)
+    assert status == 2 and said.count("\n") == 0 and "did you mean 'WATCH-STALE'" in said
+    status, said = leadbook("ack", "WATCH-STALE", "--by", "Ada", "--for", "2h", *here)
+    assert status == 0 and "is answered by Ada; it is escalated no more until" in said
+    assert leadbook("ack", "WATCH-STALE", "--for", "soon", *here)[0] == 2
+    told = json.loads(leadbook("alerts", "--json", *here, *on)[1])
+    assert (
+        "answered by Ada" in told["entries"][0]["state"] and told["channels"]["level 3"] == told["channels"]["level 1"]
+    )

@@ -73,3 +73,15 @@ def test_servers_that_do_not_answer_cost_seconds(production, monkeypatch):
     assert time.monotonic() - began < 10
     assert {"MongoDB, application", "Redis", "attestations"} <= problems(found).keys()
     assert "secret" not in str(found)
+
+
+def test_who_is_told_of_alerts_is_said(production, monkeypatch):
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.delenv("LEADBOOK_ALERTS_1", raising=False)
+    told = {one.about: one for one in examine(production())}
+    assert (told["alerts"].state, told["alerts"].text[:9]) == ("note", "a dry run")
+    told = problems(examine(production(alerts=True)))
+    assert told["alerts"].todo.startswith("export LEADBOOK_ALERTS_1=")
+    monkeypatch.setenv("LEADBOOK_ALERTS_1", "https://hooks.slack.com/services/T0123456/B0123456/secretword")
+    found = [one for one in examine(production(alerts=True)) if one.about == "alerts"]
+    assert [one.state for one in found] == ["ok", "note", "note"] and "secretword" not in str(found)

@@ -64,6 +64,8 @@ def deliver(channel: Channel, subject: str, text: str) -> Delivery:
             return way(channel.url, subject, text)
         except (httpx.TimeoutException, TimeoutError):
             return Delivery(delivered=False, reason=f"no answer within {TIMEOUT_S:.0f} s")
+        except smtplib.SMTPServerDisconnected:
+            return Delivery(delivered=False, reason="the mail server does not answer, or hung up")
         except smtplib.SMTPResponseException as error:
             return Delivery(delivered=False, reason=f"the mail server answers {error.smtp_code}")
         except Exception as error:  # noqa: BLE001  its text may hold the address
@@ -156,6 +158,8 @@ def by_apprise(url: str) -> Any:
     with _silence():
         found = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if found is not None:
+        if "overflow=" not in url:  # what is too long for a receiver is cut, not refused: the gravest stands first
+            found.overflow_mode = apprise.OverflowMode.TRUNCATE
         found.socket_connect_timeout, found.socket_read_timeout = TIMEOUT_S / 2, TIMEOUT_S / 2
     return found
 

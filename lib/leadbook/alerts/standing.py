@@ -8,7 +8,7 @@ from typing import Any
 
 from leadbook.alerts.channels import Recipients
 from leadbook.alerts.records import LEVELS
-from leadbook.alerts.states import Letter, Situation, Trouble
+from leadbook.alerts.states import Situation, Trouble
 from leadbook.alerts.texts import moment
 
 MOST_UNDELIVERED = 20
@@ -86,13 +86,13 @@ def _way(state: Situation, trouble: Trouble) -> str:
     if trouble.dry:
         return f"would be sent to {_who(trouble)}"
     mine = [one for one in state.letters.values() if any(_is_of(state, number, trouble) for number in one.news)]
-    arrived = {one.channel for one in mine if one.state == "delivered"}
-    missing = [one for one in mine if one.state == "failed"]
+    missing = trouble.channels - {one.channel for one in mine if one.state == "delivered"}
+    failing = [one for one in state.unfinished() if one.state == "failed" and one.channel in missing]
     if not trouble.channels:
         return "told to nobody: no address"
-    if missing:
-        return f"not delivered to {len(trouble.channels - arrived)} of {len(trouble.channels)}: {_why(missing)}"
-    return f"sent to {_who(trouble)}" if arrived >= trouble.channels else "being sent"
+    if failing:
+        return f"not delivered to {len(missing)} of {len(trouble.channels)}: {failing[-1].reason}"
+    return "being sent" if missing else f"sent to {_who(trouble)}"
 
 
 def _is_of(state: Situation, number: int, trouble: Trouble) -> bool:
@@ -102,7 +102,3 @@ def _is_of(state: Situation, number: int, trouble: Trouble) -> bool:
 
 def _who(trouble: Trouble) -> str:
     return ", ".join(sorted(trouble.channels)) or "nobody, no address is named"
-
-
-def _why(letters: list[Letter]) -> str:
-    return letters[-1].reason

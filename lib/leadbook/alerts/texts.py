@@ -14,7 +14,7 @@ from leadbook.lead.masks import mask_email, mask_phone, mask_url
 
 MOST_TOLD = 8
 """Alerts that one message tells in full; of the others it tells title and key."""
-MOST_LINES, LONGEST_LINE = 8, 400
+MOST_LINES, LONGEST_LINE, LONGEST_TITLE = 8, 400, 120
 """Of one alert; a line of an unreasonable finding is cut, so that a message stays readable."""
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
 _URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
@@ -51,10 +51,16 @@ def span(seconds: float) -> str:
 
 def subject(heading: str, news: Sequence[News]) -> str:
     """What a mail's subject says: whose data, how grave, what."""
-    gravest = max(news, key=lambda one: one.level)
+    first = _ordered(news)[0]
+    title = first.title if len(first.title) <= LONGEST_TITLE else f"{first.title[: LONGEST_TITLE - 1]}…"
     more = f" and {len(news) - 1} more" if len(news) > 1 else ""
-    return f"[leadbook] {heading.partition(':')[0]}: {WORDS[gravest.what].lower()}, {LEVELS[gravest.level]}: " \
-           f"{gravest.title}{more}"  # fmt: skip
+    whose = heading.partition(":")[0]
+    return f"[leadbook] {whose}: {WORDS[first.what].lower()}, {LEVELS[first.level]}: {title}{more}"
+
+
+def _ordered(news: Sequence[News]) -> list[News]:
+    """What goes on first, the gravest above all."""
+    return sorted(news, key=lambda one: (one.what in ("over", "passed"), -one.level, one.since, one.id))
 
 
 def body(heading: str, news: Sequence[News], answer: str, held: str = "") -> str:
@@ -62,7 +68,7 @@ def body(heading: str, news: Sequence[News], answer: str, held: str = "") -> str
 
     held: why it comes late, where it does.
     """
-    ordered = sorted(news, key=lambda one: (one.what in ("over", "passed"), -one.level, one.since, one.id))
+    ordered = _ordered(news)
     blocks = [_block(one, answer) for one in ordered[:MOST_TOLD]]
     rest = ordered[MOST_TOLD:]
     if rest:

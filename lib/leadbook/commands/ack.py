@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from leadbook.alerts import standing
@@ -17,8 +19,10 @@ from leadbook.alerts.records import LEVELS, Alert, Delivery
 from leadbook.alerts.states import Trouble
 from leadbook.alerts.texts import harmless, moment
 from leadbook.commands.place import addresses as endpoints_of
+from leadbook.commands.place import hurried
 from leadbook.core import addresses, connect
 from leadbook.core.errors import UsageError, did_you_mean
+from leadbook.core.journal import Journal
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.phases.live import messages
@@ -26,6 +30,7 @@ from leadbook.watch.place import folder_of
 
 TEST_S = 12.0
 """A test waits so long for all addresses together; they are tried at once."""
+PATIENCE_MS = 1_000
 STALE = "WATCH-STALE"
 """The key of the alert that the watch itself has stopped."""
 
@@ -129,6 +134,19 @@ def ack(settings: Settings, key: str, *, by: str = "", seconds: float | None = N
     return f"{key} ({trouble.title}) is answered by {person}; it is escalated no more {held}"
 
 
+@contextmanager
+def dispatching(settings: Settings, endpoints: connect.Endpoints, folder: Path) -> Iterator[Dispatcher]:
+    """The dispatcher of a watch folder, which writes what happens into the sprint's journal too; closed at the end.
+
+    Sends only where the setting `alerts` is true. Asks no server before there is something to write.
+    """
+    heading = messages.heading(settings, addresses.shown(endpoints.mongodb_uri))
+    with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
+        journal = Journal(client[settings.database], endpoints.mongodb_uri)
+        with Dispatcher(settings, folder, send=settings.alerts, heading=heading, journal=journal) as dispatcher:
+            yield dispatcher
+
+
 def tell_stale(settings: Settings, endpoints: connect.Endpoints, why: str, wait_s: float = TEST_S) -> str:
     """Tell people that the watch has stopped, once while it is so; what became of it, in a few words.
 
@@ -137,11 +155,9 @@ def tell_stale(settings: Settings, endpoints: connect.Endpoints, why: str, wait_
     Never raises for a receiver.
     """
     now = datetime.now(UTC)
-    target = addresses.shown(endpoints.mongodb_uri)
     alert = Alert(key=STALE, level=2, title="The watch of the sprint has stopped", at=now, lines=(
         why, "Nobody is warned of anything else until it runs again.",
         f"To do (DBA): leadbook watch --profile {settings.profile}",
     ))  # fmt: skip
-    heading = messages.heading(settings, target)
-    with Dispatcher(settings, folder_of(settings, endpoints), send=settings.alerts, heading=heading) as dispatcher:
+    with dispatching(settings, endpoints, folder_of(settings, endpoints)) as dispatcher:
         return dispatcher.tell(alert, now, wait_s)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pymongo.errors import PyMongoError
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
+from leadbook.alerts.channels import recipients_of
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
 from leadbook.commands.place import Place, hurried, opened
@@ -73,7 +74,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
     """Everything, in the order to mend it. Raises nothing for a server that is away: that is a finding."""
     found = list(_environment(settings))
     if any(one.state == "problem" for one in found) or not _there(settings):
-        return [*found, *_files(settings)]
+        return [*found, *_files(settings), *_alerts(settings)]
     quick = hurried(settings, PATIENCE_MS)
     endpoints = servers.resolve(settings)
     asked: list[Callable[[], list[Diagnosis]]] = [
@@ -88,7 +89,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
     found += [one for part in told for one in part]
     if told[0][0].state != "problem":
         found += _place(settings)
-    return [*found, *_files(settings)]
+    return [*found, *_files(settings), *_alerts(settings)]
 
 
 def next_command(found: list[Diagnosis], settings: Settings) -> str:
@@ -119,6 +120,20 @@ def _environment(settings: Settings) -> Iterator[Diagnosis]:
     for name, wanted in keys.items():
         if wanted and settings.is_production and not os.environ.get(name, "").strip():
             yield problem(name, "not set", f"set {name}, or switch off what needs it (crm, enrichment)")
+
+
+def _alerts(settings: Settings) -> Iterator[Diagnosis]:
+    """Who would be told of what a watch finds."""
+    known = recipients_of(settings)
+    if not settings.alerts:
+        yield note("alerts", "a dry run: nobody is told of what the watch finds; alerts=true sends them")
+    elif not known.all:
+        yield problem("alerts", "switched on, and no level has an address",
+                      f"export {settings.alert_level_1_env}='https://hooks.slack.com/services/…'")  # fmt: skip
+    else:
+        yield ok("alerts", f"{len(known.all)} addresses; leadbook alerts --test tries them")
+        for told in known.notes.values():
+            yield note("alerts", told)
 
 
 def _address(name: str, service: Literal["MongoDB", "Redis"], needed: bool, what: str) -> Iterator[Diagnosis]:
