@@ -8,12 +8,12 @@ import traceback
 
 import typer
 
-from leadbook.cli import care, leads, measurements, recovery, runs, servers
+from leadbook.cli import acting, care, leads, measurements, recovery, runs, servers
 from leadbook.cli.app import app, fail
 from leadbook.core.errors import DEBUG, LeadbookError, missing_package
 from leadbook.core.redactor import Redactor
 
-COMMANDS = (runs, servers, leads, recovery, care, measurements)
+COMMANDS = (runs, servers, leads, recovery, care, measurements, acting)
 """Modules whose functions are commands: loaded, they are known to the application."""
 
 

@@ -8,12 +8,15 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
 
 - `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
 - `session.batch`: session, source, ledger (see `lead.ledger`)
-- `session.beat`: session, backlog (waiting, claimed, oldest_s; empty for files): sent once a minute while it lives
+- `session.beat`: session, backlog (waiting, claimed, oldest_s; empty for files), work (what it works with: batch_size,
+  writers, pool_size, orders): sent once a minute while it lives, and when it obeys new orders
 - `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one
   session the newest counts: who was only cut off for a while ends again, by itself
 - `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
-- `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was approved)
+- `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was
+  approved). Those of `leadbook act` hold also who, target, before, after, hash (of the plan), kind_of_action, because
+  (the alarm that it answers), problem
 """
 
 from __future__ import annotations

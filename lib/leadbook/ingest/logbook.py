@@ -80,7 +80,7 @@ class Logbook(Repeater):
         self.heard, self.notice, self.max_age_s, self.stuck_s = heard, notice, max_age_s, stuck_s
         self.named = {"source": "files" if staging is None else "staging", **named}
         self.result = PipelineResult()
-        self._told, self._read = 0, 0
+        self._told, self._read, self._obeys = 0, 0, 0
         self._progress = self._beaten = self._may_bury = time.monotonic()
         self._is_late = self._is_deaf = False
 
@@ -105,14 +105,17 @@ class Logbook(Repeater):
         self.result, self._progress = result, time.monotonic()
 
     def step(self) -> float:
-        """Write what batches did, and once a minute that the session lives."""
+        """Write what batches did, and once a minute that the session lives; also as soon as it obeys new orders."""
         self._flush()
-        now = time.monotonic()
-        if now - self._beaten >= BEAT_S and now - self._progress < self.stuck_s:
+        now, obeys = time.monotonic(), self.result.work.get("orders", 0)
+        is_due = now - self._beaten >= BEAT_S or obeys != self._obeys
+        if is_due and now - self._progress < self.stuck_s:
+            self._obeys = obeys
             backlog = self._backlog()
             beat = self._beat("at work", backlog)
             told = asdict(backlog) if backlog else {}
-            self._write([self.journal.entry("session.beat", session=self.session, backlog=told)])
+            self._write([self.journal.entry("session.beat", session=self.session, backlog=told,
+                                            work=dict(self.result.work))])  # fmt: skip
             with suppress(OSError):  # nobody listens any more (a terminal that was closed): the session goes on
                 self._bury()
                 self._say_late(backlog)

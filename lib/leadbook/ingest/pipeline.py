@@ -52,7 +52,8 @@ class PipelineResult(Counts):
     """What a run did; it grows with each batch.
 
     batches: (index, source, ledger).  stages: `read` and `wait` are the feeding process's.  seconds: from the first
-    read to the last acknowledgement.  staging: what is left of staged records, empty for files.
+    read to the last acknowledgement.  staging: what is left of staged records, empty for files.  work: of a drain, what
+    it works with now: batch_size, writers, pool_size (of each worker), orders (the version that it obeys).
     """
 
     sources: dict[str, Ledger] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class PipelineResult(Counts):
     workers: int = 1
     seconds: float = 0.0
     staging: dict[str, int] = field(default_factory=dict)
+    work: dict[str, int] = field(default_factory=dict)
 
     @property
     def leads_per_second(self) -> float:

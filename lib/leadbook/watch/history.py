@@ -19,7 +19,8 @@ class History:
     """Columns by reading, a row a snapshot, in the order of time."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._most, self._at, self._columns = most, array("d"), dict[str, array[float]]()
+        self._most, self._at = most, array("d")
+        self._columns: dict[str, array[float]] = {}
         self.last: LiveSnapshot | None = None
         self.events: list[Event] = []
 
