@@ -102,7 +102,7 @@ def _who(scene: Scene) -> str:
     user = ""
     with suppress(PyMongoError):
         told = scene.admin.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
-        user = ", ".join(f"{one['user']}@{one['db']}" for one in told)
+        user = ", ".join(f"{one['user']} of {one['db']}" for one in told)
     try:
         person = getpass.getuser()
     except (KeyError, OSError):

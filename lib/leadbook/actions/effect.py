@@ -2,14 +2,14 @@
 
 Readings of neighbouring moments are alike, so each side is cut into blocks and a block counts once; the intervals of
 the blocks' means decide (`measure.intervals`). Where the machine itself changed meanwhile, no difference is laid to the
-action. The minutes end where another action, a restart or an election begins.
+action. The minutes end where another action, an outage, a restart or an
+election begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ MINUTES = 10.0
 """Longest time looked at on each side, by the sprint's clock: what an hour's report can show six times."""
 SETTLE_S = 30.0
 """What follows an action at once belongs to the change: a follower obeys within 15 s, an interval is 30 s."""
+TOGETHER_S = 60.0
+"""Actions so close together are one change: no series tells them apart."""
 BLOCKS = 5
 """Independent rounds of each side, as a benchmark has; below LEAST an interval says nothing."""
 LEAST = 3
 CANARY = "probe.canary_ms"
-_BREAKS = ("restarted", "elected", "away", "acted")
+_BREAKS = ("restarted", "elected", "away", "back")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ class Moved:
 class Effect:
     """state: `measured`, `not yet measured` or `not measurable`; why, where it is not.  moved: the action's readings.
 
-    minutes: of each side.  host: the canary's change, empty where it shows none.
+    minutes: of each side.  host: the canary's change, empty where it shows none.  beside: other actions that were done
+    together with it.
     """
 
     state: str
@@ -57,60 +60,69 @@ class Effect:
     minutes: tuple[float, float] = (0.0, 0.0)
     moved: Sequence[Moved] = field(default_factory=tuple)
     host: str = ""
+    beside: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return asdict(self)
 
 
-def effect(entry: Mapping[str, Any], others: Sequence[datetime], history: History, readings: Sequence[str]) -> Effect:
-    """The effect of an action of the journal on `readings`. others: when other actions happened."""
-    if not len(history.seconds):
+def effect(
+    entry: Mapping[str, Any], others: Sequence[Mapping[str, Any]], history: History, readings: Sequence[str]
+) -> Effect:
+    """The effect of an action of the journal on `readings`. others: the other actions of the journal."""
+    if not len(history):
         return Effect(state="not measurable", why="no series: `leadbook watch` was not running")
-    at = _moment(entry, history)
-    before, after = _windows(at, others, history)
-    begun, ended_at = history.seconds[before], history.seconds[after]
-    spans = at - begun[0] if len(begun) else 0.0, ended_at[-1] - at if len(ended_at) else 0.0
-    minutes = (round(float(spans[0]) / 60, 1), round(float(spans[1]) / 60, 1))
+    at, apart = _moment(entry, history), [_moment(one, history) for one in others]
+    beside = [one for one in apart if abs(one - at) <= TOGETHER_S]
+    span = min([at, *beside]), max([at, *beside])
+    before, after, is_over = _windows(span, [one for one in apart if one not in beside], history)
+    minutes = (_minutes(history, before), _minutes(history, after))
     if len(before) < LEAST:
-        return Effect(state="not measurable", why="the series has too few snapshots before it", minutes=minutes)
+        why = "the series has too few snapshots before it"
+        return Effect(state="not measurable", why=why, minutes=minutes, beside=len(beside))
     if len(after) < LEAST:
-        ended = any(_seconds(one) > at for one in others) or history.seconds[-1] > at + 60 * MINUTES
-        state, why = ("not measurable", "too few snapshots between it and what came next") if ended else (
-            "not yet measured", "too few snapshots since"
-        )  # fmt: skip
-        return Effect(state=state, why=why, minutes=minutes)
+        state, why = ("not yet measured", "too few snapshots since")
+        if is_over:
+            state, why = ("not measurable", "too few snapshots between it and what came next")
+        return Effect(state=state, why=why, minutes=minutes, beside=len(beside))
     host = _moved(CANARY, history, before, after)
-    moved = [one for name in readings if (one := _moved(name, history, before, after)) is not None]
-    if not moved:
-        return Effect(state="not measurable", why="none of its readings was read on both sides", minutes=minutes)
-    told = host.text if host is not None and host.shown else ""
-    return Effect(state="measured", minutes=minutes, moved=tuple(moved), host=told)
+    moved = tuple(one for name in readings if (one := _moved(name, history, before, after)) is not None)
+    unread = "" if moved else "its readings were not read on both sides"
+    return Effect(
+        state="not measurable" if unread else "measured", why=unread, minutes=minutes, moved=moved, host=host.text if host is not None and host.shown else "", beside=len(beside),
+    )  # fmt: skip
 
 
-def _seconds(at: datetime) -> float:
-    return at.timestamp()
+def _minutes(history: History, positions: np.ndarray) -> float:
+    """How long these snapshots span, each with the interval that it ends."""
+    seconds = history.seconds[positions]
+    return (
+        round(float(seconds[-1] - seconds[0]) / 60 * len(seconds) / (len(seconds) - 1), 1) if len(seconds) > 1 else 0.0
+    )
 
 
 def _moment(entry: Mapping[str, Any], history: History) -> float:
-    """When it happened by the sprint's clock: as the watch told it, else as the journal does."""
+    """When it happened by the sprint's clock, s since 1970: as the watch told it, else as the journal does."""
     for event in history.events:
         if event.kind == "acted" and event.told.get("hash") == entry.get("hash") and entry.get("hash"):
-            return _seconds(event.at)
-    return _seconds(entry["at"])
+            return event.at.timestamp()
+    return float(entry["at"].timestamp())
 
 
-def _windows(at: float, others: Sequence[datetime], history: History) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the snapshots before and after, as far as nothing else happened."""
+def _windows(
+    span: tuple[float, float], others: Sequence[float], history: History
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Positions of the snapshots before and after, as far as nothing else happened; whether no more will come."""
+    first, last = span
     seconds = history.seconds
-    apart = [_seconds(one) for one in others]
-    apart += [_seconds(event.at) for event in history.events if event.kind in _BREAKS]
-    begin = max([at - 60 * MINUTES, *(one for one in apart if one < at - 1)])
-    end = min([at + 60 * MINUTES, *(one for one in apart if one > at + 1)])
+    apart = [*others, *(event.at.timestamp() for event in history.events if event.kind in _BREAKS)]
+    begin = max([first - 60 * MINUTES, *(one for one in apart if one < first - TOGETHER_S)])
+    end = min([last + 60 * MINUTES, *(one for one in apart if one > last + TOGETHER_S)])
     return (
-        np.flatnonzero((seconds >= begin) & (seconds < at)),
-        np.flatnonzero((seconds > at + SETTLE_S) & (seconds <= end)),
-    )
+        np.flatnonzero((seconds >= begin) & (seconds < first)),
+        np.flatnonzero((seconds > last + SETTLE_S) & (seconds <= end)), bool(seconds[-1] > end),
+    )  # fmt: skip
 
 
 def _moved(name: str, history: History, before: np.ndarray, after: np.ndarray) -> Moved | None:

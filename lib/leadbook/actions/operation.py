@@ -95,7 +95,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "opid": one["opid"], "connection": one.get("connectionId"), "collection": str(one["ns"]).partition(".")[2],
         "operation": name if name != "q" else str(one["op"]), "fields": list(_fields(command)), "app": app,
-        "user": ", ".join(f"{user['user']}@{user['db']}" for user in users),
+        "user": ", ".join(f"{user['user']} of {user['db']}" for user in users),
         "seconds": round(float(one.get("microsecs_running", 0)) / 1e6, 1), "plan": str(one.get("planSummary", "")),
         "writes": one.get("op") in ("insert", "update", "remove"), "ours": app.split("-")[0] == OURS,
     }  # fmt: skip
@@ -123,7 +123,7 @@ def _needs(scene: Scene, found: Sequence[Mapping[str, Any]]) -> str:
 
 def _user(client: connect.Client) -> str:
     told = client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
-    return ", ".join(f"{user['user']}@{user['db']}" for user in told)
+    return ", ".join(f"{user['user']} of {user['db']}" for user in told)
 
 
 def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 from leadbook.actions.acts import ACTIONS
 from leadbook.actions.effect import Effect, effect
+from leadbook.core.connect import Endpoints
 from leadbook.core.journal import Entry, Journal
+from leadbook.core.settings import Settings
 from leadbook.watch.history import History
 
-KINDS = ("optimisation", "scaling", "resolution")
 RESOLVES = {"recover": "missing leads", "cleanup": "leftovers of trials and killed sessions"}
 """Older actions that end a trouble, and which."""
-LATEST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """One action. kind: of KINDS.  what: its name.  why: what it is good for.  because: the alarm that it answers.
+    """One action. kind: `optimisation`, `scaling` or `resolution`.  what: its name.  why: what it is good for.
 
-    before, after: what was and is so, by name.  evidence: what was known when it was approved.  problem: why it failed.
+    because: the alarm that it answers.  before, after: what was and is so, by name.  evidence: what was known when it
+    was approved.  problem: why it failed.
     """
 
     at: datetime
@@ -55,9 +58,19 @@ def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
     return sorted(found, key=lambda one: one.at)
 
 
+def series_of(settings: Settings, endpoints: Endpoints) -> History:
+    """The watch's series of this sprint; empty where nobody watched, or it cannot be read."""
+    # SEAM: `watch.place.series_of(settings, endpoints).read()`, imported by name until it is there
+    history = History()
+    with suppress(ImportError, OSError):
+        for snapshot in import_module("leadbook.watch.place").series_of(settings, endpoints).read():
+            history.add(snapshot)
+    return history
+
+
 def _deed(entry: Entry, acted: Sequence[Entry], history: History) -> Deed:
     name, plan = str(entry.get("action", "")), _mapping(entry.get("plan"))
-    others = [one["at"] for one in acted if one["_id"] != entry["_id"]]
+    others = [one for one in acted if one["_id"] != entry["_id"] and not one.get("problem")]
     moves = ACTIONS[name].moves if name in ACTIONS else ()
     found = Effect(state="not measurable", why="it was not done")
     if not entry.get("problem"):
@@ -86,15 +99,3 @@ def _counts(done: Any) -> dict[str, int]:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def latest(journal: Journal, most: int = LATEST) -> list[dict[str, Any]]:
-    """The newest actions, the newest first, JSON-ready, for a view of the sprint: at, what, who, before, after,
-    because, problem, hash. Raises PyMongoError."""
-    acted = [entry for entry in journal.entries("action") if entry.get("hash")][-most:]
-    return [
-        {"at": entry["at"].isoformat(), "what": entry["action"],
-         **{name: entry.get(name) or "" for name in ("who", "because", "problem", "hash")},
-         **{name: _mapping(entry.get(name)) for name in ("before", "after")}}
-        for entry in reversed(acted)
-    ]  # fmt: skip

@@ -120,6 +120,7 @@ def _print_effects(found: list[Deed], as_json: bool) -> None:
     for one in found:
         changed = [f"{each.reading} {each.text}" for each in one.effect.moved]
         changed += [f"mind: the machine changed too, canary {one.effect.host}"] if one.effect.host else []
+        changed += [f"done together with {one.effect.beside} others"] if changed and one.effect.beside else []
         effect = "\n".join(changed) or f"{one.effect.state}: {one.effect.why}"
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", one.what, one.who, _facts(one.before),
                       one.problem or _facts(one.after), effect)  # fmt: skip

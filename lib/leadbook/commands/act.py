@@ -8,18 +8,16 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from typing import Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
 from leadbook.actions.records import ActPlan, Scene
-from leadbook.actions.told import Deed, deeds
+from leadbook.actions.told import Deed, deeds, series_of
 from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
-from leadbook.watch.history import History
 
 ACTION = "act"
 PATIENCE_MS = 3_000
@@ -123,20 +121,7 @@ def _of(place: Place, progress: Callable[[int], None] = lambda _: None) -> Scene
 def effects(settings: Settings) -> list[Deed]:
     """Everything that was done here, with its effect as far as the watch's series tells. Raises as `place.opened`."""
     with opened(settings, patience_ms=PATIENCE_MS) as place:
-        return deeds(place.journal, series_of(place))
-
-
-def series_of(place: Place) -> History:
-    """The watch's series of this sprint; empty where nobody watched."""
-    # SEAM: `watch.place.folder_of` and `watch.series.Series`; imported by name until both are there
-    history = History()
-    try:
-        where, series = import_module("leadbook.watch.place"), import_module("leadbook.watch.series")
-    except ImportError:
-        return history
-    for snapshot in series.Series(where.folder_of(place.settings, place.endpoints)).read():
-        history.add(snapshot)
-    return history
+        return deeds(place.journal, series_of(place.settings, place.endpoints))
 
 
 def listed() -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def with_profile(text: str, profile: str) -> str:
     """The same text, its leadbook commands naming the profile: pasted without, they would work on a rehearsal."""
     if profile == "rehearsal":
         return text
-    acts = r"`((?:\.venv/bin/)?leadbook (?:run|ingest|replay|recover|erase|cleanup|status|doctor|settings)\b[^`]*)`"
+    acts = r"`((?:\.venv/bin/)?leadbook (?:run|ingest|replay|recover|erase|cleanup|status|doctor|settings|act)\b[^`]*)`"
     return re.sub(
         acts, lambda found: found[0] if "--profile" in found[1] else f"`{found[1]} --profile {profile}`", text
     )

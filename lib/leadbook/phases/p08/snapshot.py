@@ -24,6 +24,7 @@ from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_o
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
+from leadbook.phases.live.deeds import Told, done_to
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.phase import Phase
 
@@ -48,7 +49,8 @@ class Snapshot:
     """All that phase 08 judges.
 
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
-    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.
+    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  done: what was
+    done to the running sprint, by the journal.
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class Snapshot:
     heard: canary.Canary | None = None
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     proofs: Sequence[Check] = ()
+    done: Told = ()
 
     @cached_property
     def groups(self) -> dict[str, list[Check]]:
@@ -153,7 +156,7 @@ def take(book: Phase) -> Snapshot:
             again, heard = retaken.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
-            benchmarks=benchmarks, proofs=book.checks("06"),
+            benchmarks=benchmarks, proofs=book.checks("06"), done=done_to(book),
         )  # fmt: skip
     finally:
         place.close()
