@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.actions import turn as turns
 from leadbook.actions.acts import ACTIONS
-from leadbook.commands.act import act, effects, parse
+from leadbook.commands.act import act, effects, listed, parse
 from leadbook.commands.cleanup import cleanup
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UsageError
@@ -291,13 +291,11 @@ def test_the_command_lists_plans_and_tells(production, leads, settings, clean_re
         argv += ["-p", f"database={settings.database}"]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
-    production()
-    listed = run("--json")
-    assert [one["name"] for one in json.loads(listed.stdout)] == list(ACTIONS)
-    planned = run("writers=3", "--json")
-    plan = json.loads(planned.stdout)
-    assert planned.returncode == 0 and not plan["done"]
-    done = run("writers=3", "--approve", plan["plan"]["hash"])
-    assert done.returncode == 0 and "done" in done.stdout, done.stderr
+    settings = production()
+    assert [one["name"] for one in listed(settings)] == list(ACTIONS)
+    needs = {one["name"]: one["needs"] for one in listed(settings)}
+    assert needs["profiler"] == ["dbAdmin on leadbook_test of the DBA's user"]
+    done = run("writers=3", "--approve", act(settings, ["writers=3"]).plan.hash)
+    assert done.returncode == 0 and "writers 3" in done.stdout and "done;" in done.stdout, done.stderr
     wrong = run("writers=4", "--approve", "0123456789ab")
     assert wrong.returncode == 2 and "another plan" in wrong.stderr and wrong.stderr.count("\n") == 1

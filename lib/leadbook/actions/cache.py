@@ -108,10 +108,10 @@ def _do_clear(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
 ACTIONS = (
     Action(
         name="redis_policy", does="which keys Redis evicts when it is full", plan=_plan_policy, do=_do_policy,
-        takes={"to": f"one of {', '.join(POLICIES)}"}, moves=_MOVES,
+        takes={"to": f"one of {', '.join(POLICIES)}"}, also="Redis: +config|get +config|set", moves=_MOVES,
     ),
     Action(
         name="redis_clear", does="remove this collection's lead keys from Redis, by SCAN and UNLINK, and no others",
-        plan=_plan_clear, do=_do_clear, moves=_MOVES,
+        plan=_plan_clear, do=_do_clear, also="Redis: +scan +mget +unlink on ~lead:*", moves=_MOVES,
     ),
 )  # fmt: skip

@@ -89,9 +89,9 @@ def effect(
     host = _moved(CANARY, history, before, after)
     moved = tuple(one for name in readings if (one := _moved(name, history, before, after)) is not None)
     unread = "" if moved else "its readings were not read on both sides"
-    return Effect(
-        state="not measurable" if unread else "measured", why=unread, minutes=minutes, moved=moved, host=host.text if host is not None and host.shown else "", beside=len(beside),
-    )  # fmt: skip
+    state = "not measurable" if unread else "measured"
+    told = host.text if host is not None and host.shown else ""
+    return Effect(state=state, why=unread, minutes=minutes, moved=moved, host=told, beside=len(beside))
 
 
 def _minutes(history: History, positions: np.ndarray) -> float:

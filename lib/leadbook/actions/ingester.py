@@ -93,6 +93,7 @@ ACTIONS = tuple(
     Action(
         name=name, does=_DOES[name], plan=_plan_of(name), do=_do, kind=_KIND[name],
         takes={"to": f"a number from {BOUNDS[name][0]} to {BOUNDS[name][1]:,}, or `{DEFAULT}`"},
+        also="readWrite of the application's user",
         moves=("ingest.documents_per_s", "sprint.ended_per_s", "mongodb.write_ms", "ingest.pool_wait_ms"),
     )
     for name in BOUNDS

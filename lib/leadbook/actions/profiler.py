@@ -40,7 +40,8 @@ def _plan(scene: Scene, given: Given) -> ActPlan:
         action="profiler", target=scene.target, now={**_shown(before), "recorded": kept is not None},
         would={**would, "recorded": to == "on"},
         about={"server": server, "to": to, "kept": str(kept["_id"]) if kept else ""}, evidence={"made": made},
-        why="each operation slower than slowms is written down with its plan, so that the index it lacks is seen",
+        why="each operation slower than slowms is written down with its plan, so that the index it lacks is seen"
+        if to == "on" else "slow operations are written down no more, which costs each of them a write",
         back="leadbook act profiler=off puts back what was before; so does leadbook cleanup" if to == "on"
         else f"leadbook act profiler=on slowms={before.slow_ms} sample_rate={before.sample_rate:g}",
         warns=["slowms holds for the whole server's slow-query log too; each slow operation costs one write more",

@@ -98,7 +98,8 @@ Given = Mapping[str, str]
 @dataclass(frozen=True, kw_only=True)
 class Action:
     """Something that can be done. does: in a sentence.  takes: what is given, by name, and what it means; the first may
-    be given without its name.  needs: rights of the DBA's user, keys of `actions.rights.RIGHTS`.  kind: what it counts
+    be given without its name.  needs: rights of the DBA's user, keys of `actions.rights.RIGHTS`.  also: rights of
+    others, in words.  kind: what it counts
     as in what is told of a sprint: `optimisation`, `scaling` or `resolution`.
 
     plan: reads only. Raises ParameterError, RefusedError and what the drivers raise.  do: does what the plan says and
@@ -111,6 +112,7 @@ class Action:
     do: Callable[[Scene, ActPlan], Mapping[str, Any]]
     takes: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    also: str = ""
     kind: str = "optimisation"
     moves: tuple[str, ...] = ()
 

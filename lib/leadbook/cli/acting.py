@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,7 +39,7 @@ def act(
         _print_effects(acting.effects(settings), as_json)
         return
     if not words:
-        _print_actions(acting.listed(), as_json)
+        _print_actions(acting.listed(settings), as_json)
         return
     progress = (lambda _: None) if as_json else (lambda count: notice(f"{count:,} so far"))
     report = acting.act(settings, words, approve=approve, because=because, progress=progress)
@@ -55,58 +55,60 @@ def _print_actions(actions: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(actions))  # noqa: T201
         return
-    table = Table("leadbook act …", "does", "takes", "the DBA's user needs")
+    table = Table("leadbook act …", "does", "takes", "needs")
     for one in actions:
         takes = "\n".join(f"{name}: {meaning}" for name, meaning in one["takes"].items())
-        table.add_row(one["name"], one["does"], takes, ", ".join(one["needs"]))
+        table.add_row(one["name"], one["does"], takes, "\n".join(one["needs"]))
     out.print(table)
 
 
 def _print_report(report: ActReport) -> None:
     plan = report.plan
     say(f"{plan.action} on {plan.target}")
-    if plan.rows:
-        _print_rows(plan)
-    elif plan.is_choice:
-        say("nothing to choose from: no operation has been under way for so long")
-    for name, facts in (("about", plan.about), ("now", plan.now), ("would be", plan.would), ("seen", plan.evidence)):
-        if facts and not (report.done and name == "would be"):
-            say(f"{name:9} {_facts(facts)}")
-    if report.done:
-        say(f"{'is now':9} {_facts(report.after)}")
-    for name, text in (("why", plan.why), ("way back", plan.back), ("missing", plan.needs)):
+    if plan.is_choice:
+        _print_choice(plan)
+        return
+    told = [("about", _facts(plan.about)), ("now", _facts(plan.now)), ("would be", _facts(plan.would))]
+    if plan.is_so_already:
+        told = told[:2]
+    elif report.done:
+        told = [told[0], ("was", told[1][1]), ("is now", _facts(report.after))]
+    told += [("seen", _facts(plan.evidence)), ("why", plan.why), ("way back", plan.back), ("missing", plan.needs)]
+    told += [("mind", line) for line in plan.warns]
+    for name, text in told if not plan.is_so_already else told[:3]:
         if text:
             say(f"{name:9} {text}")
-    for line in plan.warns:
-        say(f"{'mind':9} {line}")
     if plan.is_so_already:
         say("already so: nothing to do")
     elif report.done:
         say("done; `leadbook act --effects` shows what it changed")
-    elif not plan.is_choice:
+    else:
         say(f"{'plan':9} {plan.hash}")
     for line in report.next:
         say(line)
 
 
-def _print_rows(plan: ActPlan) -> None:
-    table = Table(*plan.rows[0])
+def _print_choice(plan: ActPlan) -> None:
+    if not plan.rows:
+        say("nothing to choose from: no operation has been under way for so long")
+        return
     for row in plan.rows:
-        table.add_row(*(_value(value) for value in row.values()))
-    out.print(table)
+        say(f"- {_facts(row)}")
+    for line in filter(None, (plan.why, plan.needs)):
+        say(line)
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in facts.items())
+    return ", ".join(f"{name} {_value(value)}" for name, value in facts.items() if value != "")
 
 
 def _value(value: Any) -> str:
-    if value is None:
-        return "not set"
+    if value is None or isinstance(value, bool):
+        return {None: "not set", True: "yes", False: "no"}[value]
     if isinstance(value, list | tuple):
         return "; ".join(map(_value, value)) or "none"
     if isinstance(value, Mapping):
-        return f"({_facts(value)})" if value else "()"
+        return f"({_facts(value)})"
     return str(value)
 
 
@@ -116,12 +118,31 @@ def _print_effects(found: list[Deed], as_json: bool) -> None:
     if as_json:
         print(json.dumps([shown(one) for one in found], default=str))  # noqa: T201
         return
-    table = Table("when, UTC", "what", "who", "before", "after", "effect")
     for one in found:
-        changed = [f"{each.reading} {each.text}" for each in one.effect.moved]
-        changed += [f"mind: the machine changed too, canary {one.effect.host}"] if one.effect.host else []
-        changed += [f"done together with {one.effect.beside} others"] if changed and one.effect.beside else []
-        effect = "\n".join(changed) or f"{one.effect.state}: {one.effect.why}"
-        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", one.what, one.who, _facts(one.before),
-                      one.problem or _facts(one.after), effect)  # fmt: skip
-    out.print(table) if found else say("nothing was done yet")
+        answers = f", for {one.because}" if one.because else ""
+        say(f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.what}, by {one.who}{answers}")
+        moved = {name: value for name, value in one.before.items() if one.after.get(name, value) != value}
+        for name, value in moved.items():
+            say(f"    {name}: {_value(value)} -> {_value(one.after[name])}")
+        for line in _effect(one):
+            say(f"    {line}")
+    if not found:
+        say("nothing was done yet")
+
+
+def _effect(deed: Deed) -> Iterator[str]:
+    """What it changed, or why nothing can be told."""
+    if deed.problem:
+        yield f"failed: {deed.problem}"
+        return
+    effect = deed.effect
+    if effect.state != "measured":
+        yield f"{effect.state}: {effect.why}"
+        return
+    for each in effect.moved:
+        yield f"{each.reading}: {each.text} ({each.before:,.1f} to {each.after:,.1f} {each.unit})"
+    if effect.host:
+        yield f"mind: the machine itself changed meanwhile (canary {effect.host})"
+    if effect.beside:
+        yield f"mind: done together with {effect.beside} other actions"
+    yield f"{effect.minutes[0]:g} min before against {effect.minutes[1]:g} min after"

@@ -12,7 +12,7 @@ from typing import Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
-from leadbook.actions.records import ActPlan, Scene
+from leadbook.actions.records import Action, ActPlan, Scene
 from leadbook.actions.told import Deed, deeds, series_of
 from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
@@ -124,13 +124,18 @@ def effects(settings: Settings) -> list[Deed]:
         return deeds(place.journal, series_of(place.settings, place.endpoints))
 
 
-def listed() -> list[dict[str, Any]]:
-    """All actions: name, does, takes, needs (the rights of the DBA's user, and why)."""
+def listed(settings: Settings) -> list[dict[str, Any]]:
+    """All actions: name, does, takes, needs (rights)."""
     return [
-        {"name": one.name, "does": one.does, "takes": dict(one.takes),
-         "needs": [f"{rights.RIGHTS[name].role} on {rights.RIGHTS[name].on}" for name in one.needs]}
+        {"name": one.name, "does": one.does, "takes": dict(one.takes), "needs": _rights(one, settings.database)}
         for one in ACTIONS.values()
     ]  # fmt: skip
+
+
+def _rights(action: Action, database: str) -> list[str]:
+    found = (rights.RIGHTS[name] for name in action.needs)
+    told = [f"{right.role} on {right.place(database)} of the DBA's user" for right in found]
+    return [*told, *([action.also] if action.also else [])]
 
 
 def shown(deed: Deed) -> dict[str, Any]:
