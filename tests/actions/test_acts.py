@@ -23,6 +23,9 @@ from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, Us
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.ingest.control import orders
+from leadbook.ingest.logbook import Logbook
+from leadbook.ingest.pipeline import PipelineResult
+from leadbook.ingest.staging import Staging
 from leadbook.lead.keys import encode, linkedin_key
 
 TYPED = "act on leadbook_test"
@@ -86,6 +89,18 @@ def test_orders_to_followers_are_planned_approved_and_journalled(production, lea
         act(production(), ["writers=3"], because="ana@example.com wrote")
     (first, second) = effects(production())
     assert first.is_resolution and first.effect.state == "not measurable" and second.kind == "optimisation"
+
+
+def test_a_follower_confirms_what_it_obeys(production, leads, database, endpoints, clean_redis):
+    staging = Staging(database[production().staging_collection])
+    with Logbook(Journal(database, endpoints.mongodb_uri), staging) as book:
+        book.take(PipelineResult(work={"batch_size": 500, "writers": 2, "pool_size": 10, "orders": 0}))
+        plan = act(production(), ["batch_size=250"]).plan
+        assert len(plan.evidence["followers"]) == 1 and not plan.warns
+        book.take(PipelineResult(work={"batch_size": 250, "writers": 2, "pool_size": 10, "orders": 1}))
+        done = act(production(), ["batch_size=250"], approve=plan.hash)
+        assert (done.after["followers"], done.after["confirmed"]) == (1, 1) and done.so
+    assert act(production(), ["batch_size=300"]).plan.warns  # it has ended: the next one obeys
 
 
 def test_the_eviction_policy_is_changed_and_put_back(production, leads, clean_redis):

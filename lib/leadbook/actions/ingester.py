@@ -11,14 +11,12 @@ from leadbook.actions.records import Action, ActPlan, Given, Scene, whole
 from leadbook.core.errors import RefusedError
 from leadbook.ingest.control import orders
 from leadbook.ingest.control.orders import BOUNDS, Orders
-from leadbook.ingest.logbook import unended
+from leadbook.ingest.logbook import DEAD_S, unended
 
 DEFAULT = "default"
 """Given in place of a number: the followers' own setting again."""
 CONFIRM_S = 15.0
 """A follower at work obeys within a turn of five seconds and a look of two; one that waits, within ten."""
-ALIVE_S = 180.0
-"""A session that gave no sign for so long is taken for dead (`ingest.logbook`)."""
 _SETTING = {"batch_size": "batch_size", "writers": "writers", "pool_size": "max_pool_size"}
 
 
@@ -27,7 +25,7 @@ def followers(scene: Scene) -> list[dict[str, Any]]:
     found = []
     for one in unended(scene.journal):
         begun = scene.journal.newest("session.begun", session=one["_id"])
-        if one["silent_s"] > ALIVE_S or not begun or begun.get("source") != "staging":
+        if one["silent_s"] > DEAD_S or not begun or begun.get("source") != "staging":
             continue
         beat = scene.journal.newest("session.beat", session=one["_id"]) or {}
         found.append({"session": str(one["_id"])[-6:], "sign": one["sign"], "work": dict(beat.get("work") or {})})
