@@ -14,6 +14,7 @@ from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override
 from leadbook.enrich.limits import SPENDING
+from leadbook.ingest.control.orders import COLLECTION as CONTROL
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption
 from leadbook.schema import undo
@@ -110,7 +111,7 @@ def test_a_bad_parameter_is_one_line_that_names_it(values, message):
 
 
 def test_names_that_leadbook_uses_itself_are_reserved():
-    assert set(OWN_COLLECTIONS) == {SUPPRESSED, SPENDING}
+    assert set(OWN_COLLECTIONS) == {SUPPRESSED, SPENDING, CONTROL}
     assert all(name.startswith("leadbook_") for name in (SCRATCH_PREFIX, undo.COLLECTION, adoption.MARKER))
 
 

@@ -83,7 +83,7 @@ def cleanup(settings: Settings) -> CleanedUp:
 
 def leftovers(place: Place) -> Leftovers:
     """What is left over here. Reads only. Raises pymongo's errors."""
-    gone, at_work = undo.sessions(place.database)
+    gone, at_work = undo.sessions(place.database, kept=True)
     names = place.database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}})
     tokens = [str(record["_id"]) for record in gone]
     left = [name for name in names if _has(name, tokens) or (is_left(name) and not _has(name, at_work))]
@@ -147,6 +147,6 @@ def _remove(place: Place, plan: Leftovers) -> Iterator[str]:
     if keys := forget_keys(place.redis, *_uuids(place, names)):
         yield f"{keys} Redis keys of trial leads removed"
     own = place.own and place.settings.is_rehearsal
-    yield from undo.sweep(place.database, place.admin, place.redis, own=own)
+    yield from undo.sweep(place.database, place.admin, place.redis, own=own, kept=True)
     for removed in folder.sweep(folder.backups_folder(place.settings), place.settings):
         yield f"{removed} removed"

@@ -14,7 +14,7 @@ MOST = 2**31 - 1
 """The largest number that a parameter takes; servers count in 32 bits, and no sprint comes near it."""
 COLLECTIONS = ("collection", "staging_collection", "rejected_collection")
 """Parameters that name a collection."""
-OWN_COLLECTIONS = ("enrichment_spending", "erasure_requests")
+OWN_COLLECTIONS = ("enrichment_spending", "erasure_requests", "sprint_control")
 """Collections that leadbook names itself, besides all those called leadbook_…"""
 
 

@@ -29,6 +29,7 @@ ACTIONS = {
     "recover": "bring missing leads back from what was staged or from a backup",
     "erase": "remove one person's data and keep that person out",
     "cleanup": "remove what trials and killed sessions left behind",
+    "act": "do what the plan says to the running sprint",
 }
 """What changes or burdens a production database, by the name under which `approve` lets it happen."""
 

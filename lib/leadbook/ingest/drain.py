@@ -11,11 +11,13 @@ from dataclasses import replace
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
+from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.enrich.enrich import batch_seconds
 from leadbook.ingest.batches import BatchReport, Undecided
 from leadbook.ingest.bell import Bell
+from leadbook.ingest.control.follower import Ear
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.session import WorkOrder, drain_some
 from leadbook.ingest.site import Site
@@ -56,8 +58,8 @@ def drain(
     `staging` of the result.
     """
     running = _Drain(site, follow, executor, workers or site.settings.writers, session or ObjectId())
-    lease_s = lease_of(site, lease_s)
-    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_s, seconds=SESSION_S)
+    running.lease_s = lease_s
+    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_of(site, lease_s), seconds=SESSION_S)
     running.notice, running.stop = notice, stop
     try:
         running.go(order, progress or (lambda _: None))
@@ -77,7 +79,8 @@ def lease_of(site: Site, lease_s: float = LEASE_S) -> float:
 class _Drain:
     """A drain at work. undecided: records worked on whose end is not certain, by `key_of` their `_id`.  lost: a
     worker's reports may be missing.  lone: see `_alone`.  troubles: turns in a row that ended in a problem though
-    MongoDB answers."""
+    MongoDB answers.  ear: of a follower with workers of its own; it keeps a client of its own then, since its workers'
+    clients change with what it is asked for."""
 
     def __init__(self, site: Site, follow: bool, executor: Executor | None, workers: int, session: ObjectId) -> None:
         self.id, self.follow, self.site = session, follow, replace(site, own_ids=True)
@@ -85,15 +88,30 @@ class _Drain:
         self.stop: Callable[[], object] = lambda: False
         self.result = PipelineResult(workers=workers, batch_size=site.settings.batch_size)
         self.begun = time.perf_counter()
-        store = self.site.tools().store
-        name = site.settings.staging_collection
-        self.staging = Staging(store.collection.database[name], session=self.id, patience=store.patience)
-        self.name, self.undecided, self.taken_over = name, dict[object, Undecided](), 0
+        self.ear: Ear | None = None
+        self.client: connect.Client | None = None
+        self.lease_s = LEASE_S
+        self.name = site.settings.staging_collection
+        self.staging = self._staging(listens=follow and executor is None)
+        self.undecided, self.taken_over = dict[object, Undecided](), 0
         self.ours, self.futile, self.deaths, self.seen, self.told = executor is None, 0, 0, 0.0, 0.0
         self.lone: Executor | None = None
         self.lost, self.is_fresh, self.troubles = False, True, 0
         self.executor = executor or self._started(workers)
         self.bell = Bell(self.staging.collection) if follow else None
+        self.result.work = self._work()
+
+    def _staging(self, *, listens: bool) -> Staging:
+        """What it drains; where it `listens` to orders, over a client of its own."""
+        if not listens:
+            store = self.site.tools().store
+            return Staging(store.collection.database[self.name], session=self.id, patience=store.patience)
+        self.client, redis = self.site.clients()
+        if redis is not None:
+            redis.close()
+        self.ear = Ear(self.site.settings.model_copy(update={"writers": self.result.workers}))
+        staged = self.site.database(self.client)[self.name]
+        return Staging(staged, session=self.id, patience=Patience(self.site.patience_s))
 
     def _started(self, workers: int) -> Executor:
         few = not self.follow and self.staging.left() <= 4 * self.site.settings.batch_size
@@ -101,6 +119,30 @@ class _Drain:
             self.result.workers = 1
             return Inline()
         return started(self.site.settings.executor, workers, self.site)
+
+    # ------------------------------------------------------------------------------------------------------ orders
+
+    def obeyed(self, order: WorkOrder) -> WorkOrder:
+        """Take over what a DBA asks for since the last turn: nothing is under way between two turns."""
+        settings = self.ear.listen(self.staging.collection.database) if self.ear else None
+        if self.ear is None or settings is None:
+            return order
+        self.site = replace(self.site, settings=settings)
+        if settings.writers != self.result.workers:
+            self.result.workers = settings.writers
+            if settings.executor in ("processes", "threads"):  # a cluster's workers are its own
+                self.executor.shutdown(cancel_futures=True)
+                self.executor = self._started(settings.writers)
+        self.result.work = self._work()
+        self.notice(self.ear.told())
+        return replace(order, lease_s=lease_of(self.site, self.lease_s))
+
+    def _work(self) -> dict[str, int]:
+        settings = self.site.settings
+        return {
+            "batch_size": settings.batch_size, "writers": self.result.workers, "pool_size": settings.max_pool_size,
+            "orders": self.ear.heard.version if self.ear else 0,
+        }  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------------- turns
 
@@ -112,6 +154,7 @@ class _Drain:
                 if self.is_fresh:
                     self.staging.free()
                     self.is_fresh = False
+                order = self.obeyed(order)
                 did = self.turn(order)
                 progress(self.result)
                 goes_on = bool(self.result.problem) or did or self.wait()
@@ -297,6 +340,8 @@ class _Drain:
         except PyMongoError as error:
             self._count([FAILED] * len(self.undecided), self.undecided)
             self.result.problem = self.result.problem or faults.described(error)
+        if self.client is not None:
+            self.client.close()
         self.result.seconds = time.perf_counter() - self.begun
 
     def _reconcile(self, left: set[object]) -> None:

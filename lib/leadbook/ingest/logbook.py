@@ -106,7 +106,7 @@ class Logbook(Repeater):
         self.heard, self.notice, self.max_age_s, self.stuck_s = heard, notice, max_age_s, stuck_s
         self.named = {"source": "files" if staging is None else "staging", **named}
         self.result, self.clock, self._work = PipelineResult(), clock, _Told()
-        self._told, self._read = 0, 0
+        self._told, self._read, self._obeys = 0, 0, 0
         self._progress = self._beaten = self._may_bury = time.monotonic()
         self._is_late = self._is_deaf = False
 
@@ -131,14 +131,17 @@ class Logbook(Repeater):
         self.result, self._progress = result, time.monotonic()
 
     def step(self) -> float:
-        """Write what batches did, and once a minute that the session lives."""
+        """Write what batches did, and once a minute that the session lives; also as soon as it obeys new orders."""
         self._flush()
-        now = time.monotonic()
-        if now - self._beaten >= BEAT_S / self.clock and now - self._progress < self.stuck_s:
+        now, obeys = time.monotonic(), self.result.work.get("orders", 0)
+        is_due = now - self._beaten >= BEAT_S / self.clock or obeys != self._obeys
+        if is_due and now - self._progress < self.stuck_s:
+            self._obeys = obeys
             backlog = self._backlog()
             beat = self._beat("at work", backlog)
             told = asdict(backlog) if backlog else {}
-            signs = {"source": self.named["source"], "backlog": told, "work": self._work.work(self.result)}
+            work = {**self._work.work(self.result), **self.result.work}
+            signs = {"source": self.named["source"], "backlog": told, "work": work}
             self._write([self.journal.entry("session.beat", session=self.session, **signs)])
             with suppress(OSError):  # nobody listens any more (a terminal that was closed): the session goes on
                 self._bury()

@@ -54,7 +54,8 @@ class PipelineResult(Counts):
 
     batches: (index, source, ledger).  stages: `read` and `wait` are the feeding process's.  seconds: from the first
     read to the last acknowledgement.  staging: what is left of staged records, empty for files.  pools: what a worker's
-    connection pool did, a batch each.  batch_size: documents a batch, now.
+    connection pool did, a batch each.  batch_size: documents a batch, now.  work: of a drain, what it works with now:
+    batch_size, writers, pool_size (of each worker), orders (the version that it obeys).
     """
 
     sources: dict[str, Ledger] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class PipelineResult(Counts):
     batch_size: int = 0
     seconds: float = 0.0
     staging: dict[str, int] = field(default_factory=dict)
+    work: dict[str, int] = field(default_factory=dict)
 
     @property
     def leads_per_second(self) -> float:

@@ -144,10 +144,9 @@ class Changes:
             self._record.create_indexes([server_of], **commit_quorum(self._record.database))
             found = self._record.update_one({"_id": self.token, what: {"$exists": False}}, {"$set": held})
         except DuplicateKeyError:
-            other = self._record.find_one({f"{what}.server": server}) or {}
-            raise RefusedError(
-                f"{_who(other)} has changed the {what} and not put it back yet; run again when it ended"
-            ) from None
+            other = self._holder(what, server)
+            todo = f"run `leadbook act {what}=off` first" if other.get("kept") else "run again when it ended"
+            raise RefusedError(f"{_who(other)} has changed the {what} and not put it back yet; {todo}") from None
         if not found.matched_count:
             raise RefusedError(f"this session has changed the {what} before and not put it back; open a phase anew")
         try:
@@ -157,6 +156,23 @@ class Changes:
             _undo(what, held[what], self._record.database.name, admin)
             self._record.update_one({"_id": self.token}, {"$unset": {what: ""}})
             self._left = left
+
+    def keep(self, what: str, before: Document, admin: Client) -> Member:
+        """Record what was `before`, to stay changed after this process until `sweep(kept=True)` or `put_back` puts it
+        back. Give the member that is to be changed. Raises RefusedError as `changed`, and PyMongoError."""
+        server = address_of(admin)
+        kept = {**owner.me(), "kept": True, what: {**before, "server": server}}
+        try:
+            self._record.create_index(f"{what}.server", unique=True, sparse=True)
+            self._record.update_one({"_id": self.token}, {"$set": kept, **_SEEN}, upsert=True)
+        except DuplicateKeyError:
+            raise RefusedError(
+                f"{_who(self._holder(what, server))} has changed the {what} and not put it back"
+            ) from None
+        return Member(server)
+
+    def _holder(self, what: str, server: str) -> Document:
+        return self._record.find_one({f"{what}.server": server}) or {}
 
     def name(self, purpose: str) -> str:
         """A name for a scratch collection of this session."""
@@ -218,12 +234,30 @@ def insist_on_mongodb(client: Client) -> None:
         connect.ping_mongodb(client)
 
 
-def sessions(database: Database[Document]) -> tuple[list[Document], list[str]]:
-    """(records of sessions that left something; tokens of those at work). Raises PyMongoError."""
+def kept_of(database: Database[Document], what: str, server: str) -> Document | None:
+    """The record of what was left changed on purpose on a member (see `Changes.keep`); None where nothing was. Raises
+    PyMongoError."""
+    found = database.get_collection(COLLECTION, read_preference=ReadPreference.PRIMARY)
+    return found.find_one({"kept": True, f"{what}.server": server})
+
+
+def put_back(database: Database[Document], admin: Client, record: Document) -> list[str]:
+    """Put back what a record of `kept_of` holds and forget it; what was put back. Raises RefusedError and
+    PyMongoError."""
+    done = _put_back(record, database, admin, None, False)
+    database[COLLECTION].delete_one({"_id": record["_id"]})
+    return done
+
+
+def sessions(database: Database[Document], *, kept: bool = False) -> tuple[list[Document], list[str]]:
+    """(records of sessions that left something; tokens of those at work). kept: also those that left something changed
+    on purpose. Raises PyMongoError."""
     gone, at_work = [], []
     found = database.get_collection(COLLECTION, read_preference=ReadPreference.PRIMARY)
     for record in found.aggregate([{"$set": {"idle_s": _IDLE_S}}]):
-        if record.get("ended") or owner.is_gone(record):
+        if record.get("kept"):
+            gone += [record] * kept
+        elif record.get("ended") or owner.is_gone(record):
             gone.append(record)
         else:
             at_work.append(str(record["_id"]))
@@ -236,17 +270,21 @@ def to_put_back(record: Document) -> str:
     return ", ".join(f"the {what} of {before.get('server')}" for what, before in held.items())
 
 
-def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | None, *, own: bool = False) -> list[str]:
-    """Put back what killed sessions left in this database and in Redis; a line for each, in plain words.
+def sweep(
+    database: Database[Document], admin: Client, redis: redis_py.Redis | None, *, own: bool = False,
+    kept: bool = False,
+) -> list[str]:  # fmt: skip
+    """Put back what killed sessions left in this database and in Redis; a line for each, in plain words. kept: also
+    what was left changed on purpose.
 
     database: the application's view.  own: these are rehearsal servers, where scratch lies in `local` too and Redis's
     users are leadbook's.  What cannot be put back is told, and tried again by the next sweep. Raises PyMongoError where
     the database cannot be read.
     """
     lines = []
-    gone, at_work = sessions(database)
+    gone, at_work = sessions(database, kept=kept)
     for record in gone:
-        fate = f"{_who(record)} {'left without cleaning up' if record.get('ended') else 'was killed'}"
+        fate = f"{_who(record)} {_fate(record)}"
         try:
             done = _put_back(record, database, admin, redis, own)
             database[COLLECTION].delete_one({"_id": record["_id"]})
@@ -262,6 +300,12 @@ def sweep(database: Database[Document], admin: Client, redis: redis_py.Redis | N
     if old:
         lines.append(f"Dropped {len(old)} scratch collections of killed processes: {', '.join(old[:5])}.")
     return lines
+
+
+def _fate(record: Document) -> str:
+    if record.get("kept"):
+        return "left something changed on purpose"
+    return "left without cleaning up" if record.get("ended") else "was killed"
 
 
 def _put_back(

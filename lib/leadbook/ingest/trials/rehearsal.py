@@ -19,6 +19,7 @@ from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
+from leadbook.ingest.control.orders import COLLECTION as CONTROL
 from leadbook.ingest.drain import drain
 from leadbook.ingest.logbook import Logbook
 from leadbook.ingest.site import Site
@@ -40,7 +41,7 @@ class OpenPhase(Protocol):
 
 def _own(settings: Settings) -> tuple[str, ...]:
     mine = settings.collection, settings.staging_collection, settings.rejected_collection
-    return *mine, SPENDING, SUPPRESSED, COLLECTION
+    return *mine, SPENDING, SUPPRESSED, COLLECTION, CONTROL
 
 
 def reset(site: Site) -> str:

@@ -8,6 +8,7 @@ from leadbook.core.checks import Verdict
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.live.deeds import frame, in_words
 from leadbook.phases.p08 import hour_told, staged
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
@@ -48,6 +49,7 @@ def monitoring_log(snapshot: Snapshot) -> str:
             if check.verdict in (Verdict.NOT_MEASURED, Verdict.NOT_APPLICABLE)]  # fmt: skip
     return render(
         __file__, "monitoring-log", seen=seen, summary=_plain(seen),
+        resolved=frame(snapshot.done, "resolution"), done=in_words(snapshot.done),
         staged=staged.in_words(snapshot.around.staged), collectors=staged.collectors_frame(snapshot.around.staged),
         hour=hour_told.in_words(snapshot.kept, snapshot.settings.target_collected), parts=_parts(snapshot.kept),
         thresholds=thresholds, lookups=lookups_frame(seen), issues=issues, dark=dark,
@@ -73,5 +75,7 @@ def optimizations(snapshot: Snapshot) -> str:
         settings=snapshot.settings, resources=resources,
         decisions=[(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in made],
         actions="; ".join(f"{one['topic']}: {one['action']}" for one in made if one["needed"]) or "none is needed",
+        done=in_words(snapshot.done), optimisations=frame(snapshot.done, "optimisation"),
+        scaling=frame(snapshot.done, "scaling"), resolved=frame(snapshot.done, "resolution"),
         sizes=batch_sizes_frame(snapshot.seen), slow=slow_frame(snapshot.seen.slow or ()),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.monitor.loop import Timeline
+from leadbook.phases.live import deeds
 from leadbook.phases.p08 import documents, figures, hour_told, staged
 from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
 from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
@@ -105,11 +106,12 @@ def issues(snapshot: Snapshot) -> Section:
 
 
 def decided(snapshot: Snapshot) -> Section:
-    """What the task book asks for "if needed"."""
+    """What the task book asks for "if needed", and what was done of it."""
     word = {None: "not measured", True: "yes", False: "no"}
     rows = [(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in decisions(snapshot.decided)]
     frame = pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
-    return Section(tables=(Table(frame, "Decisions", COLUMNS),), checks=tuple(snapshot.decided))
+    shown = (Table(frame, "Decisions", COLUMNS), *deeds.tables(snapshot.done))
+    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=tuple(snapshot.decided))
 
 
 def written(snapshot: Snapshot) -> Section:

@@ -25,6 +25,7 @@ from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_o
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
+from leadbook.phases.live.deeds import Told, done_to
 from leadbook.phases.live.judging import new_judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.p08.hour import Watched, read_hour
@@ -53,7 +54,8 @@ class Snapshot:
 
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
     benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  kept: the series
-    of a watch; on production, checks of duration are of its last hour where that ends about now.
+    of a watch; on production, checks of duration are of its last hour where that ends about now.  done: what was done
+    to the running sprint, by the journal.
     """
 
     settings: Settings
@@ -64,6 +66,7 @@ class Snapshot:
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     proofs: Sequence[Check] = ()
     kept: Watched | Failed | None = None
+    done: Told = ()
 
     @property
     def hour(self) -> Period | None:
@@ -173,7 +176,7 @@ def take(book: Phase) -> Snapshot:
             again, heard = retaken.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
-            benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)),
+            benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),
         )  # fmt: skip
     finally:
         place.close()

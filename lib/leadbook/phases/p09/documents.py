@@ -17,6 +17,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.prose import number
 from leadbook.page.tables import target_text
+from leadbook.phases.live import deeds
 from leadbook.phases.p09 import tables
 from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
@@ -34,7 +35,8 @@ DOCUMENTS = (
     ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
 )
 WANTED = {
-    "database-performance-report": ("Database statistics", "Data quality metrics", "Performance metrics"),
+    "database-performance-report": ("Database statistics", "Data quality metrics", "Performance metrics",
+                                    *deeds.TITLES.values()),
     "data-quality-findings": ("Data quality metrics", "Data quality issues", "Recommendations"),
     "recommendations": ("High priority", "evidence", "impact"),
     "final-database-statistics": ("unique leads", "leads from", "e-mail", "company data"),
@@ -65,7 +67,8 @@ TIMES = ("duplicate_check_redis", "duplicate_check_mongodb", "checkout")
 
 
 class Findings:
-    """What the analysis found so far; each section adds its part. totals: what was brought in.  checks: by id."""
+    """What the analysis found so far; each section adds its part. totals: what was brought in.  checks: by id.
+    done: what was done to the running sprint."""
 
     settings: Settings
     evidence: RunEvidence
@@ -77,6 +80,7 @@ class Findings:
     advice: Sequence[Recommendation]
     configuration: Configuration
     checks: dict[str, Check]
+    done: deeds.Told
 
 
 def documents(made: Findings) -> tuple[Document, ...]:
@@ -109,6 +113,8 @@ def _numbers(made: Findings) -> dict[str, Any]:
         "metrics": found, "areas": areas if len(found) else [], "trend": trends(made.evidence),
         "tails": {name: _tail(made.evidence, name) for name in TIMES},
         "peak": max((float(rate) for rate in rates if rate is not None), default=None),
+        "done": deeds.in_words(made.done),
+        "acted": [(title, deeds.frame(made.done, kind)) for kind, title in deeds.TITLES.items()],
         "met": int((found["verdict"] == Verdict.PASS.value).sum()),
         "insert_target": f"≥ {settings.target_insert_rate:,.0f}",
         "check_target": f"< {settings.target_duplicate_check_ms:g} ms",

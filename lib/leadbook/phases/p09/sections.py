@@ -29,6 +29,7 @@ from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
 from leadbook.phases import collected
 from leadbook.phases.judging import attempt
+from leadbook.phases.live import deeds
 from leadbook.phases.order import section
 from leadbook.phases.p09 import checks, figures, losses, push, tables
 from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
@@ -46,7 +47,7 @@ class FinalAnalysis(Findings):
 
     def __init__(
         self, leads: Collection[Document], *, admin: Client, reporting_user: Client | None, redis: Redis | None,
-        settings: Settings, evidence: RunEvidence, journal: Journal | None = None,
+        settings: Settings, evidence: RunEvidence, journal: Journal | None = None, done: deeds.Told = (),
     ) -> None:  # fmt: skip
         database = leads.database
         self.own, self.leads = leads, reporting.reporting_collection(reporting_user, leads)
@@ -54,7 +55,7 @@ class FinalAnalysis(Findings):
         self.admin, self.reporting_user, self.redis = admin, reporting_user, redis
         self.settings, self.evidence, self.journal = settings, evidence, journal
         self.sent = parse_sent(settings.sent)
-        self.checks = {}
+        self.checks, self.done = {}, done
 
     @classmethod
     def of(cls, book: Any) -> FinalAnalysis:
@@ -62,7 +63,7 @@ class FinalAnalysis(Findings):
         ensure_leads(book)
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
-            evidence=RunEvidence.of(book), journal=book.journal,
+            evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
         )  # fmt: skip
 
     def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
@@ -172,9 +173,10 @@ class FinalAnalysis(Findings):
             collected.table(collecting),
             tables.table(found, "Performance metrics"),
             tables.table(trends(self.evidence), "Trend within the monitoring snapshot"),
+            *deeds.tables(self.done),
         )
         told = {"FIN-RATE-001": collected.in_sprint(collecting), **checks.performance(self.evidence, found)}
-        return Section(tables=shown, checks=self._judged(told))
+        return Section(says=deeds.in_words(self.done), tables=shown, checks=self._judged(told))
 
     @section("9.10", *(f"9.{number}" for number in range(2, 10)))
     def final_push(self) -> Section:

@@ -1,0 +1,110 @@
+"""Everything that can be done to a running sprint, planned and done in one way: planned again before it is done,
+one at a time, and told to the journal with what was before and after."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from leadbook.actions import cache, index, ingester, operation, profiler
+from leadbook.actions.records import Action, ActPlan, Given, Scene
+from leadbook.actions.turn import turn
+from leadbook.core import write_errors
+from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UnreachableError, did_you_mean
+
+ACTIONS: Mapping[str, Action] = {
+    one.name: one for one in (*ingester.ACTIONS, *cache.ACTIONS, *profiler.ACTIONS, *index.ACTIONS, *operation.ACTIONS)
+}
+"""By name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acted:
+    """What came of an action. after: what is so now; `left` of what was wanted tells whether it is so."""
+
+    plan: ActPlan
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that the plan would change is so now, as far as it can be seen."""
+        return all(self.after.get(name, wanted) == wanted for name, wanted in self.plan.would.items())
+
+
+def action_named(name: str) -> Action:
+    """The action of that name. Raises ParameterError with "did you mean"."""
+    if name not in ACTIONS:
+        hint = did_you_mean(name, ACTIONS) or f"there are {', '.join(ACTIONS)}"
+        raise ParameterError(name, "is no action", hint)
+    return ACTIONS[name]
+
+
+def planned(scene: Scene, name: str, given: Given) -> ActPlan:
+    """What the action would do now. Reads only. Raises ParameterError, RefusedError, UnreachableError, PyMongoError."""
+    action = action_named(name)
+    for key in given:
+        if key not in action.takes:
+            takes = ", ".join(action.takes) or "nothing"
+            raise ParameterError(key, f"{name} does not take it", did_you_mean(key, action.takes) or f"takes: {takes}")
+    try:
+        return action.plan(scene, given)
+    except RedisError as error:
+        raise _redis(scene, error) from None
+
+
+def done(scene: Scene, name: str, given: Given, plan: ActPlan, *, approved: str, because: str = "") -> Acted:
+    """Do what was planned, if the situation is still the one that was approved; the journal is told, also of a failure.
+
+    approved: the plan's hash, or what was typed.  because: key of the alarm that it answers. Raises as `planned`.
+    """
+    told = {
+        "action": name, "target": plan.target, "who": _who(scene), "approved": approved, "hash": plan.hash,
+        "before": dict(plan.now), "plan": {"would": dict(plan.would), **_plain(plan)}, "because": because,
+        "kind_of_action": action_named(name).kind,
+    }  # fmt: skip
+    with turn(scene, told):
+        if (now := planned(scene, name, given)).hash != plan.hash:
+            raise RefusedError(
+                f"the situation has changed since the plan {plan.hash} was made (now {now.hash}): look at it again"
+            )
+        try:
+            acted = Acted(plan=plan, after=action_named(name).do(scene, plan))
+        except (LeadbookError, PyMongoError, RedisError) as error:
+            with suppress(OSError):
+                scene.journal.write("action", **told, done={"changed": 0}, problem=_line(error))
+            raise _redis(scene, error) if isinstance(error, RedisError) else error from None
+        scene.journal.write("action", **told, after=dict(acted.after), done={"changed": int(acted.is_done)})
+        return acted
+
+
+def _plain(plan: ActPlan) -> dict[str, Any]:
+    return {"about": dict(plan.about), "evidence": dict(plan.evidence), "why": plan.why, "back": plan.back}
+
+
+def _line(error: Exception) -> str:
+    return str(error) if isinstance(error, LeadbookError) else write_errors.described(error)
+
+
+def _redis(scene: Scene, error: RedisError) -> UnreachableError:
+    return UnreachableError(
+        "Redis", scene.settings.redis_url_env, write_errors.line(error), "look at it, then try again"
+    )
+
+
+def _who(scene: Scene) -> str:
+    """The person at this machine, and the user of MongoDB: whom to ask."""
+    user = ""
+    with suppress(PyMongoError):
+        told = scene.admin.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
+        user = ", ".join(f"{one['user']} of {one['db']}" for one in told)
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):
+        person = "somebody"
+    return f"{person} as {user}" if user else person

@@ -1,0 +1,101 @@
+"""What was done to a sprint, as the journal tells it: plain records of optimisations, scaling and resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from leadbook.actions.acts import ACTIONS
+from leadbook.actions.effect import Effect, effect
+from leadbook.core.connect import Endpoints
+from leadbook.core.journal import Entry, Journal
+from leadbook.core.settings import Settings
+from leadbook.watch.history import History
+
+RESOLVES = {"recover": "missing leads", "cleanup": "leftovers of trials and killed sessions"}
+"""Older actions that end a trouble, and which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """One action. kind: `optimisation`, `scaling` or `resolution`.  what: its name.  why: what it is good for.
+
+    because: the alarm that it answers.  before, after: what was and is so, by name.  evidence: what was known when it
+    was approved.  problem: why it failed.
+    """
+
+    at: datetime
+    what: str
+    kind: str
+    who: str
+    target: str = ""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    back: str = ""
+    because: str = ""
+    approved: str = ""
+    problem: str = ""
+    effect: Effect = field(default_factory=lambda: Effect(state="not measurable"))
+
+    @property
+    def is_resolution(self) -> bool:
+        """Whether it ended a trouble: by its kind, or because it answers an alarm."""
+        return self.kind == "resolution" or bool(self.because)
+
+
+def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
+    """Everything that was done, in order, with its effect where a series is at hand. Raises PyMongoError."""
+    entries = journal.entries("action")
+    acted = [entry for entry in entries if entry.get("hash")]
+    found = [_deed(entry, acted, history or History()) for entry in acted]
+    found += [_older(entry) for entry in entries if entry.get("action") in RESOLVES and not entry.get("hash")]
+    return sorted(found, key=lambda one: one.at)
+
+
+def series_of(settings: Settings, endpoints: Endpoints) -> History:
+    """The watch's series of this sprint; empty where nobody watched, or it cannot be read."""
+    # SEAM: `watch.place.series_of(settings, endpoints).read()`, imported by name until it is there
+    history = History()
+    with suppress(ImportError, OSError):
+        for snapshot in import_module("leadbook.watch.place").series_of(settings, endpoints).read():
+            history.add(snapshot)
+    return history
+
+
+def _deed(entry: Entry, acted: Sequence[Entry], history: History) -> Deed:
+    name, plan = str(entry.get("action", "")), _mapping(entry.get("plan"))
+    others = [one for one in acted if one["_id"] != entry["_id"] and not one.get("problem")]
+    moves = ACTIONS[name].moves if name in ACTIONS else ()
+    found = Effect(state="not measurable", why="it was not done")
+    if not entry.get("problem"):
+        found = effect(entry, others, history, moves)
+    return Deed(
+        at=entry["at"], what=name, kind=str(entry.get("kind_of_action", "optimisation")), who=str(entry.get("who", "")),
+        target=str(entry.get("target", "")), before=_mapping(entry.get("before")), after=_mapping(entry.get("after")),
+        evidence={**_mapping(plan.get("about")), **_mapping(plan.get("evidence"))}, why=str(plan.get("why", "")),
+        back=str(plan.get("back", "")), because=str(entry.get("because", "")), approved=str(entry.get("approved", "")),
+        problem=str(entry.get("problem", "")), effect=found,
+    )  # fmt: skip
+
+
+def _older(entry: Entry) -> Deed:
+    name = str(entry["action"])
+    return Deed(
+        at=entry["at"], what=name, kind="resolution", who=str(entry.get("by", "")), why=RESOLVES[name],
+        after=_counts(entry.get("done")), approved=str(entry.get("approved", "")),
+        effect=Effect(state="not measurable", why="it changes no reading"),
+    )  # fmt: skip
+
+
+def _counts(done: Any) -> dict[str, int]:
+    return {name: value for name, value in _mapping(done).items() if type(value) is int}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}

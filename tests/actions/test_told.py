@@ -1,0 +1,65 @@
+"""What was done writes itself into the documents of 08 and 09, from the journal and the watch's series."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from leadbook.actions.told import deeds
+from leadbook.core.checks import Unmeasured
+from leadbook.core.journal import Journal
+from leadbook.phases.live.deeds import TITLES, frame, in_words, tables
+from leadbook.phases.p08 import documents, sections
+from leadbook.watch.history import History
+from leadbook.watch.records import LiveSnapshot
+from phases.p08.made import observation, snapshot
+
+
+@pytest.fixture
+def journal(database, leads, endpoints):
+    """A sprint in which three things were done, one of them in vain, beside an older kind of action."""
+    book = Journal(database, endpoints.mongodb_uri)
+    plan = {"about": {"version": 1}, "evidence": {"own_setting": 500}, "why": "larger batches store more", "back": "x"}
+    for name, kind, because, after in (
+        ("batch_size", "optimisation", "", {"batch_size": 250}), ("writers", "scaling", "", {"writers": 4}),
+        ("kill_operation", "resolution", "LIVE-SLOW-001", {"is_running": False}),
+    ):  # fmt: skip
+        book.write("action", action=name, kind_of_action=kind, who="root as dba of admin", target="leads", hash="ab12",
+                   before={name: None}, after=after, approved="ab12", because=because, plan=plan,
+                   done={"changed": 1})  # fmt: skip
+    book.write("action", action="redis_policy", kind_of_action="optimisation", who="root", hash="cd34", before={},
+               plan=plan, done={"changed": 0}, problem="Redis refused")  # fmt: skip
+    book.write("action", action="recover", plan={}, done={"leads": 12, "left": {}}, approved="recover on x")
+    book.write("action", action="rehearse_sprint", plan={}, done={"read": 5}, approved="")
+    return book
+
+
+def test_deeds_are_told_by_kind_with_evidence_and_effect(journal):
+    history, now = History(), datetime.now(UTC)
+    for number in range(-20, 1):
+        history.add(LiveSnapshot(at=now + timedelta(seconds=30 * number - 5), number=number + 30, watch="w",
+                                 interval_s=30, readings={"ingest.documents_per_s": 900.0 + number % 3}))  # fmt: skip
+    told = deeds(journal, history)
+    assert [one.what for one in told] == ["batch_size", "writers", "kill_operation", "redis_policy", "recover"]
+    assert told[0].effect.state == "not yet measured" and told[0].evidence["own_setting"] == 500
+    assert told[3].problem and told[3].effect.why == "it was not done"
+    assert [one.is_resolution for one in told] == [False, False, True, False, True]
+
+
+def test_documents_write_themselves(journal):
+    taken = snapshot(observation(), done=deeds(journal))
+    advice, log = documents.optimizations(taken), documents.monitoring_log(taken)
+    for heading in TITLES.values():
+        assert f"## {heading}" in advice
+    assert "batch_size not set" in advice and "writers 4" in advice and "failed: Redis refused" in advice
+    assert "LIVE-SLOW-001" in log and "root as dba of admin" in log and "own_setting 500" in advice
+    assert len(frame(taken.done, "optimisation")) == 2 and len(frame(taken.done, "scaling")) == 1
+    assert list(frame(taken.done, "resolution")["issue"]) == ["LIVE-SLOW-001", "missing leads"]
+    assert [one.title for one in tables(taken.done)] == list(TITLES.values())
+    assert "5 actions" in in_words(taken.done) and "5 actions" in sections.decided(taken).sentences[0]
+
+
+def test_nothing_done_and_no_journal_are_told_apart():
+    assert "Nothing was done" in documents.optimizations(snapshot(observation()))
+    unread = snapshot(observation(), done=Unmeasured("no right to read it"))
+    assert "could not be read" in documents.monitoring_log(unread)
+    assert tables(unread.done) == () and frame(unread.done, "scaling").empty
