@@ -14,9 +14,10 @@ from redis.exceptions import NoPermissionError
 from tests.conftest import SMALL, unmark_mongodb, unmark_redis
 
 from leadbook.core import connect
+from leadbook.core.allowed import ACTIONS
 from leadbook.core.checks import BLOCKING, Check, Verdict, accepted, blockers
 from leadbook.core.definitions import catalogue
-from leadbook.core.settings import ACTIONS, Settings, load_profile
+from leadbook.core.settings import Settings, load_profile
 from leadbook.phases.blocked import unknown
 from leadbook.phases.judging import acl, reason_of
 from leadbook.provision.rights import RIGHTS, Holder

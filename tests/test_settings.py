@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from leadbook.core.addresses import secret_values
-from leadbook.core.allowed import OWN_COLLECTIONS
+from leadbook.core.allowed import ACTIONS, OWN_COLLECTIONS
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
-from leadbook.core.settings import ACTIONS, PROJECT, Settings, load_profile, origins, parse_override
+from leadbook.core.settings import PROJECT, Settings, load_profile, origins, parse_override
 from leadbook.enrich.limits import SPENDING
 from leadbook.ingest.control.orders import COLLECTION as CONTROL
 from leadbook.lead.suppression import SUPPRESSED

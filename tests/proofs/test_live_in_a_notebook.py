@@ -15,7 +15,7 @@ pytestmark = pytest.mark.proof
 CELL = """
 import sys; sys.path[:0] = {paths}
 from tests import live_series as made
-from leadbook.phases.live.lab import follow
+from leadbook.phases.live.drawn.lab import follow
 lengths = iter((20, 40, 60))
 
 def views():

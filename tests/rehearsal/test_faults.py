@@ -14,7 +14,7 @@ from leadbook.ingest.site import Site
 from leadbook.rehearsal import servers, shape
 from leadbook.rehearsal.crew import CollectorCrew
 from leadbook.rehearsal.faults import caches, clients, members, registry, senders, undo
-from leadbook.rehearsal.faults.fault import Scene
+from leadbook.rehearsal.faults.fault import FaultScene
 from leadbook.schema.state import apply
 
 
@@ -27,7 +27,7 @@ class NoFollower:
 
 def scene_of(settings, endpoints, crew=None):
     crew = crew or SimpleNamespace(per_s=100.0)
-    return Scene(settings=settings, endpoints=endpoints, crew=crew, follower=NoFollower(), interval_s=0.2)
+    return FaultScene(settings=settings, endpoints=endpoints, crew=crew, follower=NoFollower(), interval_s=0.2)
 
 
 def until(condition, seconds=10.0):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from redis import Redis
 
 from leadbook.core import connect
+from leadbook.core.allowed import ACTIONS
 from leadbook.core.errors import ServerError, UnreachableError
 from leadbook.core.journal import Journal
-from leadbook.core.settings import ACTIONS, Settings
+from leadbook.core.settings import Settings
 from leadbook.ingest.site import Site
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.locks import TargetLock

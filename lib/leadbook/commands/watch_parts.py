@@ -18,7 +18,8 @@ from leadbook.core import addresses, connect, files
 from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.settings import Settings
 from leadbook.forecast.forecast import forecast
-from leadbook.phases.live import messages, terminal
+from leadbook.phases.live import messages
+from leadbook.phases.live.drawn import terminal
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.live.judging import new_judge
 from leadbook.phases.live.records import LiveView

@@ -8,6 +8,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+ACTIONS = {
+    "apply_schema": "create the collections, the validator and the indexes that are missing",
+    "benchmarks": "insert scratch documents, time them and switch the profiler on for a moment",
+    "load_test": "put the sprint's load on the servers",
+    "restore_drill": "restore a copy of the leads beside them and remove it again",
+    "recover": "bring missing leads back from what was staged or from a backup",
+    "erase": "remove one person's data and keep that person out",
+    "cleanup": "remove what trials and killed sessions left behind",
+    "act": "do what the plan says to the running sprint",
+}
+"""What changes or burdens a production database, by the name under which `approve` lets it happen."""
+
 LONGEST = 1_000_000
 """Bytes of a file that people write by hand: a hundred times the longest profile."""
 MOST = 2**31 - 1

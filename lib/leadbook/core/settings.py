@@ -21,18 +21,6 @@ from leadbook.core.errors import InputFileError, ParameterError, RefusedError, d
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout: notebooks, params and reports live here."""
 
-ACTIONS = {
-    "apply_schema": "create the collections, the validator and the indexes that are missing",
-    "benchmarks": "insert scratch documents, time them and switch the profiler on for a moment",
-    "load_test": "put the sprint's load on the servers",
-    "restore_drill": "restore a copy of the leads beside them and remove it again",
-    "recover": "bring missing leads back from what was staged or from a backup",
-    "erase": "remove one person's data and keep that person out",
-    "cleanup": "remove what trials and killed sessions left behind",
-    "act": "do what the plan says to the running sprint",
-}
-"""What changes or burdens a production database, by the name under which `approve` lets it happen."""
-
 
 class Settings(BaseModel):
     """Everything that differs between environments. Immutable; compares by value; holds no secret."""
@@ -230,8 +218,8 @@ class Settings(BaseModel):
     def _known_actions(cls, value: str) -> str:
         for entry in filter(None, map(str.strip, value.split(","))):
             action, _, database = entry.partition(" on ")
-            if action not in ACTIONS or not database.strip():
-                known = ", ".join(ACTIONS)
+            if action not in allowed.ACTIONS or not database.strip():
+                known = ", ".join(allowed.ACTIONS)
                 raise ValueError(f"must be 'ACTION on DATABASE', with an ACTION of {known}")
         return value
 
@@ -268,7 +256,7 @@ class Settings(BaseModel):
             taken[name] = key
         if self.is_production and self.clock != 1:
             raise ParameterError("clock", f"must be 1 in production, got {self.clock:g}", "only a rehearsal hurries")
-        for action in ACTIONS:
+        for action in allowed.ACTIONS:
             self.approves(action)
         begin, end = (one and datetime.fromisoformat(one) for one in (self.sprint_start, self.sprint_deadline))
         if begin and end and end <= begin:
@@ -294,7 +282,7 @@ class Settings(BaseModel):
         return self.profile != "production"
 
     def approves(self, action: str) -> bool:
-        """Whether `action`, a key of ACTIONS, may be done on this database. A rehearsal's own needs no approval.
+        """Whether `action` (see allowed.ACTIONS) may be done on this database; a rehearsal's own needs no approval.
 
         Raises ParameterError where it is approved for another database only: a slip that must not pass unnoticed.
         """
@@ -312,7 +300,7 @@ class Settings(BaseModel):
     def how_to_approve(self, action: str) -> str:
         """What to type so that `approves(action)` is true: the remedy of a check that waits for an approval."""
         command = f"leadbook run --profile production --stage ready -p approve='{action} on {self.database}'"
-        return f"to let leadbook {ACTIONS[action]}, run `{command}`"
+        return f"to let leadbook {allowed.ACTIONS[action]}, run `{command}`"
 
     def refuse_unapproved(self, action: str) -> None:
         """Raise RefusedError, naming what to type, unless `approves(action)`."""

@@ -24,9 +24,9 @@ from leadbook.watch.names import READINGS
 from leadbook.watch.records import Event, LiveSnapshot
 from leadbook.watch.sources.access import EACH_S, Access
 from leadbook.watch.sources.arrivals import Collectors
-from leadbook.watch.sources.base import Found, Moment, Part
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 from leadbook.watch.sources.clients import MongoClients, RedisClients
-from leadbook.watch.sources.counts import Counts
+from leadbook.watch.sources.counts import SprintCounts
 from leadbook.watch.sources.ingesters import Ingesters
 from leadbook.watch.sources.members import BackupAge, DiskSpace, Elections, Members, OplogSpan
 from leadbook.watch.sources.probes import CanaryProbe, MongoProbe, RedisProbe
@@ -50,7 +50,7 @@ class SnapshotReader:
         self._access = Access(settings, endpoints)
         self._elections = Elections()
         self._away: dict[str, float] = {}
-        self._parts: Sequence[Part] = ()
+        self._parts: Sequence[SourcePart] = ()
 
     def __enter__(self) -> Self:
         self._access.__enter__()
@@ -66,7 +66,7 @@ class SnapshotReader:
         """One snapshot. number: of the series.  interval_s: until the next one, by the sprint's clock. Never raises for
         a server that is away or refuses: see `unmeasured` and the events `away` and `back`."""
         at, began = self._clock.now(), time.perf_counter()
-        found, cost = Found(), dict[str, float]()
+        found, cost = SourceReading(), dict[str, float]()
         gone: dict[str, str] = {}
         with self._access.trace:
             hello = self._hello(gone)
@@ -105,10 +105,10 @@ class SnapshotReader:
             gone["mongodb"] = f"MongoDB is away: {self._access.why(error, ())}"
             return {}
 
-    def _guarded(self, part: Part, moment: Moment, gone: dict[str, str]) -> Found:
+    def _guarded(self, part: SourcePart, moment: Moment, gone: dict[str, str]) -> SourceReading:
         """What a part says; where it cannot, why. Once a server has failed to answer it is not asked any more."""
         if part.server in gone:
-            return Found(unmeasured=dict.fromkeys(part.covers, gone[part.server]))
+            return SourceReading(unmeasured=dict.fromkeys(part.covers, gone[part.server]))
         try:
             with pymongo.timeout(getattr(part, "patience_s", EACH_S)) if part.server == "mongodb" else nullcontext():
                 return part.read(moment)
@@ -117,9 +117,9 @@ class SnapshotReader:
             if part.server and _is_away(error):
                 gone[part.server] = f"{_NAMES[part.server]} is away: {why}"
                 why = gone[part.server]
-            return Found(unmeasured=dict.fromkeys(part.covers, why))
+            return SourceReading(unmeasured=dict.fromkeys(part.covers, why))
 
-    def _tell_absence(self, found: Found, gone: dict[str, str], at: datetime) -> None:
+    def _tell_absence(self, found: SourceReading, gone: dict[str, str], at: datetime) -> None:
         """Events `away` and `back`, and for how long it was, by the sprint's clock."""
         for server in _NAMES:
             if server in gone and server not in self._away:
@@ -134,9 +134,9 @@ READS = ("find", "aggregate", "count", "getMore", "listIndexes")
 _NAMES = {"mongodb": "MongoDB", "redis": "Redis"}
 
 
-def _parts(access: Access) -> Sequence[Part]:
+def _parts(access: Access) -> Sequence[SourcePart]:
     """All sources, in the order in which they are read: what tells of trouble first."""
-    counts, probe = Counts(access), MongoProbe(access)
+    counts, probe = SprintCounts(access), MongoProbe(access)
     return (
         CanaryProbe(), MongoStatus(access), RedisStatus(access), Host(access), probe, RedisProbe(access, probe),
         Members(access), DiskSpace(access), OplogSpan(access), counts, Collectors(access, counts), Ingesters(access),
@@ -158,7 +158,7 @@ def _is_away(error: Exception) -> bool:
     return write_errors.is_in_doubt(error) and not isinstance(error, ExecutionTimeout)
 
 
-def _clients_together(found: Found) -> None:
+def _clients_together(found: SourceReading) -> None:
     """Clients of both servers in one table."""
     redis = found.details.pop("redis_clients", [])
     if redis or "clients" in found.details:

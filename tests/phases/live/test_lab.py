@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests import live_series as made
 
-from leadbook.phases.live.lab import follow, live_figure, live_html
+from leadbook.phases.live.drawn.lab import follow, live_figure, live_html
 
 
 def test_it_ends_in_time():

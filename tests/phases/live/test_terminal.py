@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tests import live_series as made
 
-from leadbook.phases.live.terminal import screen
+from leadbook.phases.live.drawn.terminal import screen
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from tests import live_series as made
 
 from leadbook.forecast.records import Forecast, Headroom, Milestone
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.view import POINTS, gaps, growth, make_view, segments, thinned
 from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot

@@ -31,7 +31,7 @@ from leadbook.phases.live.judging import new_judge
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.crew import CollectorCrew
 from leadbook.rehearsal.faults import undo
-from leadbook.rehearsal.faults.fault import Scene
+from leadbook.rehearsal.faults.fault import FaultScene
 from leadbook.rehearsal.faults.registry import Planned
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.rehearsal.shape import long_plan
@@ -137,7 +137,7 @@ class _Sprint:
             say(f"a sprint of {wanted.hours:g} hours in {wanted.seconds / 60:.1f} minutes: {plan.facts()['records']:,} "
                 f"records of {len(plan.by_collector)} collectors, a snapshot each {wanted.interval_s:g} s")  # fmt: skip
             crew = stack.enter_context(CollectorCrew(staging, plan, wanted.seconds))
-            scene = Scene(settings=self.settings, endpoints=self.endpoints, crew=crew, follower=follower,
+            scene = FaultScene(settings=self.settings, endpoints=self.endpoints, crew=crew, follower=follower,
                           interval_s=wanted.interval_s / wanted.clock)  # fmt: skip
 
             def goes_on() -> bool:

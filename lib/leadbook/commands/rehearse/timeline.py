@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from leadbook.core import write_errors
 from leadbook.core.errors import LeadbookError
-from leadbook.rehearsal.faults.fault import Fault, Scene
+from leadbook.rehearsal.faults.fault import Fault, FaultScene
 from leadbook.rehearsal.faults.registry import Planned, named
 
 LOOK_S = 0.05
@@ -45,7 +45,7 @@ class _Turn:
 
 
 def through(
-    scene: Scene, planned: Sequence[Planned], clock: float, newest: Callable[[], int], goes_on: Callable[[], bool],
+    scene: FaultScene, planned: Sequence[Planned], clock: float, newest: Callable[[], int], goes_on: Callable[[], bool],
     say: Callable[[str], None],
 ) -> list[Injected]:  # fmt: skip
     """Put in and undo each fault when its time has come, until `goes_on` is false. Whatever happens, all are undone.

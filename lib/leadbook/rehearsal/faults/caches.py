@@ -12,14 +12,14 @@ import redis as redis_py
 
 from leadbook.core import connect
 from leadbook.rehearsal.faults import undo
-from leadbook.rehearsal.faults.fault import Fault, Scene
+from leadbook.rehearsal.faults.fault import Fault, FaultScene
 
 ROOM = 0.8
 """Share of the memory in use that Redis may use then: it has to evict keys at once, and with each new one."""
 
 
 @contextmanager
-def _redis(scene: Scene) -> Iterator[redis_py.Redis]:
+def _redis(scene: FaultScene) -> Iterator[redis_py.Redis]:
     client = connect.redis(scene.endpoints.redis_url, scene.settings)
     try:
         yield client

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.core import connect
 from leadbook.core.settings import Settings
-from leadbook.rehearsal.faults.fault import Fault, Repeated, Scene
+from leadbook.rehearsal.faults.fault import Fault, FaultScene, Repeated
 
 CLIENT = "leadbook-fault"
 _EVERYBODYS = {"allUsers": True}
@@ -68,7 +68,7 @@ class Runaway(Fault):
     told = "an operation on the leads' database does not come to an end"
     intervals = 80
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: FaultScene) -> None:
         super().__init__(scene)
         self.thread: threading.Thread | None = None
 
@@ -105,7 +105,7 @@ class Connections(Fault):
     name = "connections"
     told = f"another client opens {HOGGED} connections and keeps them"
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: FaultScene) -> None:
         super().__init__(scene)
         self.client: connect.Client | None = None
 

@@ -29,7 +29,7 @@ class KillableFollower(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class FaultScene:
     """What faults work on. interval_s: between two snapshots of the watch, in real seconds."""
 
     settings: Settings
@@ -76,7 +76,7 @@ class Fault:
     needs: ClassVar[frozenset[str]] = frozenset()
     intervals: ClassVar[int] = 12
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: FaultScene) -> None:
         self.scene = scene
 
     def prepare(self) -> None:
@@ -111,7 +111,7 @@ class Repeated(Fault):
     threads: ClassVar[int] = 1
     pause: ClassVar[float] = 0.25
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: FaultScene) -> None:
         super().__init__(scene)
         self._stop = threading.Event()
         self._at_work: list[threading.Thread] = []

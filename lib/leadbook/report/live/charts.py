@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import growth, segments
 

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import latest
 from leadbook.report.live.serve import METRICS, LoopbackServer

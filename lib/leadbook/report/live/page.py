@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from leadbook.page.prose import with_profile
 from leadbook.page.tables import ticks
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.report.live.charts import charts
 

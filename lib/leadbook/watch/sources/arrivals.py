@@ -12,8 +12,8 @@ from bson import ObjectId
 
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment
-from leadbook.watch.sources.counts import SKEW_S, Counts
+from leadbook.watch.sources.base import Moment, SourceReading
+from leadbook.watch.sources.counts import SKEW_S, SprintCounts
 
 SILENT_S = 300.0
 """A collector may be silent for so long, in seconds of the sprint, or for GAPS times its own median gap."""
@@ -65,12 +65,12 @@ class Collectors:
     name, server, needs = "collectors", "mongodb", ()
     covers = ("sprint.collectors_silent", "collectors")
 
-    def __init__(self, access: Access, counts: Counts) -> None:
+    def __init__(self, access: Access, counts: SprintCounts) -> None:
         self._access, self._counts = access, counts
         self._senders: dict[str, _Sender] = {}
         self._since: float | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Read what was staged since the snapshot before, and a little more: clocks of collectors differ."""
         now = moment.server.timestamp()
         since = now - DAY_S if self._since is None else min(self._since, now) - SKEW_S
@@ -80,7 +80,7 @@ class Collectors:
             sender.forget(min(now - HOUR_S / moment.speed, now - SKEW_S))
         rows = [row | _staged(self._counts, row["workflow"]) for row in self._rows(moment, now)]
         silent = sum(row["silent"] for row in rows)
-        return Found(readings={"sprint.collectors_silent": float(silent)}, details={"collectors": rows})
+        return SourceReading(readings={"sprint.collectors_silent": float(silent)}, details={"collectors": rows})
 
     def _take(self, moment: Moment, since: float) -> None:
         staging = self._access.collection(self._access.settings.staging_collection)
@@ -125,7 +125,7 @@ class Collectors:
         return rows
 
 
-def _staged(counts: Counts, workflow: str) -> dict[str, int]:
+def _staged(counts: SprintCounts, workflow: str) -> dict[str, int]:
     """How many records of a collector there are, and how many of them have no outcome."""
     mine = [(key, count) for key, count in counts.tally.items() if key.workflow == workflow]
     return {

@@ -26,7 +26,7 @@ class Moment:
 
 
 @dataclass(kw_only=True)
-class Found:
+class SourceReading:
     """What a source gives to a snapshot; see `LiveSnapshot`."""
 
     readings: Numbers = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Found:
     details: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
-    def add(self, other: Found) -> None:
+    def add(self, other: SourceReading) -> None:
         """Take what another source gave."""
         self.readings |= other.readings
         self.unmeasured |= other.unmeasured
@@ -42,7 +42,7 @@ class Found:
         self.events += other.events
 
 
-class Part(Protocol):
+class SourcePart(Protocol):
     """A source of a snapshot. name: under which its cost is told.  server: that it asks: `mongodb`, `redis` or none.
 
     covers: what of a snapshot is not measured where it fails: readings, tables of `details`, or a whole source.
@@ -65,7 +65,7 @@ class Part(Protocol):
     def needs(self) -> tuple[str, ...]:
         """See above."""
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Read once. Raises what the driver raises."""
 
 
@@ -99,7 +99,7 @@ def _restarted(before: Reading, now: Reading) -> bool:
 
 
 class Growth:
-    """Counts of the sprint that only grow, and how fast, by the sprint's clock."""
+    """SprintCounts of the sprint that only grow, and how fast, by the sprint's clock."""
 
     def __init__(self) -> None:
         self._last: tuple[float, Mapping[str, float]] | None = None

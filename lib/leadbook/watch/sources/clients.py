@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from leadbook.watch.sources.access import APPLICATION, Access
-from leadbook.watch.sources.base import Found, Moment, grouped
+from leadbook.watch.sources.base import Moment, SourceReading, grouped
 
 MOST = 40
 """Rows that are kept: a sprint has ten workflows, some followers and the DBA's tools."""
@@ -21,7 +21,7 @@ class MongoClients:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One $currentOp, grouped by the server."""
         del moment
         database = self._access.settings.database
@@ -42,7 +42,7 @@ class MongoClients:
              "user": str(row["_id"].get("user") or ""), "connections": row["connections"], "active": row["active"]}
             for row in rows
         ]  # fmt: skip
-        return Found(readings={"mongodb.longest_running_s": longest / 1e6}, details={"clients": clients[:MOST]})
+        return SourceReading(readings={"mongodb.longest_running_s": longest / 1e6}, details={"clients": clients[:MOST]})
 
 
 def _works_on(database: str) -> dict[str, Any]:
@@ -64,12 +64,12 @@ class RedisClients:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One CLIENT LIST."""
         del moment
         redis = self._access.redis
         if redis is None:
-            return Found()
+            return SourceReading()
         found: Any = redis.client_list()
         groups = grouped(found, lambda row: (row.get("name") or row.get("lib-name") or "unnamed", row.get("user", "")))
         clients: list[dict[str, Any]] = [
@@ -77,4 +77,6 @@ class RedisClients:
              "active": sum(int(row.get("idle", 0)) < 1 for row in rows)}
             for (name, user), rows in groups.items()
         ]  # fmt: skip
-        return Found(details={"redis_clients": sorted(clients, key=lambda row: -int(row["connections"]))[:MOST]})
+        return SourceReading(
+            details={"redis_clients": sorted(clients, key=lambda row: -int(row["connections"]))[:MOST]}
+        )

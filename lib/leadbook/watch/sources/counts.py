@@ -22,7 +22,7 @@ from leadbook.ingest.isolate import POISON
 from leadbook.ingest.staging import LONGEST_NAME, STAGED_AT, WORKFLOW
 from leadbook.lead.ledger import FILLED, STORED, rejected
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Growth, Moment, Numbers
+from leadbook.watch.sources.base import Growth, Moment, Numbers, SourceReading
 
 RECOUNT = 120
 """Snapshots: once an hour at 30 s."""
@@ -66,7 +66,7 @@ def outcomes(tally: Tally) -> Counter[str]:
     return counts
 
 
-class Counts:
+class SprintCounts:
     """The staging collection's records by collector, vendor and outcome, and the unique leads."""
 
     name, server, needs = "sprint", "mongodb", ()
@@ -82,7 +82,7 @@ class Counts:
         self._age = 0
         self.tally: Tally = Counter()
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Count what lies behind the mark, the leads, and what was spent."""
         staging = self._access.collection(self._settings.staging_collection)
         oldest_s = self._count(staging, moment)
@@ -92,7 +92,7 @@ class Counts:
         counts = {name: readings[f"sprint.{name}"] for name in ("staged", "leads", "duplicates", "rejected")}
         counts["ended"] = float(sum(count for key, count in self.tally.items() if key.ended))
         readings |= {f"sprint.{name}": rate for name, rate in self._growth.per_second(moment, counts).items()}
-        return Found(readings=readings | self._money(moment), details=self._details())
+        return SourceReading(readings=readings | self._money(moment), details=self._details())
 
     def _count(self, staging: Collection, moment: Moment) -> float:
         """Bring `tally` up to date; age of the oldest open record, real seconds, 0 where none is open."""

@@ -12,7 +12,7 @@ from leadbook.core import journal
 from leadbook.ingest.logbook import DEAD_S, SIGNS
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment, Numbers
+from leadbook.watch.sources.base import Moment, Numbers, SourceReading
 
 WINDOW = timedelta(seconds=DEAD_S + 120)
 """Entries so far back are read: who gave no sign for DEAD_S is dead, and clocks differ by up to two minutes."""
@@ -30,7 +30,7 @@ class Ingesters:
         self._is_first = True
         self._acted: ObjectId | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """The journal's newest entries, by `_id`."""
         entries = self._access.collection(journal.COLLECTION)
         sessions = list(entries.aggregate(_sessions(moment.server - WINDOW)))
@@ -40,7 +40,7 @@ class Ingesters:
         self._is_first = False
         self._sign = max([*signs, *([self._sign] if self._sign else [])], default=None)
         alive = [row for row in sessions if _lives(row, moment)]
-        found = Found(readings={"ingest.followers": float(len(alive))}, events=self._actions(moment))
+        found = SourceReading(readings={"ingest.followers": float(len(alive))}, events=self._actions(moment))
         if self._sign is not None:
             age = (moment.server - self._sign).total_seconds()
             found.readings["ingest.beat_age_s"] = max(0.0, age) * moment.speed

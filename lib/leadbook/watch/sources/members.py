@@ -11,7 +11,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.monitor.topology import read_disk, read_oplog, read_replication
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment
+from leadbook.watch.sources.base import Moment, SourceReading
 
 
 class Elections:
@@ -20,16 +20,16 @@ class Elections:
     def __init__(self) -> None:
         self._term: int | None = None
 
-    def read(self, moment: Moment, hello: dict[str, Any]) -> Found:
+    def read(self, moment: Moment, hello: dict[str, Any]) -> SourceReading:
         """Elections since the snapshot before, by the term in `electionId`; nothing on a server without a set."""
         election = hello.get("electionId")
         if election is None:
-            return Found()
+            return SourceReading()
         before, self._term = self._term, int(str(election)[8:], 16)
         if before is None:
-            return Found()
+            return SourceReading()
         count = max(0, self._term - before)
-        found = Found(readings={"mongodb.elections": float(count)})
+        found = SourceReading(readings={"mongodb.elections": float(count)})
         if count:
             told = {"primary": str(hello.get("primary", "")), "term": self._term}
             found.events.append(Event(at=moment.at, kind="elected", source="mongodb", told=told))
@@ -45,13 +45,13 @@ class Members:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One replSetGetStatus."""
         del moment
         seen = read_replication(self._access.admin)
         if not seen.members:
-            return Found(unmeasured=dict.fromkeys(self.covers, "this server is no replica set"))
-        found = Found(readings={"mongodb.members_down": float(seen.members - seen.healthy)})
+            return SourceReading(unmeasured=dict.fromkeys(self.covers, "this server is no replica set"))
+        found = SourceReading(readings={"mongodb.members_down": float(seen.members - seen.healthy)})
         if seen.lag_s is not None:
             found.readings["mongodb.lag_s"] = seen.lag_s
         else:
@@ -69,13 +69,13 @@ class OplogSpan:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Its first and last entry, and its size."""
         del moment
         oplog = read_oplog(self._access.admin)
         if oplog is None:
-            return Found(unmeasured=dict.fromkeys(self.covers, "this server has no oplog"))
-        return Found(readings=dict(zip(self.covers, (oplog.window_h, oplog.full_percent), strict=True)))
+            return SourceReading(unmeasured=dict.fromkeys(self.covers, "this server has no oplog"))
+        return SourceReading(readings=dict(zip(self.covers, (oplog.window_h, oplog.full_percent), strict=True)))
 
 
 class DiskSpace:
@@ -89,7 +89,7 @@ class DiskSpace:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One dbStats."""
         del moment
         disk = read_disk(self._access.database.client, self._access.settings.database)
@@ -97,9 +97,9 @@ class DiskSpace:
             why = (
                 "dbStats tells no fsTotalSize: the database is empty, or the tier keeps it (see the provider's metrics)"
             )
-            return Found(unmeasured=dict.fromkeys(self.covers, why))
+            return SourceReading(unmeasured=dict.fromkeys(self.covers, why))
         sizes = (disk.used_percent, disk.used_bytes, disk.total_bytes, disk.storage_bytes + disk.index_bytes)
-        return Found(readings=dict(zip(self.covers, map(float, sizes), strict=True)))
+        return SourceReading(readings=dict(zip(self.covers, map(float, sizes), strict=True)))
 
 
 class BackupAge:
@@ -112,13 +112,15 @@ class BackupAge:
         self._settings = access.settings
         self._known: tuple[str, datetime | None, str] = ("", None, "")
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Look into the folder of backups; makes none where there is none."""
         del moment
         folder = backups_place(self._settings)
         path = newest_of(folder, self._settings) if folder.is_dir() else None
         if path is None:
-            return Found(unmeasured={"backup": f"no backup of {self._settings.database} lies in the backups' folder"})
+            return SourceReading(
+                unmeasured={"backup": f"no backup of {self._settings.database} lies in the backups' folder"}
+            )
         if self._known[0] != path.name:
             try:
                 self._known = (path.name, datetime.fromisoformat(sound(path).taken_at), "")
@@ -126,5 +128,5 @@ class BackupAge:
                 self._known = (path.name, None, str(error))
         taken = self._known[1]
         if taken is None:
-            return Found(unmeasured={"backup": self._known[2]})
-        return Found(readings={"backup.age_h": (datetime.now(UTC) - taken).total_seconds() / 3600})
+            return SourceReading(unmeasured={"backup": self._known[2]})
+        return SourceReading(readings={"backup.age_h": (datetime.now(UTC) - taken).total_seconds() / 3600})

@@ -10,7 +10,7 @@ from statistics import median
 from leadbook.lead.keys import linkedin_key
 from leadbook.measure.canary import Canary
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment
+from leadbook.watch.sources.base import Moment, SourceReading
 
 CHECKS = 5
 """Duplicate checks a snapshot and server; of known leads and of unknown ones in turn."""
@@ -53,7 +53,7 @@ class MongoProbe(_Probe):
     name, server, needs = "probe", "mongodb", ()
     covers = ("probe.mongodb_ms",)
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """The median of CHECKS look-ups."""
         leads = self._access.collection(self._access.settings.collection)
         if moment.number % RENEW == 0 or not self._known:
@@ -64,7 +64,7 @@ class MongoProbe(_Probe):
         ms, hits = self._median_ms(lambda url: leads.find_one({"linkedin_url": url}, {"_id": 1}))
         self._access.own.scanned += hits
         self._access.own.returned += hits
-        return Found(readings={"probe.mongodb_ms": ms})
+        return SourceReading(readings={"probe.mongodb_ms": ms})
 
 
 class RedisProbe(_Probe):
@@ -77,16 +77,16 @@ class RedisProbe(_Probe):
         super().__init__(access)
         self._leads = mongodb
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """The median of CHECKS look-ups, of the leads that the other probe knows."""
         del moment
         redis = self._access.redis
         if redis is None:
-            return Found(unmeasured={"probe.redis_ms": "no address of Redis is set"})
+            return SourceReading(unmeasured={"probe.redis_ms": "no address of Redis is set"})
         self._known = self._leads._known
         ms, hits = self._median_ms(lambda url: redis.exists(linkedin_key(url)))
         self._access.own.hits, self._access.own.misses = hits, CHECKS - hits
-        return Found(readings={"probe.redis_ms": ms})
+        return SourceReading(readings={"probe.redis_ms": ms})
 
 
 class CanaryProbe:
@@ -95,11 +95,11 @@ class CanaryProbe:
     name, server, needs = "canary", "", ()
     covers = ("probe.canary_ms", "probe.canary_waited")
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """Two songs, about 20 ms."""
         del moment
         canary = Canary()
         canary.sing(2)
-        return Found(readings={
+        return SourceReading(readings={
             "probe.canary_ms": 1000 * min(canary.seconds), "probe.canary_waited": canary.waited
         })  # fmt: skip

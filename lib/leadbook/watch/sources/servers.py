@@ -13,7 +13,7 @@ from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.redis_server import RedisSource
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Found, Moment, Numbers, Own, Rated, named
+from leadbook.watch.sources.base import Moment, Numbers, Own, Rated, SourceReading, named
 
 _SAME = (
     "cache_dirty_percent", "cache_used_percent", "application_evictions_per_s", "tickets_waiting", "lock_queue",
@@ -49,11 +49,11 @@ class MongoStatus:
         self._access = access
         self._rated: Rated | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One serverStatus."""
         self._rated = rated = self._rated or Rated(MongoSource(self._access.admin))
         values, restarted = rated.read()
-        found = Found(readings=named(values, "mongodb", MONGODB))
+        found = SourceReading(readings=named(values, "mongodb", MONGODB))
         if rated.grown:
             found.unmeasured |= _untold(values, "mongodb", MONGODB)
         self._of_others(found, rated.grown)
@@ -64,7 +64,7 @@ class MongoStatus:
             found.events.append(Event(at=moment.at, kind="restarted", source="mongodb"))
         return found
 
-    def _of_others(self, found: Found, grown: Mapping[str, float]) -> None:
+    def _of_others(self, found: SourceReading, grown: Mapping[str, float]) -> None:
         """Mean time of a read and a write, and documents looked at for each one returned, without what the watch itself
         asked."""
         own = self._access.own
@@ -98,13 +98,13 @@ class RedisStatus:
         self._access = access
         self._rated = Rated(RedisSource(access.redis)) if access.redis is not None else None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One INFO and one DBSIZE."""
         redis = self._access.redis
         if redis is None or self._rated is None:
-            return Found(unmeasured={"redis": "no address of Redis is set"})
+            return SourceReading(unmeasured={"redis": "no address of Redis is set"})
         values, restarted = self._rated.read()
-        found = Found(readings=named(values, "redis", REDIS))
+        found = SourceReading(readings=named(values, "redis", REDIS))
         if self._rated.grown:
             found.unmeasured |= _untold(values, "redis", REDIS)
         grown, own = self._rated.grown, self._access.own
@@ -134,7 +134,7 @@ class Host:
         self._access = access
         self._rated: Rated | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """One look; after a failure the next one finds out anew where the primary runs."""
         del moment
         try:
@@ -144,11 +144,11 @@ class Host:
             values, _ = self._rated.read()
         except psutil.Error:
             self._rated = None
-            return Found(unmeasured={"host": "the server's process is gone"})
+            return SourceReading(unmeasured={"host": "the server's process is gone"})
         except PyMongoError:
             self._rated = None
             raise
         except OSError as error:
-            return Found(unmeasured={"host": f"it runs elsewhere: {write_errors.line(error)}"})
+            return SourceReading(unmeasured={"host": f"it runs elsewhere: {write_errors.line(error)}"})
         share = {"cpu_percent": "cpu_percent", "memory_percent": "memory_percent"}
-        return Found(readings=named(values, "host", share))
+        return SourceReading(readings=named(values, "host", share))

@@ -13,7 +13,7 @@ from leadbook.monitor.topology import optional
 from leadbook.schema.index_advice import helping
 from leadbook.schema.indexes import IndexSpec
 from leadbook.watch.sources.access import APPLICATION, Access
-from leadbook.watch.sources.base import Found, Moment
+from leadbook.watch.sources.base import Moment, SourceReading
 
 SHAPES = 20
 """Rows that are kept of one snapshot, those with the longest time first."""
@@ -30,18 +30,18 @@ class SlowQueries:
         self._access = access
         self._since: datetime | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """What ended since the snapshot before, by the server's clock."""
         since, self._since = self._since, moment.server
         if since is None or moment.server <= since:
-            return Found()
+            return SourceReading()
         found, how = slow_operations(self._access.admin, self._access.settings.database, since, moment.server)
         if found is None:
             raise OperationFailure(how, 13)
         found = [one for one in found if one.application != APPLICATION]
         scans = [one for one in found if one.is_query and "COLLSCAN" in one.plan]
         readings = {"mongodb.slow": float(len(found)), "mongodb.slow_scans": float(len(scans))}
-        return Found(readings=readings, details={"slow": self._rows(found)})
+        return SourceReading(readings=readings, details={"slow": self._rows(found)})
 
     def _rows(self, found: Sequence[SlowOperation]) -> list[dict[str, Any]]:
         shapes: dict[tuple[str, str, str, tuple[str, ...]], list[int]] = {}
@@ -77,17 +77,17 @@ class RedisSlow:
         self._access = access
         self._last: int | None = None
 
-    def read(self, moment: Moment) -> Found:
+    def read(self, moment: Moment) -> SourceReading:
         """The commands' names alone: their arguments hold personal data."""
         del moment
         redis = self._access.redis
         if redis is None:
-            return Found()
+            return SourceReading()
         entries: Any = redis.slowlog_get(ENTRIES)
         last, newest = self._last, max((int(entry["id"]) for entry in entries), default=-1)
         self._last = newest
         latency: Any = optional(redis.latency_latest) or []
-        found = Found(details={"latency": {_text(event[0]): int(event[2]) for event in latency}})
+        found = SourceReading(details={"latency": {_text(event[0]): int(event[2]) for event in latency}})
         if last is None:
             return found
         fresh = [entry for entry in entries if int(entry["id"]) > last or newest < last]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadbook.page.prose import with_profile
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import growth, segments
 

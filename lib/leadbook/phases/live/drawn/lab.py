@@ -2,7 +2,7 @@
 
 In a cell of one's own:
 
-    from leadbook.phases.live.here import watch_here
+    from leadbook.phases.live.drawn.here import watch_here
     watch_here(book.settings, 600)
 """
 
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from leadbook.page import style
 from leadbook.page.prose import with_profile
 from leadbook.page.tables import ticks
-from leadbook.phases.live import words
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import growth, segments
 

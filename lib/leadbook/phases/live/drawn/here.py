@@ -12,7 +12,7 @@ from leadbook.core import connect
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
 from leadbook.page.prose import whose_data
-from leadbook.phases.live.lab import follow
+from leadbook.phases.live.drawn.lab import follow
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import STALE_INTERVALS, make_view
 from leadbook.rehearsal import adoption, servers
