@@ -169,6 +169,9 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-STG-004": Symptom(readings={"sprint.expired": 12.0}),
     "LIVE-ING-001": Symptom(readings={"ingest.followers": 0.0, "sprint.waiting": 300.0}),
     "LIVE-ING-002": Symptom(readings={"ingest.beat_age_s": 400.0, "sprint.waiting": 300.0}),
+    "LIVE-ING-003": Symptom(
+        readings={"sprint.ended_per_s": 0.0, "sprint.waiting": 40.0, "sprint.oldest_s": 150.0}, within=3
+    ),
     "LIVE-POOL-001": Symptom(readings={"ingest.pool_wait_ms": 400.0}),
     "LIVE-POOL-002": Symptom(readings={"ingest.pool_waiting": 6.0}),
     "LIVE-DUP-001": Symptom(readings={"probe.redis_ms": 300.0, "probe.canary_waited": 0.0}),
@@ -177,7 +180,7 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-REJ-001": Symptom(readings={"sprint.rejected_per_s": 5.0, "sprint.ended_per_s": 8.0}, lasts=10, over=20),
     "LIVE-COST-001": Symptom(readings={"sprint.spent_usd": 21.0}, within=1),
     "LIVE-WATCH-001": Symptom(events=(("gap", "watch"),), within=1),
-    "LIVE-MDB-001": Symptom(away="mongodb"),
+    "LIVE-MDB-001": Symptom(away="mongodb", events=(("away", "mongodb"),)),
     "LIVE-MDB-002": Symptom(events=(("restarted", "redis"),), within=1, lasts=1),
     "LIVE-REPL-001": Symptom(readings={"mongodb.lag_s": 300.0}),
     "LIVE-REPL-002": Symptom(events=(("elected", "mongodb"),), within=1, lasts=1),
@@ -202,7 +205,7 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-CONN-004": Symptom(readings={"mongodb.connections_current": 160.0}),
     "LIVE-DISK-001": Symptom(readings={"mongodb.disk_used_percent": 91.0}),
     "LIVE-BKP-001": Symptom(readings={"backup.age_h": 30.0}, settings={"profile": "production"}),
-    "LIVE-RDS-001": Symptom(away="redis"),
+    "LIVE-RDS-001": Symptom(away="redis", events=(("away", "redis"),)),
     "LIVE-RDS-002": Symptom(readings={"redis.memory_percent": 85.0}),
     "LIVE-RDS-003": Symptom(readings={"redis.evicted_per_s": 12.0}),
     "LIVE-RDS-004": Symptom(readings={"redis.oom_errors_per_s": 3.0}, within=1),

@@ -14,7 +14,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.page.prose import with_profile
 from leadbook.phases.live.baselines import Baselines
-from leadbook.phases.live.evidence import told
+from leadbook.phases.live.evidence import amount, told
 from leadbook.phases.live.hysteresis import Hysteresis
 from leadbook.phases.live.measures import LiveMoment, UnreadableError
 from leadbook.phases.live.records import Finding
@@ -109,14 +109,12 @@ class Judge:
         return CRITICAL if GRAVEST in levels else ATTENTION if levels else HEALTHY
 
     def _note_away(self, snapshot: LiveSnapshot) -> None:
-        """A source is away that told nothing, and of which the snapshot says that it could not be read."""
+        """A source is away from the event that says so until the first reading of it."""
         for source in ("mongodb", "redis"):
             events = [one.kind for one in snapshot.events if one.source == source and one.kind in ("away", "back")]
             if any(name.startswith(f"{source}.") for name in snapshot.readings):
                 self._away.discard(source)
-            elif source in snapshot.unmeasured or [kind for kind in events if kind in ("away", "back")][-1:] == [
-                "away"
-            ]:
+            elif events[-1:] == ["away"]:
                 self._away.add(source)
 
     # ------------------------------------------------------------------------------------------------ one rule
@@ -166,17 +164,20 @@ class Judge:
 
     def _limit(self, rule: LiveRule, moment: LiveMoment) -> _Limit:
         """The rule's limit, or what is usual here times a factor where that is farther away."""
-        bounds = self._bounds[rule.id]
-        found = [_Limit(value=bounds.limit)] if bounds.limit is not None else []
+        bounds, usual = self._bounds[rule.id], list[_Limit]()
         for one in rule.baseline:
             try:
-                found.append(self._usual(rule, one, moment))
+                usual.append(self._usual(rule, one, moment))
             except UnreadableError:
                 if one.is_required:
                     raise
-        return max(found, key=lambda one: one.value if bounds.is_over else -one.value)
+        limits = [one.value for one in usual] + ([] if bounds.limit is None else [bounds.limit])
+        return _Limit(
+            value=max(limits) if bounds.is_over else min(limits), usual=", ".join(one.usual for one in usual)
+        )  # fmt: skip
 
     def _usual(self, rule: LiveRule, one: Baseline, moment: LiveMoment) -> _Limit:
+        """A baseline as a limit. Raises UnreadableError."""
         if one.series:
             value, where = moment.part(rule, one.series) * rule.scale, PARTS[one.series]
         elif one.fact in self._baselines.facts:
@@ -184,7 +185,7 @@ class Judge:
         else:
             phase = one.fact.partition(".")[0]
             raise UnreadableError(f"no baseline: phase {phase}: {self._baselines.missing.get(phase, 'left none')}")
-        return _Limit(value=value * one.factor, usual=f"{one.factor:g} times the {value:.3g} of {where}")
+        return _Limit(value=value * one.factor, usual=f"{one.factor:g} x {amount(value, rule.told_unit)}, {where}")
 
     # --------------------------------------------------------------------------------------------- one subject
 
@@ -220,8 +221,9 @@ class Judge:
     def _is_busy(self, moment: LiveMoment) -> bool:
         """Whether the rule that is told instead would hold: constant work on this host waits for a processor."""
         for rule in self._rules[-1:]:
-            bounds, value = self._bounds[rule.id], moment.snapshot.readings.get(rule.reading)
-            return rule.excuses and value is not None and bounds.beyond(value, bounds.limit or 0.0)
+            value = moment.values(rule).get("") if rule.excuses and rule.reading in moment.snapshot.readings else None
+            bounds = self._bounds[rule.id]
+            return value is not None and bounds.limit is not None and bounds.beyond(value, bounds.limit)
         return False
 
     def _found(self, rule: LiveRule, subject: str, judged: _Judged, one: _Trouble, value: float | None) -> Finding:
@@ -231,11 +233,12 @@ class Judge:
         if one.finding is not None and value is None:
             return replace(one.finding, level=level)
         at, since = judged.moment.snapshot.at, one.limit.since
+        lasted = judged.moment.lasted(rule.event, subject)
         evidence = told(
             rule, judged.moment, rows=judged.rows.get(subject, {}),
             words={"value": value, "limit": judged.limit.value, "worst": one.worst, "subject": subject,
                    "intervals": str(one.limit.held), "excused": ", ".join(dict.fromkeys(judged.excused)).lower(),
-                   "baseline": judged.limit.usual or "no baseline"},
+                   "baseline": judged.limit.usual or "no baseline yet", "seconds": lasted},
         )  # fmt: skip
         return Finding(
             rule=rule.id, title=rule.title, subject=subject, level=level, since=since or at, seen=at,

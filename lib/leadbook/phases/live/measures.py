@@ -150,6 +150,11 @@ class LiveMoment:
                 found[event.source] = found.get(event.source, 0.0) + 1.0
         return found
 
+    def lasted(self, kind: str, source: str) -> float | None:
+        """Seconds that an event of this snapshot lasted; None where there was none or nobody knows."""
+        found = [event.seconds for event in self.snapshot.events if (event.kind, event.source) == (kind, source)]
+        return found[-1] if found else None
+
     def rows(self, table: str, where: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Rows of a table of the details that are as `where` says. Raises UnreadableError where it was not read."""
         told = self.snapshot.details.get(table)

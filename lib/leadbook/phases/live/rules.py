@@ -34,7 +34,7 @@ COMMAND = re.compile(r"`leadbook ([a-z-]+)(?: ([\w=,.-]+))?[^`]*`")
 """A command in a remedy, and its first argument."""
 PLACE = re.compile(r"\{([a-z0-9_.]+)\}")
 """A place in a template of evidence."""
-_WORDS = frozenset({"value", "limit", "worst", "subject", "baseline", "intervals", "excused", "slow"})
+_WORDS = frozenset({"value", "limit", "worst", "subject", "baseline", "intervals", "excused", "slow", "seconds"})
 _TROUBLE: dict[str, Literal["<", "<=", ">", ">="]] = {"<": ">=", "<=": ">", ">=": "<", ">": "<=", "==": ">"}
 """What is trouble where a check demands the key; `== 0` is demanded of counts."""
 Part = Literal["first_third", "last_hour", "peak_hour", "usual"]
