@@ -16,7 +16,7 @@ from leadbook.page.prose import with_profile
 from leadbook.phases.live.baselines import Baselines
 from leadbook.phases.live.evidence import amount, told
 from leadbook.phases.live.hysteresis import Hysteresis
-from leadbook.phases.live.measures import LiveMoment, UnreadableError
+from leadbook.phases.live.measures import LiveMoment, UnreadableError, subject_of
 from leadbook.phases.live.records import Finding
 from leadbook.phases.live.rules import PARTS, Baseline, Bounds, LiveRule, Need, rulebook
 from leadbook.watch.history import History
@@ -146,7 +146,7 @@ class Judge:
         values = moment.values(rule)
         if not values or not all(self._holds(need, moment) for need in rule.needs):
             return quiet
-        rows = {} if not rule.rows else {str(row.get(rule.subject, "")): row for row in moment.rows(rule.rows, {})}
+        rows = {} if not rule.rows else {subject_of(row, rule.subject): row for row in moment.rows(rule.rows, {})}
         return _Judged(moment=moment, values=values, limit=self._limit(rule, moment), rows=rows,
                        excused=list(self._excused))  # fmt: skip
 

@@ -16,6 +16,8 @@ from leadbook.watch.records import LiveSnapshot
 FEWEST = 10
 """Readings of a part of the series from which it is a baseline; its median then moves by little with one more."""
 HOUR_S = 3600.0
+LONGEST = 60
+"""Letters of a subject, at most."""
 Values = Mapping[str, float]
 """A number by subject; the subject is empty where there is only one. Nothing: nothing happened that could be judged."""
 
@@ -168,5 +170,10 @@ class LiveMoment:
         for row in self.rows(source.rows, source.where):
             value = row.get(source.field)
             if isinstance(value, int | float) and isfinite(value):
-                found[str(row.get(source.subject, ""))] = float(value) * source.scale
+                found[subject_of(row, source.subject)] = float(value) * source.scale
         return found
+
+
+def subject_of(row: Mapping[str, Any], field: str) -> str:
+    """What names a row of a table, such as a collector; cut, since whoever writes to the staging collection chose."""
+    return str(row.get(field, ""))[:LONGEST]
