@@ -285,3 +285,14 @@ def test_commands_name_the_profile():
     played = Played(Settings.from_mapping({"profile": "production"}))
     played.ill(SYMPTOMS["LIVE-STG-001"], 2)
     assert "`leadbook ingest --staged --follow --profile production`" in played.judge.findings[0].remedy
+
+
+def test_a_process_is_given_real_seconds_and_a_short_gap_is_no_news():
+    played = Played()
+    played.quiet(3)
+    stuck = SYMPTOMS["LIVE-ING-003"]
+    played.judge._settings = played.judge._settings.model_copy(update={"clock": 60.0})
+    assert not told(played.ill(stuck, 4)[-1], "LIVE-ING-003"), "150 s of a sprint are 2.5 s of a follower"
+    older = replace(stuck, readings={**stuck.readings, "sprint.oldest_s": 400.0})
+    assert told(played.ill(older, 1)[-1], "LIVE-ING-003")
+    assert not told(played.ill(replace(SYMPTOMS["LIVE-WATCH-001"], seconds=60.0), 4)[-1], "LIVE-WATCH-001")

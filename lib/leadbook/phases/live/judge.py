@@ -159,6 +159,7 @@ class Judge:
     def _holds(self, need: Need, moment: LiveMoment) -> bool:
         wanted = need.limit if need.limit is not None else moment.now(need.than)
         limit = float(getattr(self._settings, wanted) if isinstance(wanted, str) else wanted) * need.times
+        limit = max(limit, need.least_real_s * getattr(self._settings, "clock", 1.0))
         values = moment.values(need).values()
         return bool(values) and all(Bounds(trouble=need.compare, limit=limit).beyond(value, limit) for value in values)
 
@@ -195,9 +196,8 @@ class Judge:
         if trouble and rule.unless_busy and self._is_busy(judged.moment):
             self._excused.append(rule.title)
             return
-        one = self._troubles[rule.id].setdefault(subject, _Trouble(
-            limit=Hysteresis(rule.intervals, rule.clear_for), critical=Hysteresis(rule.intervals, rule.clear_for),
-        ))  # fmt: skip
+        troubles = self._troubles[rule.id]
+        one = troubles[subject] if subject in troubles else troubles.setdefault(subject, _fresh(rule))
         one.limit.take(at, trouble=trouble, quiet=value is None or bounds.is_quiet(value, judged.limit.value))
         self._take_critical(one, bounds, value, judged)
         if one.limit.is_on:
@@ -253,3 +253,8 @@ def _agreeing(rule: LiveRule, settings: Settings) -> Bounds:
     if problem := bounds.problem():
         raise LeadbookError(f"rule {rule.id}: {problem}; the settings that its limits come from contradict it")
     return bounds
+
+
+def _fresh(rule: LiveRule) -> _Trouble:
+    made = (Hysteresis(rule.intervals, rule.clear_for) for _ in range(2))
+    return _Trouble(limit=next(made), critical=next(made))

@@ -76,7 +76,7 @@ class LiveMoment:
     def values(self, source: RuleSource) -> Values:
         """The number that `source` describes. Raises UnreadableError where it was not read."""
         if source.event:
-            return self._events(source.event)
+            return self._events(source)
         if source.away:
             return {"": float(source.away in self.away)}
         if source.rows:
@@ -145,11 +145,12 @@ class LiveMoment:
         since = self.seconds[int(others[-1]) + 1] if others.size else self.seconds[0]
         return float(self.seconds[-1] - since)
 
-    def _events(self, kind: str) -> Values:
+    def _events(self, source: RuleSource) -> Values:
         found: dict[str, float] = {}
         for event in self.snapshot.events:
-            if event.kind == kind:
-                found[event.source] = found.get(event.source, 0.0) + 1.0
+            if event.kind == source.event:
+                more = (event.seconds or 0.0) if source.lasted else 1.0
+                found[event.source] = found.get(event.source, 0.0) + more
         return found
 
     def lasted(self, kind: str, source: str) -> float | None:
