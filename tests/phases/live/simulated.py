@@ -24,6 +24,7 @@ class Symptom:
     readings: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[tuple[str, str], ...] = ()
+    seconds: float | None = None
     away: str = ""
     within: int = 2
     lasts: int = 8
@@ -131,7 +132,9 @@ def afflicted(quiet: LiveSnapshot, symptom: Symptom, frozen: Mapping[str, float]
     """A quiet snapshot with a symptom."""
     gone = f"{symptom.away}." if symptom.away else "-"
     readings = {name: value for name, value in quiet.readings.items() if not name.startswith(gone)}
-    events = tuple(Event(at=quiet.at, kind=kind, source=source) for kind, source in symptom.events)
+    events = tuple(
+        Event(at=quiet.at, kind=kind, source=source, seconds=symptom.seconds) for kind, source in symptom.events
+    )
     why = {symptom.away: "it does not answer"} if symptom.away else {}
     return replace(
         quiet, readings={**readings, **symptom.readings, **(frozen or {})}, unmeasured=why, events=events,
@@ -169,15 +172,18 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-STG-004": Symptom(readings={"sprint.expired": 12.0}),
     "LIVE-ING-001": Symptom(readings={"ingest.followers": 0.0, "sprint.waiting": 300.0}),
     "LIVE-ING-002": Symptom(readings={"ingest.beat_age_s": 400.0, "sprint.waiting": 300.0}),
+    "LIVE-ING-003": Symptom(
+        readings={"sprint.ended_per_s": 0.0, "sprint.waiting": 40.0, "sprint.oldest_s": 150.0}, within=3
+    ),
     "LIVE-POOL-001": Symptom(readings={"ingest.pool_wait_ms": 400.0}),
-    "LIVE-POOL-002": Symptom(readings={"ingest.pool_waiting": 6.0}),
+    "LIVE-POOL-002": Symptom(readings={"ingest.pool_waiting": 6.0, "ingest.pool_in_use": 100.0}),
     "LIVE-DUP-001": Symptom(readings={"probe.redis_ms": 300.0, "probe.canary_waited": 0.0}),
     "LIVE-DUP-002": Symptom(readings={"probe.mongodb_ms": 300.0, "probe.canary_waited": 0.0}),
-    "LIVE-DUP-003": Symptom(readings={"sprint.duplicates_per_s": 7.5, "sprint.ended_per_s": 8.0}, lasts=10, over=20),
-    "LIVE-REJ-001": Symptom(readings={"sprint.rejected_per_s": 5.0, "sprint.ended_per_s": 8.0}, lasts=10, over=20),
+    "LIVE-DUP-003": Symptom(readings={"sprint.duplicates_per_s": 7.5, "sprint.ended_per_s": 8.0}, within=1, over=20),
+    "LIVE-REJ-001": Symptom(readings={"sprint.rejected_per_s": 5.0, "sprint.ended_per_s": 8.0}, within=1, over=20),
     "LIVE-COST-001": Symptom(readings={"sprint.spent_usd": 21.0}, within=1),
-    "LIVE-WATCH-001": Symptom(events=(("gap", "watch"),), within=1),
-    "LIVE-MDB-001": Symptom(away="mongodb"),
+    "LIVE-WATCH-001": Symptom(events=(("gap", "watch"),), seconds=900.0, within=1),
+    "LIVE-MDB-001": Symptom(away="mongodb", events=(("away", "mongodb"),)),
     "LIVE-MDB-002": Symptom(events=(("restarted", "redis"),), within=1, lasts=1),
     "LIVE-REPL-001": Symptom(readings={"mongodb.lag_s": 300.0}),
     "LIVE-REPL-002": Symptom(events=(("elected", "mongodb"),), within=1, lasts=1),
@@ -202,7 +208,7 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-CONN-004": Symptom(readings={"mongodb.connections_current": 160.0}),
     "LIVE-DISK-001": Symptom(readings={"mongodb.disk_used_percent": 91.0}),
     "LIVE-BKP-001": Symptom(readings={"backup.age_h": 30.0}, settings={"profile": "production"}),
-    "LIVE-RDS-001": Symptom(away="redis"),
+    "LIVE-RDS-001": Symptom(away="redis", events=(("away", "redis"),)),
     "LIVE-RDS-002": Symptom(readings={"redis.memory_percent": 85.0}),
     "LIVE-RDS-003": Symptom(readings={"redis.evicted_per_s": 12.0}),
     "LIVE-RDS-004": Symptom(readings={"redis.oom_errors_per_s": 3.0}, within=1),

@@ -70,7 +70,8 @@ def test_what_is_told_within_two_intervals():
     """Rules that need longer look at an hour, at ten minutes of silence, or at peaks that are usual."""
     late = {rule for rule, symptom in SYMPTOMS.items() if symptom.within > 2}
     assert late == {
-        "LIVE-COL-002", "LIVE-RATE-001", "LIVE-RATE-002", "LIVE-SLOW-001", "LIVE-SLOW-002", "LIVE-SLOW-003",
+        "LIVE-COL-002", "LIVE-RATE-001", "LIVE-RATE-002", "LIVE-ING-003",
+        "LIVE-SLOW-001", "LIVE-SLOW-002", "LIVE-SLOW-003",
         "LIVE-SLOW-004", "LIVE-CACHE-002", "LIVE-CACHE-003", "LIVE-QUEUE-001", "LIVE-QUEUE-002", "LIVE-MEM-001",
         "LIVE-RDS-007", "LIVE-RDS-008", "LIVE-HOST-001",
     }  # fmt: skip
@@ -219,7 +220,7 @@ def test_a_busy_host_is_told_instead_of_a_slow_database():
     assert played.ill(busy, 6)[-1] == {"LIVE-HOST-003"}
     (finding,) = played.judge.findings
     assert finding.level == 1 and "duplicate checks in mongodb are slow" in finding.evidence
-    assert rulebook()["LIVE-HOST-003"].limit == canary.BUSY
+    assert rulebook()["LIVE-HOST-003"].limit == 100 * canary.BUSY
     assert played.ill(replace(busy, readings={**busy.readings, "probe.canary_waited": 0.1}), 3)[-1] >= {"LIVE-DUP-002"}
     idle = Symptom(readings={"probe.canary_waited": 0.9})
     assert not told(played.ill(idle, 14)[-1], "LIVE-HOST-003"), "a busy host where nothing is missed is no news"
@@ -233,7 +234,7 @@ def test_a_baseline_moves_the_limit_and_is_named():
     assert not any(played.ill(Symptom(readings={**slow, "probe.mongodb_ms": 150.0}), 4))
     played.ill(Symptom(readings={**slow, "probe.mongodb_ms": 200.0}), 2)
     (finding,) = played.judge.findings
-    assert finding.limit == 160 and "2 times the 80 of phase 03, closed 2026-05-31 10:00 UTC" in finding.evidence
+    assert finding.limit == 160 and "2 x 80 ms, phase 03, closed 2026-05-31 10:00 UTC" in finding.evidence
 
 
 def test_a_slow_first_third_moves_the_limit_of_degradation():
@@ -284,3 +285,14 @@ def test_commands_name_the_profile():
     played = Played(Settings.from_mapping({"profile": "production"}))
     played.ill(SYMPTOMS["LIVE-STG-001"], 2)
     assert "`leadbook ingest --staged --follow --profile production`" in played.judge.findings[0].remedy
+
+
+def test_a_process_is_given_real_seconds_and_a_short_gap_is_no_news():
+    played = Played()
+    played.quiet(3)
+    stuck = SYMPTOMS["LIVE-ING-003"]
+    played.judge._settings = played.judge._settings.model_copy(update={"clock": 60.0})
+    assert not told(played.ill(stuck, 4)[-1], "LIVE-ING-003"), "150 s of a sprint are 2.5 s of a follower"
+    older = replace(stuck, readings={**stuck.readings, "sprint.oldest_s": 400.0})
+    assert told(played.ill(older, 1)[-1], "LIVE-ING-003")
+    assert not told(played.ill(replace(SYMPTOMS["LIVE-WATCH-001"], seconds=60.0), 4)[-1], "LIVE-WATCH-001")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
-from leadbook.page.prose import number
+from leadbook.page.prose import NOT_MEASURED
 from leadbook.phases.live.measures import LiveMoment
 from leadbook.phases.live.rules import PLACE, LiveRule
 from leadbook.watch.names import READINGS
 
+SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _MOST = 3
 """Slow operations that are named."""
 
@@ -21,18 +23,32 @@ def told(rule: LiveRule, moment: LiveMoment, *, words: Mapping[str, Any], rows: 
     def place(found: re.Match[str]) -> str:
         name = found[1]
         if name in ("value", "limit", "worst"):
-            return number(words[name], rule.told_unit)
+            return amount(words[name], rule.told_unit)
+        if name == "seconds":
+            return "a while" if words[name] is None else amount(words[name], "s")
         if name == "slow":
             return slow_told(moment.snapshot.details.get("slow"))
         if name in words:
             return str(words[name])
         if name.startswith("row."):
             value = rows.get(name.removeprefix("row."))
-            return number(float(value)) if isinstance(value, int | float) else "not told"
+            return amount(float(value)) if isinstance(value, int | float) else "not told"
         value = moment.snapshot.readings.get(name)
-        return number(value, READINGS[name][0])
+        return amount(value, READINGS[name][0])
 
     return PLACE.sub(place, rule.evidence)
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """Three figures and the unit, for a clause: `93.8 %`, `1,204 records`, `1 member`, `1.5 GB`."""
+    if value is None or not isfinite(value):
+        return NOT_MEASURED
+    if unit == "bytes":
+        value, unit = next(((value / size, name) for size, name in SIZES if abs(value) >= size), (value, unit))
+    if value == 1 and unit.endswith("s") and unit not in ("s", "ms", "us") and not unit.endswith("/s"):
+        unit = unit.removesuffix("es") if unit.endswith("sses") else unit.removesuffix("s")
+    whole = value == int(value) or abs(value) >= 100
+    return f"{value:,.0f} {unit}".strip() if whole else f"{value:.3g} {unit}".strip()
 
 
 def slow_told(rows: Any) -> str:

@@ -14,9 +14,9 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.page.prose import with_profile
 from leadbook.phases.live.baselines import Baselines
-from leadbook.phases.live.evidence import told
+from leadbook.phases.live.evidence import amount, told
 from leadbook.phases.live.hysteresis import Hysteresis
-from leadbook.phases.live.measures import LiveMoment, UnreadableError
+from leadbook.phases.live.measures import LiveMoment, UnreadableError, subject_of
 from leadbook.phases.live.records import Finding
 from leadbook.phases.live.rules import PARTS, Baseline, Bounds, LiveRule, Need, rulebook
 from leadbook.watch.history import History
@@ -109,14 +109,12 @@ class Judge:
         return CRITICAL if GRAVEST in levels else ATTENTION if levels else HEALTHY
 
     def _note_away(self, snapshot: LiveSnapshot) -> None:
-        """A source is away that told nothing, and of which the snapshot says that it could not be read."""
+        """A source is away from the event that says so until the first reading of it."""
         for source in ("mongodb", "redis"):
             events = [one.kind for one in snapshot.events if one.source == source and one.kind in ("away", "back")]
             if any(name.startswith(f"{source}.") for name in snapshot.readings):
                 self._away.discard(source)
-            elif source in snapshot.unmeasured or [kind for kind in events if kind in ("away", "back")][-1:] == [
-                "away"
-            ]:
+            elif events[-1:] == ["away"]:
                 self._away.add(source)
 
     # ------------------------------------------------------------------------------------------------ one rule
@@ -148,7 +146,7 @@ class Judge:
         values = moment.values(rule)
         if not values or not all(self._holds(need, moment) for need in rule.needs):
             return quiet
-        rows = {} if not rule.rows else {str(row.get(rule.subject, "")): row for row in moment.rows(rule.rows, {})}
+        rows = {} if not rule.rows else {subject_of(row, rule.subject): row for row in moment.rows(rule.rows, {})}
         return _Judged(moment=moment, values=values, limit=self._limit(rule, moment), rows=rows,
                        excused=list(self._excused))  # fmt: skip
 
@@ -161,22 +159,26 @@ class Judge:
     def _holds(self, need: Need, moment: LiveMoment) -> bool:
         wanted = need.limit if need.limit is not None else moment.now(need.than)
         limit = float(getattr(self._settings, wanted) if isinstance(wanted, str) else wanted) * need.times
+        limit = max(limit, need.least_real_s * getattr(self._settings, "clock", 1.0))
         values = moment.values(need).values()
         return bool(values) and all(Bounds(trouble=need.compare, limit=limit).beyond(value, limit) for value in values)
 
     def _limit(self, rule: LiveRule, moment: LiveMoment) -> _Limit:
         """The rule's limit, or what is usual here times a factor where that is farther away."""
-        bounds = self._bounds[rule.id]
-        found = [_Limit(value=bounds.limit)] if bounds.limit is not None else []
+        bounds, usual = self._bounds[rule.id], list[_Limit]()
         for one in rule.baseline:
             try:
-                found.append(self._usual(rule, one, moment))
+                usual.append(self._usual(rule, one, moment))
             except UnreadableError:
                 if one.is_required:
                     raise
-        return max(found, key=lambda one: one.value if bounds.is_over else -one.value)
+        limits = [one.value for one in usual] + ([] if bounds.limit is None else [bounds.limit])
+        return _Limit(
+            value=max(limits) if bounds.is_over else min(limits), usual=", ".join(one.usual for one in usual)
+        )  # fmt: skip
 
     def _usual(self, rule: LiveRule, one: Baseline, moment: LiveMoment) -> _Limit:
+        """A baseline as a limit. Raises UnreadableError."""
         if one.series:
             value, where = moment.part(rule, one.series) * rule.scale, PARTS[one.series]
         elif one.fact in self._baselines.facts:
@@ -184,7 +186,7 @@ class Judge:
         else:
             phase = one.fact.partition(".")[0]
             raise UnreadableError(f"no baseline: phase {phase}: {self._baselines.missing.get(phase, 'left none')}")
-        return _Limit(value=value * one.factor, usual=f"{one.factor:g} times the {value:.3g} of {where}")
+        return _Limit(value=value * one.factor, usual=f"{one.factor:g} x {amount(value, rule.told_unit)}, {where}")
 
     # --------------------------------------------------------------------------------------------- one subject
 
@@ -194,9 +196,8 @@ class Judge:
         if trouble and rule.unless_busy and self._is_busy(judged.moment):
             self._excused.append(rule.title)
             return
-        one = self._troubles[rule.id].setdefault(subject, _Trouble(
-            limit=Hysteresis(rule.intervals, rule.clear_for), critical=Hysteresis(rule.intervals, rule.clear_for),
-        ))  # fmt: skip
+        troubles = self._troubles[rule.id]
+        one = troubles[subject] if subject in troubles else troubles.setdefault(subject, _fresh(rule))
         one.limit.take(at, trouble=trouble, quiet=value is None or bounds.is_quiet(value, judged.limit.value))
         self._take_critical(one, bounds, value, judged)
         if one.limit.is_on:
@@ -220,8 +221,9 @@ class Judge:
     def _is_busy(self, moment: LiveMoment) -> bool:
         """Whether the rule that is told instead would hold: constant work on this host waits for a processor."""
         for rule in self._rules[-1:]:
-            bounds, value = self._bounds[rule.id], moment.snapshot.readings.get(rule.reading)
-            return rule.excuses and value is not None and bounds.beyond(value, bounds.limit or 0.0)
+            value = moment.values(rule).get("") if rule.excuses and rule.reading in moment.snapshot.readings else None
+            bounds = self._bounds[rule.id]
+            return value is not None and bounds.limit is not None and bounds.beyond(value, bounds.limit)
         return False
 
     def _found(self, rule: LiveRule, subject: str, judged: _Judged, one: _Trouble, value: float | None) -> Finding:
@@ -231,11 +233,12 @@ class Judge:
         if one.finding is not None and value is None:
             return replace(one.finding, level=level)
         at, since = judged.moment.snapshot.at, one.limit.since
+        lasted = judged.moment.lasted(rule.event, subject)
         evidence = told(
             rule, judged.moment, rows=judged.rows.get(subject, {}),
             words={"value": value, "limit": judged.limit.value, "worst": one.worst, "subject": subject,
                    "intervals": str(one.limit.held), "excused": ", ".join(dict.fromkeys(judged.excused)).lower(),
-                   "baseline": judged.limit.usual or "no baseline"},
+                   "baseline": judged.limit.usual or "no baseline yet", "seconds": lasted},
         )  # fmt: skip
         return Finding(
             rule=rule.id, title=rule.title, subject=subject, level=level, since=since or at, seen=at,
@@ -250,3 +253,8 @@ def _agreeing(rule: LiveRule, settings: Settings) -> Bounds:
     if problem := bounds.problem():
         raise LeadbookError(f"rule {rule.id}: {problem}; the settings that its limits come from contradict it")
     return bounds
+
+
+def _fresh(rule: LiveRule) -> _Trouble:
+    made = (Hysteresis(rule.intervals, rule.clear_for) for _ in range(2))
+    return _Trouble(limit=next(made), critical=next(made))

@@ -16,6 +16,8 @@ from leadbook.watch.records import LiveSnapshot
 FEWEST = 10
 """Readings of a part of the series from which it is a baseline; its median then moves by little with one more."""
 HOUR_S = 3600.0
+LONGEST = 60
+"""Letters of a subject, at most."""
 Values = Mapping[str, float]
 """A number by subject; the subject is empty where there is only one. Nothing: nothing happened that could be judged."""
 
@@ -74,7 +76,7 @@ class LiveMoment:
     def values(self, source: RuleSource) -> Values:
         """The number that `source` describes. Raises UnreadableError where it was not read."""
         if source.event:
-            return self._events(source.event)
+            return self._events(source)
         if source.away:
             return {"": float(source.away in self.away)}
         if source.rows:
@@ -143,12 +145,18 @@ class LiveMoment:
         since = self.seconds[int(others[-1]) + 1] if others.size else self.seconds[0]
         return float(self.seconds[-1] - since)
 
-    def _events(self, kind: str) -> Values:
+    def _events(self, source: RuleSource) -> Values:
         found: dict[str, float] = {}
         for event in self.snapshot.events:
-            if event.kind == kind:
-                found[event.source] = found.get(event.source, 0.0) + 1.0
+            if event.kind == source.event:
+                more = (event.seconds or 0.0) if source.lasted else 1.0
+                found[event.source] = found.get(event.source, 0.0) + more
         return found
+
+    def lasted(self, kind: str, source: str) -> float | None:
+        """Seconds that an event of this snapshot lasted; None where there was none or nobody knows."""
+        found = [event.seconds for event in self.snapshot.events if (event.kind, event.source) == (kind, source)]
+        return found[-1] if found else None
 
     def rows(self, table: str, where: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Rows of a table of the details that are as `where` says. Raises UnreadableError where it was not read."""
@@ -163,5 +171,10 @@ class LiveMoment:
         for row in self.rows(source.rows, source.where):
             value = row.get(source.field)
             if isinstance(value, int | float) and isfinite(value):
-                found[str(row.get(source.subject, ""))] = float(value) * source.scale
+                found[subject_of(row, source.subject)] = float(value) * source.scale
         return found
+
+
+def subject_of(row: Mapping[str, Any], field: str) -> str:
+    """What names a row of a table, such as a collector; cut, since whoever writes to the staging collection chose."""
+    return str(row.get(field, ""))[:LONGEST]

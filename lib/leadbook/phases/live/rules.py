@@ -34,7 +34,7 @@ COMMAND = re.compile(r"`leadbook ([a-z-]+)(?: ([\w=,.-]+))?[^`]*`")
 """A command in a remedy, and its first argument."""
 PLACE = re.compile(r"\{([a-z0-9_.]+)\}")
 """A place in a template of evidence."""
-_WORDS = frozenset({"value", "limit", "worst", "subject", "baseline", "intervals", "excused", "slow"})
+_WORDS = frozenset({"value", "limit", "worst", "subject", "baseline", "intervals", "excused", "slow", "seconds"})
 _TROUBLE: dict[str, Literal["<", "<=", ">", ">="]] = {"<": ">=", "<=": ">", ">=": "<", ">": "<=", "==": ">"}
 """What is trouble where a check demands the key; `== 0` is demanded of counts."""
 Part = Literal["first_third", "last_hour", "peak_hour", "usual"]
@@ -56,7 +56,8 @@ class RuleSource(_Data):
     afterwards.  window: mean of so many intervals (with `per`: ratio of sums).  pooled: with `per`, both growth per
     second: the window is widened until `per` counts so many.  above: less the median of that part of the series.
     still: seconds since it last changed, in place of its value.
-    event: how often it happened since the snapshot before; its source is the subject.
+    event: how often it happened since the snapshot before, or with `lasted` for how many seconds; its source is the
+    subject.
     away: 1 while that source does not answer at all.
     rows: a table of the details; `field` holds the number, `subject` names the row, `where` chooses rows.
     """
@@ -71,6 +72,7 @@ class RuleSource(_Data):
     above: Part | None = None
     still: bool = False
     event: str = ""
+    lasted: bool = False
     away: str = ""
     rows: str = ""
     field: str = ""
@@ -105,12 +107,17 @@ class RuleSource(_Data):
 
 
 class Need(RuleSource):
-    """What must be so besides. compare, limit (a number or a settings key) or than (a reading), times a factor."""
+    """What must be so besides. compare, limit (a number or a settings key) or than (a reading), times a factor.
+
+    least_real_s: the limit, seconds, is at least so many of the real clock: processes do not go as fast as the sprint's
+    clock in a rehearsal.
+    """
 
     compare: Literal["<", "<=", ">", ">="]
     limit: float | str | None = None
     than: str = ""
     times: float = 1.0
+    least_real_s: float = 0.0
 
 
 class Baseline(_Data):
