@@ -285,19 +285,19 @@ class _Watching:
             self.notice(Redactor.from_environment(self.settings).text(f"{what} {said}; the watch goes on"))
 
     def end(self, stop: Stop) -> None:
-        """The last report, then the heart is told to have stopped. A second signal ends the wait for the report."""
+        """The heart stands still, and says so; then comes the last report. A signal ends the wait for it."""
+        if self.heart is not None:
+            heart = self.heart
+            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
         if self.hourly is not None:
             hourly, reason = self.hourly, stop.reason
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
                 if self._guarded("the hourly report", begin):
-                    self.notice("the last report is being made")
+                    self.notice("a report is being made; a signal ends that")
                 while hourly.running and stop.reason == reason:
                     time.sleep(loop.LOOK_S)
                 if (made := hourly.ended(self.clock.now())) is not None:
                     self.notice(event_line(made))
-        if self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
 
 
 class _Telling:
