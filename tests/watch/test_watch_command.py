@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
-from leadbook.commands import watch as commands
-from leadbook.commands import watch_parts
+from leadbook.commands.watching import parts as watch_parts
+from leadbook.commands.watching import watch as commands
 from leadbook.core.errors import RefusedError, UnreachableError
 from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat

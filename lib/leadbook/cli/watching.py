@@ -17,7 +17,7 @@ from leadbook.cli.app import Override, Profile, app, err, notice, say, settings_
 from leadbook.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from leadbook.commands.watch import Turn
+    from leadbook.commands.watching.watch import Turn
 
 MOST_NOTICES = 3
 
@@ -41,7 +41,7 @@ def watch(
 
     Exit 0 ended in order, 2 could not begin. `--check`: 0 fresh and not CRITICAL, 1 CRITICAL, 2 stale or absent.
     """
-    from leadbook.commands import watch as commands
+    from leadbook.commands.watching import watch as commands
     from leadbook.watch.moments import seconds_of
 
     settings = settings_of(profile, override)
@@ -91,7 +91,7 @@ class _Shown:
 
     def turn(self, turn: Turn) -> None:
         """A snapshot."""
-        from leadbook.commands.watch_parts import screen
+        from leadbook.commands.watching.parts import screen
 
         self._last = json.dumps(turn.as_dict()) if self.as_json else turn.line
         drawn = screen(turn.view) if self.wants_live and turn.view is not None else None

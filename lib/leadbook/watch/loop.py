@@ -17,8 +17,9 @@ from leadbook.watch.series import Series
 
 LOOK_S = 0.1
 """So often a sleeping watch looks whether it is to stop, s."""
-PAUSE = 2.0
-"""Intervals between two snapshots from which on the time between them is told as a gap."""
+PAUSE = 2.2
+"""Intervals between two snapshots beyond which the time between them is told as a gap: one turn missed is none,
+two are."""
 
 
 class Clock(Protocol):
@@ -94,7 +95,7 @@ def _marked(snapshot: LiveSnapshot, last: LiveSnapshot | None, taken: int, misse
         events.append(Event(at=snapshot.at, kind="gap", source="watch", told=told))
     elif last is not None:
         lasted = (snapshot.at - last.at).total_seconds()
-        if missed or lasted > PAUSE * last.interval_s:
+        if lasted > PAUSE * last.interval_s:
             told = {"since": last.at.isoformat(), "missed": max(missed, round(lasted / last.interval_s) - 1)}
             events.append(Event(at=snapshot.at, kind="gap", source="watch", seconds=lasted, told=told))
     return replace(snapshot, events=(*events, *snapshot.events)) if events else snapshot

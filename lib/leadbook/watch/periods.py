@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from leadbook.watch.history import History
+from leadbook.watch.loop import PAUSE
 from leadbook.watch.records import Event, LiveSnapshot
 
 HOUR = timedelta(hours=1)
@@ -64,11 +65,11 @@ class Period:
 
     @property
     def gaps(self) -> list[tuple[datetime, datetime]]:
-        """Spans in which nothing was read for more than two intervals, and those that the watch told of."""
+        """Spans in which nothing was read for more than PAUSE intervals, and those that the watch told of."""
         found = []
         for before, after in zip(self.snapshots, self.snapshots[1:], strict=False):
             told = any(event.kind == "gap" for event in after.events)
-            if told or (after.at - before.at).total_seconds() > 2 * before.interval_s:
+            if told or (after.at - before.at).total_seconds() > PAUSE * before.interval_s:
                 found.append((before.at, after.at))
         return found
 

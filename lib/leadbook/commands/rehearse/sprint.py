@@ -27,7 +27,8 @@ from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.ingest.stops import ends_in_order
 from leadbook.lead.ledger import Ledger
-from leadbook.phases.live.judging import new_judge
+from leadbook.phases.live.baselines import read_baselines
+from leadbook.phases.live.judge import Judge
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.crew import CollectorCrew
 from leadbook.rehearsal.faults import undo
@@ -84,7 +85,7 @@ def rehearse(settings: Settings, wanted: Wanted, say: Say) -> Rehearsed:
         began = datetime.now(UTC)
         sent, ledger, injected = sprint.run(planned, say)
         lived = Settings.from_mapping(load_profile(str(sprint.profile)))
-        judge = new_judge(client, lived, endpoints)
+        judge = Judge(lived, read_baselines(client, lived, endpoints))
         judged = detected.judged(judge, Series(sprint.series).read(), injected, wanted.clock)
         Journal(client[settings.database], endpoints.mongodb_uri).write(
             "action", action="rehearse_sprint", plan=dict(sent), done=dict(ledger), approved=""

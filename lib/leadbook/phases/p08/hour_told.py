@@ -40,6 +40,7 @@ SHOWN = (
     "mongodb.disk_used_percent", "mongodb.slow", "redis.memory_percent", "redis.hit_percent", "redis.evicted_per_s",
     "host.cpu_percent", "watch.cost_ms",
 )  # fmt: skip
+MOST_EVENTS = 40
 PANELS = (
     ("Leads stored", "leads", ("sprint.leads",)), ("Records that wait", "records", ("sprint.waiting",)),
     ("Duplicate check", "ms", ("probe.mongodb_ms", "probe.redis_ms")),
@@ -110,8 +111,8 @@ def collectors_frame(hour: Period) -> pd.DataFrame:
 
 
 def events_frame(hour: Period) -> pd.DataFrame:
-    """A row an event of the hour."""
-    rows = [(_moment(one.at), _event(one), one.source, one.seconds) for one in hour.events]
+    """A row an event of the hour, the latest MOST_EVENTS."""
+    rows = [(_moment(one.at), _event(one), one.source, one.seconds) for one in hour.events[-MOST_EVENTS:]]
     return pd.DataFrame(rows, columns=["at", "what", "of", "lasted, s"])
 
 
@@ -202,7 +203,8 @@ def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None
     drawn = [name for name in names if hour.spread(name) is not None]
     for name, colour, line in zip(drawn, style.PALETTE, ("-", "--"), strict=False):
         moments, values = _line(hour, name)
-        axes.plot(moments, values, label=READINGS[name][1], linewidth=1.6, color=colour, linestyle=line)  # type: ignore[arg-type]
+        (drawn_line,) = axes.plot(moments, values, label=READINGS[name][1])  # type: ignore[arg-type]
+        drawn_line.set(linewidth=1.6, marker=".", markersize=4, color=colour, linestyle=line)
     if not drawn:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
         axes.set_yticks([])

@@ -63,7 +63,10 @@ def last_hour(snapshot: Snapshot) -> Section:
         (hour_told.readings_frame(kept.hour), "Readings over the hour"),
         (hour_told.collectors_frame(kept.hour), "Collectors within the hour"),
         (hour_told.findings_frame(kept), "Troubles of the hour"),
-        (hour_told.events_frame(kept.hour), "What happened within the hour"),
+        (
+            hour_told.events_frame(kept.hour),
+            f"What happened within the hour, the latest {hour_told.MOST_EVENTS}",
+        ),
         (hour_told.stages_frame(kept), "The sprint so far: launch, sustained, scaling, final push"),
     )
     tables = tuple(Table(frame, title, hour_told.COLUMNS) for frame, title in frames if len(frame))

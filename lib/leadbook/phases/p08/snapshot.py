@@ -25,8 +25,9 @@ from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_o
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
 from leadbook.phases.judging import attempt
+from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.deeds import Told, done_to
-from leadbook.phases.live.judging import new_judge
+from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.p08.hour import Watched, read_hour
 from leadbook.phases.phase import Phase
@@ -162,7 +163,7 @@ def _benchmarks(book: Phase) -> dict[str, Any]:
 
 def _kept(place: BenchmarkSession) -> Watched | Unmeasured:
     """What a watch of this sprint has kept, judged by the rules once more."""
-    judge = new_judge(place.mongodb, place.settings, place.endpoints)
+    judge = Judge(place.settings, read_baselines(place.mongodb, place.settings, place.endpoints))
     return read_hour(place.settings, place.endpoints, judge)
 
 

@@ -31,12 +31,12 @@ def watch_here(settings: Settings, seconds: float, every_s: float = 10.0) -> Liv
 
 @contextmanager
 def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView]]:
-    from leadbook.forecast.forecast import forecast  # type: ignore[import-not-found]
-    from leadbook.phases.live.baselines import read_baselines  # type: ignore[import-not-found]
-    from leadbook.phases.live.judge import Judge  # type: ignore[import-not-found]
-    from leadbook.watch.clock import SprintClock  # type: ignore[import-not-found]
-    from leadbook.watch.place import series_of  # type: ignore[import-not-found]
-    from leadbook.watch.snapshot import SnapshotReader  # type: ignore[import-not-found]
+    from leadbook.forecast.forecast import forecast
+    from leadbook.phases.live.baselines import read_baselines
+    from leadbook.phases.live.judge import Judge
+    from leadbook.watch.clock import SprintClock
+    from leadbook.watch.place import series_of
+    from leadbook.watch.snapshot import SnapshotReader
 
     endpoints = servers.resolve(settings)
     with connect.mongodb(endpoints.mongodb_uri, settings) as client:

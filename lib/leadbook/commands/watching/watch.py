@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leadbook.commands import place, watch_parts
+from leadbook.commands import place
 from leadbook.commands.ack import tell_stale
-from leadbook.commands.hourly import Hourly
+from leadbook.commands.watching import parts
+from leadbook.commands.watching.hourly import Hourly
 from leadbook.core import addresses, connect, write_errors
 from leadbook.core.errors import InputFileError, LeadbookError, UnreachableError
 from leadbook.core.redactor import Redactor
@@ -136,7 +137,7 @@ def watch(settings: Settings, asked: WatchOptions, *, told: Told, notice: Notice
         series = stack.enter_context(_series(settings, endpoints))
         clock = _clock(settings, series, notice)
         until = moment_of(asked.until, "--until", clock.now()) if asked.until else None
-        reader = stack.enter_context(watch_parts.reader(settings, endpoints, clock))
+        reader = stack.enter_context(parts.reader(settings, endpoints, clock))
         watching = stack.enter_context(_Watching(settings, endpoints, asked, clock, series, told, notice))
         watching.replay()
         taken = loop.watch(
@@ -187,7 +188,7 @@ def _series(settings: Settings, endpoints: connect.Endpoints) -> Iterator[Series
 def _clock(settings: Settings, series: Series, notice: Notice) -> SprintClock:
     """The sprint's clock. A series that ends later than it shows (a fast clock before, or one that was put back since)
     is set aside: nothing could be added to it."""
-    clock = watch_parts.clock(settings, series.last.at if series.last else None)
+    clock = parts.clock(settings, series.last.at if series.last else None)
     if series.last is not None and series.last.at > clock.now():
         notice(f"the series ends at {series.last.at:%Y-%m-%d %H:%M} UTC, in the future: set aside, a new one begins")
         series.set_aside()
@@ -205,8 +206,8 @@ class _Watching:
         self.told, self.notice = told, notice
         self.target = f"{addresses.shown(endpoints.mongodb_uri)}, database {settings.database}"
         self.history = History()
-        self.judge = watch_parts.judge(settings, endpoints)
-        self.alerts = watch_parts.Alerts(settings, endpoints, series.folder)
+        self.judge = parts.judge(settings, endpoints)
+        self.alerts = parts.Alerts(settings, endpoints, series.folder)
         self.hourly = Hourly(series.folder, settings) if asked.reports and not asked.once else None
         self.heart = None if asked.once else Heart(series.folder, clock.real_seconds(asked.every_s))
         self._problems: dict[str, str] = {}
@@ -214,7 +215,7 @@ class _Watching:
 
     def __enter__(self) -> _Watching:
         self._stack.enter_context(self.alerts)
-        self._outputs = watch_parts.outputs(self._stack, self.asked.page, self.asked.serve, self.asked.metrics)
+        self._outputs = parts.outputs(self._stack, self.asked.page, self.asked.serve, self.asked.metrics)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -263,7 +264,7 @@ class _Watching:
 
     def _view(self) -> Any:
         acted = self._guarded("the journal", self.alerts.acted) or ()
-        return watch_parts.view(
+        return parts.view(
             self.settings, self.history, self.judge, self.clock.now(), target=self.target, actions=acted,
             alerts=self.alerts.standing(),
         )  # fmt: skip
@@ -285,19 +286,19 @@ class _Watching:
             self.notice(Redactor.from_environment(self.settings).text(f"{what} {said}; the watch goes on"))
 
     def end(self, stop: Stop) -> None:
-        """The last report, then the heart is told to have stopped. A second signal ends the wait for the report."""
+        """The heart stands still, and says so; then comes the last report. A signal ends the wait for it."""
+        if self.heart is not None:
+            heart = self.heart
+            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
         if self.hourly is not None:
             hourly, reason = self.hourly, stop.reason
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
                 if self._guarded("the hourly report", begin):
-                    self.notice("the last report is being made")
+                    self.notice("a report is being made; a signal ends that")
                 while hourly.running and stop.reason == reason:
                     time.sleep(loop.LOOK_S)
                 if (made := hourly.ended(self.clock.now())) is not None:
                     self.notice(event_line(made))
-        if self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
 
 
 class _Telling:

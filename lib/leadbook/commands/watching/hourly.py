@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from leadbook.core import files
 from leadbook.core.settings import Settings
 from leadbook.watch.records import Event, LiveSnapshot
 
+COMMAND = (sys.executable, "-m", "leadbook.cli", "run", "--stage", "live")
 LONGEST_S = 1_800.0
 """A report that takes longer is ended."""
 
@@ -26,11 +28,11 @@ LONGEST_S = 1_800.0
 class Hourly:
     """Reports of one watch: at each full hour of the sprint's clock, and at its end. At most one at a time.
 
-    folder: private, where the process's profile and output are kept.
+    folder: private, where the process's profile and output are kept.  command: what makes a report of `--profile FILE`.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, settings: Settings, command: Sequence[str] = COMMAND) -> None:
+        self.folder, self.settings, self.command = folder, settings, command
         self.reported: datetime | None = None
         """Up to when the sprint has been reported."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +61,7 @@ class Hourly:
     def _begin(self, at: datetime) -> None:
         profile = self.folder / "report.yaml"
         files.write(profile, yaml.safe_dump(self.settings.model_dump()), mode=0o600)
-        argv = [sys.executable, "-m", "leadbook.cli", "run", "--stage", "live", "--profile", str(profile)]
+        argv = [*self.command, "--profile", str(profile)]
         with (self.folder / "report.log").open("wb") as log:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -19,12 +19,11 @@ from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.settings import Settings
 from leadbook.forecast.forecast import forecast
 from leadbook.phases.live import messages
+from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.drawn import terminal
 from leadbook.phases.live.judge import Judge
-from leadbook.phases.live.judging import new_judge
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import make_view
-from leadbook.phases.live.whose import whose_sprint
 from leadbook.report.live.metrics import exporting
 from leadbook.report.live.page import live_page
 from leadbook.report.live.serve import serving
@@ -52,7 +51,7 @@ def reader(settings: Settings, endpoints: connect.Endpoints, clock: SprintClock)
 def judge(settings: Settings, endpoints: connect.Endpoints) -> Judge:
     """Who judges the snapshots."""
     with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
-        return new_judge(client, settings, endpoints)
+        return Judge(settings, read_baselines(client, settings, endpoints))
 
 
 def view(
@@ -61,7 +60,8 @@ def view(
 ) -> LiveView:  # fmt: skip
     """Everything that is drawn, with the forecast as of `now`, by the sprint's clock."""
     made = forecast(history, settings, now)
-    return make_view(settings, history, judge, made, target=target, whose=whose_sprint(settings), actions=actions,
+    whose = messages.heading(settings, target).partition(":")[0]
+    return make_view(settings, history, judge, made, target=target, whose=whose, actions=actions,
                      alerts=alerts)  # fmt: skip
 
 

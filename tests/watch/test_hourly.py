@@ -1,0 +1,67 @@
+"""The hourly report: one at a time, at full hours of the sprint's clock, and its end is told."""
+
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from leadbook.commands.watching.hourly import Hourly
+from leadbook.core.settings import Settings, load_profile
+from leadbook.watch.records import LiveSnapshot
+
+BEGIN = datetime(2026, 12, 1, 8, 59, tzinfo=UTC)
+MADE = "print('ATTENTION: a reading is beyond its limit'); print('report: /reports/index.html')"
+
+
+def at(minutes):
+    return LiveSnapshot(at=BEGIN + timedelta(minutes=minutes), number=1, watch="w", interval_s=30.0)
+
+
+def hourly(folder, code):
+    return Hourly(folder, Settings.from_mapping({"batch_size": 77}), (sys.executable, "-c", code))
+
+
+def wait(one):
+    until = time.monotonic() + 10
+    while one.running:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_report_at_each_full_hour(tmp_path):
+    one = hourly(tmp_path, MADE)
+    one.turn(at(0))
+    assert not one.running and one.ended(BEGIN) is None
+    one.turn(at(1))
+    wait(one)
+    made = one.ended(BEGIN)
+    assert (made.kind, made.source, made.told["verdict"], made.told["status"]) == ("report", "watch", "ATTENTION", 0)
+    assert made.told["page"] == "/reports/index.html" and one.ended(BEGIN) is None
+    one.turn(at(59))
+    assert not one.running
+    assert load_profile(str(tmp_path / "report.yaml"))["batch_size"] == 77
+    assert one.last(at(59)) and not one.last(at(59))
+    wait(one)
+
+
+def test_one_at_a_time_and_who_was_left_out_is_counted(tmp_path):
+    one = hourly(tmp_path, "import time; time.sleep(60)")
+    for minutes in (0, 1, 61, 121):
+        one.turn(at(minutes))
+    assert one.running
+    child = psutil.Process().children()
+    one.abandon()
+    made = one.ended(BEGIN)
+    assert made.told["skipped"] == 2 and made.told["status"] != 0 and made.told["verdict"] == "BROKEN"
+    assert not [process for process in child if process.is_running() and "time.sleep" in str(process.cmdline())]
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(2)", "import os; os.kill(os.getpid(), 9)"])
+def test_a_report_that_breaks_is_told(tmp_path, code):
+    one = hourly(tmp_path, code)
+    one.turn(at(0))
+    one.turn(at(1))
+    wait(one)
+    assert one.ended(BEGIN).told["verdict"] == "BROKEN"
