@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from leadbook.core import connect
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
+from leadbook.forecast.forecast import forecast
 from leadbook.page.prose import whose_data
+from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.drawn.lab import follow
+from leadbook.phases.live.judge import Judge
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import STALE_INTERVALS, make_view
 from leadbook.rehearsal import adoption, servers
+from leadbook.watch.clock import SprintClock
 from leadbook.watch.history import History
+from leadbook.watch.place import series_of
+from leadbook.watch.series import Series
+from leadbook.watch.snapshot import SnapshotReader
 
 
 def watch_here(settings: Settings, seconds: float, every_s: float = 10.0) -> LiveView:
@@ -31,12 +37,6 @@ def watch_here(settings: Settings, seconds: float, every_s: float = 10.0) -> Liv
 
 @contextmanager
 def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView]]:
-    from leadbook.forecast.forecast import forecast
-    from leadbook.phases.live.baselines import read_baselines
-    from leadbook.phases.live.judge import Judge
-    from leadbook.watch.clock import SprintClock
-    from leadbook.watch.place import series_of
-    from leadbook.watch.snapshot import SnapshotReader
 
     endpoints = servers.resolve(settings)
     with connect.mongodb(endpoints.mongodb_uri, settings) as client:
@@ -45,7 +45,7 @@ def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView
         judge = Judge(settings, read_baselines(client, settings, endpoints))
     history, series = History(), series_of(settings, endpoints)
     _take(series, history, judge)
-    clock = SprintClock(float(getattr(settings, "clock", 1.0)), began=_began(history, settings))
+    clock = SprintClock(settings.clock, began=_began(history, settings))
     me = f"kernel {os.getpid()}"
     with SnapshotReader(settings, endpoints, clock, watch=me) as reader:
 
@@ -64,7 +64,7 @@ def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView
         yield view
 
 
-def _take(series: Any, history: History, judge: Any) -> None:
+def _take(series: Series, history: History, judge: Judge) -> None:
     """What the series holds beyond the history."""
     last = history.last
     for snapshot in series.read(since=last.at if last else None):
@@ -73,6 +73,6 @@ def _take(series: Any, history: History, judge: Any) -> None:
             judge.take(snapshot, history)
 
 
-def _began(history: History, settings: Settings) -> Any:
+def _began(history: History, settings: Settings) -> datetime | None:
     """A fast clock goes on where the series ended."""
-    return history.last.at if history.last and getattr(settings, "clock", 1.0) != 1 else None
+    return history.last.at if history.last and settings.clock != 1 else None
