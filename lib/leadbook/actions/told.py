@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from typing import Any
 
 from leadbook.actions.acts import ACTIONS
@@ -14,6 +13,7 @@ from leadbook.actions.effect import Effect, effect
 from leadbook.core.connect import Endpoints
 from leadbook.core.journal import Entry, Journal
 from leadbook.core.settings import Settings
+from leadbook.watch import place
 from leadbook.watch.history import History
 
 RESOLVES = {"recover": "missing leads", "cleanup": "leftovers of trials and killed sessions"}
@@ -60,10 +60,9 @@ def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
 
 def series_of(settings: Settings, endpoints: Endpoints) -> History:
     """The watch's series of this sprint; empty where nobody watched, or it cannot be read."""
-    # SEAM: `watch.place.series_of(settings, endpoints).read()`, imported by name until it is there
     history = History()
-    with suppress(ImportError, OSError):
-        for snapshot in import_module("leadbook.watch.place").series_of(settings, endpoints).read():
+    with suppress(OSError):
+        for snapshot in place.series_of(settings, endpoints).read():
             history.add(snapshot)
     return history
 
