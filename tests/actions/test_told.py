@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leadbook.actions.told import deeds
+from leadbook.actions.told import deeds, series_of
 from leadbook.core.checks import Unmeasured
 from leadbook.core.journal import Journal
-from leadbook.phases.live.deeds import TITLES, frame, in_words, tables
+from leadbook.phases.deeds import TITLES, frame, in_words, tables
 from leadbook.phases.p08 import documents, sections
+from leadbook.watch import place
 from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
 from phases.p08.made import observation, snapshot
@@ -43,6 +44,20 @@ def test_deeds_are_told_by_kind_with_evidence_and_effect(journal):
     assert told[0].effect.state == "not yet measured" and told[0].evidence["own_setting"] == 500
     assert told[3].problem and told[3].effect.why == "it was not done"
     assert [one.is_resolution for one in told] == [False, False, True, False, True]
+
+
+def test_the_effect_is_read_from_the_watchs_own_series(journal, settings, endpoints, tmp_path):
+    watched = settings.model_copy(update={"watch_dir": str(tmp_path / "series")})
+    assert not len(series_of(watched, endpoints))
+    at = journal.entries("action")[0]["at"]
+    with place.series_of(watched, endpoints) as series:
+        for number in range(-20, 21):
+            rate = 1_000.0 + number % 5 + 500 * (number > 0)
+            moment = at + timedelta(seconds=30 * number - 1)
+            series.append(LiveSnapshot(at=moment, number=number + 30, watch="w", interval_s=30,
+                                       readings={"ingest.documents_per_s": rate}))  # fmt: skip
+    found = deeds(journal, series_of(watched, endpoints))[0].effect
+    assert found.state == "measured" and found.moved[0].text.startswith("+50 %") and found.beside == 2
 
 
 def test_documents_write_themselves(journal):

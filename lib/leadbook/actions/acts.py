@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from leadbook.actions import cache, index, ingester, operation, profiler
-from leadbook.actions.records import Action, ActPlan, Given, Scene
+from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.actions.turn import turn
 from leadbook.core import write_errors
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UnreachableError, did_you_mean
@@ -45,7 +45,7 @@ def action_named(name: str) -> Action:
     return ACTIONS[name]
 
 
-def planned(scene: Scene, name: str, given: Given) -> ActPlan:
+def planned(scene: ActScene, name: str, given: Given) -> ActPlan:
     """What the action would do now. Reads only. Raises ParameterError, RefusedError, UnreachableError, PyMongoError."""
     action = action_named(name)
     for key in given:
@@ -58,7 +58,7 @@ def planned(scene: Scene, name: str, given: Given) -> ActPlan:
         raise _redis(scene, error) from None
 
 
-def done(scene: Scene, name: str, given: Given, plan: ActPlan, *, approved: str, because: str = "") -> Acted:
+def done(scene: ActScene, name: str, given: Given, plan: ActPlan, *, approved: str, because: str = "") -> Acted:
     """Do what was planned, if the situation is still the one that was approved; the journal is told, also of a failure.
 
     approved: the plan's hash, or what was typed.  because: key of the alarm that it answers. Raises as `planned`.
@@ -91,13 +91,13 @@ def _line(error: Exception) -> str:
     return str(error) if isinstance(error, LeadbookError) else write_errors.described(error)
 
 
-def _redis(scene: Scene, error: RedisError) -> UnreachableError:
+def _redis(scene: ActScene, error: RedisError) -> UnreachableError:
     return UnreachableError(
         "Redis", scene.settings.redis_url_env, write_errors.line(error), "look at it, then try again"
     )
 
 
-def _who(scene: Scene) -> str:
+def _who(scene: ActScene) -> str:
     """The person at this machine, and the user of MongoDB: whom to ask."""
     user = ""
     with suppress(PyMongoError):

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.actions.records import Action, ActPlan, Given, Scene
+from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.core.provenance import collection_uuid
 from leadbook.ingest.trials.rehearsal import keys_written_for
@@ -29,7 +29,7 @@ CONSOLE = (
 _MOVES = ("probe.redis_ms", "redis.hit_percent", "redis.evicted_per_s", "sprint.ended_per_s")
 
 
-def _plan_policy(scene: Scene, given: Given) -> ActPlan:
+def _plan_policy(scene: ActScene, given: Given) -> ActPlan:
     wanted = given.get("to", "")
     if wanted not in POLICIES:
         raise ParameterError("to", f"must be one of {', '.join(POLICIES)}, got {wanted!r}")
@@ -60,7 +60,7 @@ def _policy(redis: Redis) -> str:
     return str(said[SETTING])
 
 
-def _do_policy(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do_policy(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     redis = scene.cache()
     try:
         redis.config_set(SETTING, plan.would[SETTING])
@@ -69,7 +69,7 @@ def _do_policy(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
         raise RefusedError(CONSOLE) from None
 
 
-def _plan_clear(scene: Scene, _: Given) -> ActPlan:
+def _plan_clear(scene: ActScene, _: Given) -> ActPlan:
     redis, uuid = scene.cache(), _uuid(scene)
     ours, others = _counted(redis, uuid)
     return ActPlan(
@@ -82,7 +82,7 @@ def _plan_clear(scene: Scene, _: Given) -> ActPlan:
     )  # fmt: skip
 
 
-def _uuid(scene: Scene) -> str:
+def _uuid(scene: ActScene) -> str:
     if not (uuid := collection_uuid(scene.database[scene.settings.collection])):
         raise RefusedError(f"there is no collection {scene.settings.collection}, so no key can be told to be its own")
     return uuid
@@ -94,7 +94,7 @@ def _counted(redis: Redis, uuid: str) -> tuple[int, int]:
     return ours, max(0, sum(1 for pattern in PATTERNS for _ in redis.scan_iter(pattern, count=2_000)) - ours)
 
 
-def _do_clear(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do_clear(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     redis, removed = scene.cache(), 0
     for keys in keys_written_for(redis, plan.about["collection"]):
         rest = iter(keys)

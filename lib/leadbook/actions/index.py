@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.actions import rights
-from leadbook.actions.records import Action, ActPlan, Given, Scene
+from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.core.errors import ParameterError, RefusedError, did_you_mean
 from leadbook.schema.index_advice import index_usage
 from leadbook.schema.indexes import INDEXES
@@ -16,10 +16,10 @@ from leadbook.schema.indexes import INDEXES
 NEEDS = ("dbAdmin",)
 
 
-def _plan_of(*, hides: bool) -> Callable[[Scene, Given], ActPlan]:
+def _plan_of(*, hides: bool) -> Callable[[ActScene, Given], ActPlan]:
     name = "hide_index" if hides else "unhide_index"
 
-    def plan(scene: Scene, given: Given) -> ActPlan:
+    def plan(scene: ActScene, given: Given) -> ActPlan:
         found = _index(scene, given.get("index", ""))
         if hides:
             _refuse_needed(found)
@@ -43,7 +43,7 @@ def _plan_of(*, hides: bool) -> Callable[[Scene, Given], ActPlan]:
     return plan
 
 
-def _index(scene: Scene, wanted: str) -> dict[str, Any]:
+def _index(scene: ActScene, wanted: str) -> dict[str, Any]:
     found = {str(one["name"]): dict(one) for one in scene.database[scene.settings.collection].list_indexes()}
     if wanted not in found:
         hint = did_you_mean(wanted, found) or f"there are {', '.join(found) or 'none'}"
@@ -64,7 +64,7 @@ def _refuse_needed(index: Mapping[str, Any]) -> None:
         raise RefusedError(f"index {index['name']} is never hidden: {why}")
 
 
-def _usage(scene: Scene, name: str) -> list[dict[str, Any]]:
+def _usage(scene: ActScene, name: str) -> list[dict[str, Any]]:
     """How often the index was used, by member that answers; empty where nobody may tell."""
     try:
         return [{"host": one.host, "queries": one.ops, "in_hours": round(one.window_hours, 1)}
@@ -73,7 +73,7 @@ def _usage(scene: Scene, name: str) -> list[dict[str, Any]]:
         return []
 
 
-def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     wanted = {"name": plan.about["index"], "hidden": plan.would["hidden"]}
     try:
         scene.leads.database.command("collMod", plan.about["collection"], index=wanted)

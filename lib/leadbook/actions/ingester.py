@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from leadbook.actions.records import Action, ActPlan, Given, Scene, whole
+from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.core.errors import RefusedError
 from leadbook.ingest.control import orders
 from leadbook.ingest.control.orders import BOUNDS, Orders
@@ -20,7 +20,7 @@ CONFIRM_S = 15.0
 _SETTING = {"batch_size": "batch_size", "writers": "writers", "pool_size": "max_pool_size"}
 
 
-def followers(scene: Scene) -> list[dict[str, Any]]:
+def followers(scene: ActScene) -> list[dict[str, Any]]:
     """Followers that are alive: session, sign, work (see `session.beat`; empty before the first beat)."""
     found = []
     for one in unended(scene.journal):
@@ -32,8 +32,8 @@ def followers(scene: Scene) -> list[dict[str, Any]]:
     return found
 
 
-def _plan_of(name: str) -> Callable[[Scene, Given], ActPlan]:
-    def plan(scene: Scene, given: Given) -> ActPlan:
+def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
+    def plan(scene: ActScene, given: Given) -> ActPlan:
         wanted: int | None = None
         if given.get("to") != DEFAULT:
             wanted = whole(given, "to", *BOUNDS[name])
@@ -55,7 +55,7 @@ def _plan_of(name: str) -> Callable[[Scene, Given], ActPlan]:
     return plan
 
 
-def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     seen = orders.read(scene.database)
     if seen.version != plan.about["version"]:
         raise RefusedError("somebody else changed the orders meanwhile; look at the plan again")
@@ -64,7 +64,7 @@ def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
     return {**plan.would, "version": given.version, "followers": alive, "confirmed": confirmed}
 
 
-def _confirmed(scene: Scene, given: Orders) -> tuple[int, int]:
+def _confirmed(scene: ActScene, given: Orders) -> tuple[int, int]:
     """Followers that live, and those of them that said they obey, within CONFIRM_S."""
     until = datetime.now(UTC) + timedelta(seconds=CONFIRM_S)
     while True:

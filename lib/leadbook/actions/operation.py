@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from leadbook.actions import rights
-from leadbook.actions.records import Action, ActPlan, Given, Scene, number
+from leadbook.actions.records import Action, ActPlan, ActScene, Given, number
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError, RefusedError
 
@@ -24,7 +24,7 @@ _SAME = ("opid", "connection", "collection", "operation", "fields", "app")
 NEEDS = ("clusterMonitor", "hostManager")
 
 
-def _plan(scene: Scene, given: Given) -> ActPlan:
+def _plan(scene: ActScene, given: Given) -> ActPlan:
     older = number(given, "older", 0.0, 86_400.0, OLDER_S)
     found = running(scene, older)
     if "opid" not in given:
@@ -49,7 +49,7 @@ def _plan(scene: Scene, given: Given) -> ActPlan:
     )  # fmt: skip
 
 
-def _chosen(scene: Scene, opid: str, found: Sequence[Mapping[str, Any]], older: float) -> Mapping[str, Any]:
+def _chosen(scene: ActScene, opid: str, found: Sequence[Mapping[str, Any]], older: float) -> Mapping[str, Any]:
     one = next((one for one in found if str(one["opid"]) == opid), None)
     if one is None:
         listed = ", ".join(str(one["opid"]) for one in found) or "there is none"
@@ -60,7 +60,7 @@ def _chosen(scene: Scene, opid: str, found: Sequence[Mapping[str, Any]], older: 
     return one
 
 
-def running(scene: Scene, older_s: float) -> list[dict[str, Any]]:
+def running(scene: ActScene, older_s: float) -> list[dict[str, Any]]:
     """Operations of clients on the leads' database for so long, the longest first: opid, connection, collection,
     operation, fields (names only), app, user, seconds, plan, writes, ours. Raises PyMongoError.
 
@@ -112,7 +112,7 @@ def _fields(command: Mapping[str, Any]) -> Iterator[str]:
             yield from sorted(map(str, body)) if name == "$match" and isinstance(body, Mapping) else ()
 
 
-def _needs(scene: Scene, found: Sequence[Mapping[str, Any]]) -> str:
+def _needs(scene: ActScene, found: Sequence[Mapping[str, Any]]) -> str:
     """What right is missing to end these; empty where the DBA's user has it, or all are the application's own."""
     own = scene.has_own_admin
     told = rights.how_to_grant(scene.admin, scene.settings.database, NEEDS, own=own)
@@ -126,7 +126,7 @@ def _user(client: connect.Client) -> str:
     return ", ".join(f"{user['user']} of {user['db']}" for user in told)
 
 
-def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     def still() -> bool:
         wanted = {name: plan.about[name] for name in _SAME}
         return any({name: one[name] for name in _SAME} == wanted for one in running(scene, 0.0))
@@ -140,7 +140,7 @@ def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
     return {"is_running": runs}
 
 
-def _kill(scene: Scene, plan: ActPlan) -> None:
+def _kill(scene: ActScene, plan: ActPlan) -> None:
     """As the DBA; where that user may not, as the application, which may end what is its own."""
     opid = plan.about["opid"]
     try:

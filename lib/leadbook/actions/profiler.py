@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from leadbook.actions import rights
-from leadbook.actions.records import Action, ActPlan, Given, Scene, number, whole
+from leadbook.actions.records import Action, ActPlan, ActScene, Given, number, whole
 from leadbook.bench.profiler import ProfilerLevel, current
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.schema import undo
@@ -20,7 +20,7 @@ NEEDS = ("dbAdmin",)
 COLLECTION = "system.profile"
 
 
-def _plan(scene: Scene, given: Given) -> ActPlan:
+def _plan(scene: ActScene, given: Given) -> ActPlan:
     to = given.get("to", "")
     if to not in ("on", "off"):
         raise ParameterError("to", f"must be on or off, got {to!r}")
@@ -50,7 +50,7 @@ def _plan(scene: Scene, given: Given) -> ActPlan:
     )  # fmt: skip
 
 
-def _current(scene: Scene) -> ProfilerLevel:
+def _current(scene: ActScene) -> ProfilerLevel:
     try:
         return current(scene.admin[scene.settings.database])
     except OperationFailure:
@@ -74,7 +74,7 @@ def _off(before: ProfilerLevel, kept: Mapping[str, Any] | None, *, forced: bool)
     return {**_shown(before), "level": 0}
 
 
-def _do(scene: Scene, plan: ActPlan) -> Mapping[str, Any]:
+def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     database, server = scene.admin[scene.settings.database], plan.about["server"]
     before = current(database)
     kept = undo.kept_of(scene.database, "profiler", server)

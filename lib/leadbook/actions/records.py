@@ -20,7 +20,7 @@ DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class ActScene:
     """Where one acts. database: the application's view.  admin: the DBA's client.  target: for people.
 
     redis: None where it is away; redis_problem says why.  redis_is_ours: False for a rehearsal in somebody's Redis.
@@ -108,8 +108,8 @@ class Action:
 
     name: str
     does: str
-    plan: Callable[[Scene, Given], ActPlan]
-    do: Callable[[Scene, ActPlan], Mapping[str, Any]]
+    plan: Callable[[ActScene, Given], ActPlan]
+    do: Callable[[ActScene, ActPlan], Mapping[str, Any]]
     takes: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     also: str = ""

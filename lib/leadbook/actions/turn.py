@@ -13,7 +13,7 @@ import pymongo
 from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from leadbook.actions.records import Scene
+from leadbook.actions.records import ActScene
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
 from leadbook.ingest.control.orders import COLLECTION
@@ -25,7 +25,7 @@ _IDLE_S = {"$divide": [{"$subtract": ["$$NOW", "$seen"]}, 1_000]}
 
 
 @contextlib.contextmanager
-def turn(scene: Scene, told: Mapping[str, Any]) -> Iterator[None]:
+def turn(scene: ActScene, told: Mapping[str, Any]) -> Iterator[None]:
     """Hold the turn meanwhile. told: what the journal is told of the action, in case this process is killed.
 
     Raises RefusedError where another acts, and PyMongoError.
@@ -53,7 +53,7 @@ def turn(scene: Scene, told: Mapping[str, Any]) -> Iterator[None]:
             held.delete_one(own)
 
 
-def _take_over(scene: Scene, held: Any) -> None:
+def _take_over(scene: ActScene, held: Any) -> None:
     """Free a turn whose holder is gone; the journal is told. Raises RefusedError where the holder lives."""
     found = next(iter(held.aggregate([{"$match": {"_id": ID}}, {"$set": {"idle_s": _IDLE_S}}])), None)
     if found is None:

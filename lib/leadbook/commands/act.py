@@ -12,7 +12,7 @@ from typing import Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
-from leadbook.actions.records import Action, ActPlan, Scene
+from leadbook.actions.records import Action, ActPlan, ActScene
 from leadbook.actions.told import Deed, deeds, series_of
 from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
@@ -102,15 +102,15 @@ def _next(settings: Settings, words: Sequence[str], plan: ActPlan) -> tuple[str,
 
 
 @contextmanager
-def _scene(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> Iterator[Scene]:
+def _scene(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> Iterator[ActScene]:
     what = "" if "LEADBOOK_RUN_ID" in os.environ else f"leadbook {ACTION}"  # a run has the servers for itself already
     with opened(settings, what, patience_ms=PATIENCE_MS) as place:
         yield _of(place, progress)
 
 
-def _of(place: Place, progress: Callable[[int], None] = lambda _: None) -> Scene:
+def _of(place: Place, progress: Callable[[int], None] = lambda _: None) -> ActScene:
     guest = place.settings.is_rehearsal and place.endpoints.redis_source == "environment"
-    return Scene(
+    return ActScene(
         settings=place.settings, database=place.database, client=place.client, admin=place.admin,
         journal=place.journal, redis=place.redis, redis_problem=place.redis_problem, redis_is_ours=not guest,
         has_own_admin=place.endpoints.has_own_admin, progress=progress,

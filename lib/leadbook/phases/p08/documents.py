@@ -8,7 +8,7 @@ from leadbook.core.checks import Verdict
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
-from leadbook.phases.live.deeds import frame, in_words
+from leadbook.phases.deeds import frame, in_words
 from leadbook.phases.p08 import hour_told, staged
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame

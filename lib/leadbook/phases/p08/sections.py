@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.live import deeds
+from leadbook.phases import deeds
 from leadbook.phases.p08 import documents, figures, hour_told, staged
 from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
 from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame

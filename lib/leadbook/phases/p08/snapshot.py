@@ -24,9 +24,9 @@ from leadbook.monitor.staging import Intake, read_intake
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
+from leadbook.phases.deeds import Told, done_to
 from leadbook.phases.judging import attempt
 from leadbook.phases.live.baselines import read_baselines
-from leadbook.phases.live.deeds import Told, done_to
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.p08.hour import Watched, read_hour

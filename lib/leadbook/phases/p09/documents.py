@@ -17,7 +17,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.prose import number
 from leadbook.page.tables import target_text
-from leadbook.phases.live import deeds
+from leadbook.phases import deeds
 from leadbook.phases.p09 import tables
 from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation

@@ -27,9 +27,8 @@ from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
-from leadbook.phases import collected
+from leadbook.phases import collected, deeds
 from leadbook.phases.judging import attempt
-from leadbook.phases.live import deeds
 from leadbook.phases.order import section
 from leadbook.phases.p09 import checks, figures, losses, push, tables
 from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
