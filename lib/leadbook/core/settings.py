@@ -148,9 +148,7 @@ class Settings(BaseModel):
 
     # --- alerts
     alerts: bool = Field(False, description="send alerts to people; false only shows and records what would be sent")
-    alert_answer_minutes: float = Field(
-        15.0, gt=0, description="unanswered so long, an alert goes to the next level, min"
-    )
+    alert_answer_minutes: float = Field(15.0, gt=0, description="unanswered so long, the next level is told too, min")
     alert_hold_minutes: float = Field(5.0, ge=0, description="an alert must have ended so long to be over, min")
     alert_most_an_hour: int = Field(20, ge=2, description="messages an hour to one address, at most")
 
