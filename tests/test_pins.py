@@ -41,7 +41,7 @@ SIGNS = {
     "jupyterlab": "jupyter lab",
     "nbval": "--nbval",
     "pytest-timeout": "timeout =",
-    "pytest-xdist": "-n 2",
+    "pytest-xdist": "-n 3",
     "types-pyyaml": "import yaml",
 }
 FORGOTTEN = {"six": "scrapbook"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import pytest
-
 from leadbook.phases.live.here import watch_here
 
 for part in ("watch.snapshot", "watch.place", "phases.live.judge", "phases.live.baselines", "forecast.forecast"):
