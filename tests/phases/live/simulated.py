@@ -173,7 +173,7 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-ING-001": Symptom(readings={"ingest.followers": 0.0, "sprint.waiting": 300.0}),
     "LIVE-ING-002": Symptom(readings={"ingest.beat_age_s": 400.0, "sprint.waiting": 300.0}),
     "LIVE-ING-003": Symptom(
-        readings={"sprint.ended_per_s": 0.0, "sprint.waiting": 40.0, "sprint.oldest_s": 150.0}, within=3
+        readings={"sprint.ended_per_s": 0.0, "sprint.waiting": 40.0, "sprint.oldest_s": 150.0}, within=2
     ),
     "LIVE-POOL-001": Symptom(readings={"ingest.pool_wait_ms": 400.0}),
     "LIVE-POOL-002": Symptom(readings={"ingest.pool_waiting": 6.0, "ingest.pool_in_use": 100.0}),
