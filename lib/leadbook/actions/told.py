@@ -10,6 +10,7 @@ from typing import Any
 
 from leadbook.actions.acts import ACTIONS
 from leadbook.actions.effect import Effect, effect
+from leadbook.alerts.incidents import Incident, incidents
 from leadbook.core.connect import Endpoints
 from leadbook.core.journal import Entry, Journal
 from leadbook.core.settings import Settings
@@ -54,8 +55,20 @@ def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
     entries = journal.entries("action")
     acted = [entry for entry in entries if entry.get("hash")]
     found = [_deed(entry, acted, history or History()) for entry in acted]
+    found += map(_alarm, incidents(journal.entries("alert")))
     found += [_older(entry) for entry in entries if entry.get("action") in RESOLVES and not entry.get("hash")]
     return sorted(found, key=lambda one: one.at)
+
+
+def _alarm(one: Incident) -> Deed:
+    """An alarm, from its beginning to its end, and who answered it."""
+    lasted = {"state": "goes on"} if one.minutes is None else {"lasted_min": round(one.minutes, 1)}
+    return Deed(
+        at=one.begun, what=one.title, kind="resolution", who=one.person or "nobody answered", because=one.key,
+        before={"level": one.level}, after=lasted,
+        evidence={"told_levels": one.told, "unanswered": one.escalated, "sent": "no, a dry run" if one.dry else "yes"},
+        effect=Effect(state="not measurable", why="an alarm, not an action"),
+    )  # fmt: skip
 
 
 def series_of(settings: Settings, endpoints: Endpoints) -> History:

@@ -165,7 +165,9 @@ SYMPTOMS: dict[str, Symptom] = {
     "LIVE-COL-001": Symptom(details=silent("apollo-2"), within=1),
     "LIVE-COL-002": Symptom(freezes=("sprint.staged",), within=21, lasts=24),
     "LIVE-RATE-001": Symptom(readings={"sprint.leads_per_s": 0.05}, ramp=120, within=60, lasts=80, over=130),
-    "LIVE-RATE-002": Symptom(readings={**BACKLOG, "ingest.documents_per_s": 300.0}, within=3),
+    "LIVE-RATE-002": Symptom(
+        readings={**BACKLOG, "ingest.documents_per_s": 300.0, "ingest.documents_per_insert": 500.0}, within=3
+    ),
     "LIVE-STG-001": Symptom(readings={"sprint.oldest_s": 900.0, "sprint.waiting": 50.0}),
     "LIVE-STG-002": Symptom(readings={**BACKLOG, "sprint.staged_per_s": 2.0, "sprint.ended_per_s": 0.1}),
     "LIVE-STG-003": Symptom(readings={"sprint.poison": 1.0}, within=1),

@@ -5,10 +5,8 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from leadbook.phases.live.here import watch_here
 
-for part in ("watch.snapshot", "watch.place", "phases.live.judge", "phases.live.baselines", "forecast.forecast"):
-    pytest.importorskip(f"leadbook.{part}")
+from leadbook.phases.live.drawn.here import watch_here
 
 
 @pytest.mark.usefixtures("endpoints", "database")

@@ -55,13 +55,13 @@ class Ingesters:
         """Who acted since the snapshot before. Nothing of what was done: a plan may name a person's record."""
         since = self._acted or ObjectId.from_datetime(moment.server)
         fresh = self._access.collection(journal.COLLECTION).find(
-            {"_id": {"$gt": since}, "kind": "action"}, {"action": 1, "by": 1}
+            {"_id": {"$gt": since}, "kind": "action"}, {"action": 1, "by": 1, "hash": 1}
         )
         found = sorted(fresh, key=lambda entry: entry["_id"])
         self._acted = found[-1]["_id"] if found else since
         return [
             Event(at=moment.at, kind="acted", source="actions",
-                  told={"action": str(entry.get("action", "")), "by": str(entry.get("by", ""))})
+                  told={name: str(entry.get(name, "")) for name in ("action", "by", "hash")})
             for entry in found
         ]  # fmt: skip
 
