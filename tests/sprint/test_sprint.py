@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -22,6 +23,7 @@ from leadbook.core import connect
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.rehearsal import collectors
+from leadbook.watch.series import Series
 from readme import SPRINT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -36,6 +38,8 @@ SMALL = {
 REFUSED = re.compile(r"not authori[sz]ed|may not|NOPERM|no permissions")
 RECORDS = 2_400
 PLAN = collectors.plan(RECORDS, 7)
+WATCHED: list[Path] = []
+"""Where the watch keeps its page and its series."""
 NEVER_HERE = ("MDB-VER-002", "MDB-HST-001", "MDB-ENG-002", "RDS-SEC-002", "RDS-MEM-003")
 """What these servers cannot pass: an old release, few cores, a small cache, a Redis without TLS and room."""
 
@@ -73,13 +77,15 @@ def signed(servers, tmp_path_factory):
 def command(servers, signed, tmp_path_factory):
     """Runs the README's production command that holds these words, with a small sprint's settings; what it printed."""
     reports = tmp_path_factory.mktemp("reports")
+    WATCHED.append(reports)
     env = {**os.environ, **servers.environment}
 
     def run(*named: str, more=(), begin=False, stdin=""):
         (line,) = [line for line in SPRINT if all(name in line for name in named)]
         words = shlex.split(line.partition("| ")[2] or line)[1:]
         words += [word for key, value in SMALL.items() for word in ("-p", f"{key}={value}")]
-        words += ["-p", f"attestations_file={signed}", *more]
+        words = [word.replace("sprint.html", str(reports / "sprint.html")) for word in words]
+        words += ["-p", f"attestations_file={signed}", "-p", f"watch_dir={reports / 'watch'}", *more]
         if words[0] == "run":
             words += ["--out", str(reports)]
         argv = [sys.executable, "-m", "leadbook.cli", *words]
@@ -107,17 +113,22 @@ def lived(servers, command, database):
     assert told["ready"].returncode == 0, told["ready"].stdout + told["ready"].stderr
     told["left"] = sorted(database.list_collection_names())
     first, second = (command("--staged", begin=True) for _ in range(2))
+    watch = command("--page", more=("--every", "1s", "--no-reports"), begin=True)
     staging = database["raw_leads"]
     accidents = Timer(3.0, _accidents, (servers, first))
     accidents.start()
     collectors.stage(staging, PLAN, 12.0)
     accidents.join()
-    told["live"] = command("live")
+    told["live"] = command("--stage live")
     _until(lambda: not staging.count_documents({"pipeline.state": {"$ne": "done"}}), 240)
     second.send_signal(signal.SIGTERM)
     told["ledger"] = second.communicate(timeout=60)[0]
     told["backup"] = command("--only")
     told["status"] = command("status")
+    told |= {name: command(name) for name in ("--check", "--test", "writers=4", "--effects")}
+    watch.send_signal(signal.SIGTERM)
+    watch.communicate(timeout=60)
+    told["watched"], told["page"] = watch.returncode, WATCHED[0] / "sprint.html"
     told["close"] = command("close")
     return told
 
@@ -176,6 +187,25 @@ def test_status_tells_where_the_sprint_stands(lived):
     said = lived["status"].stdout
     assert lived["status"].returncode == 0 and len(said.strip().splitlines()) <= 10
     assert f"{PLAN.unique:,} unique" in said and "ready: GO" in said
+
+
+def test_a_watch_with_least_rights_saw_all_of_it(lived):
+    assert lived["watched"] == 0
+    page = lived["page"].read_text(encoding="utf-8")
+    assert "REAL DATA" in page and "linkedin.com/in/" not in page
+    seen = list(Series(lived["page"].parent / "watch").read())
+    last = seen[-1]
+    assert last.readings["sprint.leads"] == PLAN.unique and last.readings["sprint.waiting"] == 0
+    events = {(event.kind, event.source) for one in seen for event in one.events}
+    assert {kind for kind, _ in events} >= {"elected", "away", "back"}
+    refused = {name: why for one in seen for name, why in one.unmeasured.items() if REFUSED.search(why)}
+    assert not refused
+
+
+def test_what_a_watch_offers_answers_on_somebody_elses_servers(lived):
+    assert lived["--check"].returncode in (0, 1) and lived["--test"].returncode == 0, lived["--test"].stderr
+    assert lived["writers=4"].returncode == 0 and "--approve" in lived["writers=4"].stdout
+    assert lived["--effects"].returncode == 0, lived["--effects"].stderr
 
 
 def test_deleted_leads_forbid_the_close_and_recover_brings_them_back(lived, command, database):
