@@ -19,6 +19,8 @@ SLOW_MS = 400.0
 """How long the slow query shall take: four times the server's slowms."""
 LONGEST_MS = 600_000
 """The server ends a runaway by itself after so long, whatever becomes of us."""
+ROUNDS = 100_000
+"""Of the runaway: about 30 ms a lead. $range holds them all at once, so that many more would be refused."""
 HOGGED = 300
 """Connections that the hog opens: three times what a pool of the task book's size holds."""
 
@@ -81,7 +83,7 @@ class Runaway(Fault):
     def _run(self) -> None:
         leads = self.client[self.scene.settings.database][self.scene.settings.collection]
         with suppress(PyMongoError):
-            leads.find_one(_scan(2_000_000), max_time_ms=LONGEST_MS, comment=CLIENT)
+            leads.find_one(_scan(ROUNDS), max_time_ms=LONGEST_MS, comment=CLIENT)
 
     def end(self) -> None:
         """Kill it at the server."""
