@@ -140,9 +140,9 @@ def _row(snapshot: LiveSnapshot) -> _Row:
 
 def _within(episode: Episode, injected: Injected) -> bool:
     """Whether a fault may explain an episode: it began while the fault lasted, or soon after."""
-    if injected.began is None:
+    if injected.before is None:
         return False
-    return episode.first > injected.began and (injected.ended is None or episode.first <= injected.ended + AFTER)
+    return episode.first > injected.before and (injected.ended is None or episode.first <= injected.ended + AFTER)
 
 
 def _from(injected: Injected, how: Expected, rows: Sequence[_Row], clock: float) -> int:
