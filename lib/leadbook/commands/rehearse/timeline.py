@@ -22,8 +22,8 @@ BROKEN = (LeadbookError, PyMongoError, RedisError, OSError)
 
 @dataclass(kw_only=True)
 class Injected:
-    """A fault that was put in. before, began, ended: number of the newest snapshot when it was begun, once it was in, and
-    once it was undone; None where it did not come to it.  problem: why it could not be put in, or undone."""
+    """A fault that was put in. before, began, ended: number of the newest snapshot when it was begun, once it was
+    in, and once it was undone; None where it did not come to it.  problem: why it could not be put in, or undone."""
 
     name: str
     told: str
