@@ -47,6 +47,7 @@ def test_what_a_crew_sends_beyond_its_plan_is_counted_and_the_ledger_is_exact(
         scene = scene_of(settings, endpoints, crew)
         faults = [kind(scene) for kind in (senders.SilentCollector, senders.DuplicateStorm, senders.RejectStorm)]
         for fault in faults:
+            fault.prepare()
             fault.inject()
         time.sleep(1.7)
         assert crew.working, "one holds back what it has"
@@ -73,6 +74,7 @@ def test_a_crew_that_is_left_ends_at_once(settings, database):
 def test_a_slow_query_scans_and_a_runaway_is_killed(settings, database, admin, endpoints):
     database[settings.collection].insert_many({"company_industry": "made", "linkedin_url": str(n)} for n in range(500))
     slow, runaway = clients.SlowQuery(scene_of(settings, endpoints)), clients.Runaway(scene_of(settings, endpoints))
+    slow.prepare()
     slow.inject()
     runaway.inject()
 

@@ -21,8 +21,8 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from leadbook.backup.archive import DATA, documents_in, read_manifest, read_metadata
 from leadbook.backup.verify import verify
+from leadbook.core import connect
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.schema.indexes import commit_quorum
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, is_left, is_scratch, scratch_name
 
 Document = dict[str, Any]
@@ -95,7 +95,7 @@ def _restore(
     indexes = [{key: value for key, value in index.items() if key not in ("v", "ns")}
                for index in metadata["indexes"] if index["name"] != "_id_"]  # fmt: skip
     if indexes:
-        database.command({"createIndexes": target, "indexes": indexes, **commit_quorum(database)})
+        database.command({"createIndexes": target, "indexes": indexes, **connect.commit_quorum(database)})
     return Restored(
         original=original, name=target, documents=taken, refused=refused, load_seconds=loaded - began,
         index_seconds=time.perf_counter() - loaded, bypassed=bypassed,

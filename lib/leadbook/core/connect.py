@@ -265,3 +265,13 @@ def _diagnose(text: str, error: BaseException, service: str) -> tuple[str, str]:
         if re.search(pattern, text):
             return problem, hint
     return write_errors.line(text).rstrip("."), "see the server's log"
+
+
+def commit_quorum(database: Database) -> dict[str, Any]:
+    """The option of createIndexes with which a build on data ends though a member is away.
+
+    MongoDB's default, `votingMembers`, waits for every voting member that holds data, for ever if need be
+    (documentation of createIndexes, commitQuorum). Empty for a standalone server, which does not take it.
+    """
+    hello = database.client.admin.command("hello")
+    return {"commitQuorum": "majority"} if hello.get("setName") or hello.get("msg") == "isdbgrid" else {}

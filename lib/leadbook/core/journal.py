@@ -52,6 +52,9 @@ SLACK = timedelta(minutes=2)
 UNIQUE = 11000
 """MongoDB's error code of a duplicate key: the entry was carried over before."""
 
+_BY_KIND = pymongo.IndexModel([("kind", 1), ("at", -1), ("_id", -1)], name="idx_kind_at")
+"""A day's journal has some 80,000 entries; the newest of a kind is asked for again and again."""
+
 _AWARE = json_util.JSONOptions(tz_aware=True)
 Entry = dict[str, Any]
 
@@ -102,6 +105,9 @@ class Journal:
         if not self._holds:
             with pymongo.timeout(PATIENCE_S):
                 self._holds = bool(self.collection.database.list_collection_names())
+                if self._holds:
+                    quorum = connect.commit_quorum(self.collection.database)
+                    self.collection.create_indexes([_BY_KIND], **quorum)
         return self._holds
 
     def _spooled(self, entries: Sequence[Entry]) -> None:

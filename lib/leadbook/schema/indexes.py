@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo import IndexModel
-from pymongo.database import Database
 
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import INDEXED
@@ -133,13 +132,3 @@ def lifetimes(settings: Settings) -> dict[str, IndexSpec]:
 def index_named(name: str) -> IndexSpec:
     """The desired index of that name. Raises KeyError."""
     return {index.name: index for index in INDEXES}[name]
-
-
-def commit_quorum(database: Database[dict[str, Any]]) -> dict[str, Any]:
-    """The option of createIndexes with which a build on data ends though a member is away.
-
-    MongoDB's default, `votingMembers`, waits for every voting member that holds data, for ever if need be
-    (documentation of createIndexes, commitQuorum). Empty for a standalone server, which does not take it.
-    """
-    hello = database.client.admin.command("hello")
-    return {"commitQuorum": "majority"} if hello.get("setName") or hello.get("msg") == "isdbgrid" else {}

@@ -12,9 +12,10 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import DUPLICATE, duplicate_key
-from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, commit_quorum, lifetimes
+from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, lifetimes
 from leadbook.schema.validator import validator
 
 Document = dict[str, Any]
@@ -192,7 +193,7 @@ def _create_indexes(database: Database[Document], changes: Sequence[Change]) -> 
         mine = [change for change in changes if change.collection == name]
         try:
             indexes = [index for change in mine for index in (change.command or {})["indexes"]]
-            database.command({"createIndexes": name, "indexes": indexes, **commit_quorum(database)})
+            database.command({"createIndexes": name, "indexes": indexes, **connect.commit_quorum(database)})
             done += [replace(change, applied=True) for change in mine]
         except OperationFailure as error:
             if error.code != DUPLICATE:
@@ -203,7 +204,7 @@ def _create_indexes(database: Database[Document], changes: Sequence[Change]) -> 
 
 def _create_index(database: Database[Document], change: Change) -> Change:
     try:
-        return _run(database, change, **commit_quorum(database))
+        return _run(database, change, **connect.commit_quorum(database))
     except OperationFailure as error:
         if error.code != DUPLICATE:
             raise

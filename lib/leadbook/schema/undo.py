@@ -28,7 +28,6 @@ from leadbook.core import connect
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
 from leadbook.rehearsal.servers import owner
-from leadbook.schema.indexes import commit_quorum
 from leadbook.schema.scratch import SCRATCH_PREFIX, drop_scratch, of_this_process, scratch_name
 from leadbook.schema.scratch import sweep as drop_left
 
@@ -141,7 +140,7 @@ class Changes:
         held = {what: {**before, "server": server}}
         try:
             server_of = IndexModel(f"{what}.server", unique=True, sparse=True)
-            self._record.create_indexes([server_of], **commit_quorum(self._record.database))
+            self._record.create_indexes([server_of], **connect.commit_quorum(self._record.database))
             found = self._record.update_one({"_id": self.token, what: {"$exists": False}}, {"$set": held})
         except DuplicateKeyError:
             other = self._holder(what, server)

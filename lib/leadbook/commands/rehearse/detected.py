@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,12 @@ class JudgedSeries:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """How a fault shall be told. rules: any of them.  seen, waits_s, waits_real_s: when there is anything to tell, see
-    `expected.yaml`; why: in words."""
+    """How a fault shall be told. rules: any of them.  seen, still, waits_s, waits_real_s: when there is
+    anything to tell, see `expected.yaml`; why: in words."""
 
     rules: Sequence[str]
     seen: str = ""
+    still: str = ""
     waits_s: float = 0.0
     waits_real_s: float = 0.0
     why: str = ""
@@ -95,11 +97,13 @@ def expected() -> dict[str, Expected]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """What is kept of a snapshot. seen: readings that some fault waits for, which were not 0."""
+    """What is kept of a snapshot. seen: readings that some fault waits for, which were not 0.  values: of those that
+    some fault keeps from changing."""
 
     number: int
     at: datetime
     seen: frozenset[str]
+    values: Mapping[str, float]
 
 
 def judged(
@@ -130,14 +134,15 @@ def judged(
 
 def _row(snapshot: LiveSnapshot) -> _Row:
     names = {one.seen for one in expected().values() if one.seen and snapshot.readings.get(one.seen)}
-    return _Row(number=snapshot.number, at=snapshot.at, seen=frozenset(names))
+    values = {one.still: snapshot.readings[one.still] for one in expected().values() if one.still in snapshot.readings}
+    return _Row(number=snapshot.number, at=snapshot.at, seen=frozenset(names), values=values)
 
 
 def _within(episode: Episode, injected: Injected) -> bool:
     """Whether a fault may explain an episode: it began while the fault lasted, or soon after."""
-    if injected.began is None:
+    if injected.before is None:
         return False
-    return episode.first > injected.began and (injected.ended is None or episode.first <= injected.ended + AFTER)
+    return episode.first > injected.before and (injected.ended is None or episode.first <= injected.ended + AFTER)
 
 
 def _from(injected: Injected, how: Expected, rows: Sequence[_Row], clock: float) -> int:
@@ -146,9 +151,13 @@ def _from(injected: Injected, how: Expected, rows: Sequence[_Row], clock: float)
     if how.seen:
         return next((row.number - 1 for row in rows if row.number > began and how.seen in row.seen), began)
     waits_s = how.waits_s + how.waits_real_s * clock
-    at = next((row.at for row in rows if row.number >= began), None)
-    if not waits_s or at is None:
+    while_on = [row for row in rows if row.number >= began and row.number <= (injected.ended or row.number)]
+    if not waits_s or not while_on:
         return began
+    changed = [
+        later.at for row, later in pairwise(while_on) if row.values.get(how.still) != later.values.get(how.still)
+    ]
+    at = changed[-1] if how.still and changed else while_on[0].at
     return next((row.number - 1 for row in rows if row.at >= at + timedelta(seconds=waits_s)), began)
 
 

@@ -22,11 +22,12 @@ BROKEN = (LeadbookError, PyMongoError, RedisError, OSError)
 
 @dataclass(kw_only=True)
 class Injected:
-    """A fault that was put in. began, ended: number of the newest snapshot once it was in, and once it was undone; None
-    where it did not come to it.  problem: why it could not be put in, or undone."""
+    """A fault that was put in. before, began, ended: number of the newest snapshot when it was begun, once it was
+    in, and once it was undone; None where it did not come to it.  problem: why it could not be put in, or undone."""
 
     name: str
     told: str
+    before: int | None = None
     began: int | None = None
     ended: int | None = None
     problem: str = ""
@@ -86,6 +87,7 @@ def _take(turn: _Turn, newest: Callable[[], int], say: Callable[[str], None]) ->
             turn.fault.prepare()
             _next_snapshot(newest)
             say(f"fault {injected.name}: {injected.told}")
+            injected.before = newest()
             turn.fault.inject()
             injected.began = newest()
         else:

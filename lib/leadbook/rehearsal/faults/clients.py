@@ -19,13 +19,20 @@ SLOW_MS = 400.0
 """How long the slow query shall take: four times the server's slowms."""
 LONGEST_MS = 600_000
 """The server ends a runaway by itself after so long, whatever becomes of us."""
+ROUNDS, TIMES = 100_000, 30
+"""Of the runaway: about half a second a lead, and it can be killed after each. $range holds its rounds all at once, so
+that many more would be refused."""
+OPEN_S = 20.0
 HOGGED = 300
 """Connections that the hog opens: three times what a pool of the task book's size holds."""
 
 
-def _scan(rounds: int) -> dict[str, Any]:
-    """A filter on a field without an index that keeps the server busy for `rounds` a document, and finds nothing."""
-    busy = {"$reduce": {"input": {"$range": [0, rounds]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}}
+def _scan(rounds: int, times: int = 1) -> dict[str, Any]:
+    """A filter on a field without an index that keeps the server busy for `times` x `rounds` a document, and finds
+    nothing."""
+    busy: Any = 1
+    for count in (rounds, times):
+        busy = {"$reduce": {"input": {"$range": [0, count]}, "initialValue": 0, "in": {"$add": ["$$value", busy]}}}
     return {"company_industry": {"$ne": "of nobody"}, "$expr": {"$lt": [busy, 0]}}
 
 
@@ -81,7 +88,7 @@ class Runaway(Fault):
     def _run(self) -> None:
         leads = self.client[self.scene.settings.database][self.scene.settings.collection]
         with suppress(PyMongoError):
-            leads.find_one(_scan(2_000_000), max_time_ms=LONGEST_MS, comment=CLIENT)
+            leads.find_one(_scan(ROUNDS, TIMES), max_time_ms=LONGEST_MS, comment=CLIENT)
 
     def end(self) -> None:
         """Kill it at the server."""
@@ -110,14 +117,23 @@ class Connections(Fault):
         self.client: connect.Client | None = None
 
     def inject(self) -> None:
-        """Open them; the driver does it in the background."""
-        self.client = connect.mongodb(self.scene.endpoints.mongodb_uri, _hog(self.scene.settings))
-        connect.ping_mongodb(self.client)
+        """Open them; the driver does it in the background, within some seconds."""
+        until = time.monotonic() + OPEN_S
+        with self.scene.admin() as admin:
+            before = _open(admin)
+            self.client = connect.mongodb(self.scene.endpoints.mongodb_uri, _hog(self.scene.settings))
+            connect.ping_mongodb(self.client)
+            while _open(admin) < before + HOGGED / 2 and time.monotonic() < until:
+                time.sleep(0.1)
 
     def end(self) -> None:
         """Close them."""
         if self.client is not None:
             self.client.close()
+
+
+def _open(admin: connect.Client) -> int:
+    return int(admin.admin.command("serverStatus")["connections"]["current"])
 
 
 def _hog(settings: Settings) -> Settings:
