@@ -43,13 +43,14 @@ def test_what_a_crew_sends_beyond_its_plan_is_counted_and_the_ledger_is_exact(
     apply(database[settings.collection], admin, settings)
     staging = database[settings.staging_collection]
     planned = shape.long_plan(500, 3, 2)
-    with CollectorCrew(staging, planned, 1.5) as crew:
+    with CollectorCrew(staging, planned, 4.0) as crew:
         scene = scene_of(settings, endpoints, crew)
         faults = [kind(scene) for kind in (senders.SilentCollector, senders.DuplicateStorm, senders.RejectStorm)]
         for fault in faults:
             fault.prepare()
             fault.inject()
-        time.sleep(1.7)
+        sent = planned.facts()["records"]
+        until(lambda: crew.facts()["records"] > sent and crew.facts()["rejected"].get("broken_json", 0) > 20, 30.0)
         assert crew.working, "one holds back what it has"
         for fault in faults:
             fault.end()
