@@ -21,7 +21,7 @@ $(READY): requirements.txt requirements-dask.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "leadbook needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 run")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "leadbook: $(PYTHON) cannot make a virtual environment; install what it lacks (Debian, Ubuntu: apt install python3-venv) or name another Python: make PYTHON=python3.12 run" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt -r requirements-dask.txt
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --disable-pip-version-check -r requirements.txt -r requirements-dask.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $(READY)
 
