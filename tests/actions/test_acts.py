@@ -70,6 +70,7 @@ def test_orders_to_followers_are_planned_approved_and_journalled(production, lea
     planned = act(production(), ["batch_size=250"])
     assert not planned.done and planned.plan.would == {"batch_size": 250} and planned.plan.now == {"batch_size": None}
     assert planned.plan.hash in planned.next[0] and TYPED in planned.next[1] and "default" in planned.plan.back
+    assert planned.plan.back.endswith(" --profile production")
     assert not entries(database, endpoints) and orders.read(database).version == 0  # a plan changes nothing
     with pytest.raises(RefusedError, match="approves another plan"):
         act(production(), ["batch_size=300"], approve=planned.plan.hash)

@@ -71,3 +71,19 @@ def test_an_accelerated_sprint_is_told_by_the_watchs_own_clock():
     history = watched(before=1_000, after=1_500, events=[acted])
     told = effect({"at": AT - timedelta(hours=5), "hash": "h"}, (), history, [RATE])
     assert told.state == "measured" and told.moved[0].shown
+
+
+def test_the_same_plan_done_twice_is_told_apart():
+    acted = [Event(at=AT - timedelta(minutes=8), kind="acted", source="actions", told={"hash": "h", "entry": "1"}),
+             Event(at=AT, kind="acted", source="actions", told={"hash": "h", "entry": "2"})]  # fmt: skip
+    history = watched(before=1_000, after=1_500, events=acted)
+    first = {"_id": 1, "at": AT - timedelta(hours=6), "hash": "h"}
+    told = effect({"_id": 2, "at": AT - timedelta(hours=5), "hash": "h"}, [first], history, [RATE])
+    assert told.moved[0].shown and told.beside == 0 and told.minutes[0] == pytest.approx(8, abs=0.6)
+
+
+@pytest.mark.parametrize(("apart", "why"), [(40, "what came next"), (0, "what came next"), (-40, "before it")])
+def test_a_restart_close_to_an_action_is_not_laid_to_it(apart, why):
+    restart = Event(at=AT + timedelta(seconds=apart), kind="restarted", source="redis")
+    told = found(watched(before=1_000, after=1_500, events=[restart]))
+    assert told.state == "not measurable" and why in told.why

@@ -92,6 +92,13 @@ def test_actions_alerts_ended_troubles_and_what_was_not_judged_are_on_the_record
         assert said in record, said
 
 
+def test_the_command_that_answers_can_be_pasted_whatever_a_workflow_is_called(view):
+    key = "LIVE-COL-001/apollo 2; rm -r x"
+    told = replace(view, profile="production", alerts=({"kind": "alert", "key": key, "level": 1, "title": "silent"},))
+    record = text_of(BeautifulSoup(live_page(told), "html.parser"), "record")
+    assert f"answer: leadbook ack '{key}' --profile production" in record
+
+
 def test_charts_break_at_gaps_and_mark_them(view, page):
     leads = charts(view)[0]
     assert len(leads.gaps) == 1 and leads.gaps[0].text == "nothing was read for 20 min"

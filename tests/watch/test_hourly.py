@@ -1,6 +1,7 @@
 """The hourly report: one at a time, at full hours of the sprint's clock, and its end is told."""
 
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,13 @@ import psutil
 import pytest
 
 from leadbook.commands.watching.hourly import Hourly
+from leadbook.commands.watching.watch import WatchOptions, _Watching
+from leadbook.core import connect
 from leadbook.core.settings import Settings, load_profile
+from leadbook.ingest.stops import Stop
+from leadbook.watch.clock import SprintClock
 from leadbook.watch.records import LiveSnapshot
+from leadbook.watch.series import Series
 
 BEGIN = datetime(2026, 12, 1, 8, 59, tzinfo=UTC)
 MADE = "print('ATTENTION: a reading is beyond its limit'); print('report: /reports/index.html')"
@@ -65,3 +71,26 @@ def test_a_report_that_breaks_is_told(tmp_path, code):
     one.turn(at(1))
     wait(one)
     assert one.ended(BEGIN).told["verdict"] == "BROKEN"
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_the_end_waits_for_a_report_or_a_signal_and_leaves_none_behind(tmp_path, monkeypatch, signalled):
+    monkeypatch.setattr("leadbook.commands.watching.parts.judge", lambda *_: None)
+    settings, notices, others = Settings.from_mapping({"batch_size": 77}), [], {*psutil.Process().children()}
+    uri = "mongodb://127.0.0.1:1/"
+    nowhere = connect.Endpoints(mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url="", source="environment",
+                                redis_source="environment")  # fmt: skip
+    watching = _Watching(settings, nowhere, WatchOptions(every_s=30.0), SprintClock(), Series(tmp_path),
+                         lambda _: None, notices.append)  # fmt: skip
+    code = "import time; time.sleep(60)" if signalled else "import time; time.sleep(0.5)"
+    watching.heart, watching.hourly, stop = None, hourly(tmp_path, code), Stop()
+    watching.hourly.turn(at(0))
+    watching.hourly.turn(at(1))
+    watching.history.add(at(30))
+    if signalled:
+        threading.Timer(0.5, lambda: setattr(stop, "reason", "stopped by SIGTERM")).start()
+    first = {*psutil.Process().children()} - others
+    watching.end(stop)
+    watching.__exit__()
+    assert psutil.wait_procs(first | {*psutil.Process().children()} - others, timeout=5)[1] == []
+    assert len([line for line in notices if line.startswith("report BROKEN")]) == (0 if signalled else 2)

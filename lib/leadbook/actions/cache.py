@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
 from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.core.errors import ParameterError, RefusedError
@@ -39,7 +39,7 @@ def _plan_policy(scene: ActScene, given: Given) -> ActPlan:
     try:
         before = _policy(redis)
         memory: Any = redis.info("memory")
-    except RedisError:
+    except ResponseError:
         raise RefusedError(CONSOLE) from None
     keys = sum(int(part["keys"]) for part in redis.info("keyspace").values())  # type: ignore[union-attr]
     warns = ["it holds until Redis restarts: set it in its configuration file too"]
@@ -51,12 +51,15 @@ def _plan_policy(scene: ActScene, given: Given) -> ActPlan:
         action="redis_policy", target=scene.target, now={SETTING: before}, would={SETTING: wanted},
         evidence={"used_bytes": memory.get("used_memory"), "maxmemory_bytes": memory.get("maxmemory"), "keys": keys},
         why="what goes when Redis is full: lead keys have an end, so volatile-* takes them first and allkeys-* any",
-        back=f"leadbook act redis_policy={before}", warns=warns,
+        back=scene.command(f"act redis_policy={before}"), warns=warns,
     )  # fmt: skip
 
 
 def _policy(redis: Redis) -> str:
+    """Raises RefusedError where the provider keeps it to itself, which some say by telling nothing."""
     said: Any = redis.config_get(SETTING)
+    if SETTING not in said:
+        raise RefusedError(CONSOLE)
     return str(said[SETTING])
 
 
@@ -64,9 +67,9 @@ def _do_policy(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     redis = scene.cache()
     try:
         redis.config_set(SETTING, plan.would[SETTING])
-        return {SETTING: _policy(redis)}
-    except RedisError:
+    except ResponseError:
         raise RefusedError(CONSOLE) from None
+    return {SETTING: _policy(redis)}
 
 
 def _plan_clear(scene: ActScene, _: Given) -> ActPlan:

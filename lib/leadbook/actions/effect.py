@@ -2,8 +2,7 @@
 
 Readings of neighbouring moments are alike, so each side is cut into blocks and a block counts once; the intervals of
 the blocks' means decide (`measure.intervals`). Where the machine itself changed meanwhile, no difference is laid to the
-action. The minutes end where another action, an outage, a restart or an
-election begins.
+action. The minutes end where another action, an outage, a restart or an election begins.
 """
 
 from __future__ import annotations
@@ -104,10 +103,16 @@ def _minutes(history: History, positions: np.ndarray) -> float:
 
 def _moment(entry: Mapping[str, Any], history: History) -> float:
     """When it happened by the sprint's clock, s since 1970: as the watch told it, else as the journal does."""
-    for event in history.events:
-        if event.kind == "acted" and event.told.get("hash") == entry.get("hash") and entry.get("hash"):
-            return event.at.timestamp()
-    return float(entry["at"].timestamp())
+    told = (event.at for event in history.events if event.kind == "acted" and _is_of(event.told, entry))
+    return float(next(told, entry["at"]).timestamp())
+
+
+def _is_of(told: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    """Whether an event tells of this entry, by its `_id`: the same plan, done twice, has the same hash. An older series
+    knows the hash alone."""
+    if told.get("entry"):
+        return bool(told["entry"] == str(entry.get("_id", "")))
+    return bool(entry.get("hash")) and told.get("hash") == entry.get("hash")
 
 
 def _windows(
@@ -116,9 +121,9 @@ def _windows(
     """Positions of the snapshots before and after, as far as nothing else happened; whether no more will come."""
     first, last = span
     seconds = history.seconds
-    apart = [*others, *(event.at.timestamp() for event in history.events if event.kind in _BREAKS)]
-    begin = max([first - 60 * MINUTES, *(one for one in apart if one < first - TOGETHER_S)])
-    end = min([last + 60 * MINUTES, *(one for one in apart if one > last + TOGETHER_S)])
+    broken = [event.at.timestamp() for event in history.events if event.kind in _BREAKS]
+    begin = max([first - 60 * MINUTES, *(one for one in [*others, *broken] if one < first)])
+    end = min([last + 60 * MINUTES, *(one for one in others if one > last), *(one for one in broken if one >= first)])
     return (
         np.flatnonzero((seconds >= begin) & (seconds < first)),
         np.flatnonzero((seconds > last + SETTLE_S) & (seconds <= end)), bool(seconds[-1] > end),

@@ -45,6 +45,10 @@ class ActScene:
         """The leads, as the DBA's user."""
         return self.admin[self.settings.database][self.settings.collection]
 
+    def command(self, words: str) -> str:
+        """A leadbook command that works here: pasted without the profile it would work on a rehearsal."""
+        return f"leadbook {words} --profile {self.settings.profile}"
+
     def cache(self) -> Redis:
         """Redis. Raises UnreachableError where it is away."""
         if self.redis is None:
@@ -99,8 +103,7 @@ Given = Mapping[str, str]
 class Action:
     """Something that can be done. does: in a sentence.  takes: what is given, by name, and what it means; the first may
     be given without its name.  needs: rights of the DBA's user, keys of `actions.rights.RIGHTS`.  also: rights of
-    others, in words.  kind: what it counts
-    as in what is told of a sprint: `optimisation`, `scaling` or `resolution`.
+    others, in words.  kind: what it counts as in what is told of a sprint: `optimisation`, `scaling` or `resolution`.
 
     plan: reads only. Raises ParameterError, RefusedError and what the drivers raise.  do: does what the plan says and
     tells what is so afterwards. Raises the same.  moves: readings (`watch.names`) by which its effect is measured.

@@ -22,8 +22,9 @@ from leadbook.core.settings import Settings
 ACTION = "act"
 PATIENCE_MS = 3_000
 """A server that is frozen costs so long, once."""
-ALARM = re.compile(r"[A-Z]{3,5}(-[A-Z0-9]{2,8}){1,3}(/[\w.-]{1,60})?")
-"""The key of an alarm, such as LIVE-COL-001/apollo-2; no other text of the command line gets into the journal."""
+ALARM = re.compile(r"[A-Z]{3,5}(-[A-Z0-9]{2,8}){1,3}(/[\w .,#&()+-]{1,60})?")
+"""The key of an alarm, such as LIVE-COL-001/apollo-2, whose end is a workflow's name as n8n has it. No other text of
+the command line gets into the journal, and nothing in which an address of a person or of a page can stand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def act(
     settings: Settings, words: Sequence[str], *, approve: str = "", because: str = "",
     progress: Callable[[int], None] = lambda _: None,
 ) -> ActReport:  # fmt: skip
-    """ActPlan an action and, where that is approved, do it. approve: the plan's hash.  because: the key of an alarm.
+    """Plan an action and, where that is approved, do it. approve: the plan's hash.  because: the key of an alarm.
 
     Raises UsageError, ParameterError, RefusedError, and what `place.opened` and pymongo raise.
     """

@@ -33,6 +33,8 @@ from leadbook.watch.loop import me
 from leadbook.watch.snapshot import SnapshotReader
 
 PATIENCE_MS, MOST_ACTIONS = 1_000, 10
+DRAWN = ("at", "action", "who", "by", "before", "after", "done", "problem")
+"""Of an action, what `drawn.words.action` tells."""
 Output = Callable[[LiveView], object]
 """Gets each new view."""
 
@@ -112,6 +114,8 @@ class Alerts:
         return self._dispatcher.standing()
 
     def acted(self) -> list[dict[str, Any]]:
-        """The latest actions of the journal, JSON-ready, the latest last. Raises PyMongoError."""
-        found = self._journal.find({"kind": "action"}, {"_id": 0}).sort([("at", -1)]).limit(MOST_ACTIONS)
+        """The latest actions of the journal, JSON-ready, the latest last; what is drawn of them and no more, since the
+        page is passed on. Raises PyMongoError."""
+        drawn = {"_id": 0, **dict.fromkeys(DRAWN, 1)}
+        found = self._journal.find({"kind": "action"}, drawn).sort([("at", -1)]).limit(MOST_ACTIONS)
         return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]

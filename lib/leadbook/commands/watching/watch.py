@@ -286,7 +286,8 @@ class _Watching:
             self.notice(Redactor.from_environment(self.settings).text(f"{what} {said}; the watch goes on"))
 
     def end(self, stop: Stop) -> None:
-        """The heart stands still, and says so; then comes the last report. A signal ends the wait for it."""
+        """The heart stands still, and says so; then comes the last report. A signal ends the wait for it, and no
+        further one is begun."""
         if self.heart is not None:
             heart = self.heart
             self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
@@ -295,9 +296,11 @@ class _Watching:
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
                 if self._guarded("the hourly report", begin):
                     self.notice("a report is being made; a signal ends that")
-                while hourly.running and stop.reason == reason:
+                while (made := hourly.ended(self.clock.now())) is None and hourly.running:
+                    if stop.reason != reason:
+                        return  # what is being made is ended when the watch is left
                     time.sleep(loop.LOOK_S)
-                if (made := hourly.ended(self.clock.now())) is not None:
+                if made is not None:
                     self.notice(event_line(made))
 
 

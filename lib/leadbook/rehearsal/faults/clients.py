@@ -14,7 +14,6 @@ from leadbook.core.settings import Settings
 from leadbook.rehearsal.faults.fault import Fault, FaultScene, Repeated
 
 CLIENT = "leadbook-fault"
-_EVERYBODYS = {"allUsers": True}
 SLOW_MS = 400.0
 """How long the slow query shall take: four times the server's slowms."""
 LONGEST_MS = 600_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,8 @@ FIRST_S = 1.5
 """The first question to a server waits no longer: one that is away costs each snapshot so much."""
 EACH_S = 2.5
 """Each further question; the server itself ends what takes longer (maxTimeMS)."""
+RIGHTS_S = 300.0
+"""So long what was read of a user's rights is believed."""
 _REFUSED = (18, 8000)
 
 
@@ -46,7 +49,7 @@ class Access:
         self._stack, self._clients = ExitStack(), dict[str, connect.Client]()
         self._data_uri = endpoints.reporting_uri or endpoints.mongodb_uri
         self._admin_uri, self._is_checked, self._refused = endpoints.admin_uri, False, ""
-        self._holders: dict[str, Holder] = {}
+        self._held: tuple[float, Holder] | None = None
         self.redis: Redis | None = None
         self.own = Own()
 
@@ -143,12 +146,13 @@ class Access:
         return f"{user} lacks {holder.told(lacks)}: {holder.grant(lacks)}"
 
     def _holder(self) -> Holder | None:
-        """The DBA's user and what that user lacks; asked once in a while, since rights may be granted meanwhile."""
-        uri = self.endpoints.admin_uri
-        if uri not in self._holders:
+        """The DBA's user and what that user lacks; asked once in RIGHTS_S, since rights may be granted meanwhile."""
+        now = time.monotonic()
+        if self._held is None or now - self._held[0] > RIGHTS_S:
             try:
                 with pymongo.timeout(EACH_S):
-                    self._holders[uri] = Holder.of(self.admin, self.settings.database, own=self.endpoints.has_own_admin)
+                    own = self.endpoints.has_own_admin
+                    self._held = now, Holder.of(self.admin, self.settings.database, own=own)
             except PyMongoError:
                 return None
-        return self._holders[uri]
+        return self._held[1]

@@ -99,7 +99,7 @@ def _restarted(before: Reading, now: Reading) -> bool:
 
 
 class Growth:
-    """SprintCounts of the sprint that only grow, and how fast, by the sprint's clock."""
+    """Counts of the sprint that only grow, and how fast, by the sprint's clock."""
 
     def __init__(self) -> None:
         self._last: tuple[float, Mapping[str, float]] | None = None

@@ -16,6 +16,8 @@ from leadbook.watch.sources.base import Moment, Numbers, SourceReading
 
 WINDOW = timedelta(seconds=DEAD_S + 120)
 """Entries so far back are read: who gave no sign for DEAD_S is dead, and clocks differ by up to two minutes."""
+_ACTED = ("action", "by", "hash")
+"""What is told of an action besides its entry's `_id`."""
 
 
 class Ingesters:
@@ -55,13 +57,13 @@ class Ingesters:
         """Who acted since the snapshot before. Nothing of what was done: a plan may name a person's record."""
         since = self._acted or ObjectId.from_datetime(moment.server)
         fresh = self._access.collection(journal.COLLECTION).find(
-            {"_id": {"$gt": since}, "kind": "action"}, {"action": 1, "by": 1, "hash": 1}
+            {"_id": {"$gt": since}, "kind": "action"}, dict.fromkeys(_ACTED, 1)
         )
         found = sorted(fresh, key=lambda entry: entry["_id"])
         self._acted = found[-1]["_id"] if found else since
         return [
             Event(at=moment.at, kind="acted", source="actions",
-                  told={name: str(entry.get(name, "")) for name in ("action", "by", "hash")})
+                  told={"entry": str(entry["_id"]), **{name: str(entry.get(name, "")) for name in _ACTED}})
             for entry in found
         ]  # fmt: skip
 

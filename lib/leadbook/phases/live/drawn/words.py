@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from leadbook.alerts.records import LEVELS
 from leadbook.forecast.records import Forecast, Headroom, Milestone
+from leadbook.page.prose import with_profile
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import latest
 from leadbook.watch.names import READINGS
@@ -325,14 +327,16 @@ def action(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     return _clock(entry, now), "; ".join(filter(None, [str(entry.get("action") or "action"), *parts]))
 
 
-def alert(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
-    """An alert that is open, or what cannot be delivered, as (moment, text)."""
+def alert(entry: Mapping[str, Any], now: datetime, profile: str) -> tuple[str, str]:
+    """An alert that is open, or what cannot be delivered, as (moment, text). Its answer can be pasted: whoever stages
+    records chose a part of the key."""
     level = LEVELS.get(entry.get("level", 0), "") if entry.get("kind") != "note" else ""
     parts = [level, str(entry.get("title") or entry.get("key") or "alert")]
     if entry.get("kind") != "undeliverable":
         parts.append(str(entry.get("state") or ""))
     key = str(entry.get("key") or "")
-    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: leadbook ack {key}" if key else ""]))
+    answer = with_profile(f"`leadbook ack {shlex.quote(key)}`", profile).strip("`")
+    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: {answer}" if key else ""]))
 
 
 def undelivered(view: LiveView) -> list[Mapping[str, Any]]:
