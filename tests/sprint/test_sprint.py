@@ -78,7 +78,7 @@ def command(servers, signed, tmp_path_factory):
     """Runs the README's production command that holds these words, with a small sprint's settings; what it printed."""
     reports = tmp_path_factory.mktemp("reports")
     WATCHED.append(reports)
-    env = {**os.environ, **servers.environment}
+    env = {**os.environ, **servers.environment, "LEADBOOK_ALERTS_1": "https://127.0.0.1:9/of-nobody"}
 
     def run(*named: str, more=(), begin=False, stdin=""):
         (line,) = [line for line in SPRINT if all(name in line for name in named)]
@@ -114,6 +114,7 @@ def lived(servers, command, database):
     told["left"] = sorted(database.list_collection_names())
     first, second = (command("--staged", begin=True) for _ in range(2))
     watch = command("--page", more=("--every", "1s", "--no-reports"), begin=True)
+    _until(lambda: any(Series(WATCHED[0] / "watch").read()), 60)
     staging = database["raw_leads"]
     accidents = Timer(3.0, _accidents, (servers, first))
     accidents.start()
@@ -144,7 +145,7 @@ def _accidents(servers, follower):
 def _until(condition, seconds):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the followers did not end"
+        assert time.monotonic() < deadline
         time.sleep(0.5)
 
 
