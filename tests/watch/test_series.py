@@ -105,6 +105,13 @@ def test_a_second_watch_is_refused_in_one_line(tmp_path):
     fill(tmp_path, 1)  # and let in when the first has ended
 
 
+def test_a_series_is_set_aside_though_an_earlier_one_was_removed(tmp_path):
+    (tmp_path / "earlier-002").mkdir()
+    with Series(tmp_path) as series:
+        series.append(snapshot(1))
+        assert series.set_aside() == tmp_path / "earlier-003"
+
+
 def test_a_series_of_another_target_is_set_aside(tmp_path):
     with Series(tmp_path, "one") as series:
         series.append(snapshot(1))

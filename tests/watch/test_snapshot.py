@@ -273,6 +273,15 @@ def test_a_reporting_user_who_is_refused_is_replaced_by_the_application(settings
         assert "sprint.staged" in watch.read(1, 30.0).readings
 
 
+def test_a_dbas_address_that_does_not_answer_makes_no_server_away(settings, endpoints, leads):
+    elsewhere = replace(endpoints, admin_uri="mongodb://dba:x@127.0.0.1:9/?serverSelectionTimeoutMS=200")
+    with reader(settings, elsewhere) as watch:
+        watch.read(1, 30.0)
+        seen = watch.read(2, 30.0)
+    assert not [event for event in seen.events if event.kind == "away"] and "sprint.staged" in seen.readings
+    assert "MONGODB_ADMIN_URI does not answer" in seen.unmeasured["mongodb"]
+
+
 def test_a_dba_who_is_refused_costs_no_time_and_is_told(settings, endpoints, leads):
     refused = endpoints.admin_uri.replace("leadbook_admin:", "leadbook_admin:x")
     with reader(settings, replace(endpoints, admin_uri=refused)) as watch:

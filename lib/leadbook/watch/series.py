@@ -123,7 +123,8 @@ class Series:
         self.last, self.next_number = None, 1
         if not found:
             return None
-        number = 1 + sum(1 for _ in self.folder.glob("earlier-*"))
+        kept = (path.name.removeprefix("earlier-") for path in self.folder.glob("earlier-*"))
+        number = 1 + max((int(name) for name in kept if name.isdigit()), default=0)
         aside = self.folder / f"earlier-{number:03d}"
         aside.mkdir(mode=0o700)
         for path in found:

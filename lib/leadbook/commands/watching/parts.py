@@ -19,7 +19,7 @@ from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.settings import Settings
 from leadbook.forecast.forecast import forecast
 from leadbook.phases.live import messages
-from leadbook.phases.live.baselines import read_baselines
+from leadbook.phases.live.baselines import Baselines, read_baselines
 from leadbook.phases.live.drawn import terminal
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.live.records import LiveView
@@ -52,8 +52,13 @@ def reader(settings: Settings, endpoints: connect.Endpoints, clock: SprintClock)
 
 def judge(settings: Settings, endpoints: connect.Endpoints) -> Judge:
     """Who judges the snapshots."""
+    return Judge(settings, baselines(settings, endpoints))
+
+
+def baselines(settings: Settings, endpoints: connect.Endpoints) -> Baselines:
+    """What 03 and 05 of this target measured."""
     with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
-        return Judge(settings, read_baselines(client, settings, endpoints))
+        return read_baselines(client, settings, endpoints)
 
 
 def view(

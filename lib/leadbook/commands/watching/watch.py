@@ -195,6 +195,10 @@ def _clock(settings: Settings, series: Series, notice: Notice) -> SprintClock:
     return clock
 
 
+LEARN_EVERY = 20
+"""Snapshots after which baselines that are missing are asked for again."""
+
+
 class _Watching:
     """What happens with each snapshot. Whatever fails is told once, and the watch goes on."""
 
@@ -204,6 +208,7 @@ class _Watching:
     ) -> None:  # fmt: skip
         self.settings, self.asked, self.clock, self.series = settings, asked, clock, series
         self.told, self.notice = told, notice
+        self.endpoints = endpoints
         self.target = f"{addresses.shown(endpoints.mongodb_uri)}, database {settings.database}"
         self.history = History()
         self.judge = parts.judge(settings, endpoints)
@@ -238,6 +243,8 @@ class _Watching:
 
     def take(self, snapshot: LiveSnapshot, on_disk: bool) -> None:
         """Judge, tell and send one snapshot; then, where it is on the disk, the heart beats."""
+        if self.judge.lacks and snapshot.number % LEARN_EVERY == 0:  # closed since, or in reach again
+            self._guarded("the baselines", lambda: self.judge.learn(parts.baselines(self.settings, self.endpoints)))
         judged = self._judged(snapshot)
         if on_disk and judged and self.heart is not None:
             heart = self.heart

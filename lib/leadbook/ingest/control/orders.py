@@ -14,7 +14,7 @@ from typing import Any
 
 import pymongo
 from pymongo import ReadPreference, WriteConcern
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, WTimeoutError
 
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError, RefusedError
@@ -106,4 +106,6 @@ def give(database: connect.Database, seen: Orders, changed: Mapping[str, int | N
         collection.update_one(wanted, update, upsert=True)
     except DuplicateKeyError:
         raise RefusedError("somebody else changed the orders meanwhile; look at the plan again") from None
+    except WTimeoutError:  # the primary has them, and followers obey: what counts is read back
+        pass
     return read(database)

@@ -97,6 +97,15 @@ class Judge:
         return self.findings
 
     @property
+    def lacks(self) -> bool:
+        """Whether a phase that gives baselines left none that counts, or could not be read."""
+        return bool(self._baselines.missing)
+
+    def learn(self, baselines: Baselines) -> None:
+        """Judge by these from the next snapshot on."""
+        self._baselines = baselines
+
+    @property
     def findings(self) -> list[Finding]:
         """Those that go on, the gravest and oldest first."""
         found = [one.finding for troubles in self._troubles.values() for one in troubles.values() if one.finding]

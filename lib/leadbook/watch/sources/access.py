@@ -31,6 +31,7 @@ EACH_S = 2.5
 RIGHTS_S = 300.0
 """So long what was read of a user's rights is believed."""
 _REFUSED = (18, 8000)
+SILENT_DBA = "MONGODB_ADMIN_URI does not answer, though the application's address does: look at its hosts and network"
 
 
 class Access:
@@ -48,7 +49,7 @@ class Access:
         })  # fmt: skip
         self._stack, self._clients = ExitStack(), dict[str, connect.Client]()
         self._data_uri = endpoints.reporting_uri or endpoints.mongodb_uri
-        self._admin_uri, self._is_checked, self._refused = endpoints.admin_uri, False, ""
+        self._admin_uri, self._checked, self._refused = endpoints.admin_uri, -RIGHTS_S, ""
         self._held: tuple[float, Holder] | None = None
         self.redis: Redis | None = None
         self.own = Own()
@@ -104,16 +105,20 @@ class Access:
         return hello
 
     def _check_admin(self) -> None:
-        """Ask once whether the DBA's user may log in."""
-        if self._is_checked:
+        """Ask once in RIGHTS_S whether the DBA's address answers and lets its user in; else the application's takes its
+        place: a server that answers the application is not away."""
+        if time.monotonic() - self._checked < RIGHTS_S:
             return
+        self._admin_uri, self._refused = self.endpoints.admin_uri, ""
         try:
             with pymongo.timeout(FIRST_S):
                 self.admin.admin.command("ping")
         except OperationFailure as error:
             if error.code in _REFUSED:
                 self._admin_uri, self._refused = self.endpoints.mongodb_uri, REFUSED_DBA
-        self._is_checked = True
+        except PyMongoError:
+            self._admin_uri, self._refused = self.endpoints.mongodb_uri, SILENT_DBA
+        self._checked = time.monotonic()
 
     def demote(self) -> bool:
         """Read as the application from now on; False where that is so already."""

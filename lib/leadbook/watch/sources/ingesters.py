@@ -30,7 +30,8 @@ class Ingesters:
         self._access = access
         self._sign: datetime | None = None
         self._is_first = True
-        self._acted: ObjectId | None = None
+        self._looked: datetime | None = None
+        self._seen: set[ObjectId] = set()
 
     def read(self, moment: Moment) -> SourceReading:
         """The journal's newest entries, by `_id`."""
@@ -54,13 +55,17 @@ class Ingesters:
         return found
 
     def _actions(self, moment: Moment) -> list[Event]:
-        """Who acted since the snapshot before. Nothing of what was done: a plan may name a person's record."""
-        since = self._acted or ObjectId.from_datetime(moment.server)
+        """Who acted since the snapshot before; two minutes are looked back, since machines' clocks differ.
+
+        Nothing of what was done: a plan may name a person's record.
+        """
+        since = ObjectId.from_datetime((self._looked or moment.server) - journal.SLACK)
         fresh = self._access.collection(journal.COLLECTION).find(
             {"_id": {"$gt": since}, "kind": "action"}, dict.fromkeys(_ACTED, 1)
         )
-        found = sorted(fresh, key=lambda entry: entry["_id"])
-        self._acted = found[-1]["_id"] if found else since
+        there = {entry["_id"]: entry for entry in fresh}
+        found = [there[one] for one in sorted(there.keys() - self._seen)] if self._looked else []
+        self._looked, self._seen = moment.server, set(there)
         return [
             Event(at=moment.at, kind="acted", source="actions",
                   told={"entry": str(entry["_id"]), **{name: str(entry.get(name, "")) for name in _ACTED}})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import psutil
 from pymongo.errors import PyMongoError
 
-from leadbook.core import write_errors
+from leadbook.core import connect, write_errors
 from leadbook.monitor.host import HostSource, RemoteHost, server_pid_here
 from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.redis_server import RedisSource
@@ -48,9 +48,12 @@ class MongoStatus:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._rated: Rated | None = None
+        self._client: connect.Client | None = None
 
     def read(self, moment: Moment) -> SourceReading:
         """One serverStatus."""
+        if self._client is not self._access.admin:
+            self._client, self._rated = self._access.admin, None
         self._rated = rated = self._rated or Rated(MongoSource(self._access.admin))
         values, restarted = rated.read()
         found = SourceReading(readings=named(values, "mongodb", MONGODB))

@@ -32,12 +32,14 @@ class SlowQueries:
 
     def read(self, moment: Moment) -> SourceReading:
         """What ended since the snapshot before, by the server's clock."""
-        since, self._since = self._since, moment.server
+        since = self._since
         if since is None or moment.server <= since:
+            self._since = moment.server
             return SourceReading()
         found, how = slow_operations(self._access.admin, self._access.settings.database, since, moment.server)
         if found is None:
             raise OperationFailure(how, 13)
+        self._since = moment.server  # a look that failed is made up for by the next one
         found = [one for one in found if one.application != APPLICATION]
         scans = [one for one in found if one.is_query and "COLLSCAN" in one.plan]
         readings = {"mongodb.slow": float(len(found)), "mongodb.slow_scans": float(len(scans))}
