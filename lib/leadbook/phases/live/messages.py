@@ -30,7 +30,7 @@ def alert_of(finding: Finding) -> Alert:
 
 def _lines(finding: Finding) -> Iterator[str]:
     if finding.value is not None:
-        limit = f", limit {_number(finding.limit)}" if finding.limit is not None else ""
+        limit = f", limit {_number(finding.limit)}" if finding.limit else ""
         yield f"Now {_number(finding.value)} {finding.unit}".rstrip() + f"{limit}."
     if finding.evidence:
         yield f"Seen: {finding.evidence}"

@@ -206,7 +206,8 @@ def accuracy(forecast: Forecast) -> str:
     if known is None:
         return ""
     return (
-        f"Over {known.sprints:,} made sprints the 80 % interval held in {amount(known.held_percent, '%')} of the times."
+        f"How far to trust these times: of {known.sprints:,} simulated sprints the true time lay within its "
+        f"80 % interval in {amount(known.held_percent, '%')} of the cases."
     )
 
 
@@ -252,10 +253,10 @@ def since(finding: Finding, now: datetime) -> str:
 
 
 def seen(finding: Finding) -> str:
-    """The value and its limit, where the rule has them, and the evidence."""
+    """The value, its limit where that tells something (beyond 0 is any at all), and the evidence."""
     if finding.value is None:
         return finding.evidence
-    limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit is not None else ""
+    limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit else ""
     told = f"{amount(finding.value, finding.unit)}{limit}"
     return f"{told}; {finding.evidence}" if finding.evidence else told
 
