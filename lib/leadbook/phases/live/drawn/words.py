@@ -9,6 +9,7 @@ from typing import Any
 
 from leadbook.alerts.records import LEVELS
 from leadbook.forecast.records import Forecast, Headroom, Milestone
+from leadbook.phases.live.evidence import duration
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import latest
 from leadbook.watch.names import READINGS
@@ -57,20 +58,6 @@ _SHORT = {"s": "s", "ms": "ms", "us": "µs", "h": "h", "%": "%", "share": "", "0
 
 
 # ---------------------------------------------------------------------------------------------------------- numbers
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    whole = round(abs(seconds))
-    if whole < 100:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def moment(at: datetime, now: datetime) -> str:
@@ -253,10 +240,10 @@ def since(finding: Finding, now: datetime) -> str:
 
 
 def seen(finding: Finding) -> str:
-    """The value, its limit where that tells something (beyond 0 is any at all), and the evidence."""
-    if finding.value is None:
+    """The value and its limit, and the evidence; that alone where any at all is too much (a limit of 0)."""
+    if finding.value is None or (finding.limit == 0 and finding.evidence):
         return finding.evidence
-    limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit else ""
+    limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit is not None else ""
     told = f"{amount(finding.value, finding.unit)}{limit}"
     return f"{told}; {finding.evidence}" if finding.evidence else told
 
