@@ -214,6 +214,8 @@ def headroom(one: Headroom) -> tuple[str, str]:
     known = one.used is not None and one.capacity
     first = amount(one.used, one.unit if one.unit == "bytes" else "")
     used = f"{first} of {amount(one.capacity, one.unit)}" if known else amount(one.used, one.unit)
+    if known and one.unit.startswith("%"):
+        used = f"{amount(one.used, one.unit)}, limit {amount(one.capacity, '%')}"
     if one.hours is None:
         return used, f"from {_hours(one.early_h)}" if one.early_h is not None else "not at this pace"
     span = f" (80 %: {_hours(one.early_h)} to {_hours(one.late_h)})" if one.early_h is not None else ""
