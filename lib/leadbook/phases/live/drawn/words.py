@@ -9,7 +9,7 @@ from typing import Any
 
 from leadbook.alerts.records import LEVELS
 from leadbook.forecast.records import Forecast, Headroom, Milestone
-from leadbook.phases.live.evidence import duration
+from leadbook.phases.live.evidence import duration as duration
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import latest
 from leadbook.watch.names import READINGS
