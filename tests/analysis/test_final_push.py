@@ -151,4 +151,4 @@ def test_each_step_of_the_task_book_stands_beside_its_checks(ten, admin, redis_c
     assert list(frame["step"]) == [f"4.4.1.{number}" for number in range(1, 9)]
     assert (frame["checks"] > 0).all()
     ready = frame.set_index("step").loc["4.4.1.8"]
-    assert ready["verdict"] == "warn" and "FIN-PUSH-008 warn" in ready["what is not well"]
+    assert ready["verdict"] == "warn" and "FIN-PUSH-008: warn" in ready["what is not well"]

@@ -66,7 +66,8 @@ def _alarm(one: Incident) -> Deed:
     return Deed(
         at=one.begun, what=one.title, kind="resolution", who=one.person or "nobody answered", because=one.key,
         before={"level": one.level}, after=lasted,
-        evidence={"told_levels": one.told, "unanswered": one.escalated, "sent": "no, a dry run" if one.dry else "yes"},
+        evidence={"levels told": one.told or "none", "told again for want of an answer": one.escalated,
+                  "message sent": "no, alerts are off" if one.dry else "yes"},
         effect=Effect(state="not measurable", why="an alarm, not an action"),
     )  # fmt: skip
 

@@ -40,15 +40,31 @@ def told(rule: LiveRule, moment: LiveMoment, *, words: Mapping[str, Any], rows: 
 
 
 def amount(value: float | None, unit: str = "") -> str:
-    """Three figures and the unit, for a clause: `93.8 %`, `1,204 records`, `1 member`, `1.5 GB`."""
+    """Three figures and the unit, for a clause: `93.8 %`, `1,204 records`, `1 member`, `1.5 GB`, `40 min`."""
     if value is None or not isfinite(value):
         return NOT_MEASURED
     if unit == "bytes":
         value, unit = next(((value / size, name) for size, name in SIZES if abs(value) >= size), (value, unit))
+    if unit == "s" and abs(value) >= 100:
+        return duration(value)
     if value == 1 and unit.endswith("s") and unit not in ("s", "ms", "us") and not unit.endswith("/s"):
         unit = unit.removesuffix("es") if unit.endswith("sses") else unit.removesuffix("s")
     whole = value == int(value) or abs(value) >= 100
     return f"{value:,.0f} {unit}".strip() if whole else f"{value:.3g} {unit}".strip()
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    whole = round(abs(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 def slow_told(rows: Any) -> str:

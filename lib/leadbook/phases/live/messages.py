@@ -29,7 +29,7 @@ def alert_of(finding: Finding) -> Alert:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    if finding.value is not None:
+    if finding.value is not None and not (finding.limit == 0 and finding.evidence):  # any at all: the evidence tells it
         limit = f", limit {_number(finding.limit)}" if finding.limit is not None else ""
         yield f"Now {_number(finding.value)} {finding.unit}".rstrip() + f"{limit}."
     if finding.evidence:

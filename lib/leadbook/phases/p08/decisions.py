@@ -17,7 +17,7 @@ from leadbook.load.advice import Advice, batch_size, max_pool
 from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
-from leadbook.page.tables import target_text
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]
@@ -64,8 +64,9 @@ def issue_check(checks: Sequence[Check]) -> Check:
     bad = [check for check in checks if check.verdict in BAD]
     warm = [check for check in checks if check.verdict is Verdict.WARN]
     dark = [check for check in checks if check.verdict is Verdict.NOT_MEASURED]
-    named = "; ".join(f"{check.title} ({check.measured} {check.unit})".replace(" )", ")") for check in bad or warm)
-    evidence = f"{len(bad)} critical, {len(warm)} warnings, {len(dark)} not measured. {named}".rstrip(". ")
+    named = "; ".join(f"{check.title} ({measured_text(check)})" for check in bad or warm)
+    counts = f"critical, which alone count as issues: {len(bad)}; warnings: {len(warm)}; not measured: {len(dark)}"
+    evidence = f"{counts}. {named}".rstrip(". ")
     count = len(bad) if checks else None
     return judge("MON-ISSUE-001", Doubtful(0) if warm and not bad else count, evidence=evidence)
 
@@ -150,7 +151,7 @@ def _word(needed: bool) -> str:
 def _queries(case: Case) -> Decided:
     queries = [entry for entry in case.seen.slow or () if entry.is_query]
     scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
-    because = f"{len(queries)} slow queries during the snapshot, {len(scans)} of them without an index"
+    because = f"slow queries during the snapshot: {len(queries)}; of them without an index: {len(scans)}"
     return Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because, ""
 
 
@@ -217,7 +218,11 @@ def _scale(case: Case) -> Decided:
     full_disk = disk.verdict in BEYOND
     needed = full_disk or (rate.verdict is Verdict.FAIL and any(each.full for each in server))
     answer = _word(needed) if known else Unmeasured("neither CPU nor cache was measured")
-    return answer, "; ".join(dict.fromkeys([*known, *case.because])), "enlarge the storage" if full_disk else ""
+    beside = [f"{each.name}: {number(each.used, each.unit)}, full" for each in case.full if each not in server]
+    if beside and not needed and rate.verdict is Verdict.PASS:
+        beside[-1] += ", yet inserts reach their target"
+    action = "enlarge the storage" if full_disk else ""
+    return answer, "; ".join(dict.fromkeys([*known, *case.because, *beside])), action
 
 
 def _batch_processing(case: Case) -> Decided:

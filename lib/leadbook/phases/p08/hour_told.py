@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -57,9 +57,10 @@ def in_words(kept: Kept, wanted: int) -> tuple[str, ...]:
 def _read(kept: Watched) -> str:
     hour = kept.hour
     gaps = f"; nothing was read for {hour.unread_s:,.0f} s in {len(hour.gaps)} gaps, marked below" if hour.gaps else ""
+    ahead = ", which a rehearsal lets run ahead" if hour.last.at > datetime.now(UTC) else ""
     torn = f" {kept.torn} lines of the series could not be read." if kept.torn else ""
     return (
-        f"From {_moment(hour.first.at)} to {_moment(hour.last.at)} UTC, by the sprint's clock: "
+        f"From {_moment(hour.first.at)} to {_moment(hour.last.at)} UTC, by the sprint's clock{ahead}: "
         f"{len(hour.snapshots):,} snapshots of {hour.expected:,} due{gaps}.{torn}"
     )
 

@@ -87,7 +87,7 @@ def inserts(snapshot: Snapshot) -> Section:
 
 def lookups(snapshot: Snapshot) -> Section:
     """Duplicate checks and finds under load."""
-    table = Table(lookups_frame(snapshot.seen), "Look-ups while batches were being inserted", COLUMNS)
+    table = Table(lookups_frame(snapshot.seen), "Look-ups during the snapshot", COLUMNS)
     return Section(tables=(table,), checks=tuple(snapshot.groups["look-ups"]))
 
 

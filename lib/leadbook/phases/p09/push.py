@@ -116,7 +116,7 @@ def steps(checks: Mapping[str, Check]) -> Table:
         bad = [one for one in mine if one.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
         gravest = min((one.verdict for one in mine), key=GRAVEST.index, default=Verdict.NOT_MEASURED)
         passed = sum(one.verdict is Verdict.PASS for one in mine)
-        named = ", ".join(f"{one.id} {one.verdict.value}" for one in bad) or "–"
+        named = "; ".join(f"{one.title} ({one.id}: {one.verdict.value})" for one in bad) or "–"
         rows.append((step, what, len(mine), passed, gravest.value, named))
     return Table(pd.DataFrame(rows, columns=list(COLUMNS)), "The final push, step by step", COLUMNS)
 

@@ -11,6 +11,7 @@ from typing import Any
 from leadbook.alerts.records import LEVELS
 from leadbook.forecast.records import Forecast, Headroom, Milestone
 from leadbook.page.prose import with_profile
+from leadbook.phases.live.evidence import duration as duration
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import latest
 from leadbook.watch.names import READINGS
@@ -59,20 +60,6 @@ _SHORT = {"s": "s", "ms": "ms", "us": "µs", "h": "h", "%": "%", "share": "", "0
 
 
 # ---------------------------------------------------------------------------------------------------------- numbers
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    whole = round(abs(seconds))
-    if whole < 100:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def moment(at: datetime, now: datetime) -> str:
@@ -208,7 +195,8 @@ def accuracy(forecast: Forecast) -> str:
     if known is None:
         return ""
     return (
-        f"Over {known.sprints:,} made sprints the 80 % interval held in {amount(known.held_percent, '%')} of the times."
+        f"How far to trust these times: of {known.sprints:,} simulated sprints the true time lay within its "
+        f"80 % interval in {amount(known.held_percent, '%')} of the cases."
     )
 
 
@@ -228,6 +216,8 @@ def headroom(one: Headroom) -> tuple[str, str]:
     known = one.used is not None and one.capacity
     first = amount(one.used, one.unit if one.unit == "bytes" else "")
     used = f"{first} of {amount(one.capacity, one.unit)}" if known else amount(one.used, one.unit)
+    if known and one.unit.startswith("%"):
+        used = f"{amount(one.used, one.unit)}, limit {amount(one.capacity, '%')}"
     if one.hours is None:
         return used, f"from {_hours(one.early_h)}" if one.early_h is not None else "not at this pace"
     span = f" (80 %: {_hours(one.early_h)} to {_hours(one.late_h)})" if one.early_h is not None else ""
@@ -254,8 +244,8 @@ def since(finding: Finding, now: datetime) -> str:
 
 
 def seen(finding: Finding) -> str:
-    """The value and its limit, where the rule has them, and the evidence."""
-    if finding.value is None:
+    """The value and its limit, and the evidence; that alone where any at all is too much (a limit of 0)."""
+    if finding.value is None or (finding.limit == 0 and finding.evidence):
         return finding.evidence
     limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit is not None else ""
     told = f"{amount(finding.value, finding.unit)}{limit}"
