@@ -51,7 +51,7 @@ def _plan_policy(scene: ActScene, given: Given) -> ActPlan:
         action="redis_policy", target=scene.target, now={SETTING: before}, would={SETTING: wanted},
         evidence={"used_bytes": memory.get("used_memory"), "maxmemory_bytes": memory.get("maxmemory"), "keys": keys},
         why="what goes when Redis is full: lead keys have an end, so volatile-* takes them first and allkeys-* any",
-        back=f"leadbook act redis_policy={before}", warns=warns,
+        back=f"`leadbook act redis_policy={before}`", warns=warns,
     )  # fmt: skip
 
 

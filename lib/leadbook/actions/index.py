@@ -34,7 +34,7 @@ def _plan_of(*, hides: bool) -> Callable[[ActScene, Given], ActPlan]:
             evidence={"keys": dict(found["key"]), "usage": used},
             why="a hidden index plans no query: what breaks shows before it is dropped, and it comes back at once"
             if hides else "queries may use it again at once: it was kept up to date",
-            back=f"leadbook act {'unhide_index' if hides else 'hide_index'}={found['name']}",
+            back=f"`leadbook act {'unhide_index' if hides else 'hide_index'}={found['name']}`",
             warns=warns if hides else (),
             needs=rights.how_to_grant(scene.admin, scene.settings.database, NEEDS,
                                       own=scene.has_own_admin),

@@ -49,7 +49,7 @@ def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
                 "followers": [{key: one[key] for key in ("session", "work")} for one in alive],
                 "own_setting": f"{own} in profile {scene.settings.profile}; null stands for a follower's own",
             },
-            why=_WHY[name], back=f"leadbook act {name}={DEFAULT if before is None else before}", warns=warns,
+            why=_WHY[name], back=f"`leadbook act {name}={DEFAULT if before is None else before}`", warns=warns,
         )  # fmt: skip
 
     return plan

@@ -30,7 +30,7 @@ def _plan(scene: ActScene, given: Given) -> ActPlan:
     if "opid" not in given:
         return ActPlan(
             action="kill_operation", target=scene.target, rows=found, is_choice=True,
-            why="choose one: leadbook act kill_operation opid=OPID", needs=_needs(scene, found),
+            why="choose one: `leadbook act kill_operation opid=OPID`", needs=_needs(scene, found),
         )  # fmt: skip
     one = _chosen(scene, given["opid"], found, older)
     if one["ours"] and given.get("forced") != "true":

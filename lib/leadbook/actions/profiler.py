@@ -42,8 +42,8 @@ def _plan(scene: ActScene, given: Given) -> ActPlan:
         about={"server": server, "to": to, "kept": str(kept["_id"]) if kept else ""}, evidence={"made": made},
         why="each operation slower than slowms is written down with its plan, so that the index it lacks is seen"
         if to == "on" else "slow operations are written down no more, which costs each of them a write",
-        back="leadbook act profiler=off puts back what was before; so does leadbook cleanup" if to == "on"
-        else f"leadbook act profiler=on slowms={before.slow_ms} sample_rate={before.sample_rate:g}",
+        back="`leadbook act profiler=off` puts back what was before; so does `leadbook cleanup`" if to == "on"
+        else f"`leadbook act profiler=on slowms={before.slow_ms} sample_rate={before.sample_rate:g}`",
         warns=["slowms holds for the whole server's slow-query log too; each slow operation costs one write more",
                "where the primary changes meanwhile, the profiler stays on at the former primary until it is put back"]
         if to == "on" else (),
