@@ -41,7 +41,7 @@ def act(
     if not words:
         _print_actions(acting.listed(settings), as_json)
         return
-    progress = (lambda _: None) if as_json else (lambda count: notice(f"{count:,} so far"))
+    progress = (lambda _: None) if as_json else _Progress()
     report = acting.act(settings, words, approve=approve, because=because, progress=progress)
     if as_json:
         print(json.dumps(report.as_dict(), default=str))  # noqa: T201
@@ -49,6 +49,18 @@ def act(
         _print_report(report)
     if report.done and not report.so:
         fail("not all is so yet: look again in a minute", 1)
+
+
+class _Progress:
+    """Says how far it is, each count once."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self, count: int) -> None:
+        if count > self._last:
+            notice(f"{count:,} so far")
+        self._last = count
 
 
 def _print_actions(actions: list[dict[str, Any]], as_json: bool) -> None:
@@ -90,7 +102,7 @@ def _print_report(report: ActReport) -> None:
 
 def _print_choice(plan: ActPlan) -> None:
     if not plan.rows:
-        say("nothing to choose from: no operation has been under way for so long")
+        say("nothing to choose from: no operation has been under way for so long: 10 s, or what older=SECONDS says")
         return
     for row in plan.rows:
         say(f"- {_facts(row)}")

@@ -21,6 +21,7 @@ from leadbook.core.errors import InputFileError, LeadbookError, UnreachableError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.ingest.stops import Stop, ends_in_order
+from leadbook.page.prose import with_profile
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.rehearsal import adoption
 from leadbook.watch import heartbeat, loop
@@ -114,6 +115,7 @@ def check(settings: Settings, *, alert: bool = False) -> Pulse:
     Raises ServerError and ParameterError where no server is known."""
     endpoints = place.addresses(settings)
     pulse = heartbeat.check(folder_of(settings, endpoints))
+    pulse = replace(pulse, line=with_profile(pulse.line, settings.profile))
     if not alert or pulse.status != heartbeat.STALE:
         return pulse
     return replace(pulse, line=f"{pulse.line}; people: {tell_stale(settings, endpoints, pulse.line)}")

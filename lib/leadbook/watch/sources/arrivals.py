@@ -27,7 +27,8 @@ HOUR_S = 3_600.0
 KEPT_GAPS = 50
 KNOWN, KNOWN_OF_ALL = 3, 30
 """Before a collector has shown so many gaps of its own, and all together so many, nobody knows what silence is: at the
-begin of a sprint each workflow sends once, and then nothing for as long as its schedule says."""
+begin of a sprint each workflow sends once, and then nothing for as long as its schedule says. One that has sent for
+SILENT_S without a pause shows no gap, and is known as well."""
 
 
 @dataclass
@@ -53,6 +54,10 @@ class _Sender:
             if not self.last or second - self.last > one_s:
                 self.begun = second
             self.last = second
+
+    def is_steady(self, for_s: float) -> bool:
+        """Whether its latest sending lasted for so many real seconds."""
+        return self.last - self.begun >= for_s
 
     def forget(self, before: float) -> None:
         """Seconds that lie further back."""
@@ -107,13 +112,13 @@ class Collectors:
 
     def _rows(self, moment: Moment, now: float) -> list[dict[str, Any]]:
         known = [gap for sender in self._senders.values() for gap in sender.gaps]
-        usual = median(known) if known else 0.0
+        usual, silent_s = median(known) if known else 0.0, SILENT_S / moment.speed
         waits = {name: max(0.0, now - sender.last) for name, sender in self._senders.items()}
         rows = []
         for name, sender in sorted(self._senders.items()):
             gap = median(sender.gaps) if sender.gaps else usual
-            is_known = len(sender.gaps) >= KNOWN or len(known) >= KNOWN_OF_ALL
-            limit = max(SILENT_S / moment.speed, COARSE_S, GAPS * gap)
+            is_known = len(sender.gaps) >= KNOWN or len(known) >= KNOWN_OF_ALL or sender.is_steady(silent_s)
+            limit = max(silent_s, COARSE_S, GAPS * gap)
             others = any(wait <= max(limit / 2, COARSE_S) for other, wait in waits.items() if other != name)
             in_hour = sum(n for second, n in sender.seconds.items() if second >= now - HOUR_S / moment.speed)
             rows.append({

@@ -249,6 +249,8 @@ def seen(finding: Finding) -> str:
         return finding.evidence
     limit = f", limit {amount(finding.limit, finding.unit)}" if finding.limit is not None else ""
     told = f"{amount(finding.value, finding.unit)}{limit}"
+    if told in finding.evidence:
+        return finding.evidence
     return f"{told}; {finding.evidence}" if finding.evidence else told
 
 
