@@ -317,6 +317,15 @@ def test_torn_and_foreign_lines_are_skipped(dba, watch, tmp_path):
     assert len(watch().dispatcher.book.state.troubles) in (0, 2)
 
 
+def test_a_line_that_is_nested_without_end_hides_nothing_that_stands_behind_it(dba, watch, tmp_path):
+    (tmp_path / "alerts.jsonl").write_text("[" * 200_000 + "\n")
+    first = watch()
+    first.take(0, alert())
+    first.dispatcher.close()
+    watch().take(1, alert())
+    assert len(dba.taken) == 1  # the second knows that it was told
+
+
 KILLED = """
     import os, signal, sys
     from datetime import datetime
