@@ -122,6 +122,13 @@ def test_a_second_watch_is_refused_in_one_line(tmp_path):
     fill(tmp_path, 1)  # and let in when the first has ended
 
 
+def test_a_lock_with_nonsense_in_it_still_refuses_a_second_watch(tmp_path):
+    with Series(tmp_path):
+        (tmp_path / "lock").write_bytes(b"\xff\xfe")
+        with pytest.raises(RefusedError, match="another process"), Series(tmp_path):
+            pass
+
+
 def test_a_series_of_another_target_is_set_aside(tmp_path):
     with Series(tmp_path, "one") as series:
         series.append(snapshot(1))

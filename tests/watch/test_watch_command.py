@@ -14,6 +14,7 @@ from leadbook.cli.main import COMMANDS
 from leadbook.commands.watching import parts as watch_parts
 from leadbook.commands.watching import watch as commands
 from leadbook.core.errors import InputFileError, RefusedError, UnreachableError
+from leadbook.core.journal import COLLECTION as JOURNAL
 from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat
 from leadbook.watch.heartbeat import Heart
@@ -193,6 +194,15 @@ def test_a_page_never_takes_the_place_of_a_device(tmp_path):
     with pytest.raises(InputFileError, match="is no file"):
         commands._writable(tmp_path / "pipe")
     assert not (tmp_path / "pipe").is_file()
+
+
+def test_an_action_without_a_moment_hides_no_other(place, endpoints, database, tmp_path):
+    begun = datetime(2026, 12, 1, tzinfo=UTC)
+    database[JOURNAL].insert_many([
+        {"kind": "action", "at": "yesterday"}, {"kind": "action"}, {"kind": "action", "at": begun, "action": "writers"},
+    ])  # fmt: skip
+    with watch_parts.Alerts(place, endpoints, tmp_path) as alerts:
+        assert [one["action"] for one in alerts.acted()] == ["writers"]
 
 
 def test_check_on_the_command_line(place):

@@ -266,7 +266,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _locked(path: Path) -> TextIO:
     """The lock of a folder, with our process number in it. Raises RefusedError naming who holds it, and OSError."""
-    file = path.open("a+", encoding="utf-8")
+    file = path.open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -113,5 +113,6 @@ class Alerts:
 
     def acted(self) -> list[dict[str, Any]]:
         """The latest actions of the journal, JSON-ready, the latest last. Raises PyMongoError."""
-        found = self._journal.find({"kind": "action"}, {"_id": 0}).sort([("at", -1)]).limit(MOST_ACTIONS)
+        actions = {"kind": "action", "at": {"$type": "date"}}  # an entry that somebody else wrote may have none
+        found = self._journal.find(actions, {"_id": 0}).sort([("at", -1)]).limit(MOST_ACTIONS)
         return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]
