@@ -317,6 +317,29 @@ def test_torn_and_foreign_lines_are_skipped(dba, watch, tmp_path):
     assert len(watch().dispatcher.book.state.troubles) in (0, 2)
 
 
+def test_a_line_that_is_nested_without_end_hides_nothing_that_stands_behind_it(dba, watch, tmp_path):
+    (tmp_path / "alerts.jsonl").write_text("[" * 200_000 + "\n")
+    first = watch()
+    first.take(0, alert())
+    first.dispatcher.close()
+    watch().take(1, alert())
+    assert len(dba.taken) == 1  # the second knows that it was told
+
+
+@pytest.mark.parametrize("forged", [
+    {"level": "high"}, {"level": 9}, {"since": "2026-01-01T00:00:00"}, {"key": ["x"]}, {"lines": 5}, {"title": 7},
+    {"lines": [5]}, {"at": "2026-01-01T00:00:00"},
+])  # fmt: skip
+def test_a_forged_entry_is_skipped_and_keeps_no_alert_back(dba, watch, tmp_path, forged):
+    begun = {"e": "begun", "at": at().isoformat(), "key": "LIVE-X-001", "level": 2, "title": "t", "lines": ["x"],
+             "since": at().isoformat(), "dry": False}  # fmt: skip
+    (tmp_path / "alerts.jsonl").write_text(json.dumps(begun | forged) + "\n")
+    one = watch()
+    one.take(0, alert())
+    assert len(dba.taken) == 1 and one.dispatcher.book.skipped == 1
+    assert [told["key"] for told in one.dispatcher.standing() if told["kind"] == "alert"] == ["LIVE-DISK-001"]
+
+
 KILLED = """
     import os, signal, sys
     from datetime import datetime

@@ -1,5 +1,6 @@
 """What a series promises: no snapshot is lost that was said to be written, and what is lost is told."""
 
+import json
 import os
 import random
 import resource
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from leadbook.core.errors import RefusedError
 from leadbook.watch import series as module
 from leadbook.watch.records import Event, LiveSnapshot
-from leadbook.watch.series import Series
+from leadbook.watch.series import Series, parsed
 
 BEGIN = datetime(2026, 12, 1, 8, tzinfo=UTC)
 WRITER = Path(__file__).parent.parent / "watch_writer.py"
@@ -95,6 +97,21 @@ def test_a_spoilt_line_is_left_out_and_counted(tmp_path):
     assert [one.number for one in series.read()] == [1, 3, 4] and series.torn == 2
 
 
+@pytest.mark.parametrize("forged", [
+    {"at": "2026-01-01T00:00:00"}, {"number": "9"}, {"number": 1e400}, {"readings": {"sprint.leads": "x"}},
+    {"readings": []}, {"interval_s": "x"}, {"unmeasured": 5}, {"details": [1]},
+    {"events": [{"at": "2026-01-01T00:00:00", "kind": "gap", "source": "watch"}]},
+])  # fmt: skip
+def test_a_forged_line_is_left_out_though_its_checksum_is_right(forged):
+    text = json.dumps(json.loads(snapshot(1).as_json()) | forged).encode()
+    assert parsed(b"%08x %s\n" % (zlib.crc32(text), text)) is None
+
+
+def test_a_line_that_is_nested_without_end_is_left_out():
+    text = b"[" * 200_000
+    assert parsed(b"%08x %s\n" % (zlib.crc32(text), text)) is None
+
+
 def test_a_second_watch_is_refused_in_one_line(tmp_path):
     with (
         Series(tmp_path),
@@ -110,6 +127,13 @@ def test_a_series_is_set_aside_though_an_earlier_one_was_removed(tmp_path):
     with Series(tmp_path) as series:
         series.append(snapshot(1))
         assert series.set_aside() == tmp_path / "earlier-003"
+
+
+def test_a_lock_with_nonsense_in_it_still_refuses_a_second_watch(tmp_path):
+    with Series(tmp_path):
+        (tmp_path / "lock").write_bytes(b"\xff\xfe")
+        with pytest.raises(RefusedError, match="another process"), Series(tmp_path):
+            pass
 
 
 def test_a_series_of_another_target_is_set_aside(tmp_path):

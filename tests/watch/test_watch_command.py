@@ -13,7 +13,8 @@ from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
 from leadbook.commands.watching import parts as watch_parts
 from leadbook.commands.watching import watch as commands
-from leadbook.core.errors import RefusedError, UnreachableError
+from leadbook.core.errors import InputFileError, RefusedError, UnreachableError
+from leadbook.core.journal import COLLECTION as JOURNAL
 from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat
 from leadbook.watch.heartbeat import Heart
@@ -161,6 +162,47 @@ def given(settings):
 def test_wrong_words_are_one_line(place, words, said):
     result = CliRunner().invoke(app, [*given(place), *words])
     assert said in str(result.exception) and "\n" not in str(result.exception)
+
+
+@pytest.mark.parametrize("forged", [
+    {"interval_s": float("inf")}, {"interval_s": float("nan")}, {"interval_s": 1e99}, {"interval_s": -1},
+    {"number": float("inf")}, {"verdict": "All is well"}, {"verdict": ""}, {"at": "2026-01-01"},
+])  # fmt: skip
+def test_a_forged_heartbeat_is_not_believed(tmp_path, forged):
+    Heart(tmp_path, 30).beat(7, "HEALTHY")
+    told = json.loads((tmp_path / heartbeat.NAME).read_text())
+    (tmp_path / heartbeat.NAME).write_text(json.dumps(told | forged))
+    assert pulse(tmp_path).status == heartbeat.STALE and "cannot be read" in pulse(tmp_path).line
+
+
+def test_a_heartbeat_that_is_nested_without_end(tmp_path):
+    (tmp_path / heartbeat.NAME).write_text("[" * 200_000)
+    assert pulse(tmp_path).status == heartbeat.STALE
+
+
+def test_the_watch_of_another_database_in_this_folder_is_no_watch_of_this_one(place, endpoints):
+    folder = folder_of(place, endpoints)
+    with Series(folder, "0123456789abcdef"):
+        Heart(folder, 30).beat(7, "HEALTHY")
+    assert commands.check(place).status == heartbeat.STALE and "another database" in commands.check(place).line
+    with series_of(place, endpoints):
+        assert commands.check(place).status == heartbeat.FRESH
+
+
+def test_a_page_never_takes_the_place_of_a_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputFileError, match="is no file"):
+        commands._writable(tmp_path / "pipe")
+    assert not (tmp_path / "pipe").is_file()
+
+
+def test_an_action_without_a_moment_hides_no_other(place, endpoints, database, tmp_path):
+    begun = datetime(2026, 12, 1, tzinfo=UTC)
+    database[JOURNAL].insert_many([
+        {"kind": "action", "at": "yesterday"}, {"kind": "action"}, {"kind": "action", "at": begun, "action": "writers"},
+    ])  # fmt: skip
+    with watch_parts.Alerts(place, endpoints, tmp_path) as alerts:
+        assert [one["action"] for one in alerts.acted()] == ["writers"]
 
 
 def test_check_on_the_command_line(place):

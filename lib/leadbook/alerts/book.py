@@ -49,7 +49,7 @@ class AlertBook:
             try:
                 if line.strip():
                     self.state.apply(json.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 self.skipped += 1
 
     def append(self, entries: Sequence[Mapping[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from leadbook.alerts.records import CRITICAL
+from leadbook.alerts.records import CRITICAL, LEVELS
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 KEPT_OVER, KEPT_LETTERS, KEPT_JOURNAL = 200, 500, 2_000
@@ -106,6 +106,7 @@ class Situation:
 
     def apply(self, entry: Mapping[str, Any]) -> None:
         """Take one entry. Raises KeyError, ValueError or TypeError where it is none."""
+        _sound(entry)
         at, kind = datetime.fromisoformat(entry["at"]), str(entry["e"])
         self.latest = max(self.latest, at)
         if kind == "news":
@@ -202,6 +203,17 @@ class Situation:
             needed = {one for ids in self.waiting.values() for one in ids}
             needed |= {one for letter in self.letters.values() for one in letter.news}
             self.news = {number: one for number, one in self.news.items() if number in needed}
+
+
+def _sound(entry: Mapping[str, Any]) -> None:
+    """Raises ValueError or TypeError before anything is taken of an entry that no watch writes."""
+    moments = [datetime.fromisoformat(entry[key]) for key in ("at", "since", "until", "next") if entry.get(key)]
+    texts = [entry[key] for key in ("key", "title", "by", "channel", "letter", "note") if key in entry]
+    lines = entry.get("lines", [])
+    if any(one.tzinfo is None for one in moments) or not isinstance(lines, list):
+        raise ValueError("a moment without its zone, or lines that are none")
+    if not all(isinstance(one, str) for one in (*texts, *lines)) or entry.get("level", 1) not in (*LEVELS,):
+        raise ValueError("a text that is none, or no level")
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from leadbook.core.files import write
+from leadbook.watch.moments import LONGEST_S
 
 NAME = "heartbeat.json"
 GRACE_S, INTERVALS = 10.0, 3
@@ -18,6 +19,7 @@ AHEAD_S = 120.0
 """Two machines' clocks under NTP differ by less."""
 FULL_BYTES = 1_000_000
 """Less room than this on the disk of the series is a full disk."""
+VERDICTS = ("HEALTHY", "ATTENTION", "CRITICAL")
 FRESH, CRITICAL, STALE = 0, 1, 2
 """What `leadbook watch --check` ends with."""
 
@@ -65,11 +67,14 @@ def check(folder: Path, now: datetime | None = None) -> Pulse:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         at, since = datetime.fromisoformat(told["at"]), datetime.fromisoformat(told["since"])
-        age, limit = (now - at).total_seconds(), INTERVALS * float(told["interval_s"]) + GRACE_S
+        age, interval = (now - at).total_seconds(), float(told["interval_s"])
+        limit = INTERVALS * interval + GRACE_S
         verdict, number, ended = str(told["verdict"]), int(told["number"]), str(told.get("ended") or "")
+        if not 0 < interval <= LONGEST_S or verdict not in VERDICTS:
+            raise ValueError("no watch writes this")
     except FileNotFoundError:
         return _stale(folder, f"no watch has told anything in {folder}: start `leadbook watch`")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         return _stale(folder, f"{path} cannot be read ({type(error).__name__}): is the watch alive?")
     when = f"{at:%Y-%m-%d %H:%M:%S} UTC"
     if ended:

@@ -58,4 +58,15 @@ class LiveSnapshot:
         """The snapshot of such a line. Raises ValueError, KeyError or TypeError where it is none."""
         told = json.loads(line)
         events = [Event(**{**one, "at": datetime.fromisoformat(one["at"])}) for one in told.pop("events")]
-        return cls(**{**told, "at": datetime.fromisoformat(told["at"]), "events": tuple(events)})
+        found = cls(**{**told, "at": datetime.fromisoformat(told["at"]), "events": tuple(events)})
+        if type(found.number) is not int or not _is_number(found.interval_s) or found.at.tzinfo is None:
+            raise ValueError("no watch writes this")
+        if any(one.at.tzinfo is None for one in events) or not all(map(_is_number, found.readings.values())):
+            raise ValueError("no watch writes this")
+        if not isinstance(found.unmeasured, Mapping) or not isinstance(found.details, Mapping):
+            raise ValueError("no watch writes this")
+        return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)

@@ -71,6 +71,13 @@ class Series:
             return bool(self._files()) and (self.folder / TARGET).read_text(encoding="utf-8").strip() == target
         return False
 
+    @property
+    def belongs_to_nobody_else(self) -> bool:
+        """Whether the folder is not told to be another target's."""
+        with suppress(OSError, UnicodeDecodeError):
+            return (self.folder / TARGET).read_text(encoding="utf-8").strip() == self.target
+        return True
+
     def _files(self) -> list[Path]:
         return sorted(path for path in self.folder.glob(PATTERN) if path.is_file())
 
@@ -223,7 +230,7 @@ def parsed(line: bytes) -> LiveSnapshot | None:
         if int(checksum, 16) != zlib.crc32(text):
             return None
         return LiveSnapshot.from_json(text.decode())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -260,7 +267,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _locked(path: Path) -> TextIO:
     """The lock of a folder, with our process number in it. Raises RefusedError naming who holds it, and OSError."""
-    file = path.open("a+", encoding="utf-8")
+    file = path.open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -122,5 +122,6 @@ class Alerts:
         """The latest actions of the journal, JSON-ready, the latest last; what is drawn of them and no more, since the
         page is passed on. Raises PyMongoError."""
         drawn = {"_id": 0, **dict.fromkeys(DRAWN, 1)}
-        found = self._journal.find({"kind": "action"}, drawn).sort([("at", -1)]).limit(MOST_ACTIONS)
+        actions = {"kind": "action", "at": {"$type": "date"}}  # an entry that somebody else wrote may have none
+        found = self._journal.find(actions, drawn).sort([("at", -1)]).limit(MOST_ACTIONS)
         return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]

@@ -115,6 +115,9 @@ def check(settings: Settings, *, alert: bool = False) -> Pulse:
     Raises ServerError and ParameterError where no server is known."""
     endpoints = place.addresses(settings)
     pulse = heartbeat.check(folder_of(settings, endpoints))
+    if pulse.status != heartbeat.STALE and not series_of(settings, endpoints).belongs_to_nobody_else:
+        line = f"the watch of {folder_of(settings, endpoints)} watches another database: nobody watches this one"
+        pulse = Pulse(status=heartbeat.STALE, line=line)
     pulse = replace(pulse, line=with_profile(pulse.line, settings.profile))
     if not alert or pulse.status != heartbeat.STALE:
         return pulse
@@ -165,6 +168,8 @@ def _writable(page: Path) -> None:
     try:
         if page.is_dir():
             raise InputFileError(page, "is a folder; name a file, such as live.html")
+        if page.exists() and not page.is_file():  # a page is put in the place of what was there, be it /dev/null
+            raise InputFileError(page, "is no file; name a file, such as live.html")
         page.parent.mkdir(parents=True, exist_ok=True)
         probe = page.with_name(f".{page.name}.probe")
         probe.touch()
