@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from leadbook.actions import rights
@@ -18,7 +18,6 @@ from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
-from leadbook.page.prose import with_profile
 
 ACTION = "act"
 PATIENCE_MS = 3_000
@@ -78,8 +77,6 @@ def act(
         raise ParameterError("for", "must be the key of an alarm, such as LIVE-COL-001/apollo-2")
     with _scene(settings, progress) as scene:
         plan = planned(scene, name, given)
-        profile = settings.profile
-        plan = replace(plan, why=with_profile(plan.why, profile), back=with_profile(plan.back, profile))
         if plan.is_choice:
             return ActReport(plan=plan)
         if plan.is_so_already:

@@ -21,7 +21,6 @@ from leadbook.core.errors import InputFileError, LeadbookError, UnreachableError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.ingest.stops import Stop, ends_in_order
-from leadbook.page.prose import with_profile
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.rehearsal import adoption
 from leadbook.watch import heartbeat, loop
@@ -118,7 +117,8 @@ def check(settings: Settings, *, alert: bool = False) -> Pulse:
     if pulse.status != heartbeat.STALE and not series_of(settings, endpoints).belongs_to_nobody_else:
         line = f"the watch of {folder_of(settings, endpoints)} watches another database: nobody watches this one"
         pulse = Pulse(status=heartbeat.STALE, line=line)
-    pulse = replace(pulse, line=with_profile(pulse.line, settings.profile))
+    named = f"`leadbook watch --profile {settings.profile}`"
+    pulse = replace(pulse, line=pulse.line.replace("`leadbook watch`", named))
     if not alert or pulse.status != heartbeat.STALE:
         return pulse
     return replace(pulse, line=f"{pulse.line}; people: {tell_stale(settings, endpoints, pulse.line)}")
