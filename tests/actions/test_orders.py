@@ -57,11 +57,11 @@ def test_a_drain_that_is_changed_again_and_again_is_exact(
         until(lambda: heard)
         while Staging(staged).left() and not draining.done():
             now = orders.give(database, now, ASKED[now.version % len(ASKED)], by="a test")
-            time.sleep(0.5)
+            time.sleep(0.3)
         stop.set()
         result = draining.result()
     assert not result.problem and (result.ledger.read, result.ledger.stored) == (STAGED, PEOPLE), heard
     assert result.ledger.outcomes() == Staging(staged).ended() and leads.count_documents({}) == PEOPLE
     assert staged.count_documents({"pipeline.state": "done"}) == STAGED and result.staging["claimed"] == 0
-    assert len(heard) >= 4 and all(line.startswith("orders ") for line in heard)
+    assert len(heard) >= 3 and all(line.startswith("orders ") for line in heard)
     assert result.work["writers"] == result.workers and result.work["batch_size"] in (20, 60)

@@ -16,6 +16,8 @@ from leadbook.ingest.logbook import DEAD_S, unended
 from leadbook.monitor.staging import read_intake
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
+from leadbook.watch import heartbeat
+from leadbook.watch.place import folder_of
 
 PATIENCE_MS = 2_000
 """Longest that a server is waited for: this is asked in passing."""
@@ -43,6 +45,8 @@ class Standing:
     """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
     workers that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
+    watch: how `leadbook watch` of this machine stands.
+
     backup: when phase 06 took the last one of real leads, and how many; None where its newest record tells of none.
     """
 
@@ -60,6 +64,7 @@ class Standing:
     last_hour: int = 0
     followers: Followers = Followers()
     backup: tuple[str, int] | None = None
+    watch: str = "nobody watches"
     next: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +89,8 @@ def lines(now: Standing) -> Iterator[str]:
     for stage in STAGES:
         found = now.stages.get(stage)
         risks = f", {len(found.risks)} accepted risks: {', '.join(found.risks)}" if found and found.risks else ""
-        yield f"{stage}: {found.verdict} on {found.at:%Y-%m-%d %H:%M} UTC{risks}" if found else f"{stage}: not run yet"
+        told = f"{stage}: {found.verdict} on {found.at:%Y-%m-%d %H:%M} UTC{risks}" if found else f"{stage}: not run yet"
+        yield f"{told}; watch: {now.watch}" if stage == "live" else told
     yield f"leads: {now.leads:,} unique of {now.leads_wanted:,} wanted; staged: {now.staged:,} of {now.staged_wanted:,}"
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
@@ -111,7 +117,7 @@ def _read(place: Place) -> dict[str, Any]:
         "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
-        "backup": _backup(place),
+        "backup": _backup(place), "watch": _watch(place),
     }  # fmt: skip
 
 
@@ -120,6 +126,11 @@ def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
         if found := journal.newest("stage", stage=stage):
             risks = tuple(map(str, found.get("risks") or ()))
             yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
+
+
+def _watch(place: Place) -> str:
+    pulse = heartbeat.check(folder_of(place.settings, place.endpoints))
+    return "nobody watches" if pulse.status == heartbeat.STALE else pulse.line
 
 
 def followers(journal: Journal) -> Followers:
