@@ -19,7 +19,7 @@ PLACE = Endpoints(mongodb_uri="mongodb://db.example/", admin_uri="mongodb://db.e
                   redis_url="redis://cache.example/0", source="environment", redis_source="environment")  # fmt: skip
 
 
-def made(number, at, **changed):
+def made(number, at, *, more=None, **changed):
     """A snapshot of a sprint of 1,000 leads an hour, whose MongoDB slows down after its last half hour has begun."""
     hours = number * STEP_S / 3600
     slow = 4.0 if hours > 19.5 else 1.0
@@ -27,7 +27,9 @@ def made(number, at, **changed):
         "sprint.leads": round(1_000 * hours, 1), "sprint.waiting": 40.0 + number % 7, "sprint.oldest_s": 3.0,
         "sprint.stored": 1_000 * hours, "sprint.duplicates": 200 * hours, "probe.mongodb_ms": slow,
         "probe.redis_ms": 0.3, "mongodb.write_ms": 2.0, "mongodb.read_ms": 1.0, "ingest.documents_per_s": 2_500.0,
+        "ingest.batch_size": 500.0, "ingest.documents_per_insert": 400.0,
     }  # fmt: skip
+    readings |= more or {}
     collectors = [{"workflow": f"apollo-{one}", "vendor": "apollo", "staged": number * 10, "in_hour": 1_200,
                    "waiting": 4, "last_s": 12.0, "silent": one == 2} for one in (1, 2)]  # fmt: skip
     values = {"number": number, "watch": "w", "interval_s": float(STEP_S), "readings": readings,
@@ -40,7 +42,7 @@ def settings(tmp_path):
     return Settings.from_mapping({"watch_dir": str(tmp_path), "profile": "production", "database": "leads"})
 
 
-def keep(settings, end, *, count=600, skip=range(0)):
+def keep(settings, end, *, count=600, skip=range(0), more=None):
     """A series of `count` snapshots that ends at `end`; those whose number is in `skip` were never taken."""
     with series_of(settings, PLACE) as series:
         for number in range(count):
@@ -48,7 +50,9 @@ def keep(settings, end, *, count=600, skip=range(0)):
                 continue
             at = end - timedelta(seconds=STEP_S * (count - 1 - number))
             gap = Event(at=at, kind="gap", source="watch", seconds=STEP_S * (len(skip) + 1))
-            series._waiting.append(_waits(made(number, at, events=(gap,) if number == skip.stop and skip else ())))
+            series._waiting.append(
+                _waits(made(number, at, more=more, events=(gap,) if number == skip.stop and skip else ()))
+            )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("os.fsync", lambda _: None)
             series._write_all()
@@ -108,6 +112,13 @@ def test_on_production_checks_of_duration_are_of_the_hour(settings):
     assert rate.measured == 1_000 and rate.verdict is Verdict.PASS and "30 snapshots of the watch" in rate.evidence
     assert inserts.measured == 2_500 and "median of 30 readings" in inserts.evidence
     assert slower.measured == 4.0 and slower.verdict is Verdict.WARN
+
+
+def test_small_batches_of_what_just_arrived_are_no_capacity(settings):
+    keep(settings, datetime.now(UTC), more={"ingest.documents_per_s": 90.0, "ingest.documents_per_insert": 12.0})
+    _, shown = told(settings)
+    inserts = by_id(shown.judged)["MON-RATE-001"]
+    assert inserts.verdict is not Verdict.FAIL and "snapshots of the watch" not in inserts.evidence
 
 
 @pytest.mark.parametrize("age", [timedelta(hours=2), timedelta(0)])

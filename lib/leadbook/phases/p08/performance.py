@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
@@ -19,6 +21,8 @@ FEWEST = 3
 """Operations in a third of the snapshot, from which its median is told."""
 FEWEST_LEADS = 100
 """Leads from which a rehearsal's pace is told."""
+FULL = 0.5
+"""Share of the batch size from which a batch counts as full."""
 STORM_LEAST = 20
 LOOKUPS = {"MON-DUP-001": "redis", "MON-DUP-002": "mongodb", "MON-QUERY-003": "filtered"}
 """Checks of look-ups and the kind that answers each."""
@@ -179,12 +183,22 @@ def _errors(seen: Observation) -> Check:
 
 
 def _kept_inserts(hour: Period | None) -> tuple[Any, str] | None:
-    """What the pipeline's inserts attain, as its followers tell it; None where nobody told."""
-    told = hour.spread("ingest.documents_per_s") if hour is not None else None
-    if hour is None or told is None or told.count < FEWEST:
+    """What the pipeline's full batches attain, as its followers tell it; None where there were too few.
+
+    A batch of what just arrived is small: its documents/s are round trips, no capacity (LIVE-RATE-002 asks the same).
+    """
+    if hour is None:
         return None
-    return round(told.middle), (
-        f"the pipeline's own inserts, documents/s of inserting time: median of {told.count:,} readings; {_series(hour)}"
+    column = hour.history.column
+    rates = column("ingest.documents_per_s")[
+        column("ingest.documents_per_insert") >= FULL * column("ingest.batch_size")
+    ]
+    rates = rates[np.isfinite(rates)]
+    if len(rates) < FEWEST:
+        return None
+    return round(float(np.median(rates))), (
+        f"the pipeline's own inserts of full batches, documents/s of inserting time: median of {len(rates):,} "
+        f"readings; {_series(hour)}"
     )
 
 
