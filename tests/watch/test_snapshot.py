@@ -282,6 +282,15 @@ def test_a_reporting_user_who_is_refused_is_replaced_by_the_application(settings
         assert "sprint.staged" in watch.read(1, 30.0).readings
 
 
+def test_a_collectors_name_that_is_a_person_is_masked_where_it_is_read(settings, endpoints, staged):
+    people = stamped("jane.doe@victim.example", *[{"n": n} for n in range(3)], vendor="linkedin.com/in/jane-doe")
+    staged.insert_many(people)
+    with reader(settings, endpoints) as watch:
+        watch.read(1, 30.0)
+        told = watch.read(2, 30.0).as_json()
+    assert "jane.doe" not in told and "jane-doe" not in told and "j***@victim.example" in told
+
+
 def test_a_dbas_address_that_does_not_answer_makes_no_server_away(settings, endpoints, leads):
     elsewhere = replace(endpoints, admin_uri="mongodb://dba:x@127.0.0.1:9/?serverSelectionTimeoutMS=200")
     with reader(settings, elsewhere) as watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,30 +9,20 @@ from datetime import datetime
 from leadbook.alerts.records import LEVELS
 from leadbook.alerts.states import News
 from leadbook.core.redactor import Redactor
-from leadbook.lead.masks import mask_email, mask_phone, mask_url
+from leadbook.lead.masks import mask_people
 
 MOST_TOLD = 8
 """Alerts that one message tells in full; of the others it tells title and key."""
 MOST_LINES, LONGEST_LINE, LONGEST_TITLE = 8, 400, 120
 """Of one alert; a line of an unreasonable finding is cut, so that a message stays readable."""
-_EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
-_URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
-_PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 WORDS = {"begun": "NEW", "graver": "GRAVER", "unanswered": "UNANSWERED", "over": "OVER", "passed": "CAME AND WENT"}
 
 
 def harmless(text: str, redactor: Redactor) -> str:
     """`text` in one line, without known secrets, e-mail addresses, LinkedIn addresses and telephone numbers."""
     text = "".join(one if one.isprintable() else " " for one in text)  # controls, and halves of letters
-    text = redactor.text(" ".join(text.split()))
-    text = _URL.sub(lambda found: _short(found[0]), text)
-    text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
-    text = _PHONE.sub(lambda found: mask_phone(re.sub(r"[^+\d]", "", found[0])), text)
+    text = mask_people(redactor.text(" ".join(text.split())))
     return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
-
-
-def _short(url: str) -> str:
-    return mask_url(url.partition("?")[0].partition("#")[0].rstrip("/"))
 
 
 def moment(at: datetime) -> str:

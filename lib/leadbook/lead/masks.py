@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+_EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
+_URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
+_PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
+
+
+def mask_people(text: str) -> str:
+    """Any text with its LinkedIn addresses, e-mail addresses and telephone numbers masked."""
+    text = _URL.sub(lambda found: mask_url(found[0].partition("?")[0].partition("#")[0].rstrip("/")), text)
+    text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
+    return _PHONE.sub(lambda found: mask_phone(re.sub(r"[^+\d]", "", found[0])), text)
+
 
 def mask_email(email: str | None) -> str:
     """`jane.doe@example.com` as `j***@example.com`; nothing as an empty string."""

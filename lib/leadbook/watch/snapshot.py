@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from leadbook.core import connect, write_errors
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
+from leadbook.lead.masks import mask_people
 from leadbook.watch.clock import SprintClock
 from leadbook.watch.names import READINGS
 from leadbook.watch.records import Event, LiveSnapshot
@@ -93,7 +94,7 @@ class SnapshotReader:
         return LiveSnapshot(
             at=at, number=number, watch=self._watch, interval_s=interval_s, events=tuple(found.events),
             readings={name: value for name, value in found.readings.items() if name in READINGS},
-            unmeasured=found.unmeasured, details=found.details,
+            unmeasured=found.unmeasured, details=_of_nobody(found.details),
             cost_ms={name: round(ms, 2) for name, ms in cost.items()},
         )  # fmt: skip
 
@@ -156,6 +157,15 @@ def _is_away(error: Exception) -> bool:
     if isinstance(error, redis_errors.ConnectionError | redis_errors.TimeoutError):
         return True
     return write_errors.is_in_doubt(error) and not isinstance(error, ExecutionTimeout)
+
+
+def _of_nobody(told: Any) -> Any:
+    """The tables without people: whoever may insert into the staging collection chooses a collector's name."""
+    if isinstance(told, str):
+        return mask_people(told)
+    if isinstance(told, dict):
+        return {_of_nobody(name): _of_nobody(value) for name, value in told.items()}
+    return [_of_nobody(one) for one in told] if isinstance(told, list | tuple) else told
 
 
 def _clients_together(found: SourceReading) -> None:
