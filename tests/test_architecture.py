@@ -5,6 +5,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,6 +22,13 @@ ROOMS = (
 """From the bottom up: a room imports rooms that stand before it."""
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The module, parsed once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def modules():
     return sorted(path for path in LIB.rglob("*.py"))
 
@@ -30,7 +38,7 @@ def room(path: Path) -> str:
 
 
 def imported_rooms(path: Path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "leadbook":
             parts = node.module.split(".")
@@ -57,7 +65,7 @@ def imports_of(folder: str) -> set[str]:
     found = set()
     for path in modules():
         if room(path) == folder:
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.ImportFrom) and node.module:
                     found.add(node.module.split(".")[0])
                 elif isinstance(node, ast.Import):
@@ -82,7 +90,7 @@ def test_clients_are_built_in_one_place():
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(LIB)))
 def test_public_functions_are_documented(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert ast.get_docstring(tree), "module has no docstring"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -98,13 +106,13 @@ SEES_CHECKS = ("core", "page", "phases", "report", "runner")
 
 
 def trees() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules()}
+    return {path: tree_of(path) for path in modules()}
 
 
 def imports(path: Path) -> set[Path]:
     """Modules of the library that this one imports when it is loaded; not those that a function imports."""
     found = set()
-    for node in ast.iter_child_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.iter_child_nodes(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "leadbook":
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):

@@ -26,8 +26,9 @@ from leadbook.runner import chain
 
 DATABASE, PASSWORD = "lead_generation", "Secret-word"
 SHORT = {
-    "bench_rounds": 2, "bench_documents": 200, "bench_leads": 1_000, "load_records": "500, 1000", "load_writers": "10",
-    "open_loop_seconds": 1, "monitor_seconds": 1, "attestations_file": "",
+    "bench_rounds": 2, "bench_documents": 100, "bench_leads": 1_000, "load_records": "500", "load_writers": "4",
+    "duplicate_checks": 200, "trial_records": 1_000, "open_loop_percent": "50", "open_loop_seconds": 0.2,
+    "monitor_seconds": 1, "attestations_file": "",
 }  # fmt: skip
 REFUSED = re.compile(r"not authori[sz]ed|may not|NOPERM|no permissions")
 READ_ANEW = tuple(sorted({entry.phase for entry in catalogue().values() if entry.needs}))
