@@ -32,11 +32,6 @@ class Incident:
         """How long it lasted, min; None while it goes on."""
         return None if self.over is None else (self.over - self.begun).total_seconds() / 60
 
-    @property
-    def answered_after_min(self) -> float | None:
-        """How long nobody answered, min; None where nobody did."""
-        return None if self.answered is None else (self.answered - self.begun).total_seconds() / 60
-
 
 def incidents(entries: Iterable[Mapping[str, Any]]) -> list[Incident]:
     """The incidents in the journal's `alert` entries (`journal.entries("alert")`), in the order in which they began."""

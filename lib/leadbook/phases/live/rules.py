@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leadbook.actions.acts import ACTIONS
 from leadbook.core.definitions import OWNERS, Definition, definition
 from leadbook.core.errors import LeadbookError, did_you_mean
 from leadbook.core.settings import Settings
@@ -27,9 +28,6 @@ WAY = 0.8
 """A trouble is over at 80 % of the way to its limit where the rule says nothing else: a usual width of hysteresis."""
 TABLES = ("collectors", "vendors", "rejects", "clients", "slow", "members", "redis_slow")
 """Tables of a snapshot's details."""
-ACTS = frozenset({"batch_size", "writers", "pool_size", "redis_policy", "redis_clear", "profiler", "hide_index",
-                  "unhide_index", "kill_operation"})  # fmt: skip
-"""What `leadbook act` can do."""
 COMMAND = re.compile(r"`leadbook ([a-z-]+)(?: ([\w=,.-]+))?[^`]*`")
 """A command in a remedy, and its first argument."""
 PLACE = re.compile(r"\{([a-z0-9_.]+)\}")
@@ -354,8 +352,8 @@ def _texts(rule: LiveRule) -> str:
             return f"evidence knows no {{{place}}}; {did_you_mean(place, [*_WORDS, *READINGS])}"
     for command, argument in COMMAND.findall(rule.remedy):
         name = argument.partition("=")[0]
-        if command == "act" and name not in ACTS:
-            return f"leadbook act knows no {name!r}; {did_you_mean(name, ACTS)}"
+        if command == "act" and name not in ACTIONS:
+            return f"leadbook act knows no {name!r}; {did_you_mean(name, ACTIONS)}"
     return ""
 
 
