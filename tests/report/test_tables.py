@@ -12,7 +12,7 @@ from tests.made_run import check
 
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
-from leadbook.page import cards, style, tables
+from leadbook.page import cards, palette, style, tables
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def luminance(colour: str) -> float:
 
 
 def test_colours_can_be_read_on_a_plot_and_white_words_on_a_badge():
-    assert all(1.05 / (luminance(colour) + 0.05) >= 3 for colour in style.PALETTE)
-    assert set(style.VERDICT_COLOURS) == set(Verdict)
-    assert all(1.05 / (luminance(colour) + 0.05) >= 4.5 for colour in style.VERDICT_COLOURS.values())
+    assert all(1.05 / (luminance(colour) + 0.05) >= 3 for colour in palette.SERIES)
+    assert set(palette.VERDICT_COLOURS) == set(Verdict)
+    assert all(1.05 / (luminance(colour) + 0.05) >= 4.5 for colour in palette.VERDICT_COLOURS.values())
 
 
 def test_a_figure_has_a_title_labels_and_equal_bytes_each_time():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from leadbook.core.checks import Check, Verdict, only_calls_for_a_look
-from leadbook.page.style import VERDICT_COLOURS
+from leadbook.page.palette import VERDICT_COLOURS
 from leadbook.page.tables import RISK, badge, ticks
 
 

@@ -6,9 +6,11 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_MEASURED = "not measured"
 
@@ -22,11 +24,18 @@ def number(value: float | None, unit: str = "", digits: int = 2) -> str:
     return f"{value:,.0f} {unit}".strip() if whole else f"{value:,.{digits}f} {unit}".strip()
 
 
+def absent(value: Any) -> bool:
+    """Whether `value` is None, NaN, pandas' NaT or its NA (which is equal to nothing and true of nothing)."""
+    return (
+        value is None or type(value).__name__ == "NAType" or (isinstance(value, numbers.Real | date) and value != value)
+    )
+
+
 def shown(value: Any, missing: str = NOT_MEASURED) -> str:
     """A cell's text: yes and no, numbers shortened, nothing as `missing`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if value is None or value is pd.NaT or value is pd.NA or value != value:
+    if absent(value):
         return missing
     if isinstance(value, numbers.Real):
         return number(value)  # type: ignore[arg-type]

@@ -1,8 +1,4 @@
-"""House style of plots: one palette, one set of fonts, drawn without a display.
-
-Colours are Okabe and Ito's, darkened where they would be pale on white, so that they differ for colour-blind readers
-and keep a contrast of 3:1 on the white card that every plot is drawn on (light and dark pages show the same card).
-"""
+"""House style of plots: one palette, one set of fonts, drawn without a display."""
 
 from __future__ import annotations
 
@@ -15,26 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 from PIL import Image
 
-from leadbook.core.checks import Verdict
-
-PALETTE = ("#0072b2", "#d55e00", "#008a64", "#b24c8a", "#2b8fc9", "#8a6d00", "#5b6472")
-"""Colours of series, in order of use: blue, vermilion, green, purple, sky, olive, slate."""
-
-INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6472", "#e3e6ea", "#ffffff"
-TARGET = "#b3261e"
-"""Colour of a target line (always dashed too, never told by colour alone)."""
-GOOD, BAD = "#1a7a4c", "#b3261e"
-
-VERDICT_COLOURS: dict[Verdict, str] = {
-    Verdict.PASS: GOOD,
-    Verdict.WARN: "#8f5b00",
-    Verdict.FAIL: BAD,
-    Verdict.ERROR: "#8c1d6b",
-    Verdict.NOT_MEASURED: "#6d3fb0",
-    Verdict.MANUAL: "#0b6a88",
-    Verdict.NOT_APPLICABLE: MUTED,
-}
-"""Badge colours; white text on each has a contrast of at least 4.5:1."""
+from leadbook.page.palette import GRID, INK, MUTED, PAPER, SERIES, TARGET
 
 
 def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = (8.0, 4.0)) -> tuple[Figure, Axes]:
@@ -45,7 +22,7 @@ def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = 
     made = Figure(figsize=size, dpi=110, facecolor=PAPER, layout="constrained")
     FigureCanvasAgg(made)
     axes = made.add_subplot()
-    axes.set_prop_cycle(color=list(PALETTE))
+    axes.set_prop_cycle(color=list(SERIES))
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
     axes.set_xlabel(xlabel, fontsize=10, color=MUTED)
     axes.set_ylabel(ylabel, fontsize=10, color=MUTED)

@@ -12,12 +12,14 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from html import escape
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from leadbook.core.checks import BLOCKING, Check, Verdict
-from leadbook.page.style import VERDICT_COLOURS
+from leadbook.page.palette import VERDICT_COLOURS
+from leadbook.page.prose import absent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LONG_WORD = re.compile(r"\S{20,}")
 """May break at its punctuation: one long identifier or address would push the other columns out of the page."""
@@ -58,15 +60,9 @@ def badge(verdict: Verdict | str) -> str:
     )
 
 
-def _missing(value: Any) -> bool:
-    if value is None or value is pd.NaT or value is pd.NA:
-        return True
-    return isinstance(value, float) and math.isnan(value)
-
-
 def cell(value: Any) -> str:
     """One value as escaped HTML: nothing as a dash, booleans as yes and no, times to the second."""
-    if _missing(value):
+    if absent(value):
         return "–"
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
@@ -109,7 +105,7 @@ def _is_number(value: Any) -> bool:
 
 def _plain_index(dataframe: pd.DataFrame) -> bool:
     index = dataframe.index
-    return index.name is None and (len(index) == 0 or isinstance(index, pd.RangeIndex))
+    return index.name is None and (len(index) == 0 or type(index).__name__ == "RangeIndex")
 
 
 def _verdict_badge(value: Any) -> str:
@@ -133,7 +129,7 @@ def render(
     names = [str(name) for name in frame.columns]
     rows = list(frame.itertuples(index=False, name=None))
     numeric = [any(_is_number(row[i]) for row in rows) and
-               all(_is_number(row[i]) or _missing(row[i]) for row in rows) for i in range(len(names))]  # fmt: skip
+               all(_is_number(row[i]) or absent(row[i]) for row in rows) for i in range(len(names))]  # fmt: skip
     head = "".join(_header(name, columns.get(name, ""), right) for name, right in zip(names, numeric, strict=True))
     body = "".join(f"<tr>{_cells(row, names, numeric)}</tr>" for row in rows)
     if not rows:
@@ -167,7 +163,7 @@ def _table(title: str, head: str, body: str, meanings: Mapping[str, str]) -> str
 
 def measured_text(check: Check) -> str:
     """The measured value with its unit, as plain text; a dash when there is none."""
-    if _missing(check.measured):
+    if absent(check.measured):
         return "–"
     if isinstance(check.measured, bool):
         return "yes" if check.measured else "no"
@@ -186,6 +182,8 @@ def target_text(target: Check | str) -> str:
 
 def checks_frame(checks: Iterable[Check]) -> pd.DataFrame:
     """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first, then those that are accepted."""
+    import pandas as pd  # here: who shows no table does not wait half a second for it
+
     ordered = sorted(
         checks, key=lambda one: (one.verdict not in BLOCKING, bool(one.accepted), one.verdict is not Verdict.WARN)
     )

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from leadbook.page import style
+from leadbook.page import palette, style
 
 
 def query_effort(queries: pd.DataFrame) -> Figure:
@@ -24,7 +24,7 @@ def query_effort(queries: pd.DataFrame) -> Figure:
         axes.set_axis_off()
         return figure
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     for offset, column, label in ((-0.19, "docs", "examined"), (0.19, "returned", "returned")):
@@ -32,8 +32,8 @@ def query_effort(queries: pd.DataFrame) -> Figure:
     longest = rows[["docs", "returned"]].astype(float).max(axis=1).fillna(0.0)
     for place, (length, millis) in enumerate(zip(longest, rows["server ms"], strict=True)):
         axes.annotate(_time(millis), (length, place), xytext=(5, 0), va="center", textcoords="offset points",
-                      fontsize=9, color=style.INK)  # fmt: skip
-    axes.set_yticks(range(len(rows)), rows["question"], color=style.INK)
+                      fontsize=9, color=palette.INK)  # fmt: skip
+    axes.set_yticks(range(len(rows)), rows["question"], color=palette.INK)
     axes.invert_yaxis()
     axes.set_xlim(0, max(float(longest.max()), 1.0) * 4)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=9)

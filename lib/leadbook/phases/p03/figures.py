@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from leadbook.bench.concerns import Concerns
 from leadbook.bench.pools import Pool
-from leadbook.page import style
+from leadbook.page import palette, style
 
 Curve = Sequence[tuple[float, float]]
 
@@ -25,7 +25,7 @@ def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
     for number, (ordered, part) in enumerate(bars.sort_values("batch").groupby("ordered")):
         places = [batches.index(batch) + 0.38 * (number - 0.5) for batch in part["batch"]]
         axes.bar(
-            places, part["mean"], width=0.34, color=style.PALETTE[number], label="ordered" if ordered else "unordered"
+            places, part["mean"], width=0.34, color=palette.SERIES[number], label="ordered" if ordered else "unordered"
         )
         _whiskers(axes, places, part)
     axes.set_xticks(range(len(batches)), [f"{batch:,}" for batch in batches])
@@ -43,11 +43,11 @@ def write_concerns(found: Concerns) -> Figure:
     figure, axes = style.figure("The price of a write concern", "documents/s until readable", "",
                                 size=(8.0, 0.5 * len(bars) + 1.6))  # fmt: skip
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-    colours = [style.PALETTE[0] if one.acknowledged else style.PALETTE[1] for one in found.losses]
+    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
+    colours = [palette.SERIES[0] if one.acknowledged else palette.SERIES[1] for one in found.losses]
     axes.barh(bars["name"], bars["mean"], color=colours, height=0.55)
     axes.errorbar(
-        bars["mean"], range(len(bars)), xerr=_spread(bars), fmt="none", ecolor=style.INK, capsize=3, linewidth=1
+        bars["mean"], range(len(bars)), xerr=_spread(bars), fmt="none", ecolor=palette.INK, capsize=3, linewidth=1
     )
     axes.invert_yaxis()
     axes.set_xlim(left=0)
@@ -62,7 +62,10 @@ def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None
     for number, (name, curve) in enumerate(curves.items()):
         if curve:
             places = [_stretched(percentile) for percentile, _ in curve]
-            colour, dashes = style.PALETTE[number % len(style.PALETTE)], ("-", "--")[number // len(style.PALETTE) % 2]
+            colour, dashes = (
+                palette.SERIES[number % len(palette.SERIES)],
+                ("-", "--")[number // len(palette.SERIES) % 2],
+            )
             axes.plot(places, [ms for _, ms in curve], label=name, color=colour, linestyle=dashes, linewidth=1.6,
                       marker="o", markersize=3)  # fmt: skip
     shown = [
@@ -91,19 +94,19 @@ def checkouts(found: Iterable[Pool], *, targets: Mapping[str, float]) -> Figure:
         part = bars[bars["state"] == state]
         places = [groups.index(key) + 0.27 * (number - 1)
                   for key in zip(part["service"], part["threads"], strict=True)]  # fmt: skip
-        axes.bar(places, part["worst_ms"], width=0.24, color=style.PALETTE[number], label=f"{state}: slowest")
+        axes.bar(places, part["worst_ms"], width=0.24, color=palette.SERIES[number], label=f"{state}: slowest")
         axes.scatter(
-            places, part["median_ms"], color=style.INK, s=16, zorder=3, label="median" if number == 2 else None
+            places, part["median_ms"], color=palette.INK, s=16, zorder=3, label="median" if number == 2 else None
         )
     axes.set_xticks(range(len(groups)), [f"{service}\n{threads} threads" for service, threads in groups])
     style.log_scale(axes)
     for service, target in targets.items():
         wide = [place for place, (name, _) in enumerate(groups) if name == service]
         if wide:
-            axes.hlines(target, min(wide) - 0.45, max(wide) + 0.45, color=style.TARGET, linestyle="--", linewidth=1.3)
+            axes.hlines(target, min(wide) - 0.45, max(wide) + 0.45, color=palette.TARGET, linestyle="--", linewidth=1.3)
             axes.annotate(f"target {target:g} ms", (max(wide) + 0.45, target), xytext=(-2, 4), ha="right", fontsize=9,
-                          textcoords="offset points", color=style.TARGET,
-                          bbox={"facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1})  # fmt: skip
+                          textcoords="offset points", color=palette.TARGET,
+                          bbox={"facecolor": palette.PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1})  # fmt: skip
     _legend(figure, axes)
     return figure
 
@@ -113,12 +116,12 @@ def index_prices(bars: pd.DataFrame) -> Figure:
     label = "microseconds more a document than without (grey: no cost shown)"
     figure, axes = style.figure("The price of each index", label, "", size=(8.0, 0.36 * len(bars) + 1.6))
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-    colours = [style.PALETTE[0] if shown else style.PALETTE[6] for shown in bars["shown"]]
+    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
+    colours = [palette.SERIES[0] if shown else palette.SERIES[6] for shown in bars["shown"]]
     axes.scatter(bars["middle"], bars["name"], color=colours, zorder=3, s=28)
     for place, (_, bar) in enumerate(bars.iterrows()):
         axes.plot([bar["low"], bar["high"]], [place, place], color=colours[place], linewidth=2)
-    axes.axvline(0, color=style.INK, linewidth=1)
+    axes.axvline(0, color=palette.INK, linewidth=1)
     axes.invert_yaxis()
     return figure
 
@@ -129,7 +132,7 @@ def _spread(bars: pd.DataFrame) -> list[pd.Series]:
 
 
 def _whiskers(axes: Axes, places: Sequence[float], bars: pd.DataFrame) -> None:
-    axes.errorbar(places, bars["mean"], yerr=_spread(bars), fmt="none", ecolor=style.INK, capsize=3, linewidth=1)
+    axes.errorbar(places, bars["mean"], yerr=_spread(bars), fmt="none", ecolor=palette.INK, capsize=3, linewidth=1)
 
 
 def _stretched(percentile: float) -> float:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from leadbook.lead.ledger import Ledger
-from leadbook.page import style
+from leadbook.page import palette, style
 
 STEPS = (
     ("1 Collect", "vendor files, or raw\npayloads staged by n8n", "unreadable record:\nrejected, kept"),
@@ -31,11 +31,11 @@ def flow() -> Figure:
     axes.set_ylim(0, 3)
     for place, (name, what, failure) in enumerate(STEPS):
         optional = "optional" in what
-        _box(axes, place + 0.06, 1.65, name, what, style.PALETTE[0], dashed=optional)
-        _box(axes, place + 0.06, 0.25, "when it fails", failure, style.PALETTE[1], dashed=True)
-        _arrow(axes, (place + 0.5, 1.62), (place + 0.5, 1.22), style.PALETTE[1])
+        _box(axes, place + 0.06, 1.65, name, what, palette.SERIES[0], dashed=optional)
+        _box(axes, place + 0.06, 0.25, "when it fails", failure, palette.SERIES[1], dashed=True)
+        _arrow(axes, (place + 0.5, 1.62), (place + 0.5, 1.22), palette.SERIES[1])
         if place:
-            _arrow(axes, (place - 0.07, 2.15), (place + 0.06, 2.15), style.INK)
+            _arrow(axes, (place - 0.07, 2.15), (place + 0.06, 2.15), palette.INK)
     return figure
 
 
@@ -45,9 +45,9 @@ def _box(axes: Axes, left: float, bottom: float, name: str, text: str, colour: s
         edgecolor=colour, linewidth=1.3, linestyle="--" if dashed else "-",
     ))  # fmt: skip
     axes.text(
-        left + 0.43, bottom + 0.74, name, ha="center", va="center", fontsize=9.5, fontweight="bold", color=style.INK
+        left + 0.43, bottom + 0.74, name, ha="center", va="center", fontsize=9.5, fontweight="bold", color=palette.INK
     )
-    axes.text(left + 0.43, bottom + 0.33, text, ha="center", va="center", fontsize=7.6, color=style.INK)
+    axes.text(left + 0.43, bottom + 0.33, text, ha="center", va="center", fontsize=7.6, color=palette.INK)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
@@ -56,19 +56,19 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
 
 def waterfall(ledger: Ledger) -> Figure:
     """Where the records went: from read, step by step, to what is left over (which must be nothing)."""
-    known = [(f"duplicate\n({by})", count, style.PALETTE[0]) for by, count in ledger.duplicate.items()]
+    known = [(f"duplicate\n({by})", count, palette.SERIES[0]) for by, count in ledger.duplicate.items()]
     parts = [
-        ("stored", ledger.stored, style.GOOD), ("filled", ledger.filled, style.PALETTE[2]), *known,
-        ("rejected", ledger.rejects, style.PALETTE[5]), ("failed", ledger.failed, style.BAD),
+        ("stored", ledger.stored, palette.GOOD), ("filled", ledger.filled, palette.SERIES[2]), *known,
+        ("rejected", ledger.rejects, palette.SERIES[5]), ("failed", ledger.failed, palette.BAD),
     ]  # fmt: skip
     names, counts, colours = (list(column) for column in zip(*parts, strict=True))
     tops = [ledger.read - sum(counts[:place]) for place in range(len(parts) + 1)]
     figure, axes = style.figure("Every record has one outcome", "", "records", size=(9.0, 4.2))
-    axes.bar(0, ledger.read, color=style.MUTED, width=0.6)
+    axes.bar(0, ledger.read, color=palette.MUTED, width=0.6)
     axes.bar(range(1, len(tops)), counts, bottom=tops[1:], color=colours, width=0.6)
     shown = zip([ledger.read, *tops], [ledger.read, *counts, tops[-1]], strict=True)
     for place, (top, count) in enumerate(shown):
-        axes.annotate(f"{count:,}", (place, top), ha="center", va="bottom", fontsize=9, color=style.INK)
+        axes.annotate(f"{count:,}", (place, top), ha="center", va="bottom", fontsize=9, color=palette.INK)
         if place:
             axes.plot([place - 0.7, place + 0.3], [top, top], color="#9aa2ad", linewidth=0.8)
     axes.set_xticks(range(len(tops) + 1), ["read", *names, "unaccounted"])
@@ -79,7 +79,7 @@ def waterfall(ledger: Ledger) -> Figure:
 def reasons(counts: Mapping[str, int]) -> Figure:
     """Rejected records by reason; a record may have several. counts: reason -> records."""
     ordered = sorted(counts.items(), key=lambda item: item[1])
-    figure, _ = _bars("Why records were rejected", "records", ordered, [style.PALETTE[5]] * len(ordered))
+    figure, _ = _bars("Why records were rejected", "records", ordered, [palette.SERIES[5]] * len(ordered))
     return figure
 
 
@@ -89,15 +89,15 @@ def fill_rates(rates: pd.DataFrame) -> Figure:
                                 size=(8.0, 0.42 * len(rates) + 1.4))  # fmt: skip
     _sideways(axes)
     places = range(len(rates))
-    axes.barh([place - 0.19 for place in places], rates["before"], height=0.34, color=style.PALETTE[6],
+    axes.barh([place - 0.19 for place in places], rates["before"], height=0.34, color=palette.SERIES[6],
               label="as the vendors sent them")  # fmt: skip
-    axes.barh([place + 0.19 for place in places], rates["after"], height=0.34, color=style.PALETTE[0],
+    axes.barh([place + 0.19 for place in places], rates["after"], height=0.34, color=palette.SERIES[0],
               label="valid leads after cleaning")  # fmt: skip
     axes.set_yticks(list(places), rates["field"])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=12, fontweight="bold", color=style.INK, pad=30)
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=12, fontweight="bold", color=palette.INK, pad=30)
     return figure
 
 
@@ -106,13 +106,13 @@ def stages(seconds: Mapping[str, float], *, records: int) -> Figure:
     ordered = sorted((spent, name) for name, spent in seconds.items() if name != "wait")
     spent = [(name, 1e6 * value / max(records, 1)) for value, name in ordered]
     unit = "µs a record, all workers together"
-    figure, _ = _bars("Where the time goes", unit, spent, [style.PALETTE[0]] * len(spent))
+    figure, _ = _bars("Where the time goes", unit, spent, [palette.SERIES[0]] * len(spent))
     return figure
 
 
 def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
     """Pipeline beside the server's own limit. rates: (name, leads/s)."""
-    colours = [style.PALETTE[2] if "pipeline" in name else style.PALETTE[6] for name, _ in rates]
+    colours = [palette.SERIES[2] if "pipeline" in name else palette.SERIES[6] for name, _ in rates]
     figure, axes = _bars("Leads a second, beside the server's own limit", "leads/s", rates, colours, height=0.5)
     axes.set_ylim(len(rates) - 0.5, -0.9)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
@@ -122,9 +122,9 @@ def throughput(rates: Sequence[tuple[str, float]], *, target: float) -> Figure:
 def scores(histogram: Mapping[int, int], *, max_points: int) -> Figure:
     """Leads by quality points. histogram: points -> leads."""
     figure, axes = style.figure("Quality points", f"points of {max_points} (the stored score is cut at 100)", "leads")
-    axes.bar([str(points) for points in histogram], list(histogram.values()), color=style.PALETTE[0], width=0.6)
+    axes.bar([str(points) for points in histogram], list(histogram.values()), color=palette.SERIES[0], width=0.6)
     for place, count in enumerate(histogram.values()):
-        axes.annotate(f"{count:,}", (place, count), ha="center", va="bottom", fontsize=9, color=style.INK)
+        axes.annotate(f"{count:,}", (place, count), ha="center", va="bottom", fontsize=9, color=palette.INK)
     return figure
 
 
@@ -144,5 +144,5 @@ def _bars(
 
 def _sideways(axes: Axes) -> None:
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
     axes.margins(x=0.12)

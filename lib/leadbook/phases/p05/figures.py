@@ -12,7 +12,7 @@ from leadbook.load.load import Mixed
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.readings import by_second
-from leadbook.page import style
+from leadbook.page import palette, style
 
 
 def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
@@ -21,7 +21,7 @@ def capacity(loads: pd.DataFrame, *, target: float) -> Figure:
     if loads.empty:
         return style.nothing(figure)
     labels = [f"{row.documents:,}\n{row.writers} writers" for row in loads.itertuples()]
-    colours = {count: style.PALETTE[number] for number, count in enumerate(sorted(loads["writers"].unique()))}
+    colours = {count: palette.SERIES[number] for number, count in enumerate(sorted(loads["writers"].unique()))}
     axes.bar(
         range(len(loads)), loads["documents_per_s"], color=[colours[count] for count in loads["writers"]], width=0.6
     )
@@ -42,22 +42,22 @@ def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
         "service": one.outcome.service.worst_ms, "kept up": one.kept_up,
     } for one in ordered)  # fmt: skip
     for column, label, colour, dash in (
-        ("slowest", "slowest, from the intended start", style.PALETTE[1], "-"),
-        ("service", "slowest, from the real start (what a closed loop tells)", style.PALETTE[6], ":"),
-        ("median", "median, from the intended start", style.PALETTE[0], "-"),
+        ("slowest", "slowest, from the intended start", palette.SERIES[1], "-"),
+        ("service", "slowest, from the real start (what a closed loop tells)", palette.SERIES[6], ":"),
+        ("median", "median, from the intended start", palette.SERIES[0], "-"),
     ):
         axes.plot(drawn["rate"], drawn[column], color=colour, linestyle=dash, marker="o", markersize=4, label=label)
     behind = drawn[~drawn["kept up"]]
     axes.scatter(
-        behind["rate"], behind["slowest"], color=style.BAD, marker="X", s=70, zorder=4, label="not kept up with"
+        behind["rate"], behind["slowest"], color=palette.BAD, marker="X", s=70, zorder=4, label="not kept up with"
     )
     style.log_scale(axes)
     style.target_line(axes, target, f"target {target:,.0f}/s", vertical=True)
     if bend := knee(steps):
-        axes.axvline(bend.rate, color=style.INK, linewidth=1)
+        axes.axvline(bend.rate, color=palette.INK, linewidth=1)
         axes.annotate(
             f"knee {bend.rate:,.0f}/s", (bend.rate, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -4),
-            ha="right", va="top", textcoords="offset points", fontsize=9, color=style.INK,
+            ha="right", va="top", textcoords="offset points", fontsize=9, color=palette.INK,
         )  # fmt: skip
     figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=2)
     return figure
@@ -65,13 +65,13 @@ def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
 
 def timeline(mixed: Mixed | None) -> Figure:
     """Rates, slowest calls and server readings over the same seconds, by half seconds."""
-    figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=style.PAPER, layout="constrained")
+    figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=palette.PAPER, layout="constrained")
     FigureCanvasAgg(figure)
     if mixed is None:
         return style.nothing(figure)
     rates, slowest, server = figure.subplots(3, 1, sharex=True)
     for number, (name, outcome) in enumerate(mixed.outcomes.items()):
-        colour = style.PALETTE[number % len(style.PALETTE)]
+        colour = palette.SERIES[number % len(palette.SERIES)]
         whole = _to_the_end(by_second(outcome.ends))
         rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
         slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
@@ -85,18 +85,18 @@ def timeline(mixed: Mixed | None) -> Figure:
             ("queued", "waiting for a lock"),
         )
     ):
-        server.plot(seconds, readings[column], color=style.PALETTE[(number + 4) % len(style.PALETTE)], label=label)
+        server.plot(seconds, readings[column], color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
     style.log_scale(slowest)
     for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
-        axes.set_ylabel(label, fontsize=9, color=style.MUTED)
-        axes.tick_params(labelsize=9, colors=style.MUTED)
-        axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+        axes.set_ylabel(label, fontsize=9, color=palette.MUTED)
+        axes.tick_params(labelsize=9, colors=palette.MUTED)
+        axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0 if axes is not slowest else None)
-    rates.set_title("Everything at once", loc="left", fontsize=12, fontweight="bold", color=style.INK)
+    rates.set_title("Everything at once", loc="left", fontsize=12, fontweight="bold", color=palette.INK)
     rates.legend(fontsize=8, frameon=False, ncols=2)
     server.legend(fontsize=8, frameon=False, ncols=4)
-    server.set_xlabel("seconds", fontsize=10, color=style.MUTED)
+    server.set_xlabel("seconds", fontsize=10, color=palette.MUTED)
     return figure
 
 
@@ -120,14 +120,14 @@ def effects(trials: Iterable[SettingTrial]) -> Figure:
     if not found:
         return style.nothing(figure)
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
     for place, effect in enumerate(one.effect for one in found):
-        colour, ratio = style.PALETTE[0] if effect.shown else style.PALETTE[6], effect.ratio
+        colour, ratio = palette.SERIES[0] if effect.shown else palette.SERIES[6], effect.ratio
         ends = [100 * (end - 1) for end in (ratio.low, ratio.high) if end is not None]
         axes.plot(ends, [place] * len(ends), color=colour, linewidth=2)
         axes.scatter([100 * (ratio.middle - 1)], [place], color=colour, s=30, zorder=3)
     axes.set_yticks(range(len(found)), [one.name for one in found])
-    axes.axvline(0, color=style.INK, linewidth=1)
+    axes.axvline(0, color=palette.INK, linewidth=1)
     axes.set_xscale("symlog", linthresh=100)
     axes.invert_yaxis()
     return figure

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from leadbook.core.checks import Check, Verdict
-from leadbook.page import style
+from leadbook.page import palette, style
 from leadbook.page.tables import number
 
 LABEL = 40
@@ -27,10 +27,10 @@ def headroom(checks: Sequence[Check]) -> Figure:
     axes.grid(axis="y", visible=False)
     style.log_scale(axes, "x")
     titles = [textwrap.fill(title, LABEL) for title, _, _ in rows]
-    axes.barh(titles, [f for _, f, _ in rows], color=[style.VERDICT_COLOURS[v] for _, _, v in rows], height=0.55)
+    axes.barh(titles, [f for _, f, _ in rows], color=[palette.VERDICT_COLOURS[v] for _, _, v in rows], height=0.55)
     for place, (_, factor, _) in enumerate(rows):
         axes.annotate(f"{number(factor)}x", (factor, place), xytext=(4, 0), textcoords="offset points", va="center",
-                      fontsize=9, color=style.INK)  # fmt: skip
+                      fontsize=9, color=palette.INK)  # fmt: skip
     axes.invert_yaxis()
     axes.margins(x=0.15)
     style.target_line(axes, 1.0, "target", vertical=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leadbook.page import style
+from leadbook.page import palette, style
 
 PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Inserts", "documents/s", (("mongodb.inserts_per_s", "inserted"),)),
@@ -39,16 +39,16 @@ def timeline(frame: pd.DataFrame) -> Figure:
     for axes, (title, unit, readings) in zip(grid.flat, PANELS, strict=True):
         _panel(axes, frame, title, unit, readings)
     for axes in grid[-1]:
-        axes.set_xlabel("seconds since the snapshot began", fontsize=9, color=style.MUTED)
+        axes.set_xlabel("seconds since the snapshot began", fontsize=9, color=palette.MUTED)
     return figure
 
 
 def _panel(axes: Axes, frame: pd.DataFrame, title: str, unit: str, readings: Sequence[tuple[str, str]]) -> None:
-    axes.set_prop_cycle(color=list(style.PALETTE))
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=style.INK)
-    axes.set_ylabel(unit, fontsize=9, color=style.MUTED)
+    axes.set_prop_cycle(color=list(palette.SERIES))
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
+    axes.set_ylabel(unit, fontsize=9, color=palette.MUTED)
     axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=style.MUTED, length=3)
+    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     drawn = [(column, label) for column, label in readings if column in frame and frame[column].notna().any()]
@@ -56,7 +56,7 @@ def _panel(axes: Axes, frame: pd.DataFrame, title: str, unit: str, readings: Seq
         values = frame[column].dropna()
         axes.plot(values.index, values, label=label, linewidth=1.6, marker=marker, markersize=3)
     if not drawn:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
         axes.set_yticks([])
         return
     axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * 1.3 or 1)
@@ -72,7 +72,7 @@ def batch_sizes(frame: pd.DataFrame, target: float) -> Figure:
         axes.set_xticks([])
         return figure
     places = range(len(frame))
-    axes.bar(places, frame["documents/s"], color=style.PALETTE[0], width=0.5)
+    axes.bar(places, frame["documents/s"], color=palette.SERIES[0], width=0.5)
     axes.set_xticks(list(places), [str(size) for size in frame["batch size"]])
     for place, rate in zip(places, frame["documents/s"], strict=True):
         axes.annotate(f"{rate:,.0f}", (place, rate), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)

@@ -12,7 +12,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from leadbook.core.checks import Unmeasured
-from leadbook.page import style
+from leadbook.page import palette, style
 from leadbook.page.prose import number
 from leadbook.phases.p08.hour import NONE, Watched
 from leadbook.watch.names import READINGS
@@ -189,25 +189,25 @@ def plot(hour: Period) -> Figure:
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     grid[-1].xaxis.set_major_locator(locator)
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    grid[-1].set_xlabel("UTC, by the sprint's clock; grey: nothing was read", fontsize=9, color=style.MUTED)
+    grid[-1].set_xlabel("UTC, by the sprint's clock; grey: nothing was read", fontsize=9, color=palette.MUTED)
     return figure
 
 
 def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=style.INK)
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=style.MUTED, length=3)
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
+    axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
+    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for begin, end in hour.gaps:
-        axes.axvspan(begin, end, color=style.GRID, zorder=0)  # type: ignore[arg-type]
+        axes.axvspan(begin, end, color=palette.GRID, zorder=0)  # type: ignore[arg-type]
     drawn = [name for name in names if hour.spread(name) is not None]
-    for name, colour, line in zip(drawn, style.PALETTE, ("-", "--"), strict=False):
+    for name, colour, line in zip(drawn, palette.SERIES, ("-", "--"), strict=False):
         moments, values = _line(hour, name)
         (drawn_line,) = axes.plot(moments, values, label=READINGS[name][1])  # type: ignore[arg-type]
         drawn_line.set(linewidth=1.6, marker=".", markersize=4, color=colour, linestyle=line)
     if not drawn:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
         axes.set_yticks([])
     elif len(drawn) > 1:
         axes.legend(fontsize=8, frameon=False, loc="upper left")

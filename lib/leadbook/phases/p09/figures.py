@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leadbook.analysis.statistics import Statistics
-from leadbook.page import style
+from leadbook.page import palette, style
 
 
 def sources(counts: Mapping[str | None, int]) -> Figure:
@@ -19,11 +19,11 @@ def sources(counts: Mapping[str | None, int]) -> Figure:
     figure, axes = style.figure("Leads by source", "leads", "", size=(8.0, 0.5 * max(1, len(ordered)) + 1.4))
     axes.grid(axis="y", visible=False)
     axes.barh([name or "(no source)" for name, _ in ordered], [count for _, count in ordered],
-              color=style.PALETTE[0], height=0.55)  # fmt: skip
+              color=palette.SERIES[0], height=0.55)  # fmt: skip
     total = sum(counts.values())
     for place, (_, count) in enumerate(ordered):
         axes.annotate(f"{count:,} ({100 * count / total:.0f} %)", (count, place), xytext=(4, 0), va="center",
-                      textcoords="offset points", fontsize=9, color=style.INK)  # fmt: skip
+                      textcoords="offset points", fontsize=9, color=palette.INK)  # fmt: skip
     axes.margins(x=0.18)
     return figure
 
@@ -39,9 +39,9 @@ def quality(statistics: Statistics, target: float) -> Figure:
     parts = ((left, scores, "Quality score (cut at 100)", "score", 0), (right, points, "Quality points", "points", 2))
     for axes, counts, title, label, colour in parts:
         known = {value: count for value, count in counts.items() if value is not None}
-        axes.bar(list(known), list(known.values()), width=6, color=style.PALETTE[colour])
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=style.INK)
-        axes.set_xlabel(label, fontsize=10, color=style.MUTED)
+        axes.bar(list(known), list(known.values()), width=6, color=palette.SERIES[colour])
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.INK)
+        axes.set_xlabel(label, fontsize=10, color=palette.MUTED)
         axes.set_xlim(0, max_points + 8)
         axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
         axes.set_axisbelow(True)
@@ -52,7 +52,7 @@ def quality(statistics: Statistics, target: float) -> Figure:
                 f"{count:,}", (value, count), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8
             )
         axes.margins(y=0.15)
-    left.set_ylabel("leads", fontsize=10, color=style.MUTED)
+    left.set_ylabel("leads", fontsize=10, color=palette.MUTED)
     style.target_line(left, target, f"mean target > {target:g}", vertical=True)
     return figure
 
@@ -72,14 +72,14 @@ def completeness(frame: pd.DataFrame) -> Figure:
         for column in range(len(table.columns)):
             value = table.iat[row, column]
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8.5,
-                      color="white" if value > 60 else style.INK)  # fmt: skip
+                      color="white" if value > 60 else palette.INK)  # fmt: skip
     bar = figure.colorbar(image, ax=axes, shrink=0.6)
-    bar.set_label("% of leads", fontsize=9, color=style.MUTED)
+    bar.set_label("% of leads", fontsize=9, color=palette.MUTED)
     return figure
 
 
 def _nothing(title: str) -> Figure:
     figure, axes = style.figure(title, "", "", size=(6.0, 1.6))
     axes.set_axis_off()
-    axes.text(0.5, 0.5, "no lead is stored", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
+    axes.text(0.5, 0.5, "no lead is stored", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
     return figure

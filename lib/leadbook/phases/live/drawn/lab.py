@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 
-from leadbook.page import style
+from leadbook.page import palette, style
 from leadbook.page.prose import with_profile
 from leadbook.page.tables import ticks
 from leadbook.phases.live.drawn import words
@@ -31,7 +31,7 @@ PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Backlog", "records", (("waiting", "sprint.waiting"),)),
     ("Duplicate check", "ms", (("MongoDB", "probe.mongodb_ms"), ("Redis", "probe.redis_ms"))),
 )  # fmt: skip
-COLOURS = {"HEALTHY": style.GOOD, "ATTENTION": "#8f5b00", "CRITICAL": style.BAD}
+COLOURS = {"HEALTHY": palette.GOOD, "ATTENTION": "#8f5b00", "CRITICAL": palette.BAD}
 DASHES = ("-", "--")
 
 
@@ -60,7 +60,7 @@ def live_html(view: LiveView) -> str:
     )
     told = f"{words.leads(view):,} of {view.wanted:,} leads"
     return (
-        f'<div style="border-left:.5em solid {COLOURS.get(view.verdict, style.MUTED)};padding:.2em 1em">'
+        f'<div style="border-left:.5em solid {COLOURS.get(view.verdict, palette.MUTED)};padding:.2em 1em">'
         f'<div style="font-size:1.3em"><b>{escape(view.verdict)}</b>: {told}</div>'
         f"<div>{escape(view.whose)}, {escape(view.target)}, {view.at:%H:%M:%S} UTC</div>"
         f"<div>{'<br>'.join(map(escape, lines))}</div><div>{escape(parts)}</div>"
@@ -88,8 +88,8 @@ def _leads(axes: Axes, view: LiveView) -> None:
         if one.reached_at is None and one.at and one.early and one.late:
             now, stored = _days(view.at), float(words.leads(view))
             corners = [now, _days(one.early), _days(one.late)]
-            axes.fill(corners, [stored, one.leads, one.leads], color=style.PALETTE[0], alpha=0.2)
-            axes.plot([now, _days(one.at)], [stored, one.leads], color=style.PALETTE[0], linestyle=":",
+            axes.fill(corners, [stored, one.leads, one.leads], color=palette.SERIES[0], alpha=0.2)
+            axes.plot([now, _days(one.at)], [stored, one.leads], color=palette.SERIES[0], linestyle=":",
                       label="forecast, 80 %")  # fmt: skip
             axes.set_xlim(axes.get_xlim()[0], corners[-1])
             axes.legend(fontsize=8, frameon=False, loc="lower right")
@@ -108,23 +108,23 @@ def _days(at: datetime) -> float:
 
 
 def _lines(axes: Axes, title: str, unit: str, series: dict[str, list[Any]], view: LiveView) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=style.INK)
-    axes.set_ylabel(unit, fontsize=9, color=style.MUTED)
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=style.MUTED, length=3)
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
+    axes.set_ylabel(unit, fontsize=9, color=palette.MUTED)
+    axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
+    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for number, (label, pieces) in enumerate(series.items()):
         for at, piece in enumerate(pieces):
             times, values = [_days(moment) for moment, _ in piece], [value for _, value in piece]
-            axes.plot(times, values, color=style.PALETTE[number], linestyle=DASHES[number], linewidth=1.6,
+            axes.plot(times, values, color=palette.SERIES[number], linestyle=DASHES[number], linewidth=1.6,
                       label=label if at == 0 else None)  # fmt: skip
     if not any(series.values()):
-        axes.text(0.5, 0.5, "not measurable", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
+        axes.text(0.5, 0.5, "not measurable", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
         return
     axes.set_xlim(*_span(axes))
     for begin, end in view.gaps:
-        axes.axvspan(_days(begin), _days(end), color=style.MUTED, alpha=0.25, linewidth=0)
+        axes.axvspan(_days(begin), _days(end), color=palette.MUTED, alpha=0.25, linewidth=0)
     axes.set_ylim(bottom=0)
     axes.xaxis_date(tz=UTC)  # type: ignore[arg-type]
     axes.tick_params(axis="x", labelrotation=0)
