@@ -39,10 +39,9 @@ lint: $(READY)  # ruff over sources and notebooks, mypy over the library
 	$(BIN)/ruff format --check lib tests
 	$(BIN)/mypy
 
-# Tests mostly wait, for servers to start and for patience to end: three at once keep two cores busy.
-test: $(READY) lint  # lint and all tests, on real servers, then every notebook as nbval runs it
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-	$(MAKE) --no-print-directory nbval
+# Tests mostly wait, for servers to start and for patience to end: four at once keep two cores busy.
+test: $(READY) lint  # lint and all tests, on real servers; one of them is every notebook as nbval runs it
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 nbval: export LEADBOOK_STATE := $(CURDIR)/.leadbook/nbval/servers
 nbval: export LEADBOOK_RUN_DIR := $(CURDIR)/.leadbook/nbval/run

@@ -41,7 +41,7 @@ SIGNS = {
     "jupyterlab": "jupyter lab",
     "nbval": "--nbval",
     "pytest-timeout": "timeout =",
-    "pytest-xdist": "-n 3",
+    "pytest-xdist": "-n 4",
     "types-pyyaml": "import yaml",
 }
 FORGOTTEN = {"six": "scrapbook"}

@@ -171,7 +171,7 @@ def test_a_manifest_that_cannot_be_written_is_no_success(folder, monkeypatch):
 
 
 def test_a_fault_of_the_runner_itself_is_broken_and_has_its_report(folder, monkeypatch):
-    monkeypatch.setattr("leadbook.runner.notebook.execute", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("leadbook.runner.chain.execute", lambda *_, **__: 1 / 0)
     found = go(folder, only="02")
     assert (found.verdict, found.exit_status) == ("BROKEN", 2)
     assert "The runner itself failed: ZeroDivisionError" in found.index.read_text()

@@ -40,7 +40,7 @@ def run(
     from leadbook.phases import attestations
     from leadbook.phases.blocked import unknown
     from leadbook.rehearsal.workplace import Workplace
-    from leadbook.runner import chain, keep, plan
+    from leadbook.runner import keep, plan
 
     values = values_of(profile, override, members=members)
     settings = Settings.from_mapping(values)
@@ -52,6 +52,8 @@ def run(
         named_files(settings)
     if keep_as is not None:
         keep.refuse_target(keep_as)
+    from leadbook.runner import chain  # papermill and the pages take a second to load: a mistyped word waits for none
+
     with Workplace(settings, "leadbook run", err, phases_tell=True, shared=stage == "live") as rehearsal:
         attestations.in_force(settings)  # a broken file is told before anything runs
         if told := unknown(settings, asked):

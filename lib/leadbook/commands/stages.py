@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError, UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.rehearsal import adoption, servers
-from leadbook.runner.chain import RunResult
+
+if TYPE_CHECKING:
+    from leadbook.runner.chain import RunResult
 
 
 def journal(settings: Settings, result: RunResult) -> str:

@@ -23,11 +23,12 @@ from leadbook.core.checks import not_measured, unrecorded
 from leadbook.core.errors import BrokenRunError, LeadbookError, UsageError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
-from leadbook.report import records
+from leadbook.report import records, site
 from leadbook.report.records import PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import RunVerdict, decide
 from leadbook.runner import plan
 from leadbook.runner.kernels import Kernels
+from leadbook.runner.notebook import execute
 from leadbook.runner.progress import Teller
 from leadbook.runner.rundir import RunDirectory
 from leadbook.runner.signals import Interrupts
@@ -123,8 +124,6 @@ class _Chain:
         A rehearsal of all stages is `latest` from now on, a stage `latest-ready` (`-live`, `-close`), a part of the
         chain `latest-partial`. Raises UsageError.
         """
-        from leadbook.report import site  # its libraries take a second: a run refused before waits for none
-
         try:
             self.directory.begin({"run": self.directory.id, "profile": self.settings.profile, "stage": self.stage,
                                   "started_at": self.started})  # fmt: skip
@@ -187,8 +186,6 @@ class _Chain:
     def _phase(self, step: plan.Step, kernels: Kernels, interrupts: Interrupts, teller: Teller) -> bool:
         """Run one phase; whether the next may follow."""
         teller.begins(f"{step.phase} {step.title}")
-        from leadbook.runner.notebook import execute  # papermill takes a second to load
-
         found = execute(
             step, kernels=kernels, directory=self.directory, redactor=self.redactor, interrupted=interrupts.name,
             parameters=step.parameters(self.values, self.directory.path), settings=self.settings, on_cell=teller.cell,
@@ -285,8 +282,6 @@ class _Chain:
                 log.unlink()
         index: Path | None = self.directory.path / "index.html"
         try:
-            from leadbook.report import site
-
             if slipped := self.directory.sweep(self.redactor, known):
                 self.warnings.append(f"a secret had slipped into {', '.join(slipped)} and was masked there")
             record = site.write(self._record(signal_name, ended_at=_now()), self.directory.path, self.redactor)
@@ -315,8 +310,6 @@ class _Chain:
         logging.getLogger(__name__).debug("report failed", exc_info=True)
         with suppress(OSError):
             (self.directory.path / "checks.json").unlink(missing_ok=True)  # it may tell of a GO that is none
-            from leadbook.report import site
-
             page = site.say(record, decision, self.directory.path, self.redactor)
             self._seal(record, decision)
             return page
