@@ -13,7 +13,7 @@ from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
 from leadbook.commands.watching import parts as watch_parts
 from leadbook.commands.watching import watch as commands
-from leadbook.core.errors import InputFileError, RefusedError, UnreachableError
+from leadbook.core.errors import InputFileError, RefusedError, UnreachableError, UsageError
 from leadbook.core.journal import COLLECTION as JOURNAL
 from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat
@@ -127,6 +127,11 @@ def pulse(folder, **later):
     return heartbeat.check(folder, datetime.now(UTC) + timedelta(**later))
 
 
+def test_a_pipe_in_place_of_the_heartbeat_is_told_at_once(tmp_path):
+    os.mkfifo(tmp_path / heartbeat.NAME)
+    assert pulse(tmp_path).status == heartbeat.STALE and "cannot be read" in pulse(tmp_path).line
+
+
 def test_what_cron_is_told(tmp_path):
     assert pulse(tmp_path).status == heartbeat.STALE and "no watch" in pulse(tmp_path).line
     heart = Heart(tmp_path, 30.0)
@@ -208,3 +213,8 @@ def test_an_action_without_a_moment_hides_no_other(place, endpoints, database, t
 def test_check_on_the_command_line(place):
     result = CliRunner().invoke(app, [*given(place), "--check"])
     assert result.exit_code == 2 and "no watch has told anything" in result.output
+
+
+def test_check_takes_no_option_that_it_would_not_heed(place):
+    result = CliRunner().invoke(app, [*given(place), "--check", "--page", "live.html"])
+    assert isinstance(result.exception, UsageError) and "leave --page out" in str(result.exception)

@@ -46,6 +46,7 @@ def watch(
 
     settings = settings_of(profile, override)
     if check:
+        _refuse_beside_check(every=every, until=until, once=once, page=page, serve=serve, metrics=metrics, json=as_json)
         pulse = commands.check(settings, alert=alert)
         say(pulse.line)
         raise typer.Exit(pulse.status)
@@ -58,6 +59,12 @@ def watch(
                            reports=reports)  # fmt: skip
     with _Shown(as_json=as_json, live=err.is_terminal and not once and not as_json) as shown:
         commands.watch(settings, asked, told=shown.turn, notice=shown.notice)
+
+
+def _refuse_beside_check(**given: object) -> None:
+    """Raise UsageError where `--check` was given an option that it would not heed."""
+    if unheeded := [f"--{name}" for name, value in given.items() if value]:
+        raise UsageError(f"--check only tells whether the watch lives: leave {', '.join(unheeded)} out")
 
 
 class _Shown:

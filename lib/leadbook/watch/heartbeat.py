@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from leadbook.core import allowed
 from leadbook.core.files import write
 from leadbook.watch.moments import LONGEST_S
 
@@ -65,7 +66,7 @@ def check(folder: Path, now: datetime | None = None) -> Pulse:
     now = now or datetime.now(UTC)
     path = folder / NAME
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(allowed.text_of(path))
         at, since = datetime.fromisoformat(told["at"]), datetime.fromisoformat(told["since"])
         age, interval = (now - at).total_seconds(), float(told["interval_s"])
         limit = INTERVALS * interval + GRACE_S
