@@ -27,18 +27,21 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     record = {"closed": {"at": "2026-01-01T00:00:00+00:00"}, "facts": {"backup_leads": 61}}
     journal.write("phase", phase="06", profile="production", run="2", verdict="pass", counts={},
                   record=json.dumps(record))  # fmt: skip
-    alive, dead, ended = ObjectId(), ObjectId(), ObjectId()
-    for session in (alive, dead, ended):
+    alive, overdue, dead, ended = (ObjectId() for _ in range(4))
+    for session in (alive, overdue, dead, ended):
         journal.write("session.begun", session=session, source="staging", names=[], vendor="")
     journal.write("session.ended", session=ended, ledger={}, problem="")
     journal.collection.update_one({"session": dead}, {"$set": {"at": datetime.now(UTC) - timedelta(minutes=9)}})
+    late = {"$set": {"at": datetime.now(UTC) - timedelta(seconds=90)}}
+    journal.collection.update_one({"session": overdue}, late)
     before, began = journal.collection.count_documents({}), time.monotonic()
     found = sprint.status(production())
     assert time.monotonic() - began < 3 and journal.collection.count_documents({}) == before
     assert (found.leads, found.staged, found.waiting, found.last_hour) == (30, 31, 1, 30)
     assert found.stages["ready"].verdict == "GO" and found.backup == ("2026-01-01T00:00:00+00:00", 61)
-    assert (len(found.followers.alive), len(found.followers.dead)) == (1, 1)
+    assert (len(found.followers.alive), len(found.followers.overdue), len(found.followers.dead)) == (1, 1, 1)
     text = list(sprint.lines(found))
+    assert any("1 alive, 1 overdue, perhaps dead: " in line and "last sign 9" in line for line in text)
     assert len(text) == 10 and "1 accepted risks: MDB-VER-001" in text[1] and 7_190 < found.oldest_s < 7_400
     assert "--stage live" in text[-1]
     assert json.loads(json.dumps(found.as_dict()))["stages"]["ready"]["verdict"] == "GO"

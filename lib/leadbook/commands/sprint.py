@@ -12,7 +12,7 @@ from leadbook.commands.place import Place, opened
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
-from leadbook.ingest.logbook import DEAD_S, unended
+from leadbook.ingest.logbook import BEAT_S, DEAD_S, unended
 from leadbook.monitor.staging import read_intake
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
@@ -32,11 +32,17 @@ class StageVerdict:
     risks: tuple[str, ...] = ()
 
 
+OVERDUE_S = BEAT_S + 15.0
+"""A session gives a sign every BEAT_S; a busy machine may be so much late."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Followers:
-    """Ingest sessions that did not end. dead: they gave no sign for three minutes, by their host and process."""
+    """Ingest sessions that did not end. overdue: they should have given a sign by now.  dead: they gave none for three
+    minutes. All by their host and process."""
 
     alive: tuple[str, ...] = ()
+    overdue: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
 
 
@@ -95,8 +101,11 @@ def lines(now: Standing) -> Iterator[str]:
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
-    alive, dead = now.followers.alive, now.followers.dead
-    yield f"ingest sessions: {len(alive)} alive" + (f", {len(dead)} dead: {'; '.join(dead[:2])}" if dead else "")
+    yield f"ingest sessions: {len(now.followers.alive)} alive" + "".join(
+        f", {len(some)} {how}: {'; '.join(some[:2])}"
+        for how, some in (("overdue, perhaps dead", now.followers.overdue), ("dead", now.followers.dead))
+        if some
+    )
     yield (
         f"last backup: {now.backup[0]}, {now.backup[1]:,} leads"
         if now.backup
@@ -135,12 +144,12 @@ def _watch(place: Place) -> str:
 
 def followers(journal: Journal) -> Followers:
     """Ingest sessions that began and did not end, as the journal knows them. Raises pymongo's errors."""
-    alive: list[str] = []
-    dead: list[str] = []
+    found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": []}
     for one in unended(journal):
         silent = one["silent_s"]
-        (dead if silent > DEAD_S else alive).append(f"{one['by']}, last sign {silent:.0f} s ago")
-    return Followers(alive=tuple(alive), dead=tuple(dead))
+        state = "dead" if silent > DEAD_S else "overdue" if silent > OVERDUE_S else "alive"
+        found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+    return Followers(**{state: tuple(some) for state, some in found.items()})
 
 
 def _backup(place: Place) -> tuple[str, int] | None:
@@ -160,7 +169,8 @@ def _next(settings: Settings, now: Standing) -> str:
     if "close" in good:
         return "the sprint is accepted: hand its documents over"
     if (now.waiting or now.claimed) and not now.followers.alive:
-        return f"{now.waiting + now.claimed:,} records wait or are claimed, and no follower is alive: {follow}"
+        lives = "gave a sign in time" if now.followers.overdue else "is alive"
+        return f"{now.waiting + now.claimed:,} records wait or are claimed, and no follower {lives}: {follow}"
     if "close" in verdicts:
         return f"close was {verdicts['close']}: do what its report names, then leadbook run --stage close{profile}"
     if "ready" not in good:
