@@ -62,7 +62,7 @@ sample: $(READY)  # make docs/sample-report again from a rehearsal run: the firs
 	$(BIN)/leadbook run --profile rehearsal --keep-as .leadbook/sample
 	cp .leadbook/sample/index.html .leadbook/sample/04_data_pipeline.html docs/sample-report/
 
-docs: $(READY)  # regenerate traceability, trust, README's table and the notebooks' links
+docs: $(READY)  # regenerate traceability, trust, the guide's table and the notebooks' links
 	$(BIN)/leadbook docs
 
 down: $(READY)  # stop the rehearsal servers

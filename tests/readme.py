@@ -1,4 +1,4 @@
-"""README's commands, as a user would type them."""
+"""The commands of README and of the guide, as a user would type them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from leadbook.core.settings import PROJECT
 
-TEXT = (PROJECT / "README.md").read_text(encoding="utf-8")
+TEXT = "\n".join((PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide.md"))
 COMMANDS = [
     line.partition("  #")[0].split(" # ")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)

@@ -1,7 +1,7 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
 It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, the attestations' form,
-README's table, previous/next links.
+the guide's table, previous/next links.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ def generate(project: Path, *, write: bool) -> list[Path]:
         project / "docs" / "live-rules.md": rules_page(),
         project / "params" / "attestations.example.yaml": attestations_example(),
     }
-    readme = project / "README.md"
-    if readme.exists():
-        wanted[readme] = _TABLE.sub(rf"\1{_notebook_table(project)}\2", readme.read_text(encoding="utf-8"))
+    guide = project / "docs" / "guide.md"
+    if guide.exists():
+        wanted[guide] = _TABLE.sub(rf"\1{_notebook_table(project)}\2", guide.read_text(encoding="utf-8"))
     wanted |= _linked_notebooks(project / "notebooks")
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if write:
@@ -203,7 +203,7 @@ def _notebook_table(project: Path) -> str:
         title = first.splitlines()[0].lstrip("# ")
         question = re.search(r"\*\*Question[.:]?\*\*[.:]? *(.+)", first)
         count = sum(d.phase == path.stem[:2] for d in catalogue().values())
-        rows.append(f"| [{title}](notebooks/{path.name}) | {question.group(1) if question else ''} | {count} |")
+        rows.append(f"| [{title}](../notebooks/{path.name}) | {question.group(1) if question else ''} | {count} |")
     return "\n".join(rows) + "\n"
 
 
