@@ -129,6 +129,8 @@ def _measures() -> dict[str, tuple[str, float | None]]:
     return {
         "SYSTEM_NORMALIZED_CPU_USER": ("PERCENT", 21.5), "PROCESS_NORMALIZED_CPU_USER": ("PERCENT", 18.0),
         "SYSTEM_CPU_STEAL": ("PERCENT", 0.0), "SYSTEM_NORMALIZED_CPU_STEAL": ("PERCENT", 0.0),
+        "SYSTEM_NORMALIZED_CPU_NICE": ("PERCENT", 0.0), "SYSTEM_NORMALIZED_CPU_IRQ": ("PERCENT", 0.0),
+        "SYSTEM_NORMALIZED_CPU_SOFTIRQ": ("PERCENT", 0.4),
         "SYSTEM_NORMALIZED_CPU_IOWAIT": ("PERCENT", 1.2), "SYSTEM_NORMALIZED_CPU_KERNEL": ("PERCENT", 3.1),
         "SYSTEM_MEMORY_AVAILABLE": ("KILOBYTES", 4.1e6), "SYSTEM_MEMORY_USED": ("KILOBYTES", 3.9e6),
         "MEMORY_RESIDENT": ("MEGABYTES", 2_900.0), "CONNECTIONS": ("SCALAR", 42.0),
@@ -295,7 +297,8 @@ class AtlasServer:
     def fault(self, path: str, kind: str | int, times: int | None = None, *, method: str = "", **how: Any) -> None:
         """Fail requests whose path (below the project; `token` for tokens; `` for all) holds `path`.
 
-        kind: 401, 403, 404, 406, 429, 500 or another status; `slow` (seconds=), `cut`, `half` (half an answer),
+        kind: 401, 403, 404, 406, 429, 500 or another status; `slow` (seconds=), `cut`, `lost` (done, no answer),
+        `half` (half an answer),
         `page` (not Atlas), `redirect`, `older` (knows versions before 2023-02-01 only), `pages` (an entry a page).
         times: how often, for ever where None.  method: `POST` only.  code=, detail=, retry_after= say more.
         """
@@ -421,6 +424,8 @@ class AtlasServer:
                 one for one in state.endpoints if one["cloudProvider"] == where["cloudProvider"]],
             "GET /processes": self._processes,
             "GET /processes/{processId}/measurements": lambda: self._measured(where["processId"], query),
+            "GET /processes/{processId}/disks/{partitionName}/measurements": lambda: self._measured(
+                where["processId"], query),
             "GET /processes/{processId}/performanceAdvisor/namespaces": lambda: {"namespaces": [
                 {"namespace": name, "type": "collection"}
                 for name in sorted({one["namespace"] for one in state.slow_queries})]},
@@ -650,15 +655,18 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
             elif kind == "redirect":
                 self.say(302, {}, "application/json", {"Location": "http://127.0.0.1:1/elsewhere"})
             else:
-                self.answer(path, query, accept, text, half=kind == "half")
+                self.answer(path, query, accept, text, half=kind == "half", lost=kind == "lost")
 
-        def answer(self, path: str, query: dict[str, list[str]], accept: str, text: str, *, half: bool) -> None:
+        def answer(self, path: str, query: dict[str, list[str]], accept: str, text: str, *, half: bool,
+                   lost: bool) -> None:  # fmt: skip
             with atlas._lock:
                 key, body = atlas.answer(self.command, path, query, json.loads(text) if text else None)
                 call = atlas_schema.ours()["calls"][key]
                 asked = re.fullmatch(r"application/vnd\.atlas\.(\d{4}-\d\d-\d\d)\+json", accept)
                 if not asked or asked[1] < call["version"]:
                     raise _Refused(406, "VERSION_NOT_FOUND", "No such version of this resource.")
+                if lost:
+                    raise _Cut
                 if wrong := atlas_schema.faults_of(key, body):
                     atlas.wrong += [f"{key}: {one}" for one in wrong]
                     raise _Refused(500, "UNEXPECTED_ERROR", "; ".join(atlas.wrong)[:300])

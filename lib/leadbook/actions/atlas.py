@@ -19,8 +19,6 @@ from leadbook.atlas.records import AtlasSnapshot
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError
 from leadbook.lead.masks import mask_people
 
-KEPT_DAYS = 7
-"""Task book 1.1.1.4: backups are kept for 7 days. A copy made beside the schedule holds people's data for no longer."""
 WIDEST = {4: 8, 6: 32}
 """Shortest prefix of an entry by IP version: an entry that is wider lets in networks of strangers."""
 LONGEST_H = 7 * 24
@@ -31,6 +29,8 @@ LISTED_S = 60.0
 """An entry stands in the list at once, and holds at the cluster within a minute."""
 WAIT_MIN = {"atlas-snapshot": 15, "atlas-scale": 30}
 """So long an action waits where nothing else is said; Atlas goes on by itself."""
+SHOWS_S = (0.0, 1.0, 2.0)
+"""Waits before the looks at a change in doubt: Atlas shows what it has begun within seconds."""
 UNDER_WAY = ("queued", "inProgress")
 IN_DOUBT = "the connection broke before Atlas answered, and it is so at Atlas"
 """What `seen` says where the outcome was in doubt and a look settled it."""
@@ -59,7 +59,7 @@ def settled(scene: ActScene, change: changes.AtlasChange, is_so: Callable[[Atlas
         return ""
     except AtlasDoubtError as error:
         with suppress(LeadbookError):
-            for wait_s in (0.0, 1.0, 2.0):  # Atlas shows what it has begun within seconds
+            for wait_s in SHOWS_S:
                 time.sleep(wait_s)
                 if is_so(scene.atlas()):
                     return IN_DOUBT
@@ -94,7 +94,7 @@ def waited(
 
 
 def _plan_snapshot(scene: ActScene, given: Given) -> ActPlan:
-    days = whole(given, "days", 1, KEPT_DAYS, KEPT_DAYS)
+    days = whole(given, "days", 1, kept := scene.settings.target_backup_days, kept)
     minutes = minutes_of(given, "atlas-snapshot")
     description = _words(given, "description", "leadbook, before a change")
     project = scene.atlas()
@@ -297,7 +297,7 @@ ACTIONS = (
         name="atlas-snapshot", does="have Atlas take a snapshot of the cluster now", plan=_plan_snapshot,
         do=_do_snapshot, wait=_wait_snapshot, also=_ALSO.format(changes.role_for("takeSnapshots")), kind="resolution",
         takes={"description": f"what it is for, {changes.COMMENT} characters at most",
-               "days": f"1 to {KEPT_DAYS}, how long Atlas keeps it", "wait": "min, 0 to 240; 0 does not wait"},
+               "days": "how long Atlas keeps it, target_backup_days at most", "wait": "min, 0 to 240; 0 does not wait"},
         moves=("mongodb.write_ms", "mongodb.read_ms"),
     ),
     Action(

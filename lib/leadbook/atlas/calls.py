@@ -105,6 +105,11 @@ CALLS: dict[str, AtlasCall] = {
         path="/processes/{process}/measurements", asks="measurements of a process", reading="measurements",
         fields=("measurements.name", "measurements.units", "measurements.dataPoints.timestamp",
                 "measurements.dataPoints.value")),
+    "listDiskMeasurements": AtlasCall(
+        path="/processes/{process}/disks/{partition}/measurements", asks="measurements of a process's disk",
+        reading="disk_measurements",
+        fields=("measurements.name", "measurements.units", "measurements.dataPoints.timestamp",
+                "measurements.dataPoints.value")),
     "listClusterSuggestedIndexes": AtlasCall(
         path=f"{_CLUSTER}/performanceAdvisor/suggestedIndexes", version="2024-08-05",
         asks="indexes that the Performance Advisor would create", reading="suggested_indexes",

@@ -5,7 +5,8 @@ Each is made of plain values, sent once, and never sent again by itself: who sen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -63,11 +64,18 @@ def scaled(project: AtlasProject, tier: str = "", disk_gb: float | None = None) 
     """Another tier, another disk, or both, of all electable and read-only nodes; the rest of the cluster's
     replicationSpecs, which are asked for, stays as it is. Raises as `AtlasClient.get`."""
     cluster = project.cluster().name
-    wanted = project.client.get("getCluster", cluster=cluster).get("replicationSpecs") or []
+    specs = project.client.get("getCluster", cluster=cluster).get("replicationSpecs") or []
+    body = {"replicationSpecs": resized(specs, tier, disk_gb)}
+    return AtlasChange(call="updateCluster", where={"cluster": cluster}, body=body)
+
+
+def resized(specs: Sequence[Mapping[str, Any]], tier: str, disk_gb: float | None) -> list[dict[str, Any]]:
+    """replicationSpecs with another size, without what Atlas tells and does not take."""
+    wanted: list[dict[str, Any]] = copy.deepcopy([dict(spec) for spec in specs])
     for spec in wanted:
         for region in spec.get("regionConfigs") or ():
             _resize(region, tier, disk_gb)
-    return AtlasChange(call="updateCluster", where={"cluster": cluster}, body={"replicationSpecs": wanted})
+    return wanted
 
 
 def _resize(region: dict[str, Any], tier: str, disk_gb: float | None) -> None:

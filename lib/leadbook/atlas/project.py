@@ -40,6 +40,8 @@ MOST_MEASURES = 10
 """Measurements that one request may name (published description)."""
 MOST_LOGS = 1_000
 """Slow queries of a process that are read: enough to judge by; Atlas gives 20,000 at most."""
+PARTITION = "data"
+"""What Atlas calls the disk of a mongod's data."""
 GRANULARITY = "PT1M"
 """Atlas's finest that every dedicated tier has."""
 
@@ -188,13 +190,20 @@ class AtlasProject:
         return self._once(("measurements", process.id, names, period), lambda: tuple(
             parsing.measurement(one)
             for start in range(0, len(names), MOST_MEASURES)
-            for one in self._measured(process, names[start : start + MOST_MEASURES], period)))  # fmt: skip
+            for one in self._measured("getProcessMeasurements", names[start : start + MOST_MEASURES], period,
+                                      process=process.id)))  # fmt: skip
 
-    def _measured(self, process: AtlasProcess, names: tuple[str, ...], period: str) -> list[dict[str, Any]]:
+    def disk_measurements(self, process: AtlasProcess, names: tuple[str, ...], period: str) -> tuple[Measurement, ...]:
+        """Measurements of the disk that holds a process's data (`DISK_PARTITION_…`); as `measurements`. At most
+        MOST_MEASURES names."""
+        return self._once(("disk", process.id, names, period), lambda: tuple(map(parsing.measurement, self._measured(
+            "listDiskMeasurements", names, period, process=process.id, partition=PARTITION))))  # fmt: skip
+
+    def _measured(self, call: str, names: tuple[str, ...], period: str, **where: str) -> list[dict[str, Any]]:
         asked = {"m": list(names), "period": period, "granularity": GRANULARITY}
-        found = self._body("getProcessMeasurements", asked, process=process.id).get("measurements")
+        found = self._body(call, asked, **where).get("measurements")
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise self.client.not_understood(CALLS["getProcessMeasurements"])
+            raise self.client.not_understood(CALLS[call])
         return found
 
     # -------------------------------------------------------------------------------------------- Performance Advisor
