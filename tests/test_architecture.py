@@ -16,8 +16,8 @@ from leadbook.core.settings import PROJECT
 LIB = PROJECT / "lib" / "leadbook"
 ROOMS = (
     "core", "page", "lead", "enrich", "rehearsal", "schema", "provision", "ingest", "measure", "bench", "load",
-    "backup", "monitor", "watch", "forecast", "alerts", "actions", "analysis", "phases", "report", "runner", "commands",
-    "cli",
+    "backup", "monitor", "atlas", "watch", "forecast", "n8n", "alerts", "actions", "analysis", "phases", "report",
+    "runner", "commands", "cli",
 )  # fmt: skip
 """From the bottom up: a room imports rooms that stand before it."""
 

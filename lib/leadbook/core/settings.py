@@ -146,6 +146,11 @@ class Settings(BaseModel):
     watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
     watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
 
+    # --- consoles that are asked by API (keys by environment variables)
+    atlas_project: str = Field("", description="Atlas project, 24 hex digits; empty: Atlas' API is not asked")
+    atlas_cluster: str = Field("", description="Atlas cluster; empty: the one whose hosts MONGODB_URI names")
+    n8n_url: str = Field("", description="address of n8n; empty: its API is not asked")
+
     # --- alerts
     alerts: bool = Field(False, description="send alerts to people; false only shows and records what would be sent")
     alert_answer_minutes: float = Field(15.0, gt=0, description="unanswered so long, the next level is told too, min")
