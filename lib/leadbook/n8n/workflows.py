@@ -1,4 +1,4 @@
-"""The workflows that n8n imports, made for a profile of the templates beside: its collections, one instance a collector.
+"""The workflows that n8n imports, made for a profile of the templates beside: its collections, an instance a collector.
 
 A text `@name` in a template stands for a value, or for a file of JavaScript. Workflows hold no secret and no id of a
 credential: they name credentials, workflows and addresses (see `names`), which an export or a person fills in.

@@ -10,7 +10,7 @@ const clean = (text) => String(text ?? '')
   .replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 const name = (text) => String(text ?? 'unknown').slice(0, 100);
 return [{ json: { text: [
-  `n8n: ${name(workflow?.name)} failed, which fills database ${'@database'}`,
+  `n8n: ${name(workflow?.name)} failed (database ${'@database'})`,
   `execution ${name(execution?.id)}, node ${name(execution?.lastNodeExecuted ?? error.node?.name)}`,
   clean(error.message),
 ].join('\n') } }];
