@@ -45,7 +45,7 @@ def parameters(workflow):
 
 
 def test_the_committed_files_are_what_the_production_profile_makes():
-    assert {name: json.loads(text) for name, text in workflows.committed(PRODUCTION).items()} == PAGES
+    assert {name: json.loads(text) for name, text in workflows.committed(PRODUCTION).items()} == PAGES, "leadbook docs"
     assert set(PAGES) == {"collector.json", "look-up.json", "errors.json"}
 
 

@@ -39,12 +39,17 @@ def collector(settings: Settings, number: int, vendor: str) -> Workflow:
     """
     own = next((one.stamp for one in names.INSTANCES if (one.number, one.vendor) == (number, vendor)), None)
     return _filled("collector", {
-        "name": names.collector_name(number), "path": f"leadbook/collector-{number:02}", "vendor": vendor,
+        "name": names.collector_name(number), "path": path_of(number), "vendor": vendor,
         "stamp": own or f"{vendor}-{number:02}", "url": names.VENDOR_ADDRESS + vendor, "batch_size": BATCH,
         "max_records": MAX_RECORDS, "staging": settings.staging_collection, "errors": names.ERRORS,
         "mongodb_credential": names.MONGODB_CREDENTIAL, "vendor_credential": names.vendor_credential(vendor),
         "webhook_credential": names.WEBHOOK_CREDENTIAL, **_vendors()[vendor],
     })  # fmt: skip
+
+
+def path_of(number: int) -> str:
+    """Where a collector's webhook listens, behind n8n's `/webhook/`."""
+    return f"leadbook/collector-{number:02}"
 
 
 def look_up(settings: Settings, collection: str = "") -> Workflow:
@@ -72,6 +77,21 @@ def committed(settings: Settings) -> dict[str, str]:
     made = {"collector": collector(settings, first.number, first.vendor), "look-up": look_up(settings),
             "errors": errors(settings)}  # fmt: skip
     return {f"{name}.json": json.dumps(made[name], indent=2, ensure_ascii=False) + "\n" for name in made}
+
+
+def shown(workflow: Workflow, name: str) -> str:
+    """A node of a workflow as JSON, ready to paste into n8n's editor, without the script that `script_of` gives."""
+    node = {key: value for key, value in _node(workflow, name).items() if key not in ("id", "position", "webhookId")}
+    return json.dumps({"nodes": [node], "connections": {}}, indent=2)
+
+
+def script_of(workflow: Workflow, name: str) -> str:
+    """The JavaScript of a Code node."""
+    return str(_node(workflow, name)["parameters"]["jsCode"])
+
+
+def _node(workflow: Workflow, name: str) -> dict[str, Any]:
+    return next(dict(node) for node in workflow["nodes"] if node["name"] == name)
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> Workflow:

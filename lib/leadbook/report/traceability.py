@@ -1,7 +1,7 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
-It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, the attestations' form,
-README's table, previous/next links.
+It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, the attestations' form, the
+workflows in n8n/, README's table, previous/next links.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from leadbook.core.definitions import Definition, catalogue
+from leadbook.core.settings import Settings
+from leadbook.n8n import workflows
 from leadbook.phases.attestations import EXAMPLE_DAY, RISK
 from leadbook.report.live.grafana import dashboard_json
 from leadbook.report.live_rules import rules_page
@@ -109,12 +111,14 @@ def coverage_rows(notebooks: Path, verdicts: dict[str, str]) -> list[dict[str, A
 
 def generate(project: Path, *, write: bool) -> list[Path]:
     """Files whose generated parts are out of date; written when `write`. Paths are relative to `project`."""
+    production = Settings.for_notebook({"profile": "production"})
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
         project / "docs" / "trust.md": trust_page(project),
         project / "docs" / "grafana-dashboard.json": dashboard_json(),
         project / "docs" / "live-rules.md": rules_page(),
         project / "params" / "attestations.example.yaml": attestations_example(),
+        **{project / "n8n" / name: text for name, text in workflows.committed(production).items()},
     }
     readme = project / "README.md"
     if readme.exists():
