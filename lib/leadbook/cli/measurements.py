@@ -78,7 +78,7 @@ def compare(
 def docs(
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit 1 when a file is out of date")] = False,
 ) -> None:
-    """Regenerate docs/traceability.md, docs/trust.md, the guide's table of notebooks and the links between notebooks."""
+    """Regenerate what is derived: docs/traceability.md, docs/trust.md, n8n/, the guide's table, links of notebooks."""
     from leadbook.report import traceability
 
     stale = traceability.generate(PROJECT, write=not check)

@@ -1,7 +1,7 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
 It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, docs/atlas-api.md, the
-attestations' form, the guide's table, previous/next links.
+attestations' form, the workflows in n8n/, the guide's table, previous/next links.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from leadbook.core.definitions import Definition, catalogue
+from leadbook.core.settings import Settings
+from leadbook.n8n import workflows
 from leadbook.phases.attestations import EXAMPLE_DAY, RISK
 from leadbook.report.atlas_api import atlas_page
 from leadbook.report.live.grafana import dashboard_json
@@ -110,6 +112,7 @@ def coverage_rows(notebooks: Path, verdicts: dict[str, str]) -> list[dict[str, A
 
 def generate(project: Path, *, write: bool) -> list[Path]:
     """Files whose generated parts are out of date; written when `write`. Paths are relative to `project`."""
+    production = Settings.for_notebook({"profile": "production"})
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
         project / "docs" / "trust.md": trust_page(project),
@@ -117,6 +120,7 @@ def generate(project: Path, *, write: bool) -> list[Path]:
         project / "docs" / "live-rules.md": rules_page(),
         project / "docs" / "atlas-api.md": atlas_page(),
         project / "params" / "attestations.example.yaml": attestations_example(),
+        **{project / "n8n" / name: text for name, text in workflows.committed(production).items()},
     }
     guide = project / "docs" / "guide.md"
     if guide.exists():

@@ -1,5 +1,6 @@
 """Documents render, hold no credentials, and their examples run as they stand."""
 
+import json
 import os
 import re
 from types import SimpleNamespace
@@ -8,8 +9,10 @@ import pytest
 
 from ingest.vendor_records import person
 from leadbook.core.provenance import collection_uuid
+from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
+from leadbook.n8n import names, workflows
 from leadbook.phases.p04 import documents
 
 
@@ -68,3 +71,18 @@ def test_results_tell_of_a_run(site, leads, ingest, vendor_file):
     found = look_up(site, None, leads, rounds=2)
     text = documents.optimization(result, result, measured, found, measured.table(), site.settings)
     assert "records that are no lead" in text and "not measured" in text and "ordered: false" in text
+
+
+def test_the_handoff_shows_the_nodes_that_the_workflows_hold_for_this_profile():
+    production = Settings.for_notebook({"profile": "production"})
+    text = documents.handoff(production, "8f1e")
+    nodes = {node["name"]: node for one in workflows.all_workflows(production, "8f1e") for node in one["nodes"]}
+    shown = [json.loads(block)["nodes"][0] for block in re.findall(r"```json\n(.*?)```", text, re.S)]
+    assert [node["name"] for node in shown] == ["Insert into staging", "Batches", "Ask vendor", "Redis", "MongoDB"]
+    assert all(node.items() <= nodes[node["name"]].items() for node in shown)
+    scripts = {node["parameters"].get("jsCode", "").strip() for node in nodes.values()}
+    blocks = re.findall(r"```javascript\n(.*?)```", text, re.S)
+    assert len(blocks) == 4 and {block.strip() for block in blocks} <= scripts
+    assert "lead_generation" in text and "leadbook_rehearsal" not in text
+    for stamp in names.STAMPS:
+        assert stamp in text

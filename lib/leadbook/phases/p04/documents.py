@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from leadbook.bench.limits import Limits
@@ -14,6 +16,7 @@ from leadbook.ingest.store.cache import CacheTruth
 from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
+from leadbook.n8n import names, workflows
 from leadbook.page.prose import number
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
@@ -41,7 +44,14 @@ def design(settings: Settings) -> str:
 def handoff(settings: Settings, uuid: str) -> str:
     """The Technical Lead's hand-off; its examples run (a test runs them). Holds no credentials (task book 2.1.2)."""
     url, email = linkedin_key("https://www.linkedin.com/in/example"), email_key("someone@example.com")
-    return render(__file__, "n8n-hand-off", settings=settings, uuid=uuid, url_key=url, email_key=email)
+    collector, look_up = workflows.all_workflows(settings, uuid)[-1], workflows.look_up(settings, uuid)
+    return render(
+        __file__, "n8n-hand-off", settings=settings, uuid=uuid, url_key=url, email_key=email,
+        collector=partial(workflows.shown, collector), script=partial(workflows.script_of, collector),
+        look_up=partial(workflows.shown, look_up), look_up_script=partial(workflows.script_of, look_up),
+        collectors=[(one.workflow, one.vendor, one.stamp, f"POST /webhook/{workflows.path_of(one.number)}")
+                    for one in names.INSTANCES], names=names, batch=workflows.BATCH, most=workflows.MAX_RECORDS,
+    )  # fmt: skip
 
 
 def optimization(
