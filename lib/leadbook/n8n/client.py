@@ -7,24 +7,23 @@ the key travels with each question.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.settings import Settings
-from leadbook.n8n.records import N8nCredential, N8nExecution, N8nHistory, N8nNode, N8nWorkflow
+from leadbook.n8n import address, answers
+from leadbook.n8n.records import N8nCredential, N8nHistory, N8nWorkflow
+from leadbook.n8n.tally import Tally
 
 KEY_VARIABLE = "N8N_API_KEY"
 API = "/api/v1"
@@ -37,6 +36,8 @@ HISTORY_PAGES = 8
 DAY = timedelta(hours=24)
 TIMEOUT_S, PATIENCE_S, LONGEST_WAIT_S = 5.0, 20.0, 10.0
 """Of one read, of one answer as a whole, and of a Retry-After that is waited for."""
+TEST_S = 40.0
+"""Of a test of a credential: MongoDB's driver waits for a server 30 s."""
 LARGEST = 40_000_000
 """Bytes of an answer that are read: 250 workflows of 100 kB each are 25 MB."""
 NEW_KEY = "make a key in n8n under Settings, n8n API, and export it: N8N_API_KEY"
@@ -58,11 +59,11 @@ class N8nClient:
     """
 
     def __init__(self, url: str, key: str) -> None:
-        parts = address_of(url)
-        self.shown, self.warning = _shown(parts), _warning(parts)
+        parts = address.address_of(url)
+        self.shown, self.warning = address.shown(parts), address.warning(parts)
         if not key.strip().isprintable() or not key.strip().isascii():
             raise ParameterError(KEY_VARIABLE, "holds characters that no key has", NEW_KEY)
-        local = _is_loopback(parts.hostname or "")
+        local = address.is_loopback(parts.hostname or "")
         self._client = httpx.Client(
             base_url=url.rstrip("/").removesuffix(API), timeout=TIMEOUT_S, trust_env=not local,
             headers={"X-N8N-API-KEY": key.strip(), "Accept": "application/json"},
@@ -85,85 +86,77 @@ class N8nClient:
 
     def workflows(self) -> tuple[N8nWorkflow, ...]:
         """All workflows, archived ones too, in n8n's order; without data that was pinned to try them."""
-        return tuple(_workflow(row) for row in self._rows("workflows", {"excludePinnedData": "true"}))
+        return tuple(map(answers.workflow, self._rows("workflows", excludePinnedData="true")))
 
     def credentials(self) -> tuple[N8nCredential, ...] | None:
         """Names and types of credentials; None where this release, or this key, does not list them."""
         try:
-            return tuple(N8nCredential(name=str(row.get("name", "")), kind=str(row.get("type", "")))
-                         for row in self._rows("credentials", {}))  # fmt: skip
+            return tuple(map(answers.credential, self._rows("credentials")))
         except (N8nDeniedError, N8nAbsentError):
             return None
 
-    def history(self, workflow: str, now: datetime | None = None) -> N8nHistory:
-        """What became of a workflow's executions, newest first, back to 24 hours ago and to the newest success and
-        failure, as far as HISTORY_PAGES reach."""
-        since, found = (now or datetime.now(UTC)) - DAY, _Read()
-        pages = self._pages("executions", {"workflowId": workflow}, HISTORY_PAGES)
-        for page in pages:
-            done = False
-            for row in page:
-                done = found.take(_execution(row), since) or done
-            if done and found.history.success and found.history.failure:
-                break
-            if done and found.history.success:
-                break  # an older failure changes nothing
-        else:
-            return found.of(whole=not self._cut)
-        return found.of(whole=True)
+    def test(self, credential: str) -> bool | None:
+        """Whether n8n, asked now, reaches the server of a credential (its id) and is let in: for MongoDB the database
+        must exist too. None where this release, or this key, does not try it. n8n's own words are dropped: they quote
+        addresses."""
+        try:
+            said = self._get(f"credentials/{credential}/test", method="POST").get("status")
+        except (N8nDeniedError, N8nAbsentError):
+            return None
+        return {"OK": True, "Error": False}.get(str(said))
 
-    def ran_well(self, execution: str) -> dict[str, bool]:
+    def history(self, workflow: str, now: datetime | None = None) -> N8nHistory:
+        """What became of a workflow's executions: newest first, at least 24 hours back, and on to the newest that ended
+        well, as far as HISTORY_PAGES reach. n8n leaves those out that still run."""
+        since, found, whole = (now or datetime.now(UTC)) - DAY, Tally(), False
+        for rows, more in self._pages("executions", HISTORY_PAGES, workflowId=workflow):
+            old = [found.take(answers.execution(row), since) for row in rows]
+            whole = not more or any(old)
+            if not more or (any(old) and found.success):
+                break
+        return found.history(whole=whole)
+
+    def ended_well(self, execution: str) -> dict[str, bool]:
         """Whether each node of an execution ended well, by the node's name; empty where n8n keeps no data of it.
 
         What the nodes handled is in the answer and is dropped here: it holds personal data.
         """
-        data = self._get(f"executions/{execution}", {"includeData": "true"})
-        runs = _inside(data, "data", "resultData", "runData")
-        found: dict[str, bool] = {}
-        for name, tries in runs.items() if isinstance(runs, Mapping) else ():
-            last = tries[-1] if isinstance(tries, list) and tries else {}
-            if isinstance(last, Mapping):
-                found[str(name)] = last.get("executionStatus", "success") == "success" and not last.get("error")
-        return found
+        return answers.ended_well(self._get(f"executions/{execution}", includeData="true"))
 
     def release(self) -> str:
         """n8n's release, `2.20.12`, from its start page; empty where that does not tell: the API itself names none."""
         try:
-            reply = self._client.get("/", headers={"X-N8N-API-KEY": "", "Accept": "text/html"})
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return ""
-        told = _RELEASE.search(reply.text[:1_000_000])
-        try:
+            _, body = self._ask("GET", "/", {}, {"X-N8N-API-KEY": "", "Accept": "text/html"})
+            told = _RELEASE.search(body.decode("utf-8", "replace"))
             said = json.loads(base64.b64decode(told[1])) if told else {}
-        except ValueError:
+        except (LeadbookError, ValueError):
             return ""
-        release = str(said.get("release", "")) if isinstance(said, Mapping) else ""
-        return release.removeprefix("n8n@")[:20] if re.fullmatch(r"n8n@[\w.+-]+", release) else ""
+        release = re.fullmatch(r"n8n@([\w.+-]{1,30})", str(said.get("release"))) if isinstance(said, Mapping) else None
+        return release[1] if release else ""
 
     # ------------------------------------------------------------------------------------------------------ asking
 
-    def _rows(self, what: str, options: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        for page in self._pages(what, options, MOST_PAGES):
-            yield from page
+    def _rows(self, what: str, **options: str) -> Iterator[Mapping[str, Any]]:
+        for rows, _ in self._pages(what, MOST_PAGES, **options):
+            yield from rows
 
-    def _pages(self, what: str, options: Mapping[str, str], most: int) -> Iterator[list[Mapping[str, Any]]]:
-        """Page by page by n8n's cursor. Sets `_cut` where there are more than `most`."""
-        cursor, self._cut = "", False
+    def _pages(self, what: str, most: int, **options: str) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+        """Page by page by n8n's cursor, `most` at most, and whether there are more."""
+        cursor: dict[str, str] = {}
         for _ in range(most):
-            answer = self._get(what, {**options, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {}))
-            rows = answer.get("data")
+            answer = self._get(what, limit=str(PAGE), **options, **cursor)
+            rows, following = answer.get("data"), answer.get("nextCursor")
             if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-                raise self._no_n8n(f"{API}/{what} has no list of {what}")
-            yield rows
-            following = answer.get("nextCursor")
-            if not following or following == cursor:
+                raise self._no_n8n(f"{API}/{what} gives no list")
+            more = bool(following) and str(following) != cursor.get("cursor")
+            yield rows, more
+            if not more:
                 return
-            cursor = str(following)
-        self._cut = True
+            cursor = {"cursor": str(following)}
 
-    def _get(self, what: str, options: Mapping[str, str]) -> Mapping[str, Any]:
+    def _get(self, what: str, method: str = "GET", **options: str) -> Mapping[str, Any]:
         for _ in range(2):
-            reply, body = self._ask(f"{API}/{what}", options)
+            reply, body = self._ask(method, f"{API}/{what}", options)
             if reply.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 break
             time.sleep(_seconds(reply.headers.get("Retry-After", "1")))
@@ -176,10 +169,13 @@ class N8nClient:
             raise self._no_n8n("the answer is no object")
         return answer
 
-    def _ask(self, path: str, options: Mapping[str, str]) -> tuple[httpx.Response, bytes]:
-        until, body = time.monotonic() + PATIENCE_S, b""
+    def _ask(
+        self, method: str, path: str, options: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> tuple[httpx.Response, bytes]:
+        wait = TEST_S if method == "POST" else TIMEOUT_S
+        until, body = time.monotonic() + max(wait, PATIENCE_S), b""
         try:
-            with self._client.stream("GET", path, params=dict(options)) as reply:
+            with self._client.stream(method, path, params=dict(options), headers=headers, timeout=wait) as reply:
                 for chunk in reply.iter_bytes():
                     body += chunk
                     if len(body) > LARGEST or time.monotonic() > until:
@@ -210,34 +206,9 @@ class N8nClient:
 
     def _no_n8n(self, problem: str) -> N8nAbsentError:
         return N8nAbsentError(
-            f"n8n at {self.shown}: this is no n8n, or its public API is switched off: {problem}; n8n_url is the address "
-            f"of its editor, without a path, and N8N_PUBLIC_API_DISABLED must not be true"
+            f"n8n at {self.shown}: this is no n8n, or its public API is switched off: {problem}; n8n_url is the "
+            f"address of its editor, without a path, and N8N_PUBLIC_API_DISABLED must not be true"
         )
-
-
-class _Read:
-    """A history while it is read."""
-
-    def __init__(self) -> None:
-        self.history, self._ran, self._failed = N8nHistory(), 0, 0
-
-    def take(self, one: N8nExecution, since: datetime) -> bool:
-        """Count one execution, the next older one; True once it is older than `since`."""
-        was, at = self.history, one.started or one.stopped
-        old = at is not None and at < since
-        self._ran += not old
-        self._failed += one.failed and not old
-        self.history = N8nHistory(
-            last=was.last or one, success=was.success or (one if one.succeeded else None),
-            failure=was.failure or (one if one.failed else None),
-        )  # fmt: skip
-        return old
-
-    def of(self, *, whole: bool) -> N8nHistory:
-        """All that was read."""
-        was = self.history
-        return N8nHistory(last=was.last, success=was.success, failure=was.failure, in_day=self._ran,
-                          failures=self._failed, whole=whole)  # fmt: skip
 
 
 def open_n8n(settings: Settings) -> N8nClient:
@@ -248,63 +219,6 @@ def open_n8n(settings: Settings) -> N8nClient:
     if not key.strip():
         raise ParameterError(KEY_VARIABLE, "is not set in the environment", NEW_KEY)
     return N8nClient(settings.n8n_url, key)
-
-
-# ------------------------------------------------------------------------------------------------------------ address
-
-
-def address_of(url: str) -> SplitResult:
-    """The parts of n8n's address. Raises ParameterError for what is none, or would send the key in the clear."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ParameterError("n8n_url", "is no address", "say https://n8n.example.com") from None
-    if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
-        raise ParameterError("n8n_url", "must begin with https:// and name a host", "say https://n8n.example.com")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ParameterError("n8n_url", "holds more than an address", f"the key belongs into {KEY_VARIABLE}")
-    if parts.scheme == "http" and not _is_private(host):
-        raise ParameterError("n8n_url", "is plain http to a public address: the key could be read on its way",
-                             "use https, or an address within your own network")  # fmt: skip
-    return parts
-
-
-def _shown(parts: SplitResult) -> str:
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _warning(parts: SplitResult) -> str:
-    if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
-        return ""
-    return f"n8n is asked over plain http ({_shown(parts)}): who listens in this network can read the key; use https"
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or _every(host, "is_loopback", known_only=True)
-
-
-def _is_private(host: str) -> bool:
-    return host == "localhost" or _every(host, "is_private")
-
-
-def _every(host: str, kind: str, *, known_only: bool = False) -> bool:
-    """Whether each address of a host is of a kind. A name that nobody knows is not asked over the network: it counts as
-    one's own, and connecting tells that it is unknown."""
-    try:
-        return bool(getattr(ipaddress.ip_address(host), kind))
-    except ValueError:
-        if known_only:
-            return False
-    return all(getattr(ipaddress.ip_address(one), kind) for one in addresses_of(host))
-
-
-def addresses_of(host: str) -> frozenset[str]:
-    """IP addresses of a host; none where its name is unknown."""
-    try:
-        return frozenset(str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(host, None))
-    except (OSError, UnicodeError):
-        return frozenset()
 
 
 def _diagnosed(error: Exception) -> tuple[str, str]:
@@ -320,53 +234,6 @@ def _diagnosed(error: Exception) -> tuple[str, str]:
         if word in text:
             return problem, hint
     return "the connection broke off", "is this n8n's port, and does it speak HTTP?"
-
-
-# ------------------------------------------------------------------------------------------------- answers to records
-
-
-def _workflow(row: Mapping[str, Any]) -> N8nWorkflow:
-    nodes = row.get("nodes")
-    return N8nWorkflow(
-        id=str(row.get("id", "")), name=str(row.get("name", "")), active=row.get("active") is True,
-        archived=row.get("isArchived") is True, error_workflow=str(_inside(row, "settings", "errorWorkflow") or ""),
-        nodes=tuple(_node(node) for node in nodes if isinstance(node, Mapping)) if isinstance(nodes, list) else (),
-    )  # fmt: skip
-
-
-def _node(row: Mapping[str, Any]) -> N8nNode:
-    held, parameters, version = row.get("credentials"), row.get("parameters"), row.get("typeVersion", 1)
-    return N8nNode(
-        name=str(row.get("name", "")), kind=str(row.get("type", "")).rpartition(".")[2],
-        version=float(version) if isinstance(version, int | float) else 0.0, disabled=row.get("disabled") is True,
-        credentials={str(kind): str(one.get("name", "")) for kind, one in held.items() if isinstance(one, Mapping)}
-        if isinstance(held, Mapping) else {},
-        parameters=parameters if isinstance(parameters, Mapping) else {},
-    )  # fmt: skip
-
-
-def _execution(row: Mapping[str, Any]) -> N8nExecution:
-    status = row.get("status")
-    if not isinstance(status, str):  # releases before 1.0 tell only whether it is finished
-        status = "success" if row.get("finished") is True else "error" if row.get("stoppedAt") else "running"
-    return N8nExecution(
-        id=str(row.get("id", "")), workflow=str(row.get("workflowId", "")), status=status,
-        started=_time(row.get("startedAt")), stopped=_time(row.get("stoppedAt")),
-    )  # fmt: skip
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _inside(value: object, *names: str) -> object:
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def _seconds(text: str) -> float:

@@ -112,5 +112,6 @@ def order(execution: N8nExecution) -> tuple[int, str]:
 class N8nCredential:
     """A credential's name and type; n8n tells nothing of what it holds."""
 
+    id: str
     name: str
     kind: str
