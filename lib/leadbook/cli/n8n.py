@@ -2,12 +2,69 @@
 
 from __future__ import annotations
 
-import typer
+import json
+from typing import TYPE_CHECKING, Annotated
 
-from leadbook.cli.app import app
+import typer
+from rich.table import Table
+
+from leadbook.cli.app import Override, Profile, app, notice, out, say, settings_of
+
+if TYPE_CHECKING:
+    from leadbook.commands.n8n.check import CheckedN8n
 
 n8n_app = typer.Typer(
     help="n8n: check a running one; export workflows and credentials for it.", no_args_is_help=True,
     pretty_exceptions_enable=False,
 )  # fmt: skip
 app.add_typer(n8n_app, name="n8n")
+
+
+@n8n_app.command("check")
+def n8n_check(
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Ask the n8n of `n8n_url` by its API (key in N8N_API_KEY) what its ten collectors do, and MongoDB and Redis what
+    they see of it. Nothing is changed.
+
+    Exit 0 when no check of n8n blocks, 1 when one does, 2 when n8n or MongoDB cannot be asked.
+    """
+    from leadbook.commands.n8n import check as commands
+
+    found = commands.check(settings_of(profile, override))
+    if as_json:
+        print(json.dumps(found.as_dict()))  # noqa: T201
+    else:
+        _tell(found)
+    raise typer.Exit(0 if found.good else 1)
+
+
+def _tell(found: CheckedN8n) -> None:
+    for line in found.notes:
+        notice(line)
+    out.print(_workflows(found))
+    for one in found.servers:
+        works = {True: "connects", False: "does NOT connect", None: "was not tried"}[one["works"]]
+        most = f" of {one['limit']:,}" if one["limit"] else ""
+        sees = one["problem"] or f"{one['connections']}{most} connections of n8n's seen, from {one['hosts']} hosts"
+        say(f"credential '{one['credential']}' ({one['type']}, {one['workflows']} workflows): {works}; {sees}")
+    for one in found.checks:
+        say(f"{one['verdict']}  {one['id']}  {one['title']}: {one['evidence']}")
+        if one["blocks"]:
+            say(f"    to do: {one['remedy']}")
+
+
+def _workflows(found: CheckedN8n) -> Table:
+    release = f"n8n {found.release}" if found.release else "n8n"
+    table = Table("workflow", "active", "stamp", "last execution", "status", "failures, 24 h", "staged", "newest staged",
+                  title=f"{release} at {found.address}")  # fmt: skip
+    for one in found.workflows:
+        active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
+        failures = f"{one['failures_24h']:,}{'' if one['whole'] else ' or more'} of {one['executions_24h']:,}"
+        table.add_row(
+            one["workflow"], active, one["stamp"], one["last"][:19].replace("T", " "), one["status"] or "–",
+            failures if one["in_n8n"] else "–", f"{one['staged']:,}", one["newest"][:19].replace("T", " "),
+        )  # fmt: skip
+    return table

@@ -24,7 +24,7 @@ def _node(row: Mapping[str, Any]) -> N8nNode:
     return N8nNode(
         name=str(row.get("name", "")), kind=str(row.get("type", "")).rpartition(".")[2],
         version=float(version) if isinstance(version, int | float) else 0.0, disabled=row.get("disabled") is True,
-        credentials={str(kind): str(one.get("name", "")) for kind, one in held.items() if isinstance(one, Mapping)}
+        credentials={str(of): credential({**one, "type": of}) for of, one in held.items() if isinstance(one, Mapping)}
         if isinstance(held, Mapping) else {},
         parameters=parameters if isinstance(parameters, Mapping) else {},
     )  # fmt: skip

@@ -8,8 +8,17 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
+class N8nCredential:
+    """A credential's name and type; n8n tells nothing of what it holds."""
+
+    id: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class N8nNode:
-    """A node of a workflow. kind: its type without the package, `mongoDb`.  credentials: their names by type.
+    """A node of a workflow. kind: its type without the package, `mongoDb`.  credentials: by type.
 
     parameters: as n8n stores them; they may hold anything that somebody typed there, so the repr leaves them out.
     """
@@ -18,7 +27,7 @@ class N8nNode:
     kind: str
     version: float
     disabled: bool = False
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, N8nCredential] = field(default_factory=dict)
     parameters: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def text(self, name: str, default: str = "") -> str:
@@ -106,12 +115,3 @@ class N8nHistory:
 def order(execution: N8nExecution) -> tuple[int, str]:
     """Executions in the order in which n8n began them: ids are numbers that grow."""
     return (int(execution.id), "") if execution.id.isdigit() else (-1, execution.id)
-
-
-@dataclass(frozen=True, kw_only=True)
-class N8nCredential:
-    """A credential's name and type; n8n tells nothing of what it holds."""
-
-    id: str
-    name: str
-    kind: str
