@@ -58,7 +58,7 @@ def _tell(found: CheckedN8n) -> None:
 
 def _workflows(found: CheckedN8n) -> Table:
     release = f"n8n {found.release}" if found.release else "n8n"
-    table = Table("workflow", "active", "stamp", "last execution", "status", "failures, 24 h", "staged", "newest staged",
+    table = Table("workflow", "active", "stamp", "last run", "status", "failures in 24 h", "staged", "newest",
                   title=f"{release} at {found.address}")  # fmt: skip
     for one in found.workflows:
         active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
