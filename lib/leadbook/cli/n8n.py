@@ -47,9 +47,9 @@ def _tell(found: CheckedN8n) -> None:
     out.print(_workflows(found))
     for one in found.servers:
         works = {True: "connects", False: "does NOT connect", None: "was not tried"}[one["works"]]
-        most = f" of {one['limit']:,}" if one["limit"] else ""
-        sees = one["problem"] or f"{one['connections']}{most} connections of n8n's seen, from {one['hosts']} hosts"
-        say(f"credential '{one['credential']}' ({one['type']}, {one['workflows']} workflows): {works}; {sees}")
+        most = f" of {one['limit']:,} that it takes" if one["limit"] else ""
+        sees = one["problem"] or f"connections of n8n's seen: {one['connections']}{most}; machines: {one['machines']}"
+        say(f"credential '{one['credential']}' ({one['type']}, workflows: {one['workflows']}): {works}; {sees}")
     for one in found.checks:
         say(f"{one['verdict']}  {one['id']}  {one['title']}: {one['evidence']}")
         if one["blocks"]:
@@ -58,13 +58,19 @@ def _tell(found: CheckedN8n) -> None:
 
 def _workflows(found: CheckedN8n) -> Table:
     release = f"n8n {found.release}" if found.release else "n8n"
-    table = Table("workflow", "active", "stamp", "last run", "status", "failures in 24 h", "staged", "newest",
-                  title=f"{release} at {found.address}")  # fmt: skip
+    table = Table("workflow", "active", "last run", "status", "failed, 24 h", "staged", "newest",
+                  title=f"{release} at {found.address}, times in UTC", padding=(0, 0, 0, 1))  # fmt: skip
     for one in found.workflows:
         active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
-        failures = f"{one['failures_24h']:,}{'' if one['whole'] else ' or more'} of {one['executions_24h']:,}"
+        failures = f"{one['failures_24h']:,}{'' if one['whole'] else '+'} of {one['executions_24h']:,}"
         table.add_row(
-            one["workflow"], active, one["stamp"], one["last"][:19].replace("T", " "), one["status"] or "–",
-            failures if one["in_n8n"] else "–", f"{one['staged']:,}", one["newest"][:19].replace("T", " "),
+            f"{one['workflow'].removeprefix('leadbook collector ')} {one['stamp']}", active, _moment(one["last"]),
+            one["status"] or "–",
+            failures if one["in_n8n"] else "–", f"{one['staged']:,}", _moment(one["newest"]),
         )  # fmt: skip
     return table
+
+
+def _moment(at: str) -> str:
+    """`03-14 09:26`, as narrow as it can be told."""
+    return at[5:16].replace("T", " ") or "–"

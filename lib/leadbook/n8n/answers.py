@@ -10,10 +10,11 @@ from leadbook.n8n.records import N8nCredential, N8nExecution, N8nNode, N8nWorkfl
 
 
 def workflow(row: Mapping[str, Any]) -> N8nWorkflow:
-    """A workflow of the list."""
-    nodes = row.get("nodes")
+    """A workflow of the list: of an active one the nodes that n8n runs, not a draft that was saved since."""
+    active = row.get("active") is True
+    nodes = (_inside(row, "activeVersion", "nodes") if active else None) or row.get("nodes")
     return N8nWorkflow(
-        id=str(row.get("id", "")), name=str(row.get("name", "")), active=row.get("active") is True,
+        id=str(row.get("id", "")), name=str(row.get("name", "")), active=active,
         archived=row.get("isArchived") is True, error_workflow=str(_inside(row, "settings", "errorWorkflow") or ""),
         nodes=tuple(_node(node) for node in nodes if isinstance(node, Mapping)) if isinstance(nodes, list) else (),
     )  # fmt: skip

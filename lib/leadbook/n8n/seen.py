@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.staging import LONGEST_NAME, STAGED_AT, WORKFLOW
 from leadbook.n8n import names, servers
@@ -70,7 +71,8 @@ class TriedCredential:
 @dataclass(frozen=True, kw_only=True)
 class N8nSeen:
     """An n8n. release: empty where it does not tell.  warning: what is doubtful about its address.  staged: by stamp,
-    "" for none.  tried: credentials of collectors and look-up.  mongodb_limit: connections that MongoDB takes."""
+    "" for none.  tried: credentials of collectors and look-up.  limits: connections that a server takes, by
+    the credential's type.  leads: the UUID of the leads' collection, empty while there is none."""
 
     address: str
     release: str
@@ -80,7 +82,8 @@ class N8nSeen:
     errors: N8nWorkflow | None
     staged: Mapping[str, StagedBy]
     tried: tuple[TriedCredential, ...]
-    mongodb_limit: int | None = None
+    limits: Mapping[str, int | None] = field(default_factory=dict)
+    leads: str = ""
 
     @property
     def unknown(self) -> dict[str, StagedBy]:
@@ -106,7 +109,8 @@ def look(settings: Settings, endpoints: connect.Endpoints) -> N8nSeen:
         admin = stack.enter_context(connect.mongodb(endpoints.admin_uri, hurried))
         redis = connect.redis(endpoints.redis_url, hurried)
         stack.callback(redis.close)
-        staged = staged_by(client[settings.database][settings.staging_collection])
+        database = client[settings.database]
+        staged = staged_by(database[settings.staging_collection])
         used = [one for one in workflows if not one.archived]
         collectors = tuple(_collector(number, used, staged, n8n) for number in range(1, len(names.STAMPS) + 1))
         look_up = _look_up(_named(names.LOOK_UP, used), n8n)
@@ -115,7 +119,8 @@ def look(settings: Settings, endpoints: connect.Endpoints) -> N8nSeen:
         return N8nSeen(
             address=n8n.shown, release=n8n.release(), warning=n8n.warning, collectors=collectors, look_up=look_up,
             errors=next(iter(_named(names.ERRORS, used)), None), staged=staged, tried=_tried(mine, n8n, looks),
-            mongodb_limit=servers.mongodb_limit(admin),
+            limits={MONGODB: servers.mongodb_limit(admin), REDIS: servers.redis_limit(redis)},
+            leads=collection_uuid(database[settings.collection]),
         )  # fmt: skip
 
 

@@ -21,8 +21,8 @@ from leadbook.core.connect import Client
 from leadbook.provision.asked import acl, ask, refusal
 
 T = TypeVar("T")
-LOOK_EVERY_S = 0.02
-"""A test of a credential takes n8n 20 ms and more."""
+LOOK_EVERY_S = 0.005
+"""A test of a credential takes n8n 15 ms and more."""
 _OF_N8N = {"$or": [{"clientMetadata.driver.name": {"$regex": "n8n"}}, {"appName": {"$regex": "n8n"}}]}
 """The MongoDB node calls itself `nodejs|n8n_crud`; leadbook's credentials name appName=leadbook-n8n besides."""
 _LIBRARIES = ("node-redis", "ioredis")
@@ -32,18 +32,15 @@ _LIBRARIES = ("node-redis", "ioredis")
 @dataclass(frozen=True, kw_only=True)
 class N8nConnections:
     """Connections of n8n's at one server. ids: the server's numbers of them.  hosts: of the machines that hold them,
-    never shown.  limit: connections that the server takes in all.  problem: why nobody could look; empty where one
-    could."""
+    never shown.  problem: why nobody could look; empty where one could."""
 
     ids: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
-    limit: int | None = None
     problem: str = ""
 
     def and_then(self, later: N8nConnections) -> N8nConnections:
         """All that was seen at two moments."""
-        return N8nConnections(ids=self.ids | later.ids, hosts=self.hosts | later.hosts,
-                              limit=later.limit or self.limit, problem=later.problem)  # fmt: skip
+        return N8nConnections(ids=self.ids | later.ids, hosts=self.hosts | later.hosts, problem=later.problem)
 
 
 def at_mongodb(admin: Client) -> N8nConnections:
@@ -67,22 +64,28 @@ def mongodb_limit(admin: Client) -> int | None:
     return int(current + available) if current is not None and available is not None else None
 
 
-def at_redis(redis: Redis | None, problem: str = "") -> N8nConnections:
+def at_redis(redis: Redis) -> N8nConnections:
     """Connections to Redis (CLIENT LIST), by library and name."""
-    if redis is None:
-        return N8nConnections(problem=problem)
     try:
         rows: Any = redis.client_list()
-        limit: Any = redis.info("clients")
     except NoPermissionError as error:
         return N8nConnections(problem=f"the Redis user may not list connections, allow it: {acl(str(error))}")
     except (RedisError, OSError) as error:
         return N8nConnections(problem=f"Redis does not list connections: {write_errors.described(error)}")
     mine = [row for row in rows if row.get("lib-name", "").startswith(_LIBRARIES) or "n8n" in row.get("name", "")]
     return N8nConnections(
-        ids=frozenset(str(row.get("id")) for row in mine), limit=limit.get("maxclients"),
+        ids=frozenset(str(row.get("id")) for row in mine),
         hosts=frozenset(str(row.get("addr", "")).rpartition(":")[0] for row in mine),
     )  # fmt: skip
+
+
+def redis_limit(redis: Redis) -> int | None:
+    """Connections that Redis takes in all; None where it does not tell (Redis before 7)."""
+    try:
+        said: Any = redis.info("clients")
+    except (RedisError, OSError):
+        return None
+    return int(most) if (most := said.get("maxclients")) is not None else None
 
 
 def while_trying(attempt: Callable[[], T], look: Callable[[], N8nConnections]) -> tuple[T, N8nConnections]:

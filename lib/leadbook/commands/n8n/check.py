@@ -80,8 +80,8 @@ def _row(
 def _servers(found: N8nSeen) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {"credential": one.credential.name, "type": one.credential.kind, "workflows": one.used_by, "works": one.works,
-         "connections": len(one.server.ids), "hosts": len(one.server.hosts), "limit": one.server.limit or
-         (found.mongodb_limit if one.credential.kind == seen.MONGODB else None), "problem": one.server.problem}
+         "connections": len(one.server.ids), "machines": len(one.server.hosts),
+         "limit": found.limits.get(one.credential.kind), "problem": one.server.problem}
         for one in found.tried
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any
@@ -24,6 +25,8 @@ READS_OF_REDIS = ("get", "info", "keys", "llen")
 RUN_ONE = (
     "start each collector once by hand, with the Technical Lead, and look at its records in the staging collection"
 )
+_COLLECTION = re.compile(r"""\bCOLLECTION = ["']([\w-]*)["']""")
+"""In the JavaScript of the look-up that leadbook exports."""
 SCOPES = "give the API key the scopes credential:list and credential:read, or press Test in n8n's credential"
 
 
@@ -56,7 +59,7 @@ def _mongodb(found: N8nSeen, settings: Settings) -> Finding:
     answer, said = _reached(found, seen.MONGODB, "MongoDB")
     if answer is not True:
         return answer, said
-    pools, limit = len(names.STAMPS) * settings.max_pool_size, found.mongodb_limit
+    pools, limit = len(names.STAMPS) * settings.max_pool_size, found.limits.get(seen.MONGODB)
     if limit is None:
         return True, f"{said}; how many connections the server takes could not be asked"
     fits = f"ten pools of {settings.max_pool_size} (maxPoolSize) may open {pools:,} of the {limit:,} connections"
@@ -81,7 +84,7 @@ def _reached(found: N8nSeen, kind: str, server: str) -> Finding:
         return False, f"n8n tried {_names(bad)} just now and was not let in, or the database in it does not exist"
     sees = max((len(one.server.ids) for one in tried), default=0)
     blind = next((one.server.problem for one in tried if one.server.problem), "")
-    here = f"{server} saw {sees} of n8n's connections"
+    here = f"{server} saw {sees} connection{'' if sees == 1 else 's'} of n8n's"
     if all(one.works for one in tried):
         said = f"n8n tried {_names(tried)} just now: it connects"
         if sees:
@@ -120,7 +123,7 @@ def _insert_nodes(found: N8nSeen, settings: Settings) -> Finding:
         return False, _first(faults)
     silent = [one.name for one in found.collectors if not one.staged.records]
     if silent:
-        why = f"all ten insert into {settings.staging_collection}; nothing of {_first(silent)} arrived there yet"
+        why = f"all ten insert into {settings.staging_collection}; nothing arrived there yet of {', '.join(silent)}"
         return Unmeasured(f"{why}, so the database is not known", RUN_ONE), ""
     records = sum(one.staged.records for one in found.collectors)
     where = f"{settings.database}.{settings.staging_collection}"
@@ -159,6 +162,8 @@ def _look_up(found: N8nSeen, settings: Settings) -> Finding:
         return False, f"it has no Redis node that gets a key {PATTERNS[0]}"
     if not any(_finds(node, settings.collection) for node in mongodb):
         return False, f"it has no MongoDB node that finds in {settings.collection} where Redis does not know"
+    if stale := _stale(texts, found.leads):
+        return False, stale
     said = f"its Redis node gets {prefix}…, its MongoDB node finds in {settings.collection}"
     ended = _redis_nodes(found)
     if not ended:
@@ -167,6 +172,15 @@ def _look_up(found: N8nSeen, settings: Settings) -> Finding:
     if not all(ended.values()):
         return False, f"{said}; in its last execution the Redis node got an error"
     return True, f"{said}; in its last execution Redis answered"
+
+
+def _stale(texts: Iterable[str], leads: str) -> str:
+    """Why the look-up takes no key for one of ours: keys name the collection by its UUID, and so must the look-up."""
+    named = next((match[1] for text in texts if (match := _COLLECTION.search(text))), None)
+    if named is None or (named == leads and named):
+        return ""
+    what = f"names another collection ({named[:8]}…) than today's" if named else "names no collection"
+    return f"it {what}, so that Redis is of no use: leadbook n8n export writes it anew"
 
 
 def _finds(node: N8nNode, collection: str) -> bool:
