@@ -238,7 +238,7 @@ def _handler(n8n: N8nServer) -> type[BaseHTTPRequestHandler]:
                     status, body = 500, {"message": str(error)}
                 self._send(status, body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def _broken(self, fault: str) -> bool:
             if fault == "slow":

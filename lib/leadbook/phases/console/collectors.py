@@ -152,6 +152,8 @@ def _look_up(found: N8nSeen, settings: Settings) -> Finding:
     workflow = found.look_up.workflow
     if workflow is None:
         return False, f"n8n has no workflow '{names.LOOK_UP}'; leadbook n8n export writes it"
+    if not workflow.active and not found.release.startswith(("0.", "1.")):
+        return False, f"'{names.LOOK_UP}' is not published: since release 2 n8n calls no other"
     redis, mongodb = workflow.of_kind(seen.REDIS), workflow.of_kind(seen.MONGODB)
     if writes := [node for node in redis if node.text("operation", "info") not in READS_OF_REDIS]:
         return False, f"its Redis node does {writes[0].text('operation')}: leadbook alone writes keys"
