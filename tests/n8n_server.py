@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -67,6 +68,11 @@ def told(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@cache
+def _made(settings: str, leads: str) -> list[dict[str, Any]]:
+    return all_workflows(Settings.model_validate_json(settings), leads)
+
+
 class N8nServer:
     """workflows, executions, credentials: what it holds; tests change them.  requests: what was asked.
 
@@ -90,7 +96,7 @@ class N8nServer:
                    "shared": []}
             for kind, name in (("mongoDb", names.MONGODB_CREDENTIAL), ("redis", names.REDIS_CREDENTIAL))
         }  # fmt: skip
-        self.workflows = {one["name"]: self._stored(one) for one in all_workflows(settings, leads)}
+        self.workflows = {one["name"]: self._stored(one) for one in _made(settings.model_dump_json(), leads)}
 
     def _stored(self, workflow: dict[str, Any]) -> dict[str, Any]:
         """A workflow as n8n keeps it once it was imported and activated: credentials have ids."""
