@@ -14,6 +14,7 @@ import secrets
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -131,21 +132,22 @@ class N8nServer:
         }}}  # fmt: skip
         return number
 
-    def run(self, number: int, records: int = 3) -> None:
-        """A collector's execution that stages records under its stamp, on the real server."""
-        instance = names.INSTANCES[number - 1]
-        execution = self.ran(instance.workflow)
-        stamp = {"workflow": instance.stamp, "execution": execution, "batch": 1, "size": records, "last": True}
+    def run(self, *numbers: int, records: int = 3) -> None:
+        """An execution of each of these collectors that stages records under its stamp, on the real server."""
+        rows = [row for number in numbers for row in self._records(names.INSTANCES[number - 1], records)]
         with MongoClient(self.uris["mongoDb"]) as client:
-            client[self.settings.database][self.settings.staging_collection].insert_many([
-                {"vendor": instance.vendor, "payload": {"n": n}, "collected_at": datetime.now(UTC), "collector": stamp}
-                for n in range(records)
-            ])  # fmt: skip
+            client[self.settings.database][self.settings.staging_collection].insert_many(rows)
+
+    def _records(self, instance: names.Instance, records: int) -> Iterator[dict[str, Any]]:
+        stamp = {"workflow": instance.stamp, "execution": self.ran(instance.workflow), "batch": 1, "size": records,
+                 "last": True}  # fmt: skip
+        for n in range(records):
+            yield {"vendor": instance.vendor, "payload": {"n": n}, "collected_at": datetime.now(UTC),
+                   "collector": stamp}  # fmt: skip
 
     def run_all(self) -> None:
         """Each collector once, and the look-up."""
-        for one in names.INSTANCES:
-            self.run(one.number)
+        self.run(*(one.number for one in names.INSTANCES))
         self.ran(names.LOOK_UP, Redis="success", MongoDB="success")
 
     def tried(self, kind: str) -> dict[str, str]:
