@@ -60,6 +60,7 @@ def test_there_are_ten_collectors_as_in_the_rehearsal_and_each_has_its_own_name_
     assert [parameters(one)["workflow"]["value"] for one in ten] == list(names.STAMPS)
     assert [parameters(one)["vendor"]["value"] for one in ten] == [one.vendor for one in names.INSTANCES]
     assert len({node(one, "Start by webhook")["parameters"]["path"] for one in ten}) == 10
+    assert len({node(one, "Start by webhook")["webhookId"] for one in ten}) == 10
     ids = [one["id"] for workflow in ALL for one in workflow["nodes"]]
     assert len(set(ids)) == len(ids)
 
