@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from leadbook.cli.app import Override, Profile, app, notice, out, say, settings_of
@@ -58,8 +59,9 @@ def _tell(found: CheckedN8n) -> None:
 
 def _workflows(found: CheckedN8n) -> Table:
     release = f"n8n {found.release}" if found.release else "n8n"
-    table = Table("workflow", "active", "last run", "status", "failed, 24 h", "staged", "newest",
-                  title=f"{release} at {found.address}, times in UTC", padding=(0, 0, 0, 1))  # fmt: skip
+    title = f"{release} at {found.address}, times in UTC"
+    columns = ("workflow", "active", "last run", "status", "failed 24 h", "staged", "newest")
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for one in found.workflows:
         active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
         failures = f"{one['failures_24h']:,}{'' if one['whole'] else '+'} of {one['executions_24h']:,}"

@@ -11,7 +11,7 @@ from leadbook.commands.place import addresses
 from leadbook.core.errors import UnreachableError
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import described
-from leadbook.n8n import seen
+from leadbook.n8n import names, seen
 from leadbook.n8n.records import N8nHistory, N8nWorkflow
 from leadbook.n8n.seen import N8nSeen, StagedBy
 from leadbook.phases.console.collectors import judged, outcome
@@ -89,7 +89,9 @@ def _servers(found: N8nSeen) -> tuple[Mapping[str, Any], ...]:
 def _notes(found: N8nSeen) -> list[str]:
     told = [found.warning] if found.warning else []
     if found.errors is None:
-        told.append("n8n has no workflow 'leadbook errors': failed executions are reported to nobody")
+        told.append(f"n8n has no workflow '{names.ERRORS}': failed executions are reported to nobody")
+    elif not found.errors.active and found.release.startswith("2."):
+        told.append(f"'{names.ERRORS}' is not published: since release 2 n8n calls no other, and nobody is told")
     else:
         deaf = [one.name for one in found.collectors if one.workflow and not one.workflow.error_workflow]
         told += [f"{', '.join(deaf[:3])} name no error workflow: their failures are reported to nobody"] if deaf else []
