@@ -90,6 +90,7 @@ class N8nServer:
         self.wrong: list[str] = []
         self.tries, self.page, self.release = True, 250, "2.20.12"
         self.executions: list[dict[str, Any]] = []
+        self.last = 0
         self.data: dict[str, dict[str, Any]] = {}
         now = told(datetime.now(UTC))
         self.credentials = {
@@ -101,7 +102,8 @@ class N8nServer:
 
     def _stored(self, workflow: dict[str, Any]) -> dict[str, Any]:
         """A workflow as n8n keeps it once it was imported and activated: credentials have ids."""
-        now, nodes = told(datetime.now(UTC)), json.loads(json.dumps(workflow["nodes"]))
+        workflow = json.loads(json.dumps(workflow))
+        now, nodes = told(datetime.now(UTC)), workflow["nodes"]
         for node in nodes:
             for kind, held in node.get("credentials", {}).items():
                 held["id"] = self.credentials.get(kind, {}).get("id", "")
@@ -119,8 +121,12 @@ class N8nServer:
         return self.workflows[names.collector_name(number)]
 
     def ran(self, name: str, status: str = "success", *, ago: timedelta = timedelta(0), **nodes: str) -> str:
-        """An execution of a workflow that ended so. nodes: how each ended, where n8n kept its data."""
-        at, number = datetime.now(UTC) - ago, str(len(self.executions) + 1)
+        """An execution of a workflow that ended so, and its id; n8n keeps it as the workflow says. nodes: how each
+        ended."""
+        at, self.last = datetime.now(UTC) - ago, self.last + 1
+        number = str(self.last)
+        if status == "success" and self.workflows[name]["settings"].get("saveDataSuccessExecution") == "none":
+            return number
         self.executions.append({
             "id": number, "finished": status == "success", "mode": "trigger", "retryOf": None, "retrySuccessId": None,
             "status": status, "startedAt": told(at), "stoppedAt": told(at), "workflowId": self.workflows[name]["id"],

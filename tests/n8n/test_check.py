@@ -79,8 +79,13 @@ def test_another_mongodb_is_not_this_one(n8n, told, standalone, database, settin
 def test_an_older_release_does_not_try_credentials_and_what_arrived_tells(n8n, told):
     n8n.tries = False
     found = told()
-    assert found[CON_MONGODB][0] is found[CON_REDIS][0] is Verdict.PASS
+    assert found[CON_MONGODB][0] is Verdict.PASS
+    assert found[CON_REDIS][0] is found[LOOK_UP][0] is Verdict.NOT_MEASURED
     assert "does not try credentials; MongoDB saw 0 connections" in found[CON_MONGODB][1]
+    n8n.workflows[names.LOOK_UP]["settings"]["saveDataSuccessExecution"] = "all"
+    n8n.ran(names.LOOK_UP, Redis="success", MongoDB="success")
+    found = told()
+    assert found[CON_REDIS][0] is found[LOOK_UP][0] is Verdict.PASS
     n8n.ran(names.LOOK_UP, Redis="error", MongoDB="success")
     found = told()
     assert found[CON_REDIS][0] is Verdict.NOT_MEASURED and found[LOOK_UP][0] is Verdict.FAIL
@@ -120,7 +125,7 @@ def test_collectors_that_never_ran_are_not_measured(n8n, told, database, setting
     assert found[INSERTS][0] is Verdict.NOT_MEASURED and found[TEN][0] is Verdict.FAIL
     assert "leadbook collector 01 has never run; leadbook collector 02 has never run" in found[TEN][1]
     assert "and 7 more" in found[TEN][1]
-    assert found[LOOK_UP] == (Verdict.NOT_MEASURED, found[LOOK_UP][1]) and "it never ran" in found[LOOK_UP][1]
+    assert found[LOOK_UP][0] is Verdict.PASS and "no execution of it failed" in found[LOOK_UP][1]
 
 
 def test_what_is_wrong_with_one_of_the_ten(n8n, told):
@@ -159,6 +164,8 @@ def test_two_collectors_with_one_stamp(n8n, told):
 
 
 def test_what_is_wrong_with_the_look_up(n8n, told, database, settings):
+    n8n.ran(names.LOOK_UP, "error")
+    assert "1 executions of it failed in the last 24 hours" in told()[LOOK_UP][1]
     redis = node(n8n, names.LOOK_UP, "redis")
     redis["parameters"]["key"] = "={{ 'linkedin:' + $json.canonical }}"
     assert told()[LOOK_UP][1] == "it has no Redis node that gets a key lead:linkedin:*"

@@ -15,6 +15,7 @@ from n8n_server import N8nServer
 @pytest.fixture
 def n8n(settings):
     with N8nServer(settings) as server:
+        server.workflows[names.LOOK_UP]["settings"]["saveDataSuccessExecution"] = "all"
         yield server
 
 

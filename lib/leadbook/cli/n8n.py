@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,20 +60,25 @@ def _tell(found: CheckedN8n) -> None:
 
 def _workflows(found: CheckedN8n) -> Table:
     release = f"n8n {found.release}" if found.release else "n8n"
-    title = f"{release} at {found.address}, times in UTC"
-    columns = ("workflow", "active", "last run", "status", "failed 24 h", "staged", "newest")
+    title = f"{release} at {found.address}"
+    columns = ("workflow", "active", "ran", "status", "failed in a day", "staged", "newest")
     table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.columns[0].no_wrap = True
     for one in found.workflows:
         active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
         failures = f"{one['failures_24h']:,}{'' if one['whole'] else '+'} of {one['executions_24h']:,}"
         table.add_row(
-            f"{one['workflow'].removeprefix('leadbook collector ')} {one['stamp']}", active, _moment(one["last"]),
+            f"{one['workflow'].removeprefix('leadbook collector ')} {one['stamp']}", active, _ago(one["last"]),
             one["status"] or "–",
-            failures if one["in_n8n"] else "–", f"{one['staged']:,}", _moment(one["newest"]),
+            failures if one["in_n8n"] else "–", f"{one['staged']:,}", _ago(one["newest"]),
         )  # fmt: skip
     return table
 
 
-def _moment(at: str) -> str:
-    """`03-14 09:26`, as narrow as it can be told."""
-    return at[5:16].replace("T", " ") or "–"
+def _ago(at: str) -> str:
+    """`12 min ago`, `3 h ago`, `2 d ago`: the JSON tells the time itself."""
+    if not at:
+        return "–"
+    minutes = max(0, int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() // 60))
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago" if minutes < 2_880 else (
+        f"{minutes // 1_440} d ago")  # fmt: skip

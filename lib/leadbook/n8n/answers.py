@@ -16,6 +16,7 @@ def workflow(row: Mapping[str, Any]) -> N8nWorkflow:
     return N8nWorkflow(
         id=str(row.get("id", "")), name=str(row.get("name", "")), active=active,
         archived=row.get("isArchived") is True, error_workflow=str(_inside(row, "settings", "errorWorkflow") or ""),
+        keeps=_inside(row, "settings", "saveDataSuccessExecution") != "none",
         nodes=tuple(_node(node) for node in nodes if isinstance(node, Mapping)) if isinstance(nodes, list) else (),
     )  # fmt: skip
 

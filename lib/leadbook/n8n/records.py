@@ -54,7 +54,8 @@ def _texts(value: object) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class N8nWorkflow:
-    """A workflow. error_workflow: id of the one that is told of its failures."""
+    """A workflow. error_workflow: id of the one that is told of its failures.  keeps: whether n8n keeps executions of
+    it that ended well; those that failed it keeps unless it is told not to."""
 
     id: str
     name: str
@@ -62,6 +63,7 @@ class N8nWorkflow:
     nodes: tuple[N8nNode, ...]
     archived: bool = False
     error_workflow: str = ""
+    keeps: bool = True
 
     def of_kind(self, kind: str) -> tuple[N8nNode, ...]:
         """Its nodes of a kind that are switched on."""

@@ -21,6 +21,8 @@ from leadbook.n8n.servers import N8nConnections
 MONGODB, REDIS = "mongoDb", "redis"
 """Types of nodes, and of their credentials."""
 PATIENCE_MS = 3_000
+TRIES = 6
+"""Of a credential that connects, until its connection is seen: Redis is let go of after some milliseconds."""
 _AHEAD = timedelta(minutes=1)
 
 
@@ -202,8 +204,16 @@ def _tried(
     listed = n8n.credentials()
     found = []
     for (id_, name, kind), count in sorted(used.items()):
-        works, seen = servers.while_trying(lambda id_=id_: n8n.test(id_), looks[kind])  # type: ignore[misc]
+        works, seen = _test(lambda id_=id_: n8n.test(id_), looks[kind])  # type: ignore[misc]
         there = None if listed is None else any((one.id, one.kind) == (id_, kind) for one in listed)
         credential = N8nCredential(id=id_, name=name, kind=kind)
         found.append(TriedCredential(credential=credential, used_by=count, listed=there, works=works, server=seen))
     return tuple(found)
+
+
+def _test(ask: Callable[[], bool | None], look_at: Callable[[], N8nConnections]) -> tuple[bool | None, N8nConnections]:
+    for _ in range(TRIES):
+        works, seen = servers.while_trying(ask, look_at)
+        if not works or seen.ids or seen.problem:
+            break
+    return works, seen

@@ -167,13 +167,22 @@ def _look_up(found: N8nSeen, settings: Settings) -> Finding:
     if stale := _stale(texts, found.leads):
         return False, stale
     said = f"its Redis node gets {prefix}…, its MongoDB node finds in {settings.collection}"
-    ended = _redis_nodes(found)
-    if not ended:
-        why = "it never ran" if found.look_up.history.last is None else "n8n keeps no data of its last execution"
-        return Unmeasured(f"{said}; {why}", "call the look-up once; n8n must save executions that succeed"), ""
-    if not all(ended.values()):
-        return False, f"{said}; in its last execution the Redis node got an error"
-    return True, f"{said}; in its last execution Redis answered"
+    return _as_it_ran(found, said)
+
+
+def _as_it_ran(found: N8nSeen, said: str) -> Finding:
+    """The look-up by its newest execution; where n8n keeps none that ended well, by its failures and the credential."""
+    ended, history, workflow = _redis_nodes(found), found.look_up.history, found.look_up.workflow
+    if ended:
+        well = all(ended.values())
+        return well, f"{said}; in its last execution {'Redis answered' if well else 'the Redis node got an error'}"
+    if workflow is not None and not workflow.keeps:
+        if history.failures:
+            return False, f"{said}; {history.failures:,} executions of it failed in the last 24 hours"
+        if any(one.works for one in found.tried if one.credential.kind == seen.REDIS):
+            return True, f"{said}; n8n tried its Redis credential just now: it connects, and no execution of it failed"
+    why = "it never ran" if history.last is None else "n8n keeps no data of its last execution"
+    return Unmeasured(f"{said}; {why}", f"call the look-up once, or {SCOPES}"), ""
 
 
 def _stale(texts: Iterable[str], leads: str) -> str:
