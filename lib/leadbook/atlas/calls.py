@@ -105,6 +105,11 @@ CALLS: dict[str, AtlasCall] = {
         path="/processes/{process}/measurements", asks="measurements of a process", reading="measurements",
         fields=("measurements.name", "measurements.units", "measurements.dataPoints.timestamp",
                 "measurements.dataPoints.value")),
+    "getDiskMeasurements": AtlasCall(
+        path="/processes/{process}/disks/{partition}/measurements", asks="measurements of a process's disk",
+        reading="measurements",
+        fields=("measurements.name", "measurements.units", "measurements.dataPoints.timestamp",
+                "measurements.dataPoints.value")),
     "listClusterSuggestedIndexes": AtlasCall(
         path=f"{_CLUSTER}/performanceAdvisor/suggestedIndexes", version="2024-08-05",
         asks="indexes that the Performance Advisor would create", reading="suggested_indexes",
@@ -130,4 +135,5 @@ CALLS: dict[str, AtlasCall] = {
         method="DELETE", path="/accessList/{entry}", role="Project Network Access Manager",
         asks="an entry of the access list"),
 }  # fmt: skip
-"""By operation id. DELETE of an access list entry is of the same description, and not among our 24 excerpts."""
+"""By operation id. `deleteAccessListEntry` and `getDiskMeasurements` are of the same description, and not among the
+excerpts that answers are validated against; the shape of the latter's answer is."""
