@@ -11,6 +11,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.phases.attestations import attest, in_force
 from leadbook.phases.judging import Finding, attempt
+from leadbook.phases.section import Section
 
 SERVICES = {"atlas": "Atlas' API", "n8n": "n8n's API"}
 """By `measured_by` of the catalogue."""
@@ -26,6 +27,14 @@ class AlsoAttested:
 def by_api(questions: Mapping[str, Callable[[], Finding]], settings: Settings) -> tuple[Check, ...]:
     """A check for each id: measured where its API is configured and answers `ask()`, else attested."""
     return tuple(measured_or_attested(check_id, settings, ask) for check_id, ask in questions.items())
+
+
+def with_api(section: Section, questions: Mapping[str, Callable[[], Finding]], settings: Settings) -> Section:
+    """`section` with these checks: measured where their API is configured, else among what it leaves to a person."""
+    asked = {check_id: ask for check_id, ask in questions.items() if definition(check_id).has_api(settings)}
+    left = (check_id for check_id in questions if check_id not in asked)
+    checks = (*section.checks, *by_api(asked, settings))
+    return replace(section, checks=checks, attested=(*section.attested, *left))
 
 
 def measured_or_attested(check_id: str, settings: Settings, ask: Callable[[], Finding]) -> Check:

@@ -27,20 +27,20 @@ _OPEN: weakref.WeakKeyDictionary[Phase, Atlas] = weakref.WeakKeyDictionary()
 
 def atlas_of(book: Phase) -> Atlas:
     """The project, opened once a phase and closed with it; why there is none."""
+    settings = book.settings
+    if not settings.atlas_project:
+        return Unmeasured(not_asked(API), "set atlas_project and export Atlas' keys (README), or look in its console")
+    if settings.is_rehearsal:
+        return Unmeasured("a rehearsal's servers are not at Atlas")
     if book not in _OPEN:
         _OPEN[book] = _opened(book)
     return _OPEN[book]
 
 
 def _opened(book: Phase) -> Atlas:
-    settings = book.settings
-    if not settings.atlas_project:
-        return Unmeasured(not_asked(API), "set atlas_project and export Atlas' keys (README), or look in its console")
-    if settings.is_rehearsal:
-        return Unmeasured("a rehearsal's servers are not at Atlas")
     stack = ExitStack()
     try:
-        project = stack.enter_context(open_project(settings, book.endpoints.mongodb_uri))
+        project = stack.enter_context(open_project(book.settings, book.endpoints.mongodb_uri))
     except (LeadbookError, OSError) as error:
         return Unmeasured(str(error), f"mend what {SERVICES[API]} says")
     weakref.finalize(book, stack.close)

@@ -89,7 +89,9 @@ class Snapshot:
                 *servers.replication_checks(seen.replication, recent_h=recent),
                 servers.oplog_check(around.oplog),
                 *servers.disk_checks(around.disk, seen.logs, self._at_atlas("disk")),
-                servers.backup_check(around.backup, self.proofs, settings, self.atlas and self.atlas.snapshot_age),
+                servers.backup_check(
+                    around.backup, self.proofs, settings, self.atlas.snapshot_age if self.atlas else None
+                ),
                 *servers.redis_checks(around.redis),
             ],
             "atlas": list(self.atlas.checks if self.atlas else ()),
@@ -104,6 +106,10 @@ class Snapshot:
         """Readings of the servers' machine by Atlas, where it told them."""
         told = {readings.HOST_CPU: self._at_atlas("cpu"), readings.HOST_MEMORY: self._at_atlas("memory")}
         return {name: finding for name, finding in told.items() if finding is not None}
+
+    @property
+    def _atlas_snapshot(self) -> Finding | None:
+        return self.atlas.snapshot_age if self.atlas else None
 
     def _at_atlas(self, name: str) -> Finding | None:
         return self.atlas.highest(name) if self.atlas else None
