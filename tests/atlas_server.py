@@ -632,6 +632,7 @@ class AtlasServer:
 def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def serve(self) -> None:
             text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import redis as redis_py
 
+from leadbook.atlas.records import AtlasCluster
 from leadbook.core import connect
 from leadbook.core.checks import BLOCKING, Check, Unmeasured, Verdict, blockers
 from leadbook.core.connect import Client, Endpoints
@@ -21,14 +22,16 @@ from leadbook.phases.judging import attempt
 from leadbook.phases.p01 import redis_verdicts, sections, tables, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
 from leadbook.provision.asked import on_loopback
-from leadbook.provision.cache import inspect_cache
+from leadbook.provision.cache import Cache, inspect_cache
 from leadbook.provision.connectivity import mongodb_latency, redis_latency
 from leadbook.provision.pools import held
 from leadbook.provision.security import anonymous
 from leadbook.provision.server import inspect
 from leadbook.rehearsal.servers import binaries, replica_set
 
-ATTESTED = {entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"}
+ATTESTED = {entry.id for entry in catalogue().values()
+            if entry.phase == "01" and (entry.kind == "attestation" or entry.id.startswith("ATL-"))}  # fmt: skip
+"""Checks of the provider's console: attested, or answered by its API."""
 PASS, WARN, NA = Verdict.PASS, Verdict.WARN, Verdict.NOT_APPLICABLE
 
 
@@ -222,6 +225,16 @@ def test_lack_of_privilege_is_not_measured_and_names_the_remedy(mongo: Client, r
     }
 
 
+def test_the_tier_stands_in_for_a_host_that_may_not_be_asked(mongo: Client, roomy: Settings) -> None:
+    """What Atlas lists is judged by the same floors: an M30 has two of the four vCPU that the task book expects."""
+    production = roomy.model_copy(update={"profile": "production"})
+    tier = AtlasCluster(name="leads", provider="AWS", region="EU_CENTRAL_1", tier="M30", version="8.0.4", state="IDLE",
+                        hosts=(), cores=2, memory_gb=8.0, disk_gb=40.0)  # fmt: skip
+    made = {c.id: c for c in verdicts.host(inspect(mongo, mongo, roomy), production, mongo[roomy.database], tier)}
+    assert told(made, "MDB-HST-001", "MDB-HST-002") == ["fail", "pass"]
+    assert made["MDB-HST-001"].measured == 2 and "M30 by Atlas' list" in made["MDB-HST-001"].evidence
+
+
 def test_a_refused_dba_is_told_apart_from_a_missing_one(mongo: Client, endpoints: Endpoints, roomy: Settings) -> None:
     """The remedy is the password, not a role; and nothing of the command that the server quotes is shown."""
     password = endpoints.admin_uri.split(":")[2].split("@")[0]
@@ -258,6 +271,53 @@ def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: End
     assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
     kept = {c.id: c for c in redis_verdicts.persistence(limited, cache, settings)}
     assert told(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
+
+
+@pytest.fixture(scope="module")
+def without_config(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[redis_py.Redis]:
+    """A Redis that knows no CONFIG, as ElastiCache, Memorystore and Azure run it."""
+    (port,) = replica_set.free_ports(1)
+    argv = [binaries.redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir",
+            tmp_path_factory.mktemp("managed"), "--save", "", "--maxmemory", "1700mb", "--maxmemory-policy",
+            "allkeys-lru", "--rename-command", "CONFIG", ""]  # fmt: skip
+    process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.DEVNULL)
+    client = connect.redis(f"redis://127.0.0.1:{port}/0", settings)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            client.ping()
+            break
+        except redis_py.ConnectionError:
+            time.sleep(0.05)
+    yield client
+    client.connection_pool.disconnect()
+    process.kill()
+    process.wait()
+
+
+def test_redis_without_config_is_read_from_info_and_the_rest_is_not_measurable(
+    without_config: redis_py.Redis, settings: Settings
+) -> None:
+    cache = inspect_cache(without_config)
+    assert cache.configuration == {} and cache.refused is None
+    memory = {c.id: c for c in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", settings)}
+    assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
+    (kept, *_) = redis_verdicts.persistence(without_config, cache, settings)
+    assert (kept.verdict, "console" in kept.remedy) == (Verdict.NOT_MEASURED, True)
+    without_config.bgsave()
+    deadline = time.monotonic() + 10
+    while not inspect_cache(without_config).info.get("rdb_saves") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (kept, *_) = redis_verdicts.persistence(without_config, inspect_cache(without_config), settings)
+    assert (kept.verdict, kept.evidence) == (Verdict.PASS, "snapshots")
+
+
+def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(settings: Settings) -> None:
+    trimmed = Cache(address="leads.abc.0001.euc1.cache.amazonaws.com:6379", encrypted=True,
+                    info={"redis_version": "7.1.0", "redis_mode": "standalone"})  # fmt: skip
+    memory = {c.id: c for c in redis_verdicts.memory(trimmed, "", settings)}
+    assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["not measured", "not measured"]
+    assert "ElastiCache" in memory["RDS-MEM-004"].remedy
 
 
 def test_redis_that_refuses_even_info_is_not_measured(
@@ -409,4 +469,4 @@ def test_what_others_can_reach_is_never_judged_mildly(bare: tuple[str, str], roo
 def test_the_handover_asks_for_the_cells_above(roomy: Settings) -> None:
     book = SimpleNamespace(recorded=[])
     with pytest.raises(LeadbookError, match="checks are missing, such as MDB-CON-001: run all cells above"):
-        sections.handover(book, None, None, [], [])  # type: ignore[arg-type]
+        sections.handover(book, None, None, [], [], {})  # type: ignore[arg-type]

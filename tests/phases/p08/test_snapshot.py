@@ -15,6 +15,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import UnreachableError
 from leadbook.measure.session import BenchmarkSession
 from leadbook.monitor.session import observe
+from leadbook.phases.console.seen import see_atlas
 from leadbook.phases.p08 import sections
 from leadbook.phases.p08.snapshot import Snapshot, look_around
 from leadbook.rehearsal import sample, servers
@@ -22,12 +23,20 @@ from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.schema.state import create_like
 
 
+class Book:
+    """What Atlas' part takes of a phase."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+
 def snapshot(endpoints, settings, mongodb, admin, redis, **changed):
     settings = settings.model_copy(update={"monitor_seconds": 1.5, **changed})
     place = BenchmarkSession(mongodb=mongodb, admin=admin, redis=redis, endpoints=endpoints, settings=settings)
     try:
         seen = observe(place)
-        return Snapshot(settings=settings, seen=seen, around=look_around(place, seen))
+        asked = see_atlas(Book(settings))
+        return Snapshot(settings=settings, seen=seen, around=look_around(place, seen), atlas=asked)
     finally:
         place.close()
 

@@ -18,6 +18,9 @@ from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.n8n import names, workflows
 from leadbook.page.prose import number
+from leadbook.phases.console import advisor, collectors
+from leadbook.phases.console.asked import with_api
+from leadbook.phases.console.atlas import atlas_of
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Document, Section, Table
@@ -124,7 +127,7 @@ def results(work: PipelineWork) -> Section:
 def handed_over(work: PipelineWork) -> Section:
     """The hand-off, and what only the consoles of n8n and the provider show."""
     text = handoff(work.settings, collection_uuid(work.book.leads))
-    return Section(
-        documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
-        attested=("PIPE-N8N-001", "PIPE-N8N-002", "PIPE-QRY-003"),
-    )
+    by_apis = {**collectors.of_phase("04", work.settings, work.book.endpoints),
+               **advisor.quiet(atlas_of(work.book), work.settings)}  # fmt: skip
+    handed = Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",))
+    return with_api(Section(documents=(handed,)), by_apis, work.settings)
