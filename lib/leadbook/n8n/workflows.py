@@ -25,6 +25,7 @@ MAX_RECORDS = 5_000
 """Records of one execution: n8n keeps all of them in memory until it ends."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_WAITING = ("n8n-nodes-base.webhook", "n8n-nodes-base.wait")
 _IN_SCRIPT = re.compile(r"'@(\w+)'")
 
 Workflow = dict[str, Any]
@@ -76,10 +77,10 @@ def committed(settings: Settings) -> dict[str, str]:
 def _filled(template: str, values: Mapping[str, Any]) -> Workflow:
     """The template with its values, and an id for each node: the same whenever it is made."""
     workflow: Workflow = _replaced(json.loads(_text(f"{template}.json")), values)
-    workflow["nodes"] = [
-        {"id": str(uuid5(NAMESPACE_URL, f"leadbook/{workflow['name']}/{node['name']}")), **node}
-        for node in workflow["nodes"]
-    ]
+    for node in workflow["nodes"]:
+        node["id"] = str(uuid5(NAMESPACE_URL, f"leadbook/{workflow['name']}/{node['name']}"))
+        if node["type"] in _WAITING:  # without it n8n puts the workflow's id and the node's name before the path
+            node["webhookId"] = node["id"]
     return workflow
 
 

@@ -5,7 +5,7 @@ const COLLECTION = '@collection';
 const PROFILE = /^\s*(?:https?:\/\/)?(?:[a-z]{1,6}\.)?linkedin\.com\/(?:mwlite\/|m\/)?in\/([^/?#\s]+)/i;
 const URN = /^AC[a-z]AA[A-Za-z0-9_-]{20,60}$/;
 function canonical(text) {
-  let slug = PROFILE.exec(String(text ?? ''))?.[1];
+  let slug = PROFILE.exec(String(text ?? '').replace(/\p{Cf}/gu, ''))?.[1];
   if (slug === undefined) return '';
   try {
     for (let n = 0; n < 3 && /%[0-9a-f]{2}/i.test(slug); n += 1) slug = decodeURIComponent(slug);

@@ -16,7 +16,7 @@ return batches.flatMap((records, index) => records.map((record) => ({ json: {
   collected_at,
   collector: {
     workflow: p.workflow,
-    execution: String($execution.id),
+    execution: p.execution,
     batch: batch + index + 1,
     size: records.length,
     last: last && index === batches.length - 1,
