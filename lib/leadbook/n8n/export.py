@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from leadbook.core import files
@@ -29,16 +28,14 @@ class Exported:
 
 
 def bound(
-    workflows: Iterable[Mapping[str, Any]], credentials: Sequence[Credential], database: str,
-    placed: Mapping[str, str] = MappingProxyType({}),
-) -> list[dict[str, Any]]:  # fmt: skip
+    workflows: Iterable[Mapping[str, Any]], credentials: Sequence[Credential], database: str
+) -> list[dict[str, Any]]:
     """The workflows with ids of their own, and the ids of what they name: credentials, and other workflows.
 
-    Templates name both by name only; n8n finds them by id. A name that is not exported stays as it is. placed: texts
-    that stand for an address, and what comes in their place.
+    Templates name both by name only; n8n finds them by id. A name that is not exported stays as it is.
     """
     known = {(one.type, one.name): one.id for one in credentials}
-    made = [_placed(one, placed) for one in workflows]
+    made = [placed(one, {}) for one in workflows]
     ids = {str(one["name"]): id_of(str(one["name"]), database) for one in made}
     for workflow in made:
         workflow["id"] = ids[workflow["name"]]
@@ -55,13 +52,13 @@ def bound(
     return made
 
 
-def _placed(value: Any, placed: Mapping[str, str]) -> Any:
-    """A copy of `value` with each text that is a key of `placed` replaced."""
+def placed(value: Any, texts: Mapping[str, str]) -> Any:
+    """A copy of `value` with each text that is a key of `texts` replaced."""
     if isinstance(value, Mapping):
-        return {key: _placed(inner, placed) for key, inner in value.items()}
+        return {key: placed(inner, texts) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_placed(inner, placed) for inner in value]
-    return placed.get(value, value) if isinstance(value, str) else value
+        return [placed(inner, texts) for inner in value]
+    return texts.get(value, value) if isinstance(value, str) else value
 
 
 def refuse_folder(folder: Path) -> None:

@@ -31,7 +31,9 @@ def more_than_read_write(client: MongoClient[dict[str, Any]], database: str) -> 
         resource, actions = privilege["resource"], set(privilege["actions"])
         if resource.get("cluster") or resource.get("anyResource"):
             elsewhere.add("the cluster")
-        elif resource.get("db") in ("", database):
+        elif "db" not in resource:
+            continue  # collections of the system, which a role on a database brings along
+        elif resource["db"] in ("", database):
             here |= actions - NEEDED
             elsewhere |= {"every database"} if resource["db"] == "" else set()
         else:

@@ -31,7 +31,8 @@ def export_to(
 ) -> export.Exported:
     """Write the ten collectors, the look-up, the error workflow and their credentials into `folder`.
 
-    vendor_urls: `apollo=https://…`, what that vendor's collectors ask.  notice: told what a user should know.
+    vendor_urls: `apollo=https://…`, what that vendor's collectors ask, or `apollo-1=https://…`, what that one asks.
+    notice: told what a user should know.
     Raises LeadbookError: a folder that holds something or that git would take, an address that is missing or wrong.
     """
     export.refuse_folder(folder)
@@ -42,18 +43,26 @@ def export_to(
     alert = _alert_url(settings)
     for line in [*told, *seen, *_left_open(settings, urls, alert)]:
         notice(line)
-    placed = {f"{names.VENDOR_ADDRESS}{vendor}": url for vendor, url in urls.items()} | (
-        {names.ALERTS_ADDRESS: alert} if alert else {}
-    )
-    bound = export.bound(workflows.all_workflows(settings, uuid), made, settings.database, placed)
-    return export.write(folder, bound, made)
+    placed = _places(urls, alert)
+    filled = [export.placed(one, placed.get(one["name"], {})) for one in workflows.all_workflows(settings, uuid)]
+    return export.write(folder, export.bound(filled, made, settings.database), made)
+
+
+def _places(urls: Mapping[str, str], alert: str) -> dict[str, dict[str, str]]:
+    """By workflow, the texts that stand for an address and what comes in their place."""
+    found = {names.ERRORS: {names.ALERTS_ADDRESS: alert}} if alert else {}
+    for one in names.INSTANCES:
+        if url := urls.get(one.stamp) or urls.get(one.vendor):
+            found[one.workflow] = {f"{names.VENDOR_ADDRESS}{one.vendor}": url}
+    return found
 
 
 def _vendor_url(text: str) -> tuple[str, str]:
     vendor, _, url = text.partition("=")
-    if vendor not in HEADERS:
-        hint = did_you_mean(vendor, HEADERS) or f"there are {', '.join(HEADERS)}"
-        raise UsageError(f"--vendor-url takes VENDOR=URL, and no collector asks {vendor!r}; {hint}")
+    known = (*HEADERS, *names.STAMPS)
+    if vendor not in known:
+        hint = did_you_mean(vendor, known) or f"there are {', '.join(known)}"
+        raise UsageError(f"--vendor-url takes VENDOR=URL or COLLECTOR=URL, and {vendor!r} is neither; {hint}")
     try:
         address = parse(url)
     except AddressError:
@@ -115,13 +124,13 @@ def _alert_url(settings: Settings) -> str:
 
 def _left_open(settings: Settings, urls: Mapping[str, str], alert: str) -> list[str]:
     """What a person still has to fill in."""
-    missing = [vendor for vendor in HEADERS if vendor not in urls]
+    missing = [one.stamp for one in names.INSTANCES if not (one.stamp in urls or one.vendor in urls)]
     told = [
         f"each vendor's key is {credentials.PLACEHOLDER!r}: put yours into the credentials leadbook vendor … in n8n"
     ]
     if missing:
         told.append(
-            f"no address of {', '.join(missing)}: set it in their collectors' node Parameters, or export with "
+            f"no vendor's address for {', '.join(missing)}: set it in their node Parameters, or export with "
             f"--vendor-url {missing[0]}=https://…"
         )
     if not alert:
