@@ -98,6 +98,7 @@ def test_whatever_became_of_a_measurement_is_judged_in_one_place():
 
 
 PRODUCTION = Settings(profile="production")
+OVER_ATLAS = Settings(profile="production", atlas_project="32b6e34b3d91647abb20e7b8")
 
 
 def told(check_id, verdict, measured=None, settings=SETTINGS, **changes):
@@ -133,6 +134,11 @@ def test_what_judge_made_is_believed(measured):
         (told("ATL-BCK-001", "not applicable"), PRODUCTION, "applies to profile production"),
         (told("ATL-BCK-001", "warn"), PRODUCTION, "only an attestation"),
         (told("ATL-BCK-001", "manual"), PRODUCTION, ""),
+        (told("ATL-BCK-001", "pass", True), OVER_ATLAS, ""),
+        (told("ATL-BCK-001", "fail", False), OVER_ATLAS, ""),
+        (told("ATL-BCK-001", "pass", False), OVER_ATLAS, "recorded as pass with False"),
+        (told("ATL-BCK-001", "pass", "attested"), OVER_ATLAS, "only an attestation"),
+        (told("ATL-ACC-001", "pass", True), OVER_ATLAS, "only an attestation"),
     ],
     ids=lambda value: value.id if isinstance(value, Check) else "",
 )  # fmt: skip
@@ -186,7 +192,8 @@ def test_each_definition_is_complete(entry):
     for cause in entry.follows:
         assert entry.id not in definitions.definition(cause).follows
     if entry.kind == "attestation":
-        assert ways == {""} and not entry.may_not_apply and not entry.computed
+        assert ways == {""} and not entry.may_not_apply and not entry.computed and entry.compare == "true"
+    assert entry.measured_by in {"", *definitions.APIS} and (entry.kind == "attestation" or not entry.measured_by)
     assert entry.title and entry.source and entry.remedy
     assert entry.phase in {f"0{n}" for n in range(1, 10)}
     if isinstance(entry.target, str) and entry.target.startswith("target_"):

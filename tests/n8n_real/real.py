@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent))
-import install  # type: ignore[import-not-found]
+from n8n_real import install
 
 OWNER = {"email": "owner@example.com", "firstName": "Test", "lastName": "Owner", "password": "Sixteen-signs-9!"}
 
@@ -147,6 +146,12 @@ class Server:
         """The newest executions, all of them or a workflow's."""
         wanted = json.dumps({"workflowId": workflow} if workflow else {})
         return list(self.ask("GET", "/executions", params={"filter": wanted, "limit": 100})["results"])
+
+    def error_of(self, execution: str) -> str:
+        """Why an execution failed, shortened; nothing of a lead."""
+        text = str(self.ask("GET", f"/executions/{execution}")["data"])
+        found = re.search(r"(E11000 duplicate key error collection: \S+ index: \S+|Document failed validation)", text)
+        return found[1] if found else ""
 
     def ended(self, workflow: str, count: int, seconds: float = 300.0) -> list[dict[str, Any]]:
         """Wait until a workflow has `count` executions that have ended."""

@@ -21,7 +21,7 @@ from leadbook.phases.judging import attempt
 from leadbook.phases.p01 import redis_verdicts, sections, tables, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
 from leadbook.provision.asked import on_loopback
-from leadbook.provision.cache import inspect_cache
+from leadbook.provision.cache import Cache, inspect_cache
 from leadbook.provision.connectivity import mongodb_latency, redis_latency
 from leadbook.provision.pools import held
 from leadbook.provision.security import anonymous
@@ -258,6 +258,53 @@ def test_managed_redis_is_read_from_info(limited: redis_py.Redis, endpoints: End
     assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
     kept = {c.id: c for c in redis_verdicts.persistence(limited, cache, settings)}
     assert told(kept, "RDS-PER-001", "RDS-PER-002", "RDS-PER-003") == ["pass", "not measured", "pass"]
+
+
+@pytest.fixture(scope="module")
+def without_config(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[redis_py.Redis]:
+    """A Redis that knows no CONFIG, as ElastiCache, Memorystore and Azure run it."""
+    (port,) = replica_set.free_ports(1)
+    argv = [binaries.redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir",
+            tmp_path_factory.mktemp("managed"), "--save", "", "--maxmemory", "1700mb", "--maxmemory-policy",
+            "allkeys-lru", "--rename-command", "CONFIG", ""]  # fmt: skip
+    process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.DEVNULL)
+    client = connect.redis(f"redis://127.0.0.1:{port}/0", settings)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            client.ping()
+            break
+        except redis_py.ConnectionError:
+            time.sleep(0.05)
+    yield client
+    client.connection_pool.disconnect()
+    process.kill()
+    process.wait()
+
+
+def test_redis_without_config_is_read_from_info_and_the_rest_is_not_measurable(
+    without_config: redis_py.Redis, settings: Settings
+) -> None:
+    cache = inspect_cache(without_config)
+    assert cache.configuration == {} and cache.refused is None
+    memory = {c.id: c for c in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", settings)}
+    assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["pass", "pass"]
+    (kept, *_) = redis_verdicts.persistence(without_config, cache, settings)
+    assert (kept.verdict, "console" in kept.remedy) == (Verdict.NOT_MEASURED, True)
+    without_config.bgsave()
+    deadline = time.monotonic() + 10
+    while not inspect_cache(without_config).info.get("rdb_saves") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (kept, *_) = redis_verdicts.persistence(without_config, inspect_cache(without_config), settings)
+    assert (kept.verdict, kept.evidence) == (Verdict.PASS, "snapshots")
+
+
+def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(settings: Settings) -> None:
+    trimmed = Cache(address="leads.abc.0001.euc1.cache.amazonaws.com:6379", encrypted=True,
+                    info={"redis_version": "7.1.0", "redis_mode": "standalone"})  # fmt: skip
+    memory = {c.id: c for c in redis_verdicts.memory(trimmed, "", settings)}
+    assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["not measured", "not measured"]
+    assert "ElastiCache" in memory["RDS-MEM-004"].remedy
 
 
 def test_redis_that_refuses_even_info_is_not_measured(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
-from leadbook.cli.app import Override, Profile, app, notice, say, settings_of
+from leadbook.cli.app import Override, Profile, app, notice, out, say, settings_of
+
+if TYPE_CHECKING:
+    from leadbook.commands.n8n.check import CheckedN8n
 
 n8n_app = typer.Typer(
     help="n8n: check a running one; export workflows and credentials for it.", no_args_is_help=True,
@@ -16,11 +22,73 @@ n8n_app = typer.Typer(
 app.add_typer(n8n_app, name="n8n")
 
 
-@n8n_app.command()
-def export(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="a folder that does not exist yet, outside of git")],
+@n8n_app.command("check")
+def n8n_check(
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Ask the n8n of `n8n_url` by its API (key in N8N_API_KEY) what its ten collectors do, and MongoDB and Redis what
+    they see of it. Nothing is changed.
+
+    Exit 0 when no check of n8n blocks, 1 when one does, 2 when n8n or MongoDB cannot be asked.
+    """
+    from leadbook.commands.n8n import check as commands
+
+    found = commands.check(settings_of(profile, override))
+    if as_json:
+        print(json.dumps(found.as_dict()))  # noqa: T201
+    else:
+        _tell(found)
+    raise typer.Exit(0 if found.good else 1)
+
+
+def _tell(found: CheckedN8n) -> None:
+    for line in found.notes:
+        notice(line)
+    out.print(_workflows(found))
+    for one in found.servers:
+        works = {True: "connects", False: "does NOT connect", None: "was not tried"}[one["works"]]
+        most = f" of {one['limit']:,} that it takes" if one["limit"] else ""
+        sees = one["problem"] or f"connections of n8n's seen: {one['connections']}{most}; machines: {one['machines']}"
+        say(f"credential '{one['credential']}' ({one['type']}, workflows: {one['workflows']}): {works}; {sees}")
+    for one in found.checks:
+        say(f"{one['verdict']}  {one['id']}  {one['title']}: {one['evidence']}")
+        if one["blocks"]:
+            say(f"    to do: {one['remedy']}")
+
+
+def _workflows(found: CheckedN8n) -> Table:
+    release = f"n8n {found.release}" if found.release else "n8n"
+    title = f"{release} at {found.address}, times in UTC"
+    columns = ("workflow", "active", "last run", "status", "failed 24 h", "staged", "newest")
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for one in found.workflows:
+        active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
+        failures = f"{one['failures_24h']:,}{'' if one['whole'] else '+'} of {one['executions_24h']:,}"
+        table.add_row(
+            f"{one['workflow'].removeprefix('leadbook collector ')} {one['stamp']}", active, _moment(one["last"]),
+            one["status"] or "–",
+            failures if one["in_n8n"] else "–", f"{one['staged']:,}", _moment(one["newest"]),
+        )  # fmt: skip
+    return table
+
+
+def _moment(at: str) -> str:
+    """`03-14 09:26`, as narrow as it can be told."""
+    return at[5:16].replace("T", " ") or "–"
+
+
+@n8n_app.command("export")
+def n8n_export(
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="a folder that does not exist yet, outside of git")
+    ],
     vendor_url: Annotated[
-        list[str] | None, typer.Option("--vendor-url", metavar="VENDOR=URL", help="what its collectors ask; repeatable")
+        list[str] | None,
+        typer.Option(
+            "--vendor-url", metavar="NAME=URL", help="what a vendor's or a collector's requests go to; repeatable"
+        ),
     ] = None,
     profile: Profile = "rehearsal",
     override: Override = None,
@@ -31,6 +99,6 @@ def export(
     """
     from leadbook.commands.n8n import export as commands
 
-    made = commands.export_to(settings_of(profile, override), out, vendor_urls=vendor_url or (), notice=notice)
+    made = commands.export_to(settings_of(profile, override), folder, vendor_urls=vendor_url or (), notice=notice)
     for line in commands.what_next(made):
         say(line)

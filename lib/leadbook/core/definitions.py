@@ -17,6 +17,9 @@ from leadbook.core.settings import Settings
 OWNERS = ("Technical Lead", "DBA", "Project Manager")
 """Who has to do what a check asks for."""
 
+APIS = {"atlas": "atlas_project", "n8n": "n8n_url"}
+"""What may stand in `measured_by`, and the parameter that configures it."""
+
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda measured, target: measured >= target,
     ">": lambda measured, target: measured > target,
@@ -42,6 +45,7 @@ class Definition:
     owner: who must do it, one of OWNERS.  follows: checks that this one only follows from.  acceptable: whether
     somebody may accept the risk that it blocks; never for lost or doubled leads.
     needs: rights of the DBA's user (see `rights`) without which it cannot be measured.
+    measured_by: the API by which it is measured where that is configured; else somebody attests it.
     """
 
     id: str
@@ -65,6 +69,11 @@ class Definition:
     acceptable: bool = True
     follows: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    measured_by: str = ""
+
+    def has_api(self, settings: Settings) -> bool:
+        """Whether these settings configure the API that shows what else somebody attests."""
+        return bool(self.measured_by) and bool(getattr(settings, APIS[self.measured_by]))
 
     def limit(self, settings: Settings | None, given: Any = None) -> Any:
         """The target in force: `given` or the catalogue's, a settings key replaced by its value, `{key}` in a text too.

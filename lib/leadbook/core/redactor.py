@@ -9,6 +9,8 @@ from typing import Any
 from leadbook.core import addresses
 from leadbook.core.settings import Settings
 
+_NAMED_LIKE_SECRETS = ("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_PRIVATE_KEY", "_WEBHOOK_URL")
+
 
 class Redactor:
     """Replaces known secrets in text. Its repr shows how many it knows, never which."""
@@ -39,7 +41,7 @@ class Redactor:
         for name in (name for key, name in names.items() if key.startswith("alert_")):
             secrets |= addresses.recipient_secrets(os.environ.get(name, ""))
         for name, value in os.environ.items():
-            if name.endswith(("_PASSWORD", "_API_KEY", "_TOKEN", "_SECRET", "_WEBHOOK_URL")) and len(value) >= 6:
+            if name.endswith(_NAMED_LIKE_SECRETS) and len(value) >= 6:
                 secrets.add(value)
         return cls(secrets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,11 @@ class Table:
     frame: pd.DataFrame
     title: str
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def rows_table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table of rows whose values stand in the order of `columns`."""
+    return Table(pd.DataFrame(list(rows), columns=list(columns)), title, columns)
 
 
 @dataclass(frozen=True)

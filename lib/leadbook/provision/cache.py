@@ -17,6 +17,17 @@ from leadbook.lead.keys import linkedin_key
 
 GB = 1e9
 SNAPSHOT_SECONDS = 10.0
+STARTING_S = 60.0
+"""A server that starts sets the time of its last snapshot to about that of its start."""
+PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
+    ((".cache.amazonaws.com",), "ElastiCache: the cluster's parameter group, and its tab Backup"),
+    ((".redis.cache.windows.net", ".redis.azure.net", ".cache.azure.net"),
+     "Azure portal: the cache, Settings, Advanced settings and Data persistence"),
+    ((".redislabs.com", ".redis-cloud.com"), "Redis Cloud: the database, Configuration, Durability and Memory limit"),
+)  # fmt: skip
+"""Ends of managed services' host names, and where their consoles show what CONFIG would tell. Google's Memorystore
+gives addresses only."""
+ANYWHERE = "the provider's console (Memorystore: the instance, Configuration and Persistence)"
 CONFIGURATION = ("save", "appendonly", "appendfsync", "maxclients", "timeout", "latency-monitor-threshold")
 
 
@@ -53,10 +64,23 @@ class Cache:
         return float(size) / GB if size else None
 
     @property
+    def place(self) -> str:
+        """Where its provider shows what CONFIG would tell."""
+        return next((where for ends, where in PLACES if self.host.lower().endswith(ends)), ANYWHERE)
+
+    @property
+    def saved_since_start(self) -> bool:
+        """Whether INFO tells of a snapshot that was written since the server started."""
+        started = float(self.info.get("server_time_usec", 0)) / 1e6 - float(self.info.get("uptime_in_seconds", 0))
+        last = float(self.info.get("rdb_last_save_time") or 0)
+        return int(self.info.get("rdb_saves") or 0) > 0 or (started > 0 and last > started + STARTING_S)
+
+    @property
     def persistence(self) -> str:
-        """`snapshots and append-only file`, one of them, `none`, or `unknown`."""
+        """`snapshots and append-only file`, one of them, `none`, or `unknown`. Without CONFIG, snapshots are known by
+        one that was written."""
         save = self.configuration.get("save")
-        ways = ["snapshots"] if save else []
+        ways = ["snapshots"] if save or (save is None and self.saved_since_start) else []
         ways += ["append-only file"] if self.info.get("aof_enabled") else []
         if ways:
             return " and ".join(ways)

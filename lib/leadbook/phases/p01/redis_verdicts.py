@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from secrets import token_hex
+from typing import Any
 
 from redis import Redis
 
@@ -47,15 +49,21 @@ def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
         percent = 100 * cache.maxmemory_gb / cache.memory_gb if cache.memory_gb else 0.0
         return 80 <= round(percent, 1) <= 90, f"{told}: {percent:.0f} %"
 
+    def of_info(name: str, value: Callable[[Cache], Any], told: Callable[[], str]) -> Finding:
+        cache = got(inspected)
+        if name not in cache.info:
+            return Unmeasured(f"not measurable: INFO does not tell {name} here", f"look at {cache.place}"), ""
+        return value(cache), told()
+
     policy = "maxmemory_policy"
     return ask_all({
         "RDS-VER-001": release,
         "RDS-SEC-001": stranger,
         "RDS-SEC-002": lambda: (got(inspected).encrypted, "class of the pool's connections"),
         "RDS-MEM-001": lambda: (got(inspected).memory_gb or got(inspected).maxmemory_gb or None, room()),
-        "RDS-MEM-002": lambda: (round(got(inspected).maxmemory_gb, 3), room()),
+        "RDS-MEM-002": lambda: of_info("maxmemory", lambda cache: round(cache.maxmemory_gb, 3), room),
         "RDS-MEM-003": share,
-        "RDS-MEM-004": lambda: (got(inspected).info.get(policy), f"INFO {policy}"),
+        "RDS-MEM-004": lambda: of_info(policy, lambda cache: cache.info[policy], lambda: f"INFO {policy}"),
     }, settings, this_machine=isinstance(inspected, Cache) and on_loopback([inspected.host]))  # fmt: skip
 
 
@@ -67,7 +75,10 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
         if cache.persistence == "unknown" and cache.refused:
             raise cache.refused
         if cache.persistence == "unknown":
-            return Doubtful(None), "CONFIG GET is forbidden here"
+            why = (
+                "not measurable: CONFIG GET is not offered here, and INFO tells of no snapshot and no append-only file"
+            )
+            return Unmeasured(why, f"look at {cache.place}; then accept it in the attestations file"), ""
         if cache.persistence == "none":
             return False, "a restart starts with an empty cache"
         save, fsync = (cache.configuration.get(name) for name in ("save", "appendfsync"))

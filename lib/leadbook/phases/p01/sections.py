@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from redis import Redis
 
 from leadbook.core.checks import Unmeasured, unrecorded
-from leadbook.core.definitions import catalogue
+from leadbook.core.definitions import expected
 from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.phases.console import access, backups, cluster, collectors
+from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.atlas import atlas_of, only_by_atlas
+from leadbook.phases.console.provider import instance, provider_facts
 from leadbook.phases.judging import attempt, got
 from leadbook.phases.p01 import figures, redis_verdicts, tables, verdicts
 from leadbook.phases.p01.documents import documents, infrastructure
@@ -60,7 +65,7 @@ def security(book: Phase, server: Server) -> Section:
 
 def host(book: Phase, server: Server) -> Section:
     """1.4: the host's size, the engine, the journal and the oplog."""
-    return Section(checks=verdicts.host(server, book.settings, book.database))
+    return Section(checks=verdicts.host(server, book.settings, book.database, instance(atlas_of(book))))
 
 
 def pools(book: Phase) -> Section:
@@ -83,17 +88,24 @@ def kept(book: Phase, inspected: Inspected) -> Section:
     return Section(checks=(*persistence, *redis_verdicts.keys(_redis(book), book.settings)))
 
 
-def console() -> Section:
-    """1.8: what only a person can see."""
-    return Section(attested=tuple(
-        entry.id for entry in catalogue().values() if entry.phase == "01" and entry.kind == "attestation"
-    ))  # fmt: skip
+def console(book: Phase) -> Section:
+    """1.8: what the provider's console shows: measured where its API is asked, else attested. found: the instance."""
+    atlas, uri, settings = atlas_of(book), book.endpoints.mongodb_uri, book.settings
+    by_atlas = {**cluster.ordered(atlas), **access.attested(atlas, uri, settings), **backups.first(atlas, settings)}
+    besides = {**cluster.besides(atlas), **access.besides(atlas, uri, settings), **backups.besides(atlas)}
+    by_n8n = collectors.of_phase("01", settings, book.endpoints)
+    known = {*by_atlas, *(check.id for check in by_n8n)}
+    attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in known]
+    checks = (*by_api(by_atlas, settings), *only_by_atlas(besides, settings), *by_n8n)
+    return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, checks))
 
 
 def handover(
-    book: Phase, server: Server, inspected: Inspected, rows: Sequence[Held], latencies: Sequence[Latency]
-) -> Section:
-    """1.9: the configuration as found, with the checks recorded so far, for people and for later phases.
+    book: Phase, server: Server, inspected: Inspected, rows: Sequence[Held], latencies: Sequence[Latency],
+    provider: Mapping[str, Any],
+) -> Section:  # fmt: skip
+    """1.9: the configuration as found, with the checks recorded so far, for people and for later phases. provider:
+    what section 1.8 found.
 
     Raises LeadbookError while checks are missing: the documents would lack them.
     """
@@ -103,7 +115,7 @@ def handover(
         )
     known = inspected if isinstance(inspected, Cache) else None
     uri = book.endpoints.mongodb_uri
-    facts = infrastructure(server, known, rows, latencies, uri, book.settings)
+    facts = {**infrastructure(server, known, rows, latencies, uri, book.settings), "provider": dict(provider)}
     return Section(
         documents=documents(facts, book.recorded, server, book.settings), facts={"infrastructure": facts}, found=facts
     )

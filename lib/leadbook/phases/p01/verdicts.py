@@ -8,6 +8,7 @@ from typing import Any
 
 from redis import Redis
 
+from leadbook.atlas.records import AtlasCluster
 from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.connect import Client, Database
@@ -202,8 +203,15 @@ def _reads_only(reporting: Client | None, client: Client, settings: Settings) ->
 # --------------------------------------------------------------------------------------------------------------- host
 
 
-def host(server: Server, settings: Settings, database: Database) -> Checks:
-    """Cores, RAM, storage, engine, cache, journal and oplog. The journal's probe is dropped again."""
+def host(server: Server, settings: Settings, database: Database, tier: AtlasCluster | None = None) -> Checks:
+    """Cores, RAM, storage, engine, cache, journal and oplog. The journal's probe is dropped again.
+
+    tier: as Atlas lists it, for what the server itself does not tell.
+    """
+
+    def sized(asked: Asked, value: float | None, listed: str, evidence: str) -> Finding:
+        found = getattr(tier, listed) if tier is not None and not value else None
+        return (found, f"{tier.tier} by Atlas' list") if tier and found else floor(asked, value, evidence)
 
     def floor(asked: Asked, value: float | None, evidence: str) -> Finding:
         if settings.is_rehearsal and asked.problem:
@@ -224,9 +232,9 @@ def host(server: Server, settings: Settings, database: Database) -> Checks:
     journal = "probe insert acknowledged with w: majority, j: true"
     engine = "storageEngine.name"
     return ask_all({
-        "MDB-HST-001": lambda: floor(server.host, server.cores, server.system),
-        "MDB-HST-002": lambda: floor(server.host, server.memory_gb, server.system),
-        "MDB-HST-003": lambda: floor(server.storage, server.storage_gb, "file system of the data"),
+        "MDB-HST-001": lambda: sized(server.host, server.cores, "cores", server.system),
+        "MDB-HST-002": lambda: sized(server.host, server.memory_gb, "memory_gb", server.system),
+        "MDB-HST-003": lambda: sized(server.storage, server.storage_gb, "disk_gb", "file system of the data"),
         "MDB-ENG-001": lambda: (answered(server.status).get(engine), "serverStatus.storageEngine"),
         "MDB-ENG-002": lambda: floor(cache, share, f"cache of {server.cache_gb or 0:.2f} GB"),
         "MDB-ENG-003": lambda: (majority_journals(database, settings), journal),

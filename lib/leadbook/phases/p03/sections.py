@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from leadbook.bench import concerns, finds, indexes, inserts, lookups, pools, profiler, references
-from leadbook.core.checks import Check
+from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import LIKE, Disclosure, disclose
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.trials import Problems, attempt
+from leadbook.phases.console import advisor
+from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.atlas import Atlas, atlas_of
 from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.p03 import document, figures, tables, verdicts
 from leadbook.phases.phase import Phase
@@ -27,13 +30,15 @@ AREAS = {
     "slow query": ("BCH-LOG",), "references": ("BCH-REF",),
 }  # fmt: skip
 """Measurements in the order of the notebook, and the areas of the catalogue that they answer."""
+NO_ATLAS = Unmeasured("Atlas is not asked")
 UNMEASURED = "Not measured; the checks below say why."
 
 
 @dataclass(kw_only=True)
 class Benchmarks:
     """The benchmarks in one session. leads: the real ones.  filled: what look-ups and finds run on; the stored leads
-    where nothing may be written, None where there are none.  judged: what was measured, by its name in AREAS."""
+    where nothing may be written, None where there are none.  judged: what was measured, by its name in AREAS.  atlas:
+    whose Performance Advisor is asked."""
 
     session: BenchmarkSession
     leads: Leads
@@ -42,11 +47,14 @@ class Benchmarks:
     disclosed: Disclosure | None = None
     judged: dict[str, Judged[Any]] = field(default_factory=dict)
     closed: bool = False
+    atlas: Atlas = NO_ATLAS
 
     @classmethod
     def open(cls, book: Phase) -> Benchmarks:
         """The benchmarks of an opened phase."""
-        return cls.of(BenchmarkSession.of(book))
+        made = cls.of(BenchmarkSession.of(book))
+        made.atlas = atlas_of(book)
+        return made
 
     @classmethod
     def of(cls, session: BenchmarkSession) -> Benchmarks:
@@ -127,7 +135,9 @@ class Benchmarks:
     def slow_query(self) -> Section:
         """3.8: the profiler and the log see one."""
         section = self._take("slow query", profiler.catch, verdicts.profiler, lambda *_: Section(), self.filled)
-        return replace(section, attested=("BCH-LOG-004",))
+        return replace(
+            section, checks=(*section.checks, *by_api(advisor.switched_on(self.atlas), self.session.settings))
+        )
 
     def references(self) -> Section:
         """3.9: beside independent figures."""

@@ -15,6 +15,9 @@ from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import number
+from leadbook.phases.console import advisor, collectors
+from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.atlas import atlas_of
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Document, Section, Table
@@ -116,5 +119,8 @@ def handed_over(work: PipelineWork) -> Section:
     text = handoff(work.settings, collection_uuid(work.book.leads))
     return Section(
         documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
-        attested=("PIPE-N8N-001", "PIPE-N8N-002", "PIPE-QRY-003"),
+        checks=(
+            *collectors.of_phase("04", work.settings, work.book.endpoints),
+            *by_api(advisor.quiet(atlas_of(work.book), work.settings), work.settings),
+        ),
     )

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-
 from leadbook.backup import folder
 from leadbook.backup.archive import Manifest, read_manifest
 from leadbook.backup.backup import Backup, back_up, collections_of
@@ -22,18 +20,18 @@ from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
 from leadbook.core.checks import Inapplicable, Unmeasured, judge
 from leadbook.page.prose import number
+from leadbook.phases.console import backups
+from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.atlas import atlas_of, only_by_atlas, shown_by
 from leadbook.phases.judging import Missing, attempt
 from leadbook.phases.p06 import checks
 from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
-from leadbook.phases.section import Document, Plot, Section, Table
+from leadbook.phases.phase import Phase
+from leadbook.phases.section import Document, Plot, Section, rows_table
 from leadbook.phases.templates import render
 from leadbook.phases.told import of_found
 from leadbook.schema import undo
-
-
-def _table(title: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> Table:
-    return Table(pd.DataFrame(list(rows), columns=list(columns)), title, columns)
 
 
 def _known(found: Any) -> Any:
@@ -57,7 +55,7 @@ def backup(subject: Subject) -> Section:
     return subject.plain(
         Section(
             says=subject.told(),
-            tables=(_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
+            tables=(rows_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
             checks=(
                 *of_found((checks.SWEPT,), swept, checks.sweep),
                 *of_found(checks.of("BKP-DMP"), dump, checks.dump),
@@ -104,7 +102,9 @@ def damage(subject: Subject, taken: Section) -> Section:
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
     made = of_found(checks.of("BKP-COR"), drills, checks.damage)
-    return subject.plain(Section(tables=(_table("Damage drills", columns, rows),), checks=made, found=_known(drills)))
+    return subject.plain(
+        Section(tables=(rows_table("Damage drills", columns, rows),), checks=made, found=_known(drills))
+    )
 
 
 def _drills(subject: Subject, made: Backup) -> list[Damage]:
@@ -134,7 +134,7 @@ def restore(subject: Subject, taken: Section) -> Section:
     ]  # fmt: skip
     return subject.plain(
         Section(
-            tables=(_table("Restored copies beside the backup", columns, rows),),
+            tables=(rows_table("Restored copies beside the backup", columns, rows),),
             checks=of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
             found=_known(recovery),
         )
@@ -194,9 +194,12 @@ def cache(subject: Subject) -> Section:
     return Section(says=said, checks=of_found(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
 
 
-def attested() -> Section:
-    """6.6: what only the provider's console shows."""
-    return Section(attested=("BKP-ATL-001", "BKP-ATL-002"))
+def attested(book: Phase) -> Section:
+    """6.6: Atlas' own backups, as its API shows them, else as somebody attests them."""
+    atlas, settings = atlas_of(book), book.settings
+    made = by_api(backups.proven(atlas, settings), settings)
+    only = only_by_atlas(backups.besides_proven(atlas), settings)
+    return Section(tables=shown_by(atlas, backups.tables), checks=(*made, *only))
 
 
 def procedures(subject: Subject, taken: Section, damaged: Section, restored: Section, cached: Section) -> Section:

@@ -19,6 +19,10 @@ from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.collected import in_last_hour
+from leadbook.phases.console import alerting
+from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.atlas import atlas_of, shown_by
+from leadbook.phases.console.provider import told_of
 from leadbook.phases.judging import attempt
 from leadbook.phases.p07.figures import headroom
 from leadbook.phases.phase import Phase
@@ -191,15 +195,21 @@ def targets(book: Phase) -> Section:
     return Section(plots=(Plot(headroom(checks), caption),), checks=checks)
 
 
-def monitoring() -> Section:
-    """7.3: what only the provider's console shows."""
-    return Section(attested=("GATE-MON-001",))
+def monitoring(book: Phase) -> Section:
+    """7.3: alerts at the provider, as its API shows them, else as somebody attests them."""
+    atlas = atlas_of(book)
+    checks = by_api(alerting.monitored(atlas), book.settings)
+    return Section(tables=shown_by(atlas, alerting.table), checks=checks)
 
 
 def documents(book: Phase) -> Section:
     """7.4: the final metrics and the infrastructure's configuration, as documents."""
     records = collect(book)
-    return written(gate_checks(records, book.settings, _collected(book)), records["01"].facts.get("infrastructure"))
+    told = records["01"].facts.get("infrastructure")
+    if isinstance(told, Mapping):
+        seen = [check for check in book.recorded if check.id in alerting.monitored(atlas_of(book))]
+        told = {**told, "monitoring": {check.title: told_of(check) for check in seen}}
+    return written(gate_checks(records, book.settings, _collected(book)), told)
 
 
 def written(checks: Sequence[Check], infrastructure: Any) -> Section:

@@ -9,8 +9,10 @@ from typing import Any
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.definitions import definition
 from leadbook.monitor.loop import Timeline
+from leadbook.phases.judging import Finding
 
-HOST_CPU = "host.cpu_percent"
+HOST_CPU, HOST_MEMORY = "host.cpu_percent", "host.memory_percent"
+NOWHERE: Mapping[str, Finding] = {}
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,29 @@ RULES = (
         "MON-RDS-008", "redis.fragmentation_ratio", "last", only_where="redis.fragmentation_bytes", at_least=100e6
     ),
     ReadingRule("MON-HOST-001", HOST_CPU, "median"),
-    ReadingRule("MON-HOST-002", "host.memory_percent", "max"),
+    ReadingRule("MON-HOST-002", HOST_MEMORY, "max"),
     ReadingRule("MON-POOL-001", "pool.used_percent", "max"),
 )
 
 
-def reading_checks(timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> list[Check]:
+def reading_checks(
+    timeline: Timeline,
+    versions: Mapping[str, str],
+    absent: Mapping[str, str],
+    elsewhere: Mapping[str, Finding] = NOWHERE,
+) -> list[Check]:
     """A check for each rule: what a server does not report is not measured, which is never a pass.
 
     timeline: of any stretch of time.  versions: of the servers, by source.  absent: why a source was not read.
+    elsewhere: readings that the provider's API told, for those that the server does not.
     """
-    return [
-        judge(rule.check, _answer(rule, timeline, versions, absent), evidence=_evidence(rule, timeline))
-        for rule in RULES
-    ]
+    checks = []
+    for rule in RULES:
+        answer, evidence = _answer(rule, timeline, versions, absent), _evidence(rule, timeline)
+        if isinstance(answer, Unmeasured) and rule.reading in elsewhere:
+            answer, evidence = elsewhere[rule.reading]
+        checks.append(judge(rule.check, answer, evidence=evidence))
+    return checks
 
 
 def _answer(rule: ReadingRule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:

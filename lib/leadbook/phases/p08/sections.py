@@ -42,8 +42,9 @@ def readings(snapshot: Snapshot) -> Section:
 
 
 def servers(snapshot: Snapshot) -> Section:
-    """Replication, oplog, disks, backup, Redis's own records."""
-    return Section(checks=tuple(snapshot.groups["servers"]), found=snapshot.around)
+    """Replication, oplog, disks, backup, Redis's own records, and what Atlas' API tells of its machines."""
+    checks = (*snapshot.groups["servers"], *snapshot.groups["atlas"])
+    return Section(tables=snapshot.atlas.tables if snapshot.atlas else (), checks=checks, found=snapshot.around)
 
 
 def staging(snapshot: Snapshot) -> Section:

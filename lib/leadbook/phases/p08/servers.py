@@ -11,7 +11,7 @@ from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verd
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
-from leadbook.phases.judging import CONSOLE, PRIVILEGE, reason_of
+from leadbook.phases.judging import CONSOLE, PRIVILEGE, Finding, reason_of
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
@@ -64,11 +64,18 @@ def oplog_check(oplog: Oplog | Failed | None) -> Check:
     return judge("MON-OPLOG-001", answer, evidence=evidence)
 
 
-def disk_checks(disk: Disk | Failed | None, logs: Mapping[str, int] | None) -> list[Check]:
-    """The disk under the data, and the servers' log files (`logs`: path -> bytes; None = not on this machine)."""
+def disk_checks(
+    disk: Disk | Failed | None, logs: Mapping[str, int] | None, elsewhere: Finding | None = None
+) -> list[Check]:
+    """The disk under the data, and the servers' log files (`logs`: path -> bytes; None = not on this machine).
+
+    elsewhere: the used part as the provider's API tells it, for where the server does not.
+    """
     used: Any = disk
     evidence = ""
-    if disk is None:
+    if not isinstance(disk, Disk) and elsewhere is not None:
+        used, evidence = elsewhere
+    elif disk is None:
         used = Unmeasured("dbStats has no fsTotalSize on this tier", "look at the provider's metrics of the disk")
     elif isinstance(disk, Disk):
         used = round(disk.used_percent, 1)
@@ -89,10 +96,13 @@ TAKE = (
 )
 
 
-def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings) -> Check:
+def backup_check(
+    backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings, elsewhere: Finding | None = None
+) -> Check:
     """Age of the newest backup that is there, is sound, and was held against the live leads.
 
     proofs: checks of phase 06 of this run; those that make a backup one are named in the catalogue (`follows`).
+    elsewhere: age of the provider's newest snapshot, where leadbook has taken none.
     """
     check_id, evidence = "MON-BACKUP-001", ""
     answer: Any = backup
@@ -100,6 +110,8 @@ def backup_check(backup: Manifest | Failed | None, proofs: Sequence[Check], sett
     missing = [proof for proof in definition(check_id).follows if proof not in passed]
     if backup is None and settings.is_rehearsal:
         answer = Inapplicable("phase 06 of a rehearsal removes its backup when it has proven itself")
+    elif backup is None and elsewhere is not None:
+        answer, evidence = elsewhere
     elif backup is None:
         answer = Unmeasured(
             f"no backup of {settings.database} lies in the backups' folder", TAKE.format(settings.database)

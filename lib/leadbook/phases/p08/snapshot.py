@@ -24,8 +24,9 @@ from leadbook.monitor.staging import Intake, read_intake
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
 from leadbook.phases import retaken
+from leadbook.phases.console.seen import AtlasSeen, see_atlas
 from leadbook.phases.deeds import Told, done_to
-from leadbook.phases.judging import attempt
+from leadbook.phases.judging import Finding, attempt
 from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
@@ -56,7 +57,7 @@ class Snapshot:
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
     benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  kept: the series
     of a watch; on production, checks of duration are of its last hour where that ends about now.  done: what was done
-    to the running sprint, by the journal.
+    to the running sprint, by the journal.  atlas: what its API told; None where it is not asked.
     """
 
     settings: Settings
@@ -68,6 +69,7 @@ class Snapshot:
     proofs: Sequence[Check] = ()
     kept: Watched | Failed | None = None
     done: Told = ()
+    atlas: AtlasSeen | None = None
 
     @property
     def hour(self) -> Period | None:
@@ -82,19 +84,29 @@ class Snapshot:
         recent = SPRINT_H if settings.is_production else 0
         return {
             "watch": performance.watch_checks(seen),
-            "readings": readings.reading_checks(seen.timeline, seen.versions, seen.absent),
+            "readings": readings.reading_checks(seen.timeline, seen.versions, seen.absent, self._of_the_host),
             "servers": [
                 *servers.replication_checks(seen.replication, recent_h=recent),
                 servers.oplog_check(around.oplog),
-                *servers.disk_checks(around.disk, seen.logs),
-                servers.backup_check(around.backup, self.proofs, settings),
+                *servers.disk_checks(around.disk, seen.logs, self._at_atlas("disk")),
+                servers.backup_check(around.backup, self.proofs, settings, self.atlas and self.atlas.snapshot_age),
                 *servers.redis_checks(around.redis),
             ],
+            "atlas": list(self.atlas.checks if self.atlas else ()),
             "staged": [staged.staged_check(around.staged, settings)],
             "inserts": performance.insert_checks(seen, around.pace, settings, self.hour),
             **self._timed,
             "slow": [performance.slow_check(seen)],
         }
+
+    @property
+    def _of_the_host(self) -> dict[str, Finding]:
+        """Readings of the servers' machine by Atlas, where it told them."""
+        told = {readings.HOST_CPU: self._at_atlas("cpu"), readings.HOST_MEMORY: self._at_atlas("memory")}
+        return {name: finding for name, finding in told.items() if finding is not None}
+
+    def _at_atlas(self, name: str) -> Finding | None:
+        return self.atlas.highest(name) if self.atlas else None
 
     @property
     def _timed(self) -> dict[str, list[Check]]:
@@ -178,6 +190,7 @@ def take(book: Phase) -> Snapshot:
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
             benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),
+            atlas=see_atlas(book),
         )  # fmt: skip
     finally:
         place.close()

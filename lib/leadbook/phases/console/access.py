@@ -1,0 +1,120 @@
+"""What Atlas says of who gets in: the access list, database users and their roles, auditing."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from leadbook.atlas.project import AtlasProject
+from leadbook.atlas.records import AccessEntry, DatabaseUser
+from leadbook.core import addresses
+from leadbook.core.checks import Unmeasured
+from leadbook.core.settings import Settings
+from leadbook.phases.console.asked import AlsoAttested
+from leadbook.phases.console.atlas import Atlas, Questions
+from leadbook.phases.judging import Finding, got
+from leadbook.provision.security import BROAD_ROLES
+
+WIDEST = {4: 8, 6: 32}
+"""Prefix length by IP version below which an entry is open to the world; the IPv6 one is what a provider is given."""
+NARROW = {4: 24, 6: 64}
+"""Prefix length from which an entry is narrow: one office's or one subnet's addresses."""
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def attested(atlas: Atlas, uri: str, settings: Settings) -> Questions:
+    """Questions that are attested where Atlas is not asked. uri: the application's address."""
+    return {
+        "ATL-USR-001": lambda: _users(got(atlas), uri, settings),
+        "ATL-NET-001": lambda: _open_to_the_world(got(atlas).access_list()),
+        "ATL-AUD-001": lambda: _auditing(got(atlas)),
+    }
+
+
+def besides(atlas: Atlas, uri: str, settings: Settings) -> Questions:
+    """Questions that only Atlas answers."""
+    return {
+        "ATL-USR-002": lambda: _roles_beyond(got(atlas), uri, settings),
+        "ATL-NET-002": lambda: _narrow(got(atlas)),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- users
+
+
+def _application(users: Sequence[DatabaseUser], uri: str) -> DatabaseUser | None:
+    name = unquote(addresses.parse(uri).user)
+    return next((user for user in users if name and user.name == name), None)
+
+
+def _broad(user: DatabaseUser) -> list[str]:
+    return [role for role in user.roles if role.partition("@")[0] in BROAD_ROLES]
+
+
+def _beyond(user: DatabaseUser, custom: Sequence[str], settings: Settings) -> list[str]:
+    """Roles of a user that are neither readWrite or read on the leads' database (or a part of it) nor custom."""
+    places = (settings.database, f"{settings.database}.")
+    kept = []
+    for role in user.roles:
+        name, _, where = role.partition("@")
+        inside = where == places[0] or where.startswith(places[1])
+        if not (name in ("readWrite", "read") and inside) and name not in custom:
+            kept.append(role)
+    return kept
+
+
+def _users(project: AtlasProject, uri: str, settings: Settings) -> Finding:
+    users = project.users()
+    mine = _application(users, uri)
+    if mine is None:
+        return Unmeasured("no database user of the project has the name in MONGODB_URI"), ""
+    if broad := _broad(mine):
+        return False, f"the application's user holds {', '.join(broad)}; it needs readWrite on {settings.database}"
+    held = Counter(role.partition("@")[0] for user in users if user is not mine for role in _broad(user))
+    others = ", ".join(f"{role} ({count})" for role, count in held.items()) or "none"
+    told = f"{len(users)} database users; the application's holds {', '.join(mine.roles) or 'no role'}"
+    return AlsoAttested(f"{told}; roles of others that reach beyond one database: {others}"), ""
+
+
+def _roles_beyond(project: AtlasProject, uri: str, settings: Settings) -> Finding:
+    mine = _application(project.users(), uri)
+    if mine is None:
+        return Unmeasured("no database user of the project has the name in MONGODB_URI"), ""
+    custom = project.custom_roles() if _beyond(mine, (), settings) else ()
+    beyond = _beyond(mine, custom, settings)
+    return len(beyond), f"the application's user holds {', '.join(beyond or mine.roles) or 'no role'}"
+
+
+# ------------------------------------------------------------------------------------------------------------ network
+
+
+def _networks(entries: Sequence[AccessEntry]) -> list[Network]:
+    return [ipaddress.ip_network(entry.cidr, strict=False) for entry in entries if entry.cidr]
+
+
+def _open_to_the_world(entries: Sequence[AccessEntry]) -> Finding:
+    networks = _networks(entries)
+    wide = [network for network in networks if network.prefixlen < WIDEST[network.version]]
+    temporary = sum(entry.deletes_at is not None for entry in entries)
+    groups = sum(bool(entry.group) for entry in entries)
+    told = f"{len(entries)} entries, {temporary} of them temporary, {groups} security groups"
+    if wide:
+        return False, f"{', '.join(map(str, wide))} is open to the world; {told}"
+    widest = min(networks, key=lambda one: one.prefixlen / one.max_prefixlen, default=None)
+    return True, f"{told}; the widest is {widest or 'none'}: look whether n8n's and the DBA's addresses are in it"
+
+
+def _narrow(project: AtlasProject) -> Finding:
+    networks = [one for one in _networks(project.access_list()) if not one.is_private]
+    wide = [network for network in networks if network.prefixlen < NARROW[network.version]]
+    ways = f"{len(project.private_endpoints())} private endpoints, {len(project.peers())} peered networks"
+    return len(wide), f"{', '.join(map(str, wide)) or 'none is wider than /24 (IPv6: /64)'}; {ways}"
+
+
+def _auditing(project: AtlasProject) -> Finding:
+    found = project.auditing()
+    if not found.enabled:
+        return AlsoAttested("auditing is off; that it is not wanted somebody must sign"), ""
+    return True, f"auditing is on, {'with a filter' if found.filter else 'of everything'}"

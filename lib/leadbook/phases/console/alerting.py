@@ -1,0 +1,59 @@
+"""What Atlas says of its alerts: whether somebody is told of a busy CPU, a full disk, many connections, lag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from leadbook.atlas.project import AtlasProject
+from leadbook.atlas.records import AlertConfig
+from leadbook.phases.console.atlas import Atlas, Questions
+from leadbook.phases.judging import Finding, got
+from leadbook.phases.section import Table, rows_table
+
+WANTED: Mapping[str, tuple[str, ...]] = {
+    "CPU": ("NORMALIZED_SYSTEM_CPU_USER", "MAX_NORMALIZED_SYSTEM_CPU_USER"),
+    "disk": ("DISK_PARTITION_SPACE_USED_DATA", "MAX_DISK_PARTITION_SPACE_USED_DATA"),
+    "connections": ("CONNECTIONS_PERCENT", "CONNECTIONS"),
+    "replication lag": ("OPLOG_SLAVE_LAG_MASTER_TIME", "OPLOG_REPLICATION_LAG_TIME"),
+}
+"""Task book 3.3.1.6: what somebody must be told of, and Atlas' metric names (metricThreshold.metricName); the first is
+the one to set."""
+COLUMNS = {
+    "about": "Atlas' metric, or its event", "enabled": "whether it is on",
+    "limit": "threshold with its unit, where there is one", "tells": "kinds of its notifications; none tells nobody",
+}  # fmt: skip
+
+
+def monitored(atlas: Atlas) -> Questions:
+    """Questions that are attested where Atlas is not asked."""
+    return {"GATE-MON-001": lambda: _monitored(got(atlas).alert_configs())}
+
+
+def _monitored(configs: Sequence[AlertConfig]) -> Finding:
+    heard = [config for config in configs if config.enabled and config.notifies]
+    met = {about: [config for config in heard if config.metric in metrics] for about, metrics in WANTED.items()}
+    missing = [f"{about} (metric {WANTED[about][0]})" for about, found in met.items() if not found]
+    silent = [config.metric or config.event for config in configs if not (config.enabled and config.notifies)]
+    off = f"; off, or telling nobody: {', '.join(dict.fromkeys(silent))}" if silent else ""
+    if missing:
+        return False, f"no enabled alert with a notification for {', '.join(missing)}{off}"
+    told = ", ".join(f"{about} {_limit(found[0])}".rstrip() for about, found in met.items())
+    kinds = sorted({kind for config in heard for kind in config.notifies})
+    return True, f"{told}; told by {', '.join(kinds)}; {len(heard)} of {len(configs)} alerts are on and tell somebody"
+
+
+def _limit(config: AlertConfig) -> str:
+    if config.threshold is None:
+        return ""
+    sign = {"GREATER_THAN": ">", "LESS_THAN": "<"}.get(config.operator, config.operator)
+    units = "" if config.units == "RAW" else config.units.lower()
+    return f"{sign} {config.threshold:g} {units}".strip()
+
+
+def table(project: AtlasProject) -> Table:
+    """A row an alert configuration."""
+    rows = [
+        (config.metric or config.event, config.enabled, _limit(config) or "–", ", ".join(config.notifies) or "nobody")
+        for config in project.alert_configs()
+    ]
+    return rows_table("Alert configurations at Atlas", COLUMNS, rows)
