@@ -86,9 +86,7 @@ def n8n_export(
     ],
     vendor_url: Annotated[
         list[str] | None,
-        typer.Option(
-            "--vendor-url", metavar="NAME=URL", help="what a vendor's or a collector's requests go to; repeatable"
-        ),
+        typer.Option("--vendor-url", metavar="NAME=URL", help="what a vendor or a collector asks; repeatable"),
     ] = None,
     profile: Profile = "rehearsal",
     override: Override = None,
