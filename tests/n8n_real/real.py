@@ -129,7 +129,14 @@ class Server:
 
     def api_key(self) -> str:
         """A key for the public API that may read what leadbook asks."""
-        scopes = ["workflow:read", "workflow:list", "execution:read", "execution:list", "credential:list"]
+        scopes = [
+            "workflow:read",
+            "workflow:list",
+            "execution:read",
+            "execution:list",
+            "credential:list",
+            "credential:read",
+        ]
         known = self.ask("GET", "/api-keys/scopes")
         wanted = [one for one in scopes if one in known]
         made = self.ask("POST", "/api-keys", json={"label": "leadbook", "expiresAt": None, "scopes": wanted})

@@ -148,6 +148,22 @@ def test_6_a_dead_mongodb_is_reported_and_nothing_is_lost(world, server):
     assert ledger["read"] == ledger["stored"] + ledger["duplicates"]
 
 
+def test_7_the_check_reads_it(world, server):
+    """`leadbook n8n check` over all that happened here: ten collectors told apart, and what the servers see."""
+    server.activate(world.workflow(names.LOOK_UP)["id"])
+    world.environment["N8N_API_KEY"] = server.api_key()
+    words = ("n8n", "check", "--json", "-p", f"n8n_url={world.n8n.url}")
+    done = world.leadbook(*words, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    print("\n", [(one["id"], one["verdict"], one["evidence"][:120]) for one in found["checks"]])  # noqa: T201
+    assert [one["stamp"] for one in found["workflows"] if one["active"]] == list(names.STAMPS)
+    assert all(one["staged"] >= 200 for one in found["workflows"])
+    verdicts = {one["id"]: one["verdict"] for one in found["checks"]}
+    assert {verdicts[one] for one in ("N8N-CON-001", "N8N-CON-002", "PIPE-N8N-001", "PIPE-N8N-002")} == {"pass"}
+    assert world.environment["N8N_API_KEY"] not in done.stdout + done.stderr
+
+
 def caller(known, hook_path):
     """A workflow of somebody else's that asks the look-up."""
     split = "return $input.first().json.body.urls.map(url => ({ json: { linkedin_url: url } }));"

@@ -148,5 +148,6 @@ def what_next(made: export.Exported) -> list[str]:
         f"{made.folder}: {len(made.workflows)} workflows, {len(made.credentials)} credentials",
         f"n8n import:credentials --input={secret}",
         f"n8n import:workflow --separate --input={made.folder / export.WORKFLOWS_FOLDER}",
+        "n8n publish:workflow --id=ID for each (ids stand in the files), or Publish in n8n: else no webhook answers",
         f"{made.folder} holds passwords and the alert channel's address; delete it after the import",
     ]
