@@ -10,10 +10,10 @@ PINS := .leadbook/pins
 COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
 	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
-.PHONY: help setup pins run test nbval proof lint lab sample docs down clean
+.PHONY: help setup pins run test nbval proof n8n-test lint lab sample docs down clean
 
 help:
-	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
+	@grep -E '^[a-z0-9-]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
 
 setup: $(READY)  # make .venv and install the pinned packages
 
@@ -54,6 +54,10 @@ nbval: $(READY)  # Run All over the nine notebooks in order, on servers and reco
 
 proof: $(READY)  # long proofs that write tables of docs/: an hour on a quiet machine
 	$(BIN)/python -m pytest -p no:xdist -m proof -o timeout=5400 tests/proofs
+
+n8n-test: $(READY)  # install a real n8n from npm into .leadbook/n8n (1.5 GB; LEADBOOK_N8N names another) and run the workflows in it
+	$(BIN)/python tests/n8n_real/install.py
+	$(BIN)/python -m pytest -p no:xdist -m 'n8n and not proof' -o timeout=1800 tests/n8n_real
 
 lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,3 +83,26 @@ def _ago(at: str) -> str:
     minutes = max(0, int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() // 60))
     return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago" if minutes < 2_880 else (
         f"{minutes // 1_440} d ago")  # fmt: skip
+
+
+@n8n_app.command("export")
+def n8n_export(
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="a folder that does not exist yet, outside of git")
+    ],
+    vendor_url: Annotated[
+        list[str] | None,
+        typer.Option("--vendor-url", metavar="NAME=URL", help="what a vendor or a collector asks; repeatable"),
+    ] = None,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Write the ten collectors, the look-up and the error workflow for n8n, and a private file of their credentials.
+
+    Overwrites nothing. The credentials are those of the application's user, never the DBA's.
+    """
+    from leadbook.commands.n8n import export as commands
+
+    made = commands.export_to(settings_of(profile, override), folder, vendor_urls=vendor_url or (), notice=notice)
+    for line in commands.what_next(made):
+        say(line)
