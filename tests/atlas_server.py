@@ -14,6 +14,7 @@ import json
 import re
 import secrets
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -134,14 +135,13 @@ def _measures() -> dict[str, tuple[str, float | None]]:
         "SYSTEM_NORMALIZED_CPU_IOWAIT": ("PERCENT", 1.2), "SYSTEM_NORMALIZED_CPU_KERNEL": ("PERCENT", 3.1),
         "SYSTEM_MEMORY_AVAILABLE": ("KILOBYTES", 4.1e6), "SYSTEM_MEMORY_USED": ("KILOBYTES", 3.9e6),
         "MEMORY_RESIDENT": ("MEGABYTES", 2_900.0), "CONNECTIONS": ("SCALAR", 42.0),
-        "CONNECTIONS_PERCENT": ("PERCENT", 1.4),
         "DISK_PARTITION_IOPS_TOTAL": ("SCALAR_PER_SECOND", 210.0),
         "DISK_PARTITION_IOPS_READ": ("SCALAR_PER_SECOND", 30.0),
         "DISK_PARTITION_IOPS_WRITE": ("SCALAR_PER_SECOND", 180.0),
         "DISK_PARTITION_SPACE_USED": ("BYTES", 9.0e9), "DISK_PARTITION_SPACE_FREE": ("BYTES", 3.4e10),
         "DISK_PARTITION_SPACE_PERCENT_USED": ("PERCENT", 21.0), "DISK_PARTITION_SPACE_PERCENT_FREE": ("PERCENT", 79.0),
         "DISK_PARTITION_UTILIZATION": ("PERCENT", 12.0), "DISK_PARTITION_LATENCY_READ": ("MILLISECONDS", 0.8),
-        "DISK_PARTITION_LATENCY_WRITE": ("MILLISECONDS", 1.1), "DISK_QUEUE_DEPTH": ("SCALAR", 0.2),
+        "DISK_PARTITION_LATENCY_WRITE": ("MILLISECONDS", 1.1),
         "OPLOG_SLAVE_LAG_MASTER_TIME": ("SECONDS", 0.0), "OPLOG_MASTER_TIME": ("SECONDS", 180_000.0),
         "CACHE_BYTES_READ_INTO": ("BYTES_PER_SECOND", 0.0), "OPCOUNTER_INSERT": ("SCALAR_PER_SECOND", 40.0),
         "QUERY_TARGETING_SCANNED_OBJECTS_PER_RETURNED": ("SCALAR", 1.0),
@@ -262,7 +262,8 @@ class AtlasServer:
     """
 
     def __init__(self, hosts: list[str] | tuple[str, ...] = ("127.0.0.1:27017",),
-                 state: AtlasState | dict[str, Any] | None = None) -> None:  # fmt: skip
+                 state: AtlasState | dict[str, Any] | None = None, *,
+                 tls: ssl.SSLContext | None = None) -> None:  # fmt: skip
         self.hosts = list(hosts)
         self.state = state if isinstance(state, AtlasState) else AtlasState(**(state or {}))
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
@@ -278,7 +279,9 @@ class AtlasServer:
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' * (tls is not None)}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> AtlasServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -369,6 +372,8 @@ class AtlasServer:
         call = atlas_schema.ours()["calls"][key]
         if not self.state.key_roles & {"Project Owner", *call["roles"]}:
             raise _Refused(403, "USER_UNAUTHORIZED", "Current user is not authorized to perform this action.")
+        if "body" in call and (wrong := atlas_schema.faults_of(key, body, sent=True)):
+            raise _Refused(400, "INVALID_ATTRIBUTE", "; ".join(wrong)[:300])
         found = self._answers(key, where, query, body)
         if "page" in call:
             return key, self._page(found, query, path)
@@ -423,9 +428,8 @@ class AtlasServer:
             "GET /privateEndpoint/{cloudProvider}/endpointService": lambda: [
                 one for one in state.endpoints if one["cloudProvider"] == where["cloudProvider"]],
             "GET /processes": self._processes,
-            "GET /processes/{processId}/measurements": lambda: self._measured(where["processId"], query),
-            "GET /processes/{processId}/disks/{partitionName}/measurements": lambda: self._measured(
-                where["processId"], query),
+            "GET /processes/{processId}/measurements": lambda: self._measured(where["processId"], query, disk=False),
+            "GET /processes/{processId}/disks/{partitionName}/measurements": lambda: self._of_disk(where, query),
             "GET /processes/{processId}/performanceAdvisor/namespaces": lambda: {"namespaces": [
                 {"namespace": name, "type": "collection"}
                 for name in sorted({one["namespace"] for one in state.slow_queries})]},
@@ -518,14 +522,20 @@ class AtlasServer:
                     del self._turns[one["id"]]
         return self.state.snapshots
 
-    def _measured(self, process: str, query: dict[str, list[str]]) -> dict[str, Any]:
+    def _of_disk(self, where: dict[str, str], query: dict[str, list[str]]) -> dict[str, Any]:
+        if where["partitionName"] != "data":
+            raise _Refused(404, "PARTITION_NOT_FOUND", "No such partition.")
+        return self._measured(where["processId"], query, disk=True) | {"partitionName": "data"}
+
+    def _measured(self, process: str, query: dict[str, list[str]], *, disk: bool) -> dict[str, Any]:
         period = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", query.get("period", [""])[0])
         if query.get("granularity", [""])[0] not in ("PT10S", "PT1M", "PT5M", "PT1H", "P1D") or not period:
             raise _Refused(400, "INVALID_QUERY_PARAMETER", "granularity and period are needed.")
-        names = query.get("m", list(self.state.measures))
+        offered = [name for name in self.state.measures if name.startswith("DISK_") == disk]
+        names = query.get("m", offered)
         if len(names) > 10 and "m" in query:
             raise _Refused(400, "INVALID_QUERY_PARAMETER", "m holds 10 values at most.")
-        if unknown := [name for name in names if name not in self.state.measures]:
+        if unknown := [name for name in names if name not in offered]:
             raise _Refused(400, "INVALID_METRIC_NAME", f"Unknown: {unknown[0]}")
         days, hours, minutes = (int(part or 0) for part in period.groups())
         count = max(1, min(60, days * 1440 + hours * 60 + minutes))
@@ -663,6 +673,8 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
                 key, body = atlas.answer(self.command, path, query, json.loads(text) if text else None)
                 call = atlas_schema.ours()["calls"][key]
                 asked = re.fullmatch(r"application/vnd\.atlas\.(\d{4}-\d\d-\d\d)\+json", accept)
+                if "body" in call and self.headers.get("Content-Type", "") != accept:
+                    raise _Refused(415, "UNSUPPORTED_MEDIA_TYPE", "The body's version is another one.")
                 if not asked or asked[1] < call["version"]:
                     raise _Refused(406, "VERSION_NOT_FOUND", "No such version of this resource.")
                 if lost:

@@ -40,8 +40,8 @@ MOST_MEASURES = 10
 """Measurements that one request may name (published description)."""
 MOST_LOGS = 1_000
 """Slow queries of a process that are read: enough to judge by; Atlas gives 20,000 at most."""
-PARTITION = "data"
-"""What Atlas calls the disk of a mongod's data."""
+DISK, PARTITION = "DISK_", "data"
+"""Measurements whose name begins so are a disk's, and asked of its partition; Atlas calls the data's `data`."""
 GRANULARITY = "PT1M"
 """Atlas's finest that every dedicated tier has."""
 
@@ -186,24 +186,22 @@ class AtlasProject:
         return kept
 
     def measurements(self, process: AtlasProcess, names: tuple[str, ...], period: str) -> tuple[Measurement, ...]:
-        """Measurements of a process over a period (`PT1H`), a point a minute. names: Atlas's metric names."""
+        """Measurements of a process, and of its data disk (names that begin with `DISK_`), over a period (`PT1H`), a
+        point a minute. names: Atlas's metric names."""
+        disk = tuple(name for name in names if name.startswith(DISK))
+        own = tuple(name for name in names if not name.startswith(DISK))
         return self._once(("measurements", process.id, names, period), lambda: tuple(
             parsing.measurement(one)
-            for start in range(0, len(names), MOST_MEASURES)
-            for one in self._measured("getProcessMeasurements", names[start : start + MOST_MEASURES], period,
-                                      process=process.id)))  # fmt: skip
+            for kind, wanted in (("getProcessMeasurements", own), ("getDiskMeasurements", disk))
+            for start in range(0, len(wanted), MOST_MEASURES)
+            for one in self._measured(kind, process, wanted[start : start + MOST_MEASURES], period)))  # fmt: skip
 
-    def disk_measurements(self, process: AtlasProcess, names: tuple[str, ...], period: str) -> tuple[Measurement, ...]:
-        """Measurements of the disk that holds a process's data (`DISK_PARTITION_…`); as `measurements`. At most
-        MOST_MEASURES names."""
-        return self._once(("disk", process.id, names, period), lambda: tuple(map(parsing.measurement, self._measured(
-            "listDiskMeasurements", names, period, process=process.id, partition=PARTITION))))  # fmt: skip
-
-    def _measured(self, call: str, names: tuple[str, ...], period: str, **where: str) -> list[dict[str, Any]]:
+    def _measured(self, kind: str, process: AtlasProcess, names: tuple[str, ...], period: str) -> list[dict[str, Any]]:
         asked = {"m": list(names), "period": period, "granularity": GRANULARITY}
-        found = self._body(call, asked, **where).get("measurements")
+        where = {"partition": PARTITION} if kind == "getDiskMeasurements" else {}
+        found = self._body(kind, asked, process=process.id, **where).get("measurements")
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise self.client.not_understood(CALLS[call])
+            raise self.client.not_understood(CALLS[kind])
         return found
 
     # -------------------------------------------------------------------------------------------- Performance Advisor

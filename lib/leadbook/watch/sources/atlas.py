@@ -133,7 +133,7 @@ def _machine(asked: _Asked, project: AtlasProject, primary: AtlasProcess) -> Non
 
 def _disk(asked: _Asked, project: AtlasProject, primary: AtlasProcess) -> None:
     try:
-        seen = _fresh(project.disk_measurements(primary, DISK, PERIOD))
+        seen = _fresh(project.measurements(primary, DISK, PERIOD))
     except LeadbookError as error:
         asked.unmeasured["atlas.disk_used_percent"] = str(error)
         return
