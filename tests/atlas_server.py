@@ -264,6 +264,7 @@ class AtlasServer:
     def __init__(self, hosts: list[str] | tuple[str, ...] = ("127.0.0.1:27017",),
                  state: AtlasState | dict[str, Any] | None = None, *,
                  tls: ssl.SSLContext | None = None) -> None:  # fmt: skip
+        atlas_schema.faults_of("error", {})  # read the shapes before somebody waits for an answer
         self.hosts = list(hosts)
         self.state = state if isinstance(state, AtlasState) else AtlasState(**(state or {}))
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
@@ -300,9 +301,9 @@ class AtlasServer:
     def fault(self, path: str, kind: str | int, times: int | None = None, *, method: str = "", **how: Any) -> None:
         """Fail requests whose path (below the project; `token` for tokens; `` for all) holds `path`.
 
-        kind: 401, 403, 404, 406, 429, 500 or another status; `slow` (seconds=), `cut`, `lost` (done, no answer),
-        `half` (half an answer),
-        `page` (not Atlas), `redirect`, `older` (knows versions before 2023-02-01 only), `pages` (an entry a page).
+        kind: 401, 403, 404, 406, 429, 500 or another status; `slow` (seconds=), `cut`, `half` (half an answer),
+        `lost` (done, no answer), `page` (not Atlas), `redirect`, `older` (knows versions before 2023-02-01 only),
+        `pages` (an entry a page).
         times: how often, for ever where None.  method: `POST` only.  code=, detail=, retry_after= say more.
         """
         self._faults.append((path, str(kind), method, [10**9 if times is None else times], how))
@@ -636,6 +637,8 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
             text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             try:
                 self.take(text)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True  # whoever asked has gone
             except _Cut:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
