@@ -55,6 +55,7 @@ def cidrs(server):
 def test_an_address_is_let_in_once_its_plan_is_approved_and_out_again(real, server, database, endpoints):
     words = ["atlas-access", f"add={ENTRY}", "comment=n8n in Frankfurt"]
     planned = act(real(), words)
+    assert f"-p atlas_project={server.state.project} -p database=leadbook_test --approve" in planned.next[0]
     assert (planned.plan.now, planned.plan.would) == ({"entry": "absent"}, {"entry": "listed"})
     assert f"Atlas cluster leads of project {server.state.project}" in planned.plan.target
     assert not writes(server) and not entries(database, endpoints) and ENTRY not in cidrs(server)
@@ -139,7 +140,7 @@ def test_a_larger_tier_is_planned_with_its_election_and_waited_for(real, server,
     planned = act(real(), ["atlas-scale", "tier=M40", "disk=80"]).plan
     assert planned.now == {"tier": "M30", "disk_gb": 40.0, "state": "IDLE"} and "election" in planned.warns[0]
     assert planned.would == {"tier": "M40", "disk_gb": 80.0, "state": "IDLE"} and "tier=M30 disk=40" in planned.back
-    assert not writes(server)
+    assert not writes(server) and planned.back.count(f"-p atlas_project={server.state.project}") == 1
     done = act(real(), ["atlas-scale", "tier=M40", "disk=80"], approve=planned.hash)
     assert done.so and (server.state.tier, server.state.disk_gb) == ("M40", 80.0)
     assert writes(server) == [("PATCH", "/clusters/leads")]

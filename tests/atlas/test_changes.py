@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from leadbook.actions.scaling import next_tier, rank
 from leadbook.atlas import changes
 from leadbook.atlas.calls import CALLS
+from leadbook.core.errors import UnreachableError
 
 SPECS = [
     {
@@ -55,6 +58,16 @@ def test_each_change_has_its_call_and_role():
     assert [CALLS[one.call].method for one in made] == ["POST", "DELETE", "POST"]
     assert all(changes.role_for(one.call) != "Project Read Only" for one in made)
     assert made[2].body[0]["deleteAfterDate"] == "2026-12-01T08:00:00Z"
+
+
+def test_without_a_token_a_change_was_not_sent(atlas, opened):
+    project = opened()
+    atlas.tokens.clear()
+    project.client._token = ""
+    atlas.fault("token", 503)
+    with pytest.raises(UnreachableError, match="503"):
+        changes.send(project, changes.disallowed("203.0.113.7/32"))
+    assert [entry["cidrBlock"] for entry in atlas.state.access_list] == ["203.0.113.7/32"]
 
 
 def test_tiers_grow_within_their_class():

@@ -99,6 +99,12 @@ def test_it_stands_in_only_where_the_machine_was_not_looked_at():
     stand_in(found)
     assert (found.readings["host.cpu_percent"], found.readings["mongodb.disk_used_percent"]) == (5.0, 80.0)
     assert not found.unmeasured
+    first = SourceReading(readings={"atlas.cpu_percent": 90.0})  # of a machine that is looked at: no share yet
+    stand_in(first)
+    assert "host.cpu_percent" not in first.readings
+    away = SourceReading(readings={"atlas.cpu_percent": 90.0}, unmeasured={"host": "it runs elsewhere"})
+    stand_in(away)
+    assert away.readings["host.cpu_percent"] == 90.0 and "host" in away.unmeasured
 
 
 def test_a_snapshot_holds_it_where_a_project_is_set_and_else_says_nothing_of_atlas(server, settings, endpoints):

@@ -20,6 +20,13 @@ DIGITS = 12
 """Of a plan's hash: enough that nobody meets another plan's by chance, few enough to be typed."""
 
 
+def at_atlas(settings: Settings, words: str) -> str:
+    """What a command of an action at Atlas names besides its profile, whichever that one's project is."""
+    named = {"atlas_project": settings.atlas_project, "atlas_cluster": settings.atlas_cluster}
+    told = "".join(f" -p {name}={value}" for name, value in named.items() if value)
+    return told if words.removeprefix("act ").startswith("atlas-") else ""
+
+
 def _no_atlas() -> AtlasProject:
     raise ParameterError("atlas_project", "is not set, so Atlas is not asked", "set it to the project's id")
 
@@ -55,7 +62,7 @@ class ActScene:
 
     def command(self, words: str) -> str:
         """A leadbook command that works here: pasted without the profile it would work on a rehearsal."""
-        return f"leadbook {words} --profile {self.settings.profile}"
+        return f"leadbook {words} --profile {self.settings.profile}{at_atlas(self.settings, words)}"
 
     def cache(self) -> Redis:
         """Redis. Raises UnreachableError where it is away."""

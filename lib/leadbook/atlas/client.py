@@ -139,6 +139,11 @@ class AtlasClient:
         except httpx.HTTPError as error:
             raise self._unreachable(_trouble(error)) from None
         try:
+            if self._digest is None:
+                self._bearer(renew=False)
+        except httpx.HTTPError as error:  # without a token nothing was sent: this is not in doubt
+            raise self._unreachable(_trouble(error)) from None
+        try:
             reply, text = self._exchange(call, None, body, where)
         except _UNSENT as error:
             raise self._unreachable(_trouble(error)) from None

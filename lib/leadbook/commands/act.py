@@ -12,7 +12,7 @@ from typing import Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
-from leadbook.actions.records import Action, ActPlan, ActScene
+from leadbook.actions.records import Action, ActPlan, ActScene, at_atlas
 from leadbook.actions.told import Deed, deeds, series_of
 from leadbook.atlas.project import AtlasProject, open_project
 from leadbook.commands.place import Place, approved, opened
@@ -97,7 +97,8 @@ def act(
 
 
 def _next(settings: Settings, words: Sequence[str], plan: ActPlan) -> tuple[str, ...]:
-    command = f"leadbook act {shlex.join(words)} --profile {settings.profile} -p database={settings.database}"
+    place = f"--profile {settings.profile}{at_atlas(settings, plan.action)} -p database={settings.database}"
+    command = f"leadbook act {shlex.join(words)} {place}"
     return (
         f"nothing is changed; to do it: {command} --approve {plan.hash}",
         f"or, whatever the situation is then: {command} -p approve='{ACTION} on {settings.database}'",

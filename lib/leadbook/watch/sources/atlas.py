@@ -159,8 +159,10 @@ def _fresh(measured: Sequence[Measurement]) -> Numbers:
 
 
 def stand_in(found: SourceReading) -> None:
-    """Atlas's own measurements where the machine under the database could not be looked at."""
+    """Atlas's own measurements where the machine under the database cannot be looked at; a first look, which tells no
+    share yet, is no such case: the two are not measured alike, and a series must not jump between them."""
     for name, atlas in INSTEAD.items():
-        if name not in found.readings and atlas in found.readings:
+        unread = name in found.unmeasured or name.partition(".")[0] in found.unmeasured
+        if unread and name not in found.readings and atlas in found.readings:
             found.readings[name] = found.readings[atlas]
             found.unmeasured.pop(name, None)
