@@ -16,7 +16,7 @@ from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import number
 from leadbook.phases.console import advisor
-from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import atlas_of
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
@@ -117,8 +117,8 @@ def results(work: PipelineWork) -> Section:
 def handed_over(work: PipelineWork) -> Section:
     """The hand-off, and what only the consoles of n8n and the provider show."""
     text = handoff(work.settings, collection_uuid(work.book.leads))
-    return Section(
+    section = Section(
         documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
-        checks=by_api(advisor.quiet(atlas_of(work.book), work.settings), work.settings),
         attested=("PIPE-N8N-001", "PIPE-N8N-002"),
     )
+    return with_api(section, advisor.quiet(atlas_of(work.book), work.settings), work.settings)
