@@ -54,10 +54,12 @@ def _our_definitions() -> dict[str, Any]:
 
 
 @cache
-def _our_validator(key: str) -> Draft202012Validator | None:
+def _our_validator(key: str, body: bool = False) -> Draft202012Validator | None:
     call = ours()["calls"].get(key)
     if key == "error":
         schema = {"$ref": "#/$defs/ApiError"}
+    elif body:
+        schema = _field(call["body"])
     elif call is None or call.get("status") == 204:
         return None
     elif "page" in call:
@@ -87,7 +89,7 @@ def _plain(node: Any) -> Any:
 
 
 @cache
-def _published_validator(key: str) -> Draft202012Validator | None:
+def _published_validator(key: str, body: bool = False) -> Draft202012Validator | None:
     book = published()
     if book is None:
         return None
@@ -99,6 +101,7 @@ def _published_validator(key: str) -> Draft202012Validator | None:
         if call is None:
             return None
         answer = next(told for status, told in call["responses"].items() if status.startswith("2"))
+        answer = call["requestBody"] if body else answer
         ((kind, held),) = answer["content"].items()
         assert kind == f"application/vnd.atlas.{ours()['calls'][key]['version']}+json", (key, kind)
         schema = held["schema"]
@@ -111,10 +114,11 @@ def _components() -> Any:
     return _plain({"schemas": book["components"]["schemas"]})
 
 
-def faults_of(key: str, body: Any) -> list[str]:
-    """What is wrong with an answer by our shapes, and by the published description where that is at hand."""
+def faults_of(key: str, body: Any, *, sent: bool = False) -> list[str]:
+    """What is wrong with an answer, or with the body that was sent, by our shapes and by the
+    published description where that is at hand."""
     found = []
-    for name, validator in (("ours", _our_validator(key)), ("published", _published_validator(key))):
+    for name, validator in (("ours", _our_validator(key, sent)), ("published", _published_validator(key, sent))):
         if validator is not None:
             found += [f"{name}: {error.json_path}: {error.message[:200]}" for error in validator.iter_errors(body)]
     return found

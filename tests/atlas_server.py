@@ -14,6 +14,7 @@ import json
 import re
 import secrets
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -259,7 +260,8 @@ class AtlasServer:
     """
 
     def __init__(self, hosts: list[str] | tuple[str, ...] = ("127.0.0.1:27017",),
-                 state: AtlasState | dict[str, Any] | None = None) -> None:  # fmt: skip
+                 state: AtlasState | dict[str, Any] | None = None, *,
+                 tls: ssl.SSLContext | None = None) -> None:  # fmt: skip
         self.hosts = list(hosts)
         self.state = state if isinstance(state, AtlasState) else AtlasState(**(state or {}))
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
@@ -275,7 +277,9 @@ class AtlasServer:
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' * (tls is not None)}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> AtlasServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -365,6 +369,8 @@ class AtlasServer:
         call = atlas_schema.ours()["calls"][key]
         if not self.state.key_roles & {"Project Owner", *call["roles"]}:
             raise _Refused(403, "USER_UNAUTHORIZED", "Current user is not authorized to perform this action.")
+        if "body" in call and (wrong := atlas_schema.faults_of(key, body, sent=True)):
+            raise _Refused(400, "INVALID_ATTRIBUTE", "; ".join(wrong)[:300])
         found = self._answers(key, where, query, body)
         if "page" in call:
             return key, self._page(found, query, path)
@@ -664,6 +670,8 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
                 key, body = atlas.answer(self.command, path, query, json.loads(text) if text else None)
                 call = atlas_schema.ours()["calls"][key]
                 asked = re.fullmatch(r"application/vnd\.atlas\.(\d{4}-\d\d-\d\d)\+json", accept)
+                if "body" in call and self.headers.get("Content-Type", "") != accept:
+                    raise _Refused(415, "UNSUPPORTED_MEDIA_TYPE", "The body's version is another one.")
                 if not asked or asked[1] < call["version"]:
                     raise _Refused(406, "VERSION_NOT_FOUND", "No such version of this resource.")
                 if wrong := atlas_schema.faults_of(key, body):

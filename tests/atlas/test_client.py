@@ -1,8 +1,10 @@
 """One question: signed in both ways, asked again or not, refused in one line that holds no secret."""
 
 import logging
+import ssl
 
 import pytest
+import trustme
 
 from atlas_server import AtlasServer
 from leadbook.atlas import login
@@ -109,6 +111,8 @@ def test_changes_change_what_is_read_then(atlas, client):
     assert len(client.pages("listAccessListEntries")) == 1
     with pytest.raises(AtlasError, match="404"):
         client.send("deleteAccessListEntry", entry="198.51.100.0/28")
+    with pytest.raises(AtlasError, match="400 INVALID_ATTRIBUTE"):
+        client.send("createAccessListEntry", [{"cidr": "198.51.100.0/28"}])
     specs = client.get("getCluster", cluster="leads")["replicationSpecs"]
     specs[0]["regionConfigs"][0]["electableSpecs"]["instanceSize"] = "M40"
     assert client.send("updateCluster", {"replicationSpecs": specs}, cluster="leads")["stateName"] == "UPDATING"
@@ -127,6 +131,8 @@ def test_changes_change_what_is_read_then(atlas, client):
     (403, {"code": "IP_ADDRESS_NOT_ON_ACCESS_LIST"}, "this machine's address on the access list of the service"),
     (404, {}, "does not offer it"), ("older", {}, "does not speak version 2024-08-05.*newer leadbook"),
     (406, {}, "does not speak version"), ("page", {}, "not of the published shape"), ("redirect", {}, "redirect"),
+    (400, {"code": "INVALID_VERSION_DATE"}, "does not speak version"),
+    (400, {"code": "VALIDATION_ERROR"}, "400 VALIDATION_ERROR.*see Atlas' console"),
     (400, {"code": "FLEX_CLUSTER_NOT_SUPPORTED"}, "tier does not offer it"),
     (418, {"code": "x\ny", "detail": "two\nlines of jane.doe@example.com"}, r"418 \(two lines of j\*+@ex"),
 ])  # fmt: skip
@@ -181,6 +187,17 @@ def test_a_service_account_goes_before_an_api_key_and_https_is_the_rule():
     assert login.from_environment(held | {"ATLAS_API_URL": "http://localhost:8080/"}).url == "http://localhost:8080"
 
 
+def test_a_certificate_that_nobody_trusts_is_refused():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with AtlasServer(tls=context) as server:
+        client = AtlasClient(login.from_environment(server.environment()), server.state.project, pause_s=0.01)
+        with pytest.raises(UnreachableError, match="its TLS certificate is not trusted"):
+            client.get("getEncryptionAtRest")
+        client.close()
+        assert not server.requests and not server.tokens_given
+
+
 def test_nobody_there_is_one_line(atlas, monkeypatch):
     held = login.from_environment(atlas.environment() | {"ATLAS_API_URL": "http://127.0.0.1:1"})
     client = AtlasClient(held, atlas.state.project, pause_s=0.01)
@@ -189,8 +206,9 @@ def test_nobody_there_is_one_line(atlas, monkeypatch):
     client.close()
 
 
-def test_listings_end_though_atlas_would_not(atlas, client):
+def test_listings_end_though_atlas_would_not(atlas, client, monkeypatch):
+    monkeypatch.setattr("leadbook.atlas.client.MOST_PAGES", 4)
     atlas.fault("", "pages")
-    atlas.state.access_list = [{"cidrBlock": f"10.0.0.{number}/32"} for number in range(45)]
-    with pytest.raises(AtlasError, match="more than 40 pages"):
+    atlas.state.access_list = [{"cidrBlock": f"10.0.0.{number}/32"} for number in range(6)]
+    with pytest.raises(AtlasError, match="more than 4 pages"):
         client.pages("listAccessListEntries")

@@ -48,11 +48,11 @@ _INDEX_FIELDS = tuple(
 )  # fmt: skip
 
 CALLS: dict[str, AtlasCall] = {
+    "getCluster": AtlasCall(
+        path=_CLUSTER, version="2024-08-05", asks="the cluster", reading="cluster", fields=_CLUSTER_FIELDS),
     "listClusters": AtlasCall(
         path="/clusters", version="2024-08-05", asks="the project's clusters", reading="cluster",
         fields=_CLUSTER_FIELDS),
-    "getCluster": AtlasCall(
-        path=_CLUSTER, version="2024-08-05", asks="the cluster", reading="cluster", fields=_CLUSTER_FIELDS),
     "listAccessListEntries": AtlasCall(
         path="/accessList", asks="the access list", reading="access_list",
         fields=("cidrBlock", "ipAddress", "awsSecurityGroup", "comment", "deleteAfterDate")),

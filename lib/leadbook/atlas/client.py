@@ -240,7 +240,7 @@ class AtlasClient:
         if status == 404 and (code == "CLUSTER_NOT_FOUND" or call.path == "/clusters/{cluster}"):
             return ParameterError("atlas_cluster", f"the project has no cluster {where.get('cluster', '')!r}",
                                   "take its name from Atlas, or leave it empty")  # fmt: skip
-        if status in (406, 410, 415):
+        if status in (406, 410, 415) or (status == 400 and "VERSION" in code):
             return AtlasError(f"{told}; this Atlas does not speak version {call.version} of the API: "
                               "check ATLAS_API_URL, or use a newer leadbook")  # fmt: skip
         if status in (402, 404, 405, 501) or _NOT_OFFERED.search(code):

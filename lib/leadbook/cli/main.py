@@ -8,12 +8,24 @@ import traceback
 
 import typer
 
-from leadbook.cli import acting, alerting, care, leads, measurements, recovery, rehearsing, runs, servers, watching
+from leadbook.cli import (
+    acting,
+    alerting,
+    care,
+    leads,
+    measurements,
+    n8n,
+    recovery,
+    rehearsing,
+    runs,
+    servers,
+    watching,
+)
 from leadbook.cli.app import app, fail
 from leadbook.core.errors import DEBUG, LeadbookError, missing_package
 from leadbook.core.redactor import Redactor
 
-COMMANDS = (runs, servers, leads, watching, acting, alerting, rehearsing, recovery, care, measurements)
+COMMANDS = (runs, servers, leads, watching, acting, alerting, rehearsing, recovery, care, measurements, n8n)
 """Modules whose functions are commands: loaded, they are known to the application."""
 
 

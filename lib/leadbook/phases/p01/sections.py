@@ -10,7 +10,7 @@ from redis import Redis
 from leadbook.core.checks import Unmeasured, unrecorded
 from leadbook.core.definitions import expected
 from leadbook.core.errors import LeadbookError, UnreachableError
-from leadbook.phases.console import access, backups, cluster
+from leadbook.phases.console import access, backups, cluster, collectors
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, only_by_atlas
 from leadbook.phases.console.provider import instance, provider_facts
@@ -93,8 +93,10 @@ def console(book: Phase) -> Section:
     atlas, uri, settings = atlas_of(book), book.endpoints.mongodb_uri, book.settings
     by_atlas = {**cluster.ordered(atlas), **access.attested(atlas, uri, settings), **backups.first(atlas, settings)}
     besides = {**cluster.besides(atlas), **access.besides(atlas, uri, settings), **backups.besides(atlas)}
-    attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in by_atlas]
-    checks = (*by_api(by_atlas, settings), *only_by_atlas(besides, settings))
+    by_n8n = collectors.of_phase("01", settings, book.endpoints)
+    known = {*by_atlas, *(check.id for check in by_n8n)}
+    attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in known]
+    checks = (*by_api(by_atlas, settings), *only_by_atlas(besides, settings), *by_n8n)
     return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, checks))
 
 

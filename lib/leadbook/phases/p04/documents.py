@@ -15,7 +15,7 @@ from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.lead.vendors import load_vendor, vendor_names
 from leadbook.page.prose import number
-from leadbook.phases.console import advisor
+from leadbook.phases.console import advisor, collectors
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import atlas_of
 from leadbook.phases.p04.lookups import BatchLookups
@@ -119,6 +119,6 @@ def handed_over(work: PipelineWork) -> Section:
     text = handoff(work.settings, collection_uuid(work.book.leads))
     section = Section(
         documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
-        attested=("PIPE-N8N-001", "PIPE-N8N-002"),
+        checks=collectors.of_phase("04", work.settings, work.book.endpoints),
     )
     return with_api(section, advisor.quiet(atlas_of(work.book), work.settings), work.settings)

@@ -15,6 +15,7 @@ from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
 from leadbook.measure.session import BenchmarkSession
+from leadbook.phases.console.collectors import of_phase
 from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
@@ -64,7 +65,8 @@ class LoadTest:
         away = self._take("sources without Redis", without, checks.WITHOUT_REDIS)
         self.found.up, self.found.away = up.found, away.found
         table = tables.sources(self.found.runs)
-        return Section(tables=(table,), checks=(*up.checks, *away.checks), attested=("LOAD-SRC-005",))
+        real = of_phase("05", self.settings, self.place.endpoints)
+        return Section(tables=(table,), checks=(*up.checks, *away.checks, *real))
 
     @section("5.2")
     def capacity(self) -> Section:
