@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 
-from tests.roles_ground import DATABASE, Ground
+import pytest
+from tests.roles_ground import DATABASE, Ground, Outcome
 
-from leadbook.commands import doctor as doctors
 from leadbook.commands import sprint
 from leadbook.commands.act import act
-from leadbook.commands.cleanup import cleanup
 from leadbook.commands.erase import erase
-from leadbook.commands.leads import ingest_staged, replay_rejected
+from leadbook.commands.leads import ingest_staged
 from leadbook.commands.place import addresses
-from leadbook.commands.recover import recover
 from leadbook.commands.watching import parts
 from leadbook.core import connect
 from leadbook.core.settings import Settings
+from leadbook.lead.suppression import SUPPRESSED, SuppressionList, keys_of
+from leadbook.provision.roles import Role
 from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sample import documents
+from leadbook.schema.state import apply
 
 Told = Iterator[tuple[str, str]]
 Command = Callable[[Settings], Told]
@@ -47,18 +46,6 @@ def ingest(settings: Settings) -> Told:
     yield from ()
 
 
-def follow(settings: Settings) -> Told:
-    """A follower that is told to end after two seconds."""
-    told: list[str] = []
-    timer = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    timer.start()
-    try:
-        ingest_staged(settings, follow=True, notice=told.append)
-    finally:
-        timer.cancel()
-    yield from ((f"notice {number}", line) for number, line in enumerate(told))
-
-
 def watch(settings: Settings) -> Told:
     """Two snapshots; what could not be read."""
     endpoints = addresses(settings)
@@ -79,13 +66,6 @@ def enumerate_lines(lines: Iterator[str]) -> Told:
     yield from ((f"line {number}", line) for number, line in enumerate(lines))
 
 
-def doctor(settings: Settings) -> Told:
-    """What is wrong with users."""
-    for one in doctors.examine(settings):
-        if one.state == "problem" and one.about.startswith("MongoDB"):
-            yield one.about, f"{one.text} -> {one.todo}"
-
-
 def profiler(settings: Settings) -> Told:
     """On, and off."""
     for words in (["profiler=on", "slowms=50"], ["profiler=off"]):
@@ -102,7 +82,7 @@ def hide(settings: Settings) -> Told:
         yield "needs", found.plan.needs
 
 
-def kill(ground: Ground, victim: str) -> Command:
+def kill(ground: Ground) -> Command:
     """Another user's operation, listed and ended."""
 
     def do(settings: Settings) -> Told:
@@ -111,7 +91,7 @@ def kill(ground: Ground, victim: str) -> Command:
                 uri = f"{ground.state.admin_uri}&appName=n8n"
                 with connect.mongodb(uri, settings) as client:
                     client[DATABASE][settings.collection].find_one({"$where": "sleep(3000) || true"})
-            except Exception:
+            except Exception:  # noqa: BLE001  it is ended on purpose
                 return
 
         threading.Thread(target=scan, daemon=True).start()
@@ -127,18 +107,6 @@ def kill(ground: Ground, victim: str) -> Command:
     return do
 
 
-def writers(settings: Settings) -> Told:
-    """An order to followers."""
-    act(settings, ["writers=3"])
-    yield from ()
-
-
-def recovered(settings: Settings) -> Told:
-    """Leads that were deleted come back from staging."""
-    recover(settings, "both")
-    yield from ()
-
-
 def erased(ground: Ground) -> Command:
     """One person."""
 
@@ -150,25 +118,56 @@ def erased(ground: Ground) -> Command:
     return do
 
 
-def cleaned(ground: Ground) -> Command:
-    """A scratch collection that a killed trial left."""
+class Places:
+    """Where privileges are missed: phases and commands by the names that the roles' table uses."""
 
-    def do(settings: Settings) -> Told:
-        ground.root[DATABASE]["leadbook_scratch_trial_5f000000_0123456789abcdef01234567"].insert_one({"a": 1})
-        found = cleanup(settings)
-        left = found.left.found if found.left else 0
-        if left:
-            yield "left", f"{left} things are left"
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.commands: dict[str, Command] = {
+            "n8n": n8n(ground, "leadbook_application"), "ingest": ingest, "watch": watch, "status": status,
+            "watch without a reporting user": watch, "act profiler": profiler, "act hide_index": hide,
+            "act kill_operation": kill(ground), "erase": erased(ground),
+        }  # fmt: skip
+        ground.phase("02")
+        self._leads = ground.root[DATABASE][ground.settings.collection]
+        self._fill()
 
-    return do
+    def _fill(self) -> None:
+        """Leads, staged records, and one lead whose person asked for erasure since."""
+        self._leads.insert_many(documents(700, 3))
+        self._stage()
+        one = self._leads.find_one({"email": {"$exists": False}}) or self._leads.find_one()
+        SuppressionList(self._leads.database[SUPPRESSED]).add(keys_of(one or {}))
 
+    def _stage(self) -> None:
+        staging = self._leads.database[self.ground.settings.staging_collection]
+        collectors.stage(staging, collectors.plan(120, 7), 0.0)
 
-def replayed(settings: Settings) -> Told:
-    """Rejected records once more."""
-    replay_rejected(settings)
-    yield from ()
+    def _empty(self) -> None:
+        self.ground.root.drop_database(DATABASE)
 
+    def go(self, where: str, role: Role) -> Outcome:
+        """Do it as the three users, or as the one user of the monitor's role."""
+        if where == "02":
+            self._empty()
+            self._leads.database.create_collection(self._leads.name)  # its validator is still to come
+        if where == "01 on an empty database":
+            self._empty()
+        if where == "ingest":
+            self._stage()
+        with pytest.MonkeyPatch.context() as patch:
+            if role.name == "leadbook_monitor":
+                patch.setenv("MONGODB_URI", self.ground.uri(role.name))
+                patch.delenv("MONGODB_ADMIN_URI")
+            if role.name == "leadbook_monitor" or where.endswith("without a reporting user"):
+                patch.delenv("MONGODB_REPORTING_URI")
+            return self.ground.command(where, self.commands[where]) if where in self.commands else self._phase(where)
 
-def leads(count: int) -> list[dict[str, object]]:
-    """Made leads, stored by hand."""
-    return documents(count, 3)
+    def _phase(self, where: str) -> Outcome:
+        done = self.ground.phase(where[:2])
+        if where in ("02", "01 on an empty database"):
+            self._empty()
+            restored = self.ground.root[DATABASE]
+            apply(restored[self._leads.name], self.ground.root, self.ground.settings)
+            self._fill()
+        return done

@@ -1,4 +1,4 @@
-"""A server whose users hold custom roles only, and every phase and command of leadbook run there in this process, small.
+"""A server whose users hold custom roles only, and phases and commands of leadbook run there in this process, small.
 
 What came of a run is kept as lines that a user would read: a check's verdict with its evidence and remedy, a cell's or
 a command's one-line error, a reading that a watch could not take.
@@ -10,22 +10,22 @@ import io
 import json
 import os
 import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pymongo.errors import PyMongoError
 from tests.conftest import SMALL, unmark_mongodb, unmark_redis
 
-from leadbook.core import connect
+from leadbook.core import connect, write_errors
 from leadbook.core.allowed import ACTIONS
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import PROJECT, Settings, load_profile
 from leadbook.phases import kernel
+from leadbook.provision.roles import ROLES, Privilege, Role
 from leadbook.rehearsal import servers
 
 DATABASE, PASSWORD = "lead_generation", "Secret-word"
@@ -36,7 +36,8 @@ SHORT: dict[str, Any] = {
     "load_processes": 1, "executor": "threads",
     "monitor_seconds": 1.0, "attestations_file": "", "validate_collection": "background",
 }  # fmt: skip
-REFUSED = re.compile(r"(?i)not authori[sz]ed|\bmay not\b|lacks |needs readWrite|grant")
+NAMES = {"database": DATABASE, "collection": "performance_marketers", "staging_collection": "raw_leads"}
+REFUSED = re.compile(r"(?i)not authori[sz]ed|\bmay not\b|\blacks |needs readWrite|refused: error 13")
 
 
 @dataclass
@@ -48,21 +49,36 @@ class Outcome:
     denied: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def refused(self) -> dict[str, str]:
+        """Lines that tell of a missing right, where nothing should: in place of a value, or of all work."""
+        return {
+            about: line for about, line in self.lines.items()
+            if REFUSED.search(line.partition(" -> ")[0]) and not line.startswith(("pass", "warn", "not applicable"))
+        }  # fmt: skip
+
+
+def complaints(before: Outcome, after: Outcome) -> dict[str, str]:
+    """Lines that tell of a missing right after it was taken away, and did not before."""
+    return {
+        about: line for about, line in after.lines.items()
+        if REFUSED.search(line.partition(" -> ")[0]) and not REFUSED.search(before.lines.get(about, ""))
+    }  # fmt: skip
+
 
 class Ground:
-    """One server with authentication, whose users are named after roles. Made once, used for every trial."""
+    """One server with authentication, whose users hold one custom role each. Made once, used for every trial."""
 
-    def __init__(self, folder: Path, variables: dict[str, str], privileges: dict[str, list[dict[str, Any]]]) -> None:
-        """variables: environment variable of an address to the role of its user.  privileges: of each role."""
-        self.folder, self.variables = folder, variables
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.settings = Settings.from_mapping({**SMALL, "database": DATABASE})
         self.state = servers.up(self.settings, owner_pid=os.getpid(), folder=folder / "servers")
         unmark_mongodb(self.state.admin_uri, self.settings)
         unmark_redis(self.state.redis_url, self.settings)
         self.root = connect.mongodb(self.state.admin_uri, self.settings)
-        for role, granted in privileges.items():
-            self.root.admin.command("createRole", role, privileges=granted, roles=[])
-            self.root.admin.command("createUser", f"a_{role}", pwd=PASSWORD, roles=[{"role": role, "db": "admin"}])
+        for role in ROLES.values():
+            self.root.admin.command("createRole", role.name, privileges=role.granted(NAMES), roles=[])
+            held = [{"role": role.name, "db": "admin"}]
+            self.root.admin.command("createUser", f"a_{role.name}", pwd=PASSWORD, roles=held)
         self._log = next((folder / "servers").rglob("mongod*.log"))
         self._runs = 0
 
@@ -72,11 +88,19 @@ class Ground:
 
     def environment(self) -> dict[str, str]:
         """What that user exports."""
-        return {name: self.uri(role) for name, role in self.variables.items()} | {"REDIS_URL": self.state.redis_url}
+        users = {"MONGODB_URI": "leadbook_pipeline", "MONGODB_ADMIN_URI": "leadbook_dba",
+                 "MONGODB_REPORTING_URI": "leadbook_reporting"}  # fmt: skip
+        return {name: self.uri(role) for name, role in users.items()} | {"REDIS_URL": self.state.redis_url}
 
-    def grant(self, role: str, privileges: Iterable[dict[str, Any]]) -> None:
-        """Let a role be these privileges, at once."""
-        self.root.admin.command("updateRole", role, privileges=list(privileges))
+    @contextmanager
+    def without(self, role: Role, privilege: Privilege) -> Iterator[None]:
+        """A role lacks one privilege inside the block: at once, for those who are connected too."""
+        less = replace(role, privileges=tuple(one for one in role.privileges if one is not privilege))
+        self.root.admin.command("updateRole", role.name, privileges=less.granted(NAMES))
+        try:
+            yield
+        finally:
+            self.root.admin.command("updateRole", role.name, privileges=role.granted(NAMES))
 
     def close(self) -> None:
         """Stop the servers."""
@@ -118,7 +142,7 @@ class Ground:
         for place, cell in enumerate(cells):
             try:
                 exec(compile("".join(cell["source"]), f"cell {place}", "exec"), namespace)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  whatever a notebook shows
                 yield f"cell {place}", kernel.told(error, number)
                 break
             if place == 0:
@@ -139,7 +163,7 @@ class Ground:
                 yield from do(Settings.from_mapping(self.production(**changed)))
             except LeadbookError as error:
                 yield name, str(error)
-            except Exception as error:
-                yield name, f"TRACEBACK {type(error).__name__}: {error}"
+            except PyMongoError as error:  # as the command line tells it
+                yield name, f"MongoDB: {write_errors.described(error)}"
 
         return self.run(told)

@@ -1,5 +1,8 @@
-"""Rights of leadbook's three users: which built-in roles each needs, what of them is missing, and the commands that
-grant them. They are the coarser form of the custom roles in `roles`, whose privileges they are known by. A check names the rights of the DBA's user that it needs in the catalogue (`needs`)."""
+"""Rights of leadbook's three users: which built-in roles each needs, what of them is missing, the commands that grant
+them.
+
+They are the coarser form of the custom roles in `roles`, by whose privileges it is seen whether a user holds them. A
+check names the rights of the DBA's user that it needs in the catalogue (`needs`)."""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from typing import Any
 from pymongo import MongoClient
 
 from leadbook.provision.roles import LEADS, ROLES, Privilege
+
+FEW = 2
+"""So many missing actions of a role are told by name; of more, the role is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,8 @@ class Holder:
         users = [f"{user['user']}@{user['db']}" for user in told["authenticatedUsers"]]
         held = told.get("authenticatedUserPrivileges", ())
         lacks = {name: found for name, right in wanted.items() if users and (found := _lacking(held, right, database))}
-        partly = {name: found for name, found in lacks.items() if len(found) < len(wanted[name].privileges)}
+        partly = {name: found for name, found in lacks.items()
+                  if len(found) < len(wanted[name].privileges) and len(set(found)) <= FEW}  # fmt: skip
         return cls(name=users[0] if users else "", own=own, database=database, wanted=wanted, lacks=tuple(lacks),
                    partly={name: tuple(dict.fromkeys(found)) for name, found in partly.items()})  # fmt: skip
 

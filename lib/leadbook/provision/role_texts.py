@@ -40,7 +40,8 @@ def mongosh(role: Role, names: Mapping[str, str]) -> str:
     where = "what collectors use" if not role.variable else f"the address in {role.variable}"
     return (
         f"// {role.what}; {where}\n"
-        f'db.getSiblingDB("admin").createRole({{\n  role: "{role.name}",\n  privileges: [\n{rows}\n  ],\n  roles: []\n}})\n'
+        f'db.getSiblingDB("admin").createRole({{\n  role: "{role.name}",\n'
+        f"  privileges: [\n{rows}\n  ],\n  roles: []\n}})\n"
         f'db.getSiblingDB("admin").createUser({{user: "{role.name}", pwd: passwordPrompt(), '
         f'roles: [{{role: "{role.name}", db: "admin"}}]}})'
     )
@@ -102,7 +103,7 @@ def curl(role: Role, names: Mapping[str, str], *, project: str, cluster: str) ->
         lines.append(
             f"curl --silent --show-error --fail-with-body --digest --config <({_KEYS}) \\\n"
             f"  --header 'Accept: {VERSION}' --header 'Content-Type: {VERSION}' \\\n"
-            f"  --data @- \"{where}/{path}\" <<BODY\n{json.dumps(body, indent=1)}\nBODY"
+            f'  --data @- "{where}/{path}" <<BODY\n{json.dumps(body, indent=1)}\nBODY'
         )
     return "\n".join(lines)
 

@@ -1,7 +1,8 @@
-"""Custom roles of least privilege, as data: each action on each resource, the phases and commands that need it, and why.
+"""Custom roles of least privilege, as data: each action on each resource, the phases and commands that break without
+it, and why.
 
-Found by experiment: tests/proofs/test_roles.py takes every privilege away, one at a time, runs what stands under `needed`
-and writes docs/roles.md. `rights` is the coarser form of the same table: built-in roles that hold these privileges.
+Found by experiment: tests/proofs/test_roles.py takes each privilege away, one at a time, runs what `needed` names,
+and writes docs/roles.md. `rights` is the coarser form of the same table: the built-in roles that hold these privileges.
 """
 
 from __future__ import annotations
@@ -69,106 +70,96 @@ class Role:
 
 
 def _of(db: str, collection: str, built_in: str, **rows: tuple[str, str]) -> Iterator[Privilege]:
-    """Privileges on one resource, an action with what needs it and why."""
+    """Privileges on one resource: an action with what needs it, and why."""
     for action, (needed, why) in rows.items():
         yield Privilege(
             action=action, db=db, collection=collection, built_in=built_in, needed=tuple(needed.split(", ")), why=why
         )
 
 
-
-_WATCHES = (
+_APPLICATION = (
+    *_of(LEADS, STAGED, "readWrite", insert=("n8n", "stage a batch")),
+    *_of(LEADS, STORED, "read", find=("n8n", "look up a lead that Redis does not know")),
+)
+_PIPELINE = tuple(_of(
+    LEADS, "", "readWrite",
+    find=("01, 02, 03, 04, 05, 06, 07, 08, 09, ingest, status", "leads, staged records, the journal"),
+    insert=("01, 02, 03, 04, 05, ingest", "store leads and scratch documents, write the journal"),
+    update=("03, 04, ingest", "claim and end staged records, fill leads, say what is being changed"),
+    remove=("02, 03, 04, erase", "take away what was tried, and persons who ask for it"),
+    createIndex=("02, 03, 04, 05", "indexes of scratch collections"),
+    dropCollection=("01, 02, 04, 05", "end scratch collections"),
+    collStats=("04", "sizes"),
+    dbStats=("watch without a reporting user", "the disk under the database"),
+    listCollections=("02, 03, 04, 05, 06, 08, 09, ingest, status", "which collections there are, how they validate"),
+    listIndexes=("02, 03, 04, 06, 09, ingest", "whether the indexes are as designed"),
+))  # fmt: skip
+_REPORTING = tuple(_of(
+    LEADS, "", "read",
+    find=("09, watch", "the reports' queries; what came in, what waits"),
+    listIndexes=("09", "whether an index serves a report"),
+    listCollections=("09", "how the leads are validated"),
+    collStats=("09", "how large the leads are"),
+    dbStats=("watch", "the disk under the database"),
+))  # fmt: skip
+_DBA = (
     *_of("", "", "clusterMonitor",
-         serverStatus=("08, watch", "what the server counts: operations, latencies, cache, connections"),
-         replSetGetStatus=("watch", "members, their lag, elections"),
-         inprog=("watch", "who is connected and what runs for long ($currentOp)")),
+         serverStatus=("01, 08, watch", "what the server counts: operations, latencies, cache, connections"),
+         hostInfo=("01", "cores, memory and system of the host"),
+         replSetGetStatus=("01, 08, 09, watch", "members, their lag, elections"),
+         replSetGetConfig=("01", "which members vote"),
+         getLog=("03, 08, watch", "slow operations, where the profiler is off"),
+         inprog=("watch", "who is connected, and what runs for long ($currentOp)")),
     *_of("local", "oplog.rs", "clusterMonitor",
-         find=("watch", "how far back the oplog reaches")),
+         find=("01, 08, watch", "how far back the oplog reaches"),
+         collStats=("01, 08, watch", "how full the oplog is")),
+    *_of("admin", "", "clusterMonitor",
+         dbStats=("01 on an empty database", "the disk, while the leads' database has no file")),
+    *_of("", "", "hostManager", killop=("act kill_operation", "end an operation of another user")),
+    *_of(LEADS, "", "dbAdmin",
+         collMod=("02, 03, act hide_index", "change the validator, hide an index"),
+         validate=("06, 09", "the server's own proof that a collection is sound"),
+         enableProfiler=("03, act profiler", "profile slow operations, and stop that"),
+         bypassDocumentValidation=("06", "restore invalid documents as they were")),
+    *_of(LEADS, "", "clusterMonitor", indexStats=("02, 03", "which indexes are used")),
+    *_of(LEADS, "", "readWrite",
+         find=("06", "read copies beside their originals"),
+         insert=("06", "restore a copy beside the leads; make collections that are missing"),
+         remove=("06", "who asked for erasure leaves the copy"),
+         createIndex=("02, 06", "indexes of the leads, and of a copy"),
+         dropCollection=("06", "the copy ends"),
+         listCollections=("03, 06, act profiler", "whether a collection is there"),
+         listIndexes=("06", "whether a copy has all indexes"),
+         dbStats=("08", "the disk under the database")),
+    *_of(LEADS, "system.profile", "dbAdmin",
+         find=("03", "what the profiler wrote"),
+         dropCollection=("03, act profiler", "what the profiler wrote ends with it")),
+)  # fmt: skip
+_MONITOR = (
+    *_of("", "", "clusterMonitor",
+         serverStatus=("watch", "what the server counts"), replSetGetStatus=("watch", "members, lag, elections"),
+         inprog=("watch", "who is connected, and what runs for long"), getLog=("watch", "slow operations")),
+    *_of("local", "oplog.rs", "clusterMonitor",
+         find=("watch", "how far back the oplog reaches"), collStats=("watch", "how full it is")),
+    *_of(LEADS, "", "read",
+         find=("watch, status", "what came in, what waits, who works"),
+         listCollections=("status", "of which collection it tells"), dbStats=("watch", "the disk")),
 )  # fmt: skip
 
 ROLES: Mapping[str, Role] = {role.name.removeprefix("leadbook_"): role for role in (
-    Role(
-        name="leadbook_application", what="n8n's workflows: stage records, look leads up", variable="",
-        privileges=(
-            *_of(LEADS, STAGED, "readWrite", insert=("n8n", "stage a batch")),
-            *_of(LEADS, STORED, "read", find=("n8n", "look-up of a lead that Redis does not know")),
-        ),
-    ),
-    Role(
-        name="leadbook_pipeline", what="leadbook's own work on the leads", variable="MONGODB_URI",
-        privileges=tuple(_of(LEADS, "", "readWrite",
-            find=("01, 02, 03, 04, 05, 06, 07, 08, 09, ingest", "read leads, staged records, the journal"),
-            insert=("01, 02, 03, 04, 05, 06, ingest", "store leads, scratch documents, the journal"),
-            update=("04, ingest", "claim and end staged records, fill leads"),
-            remove=("02, 03, 04, replay, erase", "take away what was tried, and persons who ask for it"),
-            createCollection=("02, 03, 04, 05, 06", "the sprint's collections, scratch collections, a restored copy"),
-            createIndex=("02, 03, 04, 05, 06", "indexes, on scratch collections too"),
-            dropCollection=("01, 02, 03, 04, 05, 06, cleanup", "scratch collections end"),
-            collStats=("02, 03, 08", "sizes of collections and indexes"),
-            dbStats=("01, 08", "the disk under the database"),
-            listCollections=("02, 04, 06, 08, 09, ingest", "which collections there are, and how they validate"),
-            listIndexes=("02, 04, 06, 09, ingest", "whether the indexes are as designed"),
-        )),
-    ),
-    Role(
-        name="leadbook_reporting", what="reports read the leads", variable="MONGODB_REPORTING_URI",
-        privileges=tuple(_of(LEADS, "", "read",
-            find=("01, 09", "the reports' queries"),
-            listIndexes=("09", "whether a report finds its index"),
-            listCollections=("09", "how the leads are validated"),
-            collStats=("09", "how large the leads are"),
-        )),
-    ),
-    Role(
-        name="leadbook_dba", what="the DBA: state of the servers, schema, profiler, proofs", variable="MONGODB_ADMIN_URI",
-        privileges=(
-            *_of("", "", "clusterMonitor",
-                 serverStatus=("01, 05, 08, watch", "what the server counts: operations, latencies, cache, connections"),
-                 hostInfo=("01, 08", "cores, memory and system of the host"),
-                 replSetGetStatus=("01, 08, 09, watch", "members, their lag, elections"),
-                 replSetGetConfig=("01", "votes and priorities of members"),
-                 getLog=("02, 03, 08", "slow operations, and documents that the log would show"),
-                 getCmdLineOpts=("08, 09", "where the log is, how the server was started"),
-                 inprog=("08, watch, act kill_operation", "who is connected and what runs for long ($currentOp)")),
-            *_of("local", "oplog.rs", "clusterMonitor",
-                 find=("01, 08, watch", "how far back the oplog reaches"),
-                 collStats=("01, 08, watch", "how full the oplog is")),
-            *_of("admin", "", "clusterMonitor",
-                 dbStats=("01 on an empty database", "the disk, while the leads' database has no file")),
-            *_of("", "", "hostManager", killop=("act kill_operation", "end an operation of another user")),
-            *_of(LEADS, "", "dbAdmin",
-                 collMod=("03, act hide_index", "change the validator, hide an index"),
-                 validate=("06, 09", "the server's own proof that a collection is sound"),
-                 enableProfiler=("03, 08, act profiler", "profile slow operations, and stop that"),
-                 bypassDocumentValidation=("06", "restore invalid documents as they were"),
-                 indexStats=("02, 03", "which indexes are used"),
-                 listCollections=("02, 03, 06, act profiler", "whether collections and the profiler's are there"),
-                 listIndexes=("02, 06", "indexes as they are"),
-                 collStats=("02, 08", "sizes of collections"),
-                 dbStats=("08", "the disk under the database")),
-            *_of(LEADS, "", "readWrite",
-                 find=("02, 06, 08", "leads beside their copy"),
-                 insert=("02, 06", "restore a copy beside the leads"),
-                 update=("02", "?"),
-                 remove=("02, 06", "?"),
-                 createCollection=("02, 06", "the sprint's collections; the copy"),
-                 createIndex=("02, 06", "their indexes"),
-                 dropCollection=("02, 06", "the copy ends")),
-            *_of(LEADS, "system.profile", "dbAdmin",
-                 find=("03, 08", "what the profiler wrote"),
-                 dropCollection=("03, act profiler", "what the profiler wrote ends with it")),
-        ),
-    ),
-    Role(name="leadbook_monitor", what="a watch on a machine of its own, which only reads", variable="MONGODB_URI",
-         privileges=(
-             *_WATCHES,
-             *_of(LEADS, "", "read",
-                  find=("watch, status", "what came in, what waits, who works"),
-                  listCollections=("status", "?"), dbStats=("watch", "the disk under the database"),
-                  collStats=("watch", "?"), listIndexes=("watch", "?")),
-         )),
+    Role(name="leadbook_application", what="n8n: stages records and looks leads up", variable="",
+         privileges=_APPLICATION),
+    Role(name="leadbook_pipeline", what="leadbook's own work on the leads", variable="MONGODB_URI",
+         privileges=_PIPELINE),
+    Role(name="leadbook_reporting", what="reads the leads and nothing else", variable="MONGODB_REPORTING_URI",
+         privileges=_REPORTING),
+    Role(name="leadbook_dba", what="the DBA: state of the servers, schema, profiler, proofs",
+         variable="MONGODB_ADMIN_URI", privileges=_DBA),
+    Role(name="leadbook_monitor", what="a watch on a machine of its own, which only reads (the one address there)",
+         variable="MONGODB_URI", privileges=_MONITOR),
 )}  # fmt: skip
-"""By short name. Three of them are leadbook's three users; `rights` names built-in roles that hold the same."""
+"""By short name. Pipeline, DBA and reporting are leadbook's three users; `rights` names built-in roles that hold the
+same."""
 
 
 def named(only: str = "") -> tuple[Role, ...]:
