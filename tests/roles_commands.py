@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +11,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.roles_ground import DATABASE, Ground, Outcome
 
+from leadbook.commands import doctor as doctors
 from leadbook.commands import sprint
 from leadbook.commands.act import act
+from leadbook.commands.cleanup import cleanup
 from leadbook.commands.erase import erase
-from leadbook.commands.leads import ingest_staged
+from leadbook.commands.leads import ingest_staged, replay_rejected
 from leadbook.commands.place import addresses
+from leadbook.commands.recover import recover
 from leadbook.commands.watching import parts
 from leadbook.core import connect
 from leadbook.core.settings import Settings
@@ -107,6 +112,34 @@ def kill(ground: Ground) -> Command:
     return do
 
 
+def follow(settings: Settings) -> Told:
+    """A follower that is told to end after two seconds."""
+    timer = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        ingest_staged(settings, follow=True)
+    finally:
+        timer.cancel()
+    yield from ()
+
+
+def quiet(do: Callable[[Settings], object]) -> Command:
+    """A command of which only its error is of interest."""
+
+    def told(settings: Settings) -> Told:
+        do(settings)
+        yield from ()
+
+    return told
+
+
+def doctor(settings: Settings) -> Told:
+    """What it has against users."""
+    for one in doctors.examine(settings):
+        if one.state == "problem" and one.about.startswith("MongoDB"):
+            yield one.about, f"{one.text} -> {one.todo}"
+
+
 def erased(ground: Ground) -> Command:
     """One person."""
 
@@ -126,7 +159,10 @@ class Places:
         self.commands: dict[str, Command] = {
             "n8n": n8n(ground, "leadbook_application"), "ingest": ingest, "watch": watch, "status": status,
             "watch without a reporting user": watch, "act profiler": profiler, "act hide_index": hide,
-            "act kill_operation": kill(ground), "erase": erased(ground),
+            "act kill_operation": kill(ground), "erase": erased(ground), "ingest --follow": follow,
+            "act writers": quiet(lambda settings: act(settings, ["writers=3"])), "cleanup": quiet(cleanup),
+            "replay": quiet(replay_rejected), "recover": quiet(lambda settings: recover(settings, "both")),
+            "doctor": doctor,
         }  # fmt: skip
         ground.phase("02")
         self._leads = ground.root[DATABASE][ground.settings.collection]

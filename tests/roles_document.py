@@ -86,6 +86,11 @@ def _text(page: Path) -> str:
 
 
 def write(page: Path, rows: Sequence[Row]) -> None:
+    """Write the page of these rows."""
+    files.write(page, rendered(rows))
+
+
+def rendered(rows: Sequence[Row]) -> str:
     """The page of these rows, the earlier of two counts; what the code lists and no row tells is named as not tried."""
     known: dict[tuple[str, str, str, str], Row] = {}
     for row in rows:
@@ -97,7 +102,7 @@ def write(page: Path, rows: Sequence[Row]) -> None:
         parts.append(f"| {key[0]} | `{key[1]}` | `{key[2]}` | `{key[3]}` | {said or UNTRIED} |\n")
     tried = sum(1 for key in listed() if key in known and known[key].said)
     parts.append(f"\n{tried} of {len(listed())} removals tried and told.\n")
-    files.write(page, "".join(parts))
+    return "".join(parts)
 
 
 def _matrix() -> Iterable[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.roles_commands import Places
@@ -82,5 +81,7 @@ def test_without_a_privilege_what_it_is_listed_under_breaks_in_one_clear_line(
     assert not [line for line in said.values() if "Traceback" in line or "\n" in line or "fault of leadbook" in line]
 
 
-def test_the_page_names_a_file_that_is_there() -> None:
-    assert Path(PAGE).parent.is_dir()
+@pytest.mark.parametrize("where", ["ingest --follow", "recover", "cleanup", "replay", "act writers", "doctor"])
+def test_commands_that_need_no_more_are_refused_nothing(places: Places, where: str) -> None:
+    told = places.go(where, ROLES["pipeline"])
+    assert not told.refused(), told.refused()
