@@ -13,10 +13,8 @@ from leadbook.provision.rights import Holder, Right, Rights
 
 RIGHTS: Rights = {
     **rights.RIGHTS,
-    "hostManager": Right(
-        role="hostManager", on="admin", why="end an operation of another user", actions=frozenset({"killop"})
-    ),
-}  # fmt: skip
+    "hostManager": Right.of("hostManager", "admin", "end an operation of another user"),
+}
 """The DBA's rights, and one that a runaway operation of another user needs."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from leadbook.backup.backup import Backup
 from leadbook.backup.compare import RestoreComparison, compare
 from leadbook.backup.erased import ErasedAgain, erase_again
 from leadbook.backup.restore import Restored, drop_restored, restore
+from leadbook.core import write_errors
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings
 from leadbook.lead.suppression import SUPPRESSED
@@ -29,7 +29,8 @@ RECOVERY_STAGES = ("verify", "load", "indexes")
 class Recovery:
     """A restore that was timed and compared. stages: seconds by stage name, in order.
 
-    refusal: what was said when a restore over the original was tried; empty where it was not refused.
+    refusal: what was said when a restore over the original was tried; empty where it was not refused.  left: why the
+    copies, which hold leads, could not be dropped; empty where they are gone.
     """
 
     restored: tuple[Restored, ...]
@@ -37,6 +38,7 @@ class Recovery:
     erased: ErasedAgain
     stages: Mapping[str, float]
     refusal: str
+    left: str = ""
 
     @property
     def documents(self) -> int:
@@ -58,6 +60,7 @@ def recover(backup: Backup, database: Database[dict[str, Any]], settings: Settin
     """Restore `backup` beside the originals, compare, erase again, and drop the copies, also on error; then try to
     restore over an original. `database`: the DBA's view where there is one. Raises what `restore` and pymongo raise."""
     restored: list[Restored] = []
+    left = ""
     try:
         began = time.perf_counter()
         restored = restore(backup.path, database)
@@ -68,14 +71,16 @@ def recover(backup: Backup, database: Database[dict[str, Any]], settings: Settin
         )
         erased = erase_again({one.original: database[one.name] for one in restored}, database[SUPPRESSED], settings)
     finally:
-        with suppress(PyMongoError):  # the next phase drops what is left
+        try:
             drop_restored(database, [one.name for one in restored])
+        except PyMongoError as error:  # the next phase drops what is left
+            left = write_errors.line(error)
     load, index = sum(one.load_seconds for one in restored), sum(one.index_seconds for one in restored)
     stages = {"dump": backup.manifest.seconds, "verify": total - load - index, "load": load, "indexes": index,
               "compare": sum(one.seconds for one in comparisons)}  # fmt: skip
     return Recovery(
         restored=tuple(restored), comparisons=comparisons, erased=erased, stages=stages,
-        refusal=_restored_over(backup, database),
+        refusal=_restored_over(backup, database), left=left,
     )  # fmt: skip
 
 

@@ -121,6 +121,39 @@ def doctor(as_json: Json = False, profile: Profile = "rehearsal", override: Over
 
 
 @app.command()
+def roles(
+    form: Annotated[str, typer.Option("--as", help="mongosh: commands to paste; atlas: curl commands")] = "mongosh",
+    only: Annotated[str, typer.Option("--only", metavar="NAME", help="one role: application, pipeline, …")] = "",
+    as_json: Json = False,
+    profile: Profile = "rehearsal",
+    override: Override = None,
+) -> None:
+    """Print custom roles of least privilege and their users: application, pipeline, reporting, dba, monitor. Connects
+    to nothing.
+
+    mongosh asks for each password; curl takes keys and passwords from the environment. docs/roles.md tells which phase
+    needs which privilege.
+    """
+    from leadbook.provision import role_texts
+    from leadbook.provision.roles import named
+
+    settings = settings_of(profile, override)
+    names = {"database": settings.database, "collection": settings.collection,
+             "staging_collection": settings.staging_collection}  # fmt: skip
+    if form not in ("mongosh", "atlas"):
+        raise UsageError(f"--as must be mongosh or atlas, not {form!r}")
+    project, cluster = settings.atlas_project or "${ATLAS_PROJECT}", settings.atlas_cluster
+    for role in named(only):
+        if as_json:
+            made = {"createRole": role.name, "privileges": role.granted(names), "roles": []}
+            print(json.dumps(role_texts.atlas_role(role, names) if form == "atlas" else made))  # noqa: T201
+        elif form == "atlas":
+            say(role_texts.curl(role, names, project=project, cluster=cluster) + "\n")
+        else:
+            say(role_texts.mongosh(role, names) + "\n")
+
+
+@app.command()
 def version(
     profile: Annotated[
         str, typer.Option("--profile", "-P", help="also tell the releases of this profile's servers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,9 +82,13 @@ def concern_not_met(errors: Sequence[Mapping[str, Any]]) -> str:
     return f"write concern not met: code {errors[0].get('code')}"
 
 
+_COMMAND = re.compile(r" to execute command \{ (\w{1,40}):.*")
+
+
 def line(error: BaseException | str) -> str:
-    """First line of an error or its text, without what drivers append: the topology's state, or a document."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    """First line of an error or its text, without what drivers append: the topology's state, or a document. Of a
+    command that was refused its name stays, so that the right that is missing is known."""
+    first = _COMMAND.sub(r" to run \1", (str(error).strip().splitlines() or [""])[0])
     for appended in (" (configured timeouts:", ", Timeout:", ", full error:", " to execute command "):
         first = first.partition(appended)[0]
     return first[:300]

@@ -24,7 +24,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_preferences import Nearest
 from pymongo.server_selectors import Selection
 
-from leadbook.core import connect
+from leadbook.core import connect, write_errors
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
 from leadbook.rehearsal.servers import owner
@@ -94,7 +94,7 @@ def _undo(what: str, before: Document, database: str, admin: Client) -> None:
             _PUT_BACK[what](admin, database, before, Member(server))
     except PyMongoError as error:
         raise RefusedError(
-            f"the {what} of {server} was {shown} and could not be put back ({str(error).splitlines()[0][:80]}): the "
+            f"the {what} of {server} was {shown} and could not be put back ({write_errors.line(error)[:80]}): the "
             f"next phase does it once that member answers; if it never will, delete the record from {COLLECTION}"
         ) from None
 

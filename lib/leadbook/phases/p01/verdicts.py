@@ -109,7 +109,8 @@ def _voters(server: Server) -> Finding:
         voters = [m.name for m in server.members if m.votes and m.state != "ARBITER"]
         return len(voters), f"{server.kind} {server.hello.get('setName')}: {', '.join(voters)}"
     hosts = server.hello.get("hosts") or ()
-    return len(hosts), f"{server.kind}; members as hello lists them: {', '.join(hosts) or 'none'}"
+    unseen = f"; whether all of them vote is not known: {problem}" if (problem := server.configuration.problem) else ""
+    return len(hosts), f"{server.kind}; members as hello lists them: {', '.join(hosts) or 'none'}{unseen}"
 
 
 def _health(server: Server) -> Finding:

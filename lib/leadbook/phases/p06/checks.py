@@ -135,3 +135,9 @@ def clean(found: tuple[int, str]) -> Answers:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
+
+
+def copies_left(found: Recovery) -> Answers:
+    """The drill's own copies, which hold leads and could not be dropped."""
+    names = ", ".join(one.name for one in found.restored)
+    return {SWEPT: (len(found.restored), f"copies that this drill made could not be dropped ({found.left}): {names}")}

@@ -135,7 +135,10 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(rows_table("Restored copies beside the backup", columns, rows),),
-            checks=of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+            checks=(
+                *of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+                *(of_found((checks.SWEPT,), recovery, checks.copies_left) if getattr(recovery, "left", "") else ()),
+            ),
             found=_known(recovery),
         )
     )

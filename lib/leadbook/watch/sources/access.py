@@ -133,7 +133,7 @@ class Access:
         if isinstance(error, ResponseError) and "unknown command" in str(error):
             return "the provider of Redis does not offer it"
         if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
-            return self._refused or self._missing(needs) or "the user may not read it"
+            return self._refused or self._missing(needs) or f"the user may not read it: {write_errors.line(error)}"
         if isinstance(error, OperationFailure) and error.code in FORBIDDEN_CODES - set(_REFUSED):
             return "this tier does not offer it: look in the provider's console"
         if isinstance(error, LeadbookError):
