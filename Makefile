@@ -10,10 +10,10 @@ PINS := .leadbook/pins
 COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
 	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
-.PHONY: help setup pins run test nbval proof lint lab sample docs down clean
+.PHONY: help setup pins run test nbval proof mongosh-test lint lab sample docs down clean
 
 help:
-	@grep -E '^[a-z]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
+	@grep -E '^[a-z-]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
 
 setup: $(READY)  # make .venv and install the pinned packages
 
@@ -54,6 +54,12 @@ nbval: $(READY)  # Run All over the nine notebooks in order, on servers and reco
 
 proof: $(READY)  # long proofs that write tables of docs/: an hour on a quiet machine
 	$(BIN)/python -m pytest -p no:xdist -m proof -o timeout=5400 tests/proofs
+
+MONGOSH ?= $(CURDIR)/.leadbook/mongosh/node_modules/.bin/mongosh
+mongosh-test: export MONGOSH := $(MONGOSH)
+mongosh-test: $(READY)  # every snippet of docs/by-hand.md through the real mongosh; needs node, and npm where it is not there yet
+	@[ -x "$(MONGOSH)" ] || npm install --silent --no-audit --no-fund --prefix .leadbook/mongosh mongosh@2.12.0
+	$(BIN)/python -m pytest -p no:xdist -m mongosh tests/mongosh_real
 
 lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -42,6 +42,8 @@ class Definition:
     owner: who must do it, one of OWNERS.  follows: checks that this one only follows from.  acceptable: whether
     somebody may accept the risk that it blocks; never for lost or doubled leads.
     needs: rights of the DBA's user (see `rights`) without which it cannot be measured.
+    mongosh, redis_cli: how to ask the same by hand, `{database}` and other names not filled in yet (`page.by_hand`).
+    by_hand: what to know before it is pasted, and where the task book's own command is wrong.
     """
 
     id: str
@@ -65,6 +67,9 @@ class Definition:
     acceptable: bool = True
     follows: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    mongosh: str = ""
+    redis_cli: str = ""
+    by_hand: str = ""
 
     def limit(self, settings: Settings | None, given: Any = None) -> Any:
         """The target in force: `given` or the catalogue's, a settings key replaced by its value, `{key}` in a text too.

@@ -1,7 +1,7 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
-It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, the attestations' form,
-README's table, previous/next links.
+It also generates what is derived: docs/traceability.md, docs/by-hand.md, docs/trust.md, docs/live-rules.md, the
+attestations' form, README's table, previous/next links.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import yaml
 
 from leadbook.core.definitions import Definition, catalogue
 from leadbook.phases.attestations import EXAMPLE_DAY, RISK
+from leadbook.report.by_hand import by_hand_page
 from leadbook.report.live.grafana import dashboard_json
 from leadbook.report.live_rules import rules_page
 from leadbook.report.trust import trust_page
@@ -112,6 +113,7 @@ def generate(project: Path, *, write: bool) -> list[Path]:
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
         project / "docs" / "trust.md": trust_page(project),
+        project / "docs" / "by-hand.md": by_hand_page(),
         project / "docs" / "grafana-dashboard.json": dashboard_json(),
         project / "docs" / "live-rules.md": rules_page(),
         project / "params" / "attestations.example.yaml": attestations_example(),
