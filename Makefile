@@ -10,7 +10,7 @@ PINS := .leadbook/pins
 COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
 	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
-.PHONY: help setup pins run test nbval proof n8n-test lint lab sample docs down clean
+.PHONY: help setup pins run test nbval proof n8n-test mongosh-test lint lab sample docs down clean
 
 help:
 	@grep -E '^[a-z0-9-]+:.*#' Makefile | sed -E 's/:[^#]*#/\t/'
@@ -58,6 +58,12 @@ proof: $(READY)  # long proofs that write tables of docs/: an hour on a quiet ma
 n8n-test: $(READY)  # install a real n8n from npm into .leadbook/n8n (1.5 GB; LEADBOOK_N8N names another) and run the workflows in it
 	$(BIN)/python tests/n8n_real/install.py
 	$(BIN)/python -m pytest -p no:xdist -m 'n8n and not proof' -o timeout=1800 tests/n8n_real
+
+MONGOSH ?= $(CURDIR)/.leadbook/mongosh/node_modules/.bin/mongosh
+mongosh-test: export MONGOSH := $(MONGOSH)
+mongosh-test: $(READY)  # every snippet of docs/by-hand.md through the real mongosh; needs node, and npm where it is not there yet
+	@[ -x "$(MONGOSH)" ] || npm install --silent --no-audit --no-fund --prefix .leadbook/mongosh mongosh@2.12.0
+	$(BIN)/python -m pytest -p no:xdist -m mongosh tests/mongosh_real
 
 lab: $(READY)  # JupyterLab in the notebooks folder
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import nullcontext
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +14,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadbook.cli.app import Members, Override, Profile, app, err, notice, say, values_of
+from leadbook.core.errors import UsageError
 from leadbook.core.settings import Settings, origins, parse_override
 
 if TYPE_CHECKING:
     from leadbook.runner import chain
+
+
+class Form(StrEnum):
+    """How a run's summary is written."""
+
+    MARKDOWN = "markdown"
+    GITHUB = "github"
 
 
 @app.command()
@@ -85,6 +95,35 @@ def _tell(result: chain.RunResult) -> None:
     say(f"target: {target_text(result.record)}")
     if result.index is not None:
         say(f"report: {result.index}")
+
+
+@app.command()
+def summary(
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="RUN", help="a run's directory, or the folder of runs: its newest")
+    ],
+    form: Annotated[
+        Form, typer.Option("--format", help="markdown, or github: annotations, the page in GITHUB_STEP_SUMMARY")
+    ] = Form.MARKDOWN,
+    link: Annotated[str, typer.Option(help="address of the report that CI keeps, https")] = "",
+) -> None:
+    """Say in Markdown what became of a run: verdict, whose data, what blocks with remedy and owner, accepted risks.
+
+    Exit 0 where it is told, whatever the verdict: the step that runs the notebooks has the run's exit status. 2 where
+    the run has not ended, was killed, or was changed since: that is never shown as a pass.
+    """
+    from leadbook.report import summary as telling
+
+    if link and not re.fullmatch(r"https://[^\s<>\"'|`]+", link):
+        raise UsageError("--link: not an https address")
+    told = telling.summary(run_dir, link=link)
+    page = os.environ.get("GITHUB_STEP_SUMMARY") if form is Form.GITHUB else None
+    if page:
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(f"{told.markdown}\n")
+    for line in (*(told.annotations if form is Form.GITHUB else ()), *([] if page else [told.markdown])):
+        print(line)  # noqa: T201  as it is: rich would make pictures of some words
+    raise typer.Exit(0 if told.believed else 2)
 
 
 @app.command(name="settings")

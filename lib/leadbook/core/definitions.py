@@ -46,6 +46,8 @@ class Definition:
     somebody may accept the risk that it blocks; never for lost or doubled leads.
     needs: rights of the DBA's user (see `rights`) without which it cannot be measured.
     measured_by: the API by which it is measured where that is configured; else somebody attests it.
+    mongosh, redis_cli: how to ask the same by hand, `{database}` and other names not filled in yet (`page.by_hand`).
+    by_hand: what to know before it is pasted, and where the task book's own command is wrong.
     """
 
     id: str
@@ -70,6 +72,9 @@ class Definition:
     follows: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     measured_by: str = ""
+    mongosh: str = ""
+    redis_cli: str = ""
+    by_hand: str = ""
 
     def has_api(self, settings: Settings) -> bool:
         """Whether these settings configure the API that shows what else somebody attests."""

@@ -10,11 +10,13 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from leadbook.core.checks import BLOCKING, Check, Verdict
+from leadbook.page.by_hand import details
 from leadbook.page.palette import VERDICT_COLOURS
 from leadbook.page.prose import absent
 
@@ -35,6 +37,14 @@ CHECK_COLUMNS: dict[str, str] = {
     "steps": "steps of the task book that it answers",
 }
 """Columns of `checks_table` and what they mean."""
+
+
+@dataclass(frozen=True)
+class _WithMore:
+    """A text with HTML below it. No text itself: pandas would turn it into one."""
+
+    text: str
+    more: str
 
 
 def number(value: float) -> str:
@@ -62,6 +72,8 @@ def badge(verdict: Verdict | str) -> str:
 
 def cell(value: Any) -> str:
     """One value as escaped HTML: nothing as a dash, booleans as yes and no, times to the second."""
+    if isinstance(value, _WithMore):
+        return cell(value.text) + value.more
     if absent(value):
         return "–"
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
@@ -180,32 +192,39 @@ def target_text(target: Check | str) -> str:
     return re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
 
 
-def checks_frame(checks: Iterable[Check]) -> pd.DataFrame:
-    """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first, then those that are accepted."""
+def checks_frame(checks: Iterable[Check], names: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """A row a check, with the columns of `CHECK_COLUMNS`; the blocking ones first, then those that are accepted.
+
+    names: settings by key; where given, a check says how to ask the same by hand, folded.
+    """
     import pandas as pd  # here: who shows no table does not wait half a second for it
 
     ordered = sorted(
         checks, key=lambda one: (one.verdict not in BLOCKING, bool(one.accepted), one.verdict is not Verdict.WARN)
     )
-    return pd.DataFrame([_check_row(check) for check in ordered], columns=list(CHECK_COLUMNS))
+    return pd.DataFrame([_check_row(check, names) for check in ordered], columns=list(CHECK_COLUMNS))
 
 
-def _check_row(check: Check) -> dict[str, Any]:
+def _check_row(check: Check, names: Mapping[str, Any] | None) -> dict[str, Any]:
     evidence, verdict = check.evidence, check.verdict.value
     if check.accepted:
         verdict += ACCEPTED
         evidence = f"{evidence.rstrip('. ')}. A{check.accepted[1:]}".removeprefix(". ")
     elif check.verdict in BLOCKING | {Verdict.WARN} and check.remedy:
         evidence = f"{evidence.rstrip('. ')}. Do: {check.remedy}" if evidence else f"Do: {check.remedy}"
+    folded = str(details(check.id, names)) if names else ""
+    title = f"{check.id}: {check.title}"
     return {
-        "verdict": verdict, "check": f"{check.id}: {check.title}", "measured": measured_text(check),
-        "target": target_text(check), "evidence": evidence, "steps": ", ".join(check.steps),
+        "verdict": verdict,
+        "check": _WithMore(title, folded) if folded else title,
+        "measured": measured_text(check), "target": target_text(check), "evidence": evidence,
+        "steps": ", ".join(check.steps),
     }  # fmt: skip
 
 
-def checks_table(checks: Iterable[Check], *, legend: bool = True) -> str:
+def checks_table(checks: Iterable[Check], *, legend: bool = True, names: Mapping[str, Any] | None = None) -> str:
     """HTML of checks with their verdicts, values, targets, evidence and, where they block, the remedy.
 
-    legend: whether the columns are explained below; a page explains them once.
+    legend: whether the columns are explained below; a page explains them once.  names: see `checks_frame`.
     """
-    return render(checks_frame(checks), "Checks", CHECK_COLUMNS, legend=legend)
+    return render(checks_frame(checks, names), "Checks", CHECK_COLUMNS, legend=legend)

@@ -210,7 +210,8 @@ class Phase:
         self._save()
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
-            display(HTML(tables.checks_table(shown, legend=not self._explained)))
+            names = self.settings.model_dump()
+            display(HTML(tables.checks_table(shown, legend=not self._explained, names=names)))
             self._explained = True
 
     def _refuse_closed(self) -> None:

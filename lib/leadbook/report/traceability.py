@@ -1,7 +1,8 @@
 """Every step of the task book leads to checks, notebook sections and attestations; this module draws the map.
 
-It also generates what is derived: docs/traceability.md, docs/trust.md, docs/live-rules.md, docs/atlas-api.md, the
-attestations' form, the workflows in n8n/, the guide's table, previous/next links.
+It also generates what is derived: docs/traceability.md, docs/by-hand.md, docs/trust.md,
+docs/live-rules.md, docs/atlas-api.md, the attestations' form, the workflows in n8n/, the guide's table,
+previous/next links.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from leadbook.core.settings import Settings
 from leadbook.n8n import workflows
 from leadbook.phases.attestations import EXAMPLE_DAY, RISK
 from leadbook.report.atlas_api import atlas_page
+from leadbook.report.by_hand import by_hand_page
 from leadbook.report.live.grafana import dashboard_json
 from leadbook.report.live_rules import rules_page
 from leadbook.report.trust import trust_page
@@ -116,6 +118,7 @@ def generate(project: Path, *, write: bool) -> list[Path]:
     wanted = {
         project / "docs" / "traceability.md": _traceability_page(project / "notebooks"),
         project / "docs" / "trust.md": trust_page(project),
+        project / "docs" / "by-hand.md": by_hand_page(),
         project / "docs" / "grafana-dashboard.json": dashboard_json(),
         project / "docs" / "live-rules.md": rules_page(),
         project / "docs" / "atlas-api.md": atlas_page(),
