@@ -78,7 +78,8 @@ def compare(
 def docs(
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit 1 when a file is out of date")] = False,
 ) -> None:
-    """Regenerate docs/traceability.md, docs/trust.md, README's table of notebooks and the links between notebooks."""
+    """Regenerate docs/traceability.md, docs/by-hand.md, docs/trust.md, README's table of notebooks and the notebooks'
+    links."""
     from leadbook.report import traceability
 
     stale = traceability.generate(PROJECT, write=not check)
