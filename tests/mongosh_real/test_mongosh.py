@@ -5,13 +5,11 @@
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 
 import pytest
 
-from leadbook.core import connect
 from leadbook.core.definitions import catalogue
 from leadbook.page.by_hand import SCRATCH, snippet
 from leadbook.schema.state import pending
@@ -103,12 +101,3 @@ def test_a_write_concern_where_the_task_book_writes_it_is_not_read(endpoints, se
         "OURS": f"{many}{{ ordered: false, writeConcern: {{ w: 9, wtimeout: 500 }} }})\n{many[:28]}.drop()",
     }, tmp_path)  # fmt: skip
     assert "acknowledged: true" in told["BOOK"] and "Not enough data-bearing nodes" in told["OURS"]
-
-
-def test_what_redis_is_asked_it_answers(endpoints, settings, clean_redis):
-    """Each line through redis-py, split as redis-cli splits it; nothing is left for longer than a minute."""
-    with connect.redis(endpoints.redis_url, settings) as client:
-        for entry in catalogue().values():
-            for line in entry.redis_cli.splitlines():
-                client.execute_command(*shlex.split(line))
-        assert all(0 < client.ttl(key) <= 60 for key in client.scan_iter())

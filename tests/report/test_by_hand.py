@@ -1,10 +1,14 @@
 """The same by hand: each command of the task book stands beside a check of its step, whole, filled in, and safe."""
 
+import os
 import re
+import shlex
+import subprocess
 
 import pytest
 from tests.made_run import check
 
+from leadbook.core import connect
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.page import tables
@@ -203,3 +207,34 @@ def test_a_table_of_checks_folds_it_under_its_check_and_stays_safe():
 def test_the_document_holds_every_snippet_and_no_secret():
     text = (PROJECT / "docs" / "by-hand.md").read_text(encoding="utf-8")
     assert re.findall(r"(?m)^### (\S+):", text) == IDS
+
+
+def test_what_redis_is_asked_it_answers_and_nothing_stays_for_longer_than_a_minute(own_servers):
+    """Each line, split as redis-cli splits it; no wheel brings redis-cli itself."""
+    state = own_servers(mongodb=False)
+    with connect.redis(state.redis_url, Settings()) as client:
+        answers = {
+            (entry.id, line): client.execute_command(*shlex.split(line))
+            for entry in catalogue().values()
+            for line in entry.redis_cli.splitlines()
+        }
+        keys = list(client.scan_iter())
+        assert len(keys) == 3 and all(0 < client.ttl(key) <= 60 for key in keys)
+    assert answers["RDS-CON-001", "PING"] and answers["RDS-MEM-002", "CONFIG GET maxmemory"]
+    assert answers["BCH-RDS-001", "GET lead:linkedin:test_url"] in ("test_data", b"test_data")
+
+
+@pytest.mark.parametrize(
+    ("url", "argv"),
+    [("rediss://:p%40ss@cache.example.com:6380/0", "-h cache.example.com -p 6380 --askpass"),
+     ("redis://user:secret@10.0.0.5:6379", "-h 10.0.0.5 -p 6379 --askpass"),
+     ("redis://localhost:6379/1", "-h localhost -p 6379 --askpass")],
+)  # fmt: skip
+def test_redis_cli_is_opened_without_a_password_on_its_command_line(tmp_path, url, argv):
+    (line,) = re.findall(r"`(at=[^`]*)`", snippet("RDS-CON-001", NAMES).note)
+    stub = tmp_path / "redis-cli"
+    stub.write_text('#!/bin/sh\necho "$@"\n')
+    stub.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", line], env={"PATH": path, "REDIS_URL": url}, capture_output=True, text=True)
+    assert done.stdout.strip() == argv

@@ -78,7 +78,7 @@ def compare(
 def docs(
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit 1 when a file is out of date")] = False,
 ) -> None:
-    """Regenerate what is derived: docs/traceability.md, docs/trust.md, n8n/, the guide's table, links of notebooks."""
+    """Regenerate what is derived: pages of docs/, n8n/, the guide's table, links of notebooks."""
     from leadbook.report import traceability
 
     stale = traceability.generate(PROJECT, write=not check)
