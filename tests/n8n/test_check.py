@@ -13,6 +13,7 @@ from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
 from leadbook.core.provenance import collection_uuid
 from leadbook.n8n import names, seen
+from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.collectors import judged, of_phase
 from n8n_server import N8nServer
 
@@ -181,14 +182,18 @@ def test_what_is_wrong_with_the_look_up(n8n, told, database, settings):
 
 def test_phases_measure_where_n8n_is_asked_and_else_take_attestations(here, endpoints, n8n):
     production = here.model_copy(update={"profile": "production"})
-    (first,) = of_phase("05", production, endpoints)
+
+    def phase(number, mine=production):
+        return by_api(of_phase(number, mine, endpoints), mine)
+
+    (first,) = phase("05")
     assert (first.id, first.verdict) == (TEN, Verdict.PASS)
     n8n.faults["/api/v1/workflows"] = [401]
-    both = of_phase("01", production, endpoints)
+    both = phase("01")
     assert {one.verdict for one in both} == {Verdict.NOT_MEASURED}
     assert all("the key is refused (401)" in one.evidence for one in both)
     assert sum("GET /api/v1/workflows" in asked for asked in n8n.requests) == 2
-    (unset,) = of_phase("05", production.model_copy(update={"n8n_url": ""}), endpoints)
+    (unset,) = phase("05", production.model_copy(update={"n8n_url": ""}))
     assert unset.verdict is Verdict.MANUAL
 
 

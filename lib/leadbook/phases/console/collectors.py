@@ -15,7 +15,6 @@ from leadbook.lead.keys import PATTERNS
 from leadbook.n8n import names, seen
 from leadbook.n8n.records import N8nNode
 from leadbook.n8n.seen import CollectorSeen, N8nSeen, TriedCredential
-from leadbook.phases.console.asked import by_api
 from leadbook.phases.judging import Finding, attempt, got
 
 WRITES = ("insert", "update", "findOneAndUpdate", "findOneAndReplace", "delete")
@@ -30,12 +29,11 @@ _COLLECTION = re.compile(r"""\bCOLLECTION = ["']([\w-]*)["']""")
 SCOPES = "give the API key the scopes credential:list and credential:read, or press Test in n8n's credential"
 
 
-def of_phase(phase: str, settings: Settings, endpoints: Endpoints) -> tuple[Check, ...]:
-    """The checks of a phase that n8n's API measures where `n8n_url` is set, else attested. n8n is asked once."""
+def of_phase(phase: str, settings: Settings, endpoints: Endpoints) -> dict[str, Callable[[], Finding]]:
+    """Questions to n8n by id, of a phase's checks: for `by_api` or `with_api`. n8n is asked once, with the first."""
     once = cache(lambda: attempt(lambda: seen.look(settings, endpoints)))
-    mine = {check_id: partial(_told, tell, once, settings) for check_id, tell in TELLS.items()
+    return {check_id: partial(_told, tell, once, settings) for check_id, tell in TELLS.items()
             if definition(check_id).phase == phase}  # fmt: skip
-    return by_api(mine, settings)
 
 
 def judged(found: N8nSeen, settings: Settings) -> tuple[Check, ...]:

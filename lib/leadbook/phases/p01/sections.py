@@ -93,10 +93,9 @@ def console(book: Phase) -> Section:
     atlas, uri, settings = atlas_of(book), book.endpoints.mongodb_uri, book.settings
     by_atlas = {**cluster.ordered(atlas), **access.attested(atlas, uri, settings), **backups.first(atlas, settings)}
     besides = {**cluster.besides(atlas), **access.besides(atlas, uri, settings), **backups.besides(atlas)}
-    by_n8n = collectors.of_phase("01", settings, book.endpoints)
-    known = {*by_atlas, *(check.id for check in by_n8n)}
-    attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in known]
-    checks = (*by_api(by_atlas, settings), *only_by_atlas(besides, settings), *by_n8n)
+    by_apis = {**by_atlas, **collectors.of_phase("01", settings, book.endpoints)}
+    attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in by_apis]
+    checks = (*by_api(by_apis, settings), *only_by_atlas(besides, settings))
     return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, checks))
 
 

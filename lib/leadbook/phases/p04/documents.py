@@ -117,8 +117,7 @@ def results(work: PipelineWork) -> Section:
 def handed_over(work: PipelineWork) -> Section:
     """The hand-off, and what only the consoles of n8n and the provider show."""
     text = handoff(work.settings, collection_uuid(work.book.leads))
-    section = Section(
-        documents=(Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",)),),
-        checks=collectors.of_phase("04", work.settings, work.book.endpoints),
-    )
-    return with_api(section, advisor.quiet(atlas_of(work.book), work.settings), work.settings)
+    by_apis = {**collectors.of_phase("04", work.settings, work.book.endpoints),
+               **advisor.quiet(atlas_of(work.book), work.settings)}  # fmt: skip
+    handed = Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",))
+    return with_api(Section(documents=(handed,)), by_apis, work.settings)

@@ -15,6 +15,7 @@ from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
 from leadbook.measure.session import BenchmarkSession
+from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.collectors import of_phase
 from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.order import section
@@ -65,8 +66,8 @@ class LoadTest:
         away = self._take("sources without Redis", without, checks.WITHOUT_REDIS)
         self.found.up, self.found.away = up.found, away.found
         table = tables.sources(self.found.runs)
-        real = of_phase("05", self.settings, self.place.endpoints)
-        return Section(tables=(table,), checks=(*up.checks, *away.checks, *real))
+        measured = Section(tables=(table,), checks=(*up.checks, *away.checks))
+        return with_api(measured, of_phase("05", self.settings, self.place.endpoints), self.settings)
 
     @section("5.2")
     def capacity(self) -> Section:
