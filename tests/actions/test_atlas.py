@@ -140,6 +140,7 @@ def test_a_larger_tier_is_planned_with_its_election_and_waited_for(real, server,
     planned = act(real(), ["atlas-scale", "tier=M40", "disk=80"]).plan
     assert planned.now == {"tier": "M30", "disk_gb": 40.0, "state": "IDLE"} and "election" in planned.warns[0]
     assert planned.would == {"tier": "M40", "disk_gb": 80.0, "state": "IDLE"} and "tier=M30 disk=40" in planned.back
+    assert planned.evidence["M40"] == "4 cores and 16 GB" and planned.evidence["M30"] == "2 cores and 8 GB"
     assert not writes(server) and planned.back.count(f"-p atlas_project={server.state.project}") == 1
     done = act(real(), ["atlas-scale", "tier=M40", "disk=80"], approve=planned.hash)
     assert done.so and (server.state.tier, server.state.disk_gb) == ("M40", 80.0)

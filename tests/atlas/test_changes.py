@@ -71,11 +71,6 @@ def test_without_a_token_a_change_was_not_sent(atlas, opened):
 
 
 def test_tiers_grow_within_their_class():
-    assert [next_tier(one) for one in ("M30", "M80", "R40", "M40_NVME", "M700")] == [
-        "M40",
-        "M140",
-        "R50",
-        "M50_NVME",
-        "",
-    ]
+    assert [next_tier("AWS", one) for one in ("M30", "M80", "R40", "R700")] == ["M40", "M140", "R50", ""]
+    assert next_tier("AZURE", "M80") == "M200" and next_tier("elsewhere", "M40_NVME") == "M50_NVME"
     assert rank("M40") < rank("R50") and not rank("FLEX")

@@ -14,6 +14,7 @@ from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
 from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AtlasCluster
+from leadbook.atlas.tiers import known_tiers, size_of
 from leadbook.core.errors import ParameterError, RefusedError, did_you_mean
 
 IDLE = "IDLE"
@@ -34,10 +35,12 @@ def rank(tier: str) -> int:
     return int(found[0]) if (found := re.search(r"\d+", tier)) else 0
 
 
-def next_tier(tier: str) -> str:
-    """The next larger tier of the same class; empty where there is none."""
+def next_tier(provider: str, tier: str) -> str:
+    """The next larger tier of the same class at that provider; empty where there is none."""
     kind, _, suffix = tier[:1], *tier.partition("_")[1:]
-    same = [one for one in changes.TIERS if one[:1] == kind and one.partition("_")[2] == suffix]
+    same = [
+        one for one in known_tiers(provider) or changes.TIERS if one[:1] == kind and one.partition("_")[2] == suffix
+    ]
     return next((one for one in sorted(same, key=rank) if rank(one) > rank(tier)), "")
 
 
@@ -62,11 +65,17 @@ def _plan(scene: ActScene, given: Given) -> ActPlan:
         action="atlas-scale", target=target_of(scene, project), now=now, would=would,
         about={"provider": cluster.provider, "region": cluster.region, "wait_min": minutes,
                "during_sprint": given.get("during_sprint") == "true"},
-        evidence={"state": cluster.state, "members": cluster.members, "version": cluster.version},
+        evidence={**_servers(cluster, tier), "members": cluster.members, "version": cluster.version},
         why="a larger tier has more memory, processors and connections, a larger disk more room and as a rule more IOPS"
         if not down else "a smaller cluster costs less",
         back=_back(scene, cluster, tier, disk), warns=_warns(cluster, tier, disk, down),
     )  # fmt: skip
+
+
+def _servers(cluster: AtlasCluster, tier: str) -> dict[str, str]:
+    """A server of each tier, where the table knows it."""
+    sizes = {name: size_of(cluster.provider, name) for name in (cluster.tier, tier) if name}
+    return {name: f"{cores} cores and {memory:g} GB" for name, (cores, memory) in sizes.items() if memory is not None}
 
 
 def _tier(given: Given) -> str:
@@ -78,7 +87,7 @@ def _tier(given: Given) -> str:
 
 
 def _choice(scene: ActScene, project: AtlasProject, cluster: AtlasCluster) -> ActPlan:
-    larger = next_tier(cluster.tier)
+    larger = next_tier(cluster.provider, cluster.tier)
     rows = [{"cluster": cluster.name, "tier": cluster.tier, "disk_gb": cluster.disk_gb, "state": cluster.state,
              "next_tier": larger or "none", "scales_by_itself": bool(cluster.scales_tier)}]  # fmt: skip
     command = scene.command(f"act atlas-scale tier={larger or cluster.tier}")
