@@ -125,11 +125,11 @@ def test_what_mongodb_might_refuse_is_staged_as_text():
     deep = {}
     for _ in range(60):
         deep = {"in": deep}
-    odd = [None, 7, "text", [1], deep, {"a.b": 1, "$c": None}]
+    odd = [None, 7, "text", [1], deep, {"a.b": 1, "c": None}, {"in": {"$id": 1}}, {"a\0": 1}]
     (batch,) = collected("apify", [answer(odd), answer([])])["found"]["inserted"]
     payloads = [one["payload"] for one in batch]
     assert payloads[:4] == ["null", "7", '"text"', "[1]"]
-    assert json.loads(payloads[4]) == deep
+    assert [json.loads(payloads[n]) for n in (4, 6, 7)] == [deep, odd[6], odd[7]]
     assert payloads[5] == odd[5]
 
 

@@ -4,10 +4,10 @@ const p = $('Parameters').first().json;
 const { batches, batch, last } = $input.first().json;
 const collected_at = new Date().toISOString();  // a date in MongoDB: the node's options.dateFields name it
 
-const depth = (value, left) => left > 0 && (value === null || typeof value !== 'object'
-  || Object.values(value).every((inner) => depth(inner, left - 1)));
-// One record that MongoDB refuses would lose the rest of its batch: what is no plain object is staged as JSON text.
-const payload = (record) => record !== null && typeof record === 'object' && !Array.isArray(record) && depth(record, 50)
+const plain = (value, left) => value === null || typeof value !== 'object' || (left > 0
+  && Object.entries(value).every(([key, inner]) => !/^\$|\0/.test(key) && plain(inner, left - 1)));
+// One record that MongoDB refuses would lose the rest of its batch: what it might refuse is staged as JSON text.
+const payload = (record) => record !== null && typeof record === 'object' && !Array.isArray(record) && plain(record, 50)
   ? record : JSON.stringify(record);
 
 return batches.flatMap((records, index) => records.map((record) => ({ json: {
