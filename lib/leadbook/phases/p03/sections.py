@@ -15,7 +15,7 @@ from leadbook.measure.disclosure import LIKE, Disclosure, disclose
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.trials import Problems, attempt
 from leadbook.phases.console import advisor
-from leadbook.phases.console.asked import by_api
+from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import Atlas, atlas_of
 from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.p03 import document, figures, tables, verdicts
@@ -135,9 +135,7 @@ class Benchmarks:
     def slow_query(self) -> Section:
         """3.8: the profiler and the log see one."""
         section = self._take("slow query", profiler.catch, verdicts.profiler, lambda *_: Section(), self.filled)
-        return replace(
-            section, checks=(*section.checks, *by_api(advisor.switched_on(self.atlas), self.session.settings))
-        )
+        return with_api(section, advisor.switched_on(self.atlas), self.session.settings)
 
     def references(self) -> Section:
         """3.9: beside independent figures."""
