@@ -130,6 +130,8 @@ def _measures() -> dict[str, tuple[str, float | None]]:
     return {
         "SYSTEM_NORMALIZED_CPU_USER": ("PERCENT", 21.5), "PROCESS_NORMALIZED_CPU_USER": ("PERCENT", 18.0),
         "SYSTEM_CPU_STEAL": ("PERCENT", 0.0), "SYSTEM_NORMALIZED_CPU_STEAL": ("PERCENT", 0.0),
+        "SYSTEM_NORMALIZED_CPU_NICE": ("PERCENT", 0.0), "SYSTEM_NORMALIZED_CPU_IRQ": ("PERCENT", 0.0),
+        "SYSTEM_NORMALIZED_CPU_SOFTIRQ": ("PERCENT", 0.4),
         "SYSTEM_NORMALIZED_CPU_IOWAIT": ("PERCENT", 1.2), "SYSTEM_NORMALIZED_CPU_KERNEL": ("PERCENT", 3.1),
         "SYSTEM_MEMORY_AVAILABLE": ("KILOBYTES", 4.1e6), "SYSTEM_MEMORY_USED": ("KILOBYTES", 3.9e6),
         "MEMORY_RESIDENT": ("MEGABYTES", 2_900.0), "CONNECTIONS": ("SCALAR", 42.0),
@@ -262,6 +264,7 @@ class AtlasServer:
     def __init__(self, hosts: list[str] | tuple[str, ...] = ("127.0.0.1:27017",),
                  state: AtlasState | dict[str, Any] | None = None, *,
                  tls: ssl.SSLContext | None = None) -> None:  # fmt: skip
+        atlas_schema.faults_of("error", {})  # read the shapes before somebody waits for an answer
         self.hosts = list(hosts)
         self.state = state if isinstance(state, AtlasState) else AtlasState(**(state or {}))
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
@@ -299,7 +302,8 @@ class AtlasServer:
         """Fail requests whose path (below the project; `token` for tokens; `` for all) holds `path`.
 
         kind: 401, 403, 404, 406, 429, 500 or another status; `slow` (seconds=), `cut`, `half` (half an answer),
-        `page` (not Atlas), `redirect`, `older` (knows versions before 2023-02-01 only), `pages` (an entry a page).
+        `lost` (done, no answer), `page` (not Atlas), `redirect`, `older` (knows versions before 2023-02-01 only),
+        `pages` (an entry a page).
         times: how often, for ever where None.  method: `POST` only.  code=, detail=, retry_after= say more.
         """
         self._faults.append((path, str(kind), method, [10**9 if times is None else times], how))
@@ -634,6 +638,8 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
             text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             try:
                 self.take(text)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True  # whoever asked has gone
             except _Cut:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -663,9 +669,10 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
             elif kind == "redirect":
                 self.say(302, {}, "application/json", {"Location": "http://127.0.0.1:1/elsewhere"})
             else:
-                self.answer(path, query, accept, text, half=kind == "half")
+                self.answer(path, query, accept, text, half=kind == "half", lost=kind == "lost")
 
-        def answer(self, path: str, query: dict[str, list[str]], accept: str, text: str, *, half: bool) -> None:
+        def answer(self, path: str, query: dict[str, list[str]], accept: str, text: str, *, half: bool,
+                   lost: bool) -> None:  # fmt: skip
             with atlas._lock:
                 key, body = atlas.answer(self.command, path, query, json.loads(text) if text else None)
                 call = atlas_schema.ours()["calls"][key]
@@ -674,6 +681,8 @@ def _handler(atlas: AtlasServer) -> type[BaseHTTPRequestHandler]:
                     raise _Refused(415, "UNSUPPORTED_MEDIA_TYPE", "The body's version is another one.")
                 if not asked or asked[1] < call["version"]:
                     raise _Refused(406, "VERSION_NOT_FOUND", "No such version of this resource.")
+                if lost:
+                    raise _Cut
                 if wrong := atlas_schema.faults_of(key, body):
                     atlas.wrong += [f"{key}: {one}" for one in wrong]
                     raise _Refused(500, "UNEXPECTED_ERROR", "; ".join(atlas.wrong)[:300])

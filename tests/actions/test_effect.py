@@ -82,6 +82,15 @@ def test_the_same_plan_done_twice_is_told_apart():
     assert told.moved[0].shown and told.beside == 0 and told.minutes[0] == pytest.approx(8, abs=0.6)
 
 
+def test_what_lasts_is_compared_from_before_it_began_to_after_it_ended():
+    election = Event(at=AT - timedelta(minutes=4), kind="elected", source="mongodb")
+    history = watched(before=1_000, after=1_500, minutes=(25, 10), events=[election])
+    told = effect({"at": AT, "began": AT - timedelta(minutes=8), "hash": "h"}, (), history, [RATE])
+    assert told.state == "measured" and told.moved[0].shown and told.minutes[0] == pytest.approx(10, abs=0.6)
+    other = [{"at": AT - timedelta(minutes=5)}]
+    assert effect({"at": AT, "began": AT - timedelta(minutes=8), "hash": "h"}, other, history, [RATE]).beside == 1
+
+
 @pytest.mark.parametrize(("apart", "why"), [(40, "what came next"), (0, "what came next"), (-40, "before it")])
 def test_a_restart_close_to_an_action_is_not_laid_to_it(apart, why):
     restart = Event(at=AT + timedelta(seconds=apart), kind="restarted", source="redis")

@@ -42,7 +42,7 @@ def opened(atlas: AtlasServer) -> Iterator[Callable[..., AtlasProject]]:
 
 @pytest.fixture
 def client(atlas: AtlasServer) -> Iterator[AtlasClient]:
-    """A client alone, that waits 0.2 s for an answer and a second in all."""
-    found = AtlasClient(login.from_environment(), atlas.state.project, timeout_s=0.2, pause_s=0.01, patience_s=1.2)
+    """A client alone, that hardly waits between its attempts."""
+    found = AtlasClient(login.from_environment(), atlas.state.project, pause_s=0.01, patience_s=5.0)
     yield found
     found.close()

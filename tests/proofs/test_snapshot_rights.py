@@ -47,7 +47,7 @@ def test_the_dbas_rights_leave_nothing_unmeasured(foreign):
         seen = watch.read(2, 30.0)
     assert not [why for why in seen.unmeasured.values() if "lacks" in why or "may not" in why]
     # what only a sprint at work, a budget and a backup tell
-    quiet = {"ingest.", "backup.", "sprint.spent", "sprint.budget", "mongodb.read_ms", "mongodb.write_ms",
+    quiet = {"atlas.", "ingest.", "backup.", "sprint.spent", "sprint.budget", "mongodb.read_ms", "mongodb.write_ms",
              "mongodb.targeting", "redis.hit_percent", "redis.command_p99", "sprint.leads_per_s"}  # fmt: skip
     absent = {name for name in READINGS.keys() - seen.readings.keys() if not name.startswith(tuple(quiet))}
     assert {name for name in absent if "does not report it" not in seen.unmeasured.get(name, "")} == set()

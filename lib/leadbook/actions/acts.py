@@ -9,17 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson import ObjectId
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from leadbook.actions import cache, index, ingester, operation, profiler
+from leadbook.actions import atlas, cache, index, ingester, operation, profiler, scaling
 from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.actions.turn import turn
 from leadbook.core import write_errors
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UnreachableError, did_you_mean
 
 ACTIONS: Mapping[str, Action] = {
-    one.name: one for one in (*ingester.ACTIONS, *cache.ACTIONS, *profiler.ACTIONS, *index.ACTIONS, *operation.ACTIONS)
+    one.name: one for part in (ingester, cache, profiler, index, operation, atlas, scaling) for one in part.ACTIONS
 }
 """By name."""
 
@@ -79,8 +80,21 @@ def done(scene: ActScene, name: str, given: Given, plan: ActPlan, *, approved: s
             with suppress(OSError):
                 scene.journal.write("action", **told, done={"changed": 0}, problem=_line(error))
             raise _redis(scene, error) if isinstance(error, RedisError) else error from None
-        scene.journal.write("action", **told, after=dict(acted.after), done={"changed": int(acted.is_done)})
+        is_begun = acted.is_done or action_named(name).wait is not None
+        entry = scene.journal.write("action", **told, after=dict(acted.after), done={"changed": int(is_begun)})
+    return _ended(scene, acted, told, entry)
+
+
+def _ended(scene: ActScene, acted: Acted, told: Mapping[str, Any], entry: ObjectId) -> Acted:
+    """What came of it once it has ended, where that takes long: others may act meanwhile. The journal's second entry
+    takes the place of the first (`of`), and says when it began."""
+    wait = action_named(acted.plan.action).wait
+    if wait is None or not acted.plan.about.get("wait_min"):
         return acted
+    ended = Acted(plan=acted.plan, after=wait(scene, acted.plan, acted.after))
+    scene.journal.write("action", **told, after=dict(ended.after), done={"changed": 0}, of=entry,
+                        began=entry.generation_time)  # fmt: skip
+    return ended
 
 
 def _plain(plan: ActPlan) -> dict[str, Any]:

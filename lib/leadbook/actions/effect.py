@@ -73,8 +73,10 @@ def effect(
     if not len(history):
         return Effect(state="not measurable", why="no series: `leadbook watch` was not running")
     at, apart = _moment(entry, history), [_moment(one, history) for one in others]
-    beside = [one for one in apart if abs(one - at) <= TOGETHER_S]
-    span = min([at, *beside]), max([at, *beside])
+    lasted = (entry["at"] - entry["began"]).total_seconds() if entry.get("began") else 0.0
+    began = at - max(0.0, lasted)
+    beside = [one for one in apart if began - TOGETHER_S <= one <= at + TOGETHER_S]
+    span = min([began, *beside]), max([at, *beside])
     before, after, is_over = _windows(span, [one for one in apart if one not in beside], history)
     minutes = (_minutes(history, before), _minutes(history, after))
     if len(before) < LEAST:
@@ -123,7 +125,8 @@ def _windows(
     seconds = history.seconds
     broken = [event.at.timestamp() for event in history.events if event.kind in _BREAKS]
     begin = max([first - 60 * MINUTES, *(one for one in [*others, *broken] if one < first)])
-    end = min([last + 60 * MINUTES, *(one for one in others if one > last), *(one for one in broken if one >= first)])
+    own = last if last - first > TOGETHER_S else first  # what lasts, such as Atlas's scaling, has its own elections
+    end = min([last + 60 * MINUTES, *(one for one in others if one > last), *(one for one in broken if one >= own)])
     return (
         np.flatnonzero((seconds >= begin) & (seconds < first)),
         np.flatnonzero((seconds > last + SETTLE_S) & (seconds <= end)), bool(seconds[-1] > end),

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis import Redis
 
+from leadbook.atlas.project import AtlasProject
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.journal import Journal
@@ -19,13 +20,18 @@ DIGITS = 12
 """Of a plan's hash: enough that nobody meets another plan's by chance, few enough to be typed."""
 
 
+def _no_atlas() -> AtlasProject:
+    raise ParameterError("atlas_project", "is not set, so Atlas is not asked", "set it to the project's id")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ActScene:
     """Where one acts. database: the application's view.  admin: the DBA's client.  target: for people.
 
     redis: None where it is away; redis_problem says why.  redis_is_ours: False for a rehearsal in somebody's Redis.
     has_own_admin: False where the application's user stands in for the DBA's.  progress: takes a count while something
-    lasts.
+    lasts, tell a line.  atlas: the project that holds the cluster, asked anew; opened by who calls it first.
+    Raises as `atlas.project.open_project`.
     """
 
     settings: Settings
@@ -39,6 +45,8 @@ class ActScene:
     redis_is_ours: bool = True
     has_own_admin: bool = True
     progress: Callable[[int], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
+    atlas: Callable[[], AtlasProject] = _no_atlas
 
     @property
     def leads(self) -> connect.Collection:
@@ -106,13 +114,15 @@ class Action:
     others, in words.  kind: what it counts as in what is told of a sprint: `optimisation`, `scaling` or `resolution`.
 
     plan: reads only. Raises ParameterError, RefusedError and what the drivers raise.  do: does what the plan says and
-    tells what is so afterwards. Raises the same.  moves: readings (`watch.names`) by which its effect is measured.
+    tells what is so afterwards. Raises the same.  wait: looks, while others may act, until what `do` began has
+    ended, or its patience has; tells what is so then.  moves: readings (`watch.names`) that measure its effect.
     """
 
     name: str
     does: str
     plan: Callable[[ActScene, Given], ActPlan]
     do: Callable[[ActScene, ActPlan], Mapping[str, Any]]
+    wait: Callable[[ActScene, ActPlan, Mapping[str, Any]], Mapping[str, Any]] | None = None
     takes: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     also: str = ""

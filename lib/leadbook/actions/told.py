@@ -53,7 +53,8 @@ class Deed:
 def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
     """Everything that was done, in order, with its effect where a series is at hand. Raises PyMongoError."""
     entries = journal.entries("action")
-    acted = [entry for entry in entries if entry.get("hash")]
+    replaced = {entry.get("of") for entry in entries} - {None}
+    acted = [entry for entry in entries if entry.get("hash") and entry["_id"] not in replaced]
     found = [_deed(entry, acted, history or History()) for entry in acted]
     found += map(_alarm, incidents(journal.entries("alert")))
     found += [_older(entry) for entry in entries if entry.get("action") in RESOLVES and not entry.get("hash")]

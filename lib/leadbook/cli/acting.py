@@ -42,7 +42,8 @@ def act(
         _print_actions(acting.listed(settings), as_json)
         return
     progress = (lambda _: None) if as_json else _Progress()
-    report = acting.act(settings, words, approve=approve, because=because, progress=progress)
+    tell = (lambda _: None) if as_json else notice
+    report = acting.act(settings, words, approve=approve, because=because, progress=progress, tell=tell)
     if as_json:
         print(json.dumps(report.as_dict(), default=str))  # noqa: T201
     else:
@@ -93,7 +94,7 @@ def _print_report(report: ActReport) -> None:
     if plan.is_so_already:
         say("already so: nothing to do")
     elif report.done:
-        say("done; `leadbook act --effects` shows what it changed")
+        say(f"{'done' if report.so else 'begun'}; `leadbook act --effects` shows what it changed")
     else:
         say(f"{'plan':9} {plan.hash}")
     for line in report.next:

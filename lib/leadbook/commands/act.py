@@ -6,14 +6,15 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
 from leadbook.actions.records import Action, ActPlan, ActScene
 from leadbook.actions.told import Deed, deeds, series_of
+from leadbook.atlas.project import AtlasProject, open_project
 from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
 from leadbook.core.provenance import Target
@@ -66,16 +67,17 @@ def parse(words: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 def act(
     settings: Settings, words: Sequence[str], *, approve: str = "", because: str = "",
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None, tell: Callable[[str], None] = lambda _: None,
 ) -> ActReport:  # fmt: skip
     """Plan an action and, where that is approved, do it. approve: the plan's hash.  because: the key of an alarm.
+    progress takes a count, tell a line, while something lasts.
 
     Raises UsageError, ParameterError, RefusedError, and what `place.opened` and pymongo raise.
     """
     name, given = parse(words)
     if because and not ALARM.fullmatch(because):
         raise ParameterError("for", "must be the key of an alarm, such as LIVE-COL-001/apollo-2")
-    with _scene(settings, progress) as scene:
+    with _scene(settings, progress, tell) as scene:
         plan = planned(scene, name, given)
         if plan.is_choice:
             return ActReport(plan=plan)
@@ -103,18 +105,26 @@ def _next(settings: Settings, words: Sequence[str], plan: ActPlan) -> tuple[str,
 
 
 @contextmanager
-def _scene(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> Iterator[ActScene]:
+def _scene(settings: Settings, progress: Callable[[int], None], tell: Callable[[str], None]) -> Iterator[ActScene]:
     what = "" if "LEADBOOK_RUN_ID" in os.environ else f"leadbook {ACTION}"  # a run has the servers for itself already
-    with opened(settings, what, patience_ms=PATIENCE_MS) as place:
-        yield _of(place, progress)
+    with opened(settings, what, patience_ms=PATIENCE_MS) as place, ExitStack() as stack:
+        project: list[AtlasProject] = []
+
+        def atlas() -> AtlasProject:
+            if not project:
+                project.append(stack.enter_context(open_project(settings, place.endpoints.mongodb_uri)))
+            project[0].forget()
+            return project[0]
+
+        yield replace(_of(place), progress=progress, tell=tell, atlas=atlas)
 
 
-def _of(place: Place, progress: Callable[[int], None] = lambda _: None) -> ActScene:
+def _of(place: Place) -> ActScene:
     guest = place.settings.is_rehearsal and place.endpoints.redis_source == "environment"
     return ActScene(
         settings=place.settings, database=place.database, client=place.client, admin=place.admin,
         journal=place.journal, redis=place.redis, redis_problem=place.redis_problem, redis_is_ours=not guest,
-        has_own_admin=place.endpoints.has_own_admin, progress=progress,
+        has_own_admin=place.endpoints.has_own_admin,
         target=Target.read(place.client, place.settings, place.endpoints).name,
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from leadbook.alerts.channels import recipients_of
+from leadbook.atlas.project import open_project
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
 from leadbook.commands.place import Place, hurried, opened
@@ -83,6 +84,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
         lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
         if endpoints.reporting_uri else [],
         lambda: list(_redis(endpoints.redis_url, quick)),
+        lambda: [_atlas(endpoints.mongodb_uri, quick), _n8n(quick)],
     ]  # fmt: skip
     with ThreadPoolExecutor(len(asked)) as pool:
         told = list(pool.map(lambda ask: ask(), asked))
@@ -244,6 +246,27 @@ def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
         yield problem("Redis", type(error).__name__, "look at its log")
     finally:
         client.close()
+
+
+# ------------------------------------------------------------------------------------------------- Atlas' API, n8n's
+
+
+def _atlas(uri: str, settings: Settings) -> Diagnosis:
+    """Whether Atlas' API is asked, answers, and means the cluster that MONGODB_URI names."""
+    if not settings.atlas_project:
+        return note("Atlas", "atlas_project is not set: what only Atlas knows, a person must attest")
+    try:
+        with open_project(settings, uri) as project:
+            told = project.cluster()
+            where = f"{told.tier} in {told.provider} {told.region}"
+            return ok("Atlas", f"answers: cluster {told.name}, {where}, {told.state}")
+    except LeadbookError as error:
+        return problem("Atlas", str(error), f"make Atlas' API answer: {str(error).rpartition('; ')[2]}")
+
+
+def _n8n(settings: Settings) -> Diagnosis:
+    """Whether n8n's API is to be asked."""
+    return note("n8n", "its API is to be asked" if settings.n8n_url else "n8n_url is not set: its API is not asked")
 
 
 # -------------------------------------------------------------------------------------------------------- the sprint

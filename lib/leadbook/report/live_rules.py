@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leadbook.core.settings import Settings
 from leadbook.page.prose import pipe_table
 from leadbook.phases.live.rules import PARTS, Baseline, LiveRule, rulebook
 
@@ -39,8 +40,9 @@ def rules_page() -> str:
 def _row(rule: LiveRule) -> tuple[str, ...]:
     then = "".join(f", {step.level} after {step.after} intervals" for step in rule.then)
     owner = f"{rule.owner}, notebook {rule.notebook}"
+    remedy = rule.remedy_in(Settings(atlas_project="0" * 24))
     return (
-        f"`{rule.id}` {rule.title}", rule.symptom, rule.cause, rule.evidence, f"{rule.remedy} ({owner})", _limit(rule),
+        f"`{rule.id}` {rule.title}", rule.symptom, rule.cause, rule.evidence, f"{remedy} ({owner})", _limit(rule),
         f"{rule.level}{then}", rule.told_source,
     )  # fmt: skip
 

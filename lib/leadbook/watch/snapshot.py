@@ -25,6 +25,7 @@ from leadbook.watch.names import READINGS
 from leadbook.watch.records import Event, LiveSnapshot
 from leadbook.watch.sources.access import EACH_S, Access
 from leadbook.watch.sources.arrivals import Collectors
+from leadbook.watch.sources.atlas import AtlasMetrics, stand_in
 from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 from leadbook.watch.sources.clients import MongoClients, RedisClients
 from leadbook.watch.sources.counts import SprintCounts
@@ -85,6 +86,7 @@ class SnapshotReader:
         self._access.own.read_us += 1000 * sum(reads)
         self._tell_absence(found, gone, at)
         _clients_together(found)
+        stand_in(found)
         cost["all"] = 1000 * (time.perf_counter() - began)
         redis_ms = sum(cost.get(part.name, 0.0) for part in self._parts if part.server == "redis")
         found.readings["watch.cost_ms"] = cost["all"]
@@ -142,6 +144,7 @@ def _parts(access: Access) -> Sequence[SourcePart]:
         CanaryProbe(), MongoStatus(access), RedisStatus(access), Host(access), probe, RedisProbe(access, probe),
         Members(access), DiskSpace(access), OplogSpan(access), counts, Collectors(access, counts), Ingesters(access),
         MongoClients(access), RedisClients(access), SlowQueries(access), RedisSlow(access), BackupAge(access),
+        AtlasMetrics(access),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests import live_series as made
 
 from leadbook.forecast.records import Forecast, Headroom, Milestone
 from leadbook.phases.live.drawn import words
+from leadbook.phases.live.rules import rulebook
 from leadbook.phases.live.view import POINTS, gaps, growth, make_view, segments, thinned
 from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
@@ -92,6 +94,17 @@ def test_forecasts_say_what_they_know_and_no_more():
     assert words.milestone(Milestone(leads=5, at=now), Forecast(at=now, leads=1)) == "5 about 08:00"
     assert words.rate(Forecast(at=now, leads=1, unmeasured="2 snapshots")) == "rate unknown: 2 snapshots"
     assert words.headroom(Headroom(name="disk", used=3, unit="%")) == ("3 %", "not at this pace")
+
+
+def test_where_atlas_is_asked_a_limit_and_a_rule_name_the_action_that_moves_it():
+    plain, disk = made.made_view(), Headroom(name="disk", used=30.0, capacity=40.0, unit="bytes", hours=5.0)
+    at_atlas = replace(plain, atlas=True, profile="production")
+    assert "atlas-scale" not in words.headroom(disk, plain)[1]
+    assert words.headroom(disk, at_atlas)[1].endswith("a larger one: leadbook act atlas-scale --profile production")
+    assert "atlas" not in words.headroom(replace(disk, name="Redis memory"), at_atlas)[1]
+    asked, rule = made.SETTINGS.model_copy(update={"atlas_project": "0" * 24}), rulebook()["LIVE-DISK-001"]
+    assert rule.remedy_in(made.SETTINGS) == rule.remedy and "`leadbook act atlas-scale`" in rule.remedy_in(asked)
+    assert words.commands(rulebook()["LIVE-BKP-001"].remedy_in(asked))[-1] == "leadbook act atlas-snapshot"
 
 
 def test_a_finding_belongs_to_a_part_by_its_reading_else_by_its_words():

@@ -252,8 +252,8 @@ class Judge:
         return Finding(
             rule=rule.id, title=rule.title, subject=subject, level=level, since=since or at, seen=at,
             value=value, limit=judged.limit.value, unit=rule.told_unit, evidence=evidence, cause=rule.cause,
-            remedy=with_profile(rule.remedy, self._settings.profile), notebook=rule.notebook, owner=rule.owner,
-            reading=rule.reading,
+            remedy=with_profile(rule.remedy_in(self._settings), self._settings.profile), notebook=rule.notebook,
+            owner=rule.owner, reading=rule.reading,
         )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ class LiveView:
     unknown: names of rules that could not be judged, and why.  actions: the latest of the journal, JSON-ready.
     wanted: leads wanted.  stale_after_s: by the real clock; a reader who gets no newer view for so long must not
     believe that all is well.  gaps: spans of more than two intervals in which nothing was read.  snapshots: how many
-    the whole series holds.
+    the whole series holds.  atlas: whether Atlas' API is asked, so that the cluster's size can be changed from here.
     """
 
     at: datetime
@@ -74,3 +74,4 @@ class LiveView:
     stale_after_s: float = 90.0
     gaps: Sequence[tuple[datetime, datetime]] = ()
     snapshots: int = 0
+    atlas: bool = False

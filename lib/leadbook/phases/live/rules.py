@@ -154,6 +154,7 @@ class LiveRule(RuleSource):
     unless_busy: not told while this host is busy.  excuses: the rule that is told instead.  needs: what else must be
     so.  during_sprint: only between sprint_start and sprint_deadline.  production_only: a rehearsal cannot show it.
     level: whom it concerns, 1 to 4.  then: escalation.
+    atlas: of the remedy, what can be done where Atlas' API is asked (atlas_project).
     evidence: a clause; `{value}`, `{limit}`, `{baseline}`, `{subject}`, names of readings and numbers of the row.
     """
 
@@ -163,6 +164,7 @@ class LiveRule(RuleSource):
     cause: str = Field(min_length=3)
     evidence: str = Field(min_length=3)
     remedy: str = Field(min_length=3)
+    atlas: str = ""
     owner: str = "DBA"
     notebook: str = "08"
     source: str = ""
@@ -184,6 +186,10 @@ class LiveRule(RuleSource):
     production_only: bool = False
     level: int = Field(1, ge=1, le=4)
     then: list[Escalation] = []
+
+    def remedy_in(self, settings: Settings) -> str:
+        """What to do, with what can be done at Atlas where its API is asked."""
+        return f"{self.remedy}; at Atlas: {self.atlas}" if self.atlas and settings.atlas_project else self.remedy
 
     @property
     def check(self) -> Definition | None:
@@ -350,7 +356,7 @@ def _texts(rule: LiveRule) -> str:
     for place in PLACE.findall(rule.evidence):
         if place not in _WORDS and place not in READINGS and not (rule.rows and place.startswith("row.")):
             return f"evidence knows no {{{place}}}; {did_you_mean(place, [*_WORDS, *READINGS])}"
-    for command, argument in COMMAND.findall(rule.remedy):
+    for command, argument in COMMAND.findall(f"{rule.remedy} {rule.atlas}"):
         name = argument.partition("=")[0]
         if command == "act" and name not in ACTIONS:
             return f"leadbook act knows no {name!r}; {did_you_mean(name, ACTIONS)}"

@@ -78,6 +78,7 @@ def make_view(
         history=thinned(history), events=tuple(history.events[-EVENTS:]), actions=tuple(actions[-ACTED:]),
         alerts=tuple(alerts), gaps=gaps(history.seconds, snapshot.interval_s), snapshots=len(history),
         stale_after_s=max(LEAST_STALE_S, STALE_INTERVALS * snapshot.interval_s / factor),
+        atlas=bool(settings.atlas_project),
     )  # fmt: skip
     return hidden(view, Redactor.from_environment(settings))
 

@@ -18,7 +18,7 @@ SCHEMA = 39
 """Of Grafana 11; later ones migrate it."""
 ROWS = {
     "sprint": "The sprint", "ingest": "The ingester", "probe": "Duplicate checks and canary", "mongodb": "MongoDB",
-    "redis": "Redis", "host": "Host", "backup": "Backup", "watch": "The watch itself",
+    "redis": "Redis", "host": "Host", "atlas": "Atlas", "backup": "Backup", "watch": "The watch itself",
 }  # fmt: skip
 UNITS = {"_seconds": "s", "_bytes": "bytes", "_ratio": "percentunit", "_usd": "currencyUSD"}
 COLUMNS, WIDE, HIGH = 24, 8, 7

@@ -161,7 +161,7 @@ def _below(view: LiveView) -> list[Text]:
     lines.append(Text.assemble(told, style="" if rows and not silent else STYLES[words.ATTENTION]))
     if view.forecast.headroom:
         first = view.forecast.headroom[0]
-        used, hit = words.headroom(first)
+        used, hit = words.headroom(first, view)
         lines.append(Text(f"first limit: {first.name}, {used}, {hit}"))
     counts = [
         ("not judged", view.unknown),

@@ -56,6 +56,8 @@ _OF_WORDS = (
     ("Ingester", ("ingest", "follower", "pool", "claim", "poison")),
     ("Host", ("host", "cpu")), ("MongoDB", ("mongo", "oplog", "index", "scan", "lag", "primary", "member", "cache")),
 )  # fmt: skip
+_BY_SIZE = ("disk", "memory", "connections", "Atlas")
+"""First words of the limits (`forecast.headroom`) that another tier or disk moves."""
 _SHORT = {"s": "s", "ms": "ms", "us": "µs", "h": "h", "%": "%", "share": "", "0 or 1": ""}
 
 
@@ -209,8 +211,19 @@ def backlog(view: LiveView) -> str:
     return f"{told}, oldest {duration(oldest)}" if waiting and oldest is not None else told
 
 
-def headroom(one: Headroom) -> tuple[str, str]:
-    """How much of a limit is used, and when it is hit."""
+def headroom(one: Headroom, view: LiveView | None = None) -> tuple[str, str]:
+    """How much of a limit is used, and when it is hit; of one that a larger cluster moves, how that is planned."""
+    used, hit = _limit(one)
+    moves = view is not None and view.atlas and one.hours is not None and one.name.split()[0] in _BY_SIZE
+    return used, f"{hit}; {_larger(view.profile)}" if view is not None and moves else hit
+
+
+def _larger(profile: str) -> str:
+    command = with_profile("`leadbook act atlas-scale`", profile).strip("`")
+    return f"a larger one: {command}"
+
+
+def _limit(one: Headroom) -> tuple[str, str]:
     if one.unmeasured:
         return UNKNOWN, one.unmeasured
     known = one.used is not None and one.capacity
