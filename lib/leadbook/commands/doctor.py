@@ -29,6 +29,7 @@ from leadbook.core.provenance import CLOCK_SLACK
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
+from leadbook.n8n.client import open_n8n
 from leadbook.phases import attestations
 from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
@@ -265,8 +266,15 @@ def _atlas(uri: str, settings: Settings) -> Diagnosis:
 
 
 def _n8n(settings: Settings) -> Diagnosis:
-    """Whether n8n's API is to be asked."""
-    return note("n8n", "its API is to be asked" if settings.n8n_url else "n8n_url is not set: its API is not asked")
+    """Whether n8n's API is asked, and answers."""
+    if not settings.n8n_url:
+        return note("n8n", "n8n_url is not set: what n8n shows, a person must attest")
+    try:
+        with open_n8n(settings) as n8n:
+            count, warning = len(n8n.workflows()), n8n.warning
+    except LeadbookError as error:
+        return problem("n8n", str(error), f"make n8n's API answer: {str(error).rpartition('; ')[2]}")
+    return note("n8n", warning) if warning else ok("n8n", f"answers: {count} workflows; leadbook n8n check tells more")
 
 
 # -------------------------------------------------------------------------------------------------------- the sprint
