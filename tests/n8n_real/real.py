@@ -197,7 +197,7 @@ def manual_id(workflows: Path, name: str) -> str:
 def put(folder: Path, workflow: Mapping[str, Any]) -> Path:
     """A workflow as a file that n8n imports."""
     path = folder / f"{workflow['id']}.json"
-    path.write_text(json.dumps([workflow]))
+    path.write_text(json.dumps(workflow))
     return path
 
 

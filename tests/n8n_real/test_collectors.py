@@ -121,7 +121,7 @@ def test_6_a_dead_mongodb_is_reported_and_nothing_is_lost(world, server):
     told = len(world.alerts.taken)
 
     def kill(stamp, first):
-        if stamp == "apollo-3" and first == 100:
+        if stamp == "apollo-3" and first == 200:
             world.vendor.before = lambda *_: None
             for member in world.servers.members:
                 member.kill()
@@ -145,7 +145,7 @@ def test_6_a_dead_mongodb_is_reported_and_nothing_is_lost(world, server):
     ledger = world.ledger()
     print(f"{ledger}")  # noqa: T201
     assert ledger["stored"] == 200 and leads.count_documents({}) == before + 200
-    assert ledger["read"] == ledger["stored"] + ledger["duplicates"]
+    assert (ledger["read"], ledger["duplicates"]) == (350, 150), "100 had been staged before, 50 are repeats"
 
 
 def test_7_the_check_reads_it(world, server):
