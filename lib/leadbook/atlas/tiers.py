@@ -19,3 +19,8 @@ def size_of(provider: str, tier: str) -> tuple[int | None, float | None]:
     """vCPU and memory in GB of one server of a tier; (None, None) for one that the table does not hold."""
     found = _table().get(provider.upper(), {}).get(tier.upper())
     return (int(found[0]), float(found[1])) if found else (None, None)
+
+
+def known_tiers(provider: str) -> tuple[str, ...]:
+    """The tiers of a provider that the table holds, smallest first."""
+    return tuple(_table().get(provider.upper(), {}))
