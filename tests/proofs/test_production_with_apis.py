@@ -1,4 +1,4 @@
-"""The stage *ready* of production on servers of somebody else, with Atlas and n8n on loopback: attested is only what no API
+"""*ready* of production on servers of somebody else, Atlas and n8n on loopback: attested is only what no API
 shows. Prints the attestations that are left."""
 
 from __future__ import annotations
