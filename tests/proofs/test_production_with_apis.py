@@ -1,4 +1,4 @@
-"""*ready* of production on servers of somebody else, Atlas and n8n on loopback: attested is only what no API
+"""The production stage *ready* on somebody else's servers, with Atlas and n8n on loopback: attested is only what no API
 shows. Prints the attestations that are left."""
 
 from __future__ import annotations
