@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from leadbook.analysis.collecting import Collecting, CollectionRate
-from leadbook.core.checks import Verdict, judge, not_applicable
+from leadbook.core.checks import Inapplicable, Verdict, judge, not_applicable
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.measure.intervals import Interval
@@ -55,10 +55,20 @@ def test_everything_measured_and_nothing_blocking_passes(records):
 
 
 def test_the_collection_rate_is_of_staged_records_and_of_nothing_else(records):
-    collected = in_last_hour(Collecting(by_collector=pd.DataFrame(), staged=900, in_hour=900, sprint=None,
-                                        hour=CollectionRate(records=900, seconds=1800.0, hourly=HOURLY)))  # fmt: skip
+    hour = CollectionRate(records=900, seconds=1_800.0, hourly=HOURLY)
+    found = Collecting(by_collector=pd.DataFrame(), staged=900, in_hour=900, sprint=None, hour=hour)
+    collected = in_last_hour(found, SETTINGS)
     (check,) = (one for one in gate.gate_checks(records, SETTINGS, collected) if one.id == "GATE-RATE-001")
     assert check.verdict is Verdict.FAIL and check.measured == 700 and "its lower end is judged" in check.evidence
+
+
+def test_collectors_that_were_only_tried_are_no_slow_sprint():
+    hour = CollectionRate(records=200, seconds=1_200.0, hourly=HOURLY)
+    tried = Collecting(by_collector=pd.DataFrame(), staged=200, in_hour=200, sprint=None, hour=hour)
+    assert "only tried" in catalogue()["GATE-RATE-001"].may_not_apply
+    assert isinstance(in_last_hour(tried, SETTINGS).answer, Inapplicable)
+    begun = SETTINGS.model_copy(update={"sprint_start": (datetime.now(UTC) - timedelta(hours=1)).isoformat()})
+    assert in_last_hour(tried, begun).answer == 700  # the sprint has begun: so it is slow
 
 
 @pytest.mark.parametrize("phase", gate.PHASES)

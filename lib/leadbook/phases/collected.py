@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from leadbook.analysis.collecting import Collecting, CollectionRate
 from leadbook.core.checks import Inapplicable, Unmeasured
+from leadbook.core.settings import Settings
 from leadbook.phases.section import Table
 from leadbook.phases.told import Answered
 
@@ -19,10 +22,18 @@ def table(found: Collecting) -> Table:
     return Table(found.by_collector, "Collected over time, by collector", COLUMNS)
 
 
-def in_last_hour(found: Collecting) -> Answered:
-    """The rate of the last hour; it does not apply while nobody collects."""
+def in_last_hour(found: Collecting, settings: Settings) -> Answered:
+    """The rate of the last hour; it does not apply while nobody collects, nor where the collectors were only tried:
+    the sprint has not begun (`sprint_start`), and all that was staged is less than an hour's."""
     if not found.in_hour:
         return Answered(Inapplicable("nothing was staged in the last hour: no collector is at work"))
+    start = settings.sprint_start
+    begun = bool(start) and datetime.fromisoformat(start) <= datetime.now(UTC)
+    if found.staged < settings.target_leads_per_hour and not begun:
+        told = (
+            f"{found.staged:,} records were staged in all, fewer than an hour's {settings.target_leads_per_hour:,.0f}"
+        )
+        return Answered(Inapplicable(f"{told}: the collectors were tried, the sprint has not begun"))
     return _told(found.hour, found.in_hour)
 
 

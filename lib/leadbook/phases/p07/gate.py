@@ -140,7 +140,7 @@ def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
 def _collected(book: Phase) -> Answered:
     """The rate of the last hour; it does not apply before the sprint."""
     found = attempt(lambda: read_collecting(book.staging))
-    return in_last_hour(found) if isinstance(found, Collecting) else Answered(found)
+    return in_last_hour(found, book.settings) if isinstance(found, Collecting) else Answered(found)
 
 
 def _of_fact(check_id: str, record: EarlierPhase, fact: str, settings: Settings) -> Check:
