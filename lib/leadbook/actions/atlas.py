@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
 from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
 from leadbook.atlas.failures import AtlasDoubtError
-from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AtlasSnapshot
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError
 from leadbook.lead.masks import mask_people
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 WIDEST = {4: 8, 6: 32}
 """Shortest prefix of an entry by IP version: an entry that is wider lets in networks of strangers."""

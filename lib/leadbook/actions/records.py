@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from leadbook.atlas.project import AtlasProject
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 DIGITS = 12
 """Of a plan's hash: enough that nobody meets another plan's by chance, few enough to be typed."""

@@ -6,16 +6,18 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leadbook.actions.atlas import minutes_of, settled, target_of, waited
 from leadbook.actions.ingester import followers
 from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
-from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AtlasCluster
 from leadbook.atlas.tiers import known_tiers, size_of
 from leadbook.core.errors import ParameterError, RefusedError, did_you_mean
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 IDLE = "IDLE"
 """stateName of a cluster that nothing changes."""

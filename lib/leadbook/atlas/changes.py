@@ -9,10 +9,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leadbook.atlas.calls import CALLS
-from leadbook.atlas.project import AtlasProject
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 TIERS = (
     "M10", "M20", "M30", "M40", "M50", "M60", "M80", "M140", "M200", "M300", "M400", "M700",

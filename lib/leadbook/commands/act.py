@@ -8,17 +8,19 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leadbook.actions import rights
 from leadbook.actions.acts import ACTIONS, action_named, done, planned
 from leadbook.actions.records import Action, ActPlan, ActScene, at_atlas
 from leadbook.actions.told import Deed, deeds, series_of
-from leadbook.atlas.project import AtlasProject, open_project
 from leadbook.commands.place import Place, approved, opened
 from leadbook.core.errors import ParameterError, RefusedError, UsageError
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 ACTION = "act"
 PATIENCE_MS = 3_000
@@ -112,6 +114,8 @@ def _scene(settings: Settings, progress: Callable[[int], None], tell: Callable[[
         project: list[AtlasProject] = []
 
         def atlas() -> AtlasProject:
+            from leadbook.atlas.project import open_project  # loads httpx, which other actions do not need
+
             if not project:
                 project.append(stack.enter_context(open_project(settings, place.endpoints.mongodb_uri)))
             project[0].forget()

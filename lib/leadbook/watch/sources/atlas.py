@@ -10,13 +10,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from leadbook.atlas.project import AtlasProject, open_project
 from leadbook.atlas.records import AtlasProcess, Measurement
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.watch.sources.access import EACH_S, Access
 from leadbook.watch.sources.base import Moment, Numbers, SourceReading
+
+if TYPE_CHECKING:
+    from leadbook.atlas.project import AtlasProject
 
 EVERY_S = 60.0
 """Granularity PT1M: asked sooner, Atlas has nothing new."""
@@ -102,6 +105,8 @@ class AtlasMetrics:
 
 def _read(asked: _Asked, settings: Settings, uri: str) -> None:
     """Ask all; a failure is a reason, never an exception."""
+    from leadbook.atlas.project import open_project  # loads httpx, which a watch without Atlas does not need
+
     try:
         with open_project(settings, uri) as project:
             try:
