@@ -18,6 +18,10 @@ Written by `pytest tests/proofs/test_roles.py -m proof`; do not edit.
 Admin API. The built-in roles of README (`readWrite`; `clusterMonitor`, `dbAdmin` and `readWrite`; `read`) hold all of
 it and more; `killop` alone needs `hostManager` beside them. A privilege is listed under a phase or command only where
 taking it away broke that: each row below was tried on a real server with authentication, and tells what was said.
+Phases ran in production's profile with every approval, small; of 03 the sections that need more than others do.
+`BKP-RST-001` and `MDB-TOP-001` may pass all the same and say what they could not see. Not needed and so in no role:
+`createCollection` (`insert` is enough), `changeStream` (a follower then looks each second), `getCmdLineOpts`,
+`getDefaultRWConcern` (a line of 09's document stays empty), `fsync`.
 
 """
 _MOVING = (

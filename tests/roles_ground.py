@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,19 +129,22 @@ class Ground:
                     outcome.denied.append(str(json.loads(line)["attr"].get("error", ""))[:400])
         return outcome
 
-    def phase(self, number: str, **changed: Any) -> Outcome:
-        """One notebook's cells."""
-        return self.run(lambda: self._cells(number, changed))
+    def phase(self, number: str, *, only: Sequence[str] = (), **changed: Any) -> Outcome:
+        """One notebook's cells. only: of those that show something, those that hold one of these words."""
+        return self.run(lambda: self._cells(number, only, changed))
 
-    def _cells(self, number: str, changed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    def _cells(self, number: str, only: Sequence[str], changed: dict[str, Any]) -> Iterator[tuple[str, str]]:
         self._runs += 1
         out = self.folder / f"run-{self._runs}"
         (notebook,) = (PROJECT / "notebooks").glob(f"{number}_*.ipynb")
         cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
         namespace: dict[str, Any] = {"__name__": "notebook"}
         for place, cell in enumerate(cells):
+            text = "".join(cell["source"])
+            if only and "book.show(" in text and not any(word in text for word in only):
+                continue
             try:
-                exec(compile("".join(cell["source"]), f"cell {place}", "exec"), namespace)
+                exec(compile(text, f"cell {place}", "exec"), namespace)
             except Exception as error:  # noqa: BLE001  whatever a notebook shows
                 yield f"cell {place}", kernel.told(error, number)
                 break
