@@ -175,7 +175,8 @@ What limits them:
   executions of 2,000 leads; every lead was given an e-mail of its own, because n8n writes an absent one as null and the
   unique index refuses the second null; and n8n does nothing else for a lead: no cleaning, no score, no rejected record.
 - **A repeat within a batch ends it.** n8n's insert is ordered: the first repeat ends the batch, and the workflow with
-  it. What the vendor gave after that is lost.
+  it. What the vendor gave after that is lost. In the row with repeats each workflow's second record repeats its first;
+  a first repeat that comes later leaves what stood before it.
 - **leadbook's route** inserts 100 raw records a call and asks Redis nothing. Cleaning, duplicates and score are the
   pipeline's, on all cores and out of n8n's memory. In a sprint both work at the same time; here the pipeline began when
   n8n had ended, so that "in all" is the most it takes.
