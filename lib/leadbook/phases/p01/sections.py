@@ -96,7 +96,8 @@ def console(book: Phase) -> Section:
     by_apis = {**by_atlas, **collectors.of_phase("01", settings, book.endpoints)}
     attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in by_apis]
     checks = (*by_api(by_apis, settings), *only_by_atlas(besides, settings))
-    return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, checks))
+    of_atlas = [check for check in checks if check.id in {*by_atlas, *besides}]
+    return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, of_atlas))
 
 
 def handover(
