@@ -76,10 +76,10 @@ def test_too_many_requests_is_waited_for_as_long_as_atlas_says(atlas, client):
 @pytest.mark.parametrize("kind", [500, 503, "cut", "half", "slow"])
 def test_a_reading_question_is_asked_again_and_no_more_than_three_times(atlas, client, kind):
     client.pages("listAccessListEntries")
-    client.timeout_s = client._http.timeout = 0.4
-    atlas.fault("encryptionAtRest", kind, times=2, seconds=1.0)
+    client.timeout_s = client._http.timeout = 0.2
+    atlas.fault("encryptionAtRest", kind, times=2, seconds=0.5)
     assert client.get("getEncryptionAtRest")["awsKms"] == {"enabled": False}
-    atlas.fault("encryptionAtRest", kind, seconds=1.0)
+    atlas.fault("encryptionAtRest", kind, seconds=0.5)
     with pytest.raises(UnreachableError, match=r"^Atlas at 127\.0\.0\.1:"):
         client.get("getEncryptionAtRest")
     assert paths(atlas).count("/encryptionAtRest") == 6
@@ -92,9 +92,9 @@ def test_a_change_is_sent_once(atlas, client):
     atlas.fault("snapshots", 429, times=1, method="POST", retry_after=1)
     with pytest.raises(AtlasBusyError, match="nothing was changed; it asks to wait 1 s"):
         client.send("takeSnapshots", SNAPSHOT, cluster="leads")
-    client._http.timeout = 0.4
+    client._http.timeout = 0.2
     for kind in (500, "cut", "half", "slow"):
-        atlas.fault("snapshots", kind, times=1, method="POST", seconds=1.0)
+        atlas.fault("snapshots", kind, times=1, method="POST", seconds=0.5)
         with pytest.raises(AtlasDoubtError, match="it may have been done; look in Atlas before"):
             client.send("takeSnapshots", SNAPSHOT, cluster="leads")
     assert paths(atlas).count("/clusters/leads/backup/snapshots") == 5

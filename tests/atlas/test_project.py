@@ -19,7 +19,6 @@ def test_the_cluster_as_ordered(atlas, opened):
     assert (found.backup, found.point_in_time, found.termination_protection, found.paused) == (True, True, True, False)
     assert (found.tls_floor, found.encryption, found.state, found.version) == ("TLS1_2", "NONE", "IDLE", "8.0.4")
     assert (found.scales_storage, found.scales_tier) == (True, False)
-    assert "connectionStrings" not in found.raw and found.raw["clusterType"] == "REPLICASET"
     assert [path for _, path, _ in atlas.requests] == ["/clusters"], "asked once, and remembered"
     atlas.state.tier = "M9000"
     project.forget()

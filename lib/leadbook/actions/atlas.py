@@ -15,14 +15,13 @@ from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
 from leadbook.atlas.failures import AtlasDoubtError
 from leadbook.atlas.records import AtlasSnapshot
+from leadbook.atlas.values import WIDEST, Network
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError
 from leadbook.lead.masks import mask_people
 
 if TYPE_CHECKING:
     from leadbook.atlas.project import AtlasProject
 
-WIDEST = {4: 8, 6: 32}
-"""Shortest prefix of an entry by IP version: an entry that is wider lets in networks of strangers."""
 LONGEST_H = 7 * 24
 """Atlas keeps a temporary entry for a week at most."""
 LOOK_S = 5.0
@@ -36,14 +35,16 @@ SHOWS_S = (0.0, 1.0, 2.0)
 UNDER_WAY = ("queued", "inProgress")
 IN_DOUBT = "the connection broke before Atlas answered, and it is so at Atlas"
 """What `seen` says where the outcome was in doubt and a look settled it."""
-_ALSO = "{} in the Atlas project, of the service account or API key"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def target_of(scene: ActScene, project: AtlasProject) -> str:
     """Cluster and project besides the database: an approval names and covers all three."""
     return f"Atlas cluster {project.cluster().name} of project {project.project}, {scene.target}"
+
+
+def role_text(call: str) -> str:
+    """What an action takes besides rights at MongoDB, in words: the project role of its change."""
+    return f"{changes.role_for(call)} in the Atlas project, of the service account or API key"
 
 
 def minutes_of(given: Given, action: str) -> int:
@@ -297,14 +298,14 @@ def _spelt(project: AtlasProject, network: Network) -> str:
 ACTIONS = (
     Action(
         name="atlas-snapshot", does="have Atlas take a snapshot of the cluster now", plan=_plan_snapshot,
-        do=_do_snapshot, wait=_wait_snapshot, also=_ALSO.format(changes.role_for("takeSnapshots")), kind="resolution",
+        do=_do_snapshot, wait=_wait_snapshot, also=role_text("takeSnapshots"), kind="resolution",
         takes={"description": f"what it is for, {changes.COMMENT} characters at most",
                "days": "how long Atlas keeps it, target_backup_days at most", "wait": "min, 0 to 240; 0 does not wait"},
         moves=("mongodb.write_ms", "mongodb.read_ms"),
     ),
     Action(
         name="atlas-access", does="let an address reach the cluster, or no longer (Atlas's IP access list)",
-        plan=_plan_access, do=_do_access, also=_ALSO.format(changes.role_for("createAccessListEntry")),
+        plan=_plan_access, do=_do_access, also=role_text("createAccessListEntry"),
         kind="resolution",
         takes={"add": "address or network, 203.0.113.7/32", "remove": "the same",
                "comment": "of an entry that is added", "hours": f"1 to {LONGEST_H}: then Atlas removes it again",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from leadbook.actions.atlas import minutes_of, settled, target_of, waited
+from leadbook.actions.atlas import minutes_of, role_text, settled, target_of, waited
 from leadbook.actions.ingester import followers
 from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
@@ -185,10 +185,9 @@ ACTIONS = (
     Action(
         name="atlas-scale", does="another tier or another disk of the cluster; without either: what it has now",
         plan=_plan, do=_do, wait=_wait, kind="scaling",
-        also=f"{changes.role_for('updateCluster')} in the Atlas project, of the service account or API key",
+        also=role_text("updateCluster"),
         takes={"tier": "M40", "disk": "GB", "wait": "min, 0 to 240; 0 does not wait",
                "during_sprint": "true makes it smaller in the middle of a sprint, too"},
         moves=("mongodb.write_ms", "mongodb.read_ms", "mongodb.cache_used_percent", "host.cpu_percent"),
-
     ),
 )  # fmt: skip

@@ -136,11 +136,6 @@ class AtlasClient:
         try:
             if self._digest is None:
                 self._bearer(renew=False)
-        except httpx.HTTPError as error:
-            raise self._unreachable(_trouble(error)) from None
-        try:
-            if self._digest is None:
-                self._bearer(renew=False)
         except httpx.HTTPError as error:  # without a token nothing was sent: this is not in doubt
             raise self._unreachable(_trouble(error)) from None
         try:

@@ -12,8 +12,6 @@ from leadbook.atlas.tiers import size_of
 
 _STRINGS = ("standard", "standardSrv", "private", "privateSrv")
 _PRIVATE = ("connectionString", "srvConnectionString", "srvShardOptimizedConnectionString")
-_TOLD = ("clusterType", "createDate", "diskWarmingMode", "featureCompatibilityVersion", "mongoDBMajorVersion",
-         "replicaSetScalingStrategy", "rootCertType", "versionReleaseSystem", "redactClientLogData")  # fmt: skip
 _DEFAULT_PORT = 27017
 
 
@@ -58,5 +56,4 @@ def cluster_of(body: Mapping[str, Any]) -> AtlasCluster:
         tls_floor=values.text(body, "advancedConfiguration.minimumEnabledTlsProtocol"),
         termination_protection=values.flag(body, "terminationProtectionEnabled"),
         encryption=values.text(body, "encryptionAtRestProvider"), paused=values.flag(body, "paused"),
-        raw={name: body[name] for name in _TOLD if name in body},
     )  # fmt: skip

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -13,8 +12,7 @@ class AtlasCluster:
 
     provider: AWS, GCP, AZURE.  tier: instanceSize, `M30`.  cores, memory_gb: of that tier by Atlas's list.
     disk_gb, state (`IDLE`, `UPDATING`), version (`8.0.4`) as Atlas names them.  lowest_tier, highest_tier: bounds of
-    auto-scaling.  encryption: `NONE` or whose key encrypts besides Atlas's own.  raw: the answer's other top fields,
-    without connection strings.
+    auto-scaling.  encryption: `NONE` or whose key encrypts besides Atlas's own.
     """
 
     name: str
@@ -39,7 +37,6 @@ class AtlasCluster:
     termination_protection: bool | None = None
     encryption: str = ""
     paused: bool | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+WIDEST = {4: 8, 6: 32}
+"""Shortest prefix of an access list's entry by IP version: a wider one lets in networks of strangers; the IPv6 one is
+what a provider is given."""
+
 
 def at(body: Any, path: str) -> Any:
     """The value at a dotted path; None where a step is missing."""

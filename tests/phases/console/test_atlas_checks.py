@@ -69,7 +69,8 @@ def judged(settings: Settings, uri: str = URI, phase: str = "") -> dict[str, Che
         "07": lambda: gate.monitoring(book).checks,
         "08": lambda: see_atlas(book).checks,
     }
-    made = [check for number, checks in notebooks.items() if phase in ("", number) for check in checks()]
+    made = [check for number, checks in notebooks.items() if phase in ("", number) for check in checks()
+            if definition(check.id).measured_by != "n8n"]  # fmt: skip
     for check in made:
         assert not objection(check, settings, {check.id}), objection(check, settings, {check.id})
         assert "S3cretWord" not in str(check)

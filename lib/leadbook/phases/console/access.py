@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AccessEntry, DatabaseUser
+from leadbook.atlas.values import WIDEST, Network
 from leadbook.core import addresses
 from leadbook.core.checks import Unmeasured
 from leadbook.core.settings import Settings
@@ -17,11 +18,8 @@ from leadbook.phases.console.atlas import Atlas, Questions
 from leadbook.phases.judging import Finding, got
 from leadbook.provision.security import BROAD_ROLES
 
-WIDEST = {4: 8, 6: 32}
-"""Prefix length by IP version below which an entry is open to the world; the IPv6 one is what a provider is given."""
 NARROW = {4: 24, 6: 64}
 """Prefix length from which an entry is narrow: one office's or one subnet's addresses."""
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def attested(atlas: Atlas, uri: str, settings: Settings) -> Questions:

@@ -46,16 +46,22 @@ def measured_or_attested(check_id: str, settings: Settings, ask: Callable[[], Fi
     entry = definition(check_id)
     if not entry.has_api(settings) or (settings.is_rehearsal and entry.production_only):
         return attest(check_id, *in_force(settings), settings)
-    found = attempt(ask)
-    value, evidence = found if isinstance(found, tuple) else (found, "")
+    value, evidence = answered(ask, entry.measured_by)
     if isinstance(value, AlsoAttested):
         signed = attest(check_id, *in_force(settings), settings)
         return replace(signed, evidence=f"{SERVICES[entry.measured_by]}: {value.said}; the rest: {signed.evidence}")
-    if isinstance(value, LeadbookError | OSError):
-        value = Unmeasured(str(value), f"mend what {SERVICES[entry.measured_by]} says")
     if isinstance(value, Unmeasured):
         return _else_attested(check_id, value, settings)
     return judge(check_id, value, settings=settings, evidence=evidence)
+
+
+def answered(ask: Callable[[], Finding], api: str) -> Finding:
+    """What `ask()` finds; Unmeasured where the API (`atlas`, `n8n`) denies or is away."""
+    found = attempt(ask)
+    value, evidence = found if isinstance(found, tuple) else (found, "")
+    if isinstance(value, LeadbookError | OSError):
+        value = Unmeasured(str(value), f"mend what {SERVICES[api]} says")
+    return value, evidence
 
 
 def _else_attested(check_id: str, missing: Unmeasured, settings: Settings) -> Check:

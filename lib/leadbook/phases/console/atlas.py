@@ -12,7 +12,7 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.definitions import definition
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
-from leadbook.phases.console.asked import SERVICES, not_asked
+from leadbook.phases.console.asked import SERVICES, answered, not_asked
 from leadbook.phases.judging import Finding, attempt
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Table
@@ -57,10 +57,7 @@ def _measured(check_id: str, ask: Callable[[], Finding], settings: Settings) -> 
         return judge(check_id, Inapplicable("only a production cluster can show this"), settings=settings)
     if not settings.atlas_project:
         return judge(check_id, Inapplicable(not_asked(API)), settings=settings)
-    found = attempt(ask)
-    value, evidence = found if isinstance(found, tuple) else (found, "")
-    if isinstance(value, LeadbookError | OSError):
-        value = Unmeasured(str(value), f"mend what {SERVICES[API]} says")
+    value, evidence = answered(ask, API)
     return judge(check_id, value, settings=settings, evidence=evidence)
 
 
