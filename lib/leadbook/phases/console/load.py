@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from leadbook.atlas import metrics
 from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AtlasProcess, Measurement
 from leadbook.core.checks import Unmeasured
@@ -17,14 +18,11 @@ from leadbook.phases.section import Table, rows_table
 
 PERIOD, MINUTES = "PT15M", 15
 """Long enough that a late point of Atlas (one a minute) is among them, short enough to be of now."""
-CPU = ("SYSTEM_NORMALIZED_CPU_USER", "SYSTEM_NORMALIZED_CPU_KERNEL", "SYSTEM_NORMALIZED_CPU_STEAL")
-USED, AVAILABLE, CONNECTIONS = "SYSTEM_MEMORY_USED", "SYSTEM_MEMORY_AVAILABLE", "CONNECTIONS"
-IOPS, DISK_PERCENT = "DISK_PARTITION_IOPS_TOTAL", "DISK_PARTITION_SPACE_PERCENT_USED"
 COLUMNS = {
     "member": "host and port", "kind": "its state in the set",
-    "CPU, %": "user, kernel and steal, of all cores: median of a quarter of an hour",
+    "CPU, %": "at work, of all cores: median of a quarter of an hour",
     "memory, %": "used, of used and available: highest", "disk, %": "space used: highest",
-    "IOPS": "disk operations a second: highest", "connections": "highest",
+    "IOPS": "reads and writes of the disk a second: highest", "connections": "highest",
 }  # fmt: skip
 
 
@@ -64,17 +62,18 @@ def read_load(project: AtlasProject) -> ClusterLoad:
 
 
 def _member(project: AtlasProject, process: AtlasProcess, problems: list[str]) -> MemberLoad:
-    told = {one.name: one for one in project.measurements(process, (*CPU, USED, AVAILABLE, CONNECTIONS), PERIOD)}
+    told = {one.name: one for one in project.measurements(process, metrics.MACHINE, PERIOD)}
     try:
-        told |= {one.name: one for one in project.measurements(process, (IOPS, DISK_PERCENT), PERIOD)}
+        told |= {one.name: one for one in project.measurements(process, metrics.DISK, PERIOD)}
     except LeadbookError as error:
         problems.append(str(error))
-    busy = [told[name] for name in CPU if name in told]
+    busy = _sums([told[name] for name in metrics.CPU if name in told])
     return MemberLoad(
-        member=process.id, kind=process.kind, cpu=_median_of_sums(busy),
-        memory=_memory(told.get(USED), told.get(AVAILABLE)),
-        disk=_highest(told.get(DISK_PERCENT)), iops=_highest(told.get(IOPS)),
-        connections=_highest(told.get(CONNECTIONS)),
+        member=process.id, kind=process.kind, cpu=round(median(busy), 2) if busy else None,
+        memory=_share(told.get(metrics.MEMORY_USED), told.get(metrics.MEMORY_AVAILABLE)),
+        disk=_share(told.get(metrics.DISK_USED), told.get(metrics.DISK_FREE)),
+        iops=max(_sums([told[name] for name in metrics.DISK[2:] if name in told]), default=None),
+        connections=_highest(told.get(metrics.CONNECTIONS)),
     )  # fmt: skip
 
 
@@ -82,18 +81,16 @@ def _highest(found: Measurement | None) -> float | None:
     return max((value for value in (found.values if found else ()) if value is not None), default=None)
 
 
-def _median_of_sums(found: Sequence[Measurement]) -> float | None:
-    """Median over the points at which each of the measurements has a value."""
+def _sums(found: Sequence[Measurement]) -> list[float]:
+    """The sum at each point at which all of the measurements have a value."""
     rows = zip(*(one.values for one in found), strict=False)
-    sums = [sum(value for value in row if value is not None) for row in rows if None not in row]
-    return round(median(sums), 2) if sums else None
+    return [sum(value for value in row if value is not None) for row in rows if None not in row]
 
 
-def _memory(used: Measurement | None, available: Measurement | None) -> float | None:
-    pairs = zip(used.values, available.values, strict=False) if used and available else ()
-    shares = [
-        100 * one / (one + spare) for one, spare in pairs if one is not None and spare is not None and one + spare
-    ]
+def _share(part: Measurement | None, rest: Measurement | None) -> float | None:
+    """The highest share of `part` over the points."""
+    pairs = zip(part.values, rest.values, strict=False) if part and rest else ()
+    shares = [share for one, other in pairs if (share := metrics.share(one, other)) is not None]
     return round(max(shares), 2) if shares else None
 
 

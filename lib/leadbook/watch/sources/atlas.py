@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from leadbook.atlas import metrics
 from leadbook.atlas.records import AtlasProcess, Measurement
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
@@ -27,15 +28,6 @@ STALE_S = 300.0
 """Atlas's newest point is a minute or two old; an older one tells nothing of now."""
 PERIOD = "PT10M"
 PRIMARY = "REPLICA_PRIMARY"
-CPU = tuple(f"SYSTEM_NORMALIZED_CPU_{one}" for one in ("USER", "KERNEL", "NICE", "IRQ", "SOFTIRQ", "STEAL"))
-"""Percent of all processors; what waits for the disk (IOWAIT) is no work."""
-USED, AVAILABLE, CONNECTIONS = "SYSTEM_MEMORY_USED", "SYSTEM_MEMORY_AVAILABLE", "CONNECTIONS"
-DISK = (
-    "DISK_PARTITION_SPACE_USED",
-    "DISK_PARTITION_SPACE_FREE",
-    "DISK_PARTITION_IOPS_READ",
-    "DISK_PARTITION_IOPS_WRITE",
-)
 INSTEAD = {
     "host.cpu_percent": "atlas.cpu_percent", "host.memory_percent": "atlas.memory_percent",
     "mongodb.disk_used_percent": "atlas.disk_used_percent", "mongodb.disk_used_bytes": "atlas.disk_used_bytes",
@@ -125,28 +117,29 @@ def _read(asked: _Asked, settings: Settings, uri: str) -> None:
 
 
 def _machine(asked: _Asked, project: AtlasProject, primary: AtlasProcess) -> None:
-    seen = _fresh(project.measurements(primary, (*CPU, USED, AVAILABLE, CONNECTIONS), PERIOD))
-    if parts := [seen[name] for name in CPU if name in seen]:
+    seen = _fresh(project.measurements(primary, metrics.MACHINE, PERIOD))
+    if parts := [seen[name] for name in metrics.CPU if name in seen]:
         asked.values["atlas.cpu_percent"] = sum(parts)
     else:
         asked.unmeasured["atlas.cpu_percent"] = "Atlas has no point of it that is new enough"
-    if USED in seen and AVAILABLE in seen and seen[USED] + seen[AVAILABLE]:
-        asked.values["atlas.memory_percent"] = 100 * seen[USED] / (seen[USED] + seen[AVAILABLE])
-    if CONNECTIONS in seen:
-        asked.values["atlas.connections"] = seen[CONNECTIONS]
+    memory = metrics.share(seen.get(metrics.MEMORY_USED), seen.get(metrics.MEMORY_AVAILABLE))
+    if memory is not None:
+        asked.values["atlas.memory_percent"] = memory
+    if metrics.CONNECTIONS in seen:
+        asked.values["atlas.connections"] = seen[metrics.CONNECTIONS]
 
 
 def _disk(asked: _Asked, project: AtlasProject, primary: AtlasProcess) -> None:
     try:
-        seen = _fresh(project.measurements(primary, DISK, PERIOD))
+        seen = _fresh(project.measurements(primary, metrics.DISK, PERIOD))
     except LeadbookError as error:
         asked.unmeasured["atlas.disk_used_percent"] = str(error)
         return
-    used, free, reads, writes = (seen.get(name) for name in DISK)
-    if used is not None and free is not None and used + free > 0:
+    used, free, reads, writes = (seen.get(name) for name in metrics.DISK)
+    percent = metrics.share(used, free)
+    if used is not None and free is not None and percent is not None:
         asked.values |= {
-            "atlas.disk_used_bytes": used, "atlas.disk_total_bytes": used + free,
-            "atlas.disk_used_percent": 100 * used / (used + free),
+            "atlas.disk_used_bytes": used, "atlas.disk_total_bytes": used + free, "atlas.disk_used_percent": percent,
         }  # fmt: skip
     if reads is not None or writes is not None:
         asked.values["atlas.disk_iops"] = (reads or 0.0) + (writes or 0.0)
