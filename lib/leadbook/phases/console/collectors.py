@@ -188,8 +188,9 @@ def _stale(texts: Iterable[str], leads: str) -> str:
     named = next((match[1] for text in texts if (match := _COLLECTION.search(text))), None)
     if named is None or (named == leads and named):
         return ""
-    what = f"names another collection ({named[:8]}…) than today's" if named else "names no collection"
-    return f"it {what}, so that Redis is of no use: leadbook n8n export writes it anew"
+    what = f"holds another UUID ({named[:8]}…) than that of today's collection" if named else (
+        "holds no UUID of the leads' collection")  # fmt: skip
+    return f"it {what}, so it believes no key of Redis: leadbook n8n export writes it anew once the collection is there"
 
 
 def _finds(node: N8nNode, collection: str) -> bool:
