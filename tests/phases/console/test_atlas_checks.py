@@ -73,7 +73,7 @@ def judged(settings: Settings, uri: str = URI, phase: str = "") -> dict[str, Che
     for check in made:
         assert not objection(check, settings, {check.id}), objection(check, settings, {check.id})
         assert "S3cretWord" not in str(check)
-    return {check.id: check for check in made}
+    return {check.id: check for check in made if definition(check.id).measured_by != "n8n"}
 
 
 def signed(tmp_path, *ids: str) -> str:

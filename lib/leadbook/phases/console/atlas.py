@@ -61,7 +61,8 @@ def _measured(check_id: str, ask: Callable[[], Finding], settings: Settings) -> 
     value, evidence = found if isinstance(found, tuple) else (found, "")
     if isinstance(value, LeadbookError | OSError):
         value = Unmeasured(str(value), f"mend what {SERVICES[API]} says")
-    return judge(check_id, value, settings=settings, evidence=evidence)
+    told = f"{SERVICES[API]}: {evidence}" if evidence else ""
+    return judge(check_id, value, settings=settings, evidence=told)
 
 
 def shown_by(atlas: Atlas, *show: Callable[[AtlasProject], Table | Iterable[Table]]) -> tuple[Table, ...]:

@@ -226,8 +226,8 @@ def _ten(found: N8nSeen, settings: Settings) -> Finding:
     failures = sum(one.history.failures for one in found.collectors)
     staged = [one.staged.records for one in found.collectors]
     return True, (f"ten workflows are active, each ended well after its newest failure ({failures:,} failures in 24 "
-                  f"hours); {sum(staged):,} records told apart by ten stamps, {min(staged):,} to {max(staged):,} "
-                  "each")  # fmt: skip
+                  f"hours); {sum(staged):,} records told apart by ten stamps, at least "
+                  f"{min(staged):,} and at most {max(staged):,} each")  # fmt: skip
 
 
 def _absent(found: N8nSeen) -> str:
