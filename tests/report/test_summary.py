@@ -53,6 +53,19 @@ def bad(checks, number="03"):
     return replace(usual, checks=(*(one for one in usual.checks if one.id not in ids), *checks))
 
 
+def test_it_says_what_a_person_signed_for_and_what_an_api_measured(tmp_path):
+    signed = made.check("06", kind="attestation", measured="attested", unit="")
+    asked = made.check("01", id="ATL-AUD-001", kind="attestation", measured=True, unit="", evidence="Atlas' API: on")
+    run = made.run(made.phase("06", signed), made.phase("01", asked))
+    told = "attested by a person: 1; measured by the API of Atlas or n8n in a person's place: 1"
+    assert told in summary(sealed(tmp_path, run)).markdown.replace("&#39;", "'")
+    site.write(run, tmp_path, Redactor())
+    page = (tmp_path / "index.html").read_text()
+    assert told in page and 'id="told"' in page
+    site.write(made.run(), tmp_path, Redactor())
+    assert "attested by a person" not in (tmp_path / "index.html").read_text()
+
+
 def test_it_says_the_verdict_whose_data_what_blocks_with_remedy_and_owner_and_where_the_report_is(tmp_path):
     directory = sealed(tmp_path, of(bad(failing())))
     told = summary(directory, link="https://github.com/o/r/actions/runs/1/artifacts/2")

@@ -13,6 +13,7 @@ from tests.made_run import check
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, palette, style, tables
+from leadbook.page.prose import with_profile
 
 
 @pytest.mark.parametrize(
@@ -127,3 +128,8 @@ def test_a_logarithmic_axis_has_plain_numbers():
     style.log_scale(axes)
     narrow.canvas.draw()
     assert {"20", "60"} <= {tick.get_text() for tick in axes.get_yticklabels(minor=True)}
+
+
+def test_commands_for_n8n_and_roles_name_the_profile_too():
+    told = with_profile("`leadbook n8n export --out DIR`, `leadbook roles`", "production")
+    assert told == "`leadbook n8n export --out DIR --profile production`, `leadbook roles --profile production`"

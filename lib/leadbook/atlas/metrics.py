@@ -1,5 +1,5 @@
-"""Names of Atlas' measurements and what is made of them, once: the watch's newest points and phase 08's quarter of an hour
-mean the same by a processor's share, a memory's and a disk's."""
+"""Names of Atlas' measurements, and what is made of them: the watch's newest points and phase 08's quarter of an
+hour mean the same by a processor's share, a memory's and a disk's."""
 
 from __future__ import annotations
 

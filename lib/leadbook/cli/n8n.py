@@ -16,6 +16,10 @@ from leadbook.cli.app import Override, Profile, app, notice, out, say, settings_
 if TYPE_CHECKING:
     from leadbook.commands.n8n.check import CheckedN8n
 
+COLUMNS = (
+    "failed: of the executions that n8n keeps of the last 24 hours. staged: records in the staging collection that "
+    "bear the workflow's stamp; newest: when the last of them came."
+)
 n8n_app = typer.Typer(
     help="n8n: check a running one; export workflows and credentials for it.", no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,20 +54,22 @@ def _tell(found: CheckedN8n) -> None:
     out.print(_workflows(found))
     for one in found.servers:
         works = {True: "connects", False: "does NOT connect", None: "was not tried"}[one["works"]]
-        most = f" of {one['limit']:,} that it takes" if one["limit"] else ""
-        sees = one["problem"] or f"connections of n8n's seen: {one['connections']}{most}; machines: {one['machines']}"
-        say(f"credential '{one['credential']}' ({one['type']}, workflows: {one['workflows']}): {works}; {sees}")
+        most = f"; it takes {one['limit']:,}" if one["limit"] else ""
+        sees = one["problem"] or (f"the server sees {one['connections']} connections from n8n, from "
+                                  f"{one['machines']} machines{most}")  # fmt: skip
+        say(f"credential '{one['credential']}' of {one['workflows']} workflows: {works}; {sees}")
+    say("")
     for one in found.checks:
-        say(f"{one['verdict']}  {one['id']}  {one['title']}: {one['evidence']}")
+        say(f"{one['verdict']:<12}  {one['id']}  {one['title']}\n{'':14}{one['evidence']}")
         if one["blocks"]:
-            say(f"    to do: {one['remedy']}")
+            say(f"{'':14}-> {one['remedy']}")
 
 
 def _workflows(found: CheckedN8n) -> Table:
     release = f"n8n {found.release}" if found.release else "n8n"
     title = f"{release} at {found.address}"
-    columns = ("workflow", "active", "ran", "status", "failed in a day", "staged", "newest")
-    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = ("workflow", "active", "last run", "ended", "failed", "staged", "newest")
+    table = Table(*columns, title=title, caption=COLUMNS, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.columns[0].no_wrap = True
     for one in found.workflows:
         active = ("yes" if one["active"] else "no") if one["in_n8n"] else "–"
@@ -71,7 +77,7 @@ def _workflows(found: CheckedN8n) -> Table:
         table.add_row(
             f"{one['workflow'].removeprefix('leadbook collector ')} {one['stamp']}", active, _ago(one["last"]),
             one["status"] or "–",
-            failures if one["in_n8n"] else "–", f"{one['staged']:,}", _ago(one["newest"]),
+            failures if one["in_n8n"] else "–", f"{one['staged']:,}" if one["stamp"] else "–", _ago(one["newest"]),
         )  # fmt: skip
     return table
 
@@ -81,6 +87,8 @@ def _ago(at: str) -> str:
     if not at:
         return "–"
     minutes = max(0, int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() // 60))
+    if not minutes:
+        return "just now"
     return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago" if minutes < 2_880 else (
         f"{minutes // 1_440} d ago")  # fmt: skip
 

@@ -61,7 +61,9 @@ def with_profile(text: str, profile: str) -> str:
     """The same text, its leadbook commands naming the profile: pasted without, they would work on a rehearsal."""
     if profile == "rehearsal":
         return text
-    verbs = "run|ingest|replay|recover|erase|cleanup|status|doctor|settings|act|ack|alerts|watch"
+    verbs = (
+        "run|ingest|replay|recover|erase|cleanup|status|doctor|settings|act|ack|alerts|watch|roles|n8n export|n8n check"
+    )
     acts = rf"`((?:\.venv/bin/)?leadbook (?:{verbs})\b[^`]*)`"
     return re.sub(
         acts, lambda found: found[0] if "--profile" in found[1] else f"`{found[1]} --profile {profile}`", text

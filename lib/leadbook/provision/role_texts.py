@@ -4,7 +4,8 @@ them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from textwrap import fill
 from typing import Any
 
 from leadbook.provision.roles import Privilege, Role
@@ -34,7 +35,7 @@ def is_offered(one: Privilege) -> bool:
 def mongosh(role: Role, names: Mapping[str, str]) -> str:
     """Commands that make the role and its user, who is asked for a password. They run as a user administrator."""
     rows = ",\n".join(
-        f"    {{resource: {_shell(row['resource'])}, actions: {json.dumps(row['actions'])}}}"
+        f"    {{resource: {_shell(row['resource'])}, actions: [\n{_filled(row['actions'])}\n    ]}}"
         for row in role.granted(names)
     )
     where = "what collectors use" if not role.variable else f"the address in {role.variable}"
@@ -42,9 +43,14 @@ def mongosh(role: Role, names: Mapping[str, str]) -> str:
         f"// {role.what}; {where}\n"
         f'db.getSiblingDB("admin").createRole({{\n  role: "{role.name}",\n'
         f"  privileges: [\n{rows}\n  ],\n  roles: []\n}})\n"
-        f'db.getSiblingDB("admin").createUser({{user: "{role.name}", pwd: passwordPrompt(), '
-        f'roles: [{{role: "{role.name}", db: "admin"}}]}})'
+        f'db.getSiblingDB("admin").createUser({{\n  user: "{role.name}", pwd: passwordPrompt(),\n'
+        f'  roles: [{{role: "{role.name}", db: "admin"}}]\n}})'
     )
+
+
+def _filled(actions: Iterable[str]) -> str:
+    """Names in quotes, as many on a line as a terminal of 80 columns holds."""
+    return fill(", ".join(json.dumps(one) for one in actions), 76, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _shell(resource: Mapping[str, Any]) -> str:

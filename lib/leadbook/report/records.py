@@ -122,6 +122,17 @@ class RunRecord:
         return [check for phase in self.phases for check in phase.checks]
 
     @property
+    def attested(self) -> list[Check]:
+        """Checks that pass on a person's word."""
+        return [check for check in self.checks if check.kind == "attestation" and check.measured == "attested"]
+
+    @property
+    def by_api(self) -> list[Check]:
+        """Checks that a person would sign for, had no API of Atlas or n8n answered them."""
+        told = [check for check in self.checks if check.kind == "attestation" and check.measured is not None]
+        return [check for check in told if check.measured != "attested"]
+
+    @property
     def whole(self) -> bool:
         """Whether all phases of the stage were asked for, or of all three."""
         return set(self.asked) >= set(STAGES.get(self.stage, PHASES))

@@ -129,6 +129,9 @@ def _page(run: RunRecord, decision: RunVerdict, words: _Words) -> list[str]:
         f"**Run:** {words.text(heading(run))}", "", f"**Why:** {words.prose(decision.reason)}", "",
         f"**Target:** {words.text(target_text(run))}", "",
     ]  # fmt: skip
+    if run.attested or run.by_api:
+        lines += [f"**Who says so:** attested by a person: {len(run.attested)}; measured by the API of Atlas or n8n "
+                  f"in a person's place: {len(run.by_api)}; all else was measured on the servers.", ""]  # fmt: skip
     if len(decision.stages) > 1:
         lines += words.table(("stage", "verdict"), ((one.stage, one.told) for one in decision.stages))
     lines += _checks("What blocks" if decision.blocking else "What failed", _errors(run, decision), words)

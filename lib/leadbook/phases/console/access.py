@@ -97,7 +97,8 @@ def _open_to_the_world(entries: Sequence[AccessEntry]) -> Finding:
     wide = [network for network in networks if network.prefixlen < WIDEST[network.version]]
     temporary = sum(entry.deletes_at is not None for entry in entries)
     groups = sum(bool(entry.group) for entry in entries)
-    told = f"{len(entries)} entries, {temporary} of them temporary, {groups} security groups"
+    count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+    told = f"{count} of the access list (temporary: {temporary}, security groups: {groups})"
     if wide:
         return False, f"{', '.join(map(str, wide))} is open to the world; {told}"
     widest = min(networks, key=lambda one: one.prefixlen / one.max_prefixlen, default=None)

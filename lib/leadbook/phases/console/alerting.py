@@ -18,6 +18,8 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 }
 """Task book 3.3.1.6: what somebody must be told of, and Atlas' metric names (metricThreshold.metricName); the first is
 the one to set."""
+PERCENT = ("NORMALIZED_", "_PERCENT", "DISK_PARTITION_SPACE_USED_", "DISK_PARTITION_UTILIZATION_")
+"""Of metric names: their raw numbers are percent."""
 COLUMNS = {
     "about": "Atlas' metric, or its event", "enabled": "whether it is on",
     "limit": "threshold with its unit, where there is one", "tells": "kinds of its notifications; none tells nobody",
@@ -46,7 +48,8 @@ def _limit(config: AlertConfig) -> str:
     if config.threshold is None:
         return ""
     sign = {"GREATER_THAN": ">", "LESS_THAN": "<"}.get(config.operator, config.operator)
-    units = "" if config.units == "RAW" else config.units.lower()
+    raw = "%" if any(word in config.metric for word in PERCENT) else ""
+    units = raw if config.units == "RAW" else config.units.lower()
     return f"{sign} {config.threshold:g} {units}".strip()
 
 

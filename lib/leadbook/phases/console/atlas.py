@@ -58,7 +58,8 @@ def _measured(check_id: str, ask: Callable[[], Finding], settings: Settings) -> 
     if not settings.atlas_project:
         return judge(check_id, Inapplicable(not_asked(API)), settings=settings)
     value, evidence = answered(ask, API)
-    return judge(check_id, value, settings=settings, evidence=evidence)
+    told = f"{SERVICES[API]}: {evidence}" if evidence else ""
+    return judge(check_id, value, settings=settings, evidence=told)
 
 
 def shown_by(atlas: Atlas, *show: Callable[[AtlasProject], Table | Iterable[Table]]) -> tuple[Table, ...]:

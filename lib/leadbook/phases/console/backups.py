@@ -62,8 +62,13 @@ def besides_proven(atlas: Atlas) -> Questions:
 
 
 def _lines(policy: BackupPolicy) -> str:
-    items = [f"{item.frequency} each {item.interval}, kept {item.days:g} days" for item in policy.items]
+    items = [f"{_often(item.frequency, item.interval)}, kept {item.days:g} days" for item in policy.items]
     return "; ".join(items) or "no line in the policy"
+
+
+def _often(frequency: str, interval: int) -> str:
+    """`every 6 hours`; of a week, month or year Atlas' interval is which day, not how often."""
+    return f"every {interval} hours" if frequency.lower() == "hourly" and interval > 1 else frequency.lower()
 
 
 def _days(policy: BackupPolicy) -> float:

@@ -188,8 +188,9 @@ def _stale(texts: Iterable[str], leads: str) -> str:
     named = next((match[1] for text in texts if (match := _COLLECTION.search(text))), None)
     if named is None or (named == leads and named):
         return ""
-    what = f"names another collection ({named[:8]}…) than today's" if named else "names no collection"
-    return f"it {what}, so that Redis is of no use: leadbook n8n export writes it anew"
+    what = f"holds another UUID ({named[:8]}…) than that of today's collection" if named else (
+        "holds no UUID of the leads' collection")  # fmt: skip
+    return f"it {what}, so it believes no key of Redis: leadbook n8n export writes it anew once the collection is there"
 
 
 def _finds(node: N8nNode, collection: str) -> bool:
@@ -225,8 +226,8 @@ def _ten(found: N8nSeen, settings: Settings) -> Finding:
     failures = sum(one.history.failures for one in found.collectors)
     staged = [one.staged.records for one in found.collectors]
     return True, (f"ten workflows are active, each ended well after its newest failure ({failures:,} failures in 24 "
-                  f"hours); {sum(staged):,} records told apart by ten stamps, {min(staged):,} to {max(staged):,} "
-                  "each")  # fmt: skip
+                  f"hours); {sum(staged):,} records told apart by ten stamps, at least "
+                  f"{min(staged):,} and at most {max(staged):,} each")  # fmt: skip
 
 
 def _absent(found: N8nSeen) -> str:
