@@ -7,7 +7,9 @@ import sys
 from urllib.parse import quote
 
 import pytest
+from pymongo.errors import OperationFailure
 
+import readme
 from leadbook.commands.n8n import export as commands
 from leadbook.core.errors import InputFileError, ParameterError, RefusedError, UsageError
 from leadbook.core.settings import PROJECT, Settings, load_profile
@@ -75,6 +77,30 @@ def test_away_mongodb_is_said_and_the_export_goes_on(production, monkeypatch, tm
     assert not any("hidden-word" in line for line in told)
 
 
+def test_the_look_up_is_bound_where_only_the_dba_sees_the_collection(production, database, monkeypatch, tmp_path):
+    """n8n's user of least privilege may not list collections."""
+    database.create_collection(production.collection)
+    asked, real = [], commands.collection_uuid
+
+    def refused_first(collection):
+        asked.append(1)
+        if len(asked) == 1:
+            raise OperationFailure("not authorized to list collections", 13)
+        return real(collection)
+
+    monkeypatch.setattr(commands, "collection_uuid", refused_first)
+    told = []
+    commands.export_to(production, tmp_path / "export", notice=told.append)
+    look_up = (tmp_path / "export" / "workflows" / "look-up.json").read_text()
+    assert len(asked) == 2 and real(database[production.collection]) in look_up
+    assert not any("could not be asked" in line or "Redis" in line for line in told)
+
+
+def test_readmes_folder_is_one_that_git_does_not_take():
+    (line,) = [one for one in readme.SPRINT if "n8n export" in one]
+    export.refuse_folder(PROJECT / line.split("--out ")[1])
+
+
 def test_a_folder_that_git_would_take_is_refused(tmp_path):
     with pytest.raises(RefusedError, match="git"):
         export.refuse_folder(PROJECT / "docs" / "made-export")
@@ -140,6 +166,8 @@ def test_the_command_says_what_to_type_and_shows_no_password(production, databas
              "--profile", "production", "-p", f"database={production.database}"]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ), check=False)
     assert done.returncode == 0, done.stderr
+    ids = [json.loads(path.read_text())["id"] for path in (tmp_path / "e" / "workflows").iterdir()]
+    assert len(ids) == 12 and all(f" {one}" in done.stdout for one in ids) and "restart n8n" in done.stdout
     assert "import:credentials" in done.stdout and "delete it after the import" in done.stdout
     held = json.loads((tmp_path / "e" / "credentials.json").read_text())
     for word in (held[1]["data"]["password"], "verysecretword3", *endpoints.mongodb_uri.split("@")[0].split(":")[2:]):

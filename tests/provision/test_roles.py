@@ -209,3 +209,14 @@ def test_a_wrong_word_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatc
             main()
         assert ended.value.code == 2 and line in capsys.readouterr().err
     assert [role.name for role in roles.named("leadbook_dba")] == ["leadbook_dba"]
+
+
+def test_the_first_line_names_the_database_and_what_to_export(settings: Settings) -> None:
+    some = roles.named("application")
+    pasted = role_texts.heading("mongosh", some, "lead_generation", "production", "")
+    assert pasted.startswith("// roles on the database lead_generation, which profile production names")
+    sent = role_texts.heading("atlas", some, "lead_generation", "production", "")
+    known = {"ATLAS_PUBLIC_KEY": "a", "ATLAS_PRIVATE_KEY": "b", "ATLAS_PROJECT": "c"}
+    for given, status in ((known, False), (known | {"LEADBOOK_APPLICATION_PASSWORD": "d"}, True)):
+        done = subprocess.run(["bash", "-c", sent], env=given, capture_output=True, check=False)
+        assert (done.returncode == 0) is status

@@ -143,6 +143,8 @@ def roles(
     if form not in ("mongosh", "atlas"):
         raise UsageError(f"--as must be mongosh or atlas, not {form!r}")
     project, cluster = settings.atlas_project or "${ATLAS_PROJECT}", settings.atlas_cluster
+    if not as_json:
+        say(role_texts.heading(form, named(only), settings.database, settings.profile, settings.atlas_project) + "\n")
     for role in named(only):
         if as_json:
             made = {"createRole": role.name, "privileges": role.granted(names), "roles": []}

@@ -20,10 +20,11 @@ WORKFLOWS_FOLDER = "workflows"
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written. workflows: their names.  credentials: name and type of each."""
+    """What was written. workflows: their names.  ids: in the same order.  credentials: name and type of each."""
 
     folder: Path
     workflows: tuple[str, ...]
+    ids: tuple[str, ...]
     credentials: tuple[tuple[str, str], ...]
 
 
@@ -104,6 +105,7 @@ def write(folder: Path, workflows: Sequence[Mapping[str, Any]], credentials: Seq
         raise InputFileError(folder, f"cannot be written ({error.strerror})", hint="name another folder") from None
     return Exported(
         folder=folder, workflows=tuple(str(one["name"]) for one in workflows),
+        ids=tuple(str(one["id"]) for one in workflows),
         credentials=tuple((one.name, one.type) for one in credentials),
     )  # fmt: skip
 

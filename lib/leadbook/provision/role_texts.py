@@ -4,7 +4,7 @@ them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -30,6 +30,18 @@ _OWN = ("local", "admin")
 def is_offered(one: Privilege) -> bool:
     """Whether a custom role of Atlas can hold it; else the built-in role `one.built_in` stands in."""
     return one.action in ATLAS_ACTIONS and one.db not in _OWN and not one.collection.startswith("system.")
+
+
+def heading(form: str, roles: Sequence[Role], database: str, profile: str, project: str) -> str:
+    """The first lines: of which database the roles are, as whom they are pasted, what must be exported before."""
+    of = f"roles on the database {database}, which profile {profile} names"
+    if form == "mongosh":
+        return f"// {of}; paste into mongosh as a user administrator (userAdminAnyDatabase; not on Atlas: --as atlas)"
+    needed = ["ATLAS_PUBLIC_KEY", "ATLAS_PRIVATE_KEY", *([] if project else ["ATLAS_PROJECT"])]
+    needed += [password_variable(role) for role in roles]
+    checked = " ".join(f"${{{name}:?}}" for name in needed)
+    which = "an API key with Project Owner; a service account's id and secret do not do"
+    return f"# {of}\n# export first ({which}):\n: {checked}"
 
 
 def mongosh(role: Role, names: Mapping[str, str]) -> str:

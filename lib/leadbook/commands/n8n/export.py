@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -98,22 +99,42 @@ def _seen(settings: Settings, endpoints: connect.Endpoints) -> tuple[str, list[s
         with connect.mongodb(endpoints.mongodb_uri, short) as client:
             connect.ping_mongodb(client)
             more = rights.more_than_read_write(client, database)
-            uuid = collection_uuid(client[database][settings.collection])
     except (PyMongoError, LeadbookError):
         what = "the rights of its user were not looked at, and the look-up asks MongoDB only, not Redis"
         return "", [f"MongoDB of {variable} could not be asked: {what}; export again when it answers"]
+    uuid = _uuid(short, endpoints)
     told = []
     if more:
         told.append(
             f"the user of {variable} has more than readWrite on {database}, and so has everybody who may edit "
             f"workflows: {more}; give n8n a user of its own"
         )
-    if not uuid:
+    if uuid is None:
         told.append(
-            f"{database}.{settings.collection} does not exist yet, so the look-up asks MongoDB only, not Redis; export "
-            "again after phase 02"
+            f"no user may list the collections of {database}, so the look-up asks MongoDB only, not Redis; set "
+            f"{settings.mongodb_admin_uri_env} or {settings.mongodb_reporting_uri_env} and export again"
         )
-    return uuid, told
+    elif not uuid:
+        told.append(
+            f"{database}.{settings.collection} does not exist yet, so the look-up asks MongoDB only, not Redis; make "
+            f"it, then export again: leadbook run --only 02 --profile {settings.profile} -p "
+            f"approve='apply_schema on {database}'"
+        )
+    return uuid or "", told
+
+
+def _uuid(settings: Settings, endpoints: connect.Endpoints) -> str | None:
+    """UUID of the leads' collection, "" where there is none yet; None where nobody may see it.
+
+    n8n's own user may not list collections (`leadbook roles --only application`): the DBA's and the reports' are asked
+    after it.
+    """
+    for uri in dict.fromkeys((endpoints.mongodb_uri, endpoints.admin_uri, endpoints.reporting_uri or "")):
+        if not uri:
+            continue
+        with suppress(PyMongoError, LeadbookError), connect.mongodb(uri, settings) as client:
+            return collection_uuid(client[settings.database][settings.collection])
+    return None
 
 
 def _alert_url(settings: Settings) -> str:
@@ -148,6 +169,7 @@ def what_next(made: export.Exported) -> list[str]:
         f"{made.folder}: {len(made.workflows)} workflows, {len(made.credentials)} credentials",
         f"n8n import:credentials --input={secret}",
         f"n8n import:workflow --separate --input={made.folder / export.WORKFLOWS_FOLDER}",
-        "n8n publish:workflow --id=ID for each (ids stand in the files), or Publish in n8n: else no webhook answers",
+        f"for id in {' '.join(made.ids)}; do n8n publish:workflow --id=$id; done",
+        "restart n8n; start each collector once (Execute workflow); leadbook n8n check says what is left",
         f"{made.folder} holds passwords and the alert channel's address; delete it after the import",
     ]
