@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from phases.console.test_atlas_checks import FAIL, NOT_MEASURED, atlas, judged, production, wrong  # noqa: F401
 
 import atlas_schema
 from atlas_server import AtlasServer, ago, alert, snapshot
 from leadbook.core.checks import Check, Verdict
+from phases.console.test_atlas_checks import FAIL, NOT_MEASURED, atlas, judged, production, wrong  # noqa: F401
 
 PASS = Verdict.PASS
 OTHER = [{"fieldName": "CLUSTER_NAME", "operator": "EQUALS", "value": "other"}]
