@@ -166,6 +166,12 @@ def test_two_collectors_with_one_stamp(n8n, told):
     assert "leadbook collector 03 and leadbook collector 04 write the same stamp apollo-1" in told()[TEN][1]
 
 
+def test_an_active_copy_of_another_name_is_no_pass(n8n, told):
+    n8n.workflows["copy"] = {**n8n.collector(3), "id": "copy", "name": "leadbook collector 03\x1b[31m copy"}
+    verdict, said = told()[TEN]
+    assert verdict is Verdict.FAIL and "writes the stamp apollo-1" in said and said.isprintable()
+
+
 def test_what_is_wrong_with_the_look_up(n8n, told, database, settings):
     n8n.ran(names.LOOK_UP, "error")
     assert "1 executions of it failed in the last 24 hours" in told()[LOOK_UP][1]

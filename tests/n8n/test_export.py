@@ -109,6 +109,9 @@ def test_a_folder_that_git_would_take_is_refused(tmp_path):
     export.refuse_folder(tmp_path / "secret" / "n8n")
     with pytest.raises(RefusedError):
         export.refuse_folder(tmp_path / "open")
+    (tmp_path / ".gitignore").write_text("credentials.json\n")
+    with pytest.raises(RefusedError):  # errors.json names the alert channel, which is a secret too
+        export.refuse_folder(tmp_path / "open")
 
 
 def test_redis_addresses(settings):

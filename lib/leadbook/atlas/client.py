@@ -122,7 +122,10 @@ class AtlasClient:
                 raise self.not_understood(CALLS[name])
             found += entries
             total = body.get("totalCount")
-            if not entries or (len(found) >= total if isinstance(total, int) else len(entries) < PAGE):
+            short = isinstance(total, int) and len(found) < total
+            if short and not entries:  # it ends before its end, and what is missing may be the worst
+                raise self.not_understood(CALLS[name])
+            if not short and len(entries) < PAGE:
                 return found
         raise AtlasError(f"Atlas at {self.host}: more than {MOST_PAGES} pages of {CALLS[name].asks}; see its console")
 

@@ -29,7 +29,8 @@ _METHODS = {"awsIAMType": "AWS IAM", "ldapAuthType": "LDAP", "oidcAuthType": "OI
 _PERSONS = ("GROUP", "ORG", "USER", "TEAM")
 """Notifications that reach a person by e-mail or SMS, each of which may be off."""
 _KEYS = {"awsKms": "AWS", "azureKeyVault": "AZURE", "googleCloudKms": "GCP"}
-_DROPS = {"unusedIndexes": "unused", "redundantIndexes": "redundant", "hiddenIndexes": "hidden"}
+SUGGESTS = ("suggestedIndexes",)
+DROPS = {"unusedIndexes": "unused", "redundantIndexes": "redundant", "hiddenIndexes": "hidden"}
 
 
 def access_entry(body: Body) -> AccessEntry:
@@ -69,6 +70,8 @@ def alert_config(body: Body) -> AlertConfig:
         event=values.text(body, "eventTypeName"), metric=values.text(body, "metricThreshold.metricName"),
         threshold=values.number(limit, "threshold"), operator=values.text(limit, "operator"),
         units=values.text(limit, "units"), notifies=tuple(kinds),
+        only=tuple((values.text(one, "fieldName"), values.text(one, "operator"), values.text(one, "value"))
+                   for one in values.many(body, "matchers")),
     )  # fmt: skip
 
 
@@ -112,11 +115,12 @@ def snapshot(body: Body) -> AtlasSnapshot:
 
 
 def restore_job(body: Body) -> RestoreJob:
-    """A restore; finished is None while it is under way."""
+    """A restore; finished is None while it is under way. What is not plainly false counts as failed."""
     return RestoreJob(
         id=values.text(body, "id"), kind=values.text(body, "deliveryType"), snapshot=values.text(body, "snapshotId"),
         finished=values.moment(body, "finishedAt"), into=values.text(body, "targetClusterName"),
-        failed=values.flag(body, "failed") or False, cancelled=values.flag(body, "cancelled") or False,
+        failed=values.at(body, "failed") not in (None, False),
+        cancelled=values.at(body, "cancelled") not in (None, False),
         expired=values.flag(body, "expired") or False,
     )  # fmt: skip
 
@@ -176,7 +180,7 @@ def suggested(body: Any) -> tuple[SuggestedIndex, ...]:
 
 def droppable(body: Any) -> tuple[SuggestedIndex, ...]:
     """Indexes that the Performance Advisor would drop, with why: unused, redundant, hidden."""
-    return tuple(_index(one, why) for kind, why in _DROPS.items() for one in values.many(content(body), kind))
+    return tuple(_index(one, why) for kind, why in DROPS.items() for one in values.many(content(body), kind))
 
 
 def content(body: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, TypeVar
@@ -209,12 +209,20 @@ class AtlasProject:
     def suggested_indexes(self) -> tuple[SuggestedIndex, ...]:
         """Indexes that the Performance Advisor would create, heaviest first."""
         return self._once(("suggested",), lambda: parsing.suggested(
-            self._body("listClusterSuggestedIndexes", cluster=self.name)))  # fmt: skip
+            self._advice("listClusterSuggestedIndexes", parsing.SUGGESTS)))  # fmt: skip
 
     def droppable_indexes(self) -> tuple[SuggestedIndex, ...]:
         """Indexes that the Performance Advisor would drop."""
         return self._once(("droppable",), lambda: parsing.droppable(
-            self._body("listDropIndexSuggestions", cluster=self.name)))  # fmt: skip
+            self._advice("listDropIndexSuggestions", parsing.DROPS)))  # fmt: skip
+
+    def _advice(self, name: str, lists: Collection[str]) -> dict[str, Any]:
+        """An answer that has one of the lists at least: one without any is no word that nothing is advised."""
+        body = self._body(name, cluster=self.name)
+        told = parsing.content(body)
+        if not any(isinstance(told.get(one), list) for one in lists):
+            raise self.client.not_understood(CALLS[name])
+        return body
 
     def slow_queries(self, process: AtlasProcess, since: datetime) -> tuple[AtlasSlowQuery, ...]:
         """Slow queries of a process from `since` on, without their values; at most MOST_LOGS."""
@@ -225,7 +233,7 @@ class AtlasProject:
         length = max(datetime.now(UTC) - start, timedelta(seconds=1))
         asked = {"since": int(start.timestamp() * 1000), "duration": int(length.total_seconds() * 1000),
                  "nLogs": MOST_LOGS, "includeMetrics": "true", "includeOpType": "true"}  # fmt: skip
-        found = self._body("listSlowQueryLogs", asked, process=process.id).get("slowQueries", [])
+        found = self._body("listSlowQueryLogs", asked, process=process.id).get("slowQueries")
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             raise self.client.not_understood(CALLS["listSlowQueryLogs"])
         return tuple(map(slow_query, found))

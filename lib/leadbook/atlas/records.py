@@ -63,7 +63,8 @@ class DatabaseUser:
 @dataclass(frozen=True, kw_only=True)
 class AlertConfig:
     """An alert configuration. metric: metricName of a threshold on a measurement; empty for other events.
-    notifies: kinds of its notifications (`EMAIL`, `SLACK`); none tells nobody."""
+    notifies: kinds of its notifications (`EMAIL`, `SLACK`); none tells nobody.  only: field, operator and value of what
+    it is limited to (`CLUSTER_NAME`, `EQUALS`, `leads`)."""
 
     id: str
     enabled: bool
@@ -73,6 +74,7 @@ class AlertConfig:
     operator: str = ""
     units: str = ""
     notifies: tuple[str, ...] = ()
+    only: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,15 +22,21 @@ def at(body: Any, path: str) -> Any:
 
 
 def text(body: Any, path: str) -> str:
-    """A string; empty where there is none."""
+    """A string of printable characters, others as spaces: it goes on to terminals and pages; empty where there is
+    none."""
     found = at(body, path)
-    return found if isinstance(found, str) else ""
+    return "".join(one if one.isprintable() else " " for one in found) if isinstance(found, str) else ""
 
 
 def number(body: Any, path: str) -> float | None:
-    """A number; None where there is none."""
+    """A number; None where there is none, or none that can be reckoned with (1e999, NaN)."""
     found = at(body, path)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+    if not isinstance(found, int | float) or isinstance(found, bool):
+        return None
+    try:
+        return float(found) if math.isfinite(found) else None
+    except OverflowError:
+        return None
 
 
 def whole(body: Any, path: str) -> int | None:

@@ -14,7 +14,7 @@ def workflow(row: Mapping[str, Any]) -> N8nWorkflow:
     active = row.get("active") is True
     nodes = (_inside(row, "activeVersion", "nodes") if active else None) or row.get("nodes")
     return N8nWorkflow(
-        id=str(row.get("id", "")), name=str(row.get("name", "")), active=active,
+        id=str(row.get("id", "")), name=_plain(row.get("name", "")), active=active,
         archived=row.get("isArchived") is True, error_workflow=str(_inside(row, "settings", "errorWorkflow") or ""),
         keeps=_inside(row, "settings", "saveDataSuccessExecution") != "none",
         nodes=tuple(_node(node) for node in nodes if isinstance(node, Mapping)) if isinstance(nodes, list) else (),
@@ -34,7 +34,7 @@ def _node(row: Mapping[str, Any]) -> N8nNode:
 
 def credential(row: Mapping[str, Any]) -> N8nCredential:
     """A credential of the list."""
-    return N8nCredential(id=str(row.get("id", "")), name=str(row.get("name", "")), kind=str(row.get("type", "")))
+    return N8nCredential(id=str(row.get("id", "")), name=_plain(row.get("name", "")), kind=str(row.get("type", "")))
 
 
 def execution(row: Mapping[str, Any]) -> N8nExecution:
@@ -68,6 +68,11 @@ def ended_well(row: Mapping[str, Any]) -> dict[str, bool]:
         if isinstance(last, Mapping):
             found[str(name)] = last.get("executionStatus", "success") == "success" and not last.get("error")
     return found
+
+
+def _plain(value: object) -> str:
+    """As text of printable characters, others as spaces: it goes on to terminals and pages."""
+    return "".join(one if one.isprintable() else " " for one in str(value))
 
 
 def _inside(value: object, *names: str) -> object:

@@ -86,8 +86,9 @@ def _taken_by_git(folder: Path) -> bool:
     git = shutil.which("git")
     if git is None:
         return True
-    argv = [git, "-C", str(tree), "check-ignore", "--quiet", str(folder / CREDENTIALS_FILE)]
-    return subprocess.run(argv, capture_output=True, check=False).returncode != 0
+    held = (folder / CREDENTIALS_FILE, folder / WORKFLOWS_FOLDER / "errors.json")  # it names the alert channel
+    argv = [git, "-C", str(tree), "check-ignore", "--quiet"]
+    return any(subprocess.run([*argv, str(one)], capture_output=True, check=False).returncode for one in held)
 
 
 def write(folder: Path, workflows: Sequence[Mapping[str, Any]], credentials: Sequence[Credential]) -> Exported:

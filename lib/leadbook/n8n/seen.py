@@ -72,7 +72,9 @@ class TriedCredential:
 
 @dataclass(frozen=True, kw_only=True)
 class N8nSeen:
-    """An n8n. release: empty where it does not tell.  warning: what is doubtful about its address.  staged: by stamp,
+    """An n8n. copies: name and stamp of active workflows of other names that insert under a stamp of the ten.
+
+    release: empty where it does not tell.  warning: what is doubtful about its address.  staged: by stamp,
     "" for none.  tried: credentials of collectors and look-up.  limits: connections that a server takes, by
     the credential's type.  leads: the UUID of the leads' collection, empty while there is none."""
 
@@ -86,6 +88,7 @@ class N8nSeen:
     tried: tuple[TriedCredential, ...]
     limits: Mapping[str, int | None] = field(default_factory=dict)
     leads: str = ""
+    copies: tuple[tuple[str, str], ...] = ()
 
     @property
     def unknown(self) -> dict[str, StagedBy]:
@@ -122,7 +125,7 @@ def look(settings: Settings, endpoints: connect.Endpoints) -> N8nSeen:
             address=n8n.shown, release=n8n.release(), warning=n8n.warning, collectors=collectors, look_up=look_up,
             errors=next(iter(_named(names.ERRORS, used)), None), staged=staged, tried=_tried(mine, n8n, looks),
             limits={MONGODB: servers.mongodb_limit(admin), REDIS: servers.redis_limit(redis)},
-            leads=collection_uuid(database[settings.collection]),
+            leads=collection_uuid(database[settings.collection]), copies=copies_of(collectors, used),
         )  # fmt: skip
 
 
@@ -178,6 +181,15 @@ def _collector(
         name=name, workflow=found[0], twins=len(found) - 1, stamp=stamp, history=n8n.history(found[0].id),
         staged=staged.get(stamp, StagedBy()) if stamp else StagedBy(),
     )  # fmt: skip
+
+
+def copies_of(collectors: Iterable[CollectorSeen], workflows: Iterable[N8nWorkflow]) -> tuple[tuple[str, str], ...]:
+    """Name and stamp of each active workflow that inserts under a collector's stamp and has another name."""
+    ten = list(collectors)
+    stamps, own = {one.stamp for one in ten if one.stamp}, {one.name for one in ten}
+    found = [(one.name, stamp_of(one)) for one in workflows if one.active and one.name not in own
+             and any(node.text("operation") == "insert" for node in one.of_kind(MONGODB))]  # fmt: skip
+    return tuple((name, stamp) for name, stamp in found if stamp in stamps)
 
 
 def _look_up(found: list[N8nWorkflow], n8n: N8nClient) -> LookUpSeen:

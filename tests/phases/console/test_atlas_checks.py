@@ -118,7 +118,7 @@ def wrong(check_id: str, verdict: Verdict, words: str, **state: object) -> objec
         wrong("ATL-USR-002", WARN, "readWrite@lead_generation2", users=[user("app", "readWrite@lead_generation2")]),
         wrong("ATL-NET-001", FAIL, "0.0.0.0/0 is open", access_list=[{"cidrBlock": "0.0.0.0/0"}]),
         wrong("ATL-NET-001", FAIL, "::/0 is open", access_list=[{"cidrBlock": "::/0"}]),
-        wrong("ATL-NET-001", FAIL, "0.0.0.0/1, 128.0.0.0/1",
+        wrong("ATL-NET-001", FAIL, "0.0.0.0/0 is open",
               access_list=[{"cidrBlock": "0.0.0.0/1"}, {"cidrBlock": "128.0.0.0/1"}]),
         wrong("ATL-NET-002", WARN, "203.0.0.0/16", access_list=[{"cidrBlock": "203.0.0.0/16"}]),
         wrong("ATL-BCK-001", FAIL, "backup is off", backup=False),

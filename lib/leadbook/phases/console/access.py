@@ -15,11 +15,14 @@ from leadbook.core.checks import Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.phases.console.asked import AlsoAttested
 from leadbook.phases.console.atlas import Atlas, Questions
-from leadbook.phases.judging import Finding, got
+from leadbook.phases.judging import Finding, Missing, got
 from leadbook.provision.security import BROAD_ROLES
 
 NARROW = {4: 24, 6: 64}
 """Prefix length from which an entry is narrow: one office's or one subnet's addresses."""
+MAPPED = 96
+"""Prefix length of all IPv4 addresses written as IPv6."""
+UNREADABLE = "an entry of the access list names no address that can be read; look at the list in Atlas"
 
 
 def attested(atlas: Atlas, uri: str, settings: Settings) -> Questions:
@@ -80,6 +83,8 @@ def _roles_beyond(project: AtlasProject, uri: str, settings: Settings) -> Findin
     mine = _application(project.users(), uri)
     if mine is None:
         return Unmeasured("no database user of the project has the name in MONGODB_URI"), ""
+    if not mine.roles:
+        return Unmeasured("Atlas tells no role of the application's user"), ""
     custom = project.custom_roles() if _beyond(mine, (), settings) else ()
     beyond = _beyond(mine, custom, settings)
     return len(beyond), f"the application's user holds {', '.join(beyond or mine.roles) or 'no role'}"
@@ -89,7 +94,28 @@ def _roles_beyond(project: AtlasProject, uri: str, settings: Settings) -> Findin
 
 
 def _networks(entries: Sequence[AccessEntry]) -> list[Network]:
-    return [ipaddress.ip_network(entry.cidr, strict=False) for entry in entries if entry.cidr]
+    """Whom the entries let in: neighbours as the one network that they are together, IPv4 in IPv6 as IPv4.
+
+    Raises Missing where an entry names nobody that we can read: it could be everybody.
+    """
+    found: dict[int, list[Network]] = {4: [], 6: []}
+    for entry in entries:
+        try:
+            network = ipaddress.ip_network(entry.cidr, strict=False) if entry.cidr or not entry.group else None
+        except ValueError:
+            raise Missing(Unmeasured(UNREADABLE)) from None
+        if network is not None:
+            plain = _plain(network)
+            found[plain.version].append(plain)
+    return [network for each in found.values() for network in ipaddress.collapse_addresses(each)]  # type: ignore[type-var]
+
+
+def _plain(network: Network) -> Network:
+    """`::ffff:0:0/96` as the 0.0.0.0/0 that it is."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - MAPPED), strict=False)
 
 
 def _open_to_the_world(entries: Sequence[AccessEntry]) -> Finding:

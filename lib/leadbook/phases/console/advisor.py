@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from leadbook.atlas.failures import AtlasAbsentError
-from leadbook.atlas.project import AtlasProject
+from leadbook.atlas.project import MOST_LOGS, AtlasProject
 from leadbook.atlas.records import AtlasSlowQuery, SuggestedIndex
+from leadbook.core.checks import Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.phases.console.atlas import Atlas, Questions, day
 from leadbook.phases.judging import Finding, got
@@ -64,6 +65,9 @@ def _slow(project: AtlasProject, settings: Settings) -> Finding:
     members = project.processes()
     found = [query for process in members for query in project.slow_queries(process, since)]
     mine = [query for query in found if query.namespace in _names(settings)]
+    if not mine and (len(found) >= MOST_LOGS or not all(query.namespace for query in found)):
+        why = f"{len(found):,} slow queries, and not all were told or say of which collection"
+        return Unmeasured(why, "look at the Performance Advisor, filtered by our collections"), ""
     if not mine:
         return True, f"none of our collections within {SINCE_H} h, at {len(members)} members"
     worst = max(mine, key=lambda query: query.ms or 0)

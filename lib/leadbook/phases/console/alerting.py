@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from leadbook.atlas.project import AtlasProject
 from leadbook.atlas.records import AlertConfig
@@ -28,16 +28,24 @@ COLUMNS = {
 
 def monitored(atlas: Atlas) -> Questions:
     """Questions that are attested where Atlas is not asked."""
-    return {"GATE-MON-001": lambda: _monitored(got(atlas).alert_configs())}
+    return {"GATE-MON-001": lambda: _monitored(got(atlas))}
 
 
-def _monitored(configs: Sequence[AlertConfig]) -> Finding:
-    heard = [config for config in configs if config.enabled and config.notifies]
+def _meant(config: AlertConfig, cluster: str) -> bool:
+    """Whether it is of this cluster: limited to nothing, or to it by name. What is limited otherwise is in doubt."""
+    return all(one == ("CLUSTER_NAME", "EQUALS", cluster) or one[0] == "TYPE_NAME" for one in config.only)
+
+
+def _monitored(project: AtlasProject) -> Finding:
+    configs, cluster = project.alert_configs(), project.cluster().name
+    heard = [config for config in configs if config.enabled and config.notifies and _meant(config, cluster)]
     met = {about: [config for config in heard if config.metric in metrics] for about, metrics in WANTED.items()}
     missing = [f"{about} (metric {WANTED[about][0]})" for about, found in met.items() if not found]
     silent = [config.metric or config.event for config in configs if not (config.enabled and config.notifies)]
     off = f"; off, or telling nobody: {', '.join(dict.fromkeys(silent))}" if silent else ""
     if missing:
+        limited = sum(not _meant(config, cluster) for config in configs)
+        off += f"; {limited} are limited to something else than cluster {cluster}" if limited else ""
         return False, f"no enabled alert with a notification for {', '.join(missing)}{off}"
     told = ", ".join(f"{about} {_limit(found[0])}".rstrip() for about, found in met.items())
     kinds = sorted({kind for config in heard for kind in config.notifies})

@@ -12,7 +12,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.console.asked import AlsoAttested
 from leadbook.phases.console.atlas import Atlas, Questions, day, hours_ago
 from leadbook.phases.console.cluster import known
-from leadbook.phases.judging import Finding, got
+from leadbook.phases.judging import Finding, Missing, got
 from leadbook.phases.section import Table, rows_table
 
 OFTEN = ("hourly", "daily")
@@ -20,6 +20,8 @@ OFTEN = ("hourly", "daily")
 STALE_H = 48.0
 """Two days without a completed snapshot: a daily policy has failed twice."""
 WEEK_H = 7 * 24.0
+AHEAD_H = 0.25
+"""So far a clock may be off, hours."""
 SNAPSHOT_COLUMNS = {
     "taken": "when, UTC", "kind": "onDemand, scheduled or fallback", "status": "completed, inProgress, queued, failed",
     "kept until": "when Atlas deletes it, UTC", "GB": "size that Atlas stores",
@@ -84,8 +86,14 @@ def _kept(project: AtlasProject, settings: Settings) -> Finding:
 
 
 def _completed(snapshots: Sequence[AtlasSnapshot]) -> list[tuple[datetime, AtlasSnapshot]]:
-    """Completed snapshots with their time, newest first."""
-    timed = [(one.taken, one) for one in snapshots if one.status == "completed" and one.taken]
+    """Completed snapshots with their time that Atlas still keeps, newest first. Raises Missing where one was taken in
+    the future: by such clocks no age can be told."""
+    timed = [(one.taken, one) for one in snapshots
+             if one.status == "completed" and one.taken
+             and not (one.expires and hours_ago(one.expires) > 0)]  # fmt: skip
+    if ahead := [at for at, _ in timed if hours_ago(at) < -AHEAD_H]:
+        raise Missing(Unmeasured(f"Atlas tells of a snapshot of {day(max(ahead))}, which is in the future",
+                                 "set this machine's clock right (NTP), then ask again"))  # fmt: skip
     return sorted(timed, key=lambda pair: pair[0], reverse=True)
 
 

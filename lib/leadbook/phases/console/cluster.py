@@ -53,7 +53,7 @@ def _tier(cluster: AtlasCluster) -> Finding:
     rank = re.match(r"[MR](\d+)", cluster.tier)
     told = f"{size(cluster)}; state {cluster.state}, {cluster.members} members"
     near = "; how near it is to who inserts, the round trip tells (MDB-CON-002)"
-    if cluster.paused:
+    if known(cluster.paused):
         return False, f"the cluster is paused; {told}"
     return bool(rank) and int(rank[1] if rank else 0) >= LEAST_TIER, told + near
 

@@ -219,6 +219,8 @@ def _ten(found: N8nSeen, settings: Settings) -> Finding:
         stamps.setdefault(one.stamp, []).append(one.name)
     faults += [f"{' and '.join(mine[:3])} write the same stamp {stamp}"
                for stamp, mine in stamps.items() if stamp and len(mine) > 1]  # fmt: skip
+    faults += [f"'{name[:40]}' is active and writes the stamp {stamp} of one of the ten: archive it"
+               for name, stamp in found.copies]  # fmt: skip
     faults += [f"{staged.records:,} records bear {f'the stamp {stamp[:40]}' if stamp else 'no stamp'}, of none of "
                "the ten" for stamp, staged in found.unknown.items()]  # fmt: skip
     if faults:
