@@ -13,6 +13,7 @@ from leadbook.commands.doctor import examine
 from leadbook.core import addresses
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UnreachableError
 from leadbook.core.journal import Journal
+from leadbook.rehearsal import adoption
 
 WRITES = ("POST", "PATCH", "DELETE")
 ENTRY = "198.51.100.7/32"
@@ -202,6 +203,17 @@ def test_without_a_project_or_credentials_one_line_says_so(production, real, ser
     with pytest.raises(LeadbookError, match="ATLAS_CLIENT_ID") as caught:
         act(real(), ["atlas-scale", "tier=M40"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_rehearsal_asks_no_real_atlas(real, server, admin, monkeypatch):
+    settings = real().model_copy(update={"profile": "rehearsal", "database": "leadbook_rehearsal"})
+    admin.drop_database(settings.database)
+    adoption.adopt(settings)
+    monkeypatch.setenv("ATLAS_API_URL", "https://cloud.mongodb.com")
+    with pytest.raises(RefusedError, match="changes nothing at Atlas: use --profile production"):
+        act(settings, ["atlas-snapshot"])
+    admin.drop_database(settings.database)
+    assert not server.requests
 
 
 def test_a_cluster_that_is_not_mongodb_uris_is_left_alone(real, server):

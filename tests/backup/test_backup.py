@@ -170,7 +170,7 @@ def test_a_dump_is_one_point_in_time_while_writers_go_on(filled, names, tmp_path
 
     made = back_up(filled, names, tmp_path, settings, on_batch=write)
     assert [entry.documents for entry in made.manifest.collections] == [2_500, 10, 0]
-    assert leads.count_documents({}) == 2_505
+    assert leads.count_documents({}) == 2_507
 
 
 @pytest.mark.trust(
@@ -263,9 +263,12 @@ def test_an_interrupted_dump_leaves_nothing(filled, names, tmp_path, settings):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dump_too_small_to_cut_is_not_called_a_pass(database, settings, tmp_path):
-    database["small"].insert_one({})
-    assert not abort(database, ["small"], tmp_path, settings).noticed
+def test_a_dump_of_few_documents_is_cut_and_one_of_none_is_not_called_a_pass(database, settings, tmp_path):
+    database.create_collection("empty")
+    assert not abort(database, ["empty"], tmp_path, settings).noticed
+    database["small"].insert_many([{}, {}])
+    drill = abort(database, ["empty", "small"], tmp_path, settings)
+    assert drill.noticed and "interrupted after 1 " in drill.said and list(tmp_path.iterdir()) == []
 
 
 KILLED = """

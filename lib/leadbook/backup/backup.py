@@ -40,7 +40,7 @@ SNAPSHOT_UNAVAILABLE = 246
 SNAPSHOT_TOO_OLD = 239
 """The dump took longer than the server keeps snapshots (5 minutes by default)."""
 BATCH, STEP = 1_000, 500
-"""Documents asked for at once, and between two calls of `on_batch`."""
+"""Documents asked for at once, and between two calls of `on_batch`, which is told of the first one too."""
 LEVEL = 3
 """zstd's own default: about a fifth of the size at several hundred MB/s."""
 
@@ -160,7 +160,7 @@ def _dump(
             stream.write(document.raw)
             content.add(document.raw)
             size += len(document.raw)
-            if on_batch and content.documents % STEP == 0:
+            if on_batch and (content.documents == 1 or content.documents % STEP == 0):
                 on_batch(content.documents)
     with private_file(folder / f"{name}{METADATA}") as file:
         options = json_util.CANONICAL_JSON_OPTIONS

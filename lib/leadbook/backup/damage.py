@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.database import Database
 
 from leadbook.backup.archive import DATA, MANIFEST, METADATA, read_manifest
-from leadbook.backup.backup import back_up
+from leadbook.backup.backup import STEP, back_up
 from leadbook.backup.folder import aside, remove
 from leadbook.backup.verify import verify
 from leadbook.core.errors import LeadbookError
@@ -77,11 +77,14 @@ class _InterruptedError(LeadbookError):
 
 
 def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, settings: Settings) -> Damage:
-    """Interrupt a dump after its first 500 documents: nothing may remain that looks like a backup."""
+    """Interrupt a dump after STEP documents of a collection, or after its first where none holds so many: nothing may
+    remain that looks like a backup."""
     name, before = INTERRUPTED, set(folder.iterdir())
+    largest = max((database[one].estimated_document_count() for one in names), default=0)
 
     def interrupt(written: int) -> None:
-        raise _InterruptedError(f"interrupted after {written:,} documents")
+        if written >= STEP or largest < STEP:
+            raise _InterruptedError(f"interrupted after {written:,} documents")
 
     try:
         finished = back_up(database, names, folder, settings, on_batch=interrupt)
@@ -90,4 +93,4 @@ def abort(database: Database[dict[str, Any]], names: list[str], folder: Path, se
         said = f"{error}; left behind: {', '.join(left) or 'nothing'}"
         return Damage(name=name, noticed=not left, said=said)
     remove(finished.path)
-    return Damage(name=name, noticed=None, said="fewer than 500 documents: the dump ended before it could be cut")
+    return Damage(name=name, noticed=None, said="no document: the dump ended before it could be cut")

@@ -117,11 +117,20 @@ def _scene(settings: Settings, progress: Callable[[int], None], tell: Callable[[
             from leadbook.atlas.project import open_project  # loads httpx, which other actions do not need
 
             if not project:
+                _refuse_rehearsal(settings)
                 project.append(stack.enter_context(open_project(settings, place.endpoints.mongodb_uri)))
             project[0].forget()
             return project[0]
 
         yield replace(_of(place), progress=progress, tell=tell, atlas=atlas)
+
+
+def _refuse_rehearsal(settings: Settings) -> None:
+    """Raise RefusedError where a rehearsal would ask the real Atlas; one on loopback is a stand-in."""
+    from leadbook.atlas.login import from_environment
+
+    if settings.is_rehearsal and not from_environment().local:
+        raise RefusedError(f"profile {settings.profile} changes nothing at Atlas: use --profile production")
 
 
 def _of(place: Place) -> ActScene:

@@ -36,9 +36,18 @@ def _meant(config: AlertConfig, cluster: str) -> bool:
     return all(one == ("CLUSTER_NAME", "EQUALS", cluster) or one[0] == "TYPE_NAME" for one in config.only)
 
 
+def _can_come(config: AlertConfig) -> bool:
+    """Whether its threshold can be passed at all: a share of more than 100 % cannot."""
+    percent = any(word in config.metric for word in PERCENT) and config.units == "RAW"
+    return config.threshold is None or not percent or 0 < config.threshold < 100
+
+
 def _monitored(project: AtlasProject) -> Finding:
     configs, cluster = project.alert_configs(), project.cluster().name
-    heard = [config for config in configs if config.enabled and config.notifies and _meant(config, cluster)]
+    heard = [
+        config for config in configs
+        if config.enabled and config.notifies and _meant(config, cluster) and _can_come(config)
+    ]  # fmt: skip
     met = {about: [config for config in heard if config.metric in metrics] for about, metrics in WANTED.items()}
     missing = [f"{about} (metric {WANTED[about][0]})" for about, found in met.items() if not found]
     silent = [config.metric or config.event for config in configs if not (config.enabled and config.notifies)]
