@@ -206,7 +206,7 @@ def test_without_a_project_or_credentials_one_line_says_so(production, real, ser
 
 
 def test_a_rehearsal_asks_no_real_atlas(real, server, admin, monkeypatch):
-    settings = real().model_copy(update={"profile": "rehearsal", "database": "leadbook_rehearsal"})
+    settings = real().model_copy(update={"profile": "rehearsal"})
     admin.drop_database(settings.database)
     adoption.adopt(settings)
     monkeypatch.setenv("ATLAS_API_URL", "https://cloud.mongodb.com")
