@@ -200,7 +200,6 @@ def _leadbook(words, env, tmp_path):
         words = [*words, "-p", "members=1"]
     if words[0] == "run":
         words += ["--out", str(tmp_path / "reports")]
-    if words[0] in ("sample", "ingest"):
-        words = [str(tmp_path / word) if word.startswith("data/") else word for word in words]
+    words = [str(tmp_path / word) if word.startswith(("data/", "reports/")) else word for word in words]
     done = leadbook(*words, env=env, timeout=240)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
