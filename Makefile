@@ -10,6 +10,9 @@ PINS := .leadbook/pins
 COMPILE := $(PINS)/bin/uv pip compile --quiet --universal --python-version $(LOWEST) --fork-strategy fewest \
 	--python $(PINS)/bin/python --no-emit-index-url --no-emit-find-links --custom-compile-command 'make pins' $(MOVE)
 
+# Where bytecode may not be kept, each of the hundreds of processes of a run or a test compiles every package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup pins run test nbval proof n8n-test mongosh-test lint lab sample docs down clean
 
 help:
