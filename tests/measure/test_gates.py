@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from leadbook.bench import lookups
 from leadbook.core import connect
@@ -105,6 +106,26 @@ def test_a_host_whose_processors_are_taken_is_called_busy(place, trust):
     trust.check(None, f"{check.evidence}; {check.remedy}")
 
 
+class Stalls(CommandListener):
+    """Stops the server for 150 ms at every fifth command: by count, so that no machine is fast enough to slip through
+    and none so busy that the next stall comes late."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.on, self._seen = pid, False, 0
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self._seen += self.on
+        if self.on and self._seen % 5 == 0:
+            os.kill(self.pid, signal.SIGSTOP)
+            threading.Timer(0.15, os.kill, (self.pid, signal.SIGCONT)).start()
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to do."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to do."""
+
+
 @pytest.mark.trust(
     way="MongoDB stalls again and again (SIGSTOP) while 03 measures, on a quiet host",
     status=None,
@@ -117,27 +138,17 @@ def test_a_stalled_server_on_a_quiet_host_fails(own_servers, settings, monkeypat
     monkeypatch.setattr(lookups, "SINGLES_IN_ALL", (40, 1))
     monkeypatch.setattr(lookups, "BATCHES_IN_ALL", (4, 1))
     state = own_servers(redis=False)
-    endpoints, over = servers.resolve(settings, folder=state.folder), threading.Event()
+    endpoints, stalls = servers.resolve(settings, folder=state.folder), Stalls(state.members[0].pid)
     small = settings.model_copy(update={"bench_rounds": 2})
-    with connect.mongodb(endpoints.mongodb_uri, settings) as mongo:
+    with connect.mongodb(endpoints.mongodb_uri, settings, listeners=[stalls]) as mongo:
         place = BenchmarkSession(mongodb=mongo, admin=mongo, redis=None, endpoints=endpoints, settings=small)
         filled = place.keep("stall", 200)
-
-        def stall():
-            # The gap is shorter than a round of look-ups: with 5 ms a fast machine slipped through between two stalls.
-            while not over.wait(0.0005):
-                os.kill(state.members[0].pid, signal.SIGSTOP)
-                time.sleep(0.15)
-                os.kill(state.members[0].pid, signal.SIGCONT)
-
-        thread = threading.Thread(target=stall)
-        thread.start()
+        stalls.on = True
         try:
             found = take(place, {}, "look-ups", lambda: lookups.measure(place, filled),
                          lambda one: verdicts.lookups(one, small))  # fmt: skip
         finally:
-            over.set()
-            thread.join()
+            stalls.on = False
             place.close()
     (check,) = [check for check in found.checks if check.id == "BCH-DUP-001"]
     assert check.verdict is Verdict.FAIL and check.measured > 100
