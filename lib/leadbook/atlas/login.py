@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from leadbook.core.addresses import is_loopback
 from leadbook.core.errors import ParameterError
 
 ADDRESS = "https://cloud.mongodb.com"
@@ -32,7 +32,7 @@ class AtlasLogin:
     @property
     def local(self) -> bool:
         """Whether the address is this machine's."""
-        return _loopback(urlsplit(self.url).hostname or "")
+        return is_loopback(urlsplit(self.url).hostname or "")
 
 
 _SERVICE = ("ATLAS_CLIENT_ID", "ATLAS_CLIENT_SECRET")
@@ -67,13 +67,6 @@ def _address(url: str) -> str:
         raise ParameterError("ATLAS_API_URL", "is no address of the form https://HOST", f"usually {ADDRESS}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ParameterError("ATLAS_API_URL", "must hold no user, password or query", f"usually {ADDRESS}")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ParameterError("ATLAS_API_URL", "must be https: credentials go there", f"usually {ADDRESS}")
     return url.rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

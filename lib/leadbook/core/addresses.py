@@ -8,6 +8,7 @@ read in one way, and nothing of one that cannot is ever shown.
 from __future__ import annotations
 
 import html
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -128,6 +129,14 @@ def _hosts(scheme: str, listed: str, path: str) -> tuple[str, ...]:
         if not match or (match[1] and not 0 < int(match[1]) < 65_536):
             raise AddressError(NO_HOST)
     return hosts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine; a name that has to be looked up is not."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def shown(url: str) -> str:

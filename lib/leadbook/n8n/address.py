@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from urllib.parse import SplitResult, urlsplit
 
+from leadbook.core.addresses import is_loopback
 from leadbook.core.errors import ParameterError
 
 
@@ -38,24 +39,13 @@ def warning(parts: SplitResult) -> str:
     return f"n8n is asked over plain http ({shown(parts)}): who listens in this network can read the key; use https"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this very machine; a name that has to be looked up is not."""
-    return host == "localhost" or _every(host, "is_loopback", known_only=True)
-
-
 def _is_private(host: str) -> bool:
-    return host == "localhost" or _every(host, "is_private")
-
-
-def _every(host: str, kind: str, *, known_only: bool = False) -> bool:
-    """Whether each address of a host is of a kind. A name that nobody knows is not asked over the network: it counts as
-    one's own, and connecting tells that it is unknown."""
+    """Whether each address of a host is of a private network. A name that nobody knows is not asked over the network:
+    it counts as one's own, and connecting tells that it is unknown."""
     try:
-        return bool(getattr(ipaddress.ip_address(host), kind))
+        return host == "localhost" or ipaddress.ip_address(host).is_private
     except ValueError:
-        if known_only:
-            return False
-    return all(getattr(ipaddress.ip_address(one), kind) for one in addresses_of(host))
+        return all(ipaddress.ip_address(one).is_private for one in addresses_of(host))
 
 
 def addresses_of(host: str) -> frozenset[str]:

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import httpx
 
+from leadbook.core.addresses import is_loopback
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.settings import Settings
 from leadbook.n8n import address, answers
@@ -63,7 +64,7 @@ class N8nClient:
         self.shown, self.warning = address.shown(parts), address.warning(parts)
         if not key.strip().isprintable() or not key.strip().isascii():
             raise ParameterError(KEY_VARIABLE, "holds characters that no key has", NEW_KEY)
-        local = address.is_loopback(parts.hostname or "")
+        local = is_loopback(parts.hostname or "")
         self._client = httpx.Client(
             base_url=url.rstrip("/").removesuffix(API), timeout=TIMEOUT_S, trust_env=not local,
             headers={"X-N8N-API-KEY": key.strip(), "Accept": "application/json"},

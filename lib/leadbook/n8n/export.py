@@ -13,6 +13,7 @@ from typing import Any
 from leadbook.core import files
 from leadbook.core.errors import InputFileError, RefusedError
 from leadbook.n8n.credentials import Credential, as_file, id_of
+from leadbook.n8n.workflows import each_text
 
 CREDENTIALS_FILE = "credentials.json"
 WORKFLOWS_FOLDER = "workflows"
@@ -55,11 +56,7 @@ def bound(
 
 def placed(value: Any, texts: Mapping[str, str]) -> Any:
     """A copy of `value` with each text that is a key of `texts` replaced."""
-    if isinstance(value, Mapping):
-        return {key: placed(inner, texts) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [placed(inner, texts) for inner in value]
-    return texts.get(value, value) if isinstance(value, str) else value
+    return each_text(value, lambda text: texts.get(text, text))
 
 
 def refuse_folder(folder: Path) -> None:

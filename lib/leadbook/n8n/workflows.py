@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ def _node(workflow: Workflow, name: str) -> dict[str, Any]:
 
 def _filled(template: str, values: Mapping[str, Any]) -> Workflow:
     """The template with its values, and an id for each node: the same whenever it is made."""
-    workflow: Workflow = _replaced(json.loads(_text(f"{template}.json")), values)
+    workflow: Workflow = each_text(json.loads(_text(f"{template}.json")), lambda text: _value_of(text, values))
     for node in workflow["nodes"]:
         node["id"] = str(uuid5(NAMESPACE_URL, f"leadbook/{workflow['name']}/{node['name']}"))
         if node["type"] in _WAITING:  # without it n8n puts the workflow's id and the node's name before the path
@@ -104,16 +104,21 @@ def _filled(template: str, values: Mapping[str, Any]) -> Workflow:
     return workflow
 
 
-def _replaced(value: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _replaced(inner, values) for key, inner in value.items()}
+def each_text(value: Any, change: Callable[[str], Any]) -> Any:
+    """A copy of JSON's `value` in which each text, but no key, is what `change` makes of it."""
+    if isinstance(value, Mapping):
+        return {key: each_text(inner, change) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, values) for inner in value]
-    if not (isinstance(value, str) and value.startswith("@")):
-        return value
-    if not value.endswith(".js"):
-        return values[value[1:]]
-    return _IN_SCRIPT.sub(lambda found: json.dumps(values[found[1]]), _text(value[1:]))
+        return [each_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _value_of(text: str, values: Mapping[str, Any]) -> Any:
+    if not text.startswith("@"):
+        return text
+    if not text.endswith(".js"):
+        return values[text[1:]]
+    return _IN_SCRIPT.sub(lambda found: json.dumps(values[found[1]]), _text(text[1:]))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.core import connect, write_errors
+from leadbook.core.addresses import is_loopback
 from leadbook.core.connect import Client
 from leadbook.core.errors import UnreachableError
 
@@ -71,13 +71,4 @@ def acl(refusal: str) -> str:
 def on_loopback(hosts: Iterable[str]) -> bool:
     """True if there are hosts and all of them are this very machine."""
     hosts = list(hosts)
-    return bool(hosts) and all(_is_loopback(host) for host in hosts)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.startswith("/"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return bool(hosts) and all(host.startswith("/") or is_loopback(host) for host in hosts)
