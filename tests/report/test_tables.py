@@ -76,6 +76,14 @@ def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
     assert tables.cell("see `a <b>`") == "see <code>a &lt;b&gt;</code>"
 
 
+def test_a_card_says_once_what_several_checks_wait_for():
+    same = [check(verdict=Verdict.FAIL, id=f"X-{n}", remedy="apply the schema") for n in (1, 2)]
+    other = check(verdict=Verdict.FAIL, id="X-3", remedy="raise the limit")
+    card = cards.verdict_html("02", "Schema", "fail", {"fail": 3}, [same[0], other, same[1]])
+    assert card.count("apply the schema") == 1 and card.count("<b>Do:</b>") == 2
+    assert card.index("X-1") < card.index("X-2") < card.index("X-3")
+
+
 @pytest.mark.parametrize(
     ("document", "text"),
     [({"wtimeout": 5000, "w": "majority"}, "w: majority, wtimeout 5,000 ms"), ({"j": False, "w": 1}, "w: 1, j: false"),

@@ -395,6 +395,16 @@ def test_commands_to_paste_are_whole_and_make_the_schema(leads, admin, settings)
         admin[settings.database].command(json_util.loads(line.removeprefix("db.runCommand(").removesuffix(");")))
     assert pending(leads, settings) == []
     assert documents.dry_run([], settings) == "No command is pending."
+
+
+def test_commands_that_are_not_approved_are_shown_once(leads, unapproved):
+    waiting = pending(leads, unapproved)
+    assert documents.dry_run(waiting, unapproved).startswith("**15 commands are pending.** Nothing runs them here")
+    assert "```" not in documents.dry_run(waiting, unapproved)
+    assert documents.by_hand(waiting, unapproved).count("db.runCommand(") == 15
+
+
+def test_nothing_is_left_to_do_by_hand_where_nothing_is_pending(settings):
     assert documents.by_hand([], settings) == "No change is left to be applied by hand."
 
 

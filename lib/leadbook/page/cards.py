@@ -37,18 +37,31 @@ def verdict_html(
         summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
     if risks:
         summary += f"; {len(risks)} of them an accepted risk"
-    items = "".join(
-        f"<li>{badge(c.verdict)} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
-        f"<b>Do:</b> {ticks(c.remedy or 'see the evidence')}</li>"
-        for c in blocking
-    )
-    items += "".join(
-        f"<li>{badge(c.verdict)} {RISK} <b>{escape(c.title)}</b> (<code>{escape(c.id)}</code>): {ticks(c.evidence)}. "
-        f"A{escape(c.accepted[1:])}</li>"
-        for c in risks
-    )
+    items = "".join(_to_do(remedy, same) for remedy, same in _by_remedy(blocking).items())
+    items += "".join(f"<li>{_found(c, RISK)} A{escape(c.accepted[1:])}</li>" for c in risks)
     return (
         f'<div class="lb-verdict" style="border-left:.5em solid {colour};padding:.6em 1em;margin:1em 0">'
         f'<div style="font-size:1.3em;font-weight:700">Phase {escape(phase)}, {escape(title)}: {word}</div>'
         f"<div>{escape(summary)}</div>{f'<ul>{items}</ul>' if items else ''}</div>"
     )
+
+
+def _by_remedy(blocking: Iterable[Check]) -> dict[str, list[Check]]:
+    """What blocks, by what is to be done, in the order of the first of each."""
+    grouped: dict[str, list[Check]] = {}
+    for check in blocking:
+        grouped.setdefault(check.remedy or "see the evidence", []).append(check)
+    return grouped
+
+
+def _to_do(remedy: str, same: Sequence[Check]) -> str:
+    """What is to be done, once, with the checks that wait for it."""
+    do = f"<b>Do:</b> {ticks(remedy)}"
+    if len(same) == 1:
+        return f"<li>{_found(same[0])} {do}</li>"
+    return f"<li>{do}<ul>{''.join(f'<li>{_found(check)}</li>' for check in same)}</ul></li>"
+
+
+def _found(check: Check, risk: str = "") -> str:
+    title = f"<b>{escape(check.title)}</b> (<code>{escape(check.id)}</code>)"
+    return f"{badge(check.verdict)} {risk} {title}: {ticks(check.evidence)}."

@@ -28,16 +28,13 @@ def by_hand(changes: Iterable[Change], settings: Settings) -> str:
 
 
 def dry_run(changes: Iterable[Change], settings: Settings) -> str:
-    """Markdown: the commands of all pending changes, whole, as 2.2 runs them where it may and as mongosh takes them."""
+    """Markdown: how many changes are pending, and their commands, whole, where 2.2 runs them; else 2.2 has them."""
     commands = [f"{change.shell()};" for change in changes if change.command]
     if not commands:
         return "No command is pending."
-    applies = settings.apply_schema and settings.approves("apply_schema")
-    what = "2.2 runs them" if applies else "Nothing runs them here: 2.2 lists what is left"
-    return (
-        f"**{_counted(commands)} pending.** {what}. As `mongosh` takes them, logged in with `dbAdmin` on "
-        f"`{settings.database}`:\n\n{_script(commands, settings)}"
-    )
+    if not (settings.apply_schema and settings.approves("apply_schema")):
+        return f"**{_counted(commands)} pending.** Nothing runs them here: 2.2 lists them, to be pasted."
+    return f"**{_counted(commands)} pending.** 2.2 runs them, as `mongosh` would:\n\n{_script(commands, settings)}"
 
 
 def _counted(commands: Sequence[str]) -> str:
