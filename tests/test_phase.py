@@ -105,7 +105,10 @@ def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book
     def document():
         book.document("a", "A", "a", audience=[])
 
-    for late in (lambda: book.record(passing()), lambda: book.fact("rate", 1), document):
+    def section():
+        book.show(Section(says="what nobody may see any more"))
+
+    for late in (lambda: book.record(passing()), lambda: book.fact("rate", 1), document, section, lambda: book.leads):
         with pytest.raises(LeadbookError, match="is closed; run the notebook from its first code cell"):
             late()
 

@@ -176,7 +176,8 @@ class Phase:
 
     @property
     def database(self) -> Database[dict[str, Any]]:
-        """The application's view of the leads' database."""
+        """The application's view of the leads' database. Raises LeadbookError once the phase is closed."""
+        self._refuse_closed()
         return self.mongodb[self.settings.database]
 
     @property
@@ -287,7 +288,11 @@ class Phase:
         display(Markdown(self.redactor.text(markdown)))
 
     def show(self, *sections: Section) -> None:
-        """Put sections on the page and on the record: sentences, tables, plots, documents, checks, facts."""
+        """Put sections on the page and on the record: sentences, tables, plots, documents, checks, facts.
+
+        Raises LeadbookError once the phase is closed.
+        """
+        self._refuse_closed()
         for section in sections:
             for sentence in section.sentences:
                 self.say(sentence)
