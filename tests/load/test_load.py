@@ -144,7 +144,7 @@ def test_a_trial_that_fails_is_not_measured_and_says_so_under_its_own_check(load
     test = LoadTest(loader.place, {})
     try:
         test.everything()
-        for name in ("first_burst", "insert_all"):
+        for name in ("first_burst", "insert_batches"):
             monkeypatch.setattr(tuning, name, refused)
         made = {one.id: one for one in test.before_and_after().checks}
         assert {trial.parameter for trial in test.found.trials.values()} == {"writers", "look-up"}

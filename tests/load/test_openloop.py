@@ -12,8 +12,8 @@ from leadbook.core.errors import ParameterError
 from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import RateStep
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
+from leadbook.measure.rounds import poisson
 from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.p05.checks import RATES
 from leadbook.phases.told import judged

@@ -19,7 +19,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import attempt
-from leadbook.phases.p01 import redis_verdicts, sections, tables, verdicts
+from leadbook.phases.p01 import redis_verdicts, sections, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
 from leadbook.provision.asked import on_loopback
 from leadbook.provision.cache import Cache, inspect_cache
@@ -162,7 +162,7 @@ def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings:
 
 
 def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:
-    table = tables.members(inspect(mongo, admin, settings))
+    table = sections.members_table(inspect(mongo, admin, settings))
     frame = table.frame
     assert list(frame.columns) == list(table.columns)
     assert frame.iloc[0].to_dict() | {"member": ""} == {
@@ -171,7 +171,7 @@ def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) ->
 
 
 def test_round_trips_are_tabled(mongo: Client) -> None:
-    table = tables.latencies([mongodb_latency(mongo, 5)])
+    table = sections.latencies_table([mongodb_latency(mongo, 5)])
     frame = table.frame
     assert list(frame.columns) == list(table.columns)
     row = frame.iloc[0]
@@ -407,7 +407,7 @@ def test_pool_options_of_the_address_are_shown_and_judged(endpoints: Endpoints, 
     ]  # fmt: skip
     assert "30 s" in made["MDB-POOL-003"].evidence
     assert made["MDB-POOL-004"].measured == 2
-    frame = tables.pools(rows).frame.set_index("setting")
+    frame = sections.pools_table(rows).frame.set_index("setting")
     assert list(frame.loc["maxPoolSize", ["profile", "held"]]) == ["60", "20"]
 
 

@@ -18,7 +18,7 @@ from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import ParameterError, RefusedError
 from leadbook.lead.fields import INDEXED
-from leadbook.phases.p02 import documents, figures, plan_verdicts, tables, verdicts
+from leadbook.phases.p02 import documents, plan_verdicts, sections, tables, verdicts
 from leadbook.phases.p02.probe_verdicts import probes as probe_audit
 from leadbook.phases.p02.probe_verdicts import recommendation
 from leadbook.rehearsal import sample
@@ -345,7 +345,7 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
     assert {
         check.verdict for check in (*probed, *plan_verdicts.queries(found, unapproved)) if check.id != "MDB-SCH-009"
     } == {Verdict.NOT_MEASURED}
-    assert figures.query_effort(tables.queries(found.queries).frame) is not None
+    assert sections.query_effort(tables.queries(found.queries).frame) is not None
     assert "nothing is recommended" in documents.schema(unapproved, runs).markdown
     assert documents.index_summary(found).markdown
     trust.check(None, documents.by_hand(changes, unapproved) + check.remedy)

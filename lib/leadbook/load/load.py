@@ -12,9 +12,9 @@ import pandas as pd
 import redis as redis_py
 
 from leadbook.core.errors import ParameterError
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import Sampler
+from leadbook.measure.rounds import poisson
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import Crew, TaskOutcome
 

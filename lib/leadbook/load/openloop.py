@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from leadbook.load.load import InsertLoad, Loader, numbers
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import Task
+from leadbook.measure.rounds import poisson
 from leadbook.measure.workers import TaskOutcome
 
 SKIP_AFTER = 1.0

@@ -1,4 +1,4 @@
-"""Interleaved rounds: every variant once a round, in a new order each round, after a warm-up that is thrown away."""
+"""When what is measured runs: in interleaved rounds after a warm-up that is thrown away, or as it arrives."""
 
 from __future__ import annotations
 
@@ -57,3 +57,9 @@ def interleaved(
             if number >= 0:
                 results[name].append(made)
     return results
+
+
+def poisson(rate: float, seconds: float, *, seed: int = 0) -> tuple[float, ...]:
+    """Moments of arrival in an open loop, s: a Poisson process of `rate` a second, given its number (at least one)."""
+    source = random.Random(f"{rate}/{seconds}/{seed}")
+    return tuple(sorted(source.random() * seconds for _ in range(max(1, round(rate * seconds)))))
