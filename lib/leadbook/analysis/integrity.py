@@ -15,6 +15,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from leadbook.lead.fields import REQUIRED
+from leadbook.schema.state import actual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +111,11 @@ class Breaking:
 
 def breaking(leads: Collection[dict[str, Any]]) -> Breaking:
     """Apply the validator to what is stored (`moderate` / `warn` lets documents in that break it)."""
-    options = next(iter(leads.database.list_collections(filter={"name": leads.name})), {}).get("options", {})
-    if not options.get("validator"):
+    state = actual(leads)
+    if not state.validator:
         return Breaking(mode="")
-    mode = f"{options.get('validationLevel', 'strict')} / {options.get('validationAction', 'error')}"
-    return Breaking(mode=mode, documents=leads.count_documents({"$nor": [options["validator"]]}))
+    documents = leads.count_documents({"$nor": [dict(state.validator)]})
+    return Breaking(mode=f"{state.validation_level} / {state.validation_action}", documents=documents)
 
 
 def newest(leads: Collection[dict[str, Any]], count: int = 500) -> tuple[int, int]:

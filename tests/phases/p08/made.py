@@ -9,6 +9,7 @@ from leadbook.core.settings import Settings
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
 from leadbook.monitor.validation import BatchReview
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p08.snapshot import Snapshot, Surroundings
 
 SETTINGS = Settings()
@@ -37,3 +38,8 @@ def snapshot(seen, settings=SETTINGS, **changed):
 def by_id(checks):
     """Checks by their id."""
     return {check.id: check for check in checks}
+
+
+def judged(told, settings=SETTINGS):
+    """Checks of what was told, by their id."""
+    return by_id(checks_of(told, settings))
