@@ -19,7 +19,7 @@ UNSEEN = Unmeasured("not looked at")
 
 def observation(columns=None, **changed):
     """A snapshot with the readings `columns` (name -> values) in which nothing else happened."""
-    review = BatchReview(what="first batch", sent=1, found=1, incomplete=0, undated=0, altered=0)
+    review = BatchReview(what="first batch", sent=1, found=1, incomplete=0, undated=0, faulty=0, altered=0)
     values = {
         "started_at": NOW, "seconds": 9.0, "timeline": Timeline(frame=pd.DataFrame(columns or {}), expected=3),
         "batches": (), "lookups": (), "waits_ms": (), "pool_failures": (), "pool_maximum": 100, "wrote": True,
