@@ -68,7 +68,7 @@ def watch(seen: Observation) -> Answers:
     """Can the watch be believed: enough samples, and the server counted at least what the writer wrote."""
     counts, expected = seen.timeline.samples(), seen.timeline.expected
     taken = min(counts.values(), default=0)
-    problems = "; ".join(sorted({f"{problem.source}: {problem.what}" for problem in seen.timeline.problems}))
+    problems = "; ".join(sorted(set(seen.timeline.problems)))
     shown = ", ".join(f"{source} {count}" for source, count in counts.items()) or "none"
     evidence = (
         f"samples in {seen.seconds:.1f} s: {shown}, of {expected} due each; "
