@@ -63,8 +63,9 @@ def compare(
     Two runs are judged by noise seen elsewhere; with three or more earlier runs their own noise is measured.
     """
     from leadbook.bench import compare as comparing
+    from leadbook.core.provenance import facts_of
 
-    found = comparing.compare_runs(*runs)
+    found = comparing.compare(*(facts_of(run, "03") for run in runs))
     table = Table(title=f"benchmarks of {len(runs)} runs", caption=found.method)
     for name in comparing.COLUMNS:
         table.add_column(name, overflow="fold", min_width=22 if name == "name" else None)

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from leadbook.bench.compare import facts_of
 from leadbook.core import files, write_errors
 from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.provenance import facts_of
 from leadbook.core.settings import Settings, load_profile
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial

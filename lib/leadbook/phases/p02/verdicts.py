@@ -14,6 +14,7 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.phases.judging import Finding, Missing, attempt, checks_of, got, reason_of
+from leadbook.provision.asked import UNAUTHORIZED
 from leadbook.schema.indexes import INDEXES, IndexSpec, lifetimes
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import validator
@@ -21,7 +22,6 @@ from leadbook.schema.validator import validator
 Document = dict[str, Any]
 Leads = Collection[Document]
 
-UNAUTHORIZED = 13
 NEEDS = "give the DBA's user dbAdmin on the database and name its address in MONGODB_ADMIN_URI"
 ENDS = "then MongoDB deletes them"
 MOST_MS = 20_000

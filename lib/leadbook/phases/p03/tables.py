@@ -19,7 +19,7 @@ from leadbook.core.traces import concern_text
 from leadbook.measure.disclosure import Disclosure
 from leadbook.measure.intervals import Interval, difference, interval
 from leadbook.phases.section import Table, rows_table
-from leadbook.schema.index_advice import LOW_SHARE, redundant
+from leadbook.schema.index_advice import advise
 from leadbook.schema.indexes import INDEXES
 
 INSERTS = {
@@ -89,7 +89,7 @@ INDEX_PRICES = {
     "us_per_document": "insert time of one document in batches, median over rounds, microseconds",
     "cost_us": "microseconds more than without any index, median with 95 % interval; no cost shown where it holds zero",
     "serves": "the query it is for",
-    "matched": "share of documents that one equality on it matches on average",
+    "matched": "share of the leads that have its fields which one equality on it matches on average",
     "used": "operations on the real collection since the node started ($indexStats, this primary)",
     "remark": "redundant or of low selectivity",
 }
@@ -147,7 +147,7 @@ def _variant(series: InsertSeries, best: InsertSeries) -> tuple[Any, ...]:
     if series.batch > 1:
         against = "best" if series is best else difference(series.rates, best.rates).text()
     return (series.name, series.rate.text(), against, told.p50_ms, told.p99_ms, told.worst_ms, told.count,
-            round(series.client_share, 2), series.sent, series.missing)  # fmt: skip
+            round(series.client_share, 2), series.timing.sent, series.missing)  # fmt: skip
 
 
 def insert_bars(found: Inserts) -> pd.DataFrame:
@@ -215,7 +215,7 @@ def indexes(found: Prices) -> Table:
     serves, remarks = {index.name: index.serves for index in INDEXES}, index_remarks(found)
     return rows_table("The price of each index", INDEX_PRICES, (
         (name, round(median(price.micros), 1), "" if name == NONE else _cost(price), serves.get(name, ""),
-         f"{found.selectivity[name]:.2%}" if name in found.selectivity else "", found.used.get(name),
+         f"{found.selectivity[name].mean_share:.2%}" if name in found.selectivity else "", found.used.get(name),
          remarks.get(name, ""))
         for name, price in found.prices.items()
     ))  # fmt: skip
@@ -237,11 +237,10 @@ def _cost(price: IndexPrice) -> str:
 
 def index_remarks(found: Prices) -> dict[str, str]:
     """Why an index should be looked at, by name: redundant, or of low selectivity."""
-    remarks = {short.name: f"its keys begin {long.name}" for short, long in redundant(INDEXES)}
-    for name, share in found.selectivity.items():
-        if share > LOW_SHARE:
-            remarks[name] = "; ".join(filter(None, (remarks.get(name), f"low selectivity ({share:.0%})")))
-    return remarks
+    remarks: dict[str, list[str]] = {}
+    for one in advise(INDEXES, found.selectivity.values()):
+        remarks.setdefault(one.index, []).append(f"{one.kind}: {one.evidence}")
+    return {name: "; ".join(said) for name, said in remarks.items()}
 
 
 def index_bars(found: Prices) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def inserts(found: Inserts, settings: Settings) -> list[Check]:
         rate = found.get(size).rate
         evidence = f"lower end of the interval: {rate.text('documents/s')}"
         checks.append(judge(check_id, rate.low, settings=settings, evidence=evidence))
-    missing, sent = sum(one.missing for one in found.series), sum(one.sent for one in found.series)
+    missing, sent = sum(one.missing for one in found.series), sum(one.timing.sent for one in found.series)
     evidence = f"{sent:,} documents sent, counts read back after every trial"
     return [*checks, judge("BCH-INS-007", missing, evidence=evidence), _batch_size(found, settings), *_quality(found)]
 
