@@ -28,6 +28,7 @@ from leadbook.provision.pools import held
 from leadbook.provision.security import anonymous
 from leadbook.provision.server import inspect
 from leadbook.rehearsal.servers import binaries, replica_set
+from leadbook.runner.objections import objection
 
 ATTESTED = {entry.id for entry in catalogue().values()
             if entry.phase == "01" and (entry.kind == "attestation" or entry.id.startswith("ATL-"))}  # fmt: skip
@@ -318,6 +319,17 @@ def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(setting
     memory = {c.id: c for c in redis_verdicts.memory(trimmed, "", settings)}
     assert told(memory, "RDS-MEM-002", "RDS-MEM-004") == ["not measured", "not measured"]
     assert "ElastiCache" in memory["RDS-MEM-004"].remedy
+
+
+@pytest.mark.parametrize(("percent", "verdict"), [(79.9, "fail"), (80, "pass"), (90, "pass"), (90.1, "fail")])
+def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(percent: float, verdict: str) -> None:
+    production = Settings.from_mapping({"profile": "production"})
+    cache = Cache(address="cache:6379", encrypted=True, info={"total_system_memory": 10**10,
+                                                              "maxmemory": int(percent * 10**8)})  # fmt: skip
+    made = {check.id: check for check in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", production)}
+    check = made["RDS-MEM-003"]
+    assert (check.measured, check.target, check.verdict.value) == (percent, "80 to 90 %", verdict)
+    assert objection(check, production) == ""
 
 
 def test_redis_that_refuses_even_info_is_not_measured(

@@ -45,8 +45,7 @@ def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
         cache, told = got(inspected), room()
         if cache.memory_gb is None and not settings.is_rehearsal:
             return Doubtful(None), f"{told}: the provider keeps a share of the RAM back by itself"
-        percent = 100 * cache.maxmemory_gb / cache.memory_gb if cache.memory_gb else 0.0
-        return 80 <= round(percent, 1) <= 90, f"{told}: {percent:.0f} %"
+        return round(100 * cache.maxmemory_gb / cache.memory_gb, 1) if cache.memory_gb else 0.0, told
 
     def of_info(name: str, value: Callable[[Cache], Any], told: Callable[[], str]) -> Finding:
         cache = got(inspected)

@@ -12,6 +12,7 @@ from leadbook.atlas.records import AtlasCluster
 from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.connect import Client, Database
+from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import PRIVILEGE, Finding, Missing, checks_of, got
 from leadbook.provision import pools, security
@@ -27,7 +28,7 @@ SUPPORTED_UNTIL = {
     "5.0": date(2024, 10, 31), "6.0": date(2025, 7, 31), "7.0": date(2027, 8, 31), "8.0": date(2029, 10, 31),
 }  # fmt: skip
 """MongoDB software lifecycle schedules, https://www.mongodb.com/legal/support-policy/lifecycles."""
-OPLOG_FULL = 0.95
+OPLOG, OPLOG_FULL = "MDB-ENG-004", 0.95
 """Before the oplog is this full, its first entry tells when it began, not how much it holds."""
 NO_LIMIT = 10**6
 """Stands for a pool without a limit, which any target allows."""
@@ -223,7 +224,8 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
         oplog, size = server.oplog, server.oplog.get("bytes") or 0
         hours, full = oplog.get("hours"), oplog.get("full") or 0.0
         told = floor(oplog, hours, f"{100 * full:.0f} % of {size / GB:.2f} GB in use")
-        if full < OPLOG_FULL and not settings.is_rehearsal and hours < 24:
+        entry = definition(OPLOG)
+        if full < OPLOG_FULL and not settings.is_rehearsal and not entry.holds(hours, entry.target):
             return Doubtful(hours), f"{told[1]}: it still holds everything; look again once it is full"
         return told
 
@@ -238,7 +240,7 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
         "MDB-ENG-001": lambda: (answered(server.status).get(engine), "serverStatus.storageEngine"),
         "MDB-ENG-002": lambda: floor(cache, share, f"cache of {server.cache_gb or 0:.2f} GB"),
         "MDB-ENG-003": lambda: (majority_journals(database, settings), journal),
-        "MDB-ENG-004": window,
+        OPLOG: window,
     }, settings)  # fmt: skip
 
 

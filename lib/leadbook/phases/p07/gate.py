@@ -215,7 +215,9 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
     topics = [
         (
             str(topic).replace("_", " ").capitalize().replace("Mongodb", "MongoDB"),
-            values.items() if isinstance(values, Mapping) else [(topic, values)],
+            [(str(name).replace("_", " "), value) for name, value in values.items()]
+            if isinstance(values, Mapping)
+            else [(topic, values)],
         )
         for topic, values in told.items()
     ]
