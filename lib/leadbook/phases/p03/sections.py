@@ -161,7 +161,7 @@ class Benchmarks:
     # ---------------------------------------------------------------------------------------------- measurement
 
     def _take(
-        self, name: str, measure: Callable[..., T], judge: Callable[[T, Settings], list[Check]],
+        self, name: str, measure: Callable[..., T], judge: Callable[[T, Settings], tuple[Check, ...]],
         show: Callable[[T, Settings], Section], *given: Leads | None,
     ) -> Section:  # fmt: skip
         """`measure(session, *given)` judged and shown; a reason for each of its checks where it could not be made."""
@@ -169,15 +169,15 @@ class Benchmarks:
         if self.closed:
             raise LeadbookError("the benchmarks are closed; run the notebook from its first code cell")
 
-        def judged(found: T | None) -> list[Check]:
+        def judged(found: T | None) -> tuple[Check, ...]:
             if found is None:
                 why = Answered(why_not(session, self.problems, name))
-                return list(checks_of(dict.fromkeys(answered, why), session.settings))
+                return checks_of(dict.fromkeys(answered, why), session.settings)
             return judge(found, session.settings)
 
         if self.filled is None and self.filled in given:
             self.problems[name] = self.problems.get("filling") or "benchmarks are not approved, and no lead is stored"
-            done: Judged[T] = Judged(found=None, checks=tuple(judged(None)))
+            done: Judged[T] = Judged(found=None, checks=judged(None))
         else:
             done = take(session, self.problems, name, lambda: measure(session, *given), judged)
         self.judged[name] = done
