@@ -8,13 +8,13 @@ from typing import Any
 
 from leadbook.core import write_errors
 from leadbook.core.checks import Check
-from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import TaskOutcome
 from leadbook.page.tables import target_text
 from leadbook.phases.p05 import tables
+from leadbook.phases.p05.advice import Advice
 from leadbook.phases.section import Document
 from leadbook.phases.templates import render
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from leadbook.core import write_errors
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.load import tuning
-from leadbook.load.advice import advise
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
@@ -21,6 +20,7 @@ from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
+from leadbook.phases.p05.advice import advise
 from leadbook.phases.section import Plot, Section
 from leadbook.phases.told import Tell, all_of, judged
 from leadbook.phases.written import incomplete

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
 from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
+from leadbook.phases.p05.advice import Advice
 from leadbook.phases.section import Table
 
 INSERTS = {

@@ -13,11 +13,11 @@ from typing import Any
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, judge
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import Advice, batch_size, max_pool
 from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.p05.advice import Advice, batch_size, max_pool
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]

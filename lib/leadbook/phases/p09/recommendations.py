@@ -13,8 +13,8 @@ from leadbook.analysis.statistics import Statistics, cost_per_qualified
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import batch_size
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.p05.advice import batch_size
 from leadbook.phases.p09.evidence import RunEvidence
 
 Priority = Literal["high", "medium", "low"]
