@@ -6,10 +6,10 @@ from pymongo.errors import OperationFailure
 from analysis_leads import lead
 from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts, newest
 from leadbook.core.checks import Verdict
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, sections
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
-from leadbook.phases.told import all_of
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def judged(admin, settings, clean_redis):
 def of_indexes(counts, settings, broken=None):
     validation = Validation(mode="full", valid=True, documents=1, indexes=2, seconds=0.0, errors=(), warnings=())
     told = checks.integrity(validation, counts, broken or Breaking(mode="strict / error"), 1)
-    return {check.id: check for check in all_of(told, settings)}
+    return {check.id: check for check in checks_of(told, settings)}
 
 
 def test_a_whole_collection_passes(ten, judged):

@@ -6,10 +6,10 @@ from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
 from leadbook.core.checks import Verdict, judge, warned
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks as told
 from leadbook.phases.p09.evidence import RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import recommend
-from leadbook.phases.told import all_of
 
 
 def advice(ten, settings, evidence=None, checks=()):
@@ -116,7 +116,7 @@ def test_metrics_are_compiled_by_area(settings):
     evidence = earlier(settings)
     frame = metrics(evidence)
     assert list(frame["area"]) == ["inserts", "duplicates", "queries", "pool"]
-    checks = {check.id: check for check in all_of(told.performance(evidence, frame), settings)}
+    checks = {check.id: check for check in checks_of(told.performance(evidence, frame), settings)}
     assert checks["FIN-METRIC-001"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-002"].measured == 4000 and checks["FIN-METRIC-002"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-004"].verdict is Verdict.NOT_MEASURED, "that number was never left"

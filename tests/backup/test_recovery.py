@@ -4,8 +4,8 @@ from leadbook.backup.cache import cache_facts
 from leadbook.backup.folder import backups, remove
 from leadbook.core.checks import Verdict
 from leadbook.lead.keys import email_key, linkedin_key
+from leadbook.phases.judging import checks_of, of_found
 from leadbook.phases.p06 import checks, sections
-from leadbook.phases.told import of_found
 from leadbook.schema.scratch import SCRATCH_PREFIX
 
 
@@ -101,7 +101,7 @@ def test_without_dbadmin_validate_is_not_measured(filled, opened, kept):
 def test_a_backup_that_others_can_read_fails(filled, opened, kept):
     taken = sections.backup(opened(filled, kept)).found
     (taken[0].path / "manifest.json").chmod(0o644)
-    found = {check.id: check for check in of_found(checks.of("BKP-DMP"), taken, checks.dump)}
+    found = {check.id: check for check in checks_of(of_found(checks.of("BKP-DMP"), taken, checks.dump))}
     assert found["BKP-DMP-004"].verdict is Verdict.FAIL and "manifest.json" in found["BKP-DMP-004"].evidence
 
 

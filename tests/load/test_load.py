@@ -17,9 +17,9 @@ from leadbook.measure.intervals import difference
 from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.readings import by_second
 from leadbook.measure.workers import TaskOutcome, run_tasks
+from leadbook.phases.judging import checks_of, of_each
 from leadbook.phases.p05 import checks, tables
 from leadbook.phases.p05.sections import LoadTest
-from leadbook.phases.told import judged
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_every_document_of_a_load_is_counted_and_duplicates_are_found_with_and_w
     assert (up.stored, up.duplicates, len(up.per_source)) == (up.expected, 180, 10)
     assert (away.stored, away.outcome.errors["duplicate"]) == (away.expected, 180)
     settings = loader.place.settings
-    made = judged(checks.SOURCES, up, settings) + judged(checks.WITHOUT_REDIS, away, settings)
+    made = checks_of(of_each(checks.SOURCES, up), settings) + checks_of(of_each(checks.WITHOUT_REDIS, away), settings)
     assert {check.verdict.value for check in made} == {"pass"}
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
@@ -102,6 +102,11 @@ def test_a_server_that_is_away_is_an_error_and_not_a_pass(loader):
     assert {check.verdict.value for check in made} == {"error"}
 
 
+WANTED = {
+    "load-test-results": ("database load test results", "performance metrics", "optimization opportunities"),
+    "optimized-settings": ("MongoDB settings", "Redis settings", "Connection pool settings"),
+}
+"""Sections that steps 3.1.1.10 and 3.2.1.5 of the task book ask for, by document."""
 SECTIONS = ("collectors", "capacity", "one_pool", "everything", "rates", "before_and_after", "advice", "issues")
 
 
@@ -115,6 +120,9 @@ def test_an_unapproved_load_writes_nothing_and_is_not_measured(place, scratches)
     documents = test.documents()
     assert {check.id for check in (*made, *documents.checks)} == wanted
     assert [check.verdict.value for check in documents.checks] == ["fail"], "documents without numbers are no documents"
+    text = {one.slug: one.markdown.lower() for one in documents.documents}
+    for slug, sections in WANTED.items():
+        assert not [section for section in sections if section.lower() not in text[slug]], slug
     assert scratches() == [] and test.loader._crew is None
     test.close()
 
@@ -163,7 +171,7 @@ def test_a_trial_that_fails_is_not_measured_and_says_so_under_its_own_check(load
 def test_a_setting_that_a_better_one_was_shown_for_warns(settings, before, after, verdict):
     trial = tuning.SettingTrial(name="w", parameter="writers", before=2, after=8, unit="documents/s", better="higher",
                                 effect=difference(before, after))  # fmt: skip
-    (check,) = judged({"LOAD-TUN-001": checks.TRIALS["LOAD-TUN-001"][1]}, trial, settings)
+    (check,) = checks_of(of_each({"LOAD-TUN-001": checks.TRIALS["LOAD-TUN-001"][1]}, trial), settings)
     assert check.verdict.value == verdict and "8 writers against the 2 in force: " in check.evidence
     assert (": faster, +" in check.evidence) == (verdict == "warn")
 
@@ -219,13 +227,15 @@ def test_load_processes_end_with_a_killed_parent():
 def test_unplanned_errors_fail_and_late_confirmations_warn(settings):
     late, broken = TaskOutcome(name="a", planned=10), TaskOutcome(name="b", planned=10)
     late.errors = {"write concern WriteConcernFailed": 2, "duplicate": 5}
-    (check,) = judged(checks.issues({}), [late], settings)
+    (check,) = checks_of(of_each(checks.issues({}), [late]), settings)
     assert (check.verdict.value, check.measured) == ("warn", 2)
     broken.errors = {"AutoReconnect": 1}
-    (check,) = judged(checks.issues({}), [late, broken], settings)
+    (check,) = checks_of(of_each(checks.issues({}), [late, broken]), settings)
     assert check.verdict.value == "fail"
     assert "AutoReconnect" in check.evidence
-    (check,) = judged(checks.issues({"pool": OSError("gone")}), [TaskOutcome(name="c", planned=1)], settings)
+    (check,) = checks_of(
+        of_each(checks.issues({"pool": OSError("gone")}), [TaskOutcome(name="c", planned=1)]), settings
+    )
     assert check.verdict.value == "fail"
 
 
@@ -234,14 +244,14 @@ def test_batches_of_1000_5000_and_10000_are_measured_each_and_the_matrix_is_not_
     ten = loader.insert(10_000, 10)
     sizes = loader.sizes((ten,))
     assert [load.outcome.sent for load in sizes] == [1_000, 5_000, 10_000] and sizes[2] is ten
-    rate, missing = judged(checks.SIZED, sizes, settings)
+    rate, missing = checks_of(of_each(checks.SIZED, sizes), settings)
     assert "1,000, 5,000, 10,000 records" in rate.evidence and missing.measured == 0
     assert len(tables.inserts([*sizes, ten]).frame) == 3
-    short, _ = judged(checks.SIZED, sizes[:2], settings)
+    short, _ = checks_of(of_each(checks.SIZED, sizes[:2]), settings)
     assert short.verdict.value == "not measured" and "10,000 records were not sent" in short.evidence
 
 
 def test_a_largest_load_below_the_task_books_is_not_measured(loader):
     settings = loader.place.settings
-    (rate, *_) = judged(checks.MATRIX, (loader.insert(500, 10),), settings)
+    (rate, *_) = checks_of(of_each(checks.MATRIX, (loader.insert(500, 10),)), settings)
     assert rate.verdict.value == "not measured" and "load_records" in rate.remedy

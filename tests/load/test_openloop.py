@@ -15,8 +15,8 @@ from leadbook.load.openloop import RateStep
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.workers import TaskOutcome, run_tasks
+from leadbook.phases.judging import checks_of, of_each
 from leadbook.phases.p05.checks import RATES
-from leadbook.phases.told import judged
 
 STALL = 0.2
 
@@ -156,7 +156,7 @@ def test_target_rates_are_offered_and_every_document_is_counted(place, scratches
         loader.close()
     assert [one.rate for one in found][1:] == [1_000, 2_000]
     assert all(one.stored == one.outcome.done for one in found)
-    checks = {check.id: check for check in judged(RATES, found, place.settings)}
+    checks = {check.id: check for check in checks_of(of_each(RATES, found), place.settings)}
     assert checks["LOAD-OPN-001"].verdict.value == "pass"
     assert checks["LOAD-OPN-004"].measured == 0
     assert scratches() == []

@@ -13,8 +13,7 @@ from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.connect import Client, Database
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import PRIVILEGE, Finding, Missing, got
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import PRIVILEGE, Finding, Missing, checks_of, got
 from leadbook.provision import pools, security
 from leadbook.provision.asked import REFUSED_DBA, Asked, on_loopback
 from leadbook.provision.connectivity import Latency
@@ -64,7 +63,7 @@ def connectivity(
             return True, f"PONG from {connect.redis_address(got(redis))}"
         return False, redis_trips.why if isinstance(redis_trips, Unmeasured) else str(redis_trips)
 
-    return ask_all({
+    return checks_of({
         "MDB-CON-001": pinged,
         "MDB-CON-002": lambda: trip(mongodb_trips),
         "RDS-CON-001": ponged,
@@ -77,7 +76,7 @@ def connectivity(
 
 def topology(server: Server, settings: Settings) -> Checks:
     """Release and its support, voting members, one primary, lag."""
-    return ask_all({
+    return checks_of({
         "MDB-VER-001": lambda: (float(_series(server)), f"MongoDB {server.version}"),
         "MDB-VER-002": lambda: _support(_series(server)),
         "MDB-TOP-001": lambda: _voters(server),
@@ -167,7 +166,7 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
     asked: dict[str, Callable[[], Finding]] = {
         "MDB-SEC-001": negotiated, "MDB-SEC-002": cut_off, "MDB-SEC-003": certificate,
     }  # fmt: skip
-    return ask_all(asked, settings, this_machine=on_loopback(server.names))
+    return checks_of(asked, settings, this_machine=on_loopback(server.names))
 
 
 def access(client: Client, reporting: Client | None, uri: str, server: Server, settings: Settings) -> Checks:
@@ -178,7 +177,7 @@ def access(client: Client, reporting: Client | None, uri: str, server: Server, s
         said = "was answered" if told else "is refused: command find requires authentication"
         return not told, f"a find without credentials {said}"
 
-    return ask_all({
+    return checks_of({
         "MDB-SEC-004": refused,
         "MDB-SEC-005": lambda: _narrow(client),
         "MDB-SEC-006": lambda: _reads_only(reporting, client, settings),
@@ -232,7 +231,7 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     cache = Asked(problem=server.status.problem or server.host.problem)
     journal = "probe insert acknowledged with w: majority, j: true"
     engine = "storageEngine.name"
-    return ask_all({
+    return checks_of({
         "MDB-HST-001": lambda: sized(server.host, server.cores, "cores", server.system),
         "MDB-HST-002": lambda: sized(server.host, server.memory_gb, "memory_gb", server.system),
         "MDB-HST-003": lambda: sized(server.storage, server.storage_gb, "disk_gb", "file system of the data"),
@@ -262,7 +261,7 @@ def pool(client: Client, redis: Redis | Unmeasured, rows: Sequence[Held], settin
         return value[setting], evidence
 
     said = f"the address says {', '.join(differing)}" if differing else f"{len(rows)} settings compared"
-    return ask_all({
+    return checks_of({
         "MDB-POOL-001": lambda: (NO_LIMIT if size is None else size, f"maxPoolSize {shown(size)}"),
         "MDB-POOL-002": lambda: (value["minPoolSize"], "kept open to every member even when idle"),
         "MDB-POOL-003": lambda: (Doubtful(None) if idle is None else idle, f"{closes}; 10 minutes are 600000 ms"),

@@ -12,8 +12,8 @@ from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import Disclosure
 from leadbook.page.prose import pipe_table
 from leadbook.page.tables import target_text
+from leadbook.phases.documents import render
 from leadbook.phases.p03 import tables
-from leadbook.phases.templates import render
 
 READERS = ("Technical Lead", "Project Manager")
 

@@ -17,11 +17,11 @@ from leadbook.measure.trials import Problems, attempt
 from leadbook.phases.console import advisor
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import Atlas, atlas_of
+from leadbook.phases.judging import Answered, checks_of
 from leadbook.phases.measuring import Judged, take, why_not
 from leadbook.phases.p03 import document, figures, tables, verdicts
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section
-from leadbook.phases.told import Answered, all_of
 
 T = TypeVar("T")
 AREAS = {
@@ -169,7 +169,7 @@ class Benchmarks:
         def judged(found: T | None) -> list[Check]:
             if found is None:
                 why = Answered(why_not(session, self.problems, name))
-                return list(all_of(dict.fromkeys(answered, why), session.settings))
+                return list(checks_of(dict.fromkeys(answered, why), session.settings))
             return judge(found, session.settings)
 
         if self.filled is None and self.filled in given:

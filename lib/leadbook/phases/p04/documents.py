@@ -21,10 +21,10 @@ from leadbook.page.prose import number
 from leadbook.phases.console import advisor, collectors
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import atlas_of
+from leadbook.phases.documents import render
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Document, Section, Table
-from leadbook.phases.templates import render
 
 UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")

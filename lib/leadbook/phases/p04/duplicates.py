@@ -10,12 +10,12 @@ from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.phases.judging import Answered, checks_of
 from leadbook.phases.p04 import contents, documents, runs
 from leadbook.phases.p04.contents import Accuracy
 from leadbook.phases.p04.lookups import BatchLookups, look_up
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
-from leadbook.phases.told import Answered, all_of
 
 UNAIDED = 3_000
 """Records that are run once more without Redis."""
@@ -62,7 +62,7 @@ def duplicate_checks(
         written = run.ledger.stored + run.ledger.filled if run.ledger.read else None
         return Answered(written, runs.in_words(run.ledger))
 
-    return all_of({
+    return checks_of({
         "PIPE-DUP-001": Answered(accuracy.percent, wrong), "PIPE-DUP-002": again(second),
         "PIPE-DUP-005": again(unaided),
     }, settings)  # fmt: skip
@@ -96,4 +96,4 @@ def lookup_checks(found: BatchLookups, settings: Settings) -> tuple[Check, ...]:
         "PIPE-RDS-001": (away or found.round_trips, "one MGET to ask, one script of SET … EX to tell"),
         "PIPE-N8N-004": (away or found.leads - found.answered, f"{asked}; {before}"),
     }
-    return all_of(measured, settings)
+    return checks_of(measured, settings)

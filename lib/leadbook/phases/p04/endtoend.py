@@ -20,12 +20,11 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.site import Site
 from leadbook.ingest.trials.endtoend import CollectorsTrial, collect
-from leadbook.phases.judging import attempt
+from leadbook.phases.judging import Answered, attempt, checks_of
 from leadbook.phases.p04.runs import in_words
 from leadbook.phases.p04.tryout import QUALIFIED
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
-from leadbook.phases.told import Answered, all_of
 from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -128,7 +127,7 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
     if isinstance(copies, tuple):
         unlike = sum(not (one.content_equal and one.indexes_equal and one.options_equal) for one in copies)
         copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies):,} documents"
-    return all_of({
+    return checks_of({
         "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent:,}: {in_words(total)}"),
         "PIPE-E2E-003": (collected.strangers + abs(collected.kept - total.rejects), counted),
         "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"),
@@ -156,7 +155,7 @@ def removed(work: PipelineWork) -> Section:
     if work.not_approved:
         recorded = {check.id for check in work.book.recorded}
         left_out = [entry.id for entry in expected("04") if entry.id not in recorded]
-        return Section(checks=all_of(dict.fromkeys(left_out, Answered(work.not_approved))))
+        return Section(checks=checks_of(dict.fromkeys(left_out, Answered(work.not_approved))))
     work.end()
     found: Any = Unmeasured(
         f"Redis is away ({work.book.redis_problem})", "make Redis reachable, then run the phase again"

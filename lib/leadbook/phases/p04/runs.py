@@ -9,11 +9,11 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.lead.ledger import Ledger
 from leadbook.page.prose import number
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04 import contents, figures, quality
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import all_of
 
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
@@ -126,7 +126,7 @@ def ledger_checks(run: FullRun) -> tuple[Check, ...]:
         "PIPE-LED-002": (total.failed, result.problem or in_words(total)),
         "PIPE-LED-003": (off, counted),
     }
-    return all_of({one: (value if total.read else None, how) for one, (value, how) in found.items()})
+    return checks_of({one: (value if total.read else None, how) for one, (value, how) in found.items()})
 
 
 def batch_check(result: PipelineResult, size: int) -> Check:

@@ -10,10 +10,10 @@ from leadbook.bench import limits
 from leadbook.bench.limits import Limits
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import all_of
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.explain import QueryResult
 
@@ -71,7 +71,7 @@ def _batches(found: Limits, settings: Settings) -> tuple[Check, ...]:
         "PIPE-BAT-002": (slowest.rate, f"slowest: {slowest.batch} a batch"),
         "PIPE-BAT-003": (share, configured),
     }
-    return all_of(measured, settings)
+    return checks_of(measured, settings)
 
 
 @tried

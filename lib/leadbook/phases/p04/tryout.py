@@ -23,9 +23,9 @@ from leadbook.ingest.crm import Synced
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
 from leadbook.page.prose import number
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Section, Table
-from leadbook.phases.told import all_of
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -179,7 +179,7 @@ def checks(tried_out: Tryout) -> tuple[Check, ...]:
     refused = ", ".join(f"{reason}: {count}" for reason, count in tried_out.refused.items()) or "none refused"
     sent = f"{AGAINST}: {tried_out.sent.sent} then {tried_out.again.sent} leads sent; {refused}"
     resumed = f"broken off after {tried_out.sent.sent} leads, {tried_out.again.updated} sent again"
-    return all_of({
+    return checks_of({
         "PIPE-ENR-001": (tried_out.lost if asked else None, f"{AGAINST}: {first.ledger.read} records, {asked} "
                          f"questions; {tried_out.stored} leads counted"),
         "PIPE-ENR-002": (tried_out.asked_again if known else None, f"{AGAINST}: the same input again, {known} known"),

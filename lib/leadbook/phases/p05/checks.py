@@ -15,7 +15,7 @@ from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
 from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import TaskOutcome
-from leadbook.phases.told import Answered, Tell
+from leadbook.phases.judging import Answered, Tell
 
 NO_TRIAL = "no trial: the server is not a rehearsal server"
 LARGE = 10_000

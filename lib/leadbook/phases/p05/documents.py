@@ -13,18 +13,13 @@ from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.workers import TaskOutcome
 from leadbook.page.tables import target_text
+from leadbook.phases.documents import render
 from leadbook.phases.p05 import tables
 from leadbook.phases.p05.advice import Advice
 from leadbook.phases.section import Document
-from leadbook.phases.templates import render
 
 READERS = ("Technical Lead", "Project Manager")
 TITLES = {"load-test-results": "Load test results", "optimized-settings": "Optimized settings"}
-WANTED = {
-    "load-test-results": ("database load test results", "performance metrics", "optimization opportunities"),
-    "optimized-settings": ("MongoDB settings", "Redis settings", "Connection pool settings"),
-}
-"""Sections that steps 3.1.1.10 and 3.2.1.5 of the task book ask for, by document."""
 GROUPS = {
     "MongoDB settings": ("batch_size", "writers", "write_concern", "storage.", "index ", "rate of inserts"),
     "Redis settings": ("look-up", "redis_"),

@@ -16,14 +16,13 @@ from leadbook.measure import trials
 from leadbook.measure.session import BenchmarkSession
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.collectors import of_phase
+from leadbook.phases.documents import incomplete
+from leadbook.phases.judging import Tell, checks_of, of_each
 from leadbook.phases.measuring import Judged, take, why_not
-from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
 from leadbook.phases.p05.advice import advise
-from leadbook.phases.section import Plot, Section
-from leadbook.phases.told import Tell, all_of, judged
-from leadbook.phases.written import incomplete
+from leadbook.phases.section import Plot, Section, section
 
 T = TypeVar("T")
 
@@ -159,7 +158,7 @@ class LoadTest:
     def documents(self) -> Section:
         """5.8: both documents, and the facts for later phases."""
         made = documents.documents(self.found)
-        written = all_of({"LOAD-DOC-001": incomplete(made, wanted=documents.WANTED)}, self.settings)
+        written = checks_of({"LOAD-DOC-001": incomplete(made)}, self.settings)
         return Section(documents=made, checks=written, facts=documents.facts(self.found))
 
     # ------------------------------------------------------------------------------------------------------- measuring
@@ -187,7 +186,8 @@ class LoadTest:
 
     def _judged(self, tells: Mapping[str, Tell[T]], found: T | Unmeasured | None, name: str) -> tuple[Check, ...]:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
-        made = judged(tells, why_not(self.place, self.found.problems, name) if found is None else found, self.settings)
+        reason = why_not(self.place, self.found.problems, name) if found is None else found
+        made = checks_of(of_each(tells, reason), self.settings)
         self._keep(made)
         return made
 

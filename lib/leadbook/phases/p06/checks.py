@@ -12,8 +12,7 @@ from leadbook.backup.drill import Recovery
 from leadbook.backup.verify import Verification
 from leadbook.core.checks import Unmeasured
 from leadbook.core.definitions import catalogue
-from leadbook.phases.judging import Finding
-from leadbook.phases.told import Answers
+from leadbook.phases.judging import Answers, Finding
 
 SWEPT, CLEANED, REMOVED = "BKP-CLN-002", "BKP-CLN-001", "BKP-CLN-003"
 """Checks of what is removed before and after the drills."""

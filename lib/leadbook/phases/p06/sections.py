@@ -18,19 +18,18 @@ from leadbook.backup.damage import Damage, abort, corrupt
 from leadbook.backup.drill import SPRINT, Recovery, recover
 from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
-from leadbook.core.checks import Inapplicable, Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.page.prose import number
 from leadbook.phases.console import backups
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, only_by_atlas, shown_by
-from leadbook.phases.judging import Missing, attempt
+from leadbook.phases.documents import render
+from leadbook.phases.judging import Missing, attempt, checks_of, of_found
 from leadbook.phases.p06 import checks
 from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, rows_table
-from leadbook.phases.templates import render
-from leadbook.phases.told import of_found
 from leadbook.schema import undo
 
 
@@ -56,9 +55,11 @@ def backup(subject: Subject) -> Section:
         Section(
             says=subject.told(),
             tables=(rows_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
-            checks=(
-                *of_found((checks.SWEPT,), swept, checks.sweep),
-                *of_found(checks.of("BKP-DMP"), dump, checks.dump),
+            checks=checks_of(
+                {
+                    **of_found((checks.SWEPT,), swept, checks.sweep),
+                    **of_found(checks.of("BKP-DMP"), dump, checks.dump),
+                }
             ),
             facts={
                 "backup_bytes": manifest and manifest.size,
@@ -101,7 +102,7 @@ def damage(subject: Subject, taken: Section) -> Section:
         "what was said": "its first complaint",
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
-    made = of_found(checks.of("BKP-COR"), drills, checks.damage)
+    made = checks_of(of_found(checks.of("BKP-COR"), drills, checks.damage))
     return subject.plain(
         Section(tables=(rows_table("Damage drills", columns, rows),), checks=made, found=_known(drills))
     )
@@ -135,9 +136,13 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(rows_table("Restored copies beside the backup", columns, rows),),
-            checks=(
-                *of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
-                *(of_found((checks.SWEPT,), recovery, checks.copies_left) if getattr(recovery, "left", "") else ()),
+            checks=checks_of(
+                {
+                    **of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
+                    **(
+                        of_found((checks.SWEPT,), recovery, checks.copies_left) if getattr(recovery, "left", "") else {}
+                    ),
+                }
             ),
             found=_known(recovery),
         )
@@ -194,7 +199,7 @@ def cache(subject: Subject) -> Section:
             "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
             "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
         )
-    return Section(says=said, checks=of_found(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
+    return Section(says=said, checks=checks_of(of_found(checks.of("BKP-RDS"), keys, checks.cache)), found=seen)
 
 
 def attested(book: Phase) -> Section:
@@ -224,10 +229,12 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
     return subject.plain(
         Section(
             documents=(Document("backup-and-recovery", title, text, audience),),
-            checks=(
-                judge("BKP-DOC-001", len(missing), evidence=told),
-                *of_found((checks.CLEANED,), cleaned, checks.clean),
-                judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
+            checks=checks_of(
+                {
+                    "BKP-DOC-001": (len(missing), told),
+                    **of_found((checks.CLEANED,), cleaned, checks.clean),
+                    checks.REMOVED: (attempt(lambda: _removed(subject)), ", ".join(subject.made)),
+                }
             ),
         )
     )

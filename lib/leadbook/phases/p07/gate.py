@@ -23,12 +23,11 @@ from leadbook.phases.console import alerting
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, shown_by
 from leadbook.phases.console.provider import told_of
-from leadbook.phases.judging import attempt
+from leadbook.phases.documents import render
+from leadbook.phases.judging import Answered, attempt, checks_of
 from leadbook.phases.p07.figures import headroom
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, Table
-from leadbook.phases.templates import render
-from leadbook.phases.told import Answered, all_of
 
 PHASES = ("01", "02", "03", "04", "05", "06")
 FACTS: Mapping[str, tuple[str, str]] = {
@@ -111,7 +110,7 @@ def gate_checks(records: Records, settings: Settings, collected: Answered = BEFO
     """
     return [
         *_end_to_end(records["04"]),
-        *all_of({"GATE-RATE-001": collected}, settings),
+        *checks_of({"GATE-RATE-001": collected}, settings),
         *(_of_fact(check_id, records[phase], fact, settings) for check_id, (phase, fact) in FACTS.items()),
         *(_nothing_blocks(check_id, [records[phase] for phase in phases]) for check_id, phases
           in NOTHING_BLOCKS.items()),

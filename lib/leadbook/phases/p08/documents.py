@@ -9,12 +9,12 @@ from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.deeds import frame, in_words
+from leadbook.phases.documents import render
 from leadbook.phases.p08 import hour_told, staged
 from leadbook.phases.p08.decisions import BAD, decisions
 from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.snapshot import Snapshot
-from leadbook.phases.templates import render
 
 
 def summary(seen: Observation) -> str:

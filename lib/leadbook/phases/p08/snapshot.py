@@ -23,7 +23,7 @@ from leadbook.monitor.session import Observation, observe
 from leadbook.monitor.staging import Intake, read_intake
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
-from leadbook.phases import retaken
+from leadbook.phases import measuring
 from leadbook.phases.console.seen import AtlasSeen, see_atlas
 from leadbook.phases.deeds import Told, done_to
 from leadbook.phases.judging import Finding, attempt
@@ -121,7 +121,7 @@ class Snapshot:
         if self.again is None or self.heard is None:
             return first
         again = _timed(self.again, self.settings, self.benchmarks, self.hour)
-        return {name: retaken.settled(checks, again[name], self.heard) for name, checks in first.items()}
+        return {name: measuring.settled(checks, again[name], self.heard) for name, checks in first.items()}
 
     @property
     def judged(self) -> list[Check]:
@@ -191,8 +191,8 @@ def take(book: Phase) -> Snapshot:
     try:
         seen, again, heard = observe(place), None, None
         missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
-        if retaken.missed(missed):
-            again, heard = retaken.retaken(lambda: observe(place))
+        if measuring.missed(missed):
+            again, heard = measuring.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
             benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),

@@ -14,8 +14,8 @@ from leadbook.analysis.totals import Totals
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.phases.judging import Answered
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_end
-from leadbook.phases.told import Answered
 
 NAMESPACE_NOT_FOUND = 26
 STRETCH = "FIN-COUNT-004"

@@ -18,11 +18,11 @@ from leadbook.core.settings import Settings
 from leadbook.page.prose import number
 from leadbook.page.tables import target_text
 from leadbook.phases import deeds
+from leadbook.phases.documents import render
 from leadbook.phases.p09 import tables
 from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
 from leadbook.phases.section import Document
-from leadbook.phases.templates import render
 
 LEAD, MANAGER, RESEARCHER = "Technical Lead", "Project Manager", "Data Researcher"
 DOCUMENTS = (
@@ -34,22 +34,6 @@ DOCUMENTS = (
     ("database-maintenance-guide", "Database maintenance guide", (LEAD, MANAGER)),
     ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
 )
-WANTED = {
-    "database-performance-report": ("Database statistics", "Data quality metrics", "Performance metrics",
-                                    *deeds.TITLES.values()),
-    "data-quality-findings": ("Data quality metrics", "Data quality issues", "Recommendations"),
-    "recommendations": ("High priority", "evidence", "impact"),
-    "final-database-statistics": ("unique leads", "leads from", "e-mail", "company data"),
-    "final-database-configuration": ("MongoDB", "Redis", "Connection pools", "Backup"),
-    "database-maintenance-guide": (
-        "Database maintenance procedures", "Regular maintenance tasks", "schedule", "Maintenance procedures",
-        "Performance monitoring", "Monitoring procedures", "Performance metrics to track", "performance thresholds",
-        "Backup and recovery", "Backup procedures", "Recovery procedures", "Backup verification",
-        "Troubleshooting", "Common issues", "troubleshooting procedures", "Escalation procedures",
-    ),
-    "performance-metrics": ("Insert rates", "Duplicate checks", "Connection pool", "Trends", "Achievements"),
-}  # fmt: skip
-"""What the task book asks of each document, 5.1.1.5 to 5.2.1.9."""
 GATES = (
     ("insert rate", "target_insert_rate", "≥ {:,.0f} documents/s"),
     ("single insert", "target_single_insert_ms", "< {:g} ms"),

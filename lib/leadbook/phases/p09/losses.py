@@ -9,8 +9,8 @@ from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDiffe
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
+from leadbook.phases.judging import Answered
 from leadbook.phases.p09.checks import NO_LEAD
-from leadbook.phases.told import Answered
 
 BOTH_WAYS = (
     "let each collector stamp its records (collector.workflow, execution, batch, size, last), or say what was sent: "

@@ -13,8 +13,8 @@ from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verd
 from leadbook.core.definitions import expected
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
+from leadbook.phases.judging import Answered
 from leadbook.phases.section import Table
-from leadbook.phases.told import Answered
 from leadbook.schema.state import Change
 
 Failed = Unmeasured | Exception

@@ -28,15 +28,13 @@ from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
 from leadbook.phases import collected, deeds
-from leadbook.phases.judging import attempt
-from leadbook.phases.order import section
+from leadbook.phases.documents import incomplete
+from leadbook.phases.judging import Answered, attempt, checks_of
 from leadbook.phases.p09 import checks, figures, losses, push, tables
-from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
+from leadbook.phases.p09.documents import Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import recommend
-from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import Answered, all_of
-from leadbook.phases.written import incomplete
+from leadbook.phases.section import Plot, Section, Table, section
 
 Document = dict[str, Any]
 
@@ -66,7 +64,7 @@ class FinalAnalysis(Findings):
         )  # fmt: skip
 
     def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
-        made = all_of(told, self.settings)
+        made = checks_of(told, self.settings)
         self.checks |= {check.id: check for check in made}
         return made
 
@@ -215,4 +213,4 @@ class FinalAnalysis(Findings):
         """9.12: seven documents, each for its readers."""
         self.configuration = read_configuration(self.admin, self.own, self.redis, self.settings)
         written = documents(self)
-        return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written, WANTED)}))
+        return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written)}))
