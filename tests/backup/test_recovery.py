@@ -85,7 +85,7 @@ def test_a_restore_that_fails_is_an_error_and_leaves_nothing(filled, opened, kep
     def broken(*_):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("leadbook.backup.drill.compare", broken)
+    monkeypatch.setattr("leadbook.backup.drill.compare_all", broken)
     book = opened(filled, kept)
     assert set(verdicts(sections.restore(book, sections.backup(book))).values()) == {Verdict.ERROR}
     assert scratches(filled) == []
