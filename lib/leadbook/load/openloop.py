@@ -81,7 +81,7 @@ def steps(loader: Loader, loads: Sequence[InsertLoad] | None) -> tuple[RateStep,
     """
     settings = loader.place.settings
     seconds, best = settings.open_loop_seconds, capacity(loads)
-    shares = numbers("open_loop_percent", settings.open_loop_percent)
+    shares = numbers(settings.open_loop_percent)
     rates = sorted({float(DOCUMENTS_PER_SECOND), *(round(best * share / 100, -2) for share in shares)} - {0.0})
     found = [step(loader, "833 leads/hour", LEADS_PER_HOUR / 3_600, batch=1, seconds=seconds)]
     for rate in rates:

@@ -14,6 +14,7 @@ from leadbook.core.settings import Settings
 from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
 from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
 from leadbook.load.tuning import SettingTrial
+from leadbook.measure.trials import Problems
 from leadbook.measure.workers import TaskOutcome
 from leadbook.phases.judging import Answered, Tell
 
@@ -274,13 +275,13 @@ def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
 # -------------------------------------------------------------------------------------------------------------- issues
 
 
-def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[TaskOutcome]]]:
+def issues(problems: Problems) -> Mapping[str, Tell[Sequence[TaskOutcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
     return {"LOAD-ISS-001": partial(_issues, problems)}
 
 
-def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[TaskOutcome]) -> Answered:
-    seen = Counter({f"{name}: {_line(why)}": 1 for name, why in problems.items()})
+def _issues(problems: Problems, outcomes: Sequence[TaskOutcome]) -> Answered:
+    seen = Counter({f"{name}: {write_errors.line(why)[:120]}": 1 for name, why in problems.items()})
     for outcome in outcomes:
         seen.update({why: count for why, count in outcome.errors.items() if not why.startswith("duplicate")})
     late = sum(count for reason, count in seen.items() if reason.startswith("write concern"))
@@ -293,7 +294,3 @@ def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[Task
             "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
         )
     return Answered(seen.total() - late, evidence)
-
-
-def _line(why: BaseException | str) -> str:
-    return (write_errors.line(why) if isinstance(why, BaseException) else why)[:120]

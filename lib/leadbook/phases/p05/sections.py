@@ -41,7 +41,7 @@ class LoadTest:
     """The load test at one place. benchmarks: facts of phase 03, {} without it.  found: what was measured so far."""
 
     def __init__(self, place: BenchmarkSession, benchmarks: Mapping[str, Any]) -> None:
-        self.place, self.loader, self.benchmarks = place, Loader.of(place), benchmarks
+        self.place, self.loader, self.benchmarks = place, Loader(place=place), benchmarks
         self.settings = place.settings
         self.found = documents.Measured()
 
