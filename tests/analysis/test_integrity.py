@@ -4,8 +4,9 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from analysis_leads import lead
-from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts, newest
+from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts
 from leadbook.core.checks import Verdict
+from leadbook.monitor.validation import review_latest
 from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, sections
 from leadbook.phases.p09.evidence import RunEvidence
@@ -45,7 +46,7 @@ def test_one_refusal_costs_only_the_checks_that_need_the_answer(ten, judged, mon
     def refused(*_):
         raise OperationFailure("not authorized", 13)
 
-    for name in ("index_counts", "breaking", "newest"):
+    for name in ("index_counts", "breaking", "review_latest"):
         monkeypatch.setattr(sections, name, refused)
     made = judged(ten)
     assert made["FIN-INT-001"].verdict in (Verdict.PASS, Verdict.WARN)
@@ -91,7 +92,7 @@ def test_a_half_done_last_insert_is_seen(ten, judged):
     ten.insert_one(lead("late", updated_at=None))
     check = judged(ten)["FIN-LAST-001"]
     assert check.verdict is Verdict.FAIL and check.measured == 1
-    assert newest(ten) == (11, 1)
+    assert (review_latest(ten).found, review_latest(ten).faulty) == (11, 1)
 
 
 def test_where_nothing_is_stored_nothing_is_whole(leads, judged):

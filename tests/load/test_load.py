@@ -15,10 +15,10 @@ from leadbook.load import tuning
 from leadbook.load.load import Loader, numbers, share
 from leadbook.measure.intervals import difference
 from leadbook.measure.operations import LoadTarget, Task
-from leadbook.measure.readings import by_second
 from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.judging import checks_of, of_each
 from leadbook.phases.p05 import checks, tables
+from leadbook.phases.p05.figures import by_second
 from leadbook.phases.p05.sections import LoadTest
 
 
@@ -70,7 +70,8 @@ def test_everything_at_once_verifies_answers_and_leaves_nothing(loader, scratche
     assert {name: outcome.wrong for name, outcome in found.outcomes.items()} == dict.fromkeys(found.outcomes, 0)
     assert found.outcomes["insert"].sent == found.stored
     assert found.outcomes["duplicate check by Redis"].sent == 400
-    assert found.readings["connections"].notna().any()
+    assert found.readings.statistic("mongodb.connections_current", "max") > 0
+    assert found.readings.statistic("host.cpu_percent", "max") is not None and not found.readings.problems
     assert scratches() == []
     assert loader.place.redis.dbsize() == 0
 

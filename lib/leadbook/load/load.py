@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
-from leadbook.measure.readings import Sampler
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import Crew, TaskOutcome
+from leadbook.monitor.host import HostSource
+from leadbook.monitor.loop import Timeline, Watcher
+from leadbook.monitor.mongodb import MongoSource
 
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
 INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0
 CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
+READ_EVERY_S = 0.25
 NOBODY = "redis://127.0.0.1:1/0"
 SIZES, SIZE_WRITERS = (1_000, 5_000, 10_000), 10
 """Records of the batch tests, task book 3.1.1.3, and how many write them at once."""
@@ -78,7 +79,7 @@ class Mixed:
 
     outcomes: dict[str, TaskOutcome]
     stored: int
-    readings: pd.DataFrame
+    readings: Timeline
 
 
 @dataclass(kw_only=True)
@@ -188,9 +189,10 @@ class Loader:
             urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1, "_id": 0})]
             lead = collection.find_one({"location_state": {"$exists": True}}) or {}
             tasks = self._mix(first, known, {"location_state": lead.get("location_state")})
-            with self.keys(urls), Sampler(self.place) as sampler:
+            watcher = Watcher([MongoSource(self.place.admin), HostSource()], interval_s=READ_EVERY_S)
+            with self.keys(urls), watcher:
                 outcomes = self.run(self.target(collection), tasks)
-            return Mixed(outcomes=outcomes, stored=collection.count_documents({}) - known, readings=sampler.frame())
+            return Mixed(outcomes=outcomes, stored=collection.count_documents({}) - known, readings=watcher.timeline())
 
     def _mix(self, first: int, known: int, query: dict[str, Any]) -> list[Task]:
         checks = self.place.settings.duplicate_checks

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import pandas as pd
-
 from leadbook.core import write_errors
 from leadbook.core.checks import Doubtful, Unmeasured
 from leadbook.core.settings import Settings
@@ -262,9 +260,9 @@ def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]
 
 
 def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
-    used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
-    pages = evicted.max() - evicted.min()
-    if pd.isna(used) or pd.isna(pages):
+    used = mixed.readings.statistic("mongodb.cache_used_percent", "max")
+    pages = mixed.readings.growth("mongodb.application_evictions")
+    if used is None or pages is None:
         return Answered(Unmeasured("serverStatus does not tell the cache"))
     evidence = f"cache {used:.0f} % used under load, {pages:.0f} pages evicted by application threads"
     if isinstance(trial, Unmeasured):

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from leadbook.load.load import Mixed
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
-from leadbook.measure.readings import by_second
 from leadbook.page import palette, style
 
 
@@ -75,17 +74,16 @@ def timeline(mixed: Mixed | None) -> Figure:
         whole = _to_the_end(by_second(outcome.ends))
         rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
         slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
-    readings = mixed.readings
-    seconds = readings["at"] - readings["at"].min()
     for number, (column, label) in enumerate(
         (
-            ("host_cpu_percent", "host CPU, %"),
-            ("dirty_percent", "cache dirty, %"),
-            ("cache_percent", "cache used, %"),
-            ("queued", "waiting for a lock"),
+            ("host.cpu_percent", "host CPU, %"),
+            ("mongodb.cache_dirty_percent", "cache dirty, %"),
+            ("mongodb.cache_used_percent", "cache used, %"),
+            ("mongodb.lock_queue", "waiting for a lock"),
         )
     ):
-        server.plot(seconds, readings[column], color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
+        values = mixed.readings.values(column)
+        server.plot(values.index, values, color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
     style.log_scale(slowest)
     for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
         axes.set_ylabel(label, fontsize=9, color=palette.MUTED)
@@ -98,6 +96,21 @@ def timeline(mixed: Mixed | None) -> Figure:
     server.legend(fontsize=8, frameon=False, ncols=4)
     server.set_xlabel("seconds", fontsize=10, color=palette.MUTED)
     return figure
+
+
+def by_second(ends: list[tuple[float, int, float]], *, width: float = 0.5) -> pd.DataFrame:
+    """Load over time from the ends of calls: second (start of each slice), rate (documents or keys/s), worst_ms.
+
+    `ends`: (seconds since the start, documents, latency in s), as `workers.TaskOutcome.ends`. `width`: seconds a slice.
+    A last slice that was hardly begun has no rate: it would look like a collapse.
+    """
+    frame = pd.DataFrame(ends, columns=["second", "documents", "latency"])
+    slices = (frame["second"] // width) * width
+    grouped = frame.groupby(slices)
+    made = pd.DataFrame({"rate": grouped["documents"].sum() / width, "worst_ms": grouped["latency"].max() * 1_000})
+    if len(made) > 1 and frame["second"].max() - made.index[-1] < width / 2:
+        made.loc[made.index[-1], "rate"] = float("nan")
+    return made.reset_index()
 
 
 def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:

@@ -7,9 +7,12 @@ from statistics import median
 
 import pandas as pd
 
+from leadbook.core.checks import Check
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
 from leadbook.monitor.slow import SlowOperation
+from leadbook.page.prose import shown
+from leadbook.phases.p08.decisions import decisions
 from leadbook.phases.p08.performance import latencies
 
 COLUMNS = {
@@ -29,6 +32,12 @@ COLUMNS = {
 """Columns of this phase's tables and what they mean."""
 _OPERATIONS = {"filtered": "filtered find", "mongodb": "duplicate check, MongoDB", "redis": "duplicate check, Redis"}
 _SLOWEST = 15
+
+
+def decisions_frame(made: Sequence[Check]) -> pd.DataFrame:
+    """A row a decision."""
+    rows = [(one["topic"], shown(one["needed"]), one["because"], one["action"]) for one in decisions(made)]
+    return pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
 
 
 def readings_frame(timeline: Timeline, source: str) -> pd.DataFrame:

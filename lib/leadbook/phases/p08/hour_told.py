@@ -181,11 +181,10 @@ def facts(kept: Kept) -> dict[str, Any]:
 
 def plot(hour: Period) -> Figure:
     """Leads, backlog and duplicate checks over the hour; where nothing was read the ground is grey."""
-    figure, first = style.figure("", "", "", size=(10.0, 7.0))
-    first.remove()
-    grid = figure.subplots(len(PANELS), 1, sharex=True)
+    figure, grid = style.panels(len(PANELS), size=(10.0, 7.0), sharex=True)
     for axes, (title, unit, names) in zip(grid, PANELS, strict=True):
-        _panel(axes, hour, f"{title}, {unit}", names)
+        style.panel(axes, f"{title}, {unit}")
+        _draw(axes, hour, names)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     grid[-1].xaxis.set_major_locator(locator)
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -193,12 +192,7 @@ def plot(hour: Period) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
-    axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+def _draw(axes: Axes, hour: Period, names: tuple[str, ...]) -> None:
     for begin, end in hour.gaps:
         axes.axvspan(begin, end, color=palette.GRID, zorder=0)  # type: ignore[arg-type]
     drawn = [name for name in names if hour.spread(name) is not None]
@@ -207,8 +201,7 @@ def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None
         (drawn_line,) = axes.plot(moments, values, label=READINGS[name][1])  # type: ignore[arg-type]
         drawn_line.set(linewidth=1.6, marker=".", markersize=4, color=colour, linestyle=line)
     if not drawn:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
-        axes.set_yticks([])
+        style.empty(axes)
     elif len(drawn) > 1:
         axes.legend(fontsize=8, frameon=False, loc="upper left")
 

@@ -8,9 +8,16 @@ import pandas as pd
 
 from leadbook.monitor.loop import Timeline
 from leadbook.phases import deeds
-from leadbook.phases.p08 import documents, figures, hour_told, staged
-from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
-from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.judging import checks_of
+from leadbook.phases.p08 import decisions, documents, figures, hour_told, staged
+from leadbook.phases.p08.frames import (
+    COLUMNS,
+    batch_sizes_frame,
+    decisions_frame,
+    lookups_frame,
+    readings_frame,
+    slow_frame,
+)
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.performance import latencies
 from leadbook.phases.p08.snapshot import Snapshot
@@ -33,12 +40,12 @@ def in_time(snapshot: Snapshot) -> Section:
     """The readings as lines, and whether the watch can be believed."""
     caption = "The snapshot in time: inserts, latency, cache, connections, Redis and CPU"
     plot = Plot(figures.timeline(snapshot.seen.timeline.frame), caption)
-    return Section(plots=(plot,), checks=tuple(snapshot.groups["watch"]))
+    return Section(plots=(plot,), checks=snapshot.groups["watch"])
 
 
 def readings(snapshot: Snapshot) -> Section:
     """Each reading against its limits."""
-    return Section(checks=tuple(snapshot.groups["readings"]))
+    return Section(checks=snapshot.groups["readings"])
 
 
 def servers(snapshot: Snapshot) -> Section:
@@ -51,7 +58,7 @@ def staging(snapshot: Snapshot) -> Section:
     """What waits, and what each collector staged."""
     intake = snapshot.around.staged
     table = Table(staged.collectors_frame(intake), "Collectors of the last day", staged.COLUMNS)
-    return Section(says=staged.in_words(intake), tables=(table,), checks=tuple(snapshot.groups["staged"]))
+    return Section(says=staged.in_words(intake), tables=(table,), checks=snapshot.groups["staged"])
 
 
 def last_hour(snapshot: Snapshot) -> Section:
@@ -82,40 +89,38 @@ def inserts(snapshot: Snapshot) -> Section:
     return Section(
         tables=(Table(frame, "Batches during the snapshot", COLUMNS),),
         plots=(Plot(bars, "Insert rate by batch size beside the target"),),
-        checks=tuple(snapshot.groups["inserts"]),
+        checks=snapshot.groups["inserts"],
     )
 
 
 def lookups(snapshot: Snapshot) -> Section:
     """Duplicate checks and finds under load."""
     table = Table(lookups_frame(snapshot.seen), "Look-ups during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["look-ups"]))
+    return Section(tables=(table,), checks=snapshot.groups["look-ups"])
 
 
 def pool(snapshot: Snapshot) -> Section:
     """The driver's pool."""
     table = Table(readings_frame(snapshot.seen.timeline, "pool"), "The pool during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["pool"]))
+    return Section(tables=(table,), checks=snapshot.groups["pool"])
 
 
 def slow(snapshot: Snapshot) -> Section:
     """Slow operations by shape."""
     table = Table(slow_frame(snapshot.seen.slow or ()), "Slow operations during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["slow"]))
+    return Section(tables=(table,), checks=snapshot.groups["slow"])
 
 
 def issues(snapshot: Snapshot) -> Section:
     """Immediate issues, and the resource that is full first."""
-    return Section(checks=(issue_check(snapshot.judged), bottleneck_check(snapshot.resources)))
+    told = {**decisions.issues(snapshot.judged), **decisions.bottleneck(snapshot.resources)}
+    return Section(checks=checks_of(told, snapshot.settings))
 
 
 def decided(snapshot: Snapshot) -> Section:
     """What the task book asks for "if needed", and what was done of it."""
-    word = {None: "not measured", True: "yes", False: "no"}
-    rows = [(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in decisions(snapshot.decided)]
-    frame = pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
-    shown = (Table(frame, "Decisions", COLUMNS), *deeds.tables(snapshot.done))
-    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=tuple(snapshot.decided))
+    shown = (Table(decisions_frame(snapshot.decided), "Decisions", COLUMNS), *deeds.tables(snapshot.done))
+    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=snapshot.decided)
 
 
 def written(snapshot: Snapshot) -> Section:
@@ -141,7 +146,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         "checkouts": len(seen.waits_ms),
         "pool_used_percent": statistic("pool.used_percent", "max"),
         "pool_maximum": seen.pool_maximum,
-        "decisions": decisions(snapshot.decided),
+        "decisions": decisions.decisions(snapshot.decided),
         "trend": _trend(seen.timeline),
     }
     names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "filtered": "filtered_find",

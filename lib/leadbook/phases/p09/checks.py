@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from pymongo.errors import OperationFailure
@@ -14,7 +15,7 @@ from leadbook.analysis.totals import Totals
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import Answered
+from leadbook.phases.judging import Answered, Answers, of_each
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_end
 
 NAMESPACE_NOT_FOUND = 26
@@ -25,7 +26,7 @@ NOT_TRIED = Unmeasured("no reporting user to try it with")
 NO_LEAD = Unmeasured("no lead is stored", "bring leads in: leadbook ingest")
 
 
-def counts(found: Statistics, totals: Totals) -> dict[str, Answered]:
+def counts(found: Statistics, totals: Totals) -> Answers:
     """Collected, unique, the stretch goal, and whether sources and scores account for every lead."""
     share = "more than was collected"
     if 0 < found.unique <= totals.records:
@@ -50,7 +51,7 @@ def _share(count: int, found: Statistics, of: str) -> Answered:
     return Answered(NO_LEAD if share is None else round(share, 3), f"{count:,} of {found.total:,} leads, {of}")
 
 
-def quality(found: Statistics) -> dict[str, Answered]:
+def quality(found: Statistics) -> Answers:
     """Mean score, e-mail and company data; without leads nothing is measured."""
     points = "" if found.points_percent is None else f"; points {found.mean_points:.1f} of {found.max_points}"
     mean = None if found.mean_score is None else round(found.mean_score, 3)
@@ -63,7 +64,7 @@ def quality(found: Statistics) -> dict[str, Answered]:
     }
 
 
-def completeness(fields: pd.DataFrame) -> dict[str, Answered]:
+def completeness(fields: pd.DataFrame) -> Answers:
     """Leads lack none of the required fields."""
     mine = fields[(fields["source"] == "all") & fields["required"]]
     missing = {row.field: int(row.leads - row.present) for row in mine.itertuples()}
@@ -78,16 +79,15 @@ def completeness(fields: pd.DataFrame) -> dict[str, Answered]:
 def integrity(
     validation: Validation | Unmeasured | Exception, indexes: Sequence[IndexCount] | Unmeasured | Exception,
     broken: Breaking | Unmeasured | Exception, leads: int,
-) -> dict[str, Answered]:  # fmt: skip
+) -> Answers:  # fmt: skip
     """`validate`, every index against a scan, the validator against what is stored, unique indexes.
 
     What the server refused to tell is told by the checks that need it, and by no others.
     """
     return {
         "FIN-INT-001": _validated(validation),
-        "FIN-INT-002": _indexed(indexes) if isinstance(indexes, Sequence) else Answered(indexes),
-        "FIN-INT-003": _valid(broken, leads) if isinstance(broken, Breaking) else Answered(broken),
-        "FIN-INT-004": _guarded(indexes) if isinstance(indexes, Sequence) else Answered(indexes),
+        **of_each({"FIN-INT-002": _indexed, "FIN-INT-004": _guarded}, indexes),
+        **of_each({"FIN-INT-003": partial(_valid, leads)}, broken),
     }
 
 
@@ -129,7 +129,7 @@ def _indexed(counts: Sequence[IndexCount]) -> Answered:
     return Answered(len(broken), shown or f"{len(counts)} indexes, each counted against a scan")
 
 
-def _valid(broken: Breaking, leads: int) -> Answered:
+def _valid(leads: int, broken: Breaking) -> Answered:
     if not broken.mode:
         return Answered(Unmeasured("the collection has no validator", "run phase 02"))
     if not leads:
@@ -140,7 +140,7 @@ def _valid(broken: Breaking, leads: int) -> Answered:
 # ----------------------------------------------------------------------------------------------------------- anomalies
 
 
-def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> dict[str, Answered]:
+def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> Answers:
     """One for each kind, and one for sources that differ; what was found warns and goes to the Data Researcher."""
     kinds: dict[str, Kind] = {
         "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
@@ -165,7 +165,7 @@ def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
 def ready(
     plans: pd.DataFrame, granted: tuple[list[str], int] | None, sizes: dict[str, int] | Unmeasured | Exception,
     settings: Settings, tried: list[str] | Unmeasured | Exception = NOT_TRIED,
-) -> dict[str, Answered]:  # fmt: skip
+) -> Answers:  # fmt: skip
     """Every query runs for the reporting user (granted: None without one), who cannot write, by that user's rights and
     where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
     failed, filtered = plans[plans["problem"] != ""], plans[plans["filtered"]]
@@ -213,7 +213,7 @@ def _sizes(sizes: dict[str, int] | Unmeasured | Exception) -> Answered:
     return Answered(True, evidence)
 
 
-def performance(evidence: RunEvidence, metrics: pd.DataFrame) -> dict[str, Answered]:
+def performance(evidence: RunEvidence, metrics: pd.DataFrame) -> Answers:
     """All four areas are covered, the four headline numbers stand beside their targets, and nothing failed."""
     slow = {
         "FIN-METRIC-003": "duplicate_check_redis",
@@ -275,7 +275,7 @@ def _unseen(seen: Sequence[Check]) -> list[str]:
             if entry.phase in READY and entry.kind == "measured" and entry.id not in measured]  # fmt: skip
 
 
-def cost(found: Statistics, settings: Settings) -> dict[str, Answered]:
+def cost(found: Statistics, settings: Settings) -> Answers:
     """Cost per qualified lead, with the basis that it rests on."""
     price, basis = cost_per_qualified(found, settings), cost_basis(settings)
     evidence = (

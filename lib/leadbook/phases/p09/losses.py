@@ -9,7 +9,8 @@ from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDiffe
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
-from leadbook.phases.judging import Answered
+from leadbook.monitor.validation import BatchReview
+from leadbook.phases.judging import Answered, Answers
 from leadbook.phases.p09.checks import NO_LEAD
 
 BOTH_WAYS = (
@@ -64,7 +65,7 @@ def first(ids: Sequence[str], count: int) -> str:
     return f" (_id {shown}{', …' if count > min(5, len(ids)) else ''})" if shown else ""
 
 
-def rejects(found: Rejects, brought: int) -> dict[str, Answered]:
+def rejects(found: Rejects, brought: int) -> Answers:
     """Rejected records are kept, each with a reason; those that were set aside are told."""
     gone = list(found.lost.gone.values())
     told = (
@@ -132,9 +133,6 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
     return Answered(count, "; ".join(said) or f"sessions of the staging collection: {sessions}, all as the data says")
 
 
-def newest(found: tuple[int, int] | Unmeasured | Exception) -> Answered:
+def newest(found: BatchReview) -> Answered:
     """The last inserts are whole."""
-    if not isinstance(found, tuple):
-        return Answered(found)
-    looked, faulty = found
-    return Answered(faulty if looked else NO_LEAD, f"of the newest {looked} leads")
+    return Answered(found.faulty if found.found else NO_LEAD, f"of the {found.what}")

@@ -13,7 +13,7 @@ from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.collecting import read_collecting
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
-from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
+from leadbook.analysis.integrity import Validation, breaking, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
 from leadbook.analysis.sessions import STAGING, differences, read_sessions
@@ -27,9 +27,10 @@ from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
+from leadbook.monitor.validation import review_latest
 from leadbook.phases import collected, deeds
 from leadbook.phases.documents import incomplete
-from leadbook.phases.judging import Answered, attempt, checks_of
+from leadbook.phases.judging import Answers, attempt, checks_of, of_each
 from leadbook.phases.p09 import checks, figures, losses, push, tables
 from leadbook.phases.p09.documents import Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
@@ -63,7 +64,7 @@ class FinalAnalysis(Findings):
             evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
         )  # fmt: skip
 
-    def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
+    def _judged(self, told: Answers) -> tuple[Check, ...]:
         made = checks_of(told, self.settings)
         self.checks |= {check.id: check for check in made}
         return made
@@ -136,7 +137,7 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-005": losses.arrived(came, places.erased(), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
-            "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
+            **of_each({"FIN-LAST-001": losses.newest}, attempt(partial(review_latest, self.leads))),
         }  # fmt: skip
         story = attempt(lambda: self.journal.entries("stage", "action") if self.journal else [])
         shown = (tables.story(story if isinstance(story, list) else []), tables.sessions(sessions, totals, unlike))
