@@ -6,19 +6,22 @@ written, and those are dropped: at the end, also on error, and by the next phase
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from leadbook.backup import folder
 from leadbook.backup.archive import Manifest, read_manifest
 from leadbook.backup.backup import Backup, back_up, collections_of
 from leadbook.backup.cache import cache_facts
 from leadbook.backup.damage import Damage, abort, corrupt
-from leadbook.backup.drill import SPRINT, Recovery, recover
+from leadbook.backup.drill import RECOVERY_STAGES, SPRINT, Recovery, recover
 from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
 from leadbook.core.checks import Inapplicable, Unmeasured
+from leadbook.page import palette, style
 from leadbook.page.prose import number
 from leadbook.phases.console import backups
 from leadbook.phases.console.asked import by_api
@@ -26,7 +29,6 @@ from leadbook.phases.console.atlas import atlas_of, only_by_atlas, shown_by
 from leadbook.phases.documents import render
 from leadbook.phases.judging import Missing, attempt, checks_of, of_found
 from leadbook.phases.p06 import checks
-from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, rows_table
@@ -50,7 +52,7 @@ def backup(subject: Subject) -> Section:
         "file MB": "size on disk, MB",
         "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
     }
-    held = manifest and manifest.documents_of(subject.settings.collection)
+    leads = manifest.documents_of(subject.settings.collection) if manifest and not subject.made else None
     return subject.plain(
         Section(
             says=subject.told(),
@@ -61,12 +63,7 @@ def backup(subject: Subject) -> Section:
                     **of_found(checks.of("BKP-DMP"), dump, checks.dump),
                 }
             ),
-            facts={
-                "backup_bytes": manifest and manifest.size,
-                "backup_documents": manifest and manifest.documents,
-                "backup_leads": None if subject.made else held,
-                "backup_made_leads": held if subject.made else None,
-            },
+            facts={"backup_leads": leads},
             found=_known(dump),
         )
     )
@@ -173,8 +170,27 @@ def times(restored: Section) -> Section:
         "without the time that people need to decide."
     )
     caption = "Dump and recovery, stage by stage, in seconds"
-    facts = {"restore_seconds": recovery.seconds, "restore_estimate_seconds": recovery.estimate}
-    return Section(says=said, plots=(Plot(recovery_stages(recovery.stages), caption),), facts=facts)
+    return Section(says=said, plots=(Plot(_stages(recovery.stages), caption),))
+
+
+def _stages(stages: Mapping[str, float]) -> Figure:
+    """Seconds of each stage, one after another; the stages that count as recovery time have the first colour."""
+    figure, axes = style.figure(
+        "Dump and recovery, stage by stage", "seconds since the dump began", "", size=(8.0, 3.2)
+    )
+    style.sideways(axes)
+    start = 0.0
+    for place, (stage, seconds) in enumerate(stages.items()):
+        colour = palette.SERIES[0 if stage in RECOVERY_STAGES else 6]
+        axes.barh(place, seconds, left=start, height=0.6, color=colour)
+        axes.annotate(f"{seconds:.2f} s", (start + seconds, place), xytext=(5, 0), va="center",
+                      textcoords="offset points", fontsize=9, color=palette.INK)  # fmt: skip
+        start += seconds
+    names = [f"{name} (recovery)" if name in RECOVERY_STAGES else name for name in stages]
+    axes.set_yticks(range(len(stages)), names, color=palette.INK)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(start, 0.1) * 1.12)
+    return figure
 
 
 def cache(subject: Subject) -> Section:
