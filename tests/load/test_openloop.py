@@ -15,7 +15,7 @@ from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.judging import checks_of, of_each
-from leadbook.phases.p05.checks import RATES
+from leadbook.phases.p05.checks import rates
 
 STALL = 0.2
 
@@ -153,7 +153,17 @@ def test_target_rates_are_offered_and_every_document_is_counted(place, scratches
         loader.close()
     assert [one.rate for one in found][1:] == [1_000, 2_000]
     assert all(one.stored == one.outcome.done for one in found)
-    checks = {check.id: check for check in checks_of(of_each(RATES, found), place.settings)}
+    checks = {check.id: check for check in checks_of(of_each(rates(place.settings), found), place.settings)}
     assert checks["LOAD-OPN-001"].verdict.value == "pass"
     assert checks["LOAD-OPN-004"].measured == 0
     assert scratches() == []
+
+
+def test_targets_of_ones_own_are_offered_and_judged(place, monkeypatch):
+    """The steps themselves are stood in for."""
+    place.settings = place.settings.model_copy(update={"target_leads_per_hour": 1_800.0, "target_insert_rate": 3_000.0})
+    monkeypatch.setattr(openloop, "step", lambda loader, name, rate, **_: step(rate, seconds=100 if rate < 1 else 2.0))
+    found = openloop.steps(Loader(place=place), [load(20_000, 2_000)])
+    assert found[0].rate == 0.5 and 3_000 in [one.rate for one in found]
+    made = {check.id: check for check in checks_of(of_each(rates(place.settings), found), place.settings)}
+    assert made["LOAD-OPN-002"].measured is True and "6,000 times this rate, 3000" in made["LOAD-OPN-001"].evidence

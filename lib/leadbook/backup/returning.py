@@ -30,7 +30,7 @@ from leadbook.backup.missing import (
     url_of,
 )
 from leadbook.core import write_errors as faults
-from leadbook.ingest.batch import made_id
+from leadbook.ingest.batch import email_aside, made_id
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging, key_of
 from leadbook.ingest.store import members
@@ -226,8 +226,5 @@ def _email_settled(lead: Document, held: dict[str, str]) -> bool:
     email = lead.get("email")
     if not email or held.setdefault(email, url_of(lead)) == url_of(lead):
         return False
-    extra = lead.setdefault("additional_data", {})
-    extra.setdefault("email_conflict", lead.pop("email"))
-    extra["flags"] = sorted({*extra.get("flags", ()), "email_conflict"})
-    lead["email_verified"] = False
+    email_aside(lead)
     return True

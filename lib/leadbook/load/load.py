@@ -18,7 +18,7 @@ from leadbook.monitor.mongodb import MongoSource
 
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
-INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0
+MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 50, 2_000, 1.0
 CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
 READ_EVERY_S = 0.25
@@ -181,8 +181,8 @@ class Loader:
     def mixed(self, *, known: int = 5_000) -> Mixed:
         """Everything at once at the target rates, open loop: inserts, duplicate checks by Redis and MongoDB, finds.
 
-        Latency targets are judged at the rates that are asked for: 1,000 documents/s, and 2,000 keys/s of each store
-        until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
+        Latency targets are judged at the rates that are asked for: the target of documents/s, and 2,000 keys/s of each
+        store until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
         """
         first = self.place.upcoming
         with self.place.scratch("mixed", documents=known) as collection:
@@ -197,7 +197,7 @@ class Loader:
     def _mix(self, first: int, known: int, query: dict[str, Any]) -> list[Task]:
         checks = self.place.settings.duplicate_checks
         seconds = max(LEAST_SECONDS, checks / CHECKS_PER_SECOND)
-        inserts = poisson(INSERTS_PER_SECOND / MIX_BATCH, seconds, seed=1)
+        inserts = poisson(self.place.settings.target_insert_rate / MIX_BATCH, seconds, seed=1)
 
         def checking(store: str, seed: int) -> Task:
             arrivals = poisson(checks / CHECK_SIZE / seconds, seconds, seed=seed)

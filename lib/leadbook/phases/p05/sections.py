@@ -113,7 +113,7 @@ class LoadTest:
     @section("5.5", "5.2")
     def rates(self) -> Section:
         """5.5: latency against rate, and the knee."""
-        taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.RATES)
+        taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.rates(self.settings))
         self.found.steps = taken.found or ()
         plot = Plot(
             figures.latency_by_rate(self.found.steps, target=self.settings.target_insert_rate),
@@ -163,16 +163,9 @@ class LoadTest:
 
     # ------------------------------------------------------------------------------------------------------- measuring
 
-    def _approved(self, call: Callable[[], T]) -> Callable[[], T]:
-        def begun() -> T:
-            self.place.begin()
-            return call()
-
-        return begun
-
     def _measure(self, name: str, call: Callable[[], T]) -> T | None:
         """`call()`, or None with the reason kept in `problems`. Raises UnreachableError: no MongoDB."""
-        return trials.attempt(self.place, self.found.problems, name, self._approved(call))
+        return trials.attempt(self.place, self.found.problems, name, call)
 
     def _take(self, name: str, call: Callable[[], T], tells: Mapping[str, Tell[T]]) -> Judged[T]:
         """`_measure`, judged; a missed time is measured once more (see `canary`)."""
@@ -180,7 +173,7 @@ class LoadTest:
         def judge(found: T | None) -> list[Check]:
             return list(self._judged(tells, found, name))
 
-        taken = take(self.place, self.found.problems, name, self._approved(call), judge)
+        taken = take(self.place, self.found.problems, name, call, judge)
         self._keep(taken.checks)
         return taken
 
@@ -196,8 +189,7 @@ class LoadTest:
 
     def _untried(self, name: str) -> Unmeasured:
         """Why a trial left nothing: it failed, it was refused, or Redis is away."""
-        why = self.found.problems.get(name)
-        if why is None:
+        if name not in self.found.problems:
             return Unmeasured(self.place.redis_problem, "make Redis reachable, then run phase 05 again")
         reason = why_not(self.place, self.found.problems, name)
         return reason if isinstance(reason, Unmeasured) else Unmeasured(write_errors.line(reason))

@@ -27,7 +27,7 @@ from leadbook.phases.console import backups
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, only_by_atlas, shown_by
 from leadbook.phases.documents import render
-from leadbook.phases.judging import Missing, attempt, checks_of, of_found
+from leadbook.phases.judging import Finding, Missing, attempt, checks_of, of_found
 from leadbook.phases.p06 import checks
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.phase import Phase
@@ -133,14 +133,7 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(rows_table("Restored copies beside the backup", columns, rows),),
-            checks=checks_of(
-                {
-                    **of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
-                    **(
-                        of_found((checks.SWEPT,), recovery, checks.copies_left) if getattr(recovery, "left", "") else {}
-                    ),
-                }
-            ),
+            checks=checks_of(of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery)),
             found=_known(recovery),
         )
     )
@@ -241,33 +234,35 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
     )  # fmt: skip
     title, audience = "Backup and recovery procedures", ("Technical Lead", "Project Manager")
     told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
-    cleaned = attempt(lambda: _clean(subject, taken.found[0])) if taken.found else checks.NO_BACKUP
     return subject.plain(
         Section(
             documents=(Document("backup-and-recovery", title, text, audience),),
             checks=checks_of(
                 {
-                    "BKP-DOC-001": (len(missing), told),
-                    **of_found((checks.CLEANED,), cleaned, checks.clean),
-                    checks.REMOVED: (attempt(lambda: _removed(subject)), ", ".join(subject.made)),
+                    "BKP-DOC-001": lambda: (len(missing), told),
+                    checks.CLEANED: lambda: _clean(subject, taken),
+                    checks.REMOVED: lambda: _removed(subject),
                 }
             ),
         )
     )
 
 
-def _removed(subject: Subject) -> int | Inapplicable:
+def _removed(subject: Subject) -> Finding:
     """How many collections of a trial are left after they were removed."""
-    return len(subject.left()) if subject.made else Inapplicable("the drills were of the leads")
+    left = len(subject.left()) if subject.made else Inapplicable("the drills were of the leads")
+    return left, ", ".join(subject.made)
 
 
-def _clean(subject: Subject, made: Backup) -> tuple[int, str]:
+def _clean(subject: Subject, taken: Section) -> Finding:
     """How many backups of this process stay that should not, and what became of them; a production keeps its leads'."""
+    if taken.found is None:
+        raise Missing(checks.NO_BACKUP)
+    path = taken.found[0].path
     if subject.settings.is_production and not subject.made:
-        age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(made.path).taken_at)).total_seconds()
-        return 0, f"kept as {made.path.name}, {age:.0f} s old, its owner's alone"
-    place = made.path.parent
-    for path in folder.taken_here(place):
-        folder.remove(path)
+        age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(path).taken_at)).total_seconds()
+        return 0, f"kept as {path.name}, {age:.0f} s old, its owner's alone"
+    for mine in folder.taken_here(path.parent):
+        folder.remove(mine)
     whose = "backup of made leads" if subject.made else "rehearsal's backup"
-    return len(folder.taken_here(place)), f"the {whose} was removed: it proved itself"
+    return len(folder.taken_here(path.parent)), f"the {whose} was removed: it proved itself"
