@@ -194,8 +194,8 @@ def _batch_size(case: Case) -> Answered:
     if advice := batch_size(case.settings, case.benchmarks):
         return Answered(_word(advice.changes), _dated(advice, case), f"set batch_size to {advice.proposed}")
     rates: dict[int, list[float]] = {}
-    for batch in (each for each in case.seen.batches if each.inserted):
-        rates.setdefault(batch.size, []).append(batch.inserted / batch.seconds)
+    for batch in (each for each in case.seen.batches if each.acknowledged):
+        rates.setdefault(batch.sent, []).append(batch.acknowledged / batch.seconds)
     compared = {size: of for size, of in rates.items() if len(of) >= FEWEST_BATCHES}
     if mine not in compared or len(compared) == 1:
         why = f"batches of {mine} were not compared with others here"

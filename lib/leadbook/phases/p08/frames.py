@@ -52,7 +52,7 @@ def batch_sizes_frame(seen: Observation) -> pd.DataFrame:
     """A row a batch size: batches, documents/s of inserting time, median and slowest batch in ms."""
     rows = []
     for size in seen.sizes:
-        took = [1000 * batch.seconds for batch in seen.batches if batch.size == size]
+        took = [1000 * batch.seconds for batch in seen.batches if batch.sent == size]
         rows.append((size, len(took), seen.insert_rate(size), median(took), max(took)))
     return pd.DataFrame(rows, columns=["batch size", "batches", "documents/s", "median ms", "slowest ms"])
 
