@@ -111,7 +111,7 @@ def test_facts_are_plain_and_complete(rehearsed):
     for name in ("duplicate_check_redis", "duplicate_check_mongodb", "checkout"):
         assert left[f"{name}_worst_ms"] > 0 and left[f"{name}_samples"] > 0
         assert (left[f"{name}_p99_ms"] is None) == (left[f"{name}_samples"] < 1_000), "p99 from 1,000 samples on"
-    assert len(left["decisions"]) == 6
+    assert len(rehearsed.decided) == 6
 
 
 def test_production_only_watches(endpoints, settings, mongo, admin, redis_client, database, tmp_path):

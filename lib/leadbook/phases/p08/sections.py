@@ -142,7 +142,6 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         "inserts_per_s_mean": statistic("mongodb.inserts_per_s", "mean"),
         "checkouts": len(seen.waits_ms),
         "pool_used_percent": statistic("pool.used_percent", "max"),
-        "decisions": decisions.decisions(snapshot.decided),
         "trend": _trend(seen.timeline),
     }
     names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "pool": "checkout"}

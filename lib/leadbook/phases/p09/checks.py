@@ -19,7 +19,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.judging import Answered, Answers, of_each
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_end
 
-STRETCH = "FIN-COUNT-004"
+STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
 STAGES = "run the stages ready and live"
@@ -88,7 +88,7 @@ def integrity(
     return {
         "FIN-INT-001": _validated(validation),
         **of_each({"FIN-INT-002": _indexed, "FIN-INT-004": _guarded}, indexes),
-        **of_each({"FIN-INT-003": partial(_valid, leads)}, broken),
+        **of_each({BREAKING: partial(_valid, leads)}, broken),
     }
 
 
