@@ -66,8 +66,7 @@ def find_anomalies(
 def _matched(leads: Collection[dict[str, Any]], rule: Rule) -> Anomaly:
     count = leads.count_documents(dict(rule.match))
     shown = leads.find(dict(rule.match), {rule.show: 1}).limit(EXAMPLES) if count else ()
-    examples = tuple(_masked(rule.show, lead.get(rule.show)) for lead in shown)
-    return Anomaly(rule=rule, leads=count, examples=examples)
+    return Anomaly(rule=rule, leads=count, examples=tuple(_masked(rule.show, lead.get(rule.show)) for lead in shown))
 
 
 def _grouped(leads: Collection[dict[str, Any]], rule: Rule) -> Anomaly:

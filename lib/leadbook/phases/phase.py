@@ -210,8 +210,7 @@ class Phase:
         self._save()
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
-            names = self.settings.model_dump()
-            display(HTML(tables.checks_table(shown, legend=not self._explained, names=names)))
+            display(HTML(tables.checks_table(shown, legend=not self._explained, names=self.settings.model_dump())))
             self._explained = True
 
     def _refuse_closed(self) -> None:

@@ -116,8 +116,7 @@ class FinalAnalysis(Findings):
         mode = self.settings.validate_collection
         if mode == "off":
             return Unmeasured("validate_collection is off", "validate a restored copy (phase 06)")
-        own = self.admin[self.settings.database][self.settings.collection]
-        return attempt(partial(validate, own, mode))
+        return attempt(partial(validate, self.admin[self.settings.database][self.settings.collection], mode))
 
     @section("9.6", "9.2")
     def losses(self) -> Section:
