@@ -108,7 +108,7 @@ def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
     closed = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left}, closed={"03": closed})
     value, told = slow_end(evidence, "check")
-    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5.0 h ago")
+    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
     assert slow_end(evidence, "few") == (3.0, "slowest of 54, phase 08")
     assert slow_end(evidence, "many") == (1.5, "p99 of 2,000, phase 08")
     assert slow_end(evidence, "nothing") is None

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from leadbook.core.checks import Unmeasured
 from leadbook.page import palette, style
 from leadbook.page.prose import number
+from leadbook.phases.live.drawn import words
 from leadbook.phases.p08.hour import NONE, Watched
 from leadbook.watch.names import READINGS
 from leadbook.watch.periods import Period, SprintStage
@@ -118,9 +119,8 @@ def events_frame(hour: Period) -> pd.DataFrame:
 
 
 def _event(event: Event) -> str:
-    words = {"gap": "nothing was read", "begun": "a watch began", "acted": "somebody acted"}
     more = event.told.get("verdict") if event.kind == "report" else event.told.get("action", "")
-    return f"{words.get(event.kind, event.kind)} {more or ''}".strip()
+    return f"{words.event(event.kind)} {more or ''}".strip()
 
 
 def findings_frame(kept: Watched) -> pd.DataFrame:
