@@ -9,7 +9,7 @@ from typing import Any
 from leadbook.core import write_errors
 from leadbook.core.checks import Check
 from leadbook.load.load import InsertLoad, Mixed, Sources
-from leadbook.load.openloop import RateStep, knee
+from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.trials import Problems
 from leadbook.measure.workers import TaskOutcome
@@ -59,16 +59,9 @@ class Measured:
 
 
 def facts(test: Measured) -> dict[str, Any]:
-    """Numbers for later phases: rates in documents/s, times in ms, advice as rows."""
-    bend = knee(test.steps)
-    mixed = test.mixed.outcomes if test.mixed else {}
-    redis, mongodb = mixed.get("duplicate check by Redis"), mixed.get("duplicate check by MongoDB")
+    """What is read later: the slowest load's documents/s (by the live rules), and the advice as rows (by `tune`)."""
     return {
         "load_insert_rate": min((load.outcome.rate for load in test.matrix), default=None),
-        "knee_rate": bend.rate if bend else None,
-        "load_duplicate_check_redis_ms": redis.latencies.summary().judged[1] if redis else None,
-        "load_duplicate_check_mongodb_ms": mongodb.latencies.summary().judged[1] if mongodb else None,
-        "load_checkout_ms": test.pool.outcome.checkouts.summary().judged[1] if test.pool else None,
         "advice": [asdict(one) for one in test.advice],
     }
 

@@ -75,7 +75,7 @@ class LoadTest:
         sizes = self._take("sizes", lambda: self.loader.sizes(matrix.found), checks.SIZED)
         self.found.matrix, self.found.sizes = matrix.found or (), sizes.found or ()
         control = self._measure("control", self.loader.control)
-        bound = self._judged(checks.bound(control), matrix.found, "matrix")
+        bound = self._judged(checks.bound(control), "matrix", matrix.found)
         table = tables.inserts([*self.found.sizes, *self.found.matrix])
         plot = Plot(
             figures.capacity(table.frame, target=self.settings.target_insert_rate),
@@ -135,9 +135,9 @@ class LoadTest:
         self.found.trials = {name: trial for name, trial in tried.items() if trial is not None}
         made: list[Check] = []
         for check_id, (name, tell) in checks.TRIALS.items():
-            made += self._judged({check_id: tell}, tried[name] or self._untried(name), name)
+            made += self._judged({check_id: tell}, name, tried[name] or self._untried(name))
         cache = tried["cache"] or (self._untried("cache") if "cache" in self.found.problems else None)
-        made += self._judged(checks.memory(cache), self.found.mixed, "everything")
+        made += self._judged(checks.memory(cache), "everything", self.found.mixed)
         return Section(tables=(tables.trials(self.found.trials.values()),), checks=tuple(made))
 
     @section("5.7", "5.5", "5.6")
@@ -150,7 +150,7 @@ class LoadTest:
     def issues(self) -> Section:
         """5.8: errors that nobody planned, and what each change did."""
         problems = self.found.problems
-        made = self._judged(checks.issues(problems), self.found.outcomes or None, next(iter(problems), ""))
+        made = self._judged(checks.issues(problems), next(iter(problems), ""), self.found.outcomes or None)
         caption = "Effect of each change with its 95 % interval; grey ones show no difference"
         return Section(plots=(Plot(figures.effects(self.found.trials.values()), caption),), checks=made)
 
@@ -169,15 +169,11 @@ class LoadTest:
 
     def _take(self, name: str, call: Callable[[], T], tells: Mapping[str, Tell[T]]) -> Judged[T]:
         """`_measure`, judged; a missed time is measured once more (see `canary`)."""
-
-        def judge(found: T | None) -> list[Check]:
-            return list(self._judged(tells, found, name))
-
-        taken = take(self.place, self.found.problems, name, call, judge)
+        taken = take(self.place, self.found.problems, name, call, partial(self._judged, tells, name))
         self._keep(taken.checks)
         return taken
 
-    def _judged(self, tells: Mapping[str, Tell[T]], found: T | Unmeasured | None, name: str) -> tuple[Check, ...]:
+    def _judged(self, tells: Mapping[str, Tell[T]], name: str, found: T | Unmeasured | None) -> tuple[Check, ...]:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
         reason = why_not(self.place, self.found.problems, name) if found is None else found
         made = checks_of(of_each(tells, reason), self.settings)
