@@ -5,7 +5,7 @@ import pytest
 from analysis_leads import whole_analysis
 from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_granted, writes_let_through
 from leadbook.core import connect, traces
-from leadbook.core.checks import Verdict
+from leadbook.core.checks import MEND, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import PROJECT
@@ -128,13 +128,16 @@ def test_an_empty_collection_ends_in_documents_and_honest_verdicts(leads, client
     assert len(documents) == 7
 
 
-def test_a_collection_that_does_not_exist_has_no_lead_and_is_no_error(database, clients, redis_client, settings):
+def test_a_collection_that_does_not_exist_has_no_lead_and_is_no_error(database, clients, clean_redis, settings):
     application, admin, reporting, _ = clients
-    chosen = settings.model_copy(update={"collection": "absent"})
-    made = FinalAnalysis(application[settings.database]["absent"], admin=admin, reporting_user=reporting,
-                         redis=redis_client, settings=chosen, evidence=RunEvidence())  # fmt: skip
-    found = {check.id: check for check in (*made.integrity().checks, *made.readiness().checks)}
-    for check_id in ("FIN-INT-001", "FIN-READY-001", "FIN-READY-004"):
+    found, _ = whole_analysis(
+        application[settings.database][settings.collection], admin, reporting, clean_redis, settings
+    )
+    dark = [check for check in found if check.verdict is Verdict.NOT_MEASURED]
+    assert not [check.id for check in found if check.verdict is Verdict.ERROR]
+    assert not [check.id for check in dark if check.remedy == MEND], "each says what to do in this state"
+    found = {check.id: check for check in found}
+    for check_id in ("FIN-COUNT-003", "FIN-QUAL-001", "FIN-INT-001", "FIN-READY-001", "FIN-READY-002", "FIN-READY-004"):
         check = found[check_id]
         assert check.verdict is Verdict.NOT_MEASURED and check.evidence == "no lead is stored", check_id
         assert "leadbook ingest" in check.remedy

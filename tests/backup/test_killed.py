@@ -226,7 +226,7 @@ def test_production_restores_no_copy_that_is_not_approved(filled, opened, produc
     section = sections.restore(book, taken)
     assert verdicts(section) == dict.fromkeys(RESTORE, Verdict.NOT_MEASURED)
     trust.check(None, f"{section.checks[0].evidence} {section.checks[0].remedy}")
-    assert not sections.times(section).facts and scratches(filled) == [] and taken.found[0].path.exists()
+    assert not sections.times(section).plots and scratches(filled) == [] and taken.found[0].path.exists()
 
 
 def test_an_approval_lets_production_restore_beside(filled, opened, production):

@@ -22,6 +22,9 @@ ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 """Dates beyond year 9999 stand in plans' bounds, and a broken source may store one: neither stops the report."""
 
+NAMESPACE_NOT_FOUND = 26
+PROBLEMS = {UNAUTHORIZED: "not authorised", NAMESPACE_NOT_FOUND: "the collection does not exist"}
+"""What a server's code says of a query, for people."""
 LOOKS = re.compile("SCAN|EXPRESS|^IDHACK")
 """Stages of a plan that look documents up."""
 _WRITES = frozenset({
@@ -58,7 +61,7 @@ def _plan(leads: Collection[dict[str, Any]], query: ReportQuery) -> dict[str, An
         looks = [f"{one['stage']} {one.get('indexName', '')}".rstrip() for one in stages(explained)]
         row["plan"] = ", ".join(dict.fromkeys(one for one in looks if LOOKS.search(one))) or "metadata"
     except OperationFailure as error:
-        row["problem"] = "not authorised" if error.code == UNAUTHORIZED else f"error {error.code}"
+        row["problem"] = PROBLEMS.get(error.code or 0, f"error {error.code}")
     except PyMongoError as error:
         row["problem"] = type(error).__name__
     return row

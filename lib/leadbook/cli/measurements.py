@@ -44,11 +44,11 @@ def tune(
     profile: Profile = "rehearsal",
 ) -> None:
     """Write a tuned copy of a profile: the settings that a run showed to help, a comment on each changed line."""
+    from leadbook.commands import tune as tuning
     from leadbook.core.settings import profile_path
-    from leadbook.load import advice
 
     named = str(load_profile(profile).get("profile", "rehearsal"))
-    changed = advice.tune(profile_path(profile), advice.of_run(run_dir, named), to)
+    changed = tuning.tune(profile_path(profile), tuning.of_run(run_dir, named), to)
     say(f"{to}: {len(changed)} settings changed")
 
 

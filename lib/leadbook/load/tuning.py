@@ -89,7 +89,8 @@ def writers(loader: Loader) -> SettingTrial:
 
 
 def redis_lookups(place: BenchmarkSession) -> SettingTrial | None:
-    """One GET a lead, against one MGET for a hundred; keys/s. None where Redis is away."""
+    """One GET a lead, against one MGET for a hundred; keys/s. None where Redis is away. Raises RefusedError."""
+    place.begin()
     client = place.redis
     if client is None:
         return None

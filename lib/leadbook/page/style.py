@@ -56,6 +56,12 @@ def panel(axes: Axes, title: str, ylabel: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def sideways(axes: Axes) -> None:
+    """The grid of bars that lie: along the values."""
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+
+
 def empty(axes: Axes, why: str = "not measured") -> None:
     """A pair of axes that has nothing to show, and why."""
     axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -24,13 +24,13 @@ CALM = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evic
 
 def several(rates):
     """Four batches a size, each of 1 s and a little faster than the one before."""
-    return tuple(BatchInsert(at=n, size=size, inserted=rate + n, seconds=1.0) for n in range(4)
+    return tuple(BatchInsert(at=n, sent=size, acknowledged=rate + n, seconds=1.0) for n in range(4)
                  for size, rate in rates.items())  # fmt: skip
 
 
 def batches(rates):
     """One batch of 1 s a size: `rates` maps size to documents/s."""
-    return tuple(BatchInsert(at=1.0, size=size, inserted=rate, seconds=1.0) for size, rate in rates.items())
+    return tuple(BatchInsert(at=1.0, sent=size, acknowledged=rate, seconds=1.0) for size, rate in rates.items())
 
 
 def decided(seen, settings=SETTINGS):
@@ -64,8 +64,8 @@ def test_the_decisions_stand_on_the_page_as_they_stand_in_the_document():
 
 
 def test_one_slow_batch_does_not_change_the_batch_size():
-    steady = [BatchInsert(at=n, size=size, inserted=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
-    hiccup = BatchInsert(at=7, size=500, inserted=1000, seconds=9.0)
+    steady = [BatchInsert(at=n, sent=size, acknowledged=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
+    hiccup = BatchInsert(at=7, sent=500, acknowledged=1000, seconds=9.0)
     assert decided(observation(batches=(*steady, hiccup)))["MON-ADV-003"].verdict is Verdict.PASS
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from leadbook.load.load import Mixed
@@ -64,11 +63,12 @@ def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
 
 def timeline(mixed: Mixed | None) -> Figure:
     """Rates, slowest calls and server readings over the same seconds, by half seconds."""
-    figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=palette.PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
     if mixed is None:
-        return style.nothing(figure)
-    rates, slowest, server = figure.subplots(3, 1, sharex=True)
+        return style.nothing(style.figure("Everything at once", "", "")[0])
+    figure, (rates, slowest, server) = style.panels(3, size=(9.0, 6.6), sharex=True)
+    style.panel(rates, "Everything at once", "documents or keys/s")
+    style.panel(slowest, "", "slowest call, ms")
+    style.panel(server, "", "server and host")
     for number, (name, outcome) in enumerate(mixed.outcomes.items()):
         colour = palette.SERIES[number % len(palette.SERIES)]
         whole = _to_the_end(by_second(outcome.ends))
@@ -85,13 +85,8 @@ def timeline(mixed: Mixed | None) -> Figure:
         values = mixed.readings.values(column)
         server.plot(values.index, values, color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
     style.log_scale(slowest)
-    for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
-        axes.set_ylabel(label, fontsize=9, color=palette.MUTED)
-        axes.tick_params(labelsize=9, colors=palette.MUTED)
-        axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_ylim(bottom=0 if axes is not slowest else None)
-    rates.set_title("Everything at once", loc="left", fontsize=12, fontweight="bold", color=palette.INK)
+    for axes in (rates, server):
+        axes.set_ylim(bottom=0)
     rates.legend(fontsize=8, frameon=False, ncols=2)
     server.legend(fontsize=8, frameon=False, ncols=4)
     server.set_xlabel("seconds", fontsize=10, color=palette.MUTED)
@@ -132,8 +127,7 @@ def effects(trials: Iterable[SettingTrial]) -> Figure:
     )
     if not found:
         return style.nothing(figure)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
+    style.sideways(axes)
     for place, effect in enumerate(one.effect for one in found):
         colour, ratio = palette.SERIES[0] if effect.shown else palette.SERIES[6], effect.ratio
         ends = [100 * (end - 1) for end in (ratio.low, ratio.high) if end is not None]

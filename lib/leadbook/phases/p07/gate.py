@@ -195,8 +195,7 @@ def targets(book: Phase) -> Section:
 def monitoring(book: Phase) -> Section:
     """7.3: alerts at the provider, as its API shows them, else as somebody attests them."""
     atlas = atlas_of(book)
-    checks = by_api(alerting.monitored(atlas), book.settings)
-    return Section(tables=shown_by(atlas, alerting.table), checks=checks)
+    return Section(tables=shown_by(atlas, alerting.table), checks=by_api(alerting.monitored(atlas), book.settings))
 
 
 def documents(book: Phase) -> Section:

@@ -13,18 +13,20 @@ from typing import Any
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import Advice, batch_size, max_pool
 from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.judging import Answered, Answers
+from leadbook.phases.p05.advice import Advice, batch_size, max_pool
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]
 BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
 BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
-NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
+NEEDED = {Verdict.WARN: "yes", Verdict.PASS: "no"}
+DECISION = "Decision: "
+"""How the titles of decisions begin."""
 FEWEST_BATCHES = 3
 """Batches of a size from which the snapshot compares it."""
 CLEARING = "clearing turns hits in Redis into look-ups in MongoDB"
@@ -194,8 +196,8 @@ def _batch_size(case: Case) -> Answered:
     if advice := batch_size(case.settings, case.benchmarks):
         return Answered(_word(advice.changes), _dated(advice, case), f"set batch_size to {advice.proposed}")
     rates: dict[int, list[float]] = {}
-    for batch in (each for each in case.seen.batches if each.inserted):
-        rates.setdefault(batch.size, []).append(batch.inserted / batch.seconds)
+    for batch in (each for each in case.seen.batches if each.acknowledged):
+        rates.setdefault(batch.sent, []).append(batch.acknowledged / batch.seconds)
     compared = {size: of for size, of in rates.items() if len(of) >= FEWEST_BATCHES}
     if mine not in compared or len(compared) == 1:
         why = f"batches of {mine} were not compared with others here"
@@ -253,10 +255,6 @@ def decided(
     }
 
 
-def decisions(made: Sequence[Check]) -> list[dict[str, Any]]:
-    """Each decision as topic, needed (None: not measured), because, action."""
-    return [
-        {"topic": check.title.removeprefix("Decision: "), "needed": NEEDED.get(check.verdict),
-         "because": check.evidence, "action": check.remedy if NEEDED.get(check.verdict) else "none"}
-        for check in made
-    ]  # fmt: skip
+def topic(check: Check) -> str:
+    """What a decision is about."""
+    return check.title.removeprefix(DECISION)

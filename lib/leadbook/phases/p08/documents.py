@@ -11,7 +11,7 @@ from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.deeds import frame, in_words
 from leadbook.phases.documents import render
 from leadbook.phases.p08 import hour_told, staged
-from leadbook.phases.p08.decisions import BAD, decisions
+from leadbook.phases.p08.decisions import BAD, topic
 from leadbook.phases.p08.frames import batch_sizes_frame, decisions_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.snapshot import Snapshot
@@ -63,7 +63,7 @@ def _parts(kept: hour_told.Kept) -> pd.DataFrame | None:
 
 def optimizations(snapshot: Snapshot) -> str:
     """The document "Optimizations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
-    needed = [f"{one['topic']}: {one['action']}" for one in decisions(snapshot.decided) if one["needed"]]
+    needed = [f"{topic(one)}: {one.remedy}" for one in snapshot.decided if one.verdict is Verdict.WARN]
     resources = [
         (each.name, number(each.used, each.unit), f"{each.limit:g} {each.unit}".strip(),
          None if each.used is None else each.full, each.relief)

@@ -7,12 +7,12 @@ from statistics import median
 
 import pandas as pd
 
-from leadbook.core.checks import Check
+from leadbook.core.checks import Check, Verdict
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
 from leadbook.monitor.slow import SlowOperation
-from leadbook.page.prose import shown
-from leadbook.phases.p08.decisions import decisions
+from leadbook.page.prose import NOT_MEASURED
+from leadbook.phases.p08.decisions import NEEDED, topic
 from leadbook.phases.p08.performance import latencies
 
 COLUMNS = {
@@ -36,7 +36,11 @@ _SLOWEST = 15
 
 def decisions_frame(made: Sequence[Check]) -> pd.DataFrame:
     """A row a decision."""
-    rows = [(one["topic"], shown(one["needed"]), one["because"], one["action"]) for one in decisions(made)]
+    rows = [
+        (topic(one), NEEDED.get(one.verdict, NOT_MEASURED), one.evidence,
+         one.remedy if one.verdict is Verdict.WARN else "none")
+        for one in made
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
 
 
@@ -52,7 +56,7 @@ def batch_sizes_frame(seen: Observation) -> pd.DataFrame:
     """A row a batch size: batches, documents/s of inserting time, median and slowest batch in ms."""
     rows = []
     for size in seen.sizes:
-        took = [1000 * batch.seconds for batch in seen.batches if batch.size == size]
+        took = [1000 * batch.seconds for batch in seen.batches if batch.sent == size]
         rows.append((size, len(took), seen.insert_rate(size), median(took), max(took)))
     return pd.DataFrame(rows, columns=["batch size", "batches", "documents/s", "median ms", "slowest ms"])
 

@@ -52,7 +52,7 @@ def degradation(seen: Observation) -> dict[str, float]:
     """Median latency of the last third over that of the first: batches by size, look-ups by kind. 1 = no change."""
     series: dict[str, list[tuple[float, float]]] = {}
     for batch in seen.batches:
-        series.setdefault(f"batches of {batch.size}", []).append((batch.at, batch.seconds))
+        series.setdefault(f"batches of {batch.sent}", []).append((batch.at, batch.seconds))
     for lookup in seen.lookups:
         series.setdefault(f"{lookup.kind} look-ups", []).append((lookup.at, lookup.ms))
     ratios = {}
@@ -174,7 +174,7 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
 
 
 def _errors(seen: Observation) -> Finding:
-    failures = [f"insert: {batch.failure}" for batch in seen.batches if batch.failure]
+    failures = [f"insert: {', '.join(batch.errors)}" for batch in seen.batches if batch.errors]
     failures += [f"{lookup.kind}: {lookup.failure}" for lookup in seen.lookups if lookup.failure]
     done = len(seen.batches) + len(seen.lookups)
     kinds = "; ".join(f"{failures.count(kind)} x {kind}" for kind in sorted(set(failures)))

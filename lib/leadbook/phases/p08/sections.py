@@ -79,7 +79,7 @@ def last_hour(snapshot: Snapshot) -> Section:
     )
     tables = tuple(Table(frame, title, hour_told.COLUMNS) for frame, title in frames if len(frame))
     drawn = Plot(hour_told.plot(kept.hour), "The hour in time: leads, backlog and duplicate checks; gaps are grey")
-    return Section(says=says, tables=tables, plots=(drawn,), facts=hour_told.facts(kept), found=kept)
+    return Section(says=says, tables=tables, plots=(drawn,), found=kept)
 
 
 def inserts(snapshot: Snapshot) -> Section:
@@ -124,7 +124,7 @@ def decided(snapshot: Snapshot) -> Section:
 
 
 def written(snapshot: Snapshot) -> Section:
-    """The two documents, and the numbers that phase 09 and the report use; None = not measured."""
+    """The two documents, and the numbers that phase 09 uses; None = not measured."""
     log = Document("monitoring-log", "Monitoring log", documents.monitoring_log(snapshot), ("Technical Lead",))
     advice = Document(
         "optimizations-and-scaling", "Optimizations and scaling", documents.optimizations(snapshot),
@@ -137,25 +137,19 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
     """Numbers by name. A percentile is told where the samples bear it; the slowest and the count always."""
     seen, statistic = snapshot.seen, snapshot.seen.timeline.statistic
     made: dict[str, Any] = {
-        "seconds": round(seen.seconds, 1),
-        "wrote": seen.wrote,
         "insert_rate": seen.insert_rate(),
         "insert_rate_by_batch_size": {str(size): seen.insert_rate(size) for size in seen.sizes},
         "inserts_per_s_mean": statistic("mongodb.inserts_per_s", "mean"),
-        "inserts_per_s_peak": statistic("mongodb.inserts_per_s", "max"),
         "checkouts": len(seen.waits_ms),
         "pool_used_percent": statistic("pool.used_percent", "max"),
-        "pool_maximum": seen.pool_maximum,
-        "decisions": decisions.decisions(snapshot.decided),
         "trend": _trend(seen.timeline),
     }
-    names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "filtered": "filtered_find",
-             "pool": "checkout"}  # fmt: skip
+    names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "pool": "checkout"}
     for kind, name in names.items():
         told = latencies(seen, kind).summary()
         made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p95_ms": told.p95_ms, f"{name}_p99_ms": told.p99_ms,
                  f"{name}_worst_ms": told.worst_ms, f"{name}_samples": told.count}  # fmt: skip
-    return made | staged.facts(snapshot.around.staged)
+    return made
 
 
 def _trend(timeline: Timeline) -> dict[str, dict[str, float | None]]:

@@ -52,14 +52,3 @@ def waiting(intake: Seen, settings: Settings) -> Answers:
         elif not left.left and not intake.collectors:
             answer = Inapplicable("nothing waits, and nothing was staged within a day")
     return {"MON-STG-001": Answered(answer, in_words(intake).rstrip("."), target=settings.backlog_max_age_s)}
-
-
-def facts(intake: Seen) -> dict[str, Any]:
-    """Numbers by name."""
-    if not isinstance(intake, Intake):
-        return {}
-    return {
-        "staged_waiting": intake.backlog.left, "staged_claimed": intake.backlog.claimed,
-        "staged_oldest_s": intake.backlog.oldest_s,
-        "staged_in_an_hour": {one.workflow: one.in_hour for one in intake.collectors},
-    }  # fmt: skip

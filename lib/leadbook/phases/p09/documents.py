@@ -34,18 +34,6 @@ DOCUMENTS = (
     ("database-maintenance-guide", "Database maintenance guide", (LEAD, MANAGER)),
     ("performance-metrics", "Performance metrics", (LEAD, MANAGER)),
 )
-GATES = (
-    ("insert rate", "target_insert_rate", "≥ {:,.0f} documents/s"),
-    ("single insert", "target_single_insert_ms", "< {:g} ms"),
-    ("batch of 100", "target_batch_100_ms", "< {:g} ms"),
-    ("duplicate check, Redis or MongoDB", "target_duplicate_check_ms", "< {:g} ms"),
-    ("indexed find", "target_find_ms", "< {:g} ms"),
-    ("MongoDB check-out", "target_mongodb_checkout_ms", "< {:g} ms"),
-    ("Redis check-out", "target_redis_checkout_ms", "< {:g} ms"),
-    ("duplicate-check accuracy", "target_accuracy_percent", "≥ {:g} %"),
-    ("collection rate", "target_leads_per_hour", "≥ {:,.0f} leads/hour"),
-)
-
 TIMES = ("duplicate_check_redis", "duplicate_check_mongodb", "checkout")
 """Times of phases 03 and 08 whose slow end stands beside a target."""
 
@@ -148,7 +136,8 @@ def _upkeep(made: Findings) -> dict[str, Any]:
         "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
         "thresholds": [(one.title, target_text(one.told(one.target)), one.source, one.remedy)
                        for one in limits if one.compare != "true"],
-        "targets": [(name, form.format(getattr(made.settings, key))) for name, key, form in GATES],
+        "targets": [(field.description, getattr(made.settings, name)) for name, field in Settings.model_fields.items()
+                    if name.startswith("target_")],
         "today": f"{datetime.now(UTC):%Y-%m-%d}",
     }  # fmt: skip
 

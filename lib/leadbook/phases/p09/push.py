@@ -15,6 +15,7 @@ from leadbook.core.definitions import expected
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
 from leadbook.phases.judging import Answered, Answers, Tell, of_each
+from leadbook.phases.p09.checks import NO_LEAD
 from leadbook.phases.section import Table
 from leadbook.schema.state import Change
 
@@ -105,7 +106,7 @@ def _level(found: Replication) -> Answered:
 
 def _backed_up(backup: BackupCount, inserts: LastInserts) -> Answered:
     if inserts.last is None:
-        return Answered(Unmeasured("no lead is stored", "bring leads in: leadbook ingest"))
+        return Answered(NO_LEAD)
     last = f"the last lead was stored at {inserts.last:%Y-%m-%d %H:%M:%S} UTC"
     if backup.began is None:
         return Answered(False, f"{last}; phase 06 left no backup that counts here")

@@ -18,7 +18,7 @@ from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, uns
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
 from leadbook.analysis.sessions import STAGING, differences, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
-from leadbook.analysis.statistics import cost_per_qualified, read_statistics
+from leadbook.analysis.statistics import read_statistics
 from leadbook.analysis.totals import read_totals
 from leadbook.bench.profiler import current
 from leadbook.core.checks import Check, Unmeasured
@@ -116,8 +116,7 @@ class FinalAnalysis(Findings):
         mode = self.settings.validate_collection
         if mode == "off":
             return Unmeasured("validate_collection is off", "validate a restored copy (phase 06)")
-        own = self.admin[self.settings.database][self.settings.collection]
-        return attempt(partial(validate, own, mode))
+        return attempt(partial(validate, self.admin[self.settings.database][self.settings.collection], mode))
 
     @section("9.6", "9.2")
     def losses(self) -> Section:
@@ -194,20 +193,15 @@ class FinalAnalysis(Findings):
 
     @section("9.11", "9.2")
     def cost(self) -> Section:
-        """9.11: cost per qualified lead, and the numbers that stay."""
-        found = self.statistics
-        facts = {
-            "collected": self.totals.records, "unique": found.unique, "qualified": found.qualified,
-            "cost_per_qualified_usd": cost_per_qualified(found, self.settings),
-        }  # fmt: skip
-        return Section(checks=self._judged(checks.cost(found, self.settings)), facts=facts)
+        """9.11: cost per qualified lead."""
+        return Section(checks=self._judged(checks.cost(self.statistics, self.settings)))
 
     @section("9.11, recommendations", *(f"9.{number}" for number in range(2, 12)))
     def recommendations(self) -> Section:
         """9.11: what to do, from all that was judged so far."""
         judged = list(self.checks.values())
         self.advice = recommend(self.statistics, self.anomalies, self.fields, judged, self.evidence, self.settings)
-        return Section(tables=(tables.recommendations(self.advice),), facts={"recommendations": len(self.advice)})
+        return Section(tables=(tables.recommendations(self.advice),))
 
     @section("9.12", "9.11, recommendations")
     def documents(self) -> Section:
