@@ -122,9 +122,9 @@ def first_burst(
         ]
         worst: list[list[float]] = [[] for _ in filled]
         for number in range(rounds):
-            for place_, pools in enumerate(opened):
+            for slowest, pools in zip(worst, opened, strict=True):
                 burst = _use(pools[number], collection, calls=1)
-                worst[place_].append(burst.checkouts.worst_ms or 0.0)
+                slowest.append(burst.checkouts.worst_ms or 0.0)
         return worst
 
 
