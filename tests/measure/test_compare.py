@@ -5,10 +5,10 @@ import json
 import pytest
 
 from leadbook.bench import compare
+from leadbook.commands import tune
 from leadbook.core import files
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.provenance import facts_of
-from leadbook.load import advice
 from leadbook.measure.histograms import Latencies
 
 SLOW, FAST, NOISY = [1_000, 1_010, 990, 1_005], [2_000, 2_010, 1_990, 2_005], [900, 1_400, 700, 1_100]
@@ -42,9 +42,9 @@ def test_runs_are_read_from_their_records(tmp_path):
         (records / "05.json").write_text(json.dumps({"facts": {"advice": []}, "closed": {"verdict": "pass"}}))
         files.seal(tmp_path / name, {"state": "ended", "profile": "rehearsal"})
     assert of_runs(tmp_path / "a", tmp_path / "b").regressions[0].change == "-50 %"
-    assert advice.of_run(tmp_path / "a", "rehearsal") == []
+    assert tune.of_run(tmp_path / "a", "rehearsal") == []
     with pytest.raises(UsageError, match="is a run of profile rehearsal: it says nothing of production"):
-        advice.of_run(tmp_path / "a", "production")
+        tune.of_run(tmp_path / "a", "production")
     with pytest.raises(InputFileError, match="is not a finished run"):
         of_runs(tmp_path / "a", tmp_path / "missing")
 
@@ -120,7 +120,7 @@ def test_a_record_edited_after_the_run_is_refused(tmp_path, trust):
         files.seal(folder, {"state": "ended"})
     record = runs[0] / "records" / "05.json"
     record.write_text(record.read_text().replace("[]", '[{"parameter": "batch_size"}]'))
-    for read in (lambda: advice.of_run(runs[0], "rehearsal"), lambda: of_runs(*runs)):
+    for read in (lambda: tune.of_run(runs[0], "rehearsal"), lambda: of_runs(*runs)):
         with pytest.raises(InputFileError) as refused:
             read()
         trust.check(refused.value.exit_status, str(refused.value))
@@ -132,14 +132,14 @@ def test_a_run_that_lacks_its_end_or_a_file_is_refused(tmp_path):
     record.write_text(json.dumps({"facts": {"advice": []}, "closed": None}))
     files.seal(tmp_path, {"state": "ended"})
     with pytest.raises(InputFileError, match="did not run to its end"):
-        advice.of_run(tmp_path, "rehearsal")
+        tune.of_run(tmp_path, "rehearsal")
     (tmp_path / "records" / "03.json").write_text("{}")
     with pytest.raises(InputFileError, match=r"03\.json: was put there by something else"):
-        advice.of_run(tmp_path, "rehearsal")
+        tune.of_run(tmp_path, "rehearsal")
     (tmp_path / "records" / "03.json").unlink()
     record.unlink()
     with pytest.raises(InputFileError, match=r"05\.json: is missing"):
-        advice.of_run(tmp_path, "rehearsal")
+        tune.of_run(tmp_path, "rehearsal")
     files.seal(tmp_path, {"state": "running"})
     with pytest.raises(InputFileError, match="has not ended, or was killed"):
-        advice.of_run(tmp_path, "rehearsal")
+        tune.of_run(tmp_path, "rehearsal")
