@@ -15,8 +15,8 @@ from leadbook.core.settings import PROJECT
 
 LIB = PROJECT / "lib" / "leadbook"
 ROOMS = (
-    "core", "page", "lead", "enrich", "rehearsal", "schema", "provision", "ingest", "measure", "bench", "load",
-    "backup", "monitor", "atlas", "watch", "forecast", "n8n", "alerts", "actions", "analysis", "phases", "report",
+    "core", "page", "lead", "enrich", "rehearsal", "schema", "provision", "ingest", "measure", "monitor", "bench",
+    "load", "backup", "atlas", "watch", "forecast", "n8n", "alerts", "actions", "analysis", "phases", "report",
     "runner", "commands", "cli",
 )  # fmt: skip
 """From the bottom up: a room imports rooms that stand before it."""

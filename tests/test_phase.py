@@ -92,7 +92,7 @@ def test_a_parameter_changed_after_the_opening_ends_the_phase(book, namespace, t
     with pytest.raises(ParameterError) as refused:
         book.close()
     trust.check(refused.value.exit_status, str(refused.value))
-    assert not book.closed("07")
+    assert not book.records.of("07")
 
 
 def test_a_phase_that_recorded_some_of_its_checks_says_so_and_does_not_pass(book, monkeypatch, capsys):

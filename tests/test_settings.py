@@ -100,7 +100,11 @@ def test_production_starts_nothing_and_changes_nothing_unasked():
             for key in ("target_find_ms", "target_email_percent", "record_max_age_hours", "enrichment_per_second")
         ),
         ({"target_unique": -1}, "a number from 0 to"),
-        *(({"load_records": bad}, "whole numbers above 0") for bad in ("", "nan", "-1", "10, x", "1e3")),
+        *(
+            ({key: bad}, "whole numbers above 0")
+            for key in ("load_records", "load_writers", "open_loop_percent")
+            for bad in ("", "nan", "-1", "10, x", "1e3", "half")
+        ),
     ],
 )
 def test_a_bad_parameter_is_one_line_that_names_it(values, message):

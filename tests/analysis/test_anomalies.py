@@ -8,8 +8,8 @@ from analysis_leads import NOW, lead
 from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.core.checks import Verdict
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, tables
-from leadbook.phases.told import all_of
 
 PLANTED = {
     "one mailbox under several spellings": [
@@ -88,12 +88,12 @@ def test_anomalies_warn_and_never_fail(ten, settings):
     )
     found = find_anomalies(ten, settings, now=NOW)
     outliers = source_outliers(completeness(ten))
-    made = {check.id: check for check in all_of(checks.anomalies(found, outliers, 12), settings)}
+    made = {check.id: check for check in checks_of(checks.anomalies(found, outliers, 12), settings)}
     assert made["FIN-ANOM-001"].verdict is Verdict.WARN and made["FIN-ANOM-001"].measured == 2
     assert made["FIN-ANOM-002"].verdict is Verdict.PASS and made["FIN-ANOM-004"].verdict is Verdict.WARN
 
 
 def test_without_leads_nothing_is_measured(leads, settings):
     found = find_anomalies(leads, settings)
-    made = all_of(checks.anomalies(found, source_outliers(completeness(leads)), 0), settings)
+    made = checks_of(checks.anomalies(found, source_outliers(completeness(leads)), 0), settings)
     assert {check.verdict for check in made} == {Verdict.NOT_MEASURED}

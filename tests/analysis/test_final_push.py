@@ -13,9 +13,8 @@ from leadbook.analysis.push import PARTS, last_inserts, left_behind, read_draine
 from leadbook.bench.profiler import current
 from leadbook.core.checks import Unmeasured, Verdict
 from leadbook.monitor.topology import Replication, read_replication
-from leadbook.phases.judging import attempt
+from leadbook.phases.judging import attempt, checks_of
 from leadbook.phases.p09 import push
-from leadbook.phases.told import all_of
 from leadbook.schema.indexes import INDEXES
 
 NOW = datetime.now(UTC)
@@ -41,7 +40,7 @@ def judged(ten, staging, admin, settings):
         found = {name: given[name] if name in given else attempt(ask) for name, ask in read.items()}
         backup = given.get("backup", BackupCount(leads=10, began=NOW + timedelta(hours=1)))
         told = push.told(**found, backup=backup, settings=given.get("settings", settings))
-        return {check.id: check for check in all_of(told, settings)}
+        return {check.id: check for check in checks_of(told, settings)}
 
     return judge
 

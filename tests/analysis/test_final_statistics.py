@@ -10,9 +10,9 @@ from leadbook.analysis.sessions import IngestSession
 from leadbook.analysis.statistics import cost_per_qualified, read_statistics
 from leadbook.analysis.totals import Totals, read_totals
 from leadbook.core.checks import Verdict
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, tables
 from leadbook.phases.p09.documents import score_sentence
-from leadbook.phases.told import all_of
 
 
 def files(read, stored=0, rejected=0, failed=0, names=("a.csv",), end="ended"):
@@ -22,7 +22,7 @@ def files(read, stored=0, rejected=0, failed=0, names=("a.csv",), end="ended"):
 
 
 def judged(told, settings):
-    return {check.id: check for check in all_of(told, settings)}
+    return {check.id: check for check in checks_of(told, settings)}
 
 
 def test_the_statistics_are_what_was_stored(ten, settings):

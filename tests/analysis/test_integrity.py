@@ -4,12 +4,13 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from analysis_leads import lead
-from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts, newest
+from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts
 from leadbook.core.checks import Verdict
+from leadbook.monitor.validation import review_latest
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, sections
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
-from leadbook.phases.told import all_of
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def judged(admin, settings, clean_redis):
 def of_indexes(counts, settings, broken=None):
     validation = Validation(mode="full", valid=True, documents=1, indexes=2, seconds=0.0, errors=(), warnings=())
     told = checks.integrity(validation, counts, broken or Breaking(mode="strict / error"), 1)
-    return {check.id: check for check in all_of(told, settings)}
+    return {check.id: check for check in checks_of(told, settings)}
 
 
 def test_a_whole_collection_passes(ten, judged):
@@ -45,7 +46,7 @@ def test_one_refusal_costs_only_the_checks_that_need_the_answer(ten, judged, mon
     def refused(*_):
         raise OperationFailure("not authorized", 13)
 
-    for name in ("index_counts", "breaking", "newest"):
+    for name in ("index_counts", "breaking", "review_latest"):
         monkeypatch.setattr(sections, name, refused)
     made = judged(ten)
     assert made["FIN-INT-001"].verdict in (Verdict.PASS, Verdict.WARN)
@@ -91,7 +92,7 @@ def test_a_half_done_last_insert_is_seen(ten, judged):
     ten.insert_one(lead("late", updated_at=None))
     check = judged(ten)["FIN-LAST-001"]
     assert check.verdict is Verdict.FAIL and check.measured == 1
-    assert newest(ten) == (11, 1)
+    assert (review_latest(ten).found, review_latest(ten).faulty) == (11, 1)
 
 
 def test_where_nothing_is_stored_nothing_is_whole(leads, judged):

@@ -13,10 +13,10 @@ from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks
 from leadbook.phases.p09.evidence import RunEvidence, metrics
 from leadbook.phases.p09.sections import FinalAnalysis
-from leadbook.phases.told import all_of
 
 
 def evidence(**facts):
@@ -198,7 +198,7 @@ def looked_at(settings, *phases):
 
 def performance(earlier, settings):
     found = RunEvidence(checks=earlier)
-    made = all_of(checks.performance(found, metrics(found)), settings)
+    made = checks_of(checks.performance(found, metrics(found)), settings)
     return next(check for check in made if check.id == "FIN-PERF-001")
 
 

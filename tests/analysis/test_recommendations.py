@@ -6,10 +6,10 @@ from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
 from leadbook.core.checks import Verdict, judge, warned
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks as told
 from leadbook.phases.p09.evidence import RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import recommend
-from leadbook.phases.told import all_of
 
 
 def advice(ten, settings, evidence=None, checks=()):
@@ -35,12 +35,11 @@ def earlier(settings):
     return RunEvidence(
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
-                       judge("MON-ERR-001", 2), judge("MON-POOL-003", 0)]},
+                       judge("MON-ERR-001", 2), judge("MON-POOL-003", 0), judge("MON-DISK-001", 96.0),
+                       judge("MON-ADV-004", "needed", evidence="disk 96 %", remedy="next tier")]},
         facts={"03": sizes(1_000, "+300 %"),
                "08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
-                      "decisions": [{"topic": "scale the database", "needed": True, "because": "CPU 99 %",
-                                     "action": "next tier"}],
                       "trend": {"inserts_per_s": {"first_third": 100.0, "last_third": 150.0},
                                 "pool_wait_ms": {"first_third": None, "last_third": 2.0}}}},
     )  # fmt: skip
@@ -53,7 +52,10 @@ def test_each_has_evidence_and_an_estimate_and_high_priority_comes_first(ten, se
     assert order == sorted(order, key=["high", "medium", "low"].index)
     topics = {each.topic: each for each in made}
     assert "+300 %" in topics["Batch size"].impact and "batches of 1000" in topics["Batch size"].action
-    assert "next tier" in topics["Scale the database"].action
+    scale = topics["Scale the database"]
+    assert scale.action == "next tier" and "from 96 % to" in scale.impact
+    assert topics["Quality score"].impact.endswith("no lead scores below 80")
+    assert "at most 4 more" in topics["E-mail"].impact or "at most 5 more" in topics["E-mail"].impact
 
 
 def test_a_failed_check_becomes_the_first_recommendation(ten, settings):
@@ -106,7 +108,7 @@ def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
     closed = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left}, closed={"03": closed})
     value, told = slow_end(evidence, "check")
-    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5.0 h ago")
+    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
     assert slow_end(evidence, "few") == (3.0, "slowest of 54, phase 08")
     assert slow_end(evidence, "many") == (1.5, "p99 of 2,000, phase 08")
     assert slow_end(evidence, "nothing") is None
@@ -116,7 +118,7 @@ def test_metrics_are_compiled_by_area(settings):
     evidence = earlier(settings)
     frame = metrics(evidence)
     assert list(frame["area"]) == ["inserts", "duplicates", "queries", "pool"]
-    checks = {check.id: check for check in all_of(told.performance(evidence, frame), settings)}
+    checks = {check.id: check for check in checks_of(told.performance(evidence, frame), settings)}
     assert checks["FIN-METRIC-001"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-002"].measured == 4000 and checks["FIN-METRIC-002"].verdict is Verdict.PASS
     assert checks["FIN-METRIC-004"].verdict is Verdict.NOT_MEASURED, "that number was never left"

@@ -35,8 +35,8 @@ from leadbook.backup.folder import backups, backups_folder, remove
 from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.errors import InputFileError, RefusedError
+from leadbook.phases.judging import checks_of, of_found
 from leadbook.phases.p06 import checks
-from leadbook.phases.told import of_found
 from leadbook.rehearsal import sample
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 from leadbook.schema.state import apply
@@ -321,5 +321,5 @@ def test_a_standalone_server_is_dumped_without_a_snapshot_and_says_so(standalone
         client["standalone"]["leads"].insert_one({"a": 1})
         made = back_up(client["standalone"], ["leads"], tmp_path, settings)
     assert made.manifest.consistency == "none" and verify(made.path).sound
-    found = of_found(checks.of("BKP-DMP"), (made, verify(made.path)), checks.dump)
+    found = checks_of(of_found(checks.of("BKP-DMP"), (made, verify(made.path)), checks.dump))
     assert {check.id: check.verdict for check in found}["BKP-DMP-003"] == "warn"

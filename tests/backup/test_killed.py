@@ -17,8 +17,8 @@ from leadbook.backup.restore import drop_restored, restore
 from leadbook.backup.verify import verify
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import ParameterError, RefusedError
+from leadbook.phases.judging import checks_of, of_found
 from leadbook.phases.p06 import checks, sections
-from leadbook.phases.told import of_found
 from leadbook.schema import undo
 from leadbook.schema.scratch import SCRATCH_PREFIX, scratch_name
 
@@ -37,7 +37,7 @@ def verdicts(section):
 
 def sweep(book):
     """What notebook 06 removes before it takes a backup, judged."""
-    (check,) = of_found((checks.SWEPT,), sections._sweep(book), checks.sweep)
+    (check,) = checks_of(of_found((checks.SWEPT,), sections._sweep(book), checks.sweep))
     return check
 
 
@@ -226,7 +226,7 @@ def test_production_restores_no_copy_that_is_not_approved(filled, opened, produc
     section = sections.restore(book, taken)
     assert verdicts(section) == dict.fromkeys(RESTORE, Verdict.NOT_MEASURED)
     trust.check(None, f"{section.checks[0].evidence} {section.checks[0].remedy}")
-    assert not sections.times(section).facts and scratches(filled) == [] and taken.found[0].path.exists()
+    assert not sections.times(section).plots and scratches(filled) == [] and taken.found[0].path.exists()
 
 
 def test_an_approval_lets_production_restore_beside(filled, opened, production):

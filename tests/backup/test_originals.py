@@ -18,8 +18,8 @@ from leadbook.core.checks import Verdict
 from leadbook.enrich.limits import SPENDING
 from leadbook.lead.clock import now_ms
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
+from leadbook.phases.judging import checks_of, of_found
 from leadbook.phases.p06 import checks, sections
-from leadbook.phases.told import of_found
 from leadbook.rehearsal import sample
 
 
@@ -28,7 +28,7 @@ def by_id(section):
 
 
 def against_originals(made):
-    found = of_found(checks.of("BKP-DMP"), (made, verify(made.path)), checks.dump)
+    found = checks_of(of_found(checks.of("BKP-DMP"), (made, verify(made.path)), checks.dump))
     return next(check for check in found if check.id == "BKP-DMP-005")
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest.vendor_records import contact, person
-from leadbook.backup import missing
+from leadbook.backup import missing, newest
 from leadbook.backup.backup import back_up, collections_of
 from leadbook.backup.folder import backups_folder
 from leadbook.backup.returning import bring_back
@@ -258,7 +258,7 @@ def test_without_a_sound_backup_of_this_target_nothing_is_taken(sprint, database
     delete(database, kept)
     other = kept.model_copy(update={"profile": "production"})
     with pytest.raises(InputFileError, match="it is of profile rehearsal, here it is production"):
-        missing.checked_backup(sprint.path, other)
+        newest.checked_backup(sprint.path, other)
     with (sprint.path / f"{kept.collection}.bson.zst").open("ab") as file:
         file.write(b"x")
     with pytest.raises(InputFileError) as caught:

@@ -4,8 +4,8 @@ from leadbook.backup.cache import cache_facts
 from leadbook.backup.folder import backups, remove
 from leadbook.core.checks import Verdict
 from leadbook.lead.keys import email_key, linkedin_key
+from leadbook.phases.judging import checks_of, of_found
 from leadbook.phases.p06 import checks, sections
-from leadbook.phases.told import of_found
 from leadbook.schema.scratch import SCRATCH_PREFIX
 
 
@@ -39,8 +39,8 @@ def test_the_whole_phase_passes_and_leaves_nothing(filled, opened, clean_redis, 
     assert "@" not in document.markdown and str(tmp_path / "backups") in document.markdown
     assert backups(tmp_path / "backups") == [] and scratches(filled) == []
     assert found[3].plots[0].figure.axes[0].get_xlabel()
-    facts = {name: value for section in found for name, value in section.facts.items()}
-    assert facts["backup_leads"] == facts["backup_documents"] == 1_500 and facts["restore_seconds"] > 0
+    assert found[0].facts == {"backup_leads": 1_500} and found[0].found[0].manifest.documents == 1_500
+    assert found[2].found.seconds > 0
     tables = [table for section in found for table in section.tables]
     assert len(tables) == 3
     for table in tables:
@@ -67,7 +67,7 @@ def test_an_empty_database_is_a_failed_backup(database, opened, kept):
     assert verdicts(found[0])["BKP-DMP-005"] == Verdict.NOT_MEASURED
     assert set(verdicts(found[1]).values()) == {Verdict.NOT_MEASURED}, "nothing is damaged where nothing is held"
     assert set(verdicts(found[2]).values()) == {Verdict.NOT_MEASURED}
-    assert not found[3].facts and "no recovery time" in found[3].says
+    assert not found[3].plots and "no recovery time" in found[3].says
 
 
 def test_without_a_backup_nothing_passes(database, opened, kept):
@@ -85,7 +85,7 @@ def test_a_restore_that_fails_is_an_error_and_leaves_nothing(filled, opened, kep
     def broken(*_):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("leadbook.backup.drill.compare", broken)
+    monkeypatch.setattr("leadbook.backup.drill.compare_all", broken)
     book = opened(filled, kept)
     assert set(verdicts(sections.restore(book, sections.backup(book))).values()) == {Verdict.ERROR}
     assert scratches(filled) == []
@@ -101,7 +101,7 @@ def test_without_dbadmin_validate_is_not_measured(filled, opened, kept):
 def test_a_backup_that_others_can_read_fails(filled, opened, kept):
     taken = sections.backup(opened(filled, kept)).found
     (taken[0].path / "manifest.json").chmod(0o644)
-    found = {check.id: check for check in of_found(checks.of("BKP-DMP"), taken, checks.dump)}
+    found = {check.id: check for check in checks_of(of_found(checks.of("BKP-DMP"), taken, checks.dump))}
     assert found["BKP-DMP-004"].verdict is Verdict.FAIL and "manifest.json" in found["BKP-DMP-004"].evidence
 
 

@@ -15,8 +15,20 @@ def filled(place):
     return place.keep("pools", 50)
 
 
-def test_a_saturated_pool_shows_in_the_events(place, filled):
-    tight = pools.mongodb_pool(place, filled, 10, "saturated")
+@pytest.fixture
+def measured(place, filled, monkeypatch):
+    """MongoDB's pools under so many threads, by threads and state."""
+
+    def measure(*threads):
+        monkeypatch.setattr(pools, "MONGODB_THREADS", threads)
+        monkeypatch.setattr(pools, "REDIS_THREADS", ())
+        return {(one.threads, one.state): one for one in pools.measure(place, filled)}
+
+    return measure
+
+
+def test_a_saturated_pool_shows_in_the_events(measured):
+    tight = measured(10)[10, "saturated"]
     assert tight.size == 2
     assert tight.checkouts.count == 1_000
     assert tight.created == 0
@@ -24,8 +36,8 @@ def test_a_saturated_pool_shows_in_the_events(place, filled):
     assert tight.checkouts.worst_ms > tight.checkouts.percentile(50)
 
 
-def test_a_warm_pool_opens_nothing_and_a_cold_one_what_it_needs(place, filled):
-    warm, cold = (pools.mongodb_pool(place, filled, 10, state) for state in ("warm", "cold"))
+def test_a_warm_pool_opens_nothing_and_a_cold_one_what_it_needs(measured):
+    warm, cold = (measured(10)[10, state] for state in ("warm", "cold"))
     assert (warm.created, warm.failures) == (0, 0)
     assert 1 <= cold.created <= 10
     assert cold.checkouts.count >= 10
@@ -38,10 +50,10 @@ def test_redis_checkouts_are_timed(place):
     assert cold.created >= 1
 
 
-def test_without_redis_its_checks_are_not_measured(place, filled):
+def test_without_redis_its_checks_are_not_measured(place, measured):
     place.redis = None
-    measured = tuple(pools.mongodb_pool(place, filled, threads, "warm") for threads in (10, 50))
-    checks = {check.id: check.verdict.value for check in verdicts.pools(measured, place.settings)}
+    found = tuple(measured(10, 50).values())
+    checks = {check.id: check.verdict.value for check in verdicts.pools(found, place.settings)}
     assert checks["BCH-POOL-001"] == "pass"
     assert checks["BCH-POOL-004"] == checks["BCH-POOL-003"] == "not measured"
 

@@ -8,15 +8,14 @@ import time
 import pytest
 
 from leadbook.core import connect
-from leadbook.core.errors import ParameterError
 from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import RateStep
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
+from leadbook.measure.rounds import poisson
 from leadbook.measure.workers import TaskOutcome, run_tasks
-from leadbook.phases.p05.checks import RATES
-from leadbook.phases.told import judged
+from leadbook.phases.judging import checks_of, of_each
+from leadbook.phases.p05.checks import rates
 
 STALL = 0.2
 
@@ -122,22 +121,20 @@ def test_a_step_of_one_arrival_is_judged_by_it():
 
 def test_rates_rise_until_one_is_not_kept_up_with_and_the_target_is_always_offered(place, monkeypatch):
     """Which rates are asked for; the steps themselves are stood in for."""
-    loader = Loader(place=place, batch=100)
+    loader = Loader(place=place)
 
-    def offered(capacity, best, percent="50, 90, 130"):
+    def offered(capacity, best):
         def stood_in(loader, name, rate, *, batch, seconds):
             return step(rate, lambda due: 0.02 + (0.5 * due if rate > capacity else 0.0))
 
         monkeypatch.setattr(openloop, "step", stood_in)
-        place.settings = place.settings.model_copy(update={"open_loop_percent": percent})
+        place.settings = place.settings.model_copy(update={"open_loop_percent": "50, 90, 130"})
         return [one.rate for one in openloop.steps(loader, [load(20_000, best), load(10_000, 9 * best)])][1:]
 
     assert offered(12_000, 10_000) == [1_000, 5_000, 9_000, 13_000]
     assert offered(7_000, 10_000) == [1_000, 5_000, 9_000], "what lies beyond the first that is missed tells nothing"
     assert offered(500, 10_000) == [1_000]
     assert offered(300, 800) == [400, 700, 1_000], "the target is offered also where lower rates are missed"
-    with pytest.raises(ParameterError, match="open_loop_percent"):
-        offered(300, 800, percent="half")
 
 
 def load(records, rate):
@@ -149,14 +146,24 @@ def test_target_rates_are_offered_and_every_document_is_counted(place, scratches
     place.settings = place.settings.model_copy(
         update={"open_loop_seconds": 0.4, "open_loop_percent": "50", "load_processes": 1}
     )
-    loader = Loader.of(place)
+    loader = Loader(place=place)
     try:
         found = openloop.steps(loader, None)
     finally:
         loader.close()
     assert [one.rate for one in found][1:] == [1_000, 2_000]
     assert all(one.stored == one.outcome.done for one in found)
-    checks = {check.id: check for check in judged(RATES, found, place.settings)}
+    checks = {check.id: check for check in checks_of(of_each(rates(place.settings), found), place.settings)}
     assert checks["LOAD-OPN-001"].verdict.value == "pass"
     assert checks["LOAD-OPN-004"].measured == 0
     assert scratches() == []
+
+
+def test_targets_of_ones_own_are_offered_and_judged(place, monkeypatch):
+    """The steps themselves are stood in for."""
+    place.settings = place.settings.model_copy(update={"target_leads_per_hour": 1_800.0, "target_insert_rate": 3_000.0})
+    monkeypatch.setattr(openloop, "step", lambda loader, name, rate, **_: step(rate, seconds=100 if rate < 1 else 2.0))
+    found = openloop.steps(Loader(place=place), [load(20_000, 2_000)])
+    assert found[0].rate == 0.5 and 3_000 in [one.rate for one in found]
+    made = {check.id: check for check in checks_of(of_each(rates(place.settings), found), place.settings)}
+    assert made["LOAD-OPN-002"].measured is True and "6,000 times this rate, 3000" in made["LOAD-OPN-001"].evidence

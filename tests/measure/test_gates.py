@@ -18,8 +18,7 @@ from leadbook.core.settings import Settings
 from leadbook.measure import canary
 from leadbook.measure.session import BenchmarkSession
 from leadbook.measure.workers import CLIENT_BOUND
-from leadbook.phases import retaken
-from leadbook.phases.measuring import take
+from leadbook.phases.measuring import missed, settled, take
 from leadbook.phases.p03 import verdicts
 from leadbook.rehearsal import servers
 
@@ -80,11 +79,11 @@ def test_what_was_lost_or_wrong_at_first_stays_so(place, monkeypatch):
                         judge("LOAD-DUP-001", 5.0, settings=SETTINGS))  # fmt: skip
     again = [judge("LOAD-DUP-002", 3.0, settings=SETTINGS), judge("LOAD-INS-002", 0),
              judge("LOAD-DUP-001", 500.0, settings=SETTINGS)]  # fmt: skip
-    found = retaken.settled([slow, lost, good], again, canary.Canary())
+    found = settled([slow, lost, good], again, canary.Canary())
     assert [check.verdict for check in found] == [Verdict.PASS, Verdict.FAIL, Verdict.PASS]
     assert found[1].measured == 3
     warning = warned("LOAD-DUP-001", 200.0, settings=SETTINGS, evidence="p99 beyond")
-    assert retaken.missed([warning]) == []
+    assert missed([warning]) == []
 
 
 @pytest.mark.trust(

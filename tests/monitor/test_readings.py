@@ -73,8 +73,8 @@ def test_a_source_that_fails_leaves_a_gap_and_a_problem():
         time.sleep(0.1)
     timeline = watcher.timeline()
     assert len(timeline.values("x.inserts")) == 1
-    assert timeline.problems and timeline.problems[0].source == "x"
-    assert "not authorized" in timeline.problems[0].what
+    assert timeline.problems and timeline.problems[0].startswith("x: ")
+    assert "not authorized" in timeline.problems[0]
 
 
 def test_dig_takes_the_first_path_that_exists():

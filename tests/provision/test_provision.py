@@ -19,7 +19,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import attempt
-from leadbook.phases.p01 import redis_verdicts, sections, tables, verdicts
+from leadbook.phases.p01 import redis_verdicts, sections, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
 from leadbook.provision.asked import on_loopback
 from leadbook.provision.cache import Cache, inspect_cache
@@ -28,6 +28,7 @@ from leadbook.provision.pools import held
 from leadbook.provision.security import anonymous
 from leadbook.provision.server import inspect
 from leadbook.rehearsal.servers import binaries, replica_set
+from leadbook.runner.objections import objection
 
 ATTESTED = {entry.id for entry in catalogue().values()
             if entry.phase == "01" and (entry.kind == "attestation" or entry.id.startswith("ATL-"))}  # fmt: skip
@@ -162,7 +163,7 @@ def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings:
 
 
 def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:
-    table = tables.members(inspect(mongo, admin, settings))
+    table = sections.members_table(inspect(mongo, admin, settings))
     frame = table.frame
     assert list(frame.columns) == list(table.columns)
     assert frame.iloc[0].to_dict() | {"member": ""} == {
@@ -171,7 +172,7 @@ def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) ->
 
 
 def test_round_trips_are_tabled(mongo: Client) -> None:
-    table = tables.latencies([mongodb_latency(mongo, 5)])
+    table = sections.latencies_table([mongodb_latency(mongo, 5)])
     frame = table.frame
     assert list(frame.columns) == list(table.columns)
     row = frame.iloc[0]
@@ -320,6 +321,17 @@ def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(setting
     assert "ElastiCache" in memory["RDS-MEM-004"].remedy
 
 
+@pytest.mark.parametrize(("percent", "verdict"), [(79.9, "fail"), (80, "pass"), (90, "pass"), (90.1, "fail")])
+def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(percent: float, verdict: str) -> None:
+    production = Settings.from_mapping({"profile": "production"})
+    cache = Cache(address="cache:6379", encrypted=True, info={"total_system_memory": 10**10,
+                                                              "maxmemory": int(percent * 10**8)})  # fmt: skip
+    made = {check.id: check for check in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", production)}
+    check = made["RDS-MEM-003"]
+    assert (check.measured, check.target, check.verdict.value) == (percent, "80 to 90 %", verdict)
+    assert objection(check, production) == ""
+
+
 def test_redis_that_refuses_even_info_is_not_measured(
     redis_client: redis_py.Redis, mongo: Client, endpoints: Endpoints, settings: Settings
 ) -> None:
@@ -407,7 +419,7 @@ def test_pool_options_of_the_address_are_shown_and_judged(endpoints: Endpoints, 
     ]  # fmt: skip
     assert "30 s" in made["MDB-POOL-003"].evidence
     assert made["MDB-POOL-004"].measured == 2
-    frame = tables.pools(rows).frame.set_index("setting")
+    frame = sections.pools_table(rows).frame.set_index("setting")
     assert list(frame.loc["maxPoolSize", ["profile", "held"]]) == ["60", "20"]
 
 

@@ -20,6 +20,7 @@ from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.page.offline import contained
 from leadbook.report import gates, junit, site
+from leadbook.report.html import stylesheet
 from leadbook.report.records import PHASES, STAGES, DocumentRecord, read_run
 
 OUTPUTS = [
@@ -315,3 +316,10 @@ def test_documents_outside_the_folder_are_not_followed(directory):
     odd = DocumentRecord(slug="x", title="X", audience=("A",), path="documents/missing.md")
     found = write(directory, benchmarks(documents=(odd,)))
     assert any("document x could not be read" in note for note in found.warnings)
+
+
+def test_nothing_covers_the_shadow_that_says_that_a_table_goes_on():
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", stylesheet())
+    of_tables = [said.strip() for said, body in rules if "background" in body
+                 and re.search(r'> \.lb-table\s*(,|$)|overflow-x"\](?!:not\(\.lb-table\))', said)]  # fmt: skip
+    assert len(of_tables) == 1 and ".document > .scroll" in of_tables[0]

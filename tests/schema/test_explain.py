@@ -11,10 +11,12 @@ from leadbook.phases.p02 import documents, plan_verdicts
 from leadbook.rehearsal import sample
 from leadbook.schema.contracts import example_lead, measure_contracts
 from leadbook.schema.explain import Contract, PlanFacts, QueryResult, read_plan
-from leadbook.schema.indexes import index_named
+from leadbook.schema.indexes import INDEXES
 from leadbook.schema.scratch import SCRATCH_PREFIX
 from leadbook.schema.state import apply
 from leadbook.schema.studies import QueryStudy, study
+
+NAMED = {index.name: index for index in INDEXES}
 
 STATS = {"nReturned": 1, "executionTimeMillis": 3, "totalKeysExamined": 2, "totalDocsExamined": 1,
          "executionStages": {"stage": "COLLSCAN"}}  # fmt: skip
@@ -141,7 +143,7 @@ def test_each_query_is_judged_by_the_check_that_names_it(filled):
 def test_a_missing_index_fails_its_query(filled, settings):
     filled.drop_index("idx_job_title")
     checks = checks_of(measure_contracts(filled), settings)
-    filled.create_indexes([index_named("idx_job_title").model()])
+    filled.create_indexes([NAMED["idx_job_title"].model()])
     assert checks["MDB-PLAN-006"].verdict == Verdict.FAIL
     assert "COLLSCAN by no index" in checks["MDB-PLAN-006"].evidence
     assert checks["MDB-PLAN-004"].verdict == Verdict.PASS

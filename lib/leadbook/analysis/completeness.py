@@ -33,13 +33,8 @@ def completeness(leads: Collection[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _present(name: str) -> dict[str, Any]:
-    value = f"${name}"
-    text = {"$and": [{"$eq": [{"$type": value}, "string"]}, {"$eq": [{"$trim": {"input": _as_text(value)}}, ""]}]}
-    return {"$and": [{"$gt": [value, None]}, {"$not": [text]}]}
-
-
-def _as_text(value: str) -> dict[str, Any]:
-    return {"$cond": [{"$eq": [{"$type": value}, "string"]}, value, "x"]}
+    text = {"$convert": {"input": f"${name}", "to": "string", "onError": "not a text", "onNull": ""}}
+    return {"$ne": [{"$trim": {"input": text}}, ""]}
 
 
 def source_outliers(frame: pd.DataFrame, *, points: float = 25.0) -> pd.DataFrame:

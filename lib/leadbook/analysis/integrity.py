@@ -1,4 +1,4 @@
-"""Is what is stored whole: validate, indexes, validator, the last inserts. Read-only. What was lost: see `losses`.
+"""Is what is stored whole: validate, indexes, validator. Read-only. What was lost: see `losses`.
 
 `validate` with its full scan takes an exclusive lock on the collection, so production runs it in the background unless
 the parameter `validate_collection` says `full`; both read only.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from time import perf_counter, sleep
 from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.lead.fields import REQUIRED
+from leadbook.schema.state import actual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,20 +109,8 @@ class Breaking:
 
 def breaking(leads: Collection[dict[str, Any]]) -> Breaking:
     """Apply the validator to what is stored (`moderate` / `warn` lets documents in that break it)."""
-    options = next(iter(leads.database.list_collections(filter={"name": leads.name})), {}).get("options", {})
-    if not options.get("validator"):
+    state = actual(leads)
+    if not state.validator:
         return Breaking(mode="")
-    mode = f"{options.get('validationLevel', 'strict')} / {options.get('validationAction', 'error')}"
-    return Breaking(mode=mode, documents=leads.count_documents({"$nor": [options["validator"]]}))
-
-
-def newest(leads: Collection[dict[str, Any]], count: int = 500) -> tuple[int, int]:
-    """How many of the last inserts were looked at, and how many lack a required field, source, score or timestamp."""
-    found = list(leads.find({}, {"additional_data": 0}).sort("_id", -1).limit(count))
-    return len(found), sum(1 for lead in found if not _complete(lead))
-
-
-def _complete(lead: Mapping[str, Any]) -> bool:
-    filled = all(lead.get(name) for name in (*REQUIRED, "data_source"))
-    dated = all(isinstance(lead.get(name), datetime) for name in ("created_at", "updated_at"))
-    return filled and dated and isinstance(lead.get("data_quality_score"), int)
+    documents = leads.count_documents({"$nor": [dict(state.validator)]})
+    return Breaking(mode=f"{state.validation_level} / {state.validation_action}", documents=documents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
 from time import perf_counter
 from typing import Any
 
@@ -15,12 +15,18 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
 from leadbook.provision.asked import UNAUTHORIZED
+from leadbook.schema.explain import stages
 
 ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 """Dates beyond year 9999 stand in plans' bounds, and a broken source may store one: neither stops the report."""
 
+NAMESPACE_NOT_FOUND = 26
+PROBLEMS = {UNAUTHORIZED: "not authorised", NAMESPACE_NOT_FOUND: "the collection does not exist"}
+"""What a server's code says of a query, for people."""
+LOOKS = re.compile("SCAN|EXPRESS|^IDHACK")
+"""Stages of a plan that look documents up."""
 _WRITES = frozenset({
     "insert", "update", "remove", "createCollection", "dropCollection", "createIndex", "dropIndex", "dropDatabase",
 })  # fmt: skip
@@ -52,26 +58,13 @@ def _plan(leads: Collection[dict[str, Any]], query: ReportQuery) -> dict[str, An
             "explain", {"aggregate": leads.name, "pipeline": list(query.pipeline), "cursor": {}},
             codec_options=ANY_DATE, verbosity="queryPlanner",
         )  # fmt: skip
-        row["plan"] = ", ".join(dict.fromkeys(_stages(explained))) or "metadata"
+        looks = [f"{one['stage']} {one.get('indexName', '')}".rstrip() for one in stages(explained)]
+        row["plan"] = ", ".join(dict.fromkeys(one for one in looks if LOOKS.search(one))) or "metadata"
     except OperationFailure as error:
-        row["problem"] = "not authorised" if error.code == 13 else f"error {error.code}"
+        row["problem"] = PROBLEMS.get(error.code or 0, f"error {error.code}")
     except PyMongoError as error:
         row["problem"] = type(error).__name__
     return row
-
-
-def _stages(node: Any) -> Iterator[str]:
-    """Access stages of the winning plans, wherever the explain output keeps them."""
-    if isinstance(node, Mapping):
-        stage = node.get("stage")
-        if isinstance(stage, str) and ("SCAN" in stage or "EXPRESS" in stage or stage == "IDHACK"):
-            yield f"{stage} {node['indexName']}" if "indexName" in node else stage
-        for name, value in node.items():
-            if name != "rejectedPlans":
-                yield from _stages(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _stages(item)
 
 
 def writes_granted(reporting: MongoClient[dict[str, Any]], database: str) -> tuple[list[str], int]:

@@ -31,10 +31,8 @@ TRIAL = "trial"
 PARTIAL = ".partial"
 MANIFEST = "manifest.json"
 DATA, METADATA = ".bson.zst", ".metadata.json"
-_ANYTHING: CodecOptions[RawBSONDocument] = CodecOptions(
-    document_class=RawBSONDocument,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    unicode_decode_error_handler="replace",
+ANYTHING: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
 )
 """Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
@@ -137,18 +135,12 @@ def read_metadata(folder: Path, name: str) -> dict[str, Any]:
     return metadata
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def documents_in(path: Path) -> Iterator[RawBSONDocument]:
     """The documents of a data file, one by one. Raises InputFileError where the stream is broken or cut."""
-    number = 0
+    number, options = 0, ANYTHING.with_options(document_class=RawBSONDocument)
     with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
         try:
-            for document in bson.decode_file_iter(BufferedReader(stream), _ANYTHING):
+            for document in bson.decode_file_iter(BufferedReader(stream), options):
                 len(document)  # decoded now, not when it is used
                 yield document
                 number += 1

@@ -25,10 +25,9 @@ from leadbook.backup.archive import (
     CollectionEntry,
     ContentHash,
     Manifest,
-    file_sha256,
 )
 from leadbook.backup.folder import private_file, writing
-from leadbook.core import journal
+from leadbook.core import files, journal
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
 from leadbook.lead.suppression import SUPPRESSED
@@ -184,4 +183,4 @@ def collection_metadata(database: Database[Document], name: str) -> Document:
 
 def described(path: Path) -> dict[str, Any]:
     """What the manifest says of a file: its SHA-256 and its bytes."""
-    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    return {"sha256": files.digest(path), "bytes": path.stat().st_size}

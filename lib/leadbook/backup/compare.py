@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from leadbook.backup.archive import CollectionEntry, read_metadata
-from leadbook.backup.backup import collection_metadata, content_of
+from leadbook.backup.backup import Backup, collection_metadata, content_of
+from leadbook.backup.restore import Restored
 
 Document = dict[str, Any]
 
@@ -35,6 +37,11 @@ class RestoreComparison:
     valid: bool | None
     validate_says: str
     seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the copy has the backup's content, indexes and options."""
+        return self.content_equal and self.indexes_equal and self.options_equal
 
 
 def validated(database: Database[Document], name: str) -> tuple[bool | None, str]:
@@ -71,6 +78,14 @@ def compare(backup: Path, entry: CollectionEntry, restored: str, database: Datab
         options_equal=mine["options"] == theirs["options"], original_unchanged=str(original) == entry.content,
         valid=valid, validate_says=says, seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+def compare_all(
+    backup: Backup, restored: Iterable[Restored], database: Database[Document]
+) -> tuple[RestoreComparison, ...]:
+    """Compare each copy that `restore` made of a backup (see `compare`)."""
+    pairs = zip(backup.manifest.collections, restored, strict=True)
+    return tuple(compare(backup.path, entry, one.name, database) for entry, one in pairs)
 
 
 def _by_name(metadata: Document) -> dict[str, Document]:

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from leadbook.backup.backup import Backup
-from leadbook.backup.compare import RestoreComparison, compare
+from leadbook.backup.compare import RestoreComparison, compare_all
 from leadbook.backup.erased import ErasedAgain, erase_again
 from leadbook.backup.restore import Restored, drop_restored, restore
 from leadbook.core import write_errors
@@ -65,10 +65,7 @@ def recover(backup: Backup, database: Database[dict[str, Any]], settings: Settin
         began = time.perf_counter()
         restored = restore(backup.path, database)
         total = time.perf_counter() - began
-        comparisons = tuple(
-            compare(backup.path, entry, one.name, database)
-            for entry, one in zip(backup.manifest.collections, restored, strict=True)
-        )
+        comparisons = compare_all(backup, restored, database)
         erased = erase_again({one.original: database[one.name] for one in restored}, database[SUPPRESSED], settings)
     finally:
         try:

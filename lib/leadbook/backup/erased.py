@@ -11,19 +11,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.collection import Collection
 
+from leadbook.backup.archive import ANYTHING
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.whose import keys_in
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList, keys_of
 
 Document = dict[str, Any]
 BATCH = 1_000
-_ANYTHING: CodecOptions[Document] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
-"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ def erase_again(
     }  # fmt: skip
     found, left, names = 0, 0, []
     for original in (told_by.keys() & copies.keys()) if requests else ():
-        copy = copies[original].with_options(codec_options=_ANYTHING)
+        copy = copies[original].with_options(codec_options=ANYTHING)
         ids = _of_erased(copy, told_by[original], erasures)
         copy.delete_many({"_id": {"$in": ids}})
         found += len(ids)

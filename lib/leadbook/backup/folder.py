@@ -21,7 +21,8 @@ from typing import BinaryIO
 
 from leadbook.backup.archive import FORMAT, MANIFEST, PARTIAL, TRIAL, Manifest, read_manifest
 from leadbook.core.errors import InputFileError, RefusedError
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.files import project_path
+from leadbook.core.settings import Settings
 from leadbook.rehearsal.servers import owner
 from leadbook.schema.scratch import is_left, is_scratch, scratch_name
 
@@ -30,8 +31,7 @@ _NAME = re.compile(r"leads-\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 def backups_place(settings: Settings) -> Path:
     """Where backups are kept, whether the folder is there or not."""
-    named = Path(settings.backup_dir or ".leadbook/backups").expanduser()
-    return named if named.is_absolute() else PROJECT / named
+    return project_path(settings.backup_dir or ".leadbook/backups")
 
 
 def backups_folder(settings: Settings) -> Path:

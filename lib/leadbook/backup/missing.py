@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from leadbook.backup.archive import DATA, Manifest, documents_in, read_manifest
-from leadbook.backup.folder import backups
-from leadbook.backup.verify import verify
+from leadbook.backup.archive import DATA, documents_in, read_manifest
 from leadbook.core import connect
-from leadbook.core.errors import InputFileError
 from leadbook.core.provenance import CLOCK_SLACK
 from leadbook.core.settings import Settings
 from leadbook.ingest.normalize.clean import clean
@@ -90,44 +86,6 @@ class RecoveryPlan:
             "known": dict(self.known), "missing_by_witness": dict(self.missing), "missing": len(self.leads),
             "erased": self.erased, "come_back": dict(self.ways()), "stay_missing": dict(self.stay()),
         }  # fmt: skip
-
-
-# ------------------------------------------------------------------------------------------------------------ backups
-
-
-def newest_backup(folder: Path, settings: Settings, replica_set: str) -> tuple[Path | None, tuple[str, ...]]:
-    """The newest sound backup of the leads of these settings, and a line for each newer one that is unsound."""
-    notes: list[str] = []
-    for path in reversed(backups(folder)):
-        with suppress(InputFileError, OSError):
-            if not _objection(read_manifest(path), settings, replica_set):
-                found = verify(path)
-                if found.sound:
-                    return path, tuple(notes)
-                notes.append(f"{path.name} is unsound and not used: {found.problems[0]}")
-    return None, tuple(notes)
-
-
-def checked_backup(path: Path, settings: Settings) -> Path:
-    """A backup that a user named. Raises InputFileError for one that is unsound, or not of these settings' leads. It
-    may be of another replica set: the servers may be new ones."""
-    manifest = read_manifest(path)
-    if objection := _objection(manifest, settings, manifest.replica_set):
-        raise InputFileError(path, objection)
-    if problems := verify(path).problems:
-        raise InputFileError(path, f"unsound, so nothing is taken from it: {problems[0]}")
-    return path
-
-
-def _objection(manifest: Manifest, settings: Settings, replica_set: str) -> str:
-    """Why a backup is not of these settings' leads; empty where it is."""
-    if manifest.profile != settings.profile:
-        return f"it is of profile {manifest.profile}, here it is {settings.profile}"
-    if manifest.database != settings.database:
-        return f"it is of database {manifest.database}, here it is {settings.database}"
-    if not any(entry.name == settings.collection for entry in manifest.collections):
-        return f"it holds no collection {settings.collection}"
-    return "" if manifest.replica_set in ("", replica_set) else f"it is of replica set {manifest.replica_set}"
 
 
 # ------------------------------------------------------------------------------------------------------------- search

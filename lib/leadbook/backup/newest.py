@@ -1,7 +1,8 @@
-"""The newest backup of these settings: is it there, and is it sound? Read-only."""
+"""Which backup is of these settings, and is it sound? Read-only."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from leadbook.backup.archive import Manifest, read_manifest
@@ -35,3 +36,38 @@ def sound(backup: Path) -> Manifest:
     if problems := verify(backup).problems:
         raise InputFileError(backup, problems[0], hint="run phase 06, which takes a sound one")
     return read_manifest(backup)
+
+
+def newest_sound(folder: Path, settings: Settings, replica_set: str) -> tuple[Path | None, tuple[str, ...]]:
+    """The newest sound backup of the leads of these settings, and a line for each newer one that is unsound."""
+    notes: list[str] = []
+    for path in reversed(backups(folder)):
+        with suppress(InputFileError, OSError):
+            if not _objection(read_manifest(path), settings, replica_set):
+                found = verify(path)
+                if found.sound:
+                    return path, tuple(notes)
+                notes.append(f"{path.name} is unsound and not used: {found.problems[0]}")
+    return None, tuple(notes)
+
+
+def checked_backup(path: Path, settings: Settings) -> Path:
+    """A backup that a user named. Raises InputFileError for one that is unsound, or not of these settings' leads. It
+    may be of another replica set: the servers may be new ones."""
+    manifest = read_manifest(path)
+    if objection := _objection(manifest, settings, manifest.replica_set):
+        raise InputFileError(path, objection)
+    if problems := verify(path).problems:
+        raise InputFileError(path, f"unsound, so nothing is taken from it: {problems[0]}")
+    return path
+
+
+def _objection(manifest: Manifest, settings: Settings, replica_set: str) -> str:
+    """Why a backup is not of these settings' leads; empty where it is."""
+    if manifest.profile != settings.profile:
+        return f"it is of profile {manifest.profile}, here it is {settings.profile}"
+    if manifest.database != settings.database:
+        return f"it is of database {manifest.database}, here it is {settings.database}"
+    if not any(entry.name == settings.collection for entry in manifest.collections):
+        return f"it holds no collection {settings.collection}"
+    return "" if manifest.replica_set in ("", replica_set) else f"it is of replica set {manifest.replica_set}"

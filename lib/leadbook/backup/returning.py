@@ -14,10 +14,9 @@ from typing import Any
 
 import bson
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from leadbook.backup.archive import DATA, documents_in
+from leadbook.backup.archive import ANYTHING, DATA, documents_in
 from leadbook.backup.missing import (
     BACKUP,
     STAGING,
@@ -31,7 +30,7 @@ from leadbook.backup.missing import (
     url_of,
 )
 from leadbook.core import write_errors as faults
-from leadbook.ingest.batch import made_id
+from leadbook.ingest.batch import email_aside, made_id
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging, key_of
 from leadbook.ingest.store import members
@@ -41,9 +40,6 @@ from leadbook.lead.clock import now_ms
 from leadbook.lead.score import stamp
 from leadbook.lead.suppression import SUPPRESSED
 
-_AS_STORED: CodecOptions[Document] = CodecOptions(
-    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
 ANOTHER = "another person"
 """Who holds an e-mail that the server refuses."""
 
@@ -105,7 +101,7 @@ class _Return:
     def _documents(self, collection: str) -> Iterator[Document]:
         path = self.plan.backup and self.plan.backup / f"{collection}{DATA}"
         if path and path.exists():
-            yield from (bson.decode(document.raw, _AS_STORED) for document in documents_in(path))
+            yield from (bson.decode(document.raw, ANYTHING) for document in documents_in(path))
 
     def _saved(self) -> Iterator[tuple[str, Document | None]]:
         """Leads of the backup that are to come back."""
@@ -230,8 +226,5 @@ def _email_settled(lead: Document, held: dict[str, str]) -> bool:
     email = lead.get("email")
     if not email or held.setdefault(email, url_of(lead)) == url_of(lead):
         return False
-    extra = lead.setdefault("additional_data", {})
-    extra.setdefault("email_conflict", lead.pop("email"))
-    extra["flags"] = sorted({*extra.get("flags", ()), "email_conflict"})
-    lead["email_verified"] = False
+    email_aside(lead)
     return True

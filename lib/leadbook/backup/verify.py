@@ -13,9 +13,9 @@ from leadbook.backup.archive import (
     CollectionEntry,
     ContentHash,
     documents_in,
-    file_sha256,
     read_manifest,
 )
+from leadbook.core import files
 from leadbook.core.errors import InputFileError
 
 
@@ -55,7 +55,7 @@ def _file_problems(path: Path, size: int, sha256: str) -> list[str]:
     try:
         if path.stat().st_size != size:
             return [f"{path.name}: {path.stat().st_size:,} bytes, the manifest says {size:,}"]
-        if file_sha256(path) != sha256:
+        if files.digest(path) != sha256:
             return [f"{path.name}: SHA-256 differs from the manifest's"]
         if path.suffix == ".json":
             json_util.loads(path.read_text(encoding="utf-8"))

@@ -5,16 +5,13 @@ The host's speed is told by the canary of each run, constant work that touches n
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from leadbook.core import files
-from leadbook.core.errors import InputFileError, UsageError
+from leadbook.core.errors import UsageError
 from leadbook.measure.canary import NOISY
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.intervals import interval, student
@@ -47,11 +44,9 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class RunComparison:
-    """Result of `compare`. drift: how much the canary, which touches no server, changed (ratio after / before).
-    earlier: runs that the last one was compared with."""
+    """Result of `compare`. earlier: runs that the last one was compared with."""
 
     rows: tuple[Row, ...]
-    drift: float | None
     earlier: int = 1
 
     @property
@@ -107,12 +102,7 @@ def compare(*runs: Mapping[str, Any]) -> RunComparison:
         for name, unit in figures[-1]
         if all((name, unit) in one for one in figures)
     ]
-    return RunComparison(rows=tuple(rows), drift=drift, earlier=len(earlier))
-
-
-def compare_runs(*folders: Path) -> RunComparison:
-    """`compare` for runs' directories. Raises InputFileError where one holds no record of phase 03."""
-    return compare(*(facts_of(folder) for folder in folders))
+    return RunComparison(rows=tuple(rows), earlier=len(earlier))
 
 
 def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -121,25 +111,6 @@ def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {before.get(name)} and {after.get(name)}" for name in names if before.get(name) != after.get(name)
     ]
-
-
-def facts_of(run: Path, phase: str = "03") -> dict[str, Any]:
-    """Facts that a phase left in a finished run's directory.
-
-    Raises InputFileError where there are none, where the phase did not run to its end, and where anything of the run
-    changed since it ended.
-    """
-    files.verify(run)
-    path = run / "records" / f"{phase}.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise InputFileError(path, f"this run has no record of phase {phase}", hint="name a run's directory") from None
-    except ValueError as error:
-        raise InputFileError(path, f"is not a record: {error}") from None
-    if not isinstance(record, dict) or not record.get("closed"):
-        raise InputFileError(path, f"phase {phase} of this run did not run to its end")
-    return dict(record.get("facts", {}))
 
 
 def _drift(earlier: Sequence[Mapping[str, Any]], last: Mapping[str, Any]) -> float | None:

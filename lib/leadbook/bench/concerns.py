@@ -14,7 +14,7 @@ from leadbook.core.traces import CommandTrace
 from leadbook.measure.inserts import insert, insert_batches
 from leadbook.measure.intervals import Interval, interval
 from leadbook.measure.rounds import interleaved
-from leadbook.measure.session import BenchmarkSession, Leads
+from leadbook.measure.session import BenchmarkSession, Leads, unwaited
 
 Document = dict[str, Any]
 DUPLICATES, BATCH = 10, 100
@@ -178,7 +178,7 @@ def loss(session: BenchmarkSession, scratch: Leads, concern: Concern) -> Loss:
     """Send a batch of 100 of which ten repeat stored leads, with a trace on the wire, and count what is there then."""
     trace = CommandTrace()
     stored = session.documents(DUPLICATES)
-    scratch.with_options(write_concern=WriteConcern(w=1)).insert_many(stored)
+    unwaited(scratch).insert_many(stored)
     batch = _with_duplicates(session.documents(BATCH - DUPLICATES), stored)
     before = scratch.count_documents({})
     with session.client(trace) as client:

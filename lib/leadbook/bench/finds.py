@@ -8,11 +8,10 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from leadbook.bench.lookups import plan_of
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import calls_a_round, interleaved, timed
 from leadbook.measure.session import BenchmarkSession, Leads
-from leadbook.schema.explain import PlanFacts
+from leadbook.schema.explain import PlanFacts, explain_query
 
 PAGE = 100
 """Documents fetched a find: a page of a list, as the queries of the task book are used."""
@@ -24,7 +23,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Find:
-    """One query. matching: documents that match.  plan: as `lookups.plan_of`; None for a count."""
+    """One query. matching: documents that match.  plan: how the server answers it; None for a count."""
 
     name: str
     latencies: Latencies
@@ -76,7 +75,7 @@ def measure(session: BenchmarkSession, collection: Leads, *, seed: int = 4) -> t
                 name=name,
                 latencies=Latencies(chain.from_iterable(times)),
                 matching=collection.count_documents(query),
-                plan=plan_of(collection, query) if kind == "find" else None,
+                plan=explain_query(collection, query) if kind == "find" else None,
             )
         )
     return tuple(found)

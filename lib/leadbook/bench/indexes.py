@@ -10,14 +10,14 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from leadbook.bench.lookups import plan_of
 from leadbook.core import write_errors
 from leadbook.core.errors import RefusedError
 from leadbook.measure.inserts import insert_batches
 from leadbook.measure.intervals import Difference, Interval, difference, median_interval
 from leadbook.measure.rounds import interleaved, timed
 from leadbook.measure.session import PREFIX, BenchmarkSession, Leads
-from leadbook.schema.index_advice import index_usage, redundant
+from leadbook.schema.explain import explain_query
+from leadbook.schema.index_advice import Selectivity, index_usage, redundant, selectivity
 from leadbook.schema.indexes import INDEXES, IndexSpec
 
 Document = dict[str, Any]
@@ -64,11 +64,11 @@ class Hidden:
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Result of `measure`. selectivity: share of documents that an equality matches on average, by index name."""
+    """Result of `measure`. selectivity: of each index that holds values, by name."""
 
     prices: dict[str, IndexPrice]
     hidden: tuple[Hidden, ...]
-    selectivity: dict[str, float]
+    selectivity: Mapping[str, Selectivity]
     used: dict[str, int | None]
     hide_problem: str = ""
 
@@ -81,9 +81,9 @@ def measure(session: BenchmarkSession, filled: Leads, leads: Leads | None = None
     """
     prices = _insert_prices(session, seed)
     hidden, problem = _hide_all(session, filled)
-    return Prices(
-        prices=prices, hidden=hidden, hide_problem=problem, selectivity=selectivity(filled), used=usage(session, leads)
-    )
+    chosen = {one.index: one for one in selectivity(filled, INDEXES, size=None)}
+    used = usage(session, leads)
+    return Prices(prices=prices, hidden=hidden, hide_problem=problem, selectivity=chosen, used=used)
 
 
 def _insert_prices(session: BenchmarkSession, seed: int) -> dict[str, IndexPrice]:
@@ -106,19 +106,6 @@ def _insert_prices(session: BenchmarkSession, seed: int) -> dict[str, IndexPrice
 def _micros(session: BenchmarkSession, collection: Leads) -> float:
     documents = session.documents(max(1, session.settings.bench_documents // SLICES))
     return insert_batches(collection, documents, len(documents)).seconds * 1e6 / len(documents)
-
-
-def selectivity(collection: Leads) -> dict[str, float]:
-    """For each index the share of documents that one equality matches on average (sum of squared shares). Read-only."""
-    shares = {}
-    for index in INDEXES:
-        pipeline: list[Document] = [
-            {"$group": {"_id": {field: f"${field}" for field in index.fields}, "n": {"$sum": 1}}},
-            {"$group": {"_id": None, "all": {"$sum": "$n"}, "squares": {"$sum": {"$multiply": ["$n", "$n"]}}}},
-        ]
-        for one in collection.aggregate(pipeline):
-            shares[index.name] = float(one["squares"]) / float(one["all"]) ** 2
-    return shares
 
 
 def usage(session: BenchmarkSession, collection: Leads | None) -> dict[str, int | None]:
@@ -164,7 +151,7 @@ def hide_and_measure(session: BenchmarkSession, filled: Leads, short: IndexSpec,
             {"with": partial(trial, False), "hidden": partial(trial, True)}, rounds=session.settings.bench_rounds
         )
         hide(True)
-        plan = _index_of(filled, query)
+        plan = ", ".join(explain_query(filled, query).indexes) or "none: COLLSCAN"
     finally:
         hide(False)
     return Hidden(
@@ -174,7 +161,3 @@ def hide_and_measure(session: BenchmarkSession, filled: Leads, short: IndexSpec,
         plan=plan,
         effect=difference(rounds["with"], rounds["hidden"]),
     )
-
-
-def _index_of(collection: Leads, query: Mapping[str, Any]) -> str:
-    return ", ".join(plan_of(collection, dict(query)).indexes) or "none: COLLSCAN"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,20 +26,13 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsertTrial:
-    """One variant in one round. stored: documents found afterwards (read back)."""
-
-    timing: InsertTiming
-    stored: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class InsertSeries:
-    """All rounds of one variant. batch 1 is `insert_one`."""
+    """All rounds of one variant. batch 1 is `insert_one`.  stored: documents found afterwards (read back)."""
 
     batch: int
     ordered: bool
-    trials: tuple[InsertTrial, ...]
+    trials: tuple[InsertTiming, ...]
+    stored: int
 
     @property
     def name(self) -> str:
@@ -53,7 +46,7 @@ class InsertSeries:
     @property
     def rates(self) -> list[float]:
         """Documents a second, round by round."""
-        return [trial.timing.rate for trial in self.trials]
+        return [trial.rate for trial in self.trials]
 
     @property
     def rate(self) -> Interval:
@@ -61,25 +54,24 @@ class InsertSeries:
         return interval(self.rates)
 
     @property
+    def timing(self) -> InsertTiming:
+        """All rounds together."""
+        return InsertTiming.joined(self.trials)
+
+    @property
     def latencies(self) -> Latencies:
         """Of whole calls (one document or one batch), all rounds merged."""
-        return Latencies(call.seconds for trial in self.trials for call in trial.timing.calls)
+        return Latencies(call.seconds for trial in self.trials for call in trial.calls)
 
     @property
     def client_share(self) -> float:
         """CPU time of this process over wall time: 1.0 is a whole core."""
-        timings = [trial.timing for trial in self.trials]
-        return sum(one.cpu_seconds for one in timings) / sum(one.seconds for one in timings)
-
-    @property
-    def sent(self) -> int:
-        """Documents in all rounds."""
-        return sum(trial.timing.sent for trial in self.trials)
+        return self.timing.cpu_seconds / self.timing.seconds
 
     @property
     def missing(self) -> int:
         """Documents sent and not found afterwards."""
-        return self.sent - sum(trial.stored for trial in self.trials)
+        return self.timing.sent - self.stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,22 +130,25 @@ def measure(session: BenchmarkSession, *, batches: Sequence[int] = BATCHES, seed
     shapes = [(1, True), *((batch, ordered) for batch in batches for ordered in (False, True))]
     with session.scratch("inserts") as collection:
 
-        def trial(batch: int, ordered: bool) -> InsertTrial:
+        def trial(batch: int, ordered: bool) -> tuple[InsertTiming, int]:
             documents = session.documents(singles if batch == 1 else max(settings.bench_documents, batch))
             canary.sing()
             timing = insert_batches(collection, documents, batch, ordered=ordered)
-            return InsertTrial(timing=timing, stored=arrived(collection, documents))
+            return timing, arrived(collection, documents)
 
         _warm_up(session, collection)
 
-        variants: dict[str, Callable[[], InsertTrial]] = {
-            f"{batch}/{ordered}": partial(trial, batch, ordered) for batch, ordered in shapes
-        }
+        variants = {shape: partial(trial, *shape) for shape in shapes}
         found = interleaved(variants, rounds=settings.bench_rounds, warm_up=0, seed=seed, before=session.settle)
         return Inserts(
             series=tuple(
-                InsertSeries(batch=batch, ordered=ordered, trials=tuple(found[f"{batch}/{ordered}"]))
-                for batch, ordered in shapes
+                InsertSeries(
+                    batch=batch,
+                    ordered=ordered,
+                    trials=tuple(timing for timing, _ in made),
+                    stored=sum(stored for _, stored in made),
+                )
+                for (batch, ordered), made in found.items()
             ),
             canary=canary,
             encode_rate=_encode_rate(session),

@@ -25,18 +25,26 @@ SINGLES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRate:
-    """Prepared leads inserted by `insert_many`, unordered. rate: documents/s.  batch_ms: mean time of a batch, ms."""
+    """Prepared leads inserted by `insert_many`, unordered, by so many writers. timing: of all trials together."""
 
     batch: int
     writers: int
-    documents: int
-    seconds: float
-    batch_ms: float
+    timing: InsertTiming
+
+    @property
+    def documents(self) -> int:
+        """Documents in all trials."""
+        return self.timing.sent
 
     @property
     def rate(self) -> float:
-        """Documents per second."""
-        return self.documents / self.seconds
+        """Documents a second."""
+        return self.timing.rate
+
+    @property
+    def batch_ms(self) -> float:
+        """Mean time of a batch, ms."""
+        return 1_000 * fmean(call.seconds for call in self.timing.calls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +115,11 @@ def measure(site: Site, *, documents: int = 2_000, batches: Sequence[int] = BATC
         f"ordered: {str(command.ordered).lower()}, writeConcern {concern_text(command.write_concern)}"
         for command in trace.named("insert") if command.collection.startswith(SCRATCH_PREFIX) and command.documents > 1
     })  # fmt: skip
-    return Limits(
-        rates=tuple(_together(*plan, trials[plan]) for plan in plans), sent=tuple(sent), wrong=wrong, singles=SINGLES
+    rates = tuple(
+        BatchRate(batch=batch, writers=writers, timing=InsertTiming.joined(made))
+        for (batch, writers), made in trials.items()
     )
+    return Limits(rates=rates, sent=tuple(sent), wrong=wrong, singles=SINGLES)
 
 
 def _differing(collection: Collection[dict[str, Any]], sent: Sequence[dict[str, Any]]) -> int:
@@ -123,12 +133,3 @@ def _one_by_one(collection: Collection[dict[str, Any]], documents: Sequence[dict
     for one in documents:
         collection.insert_one(one)
     return sum(collection.find_one({"_id": one["_id"]}) != one for one in documents)
-
-
-def _together(batch: int, writers: int, trials: Sequence[InsertTiming]) -> BatchRate:
-    """Trials of one plan as one: documents and seconds in all."""
-    return BatchRate(
-        batch=batch, writers=writers, documents=sum(one.sent for one in trials),
-        seconds=sum(one.seconds for one in trials),
-        batch_ms=1_000 * fmean(call.seconds for one in trials for call in one.calls),
-    )  # fmt: skip

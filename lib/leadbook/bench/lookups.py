@@ -17,7 +17,7 @@ from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
-from leadbook.schema.explain import PlanFacts, read_plan
+from leadbook.schema.explain import PlanFacts, explain_query
 
 BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
@@ -85,7 +85,7 @@ def measure(session: BenchmarkSession, collection: Leads, *, seed: int = 3) -> L
     }  # fmt: skip
     return LookupTimes(
         operations=operations,
-        plan=plan_of(collection, {"linkedin_url": urls[0]}),
+        plan=explain_query(collection, {"linkedin_url": urls[0]}),
         stored=collection.estimated_document_count(),
         redis_problem=session.redis_problem if session.redis is None else "",
     )
@@ -191,9 +191,3 @@ def _fallback(client: redis_py.Redis, prefix: str, collection: Leads, count: int
         return collection.find_one({"linkedin_url": url}, URL_ONLY) is not None
 
     return _Check(calls=count, call=check, answers=lambda _, answer: [answer])
-
-
-def plan_of(collection: Leads, query: Document) -> PlanFacts:
-    """How the server answers `query`."""
-    command = {"find": collection.name, "filter": query}
-    return read_plan(collection.database.command("explain", command, verbosity="executionStats"))

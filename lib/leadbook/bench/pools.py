@@ -66,19 +66,13 @@ def measure(session: BenchmarkSession, collection: Leads) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
-def mongodb_pool(session: BenchmarkSession, collection: Leads, threads: int, state: State) -> Pool:
-    """Threads that find one lead each by URL, from check-out events.
-
-    cold: an empty pool, all threads at once, one check-out each.  warm: sized by max_pool_size, as many connections
-    open as threads.  saturated: a fifth as many connections as threads, so that many wait; waits are bounded by
-    waitQueueTimeoutMS. The client speaks to the primary alone: each member has a pool of its own, this is its.
-    """
-    with _opened_pool(session, threads, state) as opened:
-        return _use(opened, collection)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Opened:
+    """A pool of MongoDB's driver. cold: empty, all threads at once, one check-out each.  warm: sized by max_pool_size,
+    as many connections open (`filled`) as threads.  saturated: a fifth as many connections as threads, so that many
+    wait; waits are bounded by waitQueueTimeoutMS. The client speaks to the primary alone: each member has a pool of its
+    own, this is its."""
+
     client: connect.Client
     trace: traces.PoolTrace
     threads: int
@@ -99,6 +93,7 @@ def _opened_pool(session: BenchmarkSession, threads: int, state: State, filled: 
 
 
 def _use(opened: _Opened, collection: Leads, *, calls: int | None = None) -> Pool:
+    """Threads that find one lead each by URL, from check-out events."""
     leads: Leads = opened.client[collection.database.name][collection.name]
     call = partial(leads.find_one, {"linkedin_url": _some_url(collection)}, {"_id": 1})
     _wait_until(lambda: len(opened.trace.ready) >= opened.filled)
@@ -127,9 +122,9 @@ def first_burst(
         ]
         worst: list[list[float]] = [[] for _ in filled]
         for number in range(rounds):
-            for place_, pools in enumerate(opened):
+            for slowest, pools in zip(worst, opened, strict=True):
                 burst = _use(pools[number], collection, calls=1)
-                worst[place_].append(burst.checkouts.worst_ms or 0.0)
+                slowest.append(burst.checkouts.worst_ms or 0.0)
         return worst
 
 

@@ -64,8 +64,8 @@ def current(database: Database[Document]) -> ProfilerLevel:
 
 
 @contextlib.contextmanager
-def profiling(session: BenchmarkSession, *, level: int = 1, slow_ms: int = SLOW_MS) -> Iterator[ProfilerLevel]:
-    """The profiler at `level` inside the block; the former state comes back at its end, after an exception too.
+def profiling(session: BenchmarkSession, *, slow_ms: int = SLOW_MS) -> Iterator[ProfilerLevel]:
+    """The profiler at level 1 inside the block; the former state comes back at its end, after an exception too.
 
     `slow_ms` is the whole server's threshold, for the slow-query log as well. Yields the former state. Raises
     RefusedError where it is not approved, or where another run is at the profiler.
@@ -77,7 +77,7 @@ def profiling(session: BenchmarkSession, *, level: int = 1, slow_ms: int = SLOW_
     undone = {"level": before.level, "slowms": before.slow_ms, "sampleRate": before.sample_rate,
               "filter": before.filter, "made": made}  # fmt: skip
     with session.undo.changed("profiler", undone, session.admin) as member:
-        database.command("profile", level, slowms=slow_ms, sampleRate=1.0, read_preference=member)
+        database.command("profile", 1, slowms=slow_ms, sampleRate=1.0, read_preference=member)
         yield before
 
 

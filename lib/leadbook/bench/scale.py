@@ -126,7 +126,7 @@ def _documents(site: Site, files: Files) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _peaks(every_s: float = 0.25) -> Iterator[dict[int, int]]:
+def _peaks() -> Iterator[dict[int, int]]:
     """Most resident bytes by process, of this one and its children, while the block runs."""
     peaks: dict[int, int] = {}
     us = psutil.Process()
@@ -136,7 +136,7 @@ def _peaks(every_s: float = 0.25) -> Iterator[dict[int, int]]:
             with suppress(psutil.Error):
                 peaks[one.pid] = max(peaks.get(one.pid, 0), one.memory_info().rss)
 
-    with Ticker(look, every_s):
+    with Ticker(look, 0.25):
         yield peaks
 
 

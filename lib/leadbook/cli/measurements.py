@@ -44,11 +44,11 @@ def tune(
     profile: Profile = "rehearsal",
 ) -> None:
     """Write a tuned copy of a profile: the settings that a run showed to help, a comment on each changed line."""
+    from leadbook.commands import tune as tuning
     from leadbook.core.settings import profile_path
-    from leadbook.load import advice
 
     named = str(load_profile(profile).get("profile", "rehearsal"))
-    changed = advice.tune(profile_path(profile), advice.of_run(run_dir, named), to)
+    changed = tuning.tune(profile_path(profile), tuning.of_run(run_dir, named), to)
     say(f"{to}: {len(changed)} settings changed")
 
 
@@ -63,8 +63,9 @@ def compare(
     Two runs are judged by noise seen elsewhere; with three or more earlier runs their own noise is measured.
     """
     from leadbook.bench import compare as comparing
+    from leadbook.core.provenance import facts_of
 
-    found = comparing.compare_runs(*runs)
+    found = comparing.compare(*(facts_of(run, "03") for run in runs))
     table = Table(title=f"benchmarks of {len(runs)} runs", caption=found.method)
     for name in comparing.COLUMNS:
         table.add_column(name, overflow="fold", min_width=22 if name == "name" else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from leadbook.backup import missing
+from leadbook.backup import missing, newest
 from leadbook.backup.folder import backups_folder
 from leadbook.backup.returning import Returned, bring_back
 from leadbook.commands.leads import IncompleteError, ready
@@ -51,9 +51,9 @@ def _backup(
 ) -> tuple[Path | None, tuple[str, ...]]:
     """The backup to read, and what to know of others. Without one only staging can give leads back."""
     if named is not None:
-        return missing.checked_backup(named, settings), ()
+        return newest.checked_backup(named, settings), ()
     folder = backups_folder(settings)
-    found, notes = missing.newest_backup(folder, settings, client.admin.command("hello").get("setName", ""))
+    found, notes = newest.newest_sound(folder, settings, client.admin.command("hello").get("setName", ""))
     if found is None and source == missing.BACKUP:
         raise InputFileError(folder, "; ".join([f"no sound backup of {settings.database} lies there", *notes]),
                              hint="name one by --backup, or use --from staging")  # fmt: skip

@@ -26,6 +26,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<=": lambda measured, target: measured <= target,
     "<": lambda measured, target: measured < target,
     "==": lambda measured, target: measured == target,
+    "within": lambda measured, target: target[0] <= measured <= target[1],
     "true": lambda measured, target: measured is True,
 }
 
@@ -35,7 +36,8 @@ class Definition:
     """One entry of the catalogue.
 
     id: stable, `AREA-TOPIC-NNN`.  phase: `01` to `09`.  steps: numbers of the task book's steps it answers.
-    compare: `>=`, `>`, `<=`, `<`, `==` or `true`.  target: a literal, or the name of a settings key (`target_…`).
+    compare: `>=`, `>`, `<=`, `<`, `==`, `within` (both ends given) or `true`.
+    target: a literal, or the name of a settings key (`target_…`).
     kind: `measured` or `attestation`.  production_only: `not applicable` on rehearsal and ci.
     critical: beyond it a check that may warn fails.  computed: how code finds the target, where the catalogue's is an
     example only.  warns: `always`, or on `rehearsal`, a value beyond the target warns instead of failing.
@@ -98,6 +100,8 @@ class Definition:
         """A limit for people: `>= 1000.0 documents/s`, `yes`."""
         if self.compare == "true":
             return "yes"
+        if self.compare == "within":
+            return f"{limit[0]} to {limit[1]} {self.unit}".rstrip()
         return f"{self.compare} {limit}".removeprefix("== ") + f" {self.unit}".rstrip()
 
     def holds(self, measured: Any, limit: Any) -> bool:

@@ -38,8 +38,9 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file's content, in hexadecimal, read in blocks. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files(directory: Path) -> list[Path]:

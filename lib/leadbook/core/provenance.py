@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from leadbook.core import connect
+from leadbook.core import connect, files
+from leadbook.core.errors import InputFileError
 from leadbook.core.settings import Settings
 
 CLOCK_SLACK = timedelta(minutes=2)
@@ -125,6 +126,21 @@ def code_digest() -> str:
 def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
     """The sidecar record of a phase; an empty mapping when the phase left none or it cannot be read."""
     return _read(run_dir, phase)[0]
+
+
+def facts_of(run: Path, phase: str) -> dict[str, Any]:
+    """Facts that a phase left in a finished run's directory.
+
+    Raises InputFileError where there are none, where the phase did not run to its end, and where anything of the run
+    changed since it ended.
+    """
+    files.verify(run)
+    path, record = run / "records" / f"{phase}.json", read_record(run, phase)
+    if not record:
+        raise InputFileError(path, f"this run has no record of phase {phase}", hint="name a run's directory")
+    if not record.get("closed"):
+        raise InputFileError(path, f"phase {phase} of this run did not run to its end")
+    return dict(record.get("facts", {}))
 
 
 def seal(record: Mapping[str, Any]) -> str:

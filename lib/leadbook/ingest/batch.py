@@ -135,10 +135,7 @@ class _Work:
 
     def set_aside(self, candidate: Candidate) -> None:
         """Another person holds this e-mail: never merged, never lost."""
-        extra = candidate.lead["additional_data"]
-        extra["email_conflict"] = candidate.lead.pop("email")
-        candidate.lead["email_verified"] = False
-        extra["flags"] = sorted({*extra.get("flags", ()), "email_conflict"})
+        email_aside(candidate.lead)
         self.report.flags["email_conflict"] += 1
 
     def ask(self, fresh: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
@@ -339,6 +336,14 @@ class _Work:
         report.reasons.update(reason for reject in self.rejects.values() for reason in reject.reasons)
         report.cache, report.pool = self.tools.cache.truth, self.tools.pool_counts()
         return report
+
+
+def email_aside(lead: dict[str, Any]) -> None:
+    """Keep a lead's e-mail, which another person holds, beside it; the one that was first stays."""
+    extra = lead.setdefault("additional_data", {})
+    extra.setdefault("email_conflict", lead.pop("email"))
+    extra["flags"] = sorted({*extra.get("flags", ()), "email_conflict"})
+    lead["email_verified"] = False
 
 
 def made_id(own: Any, url: str) -> ObjectId:

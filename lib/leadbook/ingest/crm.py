@@ -35,6 +35,8 @@ IN_A_ROW = 25
 """So many leads refused one after the other, and none taken: the fault lies not with the leads."""
 
 Document = dict[str, Any]
+QUALIFIED: Document = {"is_qualified": True, "email": {"$gt": ""}}
+"""Filter of the leads that the CRM gets."""
 
 
 @dataclass(kw_only=True)
@@ -82,7 +84,7 @@ class Crm:
     def _wanted(self) -> Document:
         changed = {"crm_sync_date": {"$type": "date"}, "$expr": {"$gt": ["$updated_at", "$crm_sync_date"]}}
         return {
-            "$or": [{"crm_synced": False}, changed], "is_qualified": True, "email": {"$gt": ""},
+            "$or": [{"crm_synced": False}, changed], **QUALIFIED,
             "additional_data.crm_attempts": {"$not": {"$gte": MAX_ATTEMPTS}},
         }  # fmt: skip
 

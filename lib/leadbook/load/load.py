@@ -8,35 +8,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-import redis as redis_py
-
-from leadbook.core.errors import ParameterError
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import LoadTarget, Task
-from leadbook.measure.readings import Sampler
+from leadbook.measure.rounds import poisson
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.workers import Crew, TaskOutcome
+from leadbook.monitor.host import HostSource
+from leadbook.monitor.loop import Timeline, Watcher
+from leadbook.monitor.mongodb import MongoSource
 
 SOURCES, SOURCE_LEADS, SHARED = 10, 200, 20
 """Ten collectors of 200 leads each; each shares 20 with the next one."""
-INSERTS_PER_SECOND, MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 1_000, 50, 2_000, 1.0
+MIX_BATCH, CHECKS_PER_SECOND, LEAST_SECONDS = 50, 2_000, 1.0
 CHECK_SIZE, FINDS_PER_SECOND = 10, 40
 """Keys a duplicate check: collectors ask for a handful at a time; 10,000 keys are then enough calls for a p99."""
+READ_EVERY_S = 0.25
 NOBODY = "redis://127.0.0.1:1/0"
 SIZES, SIZE_WRITERS = (1_000, 5_000, 10_000), 10
 """Records of the batch tests, task book 3.1.1.3, and how many write them at once."""
 
 
-def numbers(name: str, text: str) -> list[int]:
-    """`10000, 20000` as whole numbers. Raises ParameterError naming the parameter."""
-    try:
-        found = [int(part) for part in text.replace("_", "").split(",") if part.strip()]
-    except ValueError:
-        found = []
-    if not found or min(found) < 1:
-        raise ParameterError(name, f"must be whole numbers separated by commas, got {text!r}")
-    return found
+def numbers(text: str) -> list[int]:
+    """A parameter such as `10000, 20000` as whole numbers; the settings have checked that it is."""
+    return [int(part) for part in text.split(",")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,27 +79,20 @@ class Mixed:
 
     outcomes: dict[str, TaskOutcome]
     stored: int
-    readings: pd.DataFrame
+    readings: Timeline
 
 
 @dataclass(kw_only=True)
 class Loader:
-    """Runs loads from a crew of processes, which starts with the first load. batch: documents a batch at most."""
+    """Runs loads from a crew of processes, which starts with the first load."""
 
     place: BenchmarkSession
-    batch: int
     _crew: Crew | None = None
-
-    @classmethod
-    def of(cls, place: BenchmarkSession) -> Loader:
-        """A loader with the settings' batch size."""
-        return cls(place=place, batch=place.settings.batch_size)
 
     @property
     def crew(self) -> Crew:
-        """The processes, started where there are none. Raises RefusedError where the load test is not approved."""
+        """The processes, started where there are none."""
         if self._crew is None:
-            self.place.settings.refuse_unapproved(self.place.action)
             self._crew = Crew(self.place.settings.load_processes or min(os.cpu_count() or 1, 8))
         return self._crew
 
@@ -141,7 +127,7 @@ class Loader:
     def insert(self, records: int, writers: int) -> InsertLoad:
         """`records` documents by `writers` at once into an empty scratch collection; two calls a writer at least."""
         each = -(-records // writers)
-        calls = max(2, -(-each // self.batch))
+        calls = max(2, -(-each // self.place.settings.batch_size))
         batch = -(-each // calls)
         return self._insert(Task(name="insert", kind="insert", threads=writers, size=batch, calls=-(-records // batch)))
 
@@ -153,8 +139,8 @@ class Loader:
 
     def matrix(self) -> tuple[InsertLoad, ...]:
         """Every number of records with the first number of writers of the settings, and the largest with all."""
-        records = numbers("load_records", self.place.settings.load_records)
-        first, *others = numbers("load_writers", self.place.settings.load_writers)
+        records = numbers(self.place.settings.load_records)
+        first, *others = numbers(self.place.settings.load_writers)
         pairs = [(count, first) for count in records] + [(max(records), writers) for writers in others]
         return tuple(self.insert(count, writers) for count, writers in pairs)
 
@@ -164,14 +150,14 @@ class Loader:
         with self.place.scratch("control") as collection:
             return self.run(self.target(collection), [task])["control"]
 
-    def sizes(self, matrix: Sequence[InsertLoad] | None = None) -> tuple[InsertLoad, ...]:
+    def sizes(self, matrix: Sequence[InsertLoad] | None) -> tuple[InsertLoad, ...]:
         """1,000, 5,000 and 10,000 records by ten writers; what the matrix has measured already is taken from there."""
         known = {load.records: load for load in matrix or () if load.writers == SIZE_WRITERS}
         return tuple(known.get(records) or self.insert(records, SIZE_WRITERS) for records in SIZES)
 
-    def pool(self, *, threads: int = 50, calls: int = 1_000) -> InsertLoad:
-        """Bulk inserts of five by `threads` of one process through one filled pool: enough check-outs for a p99."""
-        task = Task(name="insert", kind="insert", threads=threads, size=5, calls=calls, options={"filled": True})
+    def pool(self) -> InsertLoad:
+        """1,000 bulk inserts of five by 50 threads of one process through one filled pool: check-outs for a p99."""
+        task = Task(name="insert", kind="insert", threads=50, size=5, calls=1_000, options={"filled": True})
         return self._insert(task, direct=True, processes=1)
 
     def sources(self, *, redis: bool = True) -> Sources:
@@ -195,22 +181,23 @@ class Loader:
     def mixed(self, *, known: int = 5_000) -> Mixed:
         """Everything at once at the target rates, open loop: inserts, duplicate checks by Redis and MongoDB, finds.
 
-        Latency targets are judged at the rates that are asked for: 1,000 documents/s, and 2,000 keys/s of each store
-        until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
+        Latency targets are judged at the rates that are asked for: the target of documents/s, and 2,000 keys/s of each
+        store until `duplicate_checks` are done. What happens beyond them is the closed loop's and the knee's subject.
         """
         first = self.place.upcoming
         with self.place.scratch("mixed", documents=known) as collection:
             urls = [str(one["linkedin_url"]) for one in collection.find({}, {"linkedin_url": 1, "_id": 0})]
             lead = collection.find_one({"location_state": {"$exists": True}}) or {}
             tasks = self._mix(first, known, {"location_state": lead.get("location_state")})
-            with self.keys(urls), Sampler(self.place) as sampler:
+            watcher = Watcher([MongoSource(self.place.admin), HostSource()], interval_s=READ_EVERY_S)
+            with self.keys(urls), watcher:
                 outcomes = self.run(self.target(collection), tasks)
-            return Mixed(outcomes=outcomes, stored=collection.count_documents({}) - known, readings=sampler.frame())
+            return Mixed(outcomes=outcomes, stored=collection.count_documents({}) - known, readings=watcher.timeline())
 
     def _mix(self, first: int, known: int, query: dict[str, Any]) -> list[Task]:
         checks = self.place.settings.duplicate_checks
         seconds = max(LEAST_SECONDS, checks / CHECKS_PER_SECOND)
-        inserts = poisson(INSERTS_PER_SECOND / MIX_BATCH, seconds, seed=1)
+        inserts = poisson(self.place.settings.target_insert_rate / MIX_BATCH, seconds, seed=1)
 
         def checking(store: str, seed: int) -> Task:
             arrivals = poisson(checks / CHECK_SIZE / seconds, seconds, seed=seed)
@@ -242,9 +229,7 @@ class Loader:
                 pipe.execute()
             yield
         finally:
-            with contextlib.suppress(redis_py.RedisError):
-                for found in client.scan_iter(match=f"{self.place.undo.keys}*", count=1_000):
-                    client.unlink(found)
+            self.place.undo.forget(client)
 
 
 def share(task: Task, place: int, processes: int) -> Task | None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from leadbook.load.load import InsertLoad, Loader, numbers
-from leadbook.measure.arrivals import poisson
 from leadbook.measure.operations import Task
+from leadbook.measure.rounds import poisson
 from leadbook.measure.workers import TaskOutcome
 
 SKIP_AFTER = 1.0
 BACKLOG = 0.05
 """A step is kept up with when its backlog stays below this share of it. A rate 7 % beyond capacity reaches that."""
-LEADS_PER_HOUR, DOCUMENTS_PER_SECOND, BATCH = 833, 1_000, 50
+BATCH = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,29 +75,30 @@ def step(loader: Loader, name: str, rate: float, *, batch: int, seconds: float) 
 
 
 def steps(loader: Loader, loads: Sequence[InsertLoad] | None) -> tuple[RateStep, ...]:
-    """The sprint's 833 leads an hour, the target of 1,000 documents/s, then shares of `capacity` up to the knee.
+    """The target of leads an hour, first; then that of documents/s and shares of `capacity`, up to the knee.
 
     Ends with the first rate, from the target on, that is not kept up with: higher ones tell nothing more.
     """
     settings = loader.place.settings
-    seconds, best = settings.open_loop_seconds, capacity(loads)
-    shares = numbers("open_loop_percent", settings.open_loop_percent)
-    rates = sorted({float(DOCUMENTS_PER_SECOND), *(round(best * share / 100, -2) for share in shares)} - {0.0})
-    found = [step(loader, "833 leads/hour", LEADS_PER_HOUR / 3_600, batch=1, seconds=seconds)]
+    seconds, target, hourly = settings.open_loop_seconds, settings.target_insert_rate, settings.target_leads_per_hour
+    best = capacity(loads, target)
+    shares = numbers(settings.open_loop_percent)
+    rates = sorted({target, *filter(None, (round(best * share / 100, -2) for share in shares))})
+    found = [step(loader, f"{hourly:,.0f} leads/hour", hourly / 3_600, batch=1, seconds=seconds)]
     for rate in rates:
         found.append(step(loader, f"{rate:,.0f}/s", rate, batch=BATCH, seconds=seconds))
-        if rate >= DOCUMENTS_PER_SECOND and not found[-1].kept_up:
+        if rate >= target and not found[-1].kept_up:
             break
     return tuple(found)
 
 
-def capacity(loads: Sequence[InsertLoad] | None) -> float:
+def capacity(loads: Sequence[InsertLoad] | None, target: float) -> float:
     """Documents/s of the best closed loop among the longest: short ones end before disk and secondaries catch up.
 
     Longest are those with more than half of the most records. Four times the target where none was measured.
     """
     most = max((load.records for load in loads or ()), default=0)
-    return max((one.outcome.rate for one in loads or () if 2 * one.records > most), default=4.0 * DOCUMENTS_PER_SECOND)
+    return max((one.outcome.rate for one in loads or () if 2 * one.records > most), default=4 * target)
 
 
 def knee(found: Sequence[RateStep]) -> RateStep | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
 
 NOISY = 0.20
 """Coefficient of variation of the canary above which a host is called noisy: twice the 10 % that the performance
@@ -28,14 +29,6 @@ def compute() -> float:
     return time.perf_counter() - started
 
 
-def variation(values: Sequence[float]) -> float | None:
-    """Coefficient of variation (standard deviation / mean), or None for fewer than three values."""
-    if len(values) < 3:
-        return None
-    mean = sum(values) / len(values)
-    return float((sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5 / mean)
-
-
 @dataclass(kw_only=True)
 class Canary:
     """Runs the constant workload beside what is measured; remembers its seconds, and those without a processor."""
@@ -55,8 +48,8 @@ class Canary:
 
     @property
     def noise(self) -> float | None:
-        """Coefficient of variation over the runs so far; None where too few."""
-        return variation(self.seconds)
+        """Coefficient of variation (standard deviation / mean) over the runs so far; None for fewer than three."""
+        return stdev(self.seconds) / fmean(self.seconds) if len(self.seconds) > 2 else None
 
     @property
     def waited(self) -> float:

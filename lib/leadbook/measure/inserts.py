@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,15 @@ class InsertTiming:
     calls: tuple[InsertCall, ...]
     seconds: float
     cpu_seconds: float
+
+    @classmethod
+    def joined(cls, timings: Iterable[InsertTiming]) -> InsertTiming:
+        """Several, one after the other, as one: their calls, and their seconds added up."""
+        timings = tuple(timings)
+        return cls(
+            calls=tuple(call for one in timings for call in one.calls), seconds=sum(one.seconds for one in timings),
+            cpu_seconds=sum(one.cpu_seconds for one in timings),
+        )  # fmt: skip
 
     @property
     def sent(self) -> int:

@@ -1,16 +1,17 @@
-"""Interleaved rounds: every variant once a round, in a new order each round, after a warm-up that is thrown away."""
+"""When what is measured runs: in interleaved rounds after a warm-up that is thrown away, or as it arrives."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Variant = TypeVar("Variant", bound=Hashable)
 
 
-def order_of(names: list[str], round_number: int, seed: int) -> list[str]:
+def order_of(names: list[Variant], round_number: int, seed: int) -> list[Variant]:
     """The order in which the variants run in that round; the same for the same seed."""
     shuffled = list(names)
     random.Random(f"{seed}/{round_number}").shuffle(shuffled)
@@ -33,13 +34,13 @@ def timed(call: Callable[[], Any], count: int) -> list[float]:
 
 
 def interleaved(
-    variants: Mapping[str, Callable[[], T]],
+    variants: Mapping[Variant, Callable[[], T]],
     *,
     rounds: int,
     warm_up: int = 1,
     seed: int = 0,
     before: Callable[[], None] | None = None,
-) -> dict[str, list[T]]:
+) -> dict[Variant, list[T]]:
     """Results of each variant, one a round. The first `warm_up` rounds run but are not kept.
     `before` is called before each trial: what one leaves behind must not be paid by the next.
 
@@ -48,7 +49,7 @@ def interleaved(
     """
     if rounds < 1:
         raise ValueError(f"at least one round is needed, got {rounds}")
-    results: dict[str, list[T]] = {name: [] for name in variants}
+    results: dict[Variant, list[T]] = {name: [] for name in variants}
     for number in range(-warm_up, rounds):
         for name in order_of(list(variants), number, seed):
             if before is not None:
@@ -57,3 +58,9 @@ def interleaved(
             if number >= 0:
                 results[name].append(made)
     return results
+
+
+def poisson(rate: float, seconds: float, *, seed: int = 0) -> tuple[float, ...]:
+    """Moments of arrival in an open loop, s: a Poisson process of `rate` a second, given its number (at least one)."""
+    source = random.Random(f"{rate}/{seconds}/{seed}")
+    return tuple(sorted(source.random() * seconds for _ in range(max(1, round(rate * seconds)))))

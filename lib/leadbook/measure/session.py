@@ -25,7 +25,6 @@ from leadbook.schema.state import create_like
 
 PREFIX = SCRATCH_PREFIX
 SETTLE_MS = 2_000
-BATCH = 1_000
 UNREPLICATED = "local"
 Document = dict[str, Any]
 Leads = Collection[Document]
@@ -67,8 +66,8 @@ class BenchmarkSession:
 
     @classmethod
     def of(cls, phase: Connected, action: str = "benchmarks") -> BenchmarkSession:
-        """The place of an opened phase, for an action of `settings.ACTIONS`."""
-        place = cls(
+        """The session of an opened phase, for an action of `settings.ACTIONS`."""
+        made = cls(
             mongodb=phase.mongodb,
             admin=phase.admin,
             redis=phase.redis,
@@ -77,8 +76,8 @@ class BenchmarkSession:
             action=action,
             redis_problem=phase.redis_problem or "Redis does not answer",
         )
-        atexit.register(place.close)
-        return place
+        atexit.register(made.close)
+        return made
 
     def begin(self) -> None:
         """To be called before anything is written. Raises RefusedError where it is not approved."""
@@ -117,7 +116,7 @@ class BenchmarkSession:
         return self.endpoints.source == "rehearsal" and not self.settings.is_production
 
     def documents(self, count: int) -> list[Document]:
-        """`count` lead documents that this place has not handed out before."""
+        """`count` lead documents that this session has not handed out before."""
         return sample.documents(count, seed=self.settings.sample_seed, start=self.reserve(count))
 
     def settle(self) -> None:
@@ -184,7 +183,7 @@ class BenchmarkSession:
         try:
             collection = create_like(self.database, name, self.settings, indexes=indexes)
             if documents:
-                insert_all(collection, self.documents(documents))
+                unwaited(collection).insert_many(self.documents(documents), ordered=False)
             yield collection
         finally:
             self.undo.drop(self.database[name])
@@ -207,7 +206,7 @@ class BenchmarkSession:
                 made = {
                     name: stack.enter_context(self.scratch("lone", indexes=indexes)) for name, indexes in shapes.items()
                 }
-            yield {name: one.with_options(write_concern=WriteConcern(w=1)) for name, one in made.items()}
+            yield {name: unwaited(one) for name, one in made.items()}
 
     @contextlib.contextmanager
     def _bare(self, database: Database[Document], indexes: Iterable[IndexSpec]) -> Iterator[Leads]:
@@ -222,8 +221,6 @@ class BenchmarkSession:
             self.undo.drop(collection)
 
 
-def insert_all(collection: Leads, documents: list[Document]) -> None:
-    """Fill a scratch collection as fast as is safe (w: 1, unordered); not a measurement."""
-    target = collection.with_options(write_concern=WriteConcern(w=1))
-    for at in range(0, len(documents), BATCH):
-        target.insert_many(documents[at : at + BATCH], ordered=False)
+def unwaited(collection: Leads) -> Leads:
+    """`collection` with writes that wait for the server alone (`w: 1`), not for replication."""
+    return collection.with_options(write_concern=WriteConcern(w=1))

@@ -24,32 +24,23 @@ WITH_REDIS = frozenset({"look-ups", "connections", "references", "sources", "eve
 """Measurements that ask Redis: made again without it where it went away meanwhile, even if no call raised."""
 
 
-def attempt(place: BenchmarkSession, problems: Problems, name: str, call: Callable[[], T]) -> T | None:
-    """`call()`, or None with the reason kept in `problems`. Raises UnreachableError where MongoDB is away."""
-    problems.pop(name, None)
-    try:
-        found = call()
-    except RefusedError as error:
-        approved = place.settings.approves(place.action)
-        problems[name] = str(error) if approved else f"not approved for database {place.settings.database}"
-        return None
-    except ERRORS as error:
-        undo.insist_on_mongodb(place.mongodb)
-        problems[name] = error
-        return _without_redis(place, problems, name, call, None)
-    return _without_redis(place, problems, name, call, found) if name in WITH_REDIS else found
+def attempt(session: BenchmarkSession, problems: Problems, name: str, call: Callable[[], T]) -> T | None:
+    """`call()`, or None with the reason kept in `problems`; made once more where Redis went away meanwhile.
 
-
-def _without_redis(
-    place: BenchmarkSession, problems: Problems, name: str, call: Callable[[], T], found: T | None
-) -> T | None:
-    """`found`, or where Redis went away meanwhile what `call` gives without it."""
-    if not place.lost_redis():
-        return found
-    problems.pop(name, None)
-    try:
-        return call()
-    except ERRORS as error:
-        undo.insist_on_mongodb(place.mongodb)
-        problems[name] = error
-        return None
+    Raises UnreachableError where MongoDB is away.
+    """
+    while True:
+        found = None
+        problems.pop(name, None)
+        try:
+            found = call()
+        except RefusedError as error:
+            approved = session.settings.approves(session.action)
+            problems[name] = str(error) if approved else f"not approved for database {session.settings.database}"
+            return None
+        except ERRORS as error:
+            undo.insist_on_mongodb(session.mongodb)
+            problems[name] = error
+        may_have_asked_redis = name in problems or name in WITH_REDIS
+        if not (may_have_asked_redis and session.lost_redis()):
+            return found

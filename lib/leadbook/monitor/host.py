@@ -23,13 +23,13 @@ DERIVED: Formulas = {
 
 
 class HostSource:
-    """CPU, memory, swap and disk of this machine, and of this process and the mongod `pid` on it."""
+    """CPU, memory, swap and disk of this machine, of this process, and of the mongod on it whose `pid` is given."""
 
     name = "host"
     derived = DERIVED
 
-    def __init__(self, pid: int) -> None:
-        self._mongod, self._client = psutil.Process(pid), psutil.Process()
+    def __init__(self, pid: int | None = None) -> None:
+        self._mongod, self._client = psutil.Process(pid) if pid is not None else None, psutil.Process()
 
     def read(self) -> Reading:
         """One look. Raises psutil.Error where mongod is gone."""
@@ -41,9 +41,10 @@ class HostSource:
             "disk_percent": float(disk.percent),
             "disk_free_gb": disk.free / 1e9,
             "client_cpu_s": sum(self._client.cpu_times()[:2]),
-            "mongod_cpu_s": sum(self._mongod.cpu_times()[:2]),
-            "mongod_rss_mb": self._mongod.memory_info().rss / 1e6,
         }
+        if self._mongod is not None:
+            values["mongod_cpu_s"] = sum(self._mongod.cpu_times()[:2])
+            values["mongod_rss_mb"] = self._mongod.memory_info().rss / 1e6
         if io is not None:
             values |= {"disk_read_bytes": float(io.read_bytes), "disk_write_bytes": float(io.write_bytes)}
         counters = frozenset(name for name in values if name.endswith(("_s", "_bytes")))

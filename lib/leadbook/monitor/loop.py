@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import pandas as pd
@@ -19,26 +19,18 @@ from leadbook.monitor.readings import Formulas, Reading, ReadingSource, apply, r
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
-    """A reading that failed. at: seconds since the watch began."""
-
-    at: float
-    source: str
-    what: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """Readings in time.
 
     frame: a row a sample, index `seconds` since the watch began, columns `<source>.<reading>`; NaN = not reported.
     expected: samples that the interval should have given.  dropped: intervals left out because a server restarted.
+    problems: readings that failed, `SOURCE: why`.
     """
 
     frame: pd.DataFrame
     expected: int
     dropped: int = 0
-    problems: Sequence[Problem] = field(default=())
+    problems: Sequence[str] = ()
 
     def values(self, reading: str) -> pd.Series:
         """What was reported of one reading, without gaps; empty where nothing was."""
@@ -84,7 +76,7 @@ class Watcher(Ticker):
         super().__init__(self._sample, interval_s, first_after_s=interval_s)
         self._sources, self._interval = list(sources), interval_s
         self._rows: list[tuple[float, dict[str, Reading]]] = []
-        self._problems: list[Problem] = []
+        self._problems: list[str] = []
         self._start = time.monotonic()
         self._ended: float | None = None
 
@@ -113,8 +105,7 @@ class Watcher(Ticker):
             try:
                 found[source.name] = source.read()
             except (PyMongoError, RedisError, OSError, psutil.Error) as error:
-                what = write_errors.described(error)
-                self._problems.append(Problem(at=at, source=source.name, what=what))
+                self._problems.append(f"{source.name}: {write_errors.described(error)}")
         self._rows.append((at, found))
 
     def timeline(self) -> Timeline:
@@ -129,7 +120,7 @@ def lay_out(
     formulas: Mapping[str, Formulas],
     *,
     expected: int,
-    problems: Sequence[Problem] = (),
+    problems: Sequence[str] = (),
 ) -> Timeline:
     """A timeline of readings by moment, of this process or of any other that kept them.
 

@@ -76,19 +76,19 @@ class Observation:
 
     def insert_rate(self, size: int | None = None) -> float | None:
         """Acknowledged documents per second of inserting time (pauses left out), of one batch size or of all."""
-        chosen = [batch for batch in self.batches if size in (None, batch.size)]
+        chosen = [batch for batch in self.batches if size in (None, batch.sent)]
         busy = sum(batch.seconds for batch in chosen)
-        return sum(batch.inserted for batch in chosen) / busy if busy else None
+        return sum(batch.acknowledged for batch in chosen) / busy if busy else None
 
     @property
     def written(self) -> int:
         """Documents that the writer inserted, acknowledged."""
-        return sum(batch.inserted for batch in self.batches)
+        return sum(batch.acknowledged for batch in self.batches)
 
     @property
     def sizes(self) -> list[int]:
         """Batch sizes that were inserted, in order."""
-        return sorted({batch.size for batch in self.batches})
+        return sorted({batch.sent for batch in self.batches})
 
 
 def observe(place: BenchmarkSession) -> Observation:

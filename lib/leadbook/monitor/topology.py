@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,9 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from redis import Redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError
+
+from leadbook.provision.cache import Cache, inspect_cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +54,29 @@ class Disk:
 
 @dataclass(frozen=True, kw_only=True)
 class RedisState:
-    """slow: entries of the slow log.  slow_limit_us: its limit.  events: latency events; None: the monitor is off.
-    refused: why the user's ACL forbids CONFIG GET or SLOWLOG."""
+    """cache: what Redis tells of itself.  slow: entries of the slow log.  events: worst time of a latency event, ms, by
+    event; None: the monitor is off."""
 
-    maxmemory: int
-    policy: str
-    slow: int
-    slow_limit_us: int | None
-    slowest_us: int
-    slow_commands: tuple[str, ...]
+    cache: Cache
+    slow: Sequence[Mapping[str, Any]]
     events: Mapping[str, int] | None
-    persistence: str
-    persistence_ok: bool
-    keys: int
-    refused: NoPermissionError | None = None
+
+    @property
+    def slow_limit_us(self) -> int | None:
+        """From how many microseconds a command is slow; None where the provider does not tell."""
+        limit = self.cache.configuration.get("slowlog-log-slower-than")
+        return None if limit is None else int(limit)
+
+    @property
+    def slow_commands(self) -> list[str]:
+        """Their names alone: arguments hold personal data."""
+        return sorted({bytes(one["command"]).split(b" ")[0].decode("ascii", "replace") for one in self.slow})
+
+    @property
+    def saves(self) -> bool:
+        """Whether the last snapshot and the last append were written."""
+        info = self.cache.info
+        return info.get("rdb_last_bgsave_status") == "ok" and info.get("aof_last_write_status", "ok") == "ok"
 
 
 def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
@@ -119,42 +130,14 @@ def read_disk(client: MongoClient[dict[str, Any]], database: str) -> Disk | None
 
 
 def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
-    """Memory limit, slow log since then, latency events and persistence. Raises RedisError."""
-    info: Any = client.info("everything")
-    entries: Any = optional(lambda: client.slowlog_get(128)) or []
-    slow = [entry for entry in entries if int(entry["start_time"]) >= int(since.timestamp())]
-    wanted = ("latency-monitor-threshold", "slowlog-log-slower-than", "save")
-    config, refused = _configuration(client, wanted)
-    threshold = config.get("latency-monitor-threshold")
-    limit = config.get("slowlog-log-slower-than")
-    latest: Any = optional(client.latency_latest) if threshold and int(threshold) > 0 else None
-    names = {bytes(entry["command"]).split(b" ")[0].decode("ascii", "replace") for entry in slow}
-    aof, rdb = bool(info.get("aof_enabled")), "save" not in config or bool(config.get("save"))
+    """Redis's own records: slow log since then, latency events, persistence. Raises RedisError."""
+    cache, entries = inspect_cache(client), optional(lambda: client.slowlog_get(128)) or []
+    threshold = cache.configuration.get("latency-monitor-threshold")
+    latest = optional(client.latency_latest) if threshold and int(threshold) > 0 else None
     return RedisState(
-        maxmemory=int(info.get("maxmemory", 0)),
-        policy=str(info.get("maxmemory_policy", "unknown")),
-        slow=len(slow),
-        slow_limit_us=int(limit) if limit is not None else None,
-        slowest_us=max((int(entry["duration"]) for entry in slow), default=0),
-        slow_commands=tuple(sorted(names)),
+        cache=cache, slow=[entry for entry in entries if int(entry["start_time"]) >= int(since.timestamp())],
         events=None if latest is None else {_text(event[0]): int(event[3]) for event in latest},
-        persistence=" and ".join([*(["AOF"] if aof else []), *(["RDB"] if rdb else [])]) or "none",
-        persistence_ok=info.get("rdb_last_bgsave_status") == "ok" and info.get("aof_last_write_status", "ok") == "ok",
-        keys=sum(int(value["keys"]) for key, value in info.items() if key.startswith("db") and isinstance(value, dict)
-                 and "keys" in value),
-        refused=refused,
     )  # fmt: skip
-
-
-def _configuration(client: Redis, wanted: tuple[str, ...]) -> tuple[dict[str, Any], NoPermissionError | None]:
-    """CONFIG GET, empty where the provider forbids it; and the refusal where it is the user's ACL that does."""
-    try:
-        found: Any = client.config_get(*wanted)
-        return found, None
-    except NoPermissionError as error:
-        return {}, error
-    except RedisError:
-        return {}, None
 
 
 def optional(call: Callable[[], Any]) -> Any:

@@ -23,6 +23,7 @@ class BatchReview:
 
     incomplete: documents without a required field; undated: without created_at and updated_at as dates;
     altered: documents of which a sent value reads differently, None where nobody knows what was sent.
+    faulty: incomplete, undated, or without source or score: what the pipeline gives to each lead.
     """
 
     what: str
@@ -30,6 +31,7 @@ class BatchReview:
     found: int
     incomplete: int
     undated: int
+    faulty: int
     altered: int | None
 
 
@@ -54,23 +56,24 @@ def review_first_batch(collection: Collection[Document], sent: Sequence[Document
 
 def review_latest(collection: Collection[Document]) -> BatchReview:
     """The newest leads, for a collection that another program fills."""
-    found = list(collection.find().sort("_id", -1).limit(NEWEST))
+    found = list(collection.find({}, {"additional_data": 0}).sort("_id", -1).limit(NEWEST))
     return BatchReview(what=f"newest {len(found)} leads", sent=None, found=len(found), altered=None, **_faults(found))
 
 
 def _faults(found: Sequence[Document]) -> dict[str, int]:
-    return {
-        "incomplete": sum(1 for lead in found if any(not lead.get(name) for name in REQUIRED)),
-        "undated": sum(1 for lead in found if any(not isinstance(lead.get(name), datetime) for name in TIMESTAMPS)),
-    }
+    incomplete = [not all(lead.get(name) for name in REQUIRED) for lead in found]
+    undated = [not all(isinstance(lead.get(name), datetime) for name in TIMESTAMPS) for lead in found]
+    bare = [not (lead.get("data_source") and isinstance(lead.get("data_quality_score"), int)) for lead in found]
+    faulty = sum(map(any, zip(incomplete, undated, bare, strict=True)))
+    return {"incomplete": sum(incomplete), "undated": sum(undated), "faulty": faulty}
 
 
 def _differs(sent: Document, found: Document) -> bool:
+    """By value, `_id` left out. BSON keeps milliseconds and no zone; everything else must come back as it went."""
     return any(_normal(value) != _normal(found.get(name)) for name, value in sent.items() if name != "_id")
 
 
 def _normal(value: Any) -> Any:
-    """BSON keeps milliseconds and no zone; everything else must come back as it went."""
     return int(_aware(value).timestamp() * 1000) if isinstance(value, datetime) else value
 
 

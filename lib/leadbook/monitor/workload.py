@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.core.ticker import Repeater
+from leadbook.measure.inserts import InsertCall, insert
 
 Document = dict[str, Any]
 BATCH_SIZES = (100, 250, 500)
@@ -33,14 +34,10 @@ PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchInsert:
-    """One insert. at: seconds since the watch began.  inserted: acknowledged.  seconds: until acknowledged."""
+class BatchInsert(InsertCall):
+    """One insert of the writer. at: seconds since the watch began."""
 
     at: float
-    size: int
-    inserted: int
-    seconds: float
-    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +89,15 @@ class Writer(Repeater):
         for document in documents:
             document |= {"created_at": now, "updated_at": now}
         started = time.monotonic()
-        inserted, failure = self._insert(documents)
-        seconds = time.monotonic() - started
-        self.batches.append(
-            BatchInsert(at=started - self.began, size=size, inserted=inserted, seconds=seconds, failure=failure)
-        )
-        if not failure:
+        try:
+            call = insert(self.collection, documents)
+        except PyMongoError as error:
+            seconds, errors = time.monotonic() - started, {type(error).__name__: 1}
+            call = InsertCall(sent=size, acknowledged=0, seconds=seconds, errors=errors)
+        self.batches.append(BatchInsert(at=started - self.began, **vars(call)))
+        if not call.errors:
             self._remember(documents)
         return max(0.0, size / self._per_second - (time.monotonic() - started))
-
-    def _insert(self, documents: list[Document]) -> tuple[int, str]:
-        try:
-            return len(self.collection.insert_many(documents, ordered=False).inserted_ids), ""
-        except BulkWriteError as error:
-            codes = sorted({str(item["code"]) for item in error.details.get("writeErrors", [])})
-            return int(error.details.get("nInserted", 0)), f"write errors {', '.join(codes) or 'of the write concern'}"
-        except PyMongoError as error:
-            return 0, type(error).__name__
 
     def _remember(self, documents: list[Document]) -> None:
         if not self.first_batch:

@@ -36,6 +36,38 @@ def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = 
     return made, axes
 
 
+def panels(
+    rows: int, columns: int = 1, *, size: tuple[float, float], sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with several pairs of axes, row by row, each to be dressed by `panel`."""
+    made, first = figure("", "", "", size=size)
+    first.remove()
+    return made, list(made.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).flat)
+
+
+def panel(axes: Axes, title: str, ylabel: str = "") -> None:
+    """One of several pairs of axes in the house style."""
+    axes.set_prop_cycle(color=list(SERIES))
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
+    axes.set_ylabel(ylabel, fontsize=9, color=MUTED)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, colors=MUTED, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def sideways(axes: Axes) -> None:
+    """The grid of bars that lie: along the values."""
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+
+
+def empty(axes: Axes, why: str = "not measured") -> None:
+    """A pair of axes that has nothing to show, and why."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=MUTED)
+    axes.set_yticks([])
+
+
 class _Plain(LogFormatter):
     """Numbers the same ticks as matplotlib does, but as `2,000`, never as `2e+03`."""
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from leadbook.analysis.collecting import Collecting, CollectionRate
 from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
+from leadbook.phases.judging import Answered
 from leadbook.phases.section import Table
-from leadbook.phases.told import Answered
 
 COLUMNS = {
     "collector": "workflow that staged the records; the vendor where they name none", "staged": "records staged",

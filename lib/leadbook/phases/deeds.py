@@ -39,8 +39,7 @@ def frame(told: Told, kind: str) -> pd.DataFrame:
     found = told if isinstance(told, Sequence) else ()
     mine = [one for one in found if (one.is_resolution if kind == "resolution" else one.kind == kind)]
     rows = [_row(one, kind) for one in mine]
-    columns = [name for name in COLUMNS if name != "issue" or kind == "resolution"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "issue" or kind == "resolution"])
 
 
 def _row(deed: Deed, kind: str) -> dict[str, str]:

@@ -32,8 +32,7 @@ def refuse_unknown(namespace: Mapping[str, Any]) -> None:
 
 def scrub_output(redactor: Redactor) -> None:
     """Replace secrets in every message that this kernel sends: prints, displays, results and tracebacks."""
-    shell = get_ipython()
-    session = getattr(getattr(shell, "kernel", None), "session", None)
+    session = getattr(getattr(get_ipython(), "kernel", None), "session", None)
     if session is None:
         return
     serialize = getattr(session, "_leadbook_serialize", session.serialize)

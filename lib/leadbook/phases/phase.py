@@ -190,11 +190,6 @@ class Phase:
         """Raw payloads as collectors wrote them."""
         return self.database[self.settings.staging_collection]
 
-    @property
-    def rejected(self) -> Collection[dict[str, Any]]:
-        """Rejected records with payload and reasons."""
-        return self.database[self.settings.rejected_collection]
-
     # ---------------------------------------------------------------------------------------------- recording
 
     def record(self, checks: Check | Iterable[Check]) -> None:
@@ -211,8 +206,7 @@ class Phase:
         self._save()
         if checks:
             shown = [Check.from_dict(self._record["checks"][check.id]) for check in checks]
-            names = self.settings.model_dump()
-            display(HTML(tables.checks_table(shown, legend=not self._explained, names=names)))
+            display(HTML(tables.checks_table(shown, legend=not self._explained, names=self.settings.model_dump())))
             self._explained = True
 
     def _refuse_closed(self) -> None:
@@ -276,10 +270,6 @@ class Phase:
     def checks(self, phase: str) -> list[Check]:
         """Checks of an earlier phase; empty where its record does not count here."""
         return [Check.from_dict(check) for check in self.records.of(phase).get("checks", [])]
-
-    def closed(self, phase: str) -> bool:
-        """Whether an earlier phase reached its closing verdict, and its record counts here."""
-        return bool(self.records.of(phase))
 
     # ------------------------------------------------------------------------------------------------ showing
 

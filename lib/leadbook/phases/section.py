@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from leadbook.core.checks import Check
+from leadbook.core.errors import LeadbookError
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,27 @@ class Section:
     def frame(self) -> pd.DataFrame:
         """The first table's rows, for a cell of one's own. Empty where the section has no table."""
         return self.tables[0].frame if self.tables else pd.DataFrame()
+
+
+Method = Callable[[Any], Section]
+
+
+def section(name: str, *after: str) -> Callable[[Method], Method]:
+    """Mark a method as the section `name`, which builds on the sections `after` which it comes.
+
+    Called before them it raises LeadbookError, naming those to run first.
+    """
+
+    def mark(method: Method) -> Method:
+        @wraps(method)
+        def run(self: Any) -> Section:
+            ended: set[str] = vars(self).setdefault("_ended", set())
+            if missing := [one for one in after if one not in ended]:
+                raise LeadbookError(f"section {' and '.join(missing)} was not run: run its cell first, then this one")
+            made = method(self)
+            ended.add(name)
+            return made
+
+        return run
+
+    return mark

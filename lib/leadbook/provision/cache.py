@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,9 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
 """Ends of managed services' host names, and where their consoles show what CONFIG would tell. Google's Memorystore
 gives addresses only."""
 ANYWHERE = "the provider's console (Memorystore: the instance, Configuration and Persistence)"
-CONFIGURATION = ("save", "appendonly", "appendfsync", "maxclients", "timeout", "latency-monitor-threshold")
+CONFIGURATION = (
+    "save", "appendonly", "appendfsync", "maxclients", "timeout", "latency-monitor-threshold", "slowlog-log-slower-than"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,11 @@ class Cache:
         """RAM of the machine, GB; None where a managed service hides it."""
         size = self.info.get("total_system_memory")
         return float(size) / GB if size else None
+
+    @property
+    def keys(self) -> int:
+        """Keys of all databases."""
+        return sum(int(told["keys"]) for name, told in self.info.items() if re.fullmatch(r"db\d+", name))
 
     @property
     def place(self) -> str:

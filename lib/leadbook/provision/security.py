@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from leadbook.core import addresses, connect
 from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
+from leadbook.provision.asked import UNAUTHORIZED
 from leadbook.schema.scratch import drop_scratch, scratch_name
 
 BROAD_ROLES = frozenset({
@@ -26,7 +27,6 @@ BROAD_ROLES = frozenset({
 
 TIMEOUT_S = 5.0
 OP_MSG = 2013
-UNAUTHORIZED = 13
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,12 @@ from leadbook.runner.truth import Examiner, condemn_sidecar, examine, mark_broke
 logging.getLogger("papermill").setLevel(logging.ERROR)
 """It warns of every parameter that no cell declares; `Settings` knows them all, and refuses the others."""
 
+STAYS = (
+    "what it had not removed yet, copies of a drill too, stays until the next notebook is opened or `leadbook cleanup` "
+    "is run"
+)
+"""What a kernel that was killed could not say any more."""
+
 
 def execute(
     step: Step,
@@ -93,7 +99,7 @@ def _papermill(path: Path, parameters: dict[str, Any], execution: Execution) -> 
     except CellTimeoutError:
         return f"the cell ran longer than {execution.timeout_s} s and was stopped"
     except DeadKernelError:
-        return exit_reason(execution.kernels.exit_status)
+        return f"{exit_reason(execution.kernels.exit_status)}; {STAYS}"
     except OSError as error:
         what = error.strerror or str(error)
         return f"{what}: {Path(str(error.filename)).name}" if error.filename else what

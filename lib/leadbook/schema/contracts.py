@@ -13,8 +13,9 @@ from leadbook.core.settings import Settings
 from leadbook.schema.explain import Contract, QueryResult, measure
 from leadbook.schema.scratch import scratch
 
-ENOUGH = 1_000
-"""Leads from which on a plan is taken as realistic; with fewer, queries run on a scratch collection of sample leads."""
+BATCH, ENOUGH = 500, 1_000
+"""URLs of the batched duplicate check; and leads from which on a plan is taken as realistic: with fewer, queries run on
+a scratch collection of sample leads."""
 
 _EXAMPLE: Mapping[str, Any] = {
     "linkedin_url": "https://www.linkedin.com/in/test",
@@ -91,8 +92,8 @@ def realistic(
         yield trial
 
 
-def measure_contracts(collection: Collection[dict[str, Any]], *, batch: int = 500) -> list[QueryResult]:
-    """Measure every contract on `collection`; `batch` URLs in the batched duplicate check. Read-only."""
-    with collection.find({}, {"linkedin_url": 1, "_id": 0}).limit(batch) as cursor:
+def measure_contracts(collection: Collection[dict[str, Any]]) -> list[QueryResult]:
+    """Measure every contract on `collection`; BATCH URLs in the batched duplicate check. Read-only."""
+    with collection.find({}, {"linkedin_url": 1, "_id": 0}).limit(BATCH) as cursor:
         urls = [lead["linkedin_url"] for lead in cursor if "linkedin_url" in lead]
     return [measure(collection, contract) for contract in contracts(example_lead(collection), urls)]

@@ -135,16 +135,16 @@ def read_plan(explanation: Mapping[str, Any]) -> PlanFacts:
     )  # fmt: skip
 
 
-def explain_query(collection: Collection[dict[str, Any]], contract: Contract) -> PlanFacts:
-    """Run the query under `explain("executionStats")`. Read-only."""
-    command: dict[str, Any]
-    if contract.operation == "count":
-        pipeline = [{"$match": dict(contract.filter)}, {"$group": {"_id": 1, "n": {"$sum": 1}}}]
+def explain_query(
+    collection: Collection[dict[str, Any]], searched: Mapping[str, Any], *, operation: str = "find", hint: str = ""
+) -> PlanFacts:
+    """Run a find or count of what is `searched` under `explain("executionStats")`. Read-only."""
+    command: dict[str, Any] = {"find": collection.name, "filter": dict(searched)}
+    if operation == "count":
+        pipeline = [{"$match": dict(searched)}, {"$group": {"_id": 1, "n": {"$sum": 1}}}]
         command = {"aggregate": collection.name, "pipeline": pipeline, "cursor": {}}
-    else:
-        command = {"find": collection.name, "filter": dict(contract.filter)}
-    if contract.hint:
-        command["hint"] = contract.hint
+    if hint:
+        command["hint"] = hint
     return read_plan(collection.database.command("explain", command, verbosity="executionStats"))
 
 
@@ -152,7 +152,7 @@ def measure(collection: Collection[dict[str, Any]], contract: Contract, *, repea
     """Explain and run the query `repeats` times; medians of the server's and the client's time. Read-only."""
     plans, client = [], []
     for _ in range(repeats):
-        plans.append(explain_query(collection, contract))
+        plans.append(explain_query(collection, contract.filter, operation=contract.operation, hint=contract.hint))
         began = time.perf_counter()
         _run(collection, contract)
         client.append((time.perf_counter() - began) * 1000)
@@ -164,10 +164,9 @@ def measure(collection: Collection[dict[str, Any]], contract: Contract, *, repea
 
 
 def _run(collection: Collection[dict[str, Any]], contract: Contract) -> None:
-    hint = contract.hint or None
+    options: dict[str, Any] = {"hint": contract.hint} if contract.hint else {}
     if contract.operation == "count":
-        options: dict[str, Any] = {"hint": hint} if hint else {}
         collection.count_documents(contract.filter, **options)
         return
-    with collection.find(contract.filter, hint=hint) as cursor:
+    with collection.find(contract.filter, **options) as cursor:
         next(cursor, None)

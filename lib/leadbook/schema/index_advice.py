@@ -37,12 +37,14 @@ class IndexUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class Selectivity:
-    """How well a field selects, in a sample. distinct: values seen.  commonest_share: leads with the commonest value,
-    as a fraction.  sampled: leads looked at."""
+    """How well an equality on the fields of an index selects, among leads that have them all. distinct: values seen.
+    commonest_share: leads with the commonest value, mean_share: leads that one equality matches on average (sum of
+    squared shares), both as a fraction.  sampled: leads looked at."""
 
-    field: str
+    index: str
     distinct: int
     commonest_share: float
+    mean_share: float
     sampled: int
 
 
@@ -78,25 +80,32 @@ def index_sizes(collection: Collection[dict[str, Any]]) -> dict[str, int]:
 
 
 def selectivity(
-    collection: Collection[dict[str, Any]], fields: Iterable[str], *, size: int = 2_000
+    collection: Collection[dict[str, Any]], indexes: Iterable[IndexSpec], *, size: int | None = 2_000
 ) -> list[Selectivity]:
-    """Selectivity of each field among sampled leads that have it; nothing for an empty collection. Read-only."""
-    fields = list(dict.fromkeys(fields))
-    if not fields:  # the server refuses an empty $facet
+    """Selectivity of each index among so many sampled leads (None: all); of those that no lead has values for, and of
+    wildcard indexes, nothing. Read-only."""
+    asked = [index for index in indexes if not any("$" in field for field in index.fields)]
+    if not asked:  # the server refuses an empty $facet
         return []
-    facets: dict[str, Any] = {
-        field: [{"$match": {field: {"$ne": None}}},
-                {"$group": {"_id": f"${field}", "n": {"$sum": 1}}}, {"$sort": {"n": -1}},
-                {"$group": {"_id": None, "distinct": {"$sum": 1}, "top": {"$first": "$n"}, "all": {"$sum": "$n"}}}]
-        for field in fields
+    facets = {
+        str(number): [
+            {"$match": {field: {"$ne": None} for field in index.fields}},
+            {"$group": {"_id": [f"${field}" for field in index.fields], "n": {"$sum": 1}}},
+            {"$group": {"_id": None, "distinct": {"$sum": 1}, "top": {"$max": "$n"}, "all": {"$sum": "$n"},
+                        "squares": {"$sum": {"$multiply": ["$n", "$n"]}}}},
+        ]
+        for number, index in enumerate(asked)
     }  # fmt: skip
-    pipeline: list[dict[str, Any]] = [{"$sample": {"size": size}}, {"$facet": facets}]
+    pipeline: list[dict[str, Any]] = [*([{"$sample": {"size": size}}] if size else []), {"$facet": facets}]
     found = next(iter(collection.aggregate(pipeline, maxTimeMS=10_000)), {})
     return [
-        Selectivity(field=field, distinct=one["distinct"], commonest_share=one["top"] / one["all"], sampled=one["all"])
-        for field in fields
-        for one in found.get(field, [])
-    ]
+        Selectivity(
+            index=index.name, distinct=one["distinct"], commonest_share=one["top"] / one["all"],
+            mean_share=one["squares"] / one["all"] ** 2, sampled=one["all"],
+        )
+        for number, index in enumerate(asked)
+        for one in found.get(str(number), [])
+    ]  # fmt: skip
 
 
 def helping(fields: Iterable[str], indexes: Iterable[IndexSpec]) -> str:
@@ -149,11 +158,11 @@ def advise(
         )
         for short, long in redundant(indexes)
     ]  # fmt: skip
-    single = {index.fields[0]: index for index in indexes if len(index.keys) == 1 and _plain(index)}
+    single = {index.name for index in indexes if len(index.keys) == 1 and _plain(index)}
     for one in selectivities:
-        if one.field in single and one.distinct <= FEW_VALUES and one.commonest_share > LOW_SHARE:
+        if one.index in single and one.distinct <= FEW_VALUES and one.commonest_share > LOW_SHARE:
             found.append(IndexAdvice(
-                kind="low selectivity", index=single[one.field].name,
+                kind="low selectivity", index=one.index,
                 evidence=f"{one.distinct} distinct values in {one.sampled:,} leads; the commonest covers "
                          f"{one.commonest_share:.0%}",
                 advice="of use for the rare value only; a partial index over the rare value is smaller and serves it",

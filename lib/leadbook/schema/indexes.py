@@ -21,7 +21,7 @@ class IndexSpec:
 
     keys: (field, direction) in order; direction is 1, -1 or a name such as "hashed".
     unique, sparse: as in createIndexes.  options: any further option (`hidden`, `partialFilterExpression`, ...).
-    serves: the query that it is for.  step: the step of the task book that asks for it.
+    serves: the query that it is for.
     """
 
     name: str
@@ -30,7 +30,6 @@ class IndexSpec:
     sparse: bool = False
     options: Mapping[str, Any] | None = None
     serves: str = ""
-    step: str = ""
 
     @classmethod
     def found(cls, document: Mapping[str, Any]) -> IndexSpec:
@@ -79,32 +78,30 @@ class IndexSpec:
         return f"{self.name} {{{keys}}}{flags}"
 
 
-def _index(step: str, serves: str, *keys: tuple[str, int]) -> IndexSpec:
+def _index(serves: str, *keys: tuple[str, int]) -> IndexSpec:
     """An index named after its fields; one on a single field has the options that the table of fields says."""
     options = INDEXED.get(keys[0][0], frozenset()) if len(keys) == 1 else frozenset()
     unique, sparse = "unique" in options, "sparse" in options
     name = "_".join(("idx", *(field for field, _ in keys), *(["unique"] if unique else []))).replace(".", "_")
-    return IndexSpec(name=name, keys=keys, unique=unique, sparse=sparse, serves=serves, step=step)
+    return IndexSpec(name=name, keys=keys, unique=unique, sparse=sparse, serves=serves)
 
 
 INDEXES: tuple[IndexSpec, ...] = (
-    _index("1.1.3.1", "duplicate check by profile URL; refuses a second lead with the same URL", ("linkedin_url", 1)),
-    _index("1.1.2.4", "duplicate check by e-mail; refuses a second lead with the same e-mail", ("email", 1)),
-    _index("1.1.3.2", "leads of a company", ("company_name", 1)),
-    _index("1.1.3.3", "leads of a state", ("location_state", 1)),
-    _index("1.1.3.4", "leads with a job title", ("job_title", 1)),
-    _index("1.1.3.5", "leads collected between two dates", ("data_collected_date", 1)),
-    _index("1.1.3.6", "qualified leads", ("is_qualified", 1)),
-    _index("1.1.3.7", "leads still to be sent to the CRM", ("crm_synced", 1)),
-    _index("1.1.3.8", "leads with a job title in a state", ("location_state", 1), ("job_title", 1)),
-    _index("1.1.3.8", "leads of a company in a state", ("company_name", 1), ("location_state", 1)),
-    _index("1.1.3.8", "a vendor's latest leads", ("data_source", 1), ("data_collected_date", -1)),
+    _index("duplicate check by profile URL; refuses a second lead with the same URL", ("linkedin_url", 1)),
+    _index("duplicate check by e-mail; refuses a second lead with the same e-mail", ("email", 1)),
+    _index("leads of a company", ("company_name", 1)),
+    _index("leads of a state", ("location_state", 1)),
+    _index("leads with a job title", ("job_title", 1)),
+    _index("leads collected between two dates", ("data_collected_date", 1)),
+    _index("qualified leads", ("is_qualified", 1)),
+    _index("leads still to be sent to the CRM", ("crm_synced", 1)),
+    _index("leads with a job title in a state", ("location_state", 1), ("job_title", 1)),
+    _index("leads of a company in a state", ("company_name", 1), ("location_state", 1)),
+    _index("a vendor's latest leads", ("data_source", 1), ("data_collected_date", -1)),
 )
 """The task book's indexes (tasks 1.1.2 and 1.1.3), in its order."""
 
-STAGING_INDEXES: tuple[IndexSpec, ...] = (
-    _index("2.1.2.1", "staged records that no worker has taken yet", ("pipeline.state", 1)),
-)
+STAGING_INDEXES: tuple[IndexSpec, ...] = (_index("staged records that no worker has taken yet", ("pipeline.state", 1)),)
 """Not unique, ever: what n8n stages must always be taken."""
 
 
@@ -127,8 +124,3 @@ def lifetimes(settings: Settings) -> dict[str, IndexSpec]:
         for collection, (field, days, only) in asked.items()
         if days
     }  # fmt: skip
-
-
-def index_named(name: str) -> IndexSpec:
-    """The desired index of that name. Raises KeyError."""
-    return {index.name: index for index in INDEXES}[name]

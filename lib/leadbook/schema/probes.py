@@ -18,6 +18,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError, WriteError
 
 from leadbook.core.settings import Settings
+from leadbook.core.write_errors import DUPLICATE as DUPLICATE_KEY
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
 from leadbook.schema.scratch import scratch
 
@@ -75,14 +76,13 @@ PROBES: tuple[LeadProbe, ...] = (
 class ProbeResult:
     """What the server did.
 
-    outcome: stored, or refused and why.  code: the server's error code, None when stored.  key: part of the probe's URL
+    outcome: stored, or refused and why.  detail: of a refusal.  key: part of the probe's URL
     and e-mail that no other document has.
     """
 
     probe: LeadProbe
     outcome: str
     expected: str
-    code: int | None = None
     detail: str = ""
     key: str = ""
 
@@ -112,14 +112,14 @@ class ProbeRun:
         return {result.probe.name: result for result in self.results}[name]
 
 
-def sample_lead(*, now: datetime | None = None, key: str | None = None) -> dict[str, Any]:
+def sample_lead(*, key: str | None = None) -> dict[str, Any]:
     """The task book's sample lead (step 1.1.2.6) with defaults, timestamps and a URL and e-mail of its own."""
-    now, key = now or datetime.now(UTC), key or token_hex(6)
+    key = key or token_hex(6)
     return {
         "_id": ObjectId(), "linkedin_url": f"https://www.linkedin.com/in/leadbook-probe-{key}",
         "full_name": "Test User",
         "job_title": "Test Title", "company_name": "Test Company", "email": f"probe-{key}@example.com",
-        "data_source": _SOURCE, **DEFAULTS, **dict.fromkeys(TIMESTAMPS["insert"], now),
+        "data_source": _SOURCE, **DEFAULTS, **dict.fromkeys(TIMESTAMPS["insert"], datetime.now(UTC)),
     }  # fmt: skip
 
 
@@ -138,17 +138,16 @@ def probe(collection: Collection[dict[str, Any]], level: str, action: str,
 def _attempt(collection: Collection[dict[str, Any]], one: LeadProbe, level: str, action: str) -> ProbeResult:
     key = token_hex(6)
     expected = one.strict if action == "error" and level != "off" else one.lenient
-    outcome, code, detail = STORED, None, ""
+    outcome, detail = STORED, ""
     try:
         for overrides in (one.first, one.second):
             if overrides is not None:
                 _insert(collection, _lead(key, overrides))
     except WriteError as error:
-        code = error.code
         outcome, detail = _refusal(error)
     finally:
         collection.delete_many({"data_source": _SOURCE})
-    return ProbeResult(probe=one, outcome=outcome, expected=expected, code=code, detail=detail, key=key)
+    return ProbeResult(probe=one, outcome=outcome, expected=expected, detail=detail, key=key)
 
 
 def _lead(key: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +169,7 @@ def _insert(collection: Collection[dict[str, Any]], lead: dict[str, Any]) -> Non
 
 def _refusal(error: WriteError) -> tuple[str, str]:
     details: Mapping[str, Any] = error.details or {}
-    if error.code == 11000:
+    if error.code == DUPLICATE_KEY:
         return DUPLICATE, f"E11000 on {', '.join(details.get('keyPattern', {})) or 'unknown key'}"
     if error.code == 121:
         return INVALID, "DocumentValidationFailure (121)"

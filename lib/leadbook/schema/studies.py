@@ -75,7 +75,7 @@ def _review(
     leads: Collection[Document], subject: Collection[Document], admin: MongoClient[Document] | None
 ) -> IndexReview:
     found = actual(leads).indexes
-    picks = selectivity(subject, [index.fields[0] for index in found if len(index.keys) == 1 and not index.unique])
+    picks = selectivity(subject, [index for index in found if len(index.keys) == 1 and not index.unique])
     usage, problem = _usage(leads if admin is None else admin[leads.database.name][leads.name])
     return IndexReview(
         indexes=found, sizes=index_sizes(leads) if picks and subject.name == leads.name else {},

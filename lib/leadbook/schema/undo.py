@@ -22,6 +22,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_preferences import Nearest
+from pymongo.results import UpdateResult
 from pymongo.server_selectors import Selection
 
 from leadbook.core import connect, write_errors
@@ -138,14 +139,7 @@ class Changes:
         self.begin()
         server = address_of(admin)
         held = {what: {**before, "server": server}}
-        try:
-            server_of = IndexModel(f"{what}.server", unique=True, sparse=True)
-            self._record.create_indexes([server_of], **connect.commit_quorum(self._record.database))
-            found = self._record.update_one({"_id": self.token, what: {"$exists": False}}, {"$set": held})
-        except DuplicateKeyError:
-            other = self._holder(what, server)
-            todo = f"run `leadbook act {what}=off` first" if other.get("kept") else "run again when it ended"
-            raise RefusedError(f"{_who(other)} has changed the {what} and not put it back yet; {todo}") from None
+        found = self._hold(what, server, {"_id": self.token, what: {"$exists": False}}, {"$set": held})
         if not found.matched_count:
             raise RefusedError(f"this session has changed the {what} before and not put it back; open a phase anew")
         try:
@@ -161,17 +155,21 @@ class Changes:
         back. Give the member that is to be changed. Raises RefusedError as `changed`, and PyMongoError."""
         server = address_of(admin)
         kept = {**owner.me(), "kept": True, what: {**before, "server": server}}
-        try:
-            self._record.create_index(f"{what}.server", unique=True, sparse=True)
-            self._record.update_one({"_id": self.token}, {"$set": kept, **_SEEN}, upsert=True)
-        except DuplicateKeyError:
-            raise RefusedError(
-                f"{_who(self._holder(what, server))} has changed the {what} and not put it back"
-            ) from None
+        self._hold(what, server, {"_id": self.token}, {"$set": kept, **_SEEN}, upsert=True)
         return Member(server)
 
-    def _holder(self, what: str, server: str) -> Document:
-        return self._record.find_one({f"{what}.server": server}) or {}
+    def _hold(
+        self, what: str, server: str, session: Document, change: Document, *, upsert: bool = False
+    ) -> UpdateResult:
+        """Write down that `what` of a member is changed. Raises RefusedError where another session holds the same."""
+        server_of = IndexModel(f"{what}.server", unique=True, sparse=True)
+        try:
+            self._record.create_indexes([server_of], **connect.commit_quorum(self._record.database))
+            return self._record.update_one(session, change, upsert=upsert)
+        except DuplicateKeyError:
+            other = self._record.find_one({f"{what}.server": server}) or {}
+            todo = f"run `leadbook act {what}=off` first" if other.get("kept") else "run again when it ended"
+            raise RefusedError(f"{_who(other)} has changed the {what} and not put it back yet; {todo}") from None
 
     def name(self, purpose: str) -> str:
         """A name for a scratch collection of this session."""

@@ -8,8 +8,10 @@ from leadbook.core.errors import LeadbookError, ParameterError, RefusedError
 from leadbook.page import style
 from leadbook.phases.p03.sections import AREAS, UNMEASURED, Benchmarks
 from leadbook.rehearsal import sample
-from leadbook.schema.indexes import INDEXES, index_named
+from leadbook.schema.indexes import INDEXES
 from leadbook.schema.state import create_like
+
+NAMED = {index.name: index for index in INDEXES}
 
 READS = {"BCH-DUP-001", "BCH-DUP-002", "BCH-DUP-003", "BCH-DUP-005", "BCH-FND-001", "BCH-FND-002", "BCH-CNT-001",
          "BCH-POOL-001"}  # fmt: skip
@@ -96,7 +98,7 @@ def test_no_door_of_a_place_is_open_without_approval(unapproved, scratches, writ
 
 def test_an_index_that_others_use_is_never_hidden(place):
     leads = create_like(place.database, place.settings.collection, place.settings)
-    short, long = index_named("idx_company_name"), index_named("idx_company_name_location_state")
+    short, long = NAMED["idx_company_name"], NAMED["idx_company_name_location_state"]
     with pytest.raises(RefusedError, match="not a scratch collection"):
         indexes.hide_and_measure(place, leads, short, long)
     assert not [one for one in leads.list_indexes() if one.get("hidden")]

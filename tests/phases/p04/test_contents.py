@@ -43,7 +43,7 @@ def test_a_sound_run_is_found_sound(run, leads, made, settings):
     scores = quality.stored_scores(leads, Rules.of(settings))
     assert (scores.wrong, scores.leads, scores.max_points) == (0, made.unique, 120)
     assert scores.mean >= 80
-    checks = (*runs.ledger_checks(run), runs.batch_check(run.result, 500))
+    checks = (*runs.ledger_checks(run), *runs.batch_checks(run.result, 100))
     assert {check.verdict.value for check in checks} == {"pass"}
     assert "planted" in checks[2].evidence
 
@@ -80,7 +80,7 @@ def test_a_lead_that_is_qualified_wrongly_is_found_whichever_way(run, leads, set
 def test_an_empty_run_is_not_measured_rather_than_passed(leads, settings):
     nothing, held = pipeline.PipelineResult(), contents.second_pass([])
     empty = FullRun(result=nothing, held=held)
-    checks = [*runs.ledger_checks(empty), runs.batch_check(nothing, 500), documents.issue_check(nothing)]
+    checks = [*runs.ledger_checks(empty), *runs.batch_checks(nothing, 500), documents.issue_check(nothing)]
     checks += quality.format_checks(quality.broken_formats(leads), 0, held.fill_rates)
     checks += quality.score_checks(quality.stored_scores(leads, Rules.of(settings)), settings)
     found = contents.accuracy(empty, leads)
@@ -98,12 +98,14 @@ def test_a_failed_record_fails_and_an_unbalanced_count_fails(run):
 
 
 @pytest.mark.parametrize(
-    ("size", "read", "found"),
-    [(500, (500, 500, 120), 0), (500, (40,), 0), (50, (50, 50, 20), 2), (800, (800, 30), 1)],
-)
-def test_batches_of_another_size_than_the_task_books_are_counted(size, read, found):
+    ("size", "read", "verdicts"),
+    [(500, (500, 500, 120), ["pass", "pass"]), (500, (40,), ["pass", "not applicable"]),
+     (50, (50, 50, 20), ["pass", "fail"]), (800, (800, 30), ["fail", "pass"])],
+)  # fmt: skip
+def test_batches_of_another_size_than_the_task_books_are_found(size, read, verdicts):
     parts = [(index, "a", pipeline.Ledger.of(["stored"] * count, read=count)) for index, count in enumerate(read)]
-    assert runs.batch_check(pipeline.PipelineResult(batches=parts), size).measured == found
+    checks = runs.batch_checks(pipeline.PipelineResult(batches=parts), size)
+    assert [check.verdict.value for check in checks] == verdicts
 
 
 def test_fill_rates_look_into_nested_columns(vendor_file):

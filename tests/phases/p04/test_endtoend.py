@@ -42,6 +42,7 @@ def test_a_sound_way_passes():
         ({"kept": 1}, {"PIPE-E2E-003"}),
         ({"keyless": 1}, {"PIPE-E2E-004"}),
         ({"keyless": None}, {"PIPE-E2E-004"}),
+        ({"resent": 0}, {"PIPE-N8N-003"}),
     ],
 )
 def test_a_lost_record_lead_reject_or_key_is_found(changed, found):

@@ -39,7 +39,7 @@ def errors(cells):
 
 @pytest.mark.parametrize("profile", ["rehearsal", "production"])
 def test_cells_that_are_run_twice_find_no_defect(executed, endpoints, leads, tmp_path, monkeypatch, profile):
-    changed = {"profile": profile, "trial_records": 1_000}
+    changed = {"profile": profile, "trial_records": 1_000, "batch_size": 100}
     if profile == "production":
         (one, _) = write_sample(tmp_path / "made", records=600, seed=3).files
         changed |= {"lead_files": f"{one.path}:{one.vendor}", "approve": f"benchmarks on {leads.database.name}"}

@@ -26,8 +26,8 @@ IN_REDIS = {"PIPE-DUP-003", "PIPE-RDS-001", "PIPE-N8N-004", "PIPE-E2E-004", "PIP
 
 
 SMALL = {
-    "profile": "production", "write_concern": "majority", "trial_records": 600, "target_insert_rate": 1.0,
-    "target_find_ms": 10_000.0, "target_duplicate_check_ms": 10_000.0,
+    "profile": "production", "write_concern": "majority", "trial_records": 600, "batch_size": 100,
+    "target_insert_rate": 1.0, "target_find_ms": 10_000.0, "target_duplicate_check_ms": 10_000.0,
 }  # fmt: skip
 """What is tried, not how fast."""
 
@@ -173,7 +173,7 @@ def work(book):
 
 
 def test_a_section_out_of_order_says_which_one_comes_first(work):
-    with pytest.raises(LeadbookError, match=r"section 4.4, the full run, found: run its cells, then this one"):
+    with pytest.raises(LeadbookError, match=r"section 4\.4 was not run: run its cell first, then this one"):
         runs.ledger(work)
 
 
@@ -185,7 +185,7 @@ def test_a_section_after_the_end_says_that_the_trial_is_removed(work):
 
 
 def test_files_of_ones_own_are_tried_the_same_way(book, leads, tmp_path):
-    (one, _) = write_sample(tmp_path / "mine", records=300, seed=3).files
+    (one, _) = write_sample(tmp_path / "mine", records=600, seed=3).files
     book.settings = book.settings.model_copy(update={"lead_files": f"{one.path}:{one.vendor}"})
     work = PipelineWork.begin(book)
     assert list(work.opening().frame["made"]) == ["no"]

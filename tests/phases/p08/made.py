@@ -9,6 +9,7 @@ from leadbook.core.settings import Settings
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
 from leadbook.monitor.validation import BatchReview
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p08.snapshot import Snapshot, Surroundings
 
 SETTINGS = Settings()
@@ -18,7 +19,7 @@ UNSEEN = Unmeasured("not looked at")
 
 def observation(columns=None, **changed):
     """A snapshot with the readings `columns` (name -> values) in which nothing else happened."""
-    review = BatchReview(what="first batch", sent=1, found=1, incomplete=0, undated=0, altered=0)
+    review = BatchReview(what="first batch", sent=1, found=1, incomplete=0, undated=0, faulty=0, altered=0)
     values = {
         "started_at": NOW, "seconds": 9.0, "timeline": Timeline(frame=pd.DataFrame(columns or {}), expected=3),
         "batches": (), "lookups": (), "waits_ms": (), "pool_failures": (), "pool_maximum": 100, "wrote": True,
@@ -37,3 +38,8 @@ def snapshot(seen, settings=SETTINGS, **changed):
 def by_id(checks):
     """Checks by their id."""
     return {check.id: check for check in checks}
+
+
+def judged(told, settings=SETTINGS):
+    """Checks of what was told, by their id."""
+    return by_id(checks_of(told, settings))

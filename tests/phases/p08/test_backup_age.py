@@ -11,8 +11,8 @@ from leadbook.backup.folder import backups, backups_folder, remove
 from leadbook.backup.newest import newest_backup
 from leadbook.core.checks import Verdict, judge, not_measured
 from leadbook.core.definitions import definition
-from leadbook.phases.judging import attempt
-from leadbook.phases.p08.servers import backup_check
+from leadbook.phases.judging import attempt, checks_of
+from leadbook.phases.p08.servers import backup_age
 
 PROVEN = definition("MON-BACKUP-001").follows
 
@@ -24,6 +24,11 @@ def proofs(**changed):
             "BKP-COR-001": judge("BKP-COR-001", True)}  # fmt: skip
     made |= {name.replace("_", "-"): check for name, check in changed.items()}
     return [check for check in made.values() if check is not None]
+
+
+def of_backup(backup, proven, settings):
+    (check,) = checks_of(backup_age(backup, proven, settings), settings)
+    return check
 
 
 def taken(hours_ago=0.0):
@@ -45,12 +50,12 @@ def kept(production, database):
 
 
 def test_a_proven_backup_has_an_age(production):
-    check = backup_check(taken(), proofs(), production)
+    check = of_backup(taken(), proofs(), production)
     assert check.verdict is Verdict.PASS and check.measured < 0.1
 
 
 def test_a_rehearsals_backup_was_removed_by_phase_06(settings):
-    check = backup_check(None, proofs(), settings)
+    check = of_backup(None, proofs(), settings)
     assert check.verdict is Verdict.NOT_APPLICABLE and "removes" in check.evidence
 
 
@@ -58,12 +63,12 @@ def test_a_rehearsals_backup_was_removed_by_phase_06(settings):
 @pytest.mark.parametrize("made", [None, "fail", "not measured"])
 def test_a_backup_that_was_not_proven_has_none(production, name, made):
     other = {None: None, "fail": judge(name, 0 if name == "BKP-DMP-001" else 1), "not measured": not_measured(name, "")}
-    check = backup_check(taken(), proofs(**{name.replace("-", "_"): other[made]}), production)
+    check = of_backup(taken(), proofs(**{name.replace("-", "_"): other[made]}), production)
     assert check.verdict is Verdict.NOT_MEASURED
 
 
 def test_its_age_is_that_of_the_dump_not_of_the_last_drill(production):
-    check = backup_check(taken(hours_ago=60), proofs(), production)
+    check = of_backup(taken(hours_ago=60), proofs(), production)
     assert check.verdict is Verdict.FAIL and check.measured > 59
 
 
@@ -74,7 +79,7 @@ def test_the_backup_that_lies_in_the_folder_is_looked_at(production, kept):
 
 def test_a_backup_that_was_deleted_is_none_whatever_phase_06_says(production, kept):
     remove(kept.path)
-    check = backup_check(attempt(lambda: newest_backup(production)), proofs(), production)
+    check = of_backup(attempt(lambda: newest_backup(production)), proofs(), production)
     assert not backups(backups_folder(production))
     assert check.verdict is Verdict.NOT_MEASURED and "no backup of" in check.evidence
 
@@ -82,5 +87,5 @@ def test_a_backup_that_was_deleted_is_none_whatever_phase_06_says(production, ke
 def test_a_backup_that_was_damaged_since_has_no_age(production, kept):
     manifest = json.loads((kept.path / MANIFEST).read_text())
     (kept.path / next(iter(manifest["files"]))).write_bytes(b"")
-    check = backup_check(attempt(lambda: newest_backup(production)), proofs(), production)
+    check = of_backup(attempt(lambda: newest_backup(production)), proofs(), production)
     assert check.verdict is Verdict.ERROR and kept.path.name in check.evidence

@@ -76,13 +76,11 @@ def test_the_hour_and_the_parts_of_the_sprint(settings):
     text = " ".join(section.sentences)
     assert "27 snapshots of 30 due; nothing was read for 480 s in 1 gaps" in text
     assert "(1,000 an hour); 19,967 of 20,000 are there" in text and "The rules called the sprint" in text
-    facts = section.facts
-    assert facts["hour_leads_per_h"] == pytest.approx(1_000, abs=2) and facts["hour_snapshots"] == 27 == sum(
-        facts["hour_verdicts"].values()
-    )
-    parts = facts["sprint_parts"]
-    assert [one["part"] for one in parts] == ["launch", "sustained", "scaling", "final push"]
-    assert sum(one["leads"] for one in parts) == pytest.approx(19_967, abs=1) and parts[-1]["goes_on"]
+    assert kept.hour.per_hour("sprint.leads") == pytest.approx(1_000, abs=2)
+    assert len(kept.hour.snapshots) == 27 == sum(kept.verdicts.values())
+    parts = hour_told.stages_frame(kept)
+    assert list(parts["part"]) == ["launch", "sustained", "scaling", "final push"]
+    assert parts["leads"].sum() == pytest.approx(19_967, abs=1) and parts["until"].iloc[-1] == "goes on"
     titles = [table.title for table in section.tables]
     assert any("Collectors" in title for title in titles) and any("launch" in title for title in titles)
     collectors = hour_told.collectors_frame(kept.hour)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from tests.phases.p08.made import NOW, SETTINGS, by_id, observation, snapshot
+from tests.phases.p08.made import NOW, SETTINGS, by_id, judged, observation, snapshot
 
 from leadbook.core.checks import Verdict, judge
 from leadbook.measure.canary import Canary
@@ -14,11 +14,9 @@ from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
 from leadbook.monitor.validation import read_pace, review_first_batch
 from leadbook.monitor.workload import BatchInsert, Lookup
-from leadbook.phases.p08 import sections
-from leadbook.phases.p08.decisions import bottleneck_check, issue_check
+from leadbook.phases.p08 import performance, sections, servers
+from leadbook.phases.p08.decisions import bottleneck, issues
 from leadbook.phases.p08.frames import slow_frame
-from leadbook.phases.p08.performance import insert_checks, performance_checks, pool_checks, slow_check, watch_checks
-from leadbook.phases.p08.servers import oplog_check, redis_checks, replication_checks
 from leadbook.schema.state import create_like
 
 CALM = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evicted_per_s": [0.0]}
@@ -26,13 +24,13 @@ CALM = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evic
 
 def several(rates):
     """Four batches a size, each of 1 s and a little faster than the one before."""
-    return tuple(BatchInsert(at=n, size=size, inserted=rate + n, seconds=1.0) for n in range(4)
+    return tuple(BatchInsert(at=n, sent=size, acknowledged=rate + n, seconds=1.0) for n in range(4)
                  for size, rate in rates.items())  # fmt: skip
 
 
 def batches(rates):
     """One batch of 1 s a size: `rates` maps size to documents/s."""
-    return tuple(BatchInsert(at=1.0, size=size, inserted=rate, seconds=1.0) for size, rate in rates.items())
+    return tuple(BatchInsert(at=1.0, sent=size, acknowledged=rate, seconds=1.0) for size, rate in rates.items())
 
 
 def decided(seen, settings=SETTINGS):
@@ -66,8 +64,8 @@ def test_the_decisions_stand_on_the_page_as_they_stand_in_the_document():
 
 
 def test_one_slow_batch_does_not_change_the_batch_size():
-    steady = [BatchInsert(at=n, size=size, inserted=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
-    hiccup = BatchInsert(at=7, size=500, inserted=1000, seconds=9.0)
+    steady = [BatchInsert(at=n, sent=size, acknowledged=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
+    hiccup = BatchInsert(at=7, sent=500, acknowledged=1000, seconds=9.0)
     assert decided(observation(batches=(*steady, hiccup)))["MON-ADV-003"].verdict is Verdict.PASS
 
 
@@ -97,28 +95,29 @@ def test_slow_inserts_ask_for_a_larger_server_only_where_the_server_is_full():
 
 def test_slow_writes_are_not_slow_queries():
     slow = (SlowOperation(collection="c", operation="insert", ms=900, plan="", fields=()),)  # fmt: skip
-    assert slow_check(observation(slow=slow)).verdict is Verdict.PASS
-    assert slow_check(observation(slow=None, slow_source="forbidden")).verdict is Verdict.NOT_MEASURED
+    assert judged(performance.slow(observation(slow=slow)))["MON-QUERY-001"].verdict is Verdict.PASS
+    dark = judged(performance.slow(observation(slow=None, slow_source="forbidden")))
+    assert dark["MON-QUERY-001"].verdict is Verdict.NOT_MEASURED
 
 
 def test_a_full_resource_is_named_with_its_relief():
     seen = observation({"host.client_cpu_percent": [99.0] * 3, "mongodb.cpu_cores": [0.2] * 3})
-    check = bottleneck_check(snapshot(seen).resources)
+    (check,) = judged(bottleneck(snapshot(seen).resources)).values()
     assert check.verdict is Verdict.WARN and "this client" in check.evidence and "processes" in check.remedy
     assert "Not measured" in check.evidence
 
 
 def test_a_slow_rate_fails_and_a_missing_one_is_not_measured():
-    slow = by_id(performance_checks(observation(batches=batches({500: 400})), SETTINGS, {}))
+    slow = judged(performance.lookups(observation(batches=batches({500: 400})), SETTINGS, {}))
     assert slow["MON-RATE-001"].verdict is Verdict.FAIL
-    none = by_id(performance_checks(observation(), SETTINGS, {}))
+    none = judged(performance.lookups(observation(), SETTINGS, {}))
     for check in ("MON-RATE-001", "MON-DUP-001", "MON-DUP-003", "MON-ERR-001", "MON-DEG-001"):
         assert none[check].verdict is Verdict.NOT_MEASURED, check
 
 
 def test_watching_only_takes_the_capacity_from_the_benchmarks():
     seen = observation(wrote=False)
-    found = by_id(performance_checks(seen, SETTINGS, {"insert_rate": 5000.0}))
+    found = judged(performance.lookups(seen, SETTINGS, {"insert_rate": 5000.0}))
     assert found["MON-RATE-001"].verdict is Verdict.PASS and "phase 03" in found["MON-RATE-001"].evidence
 
 
@@ -127,20 +126,20 @@ def test_a_wrong_answer_and_a_failed_operation_fail():
         Lookup(at=1, kind="mongodb", ms=1, right=False),
         Lookup(at=1, kind="redis", ms=1, right=None, failure="X"),
     )
-    found = by_id(performance_checks(observation(lookups=lookups), SETTINGS, {}))
+    found = judged(performance.lookups(observation(lookups=lookups), SETTINGS, {}))
     assert found["MON-DUP-003"].verdict is Verdict.FAIL
     assert found["MON-ERR-001"].verdict is Verdict.FAIL
 
 
 def test_twice_the_latency_at_the_end_warns():
     lookups = [Lookup(at=at, kind="mongodb", ms=1 if at < 4 else 5, right=True) for at in (0, 1, 2, 7, 8, 8.5)]
-    found = by_id(performance_checks(observation(lookups=lookups), SETTINGS, {}))
+    found = judged(performance.lookups(observation(lookups=lookups), SETTINGS, {}))
     assert found["MON-DEG-001"].verdict is Verdict.WARN and found["MON-DEG-001"].measured == 5
 
 
 def test_a_connection_storm_warns():
-    calm = by_id(pool_checks(observation({"mongodb.connections_current": [7, 20]}), SETTINGS))
-    storm = by_id(pool_checks(observation({"mongodb.connections_current": [9, 99]}), SETTINGS))
+    calm = judged(performance.pool(observation({"mongodb.connections_current": [7, 20]})))
+    storm = judged(performance.pool(observation({"mongodb.connections_current": [9, 99]})))
     assert calm["MON-CONN-003"].verdict is Verdict.PASS and calm["MON-CONN-003"].measured == 13
     assert storm["MON-CONN-003"].verdict is Verdict.WARN
 
@@ -148,16 +147,16 @@ def test_a_connection_storm_warns():
 def test_a_source_that_fell_silent_makes_the_watch_incomplete():
     columns = {"mongodb.uptime": [1.0] * 10, "redis.clients": [1.0] * 3 + [None] * 7}
     timeline = Timeline(frame=pd.DataFrame(columns), expected=10)
-    check = watch_checks(observation(timeline=timeline))[0]
+    check = judged(performance.watch(observation(timeline=timeline)))["MON-WATCH-001"]
     assert check.verdict is Verdict.FAIL and check.measured == 30.0
     assert "redis 3" in check.evidence
 
 
 def test_an_issue_fails_a_warning_does_not():
     failed = judge("MON-ERR-001", 3)
-    assert issue_check([failed]).verdict is Verdict.FAIL
-    assert issue_check([judge("MON-ERR-001", 0)]).verdict is Verdict.PASS
-    assert issue_check([]).verdict is Verdict.NOT_MEASURED
+    assert judged(issues([failed]))["MON-ISSUE-001"].verdict is Verdict.FAIL
+    assert judged(issues([judge("MON-ERR-001", 0)]))["MON-ISSUE-001"].verdict is Verdict.PASS
+    assert judged(issues([]))["MON-ISSUE-001"].verdict is Verdict.NOT_MEASURED
 
 
 def replication(term=1, lag=0.0, members=3, healthy=3, elected=NOW - timedelta(days=9)):
@@ -178,21 +177,23 @@ def replication(term=1, lag=0.0, members=3, healthy=3, elected=NOW - timedelta(d
     ],
 )
 def test_replication_is_judged(after, check, verdict):
-    found = {each.id: each for each in replication_checks((replication(), after))}
+    found = judged(servers.replication((replication(), after)))
     assert found[check].verdict is verdict
 
 
 def test_an_election_within_the_sprint_warns():
     recent = replication(elected=datetime.now(UTC) - timedelta(hours=2))
-    found = {each.id: each for each in replication_checks((recent, recent), recent_h=24)}
+    found = judged(servers.replication((recent, recent), recent_h=24))
     assert found["MON-REPL-002"].verdict is Verdict.WARN
 
 
-def test_the_oplog_is_judged_once_it_is_full():
-    assert oplog_check(Oplog(window_h=0.1, full_percent=3)).verdict is Verdict.NOT_APPLICABLE
-    assert oplog_check(Oplog(window_h=30, full_percent=99)).verdict is Verdict.PASS
-    assert oplog_check(Oplog(window_h=5, full_percent=99)).verdict is Verdict.WARN
-    assert oplog_check(Oplog(window_h=0.5, full_percent=99)).verdict is Verdict.FAIL
+@pytest.mark.parametrize(
+    ("hours", "full", "verdict"),
+    [(0.1, 3, Verdict.NOT_APPLICABLE), (30, 99, Verdict.PASS), (5, 99, Verdict.WARN), (0.5, 99, Verdict.FAIL)],
+)
+def test_the_oplog_is_judged_once_it_is_full(hours, full, verdict):
+    (check,) = judged(servers.window(Oplog(window_h=hours, full_percent=full))).values()
+    assert check.verdict is verdict
 
 
 def lead(name, **fields):
@@ -210,12 +211,13 @@ def test_a_missing_an_altered_and_an_incomplete_document_are_seen(database, sett
     leads.insert_many(stored)
     review = review_first_batch(leads, sent)
     assert (review.sent, review.found, review.altered, review.incomplete, review.undated) == (5, 4, 3, 1, 1)
-    found = insert_checks(observation(review=review), None, settings)
-    assert [check.verdict for check in found[:2]] == [Verdict.FAIL, Verdict.FAIL]
+    found = judged(performance.inserts(observation(review=review), None, settings), settings)
+    assert found["MON-BATCH-001"].verdict is found["MON-BATCH-002"].verdict is Verdict.FAIL
 
 
 def hourly(leads, settings, now=None, wrote=False):
-    return by_id(insert_checks(observation(wrote=wrote), read_pace(leads, now), settings))["MON-RATE-002"]
+    told = performance.inserts(observation(wrote=wrote), read_pace(leads, now), settings)
+    return judged(told, settings)["MON-RATE-002"]
 
 
 def test_leads_an_hour_from_their_time_stamps(database, settings):
@@ -256,19 +258,19 @@ def test_the_servers_log_tells_of_a_slow_query_without_its_values(database, admi
 
 def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
     state = read_redis_state(redis_client, since=datetime.now(UTC) + timedelta(seconds=5))
-    assert state.slow == 0 and state.maxmemory > 0 and state.slow_limit_us is not None
+    assert not state.slow and state.cache.maxmemory_gb > 0 and state.slow_limit_us is not None
 
 
 def test_a_latency_monitor_that_is_off_is_no_warning_without_a_value(redis_client):
     state = replace(read_redis_state(redis_client, since=NOW), events=None)
-    found = by_id(redis_checks(state))["MON-RDS-010"]
+    found = judged(servers.redis(state))["MON-RDS-010"]
     assert found.verdict is Verdict.NOT_APPLICABLE and "threshold 100" in found.evidence
 
 
 @pytest.mark.parametrize(("samples", "said"), [(52, "slowest of 52"), (300, "p95 of 300"), (1000, "p99 of 1,000")])
 def test_a_percentile_is_told_only_where_the_samples_bear_it(samples, said):
     lookups = tuple(Lookup(at=1, kind="mongodb", ms=2.0, right=True) for _ in range(samples))
-    check = by_id(performance_checks(observation(lookups=lookups), SETTINGS, {}))["MON-DUP-002"]
+    check = judged(performance.lookups(observation(lookups=lookups), SETTINGS, {}))["MON-DUP-002"]
     assert check.evidence.startswith(f"{said} samples") and "median 2 ms" in check.evidence
 
 

@@ -5,14 +5,14 @@ import copy
 import pandas as pd
 import pytest
 from tests.monitor.test_server_readings import frame_of
-from tests.phases.p08.made import by_id
+from tests.phases.p08.made import judged as of_answers
 
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.p08.readings import HOST_CPU, HOST_MEMORY, RULES, reading_checks
-from leadbook.phases.p08.servers import backup_check, disk_checks
+from leadbook.phases.p08.readings import HOST_CPU, HOST_MEMORY, RULES, readings
+from leadbook.phases.p08.servers import backup_age, disks
 
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reading)
 NEWEST = {"mongodb": "9.9", "redis": "9.9"}
@@ -24,7 +24,7 @@ def timeline(**columns):
 
 
 def judged(timeline, versions=NEWEST, absent=None):
-    return by_id(reading_checks(timeline, versions, absent or {}))
+    return of_answers(readings(timeline, versions, absent or {}))
 
 
 def verdict(rule, value):
@@ -108,19 +108,20 @@ def test_a_trimmed_server_status_is_not_measured_and_never_passes(admin):
 
 def test_what_the_provider_tells_stands_in_for_a_host_that_is_not_read():
     elsewhere = {HOST_CPU: (24.6, "by Atlas"), HOST_MEMORY: (97.0, "by Atlas")}
-    found = by_id(reading_checks(timeline(), NEWEST, {"host": "not this machine"}, elsewhere))
+    found = of_answers(readings(timeline(), NEWEST, {"host": "not this machine"}, elsewhere))
     cpu, memory = (next(found[rule.check] for rule in RULES if rule.reading == name) for name in elsewhere)
     assert (cpu.verdict, cpu.measured, cpu.evidence) == (Verdict.PASS, 24.6, "by Atlas")
     assert memory.verdict is Verdict.FAIL
-    own = by_id(reading_checks(timeline(host__cpu_percent=[50.0]), NEWEST, {}, elsewhere))
+    own = of_answers(readings(timeline(host__cpu_percent=[50.0]), NEWEST, {}, elsewhere))
     assert own[cpu.id].measured == 50.0
 
 
 def test_what_the_provider_tells_stands_in_for_a_disk_and_a_backup():
     production = Settings(profile="production")
-    disk, _ = disk_checks(None, None, (96.0, "by Atlas"))
+    disk = of_answers(disks(None, None, (96.0, "by Atlas")))["MON-DISK-001"]
     assert (disk.verdict, disk.evidence) == (Verdict.FAIL, "by Atlas")
-    assert disk_checks(None, None)[0].verdict is Verdict.NOT_MEASURED
-    backup = backup_check(None, (), production, (30.0, "Atlas' newest"))
+    assert of_answers(disks(None, None))["MON-DISK-001"].verdict is Verdict.NOT_MEASURED
+    (backup,) = of_answers(backup_age(None, (), production, (30.0, "Atlas' newest"))).values()
     assert (backup.verdict, backup.measured) == (Verdict.WARN, 30.0)
-    assert backup_check(None, (), production).verdict is Verdict.NOT_MEASURED
+    (none,) = of_answers(backup_age(None, (), production)).values()
+    assert none.verdict is Verdict.NOT_MEASURED

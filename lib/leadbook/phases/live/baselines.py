@@ -22,10 +22,6 @@ FACTS = {
     "03.find_worst_ms": "ms",
     "03.checkout_p99_ms": "ms",
     "05.load_insert_rate": "documents/s",
-    "05.knee_rate": "documents/s",
-    "05.load_duplicate_check_redis_ms": "ms",
-    "05.load_duplicate_check_mongodb_ms": "ms",
-    "05.load_checkout_ms": "ms",
 }
 """Facts that a rule may be judged against, and their units."""
 

@@ -10,8 +10,8 @@ from leadbook.core import addresses
 from leadbook.core.checks import Check
 from leadbook.core.settings import Settings
 from leadbook.page.prose import shown
+from leadbook.phases.documents import render
 from leadbook.phases.section import Document
-from leadbook.phases.templates import render
 from leadbook.provision.cache import Cache
 from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held

@@ -11,8 +11,7 @@ from redis import Redis
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.lead.keys import email_key, linkedin_key
-from leadbook.phases.judging import Finding, got
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import Finding, checks_of, got
 from leadbook.provision import cache as probes
 from leadbook.provision.asked import on_loopback
 from leadbook.provision.cache import Cache, Written
@@ -46,8 +45,7 @@ def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
         cache, told = got(inspected), room()
         if cache.memory_gb is None and not settings.is_rehearsal:
             return Doubtful(None), f"{told}: the provider keeps a share of the RAM back by itself"
-        percent = 100 * cache.maxmemory_gb / cache.memory_gb if cache.memory_gb else 0.0
-        return 80 <= round(percent, 1) <= 90, f"{told}: {percent:.0f} %"
+        return round(100 * cache.maxmemory_gb / cache.memory_gb, 1) if cache.memory_gb else 0.0, told
 
     def of_info(name: str, value: Callable[[Cache], Any], told: Callable[[], str]) -> Finding:
         cache = got(inspected)
@@ -56,7 +54,7 @@ def memory(inspected: Inspected, url: str, settings: Settings) -> Checks:
         return value(cache), told()
 
     policy = "maxmemory_policy"
-    return ask_all({
+    return checks_of({
         "RDS-VER-001": release,
         "RDS-SEC-001": stranger,
         "RDS-SEC-002": lambda: (got(inspected).encrypted, "class of the pool's connections"),
@@ -97,7 +95,7 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
         got(inspected)
         return written(probes.append(got(redis)), "appendonly is off: snapshots alone, the last minutes may be lost")
 
-    return ask_all({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
+    return checks_of({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
 
 
 def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
@@ -114,7 +112,7 @@ def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
 
     mark = f"leadbook-probe-{token_hex(4)}"
     url, address = f"https://www.linkedin.com/in/{mark}", f"{mark}@example.com"
-    return ask_all({
+    return checks_of({
         "RDS-KEY-001": lambda: key(linkedin_key(url), f"lead:linkedin:{url}"),
         "RDS-KEY-002": lambda: key(email_key(address), f"lead:email:{address}"),
     }, settings)  # fmt: skip

@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
 from redis import Redis
 
 from leadbook.core.checks import Unmeasured, unrecorded
 from leadbook.core.definitions import expected
 from leadbook.core.errors import LeadbookError, UnreachableError
+from leadbook.page import palette, style
 from leadbook.phases.console import access, backups, cluster, collectors
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, only_by_atlas
 from leadbook.phases.console.provider import instance, provider_facts
 from leadbook.phases.judging import attempt, got
-from leadbook.phases.p01 import figures, redis_verdicts, tables, verdicts
+from leadbook.phases.p01 import redis_verdicts, verdicts
 from leadbook.phases.p01.documents import documents, infrastructure
 from leadbook.phases.phase import Phase
-from leadbook.phases.section import Plot, Section
+from leadbook.phases.section import Plot, Section, Table, rows_table
 from leadbook.provision.cache import Cache, inspect_cache
 from leadbook.provision.connectivity import Latency, mongodb_latency, redis_latency
 from leadbook.provision.pools import Held, held
 from leadbook.provision.server import Server, inspect
 
 Inspected = Cache | Unmeasured | Exception
+LATENCY_COLUMNS = {
+    "service": "who was asked",
+    "pings": "round trips timed, after five that open the connection",
+    "p50": "median, ms",
+    "slowest": "the slowest, ms; shown and not judged",
+}
+MEMBER_COLUMNS = {
+    "member": "host and port",
+    "state": "PRIMARY takes writes, SECONDARY copies them",
+    "healthy": "answers the others' heartbeats",
+    "votes": "counts in elections and for write concern majority",
+    "priority": "0 never becomes primary",
+    "lag": "seconds behind the primary",
+}
+POOL_COLUMNS = {
+    "service": "whose pool",
+    "setting": "name in the address or in redis-py",
+    "profile": "what the profile asks for",
+    "held": "what the client really holds; an option in the address wins over the profile",
+    "unit": "unit of both",
+}
 
 
 def reach(book: Phase) -> Section:
@@ -32,7 +56,7 @@ def reach(book: Phase) -> Section:
     trips = [_timed(lambda: mongodb_latency(book.mongodb)), _timed(lambda: redis_latency(got(_redis(book))))]
     found = [trip for trip in trips if isinstance(trip, Latency)]
     checks = verdicts.connectivity(book.mongodb, _redis(book), trips, book.settings)
-    return Section(tables=(tables.latencies(found),), checks=checks, found=found)
+    return Section(tables=(latencies_table(found),), checks=checks, found=found)
 
 
 def _redis(book: Phase) -> Redis | Unmeasured:
@@ -46,14 +70,14 @@ def _timed(ask: Callable[[], Latency]) -> Latency | Unmeasured | Exception:
 
 def round_trips(latencies: Sequence[Latency]) -> Section:
     """1.1: the plot of the round trips that `reach` took."""
-    drawn = figures.round_trips({each.service: each.samples_ms for each in latencies})
+    drawn = round_trips_plot({each.service: each.samples_ms for each in latencies})
     return Section(plots=(Plot(drawn, "Round trips of MongoDB and Redis: share of pings answered within a time"),))
 
 
 def members(book: Phase) -> Section:
     """1.2: release and members. found: what the server told, asked once."""
     server = inspect(book.mongodb, book.admin, book.settings)
-    return Section(tables=(tables.members(server),), checks=verdicts.topology(server, book.settings), found=server)
+    return Section(tables=(members_table(server),), checks=verdicts.topology(server, book.settings), found=server)
 
 
 def security(book: Phase, server: Server) -> Section:
@@ -72,7 +96,7 @@ def pools(book: Phase) -> Section:
     """1.5: both pools as the clients hold them, shared by threads. found: the settings held."""
     rows = held(book.mongodb, book.redis, book.settings)
     checks = verdicts.pool(book.mongodb, _redis(book), rows, book.settings)
-    return Section(tables=(tables.pools(rows),), checks=checks, found=rows)
+    return Section(tables=(pools_table(rows),), checks=checks, found=rows)
 
 
 def cache(book: Phase) -> Section:
@@ -119,3 +143,39 @@ def handover(
     return Section(
         documents=documents(facts, book.recorded, server, book.settings), facts={"infrastructure": facts}, found=facts
     )
+
+
+# ---------------------------------------------------------------------------------------------- tables and the plot
+
+
+def latencies_table(found: Iterable[Latency]) -> Table:
+    """One row a service that answered."""
+    rows = [[each.service, len(each.samples_ms), round(each.p50_ms, 3), round(each.slowest_ms, 3)] for each in found]
+    return rows_table("Round trips", LATENCY_COLUMNS, rows)
+
+
+def members_table(server: Server) -> Table:
+    """One row a member, as the set sees it; empty for a standalone server or where it may not be asked."""
+    rows = [[m.name, m.state, m.healthy, m.votes, m.priority, m.lag_s] for m in server.members]
+    return rows_table("Members of the replica set", MEMBER_COLUMNS, rows)
+
+
+def pools_table(held: Sequence[Held]) -> Table:
+    """One row a setting."""
+    rows = [[row.service, row.setting, verdicts.shown(row.asked), verdicts.shown(row.value), row.unit] for row in held]
+    return rows_table("Pool settings asked for and really held", POOL_COLUMNS, rows)
+
+
+def round_trips_plot(samples: Mapping[str, Sequence[float]]) -> Figure:
+    """Share of pings answered within a time, one step line a service. samples: service -> round trips, ms."""
+    drawn, axes = style.figure("Round trips", "round trip, ms (logarithmic)", "answered within, %", size=(8.0, 3.4))
+    for (service, values), colour in zip(samples.items(), palette.SERIES, strict=False):
+        ordered = np.sort(np.asarray(values, dtype=float))
+        share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
+        axes.step(ordered, share, where="post", label=f"{service}: median {np.median(ordered):.2f} ms", color=colour)
+        axes.plot(np.median(ordered), 50, "o", color=colour)
+    style.log_scale(axes, "x")
+    axes.set_ylim(0, 102)
+    if samples:
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return drawn

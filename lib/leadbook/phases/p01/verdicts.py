@@ -12,9 +12,9 @@ from leadbook.atlas.records import AtlasCluster
 from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.connect import Client, Database
+from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import PRIVILEGE, Finding, Missing, got
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import PRIVILEGE, Finding, Missing, checks_of, got
 from leadbook.provision import pools, security
 from leadbook.provision.asked import REFUSED_DBA, Asked, on_loopback
 from leadbook.provision.connectivity import Latency
@@ -28,7 +28,7 @@ SUPPORTED_UNTIL = {
     "5.0": date(2024, 10, 31), "6.0": date(2025, 7, 31), "7.0": date(2027, 8, 31), "8.0": date(2029, 10, 31),
 }  # fmt: skip
 """MongoDB software lifecycle schedules, https://www.mongodb.com/legal/support-policy/lifecycles."""
-OPLOG_FULL = 0.95
+OPLOG, OPLOG_FULL = "MDB-ENG-004", 0.95
 """Before the oplog is this full, its first entry tells when it began, not how much it holds."""
 NO_LIMIT = 10**6
 """Stands for a pool without a limit, which any target allows."""
@@ -64,7 +64,7 @@ def connectivity(
             return True, f"PONG from {connect.redis_address(got(redis))}"
         return False, redis_trips.why if isinstance(redis_trips, Unmeasured) else str(redis_trips)
 
-    return ask_all({
+    return checks_of({
         "MDB-CON-001": pinged,
         "MDB-CON-002": lambda: trip(mongodb_trips),
         "RDS-CON-001": ponged,
@@ -77,7 +77,7 @@ def connectivity(
 
 def topology(server: Server, settings: Settings) -> Checks:
     """Release and its support, voting members, one primary, lag."""
-    return ask_all({
+    return checks_of({
         "MDB-VER-001": lambda: (float(_series(server)), f"MongoDB {server.version}"),
         "MDB-VER-002": lambda: _support(_series(server)),
         "MDB-TOP-001": lambda: _voters(server),
@@ -167,7 +167,7 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
     asked: dict[str, Callable[[], Finding]] = {
         "MDB-SEC-001": negotiated, "MDB-SEC-002": cut_off, "MDB-SEC-003": certificate,
     }  # fmt: skip
-    return ask_all(asked, settings, this_machine=on_loopback(server.names))
+    return checks_of(asked, settings, this_machine=on_loopback(server.names))
 
 
 def access(client: Client, reporting: Client | None, uri: str, server: Server, settings: Settings) -> Checks:
@@ -178,7 +178,7 @@ def access(client: Client, reporting: Client | None, uri: str, server: Server, s
         said = "was answered" if told else "is refused: command find requires authentication"
         return not told, f"a find without credentials {said}"
 
-    return ask_all({
+    return checks_of({
         "MDB-SEC-004": refused,
         "MDB-SEC-005": lambda: _narrow(client),
         "MDB-SEC-006": lambda: _reads_only(reporting, client, settings),
@@ -224,7 +224,8 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
         oplog, size = server.oplog, server.oplog.get("bytes") or 0
         hours, full = oplog.get("hours"), oplog.get("full") or 0.0
         told = floor(oplog, hours, f"{100 * full:.0f} % of {size / GB:.2f} GB in use")
-        if full < OPLOG_FULL and not settings.is_rehearsal and hours < 24:
+        entry = definition(OPLOG)
+        if full < OPLOG_FULL and not settings.is_rehearsal and not entry.holds(hours, entry.target):
             return Doubtful(hours), f"{told[1]}: it still holds everything; look again once it is full"
         return told
 
@@ -232,14 +233,14 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     cache = Asked(problem=server.status.problem or server.host.problem)
     journal = "probe insert acknowledged with w: majority, j: true"
     engine = "storageEngine.name"
-    return ask_all({
+    return checks_of({
         "MDB-HST-001": lambda: sized(server.host, server.cores, "cores", server.system),
         "MDB-HST-002": lambda: sized(server.host, server.memory_gb, "memory_gb", server.system),
         "MDB-HST-003": lambda: sized(server.storage, server.storage_gb, "disk_gb", "file system of the data"),
         "MDB-ENG-001": lambda: (answered(server.status).get(engine), "serverStatus.storageEngine"),
         "MDB-ENG-002": lambda: floor(cache, share, f"cache of {server.cache_gb or 0:.2f} GB"),
         "MDB-ENG-003": lambda: (majority_journals(database, settings), journal),
-        "MDB-ENG-004": window,
+        OPLOG: window,
     }, settings)  # fmt: skip
 
 
@@ -262,7 +263,7 @@ def pool(client: Client, redis: Redis | Unmeasured, rows: Sequence[Held], settin
         return value[setting], evidence
 
     said = f"the address says {', '.join(differing)}" if differing else f"{len(rows)} settings compared"
-    return ask_all({
+    return checks_of({
         "MDB-POOL-001": lambda: (NO_LIMIT if size is None else size, f"maxPoolSize {shown(size)}"),
         "MDB-POOL-002": lambda: (value["minPoolSize"], "kept open to every member even when idle"),
         "MDB-POOL-003": lambda: (Doubtful(None) if idle is None else idle, f"{closes}; 10 minutes are 600000 ms"),

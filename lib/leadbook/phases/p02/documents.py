@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from leadbook.core.settings import Settings
+from leadbook.phases.documents import render
 from leadbook.phases.p02 import tables
 from leadbook.phases.p02.probe_verdicts import recommendation
 from leadbook.phases.section import Document
-from leadbook.phases.templates import render
 from leadbook.schema.probes import ProbeRun
 from leadbook.schema.state import Change
 from leadbook.schema.studies import QueryStudy

@@ -7,8 +7,7 @@ from functools import partial
 
 from leadbook.core.checks import Check, Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import Finding, Missing, got
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import Finding, Missing, checks_of, got
 from leadbook.schema.contracts import ENOUGH
 from leadbook.schema.explain import QueryResult
 from leadbook.schema.index_advice import USAGE_WINDOW_HOURS, IndexAdvice
@@ -38,7 +37,7 @@ def queries(studied: Studied, settings: Settings) -> tuple[Check, ...]:
         "MDB-PLAN-015": lambda: _time(results(), settings),
         "MDB-PLAN-016": lambda: _effort(results()),
     }
-    return ask_all(asked, settings)
+    return checks_of(asked, settings)
 
 
 def _plan(result: QueryResult) -> Finding:
@@ -101,7 +100,7 @@ def indexes(studied: Studied, collection: str, settings: Settings) -> tuple[Chec
             raise Missing(Unmeasured(f"{got(studied).subject or collection} holds no lead to sample"))
         return _advised("low selectivity", found.advice)
 
-    return ask_all({
+    return checks_of({
         "MDB-IDX-013": unused,
         "MDB-IDX-014": lambda: _advised("redundant prefix", review().advice),
         "MDB-IDX-015": unselective,

@@ -11,8 +11,7 @@ from pymongo.collection import Collection
 
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
-from leadbook.phases.judging import Finding, attempt, got
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import Finding, attempt, checks_of, got
 from leadbook.schema.probes import INVALID, STORED, ProbeRun, logged_documents, probe_modes
 
 STRICT = "strict / error"
@@ -62,7 +61,7 @@ def probes(
         "MDB-PRB-008": left,
         "MDB-SCH-009": lambda: _let_in(run(configured), admin),
     }
-    return runs if isinstance(runs, list) else [], ask_all(asked, settings)
+    return runs if isinstance(runs, list) else [], checks_of(asked, settings)
 
 
 def _let_in(run: ProbeRun, admin: MongoClient[dict[str, Any]] | None) -> Finding:

@@ -13,8 +13,8 @@ from pymongo.errors import PyMongoError
 from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.settings import Settings
 from leadbook.lead.fields import DEFAULTS, TIMESTAMPS
-from leadbook.phases.judging import Finding, Missing, attempt, got, reason_of
-from leadbook.phases.told import ask_all
+from leadbook.phases.judging import Finding, Missing, attempt, checks_of, got, reason_of
+from leadbook.provision.asked import UNAUTHORIZED
 from leadbook.schema.indexes import INDEXES, IndexSpec, lifetimes
 from leadbook.schema.state import Change, CollectionState, actual, apply, desired, pending
 from leadbook.schema.validator import validator
@@ -22,7 +22,6 @@ from leadbook.schema.validator import validator
 Document = dict[str, Any]
 Leads = Collection[Document]
 
-UNAUTHORIZED = 13
 NEEDS = "give the DBA's user dbAdmin on the database and name its address in MONGODB_ADMIN_URI"
 ENDS = "then MongoDB deletes them"
 MOST_MS = 20_000
@@ -88,7 +87,7 @@ def structure(leads: Leads, settings: Settings) -> tuple[Check, ...]:
         "MDB-IDX-012": lambda: _right(got(found)),
         "MDB-IDX-017": lambda: _extra(got(found)),
     }
-    return ask_all(asked, settings)
+    return checks_of(asked, settings)
 
 
 def _validator(state: CollectionState) -> Finding:
@@ -145,7 +144,7 @@ def stored(leads: Leads, settings: Settings) -> tuple[Check, ...]:
         return leads.count_documents(query, maxTimeMS=MOST_MS), f"{total:,} leads {evidence}"
 
     lacking = {"$or": [{name: {"$exists": False}} for name in wanted]}
-    return ask_all({
+    return checks_of({
         "MDB-SCH-006": lambda: counted({"$nor": [validator()]}, "matched against the validator by query"),
         "MDB-SCH-007": lambda: counted(lacking, f"searched for {', '.join(wanted)}"),
     }, settings)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -14,14 +14,17 @@ from leadbook.core.settings import Settings
 from leadbook.measure.disclosure import LIKE, Disclosure, disclose
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.trials import Problems, attempt
+from leadbook.page.prose import pipe_table
+from leadbook.page.tables import target_text
 from leadbook.phases.console import advisor
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import Atlas, atlas_of
+from leadbook.phases.documents import render
+from leadbook.phases.judging import Answered, checks_of
 from leadbook.phases.measuring import Judged, take, why_not
-from leadbook.phases.p03 import document, figures, tables, verdicts
+from leadbook.phases.p03 import figures, tables, verdicts
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section
-from leadbook.phases.told import Answered, all_of
 
 T = TypeVar("T")
 AREAS = {
@@ -151,14 +154,14 @@ class Benchmarks:
             raise LeadbookError(f"{missing[0] if missing else 'what is measured on'}: run that section's cell first")
         found = {name: judged.found for name, judged in self.judged.items()}
         checks = [check for name in AREAS for check in self.judged[name].checks]
-        text = document.performance(self.session.settings, self.disclosed, found, checks, earlier)
-        made = Document("performance-benchmarks", "Performance benchmarks", text, document.READERS)
+        text = _performance(self.session.settings, self.disclosed, found, checks, earlier)
+        made = Document("performance-benchmarks", "Performance benchmarks", text, ("Technical Lead", "Project Manager"))
         return Section(documents=(made,))
 
     # ---------------------------------------------------------------------------------------------- measurement
 
     def _take(
-        self, name: str, measure: Callable[..., T], judge: Callable[[T, Settings], list[Check]],
+        self, name: str, measure: Callable[..., T], judge: Callable[[T, Settings], tuple[Check, ...]],
         show: Callable[[T, Settings], Section], *given: Leads | None,
     ) -> Section:  # fmt: skip
         """`measure(session, *given)` judged and shown; a reason for each of its checks where it could not be made."""
@@ -166,15 +169,15 @@ class Benchmarks:
         if self.closed:
             raise LeadbookError("the benchmarks are closed; run the notebook from its first code cell")
 
-        def judged(found: T | None) -> list[Check]:
+        def judged(found: T | None) -> tuple[Check, ...]:
             if found is None:
                 why = Answered(why_not(session, self.problems, name))
-                return list(all_of(dict.fromkeys(answered, why), session.settings))
+                return checks_of(dict.fromkeys(answered, why), session.settings)
             return judge(found, session.settings)
 
         if self.filled is None and self.filled in given:
             self.problems[name] = self.problems.get("filling") or "benchmarks are not approved, and no lead is stored"
-            done: Judged[T] = Judged(found=None, checks=tuple(judged(None)))
+            done: Judged[T] = Judged(found=None, checks=judged(None))
         else:
             done = take(session, self.problems, name, lambda: measure(session, *given), judged)
         self.judged[name] = done
@@ -204,7 +207,7 @@ def _inserts(found: inserts.Inserts, settings: Settings) -> Section:
             "best_batch_size": best.batch,
             "batch_size_decision": {
                 "configured": decided.configured, "proposed": decided.proposed, "measured": decided.measured,
-                "best": decided.best, "effect": decided.effect.text(), "says": document.batch_size(decided),
+                "best": decided.best, "effect": decided.effect.text(), "says": _batch_size(decided),
             },
             "single_insert_p99_ms": found.get(1).latencies.summary().judged[1],
             "canary_seconds": found.canary.seconds,
@@ -284,3 +287,34 @@ def _indexes(found: indexes.Prices, settings: Settings) -> Section:
             "index_prices": bars.to_dict("records"),
         },
     )
+
+
+def _batch_size(decided: inserts.BatchSize) -> str:
+    """The decision in words, for every document that names a batch size."""
+    kept = decided.proposed == decided.configured
+    return f"`batch_size: {decided.proposed}` ({'as it is: no better size is shown' if kept else 'shown to be better'})"
+
+
+def _performance(
+    settings: Settings, disclosed: Disclosure, found: Mapping[str, Any], checks: Iterable[Check],
+    earlier: Iterable[Check],
+) -> str:  # fmt: skip
+    """Markdown with the sections of steps 1.1.4.5 and 1.4.1.9.
+
+    found: measurements by name, None for what could not be made.  earlier: checks of phases 01 and 02 of this run.
+    """
+    earlier, inserted = list(earlier), found["inserts"]
+    return render(
+        __file__, "performance-benchmarks", tables=tables, verdicts=_verdicts, settings=settings,
+        disclosed=disclosed, checks=checks, inserted=inserted,
+        decided=_batch_size(inserts.batch_size(inserted, settings.batch_size)) if inserted else "",
+        concerns=found["write concerns"], lookups=found["look-ups"], finds=found["finds"] or (),
+        pools=found["connections"] or (), prices=found["index prices"], references=found["references"],
+        connectivity=[one for one in earlier if one.phase == "01"],
+        errors=[one for one in earlier if one.phase == "02"],
+    )  # fmt: skip
+
+
+def _verdicts(checks: Iterable[Check]) -> str:
+    rows = [[one.id, one.title, str(one.verdict), one.measured, target_text(one)] for one in checks]
+    return pipe_table(["check", "what", "verdict", "measured", "target"], rows) if rows else "Not run in this run."

@@ -18,8 +18,8 @@ from leadbook.bench.references import BATCH, References
 from leadbook.core.traces import concern_text
 from leadbook.measure.disclosure import Disclosure
 from leadbook.measure.intervals import Interval, difference, interval
-from leadbook.phases.section import Table
-from leadbook.schema.index_advice import LOW_SHARE, redundant
+from leadbook.phases.section import Table, rows_table
+from leadbook.schema.index_advice import advise
 from leadbook.schema.indexes import INDEXES
 
 INSERTS = {
@@ -89,7 +89,7 @@ INDEX_PRICES = {
     "us_per_document": "insert time of one document in batches, median over rounds, microseconds",
     "cost_us": "microseconds more than without any index, median with 95 % interval; no cost shown where it holds zero",
     "serves": "the query it is for",
-    "matched": "share of documents that one equality on it matches on average",
+    "matched": "share of the leads that have its fields which one equality on it matches on average",
     "used": "operations on the real collection since the node started ($indexStats, this primary)",
     "remark": "redundant or of low selectivity",
 }
@@ -117,20 +117,14 @@ FACTS = {
 }  # fmt: skip
 
 
-def _table(title: str, columns: Mapping[str, str], rows: Iterable[Iterable[Any]]) -> Table:
-    return Table(frame=pd.DataFrame([tuple(row) for row in rows], columns=list(columns)), title=title, columns=columns)
-
-
 def disclosure(found: Disclosure) -> Table:
     """What was measured on: facts, then round trips."""
     rows = [
         (FACTS[name], concern_text(value) if name == "write_concern" and value else _text(value))
         for name, value in found.facts.items()
     ]
-    for service, trip in found.trips.items():
-        told = f"median {trip.p50_ms} ms, slowest {trip.worst_ms} ms"
-        rows.append((f"round trip to {service} ({trip.count} pings)", told))
-    return _table("What was measured on", {"what": "", "value": ""}, rows)
+    rows += [(f"round trip to {trip.service}", str(trip)) for trip in found.trips]
+    return rows_table("What was measured on", {"what": "", "value": ""}, rows)
 
 
 def _text(value: Any) -> str:
@@ -145,7 +139,7 @@ def _text(value: Any) -> str:
 
 def inserts(found: Inserts) -> Table:
     """A row a variant."""
-    return _table("Inserts", INSERTS, (_variant(series, found.best) for series in found.series))
+    return rows_table("Inserts", INSERTS, (_variant(series, found.best) for series in found.series))
 
 
 def _variant(series: InsertSeries, best: InsertSeries) -> tuple[Any, ...]:
@@ -153,7 +147,7 @@ def _variant(series: InsertSeries, best: InsertSeries) -> tuple[Any, ...]:
     if series.batch > 1:
         against = "best" if series is best else difference(series.rates, best.rates).text()
     return (series.name, series.rate.text(), against, told.p50_ms, told.p99_ms, told.worst_ms, told.count,
-            round(series.client_share, 2), series.sent, series.missing)  # fmt: skip
+            round(series.client_share, 2), series.timing.sent, series.missing)  # fmt: skip
 
 
 def insert_bars(found: Inserts) -> pd.DataFrame:
@@ -166,7 +160,7 @@ def insert_bars(found: Inserts) -> pd.DataFrame:
 def concerns(found: Concerns) -> Table:
     """A row a write concern: what it costs and what it may lose."""
     dearest = found.price("majority")
-    return _table("The price of a write concern", PRICES, (
+    return rows_table("The price of a write concern", PRICES, (
         (one.concern.name, one.rate.text(), round(interval(one.returned).middle),
          "" if one is dearest else difference(dearest.readable, one.readable).text(), one.concern.risk)
         for one in found.prices
@@ -175,7 +169,7 @@ def concerns(found: Concerns) -> Table:
 
 def losses(found: Concerns) -> Table:
     """A row a write concern, and the configured one: ten duplicates in a batch of 100."""
-    return _table("Ten duplicates in a batch of 100", LOSSES, (
+    return rows_table("Ten duplicates in a batch of 100", LOSSES, (
         (one.concern.name, concern_text(one.wire, "no writeConcern field"),
          "yes" if one.acknowledged else "no", one.sent, one.claimed, one.stored, one.reported, one.unreported)
         for one in (*found.losses, found.configured)
@@ -184,7 +178,7 @@ def losses(found: Concerns) -> Table:
 
 def lookups(found: LookupTimes) -> Table:
     """A row an operation."""
-    return _table("Duplicate checks", LOOKUPS, map(_operation, found.operations.values()))
+    return rows_table("Duplicate checks", LOOKUPS, map(_operation, found.operations.values()))
 
 
 def _operation(one: Operation) -> tuple[Any, ...]:
@@ -195,7 +189,7 @@ def _operation(one: Operation) -> tuple[Any, ...]:
 
 def finds(found: Iterable[Find]) -> Table:
     """A row a query."""
-    return _table("Finds and counts", FINDS, map(_find, found))
+    return rows_table("Finds and counts", FINDS, map(_find, found))
 
 
 def _find(one: Find) -> tuple[Any, ...]:
@@ -207,7 +201,7 @@ def _find(one: Find) -> tuple[Any, ...]:
 
 def pools(found: Iterable[Pool]) -> Table:
     """A row a pool."""
-    return _table("Check-outs", POOLS, map(_pool, found))
+    return rows_table("Check-outs", POOLS, map(_pool, found))
 
 
 def _pool(one: Pool) -> tuple[Any, ...]:
@@ -219,9 +213,9 @@ def _pool(one: Pool) -> tuple[Any, ...]:
 def indexes(found: Prices) -> Table:
     """A row an index."""
     serves, remarks = {index.name: index.serves for index in INDEXES}, index_remarks(found)
-    return _table("The price of each index", INDEX_PRICES, (
+    return rows_table("The price of each index", INDEX_PRICES, (
         (name, round(median(price.micros), 1), "" if name == NONE else _cost(price), serves.get(name, ""),
-         f"{found.selectivity[name]:.2%}" if name in found.selectivity else "", found.used.get(name),
+         f"{found.selectivity[name].mean_share:.2%}" if name in found.selectivity else "", found.used.get(name),
          remarks.get(name, ""))
         for name, price in found.prices.items()
     ))  # fmt: skip
@@ -229,7 +223,7 @@ def indexes(found: Prices) -> Table:
 
 def hidden_indexes(found: Prices) -> Table:
     """A row an index that was hidden for a trial."""
-    return _table("Hidden indexes", HIDDEN, (
+    return rows_table("Hidden indexes", HIDDEN, (
         (one.index, one.query, one.plan, one.effect.text()) for one in found.hidden
     ))  # fmt: skip
 
@@ -243,11 +237,10 @@ def _cost(price: IndexPrice) -> str:
 
 def index_remarks(found: Prices) -> dict[str, str]:
     """Why an index should be looked at, by name: redundant, or of low selectivity."""
-    remarks = {short.name: f"its keys begin {long.name}" for short, long in redundant(INDEXES)}
-    for name, share in found.selectivity.items():
-        if share > LOW_SHARE:
-            remarks[name] = "; ".join(filter(None, (remarks.get(name), f"low selectivity ({share:.0%})")))
-    return remarks
+    remarks: dict[str, list[str]] = {}
+    for one in advise(INDEXES, found.selectivity.values()):
+        remarks.setdefault(one.index, []).append(f"{one.kind}: {one.evidence}")
+    return {name: "; ".join(said) for name, said in remarks.items()}
 
 
 def index_bars(found: Prices) -> pd.DataFrame:
@@ -266,7 +259,7 @@ def references(found: References) -> Table:
         for name, mine in (("over a bare socket", medians.bare), ("by redis-py", medians.ours)):
             rows.append((f"GET {name}, median", mine.text("ms", 3), medians.tool.text("ms", 3), "redis-benchmark -c 1",
                          _apart(mine, medians.tool)))  # fmt: skip
-    return _table("Beside independent figures", REFERENCES, rows)
+    return rows_table("Beside independent figures", REFERENCES, rows)
 
 
 def _apart(mine: Interval, tool: Interval) -> str:

@@ -21,10 +21,10 @@ from leadbook.page.prose import number
 from leadbook.phases.console import advisor, collectors
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import atlas_of
+from leadbook.phases.documents import render
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Document, Section, Table
-from leadbook.phases.templates import render
+from leadbook.phases.section import Document, Section, Table, section
 
 UNSETTLED = "outcome unknown"
 SHOWN = ("linkedin_url", "full_name", "job_title", "company_name", "email", "phone")
@@ -109,6 +109,7 @@ def issue_check(result: PipelineResult) -> Check:
 
 
 @tried
+@section("4.12", "4.4")
 def issues(work: PipelineWork) -> Section:
     """What the full run met."""
     result = work.full_run.result
@@ -117,6 +118,7 @@ def issues(work: PipelineWork) -> Section:
 
 
 @tried
+@section("4.12, results", "4.4", "4.7", "4.7, look-ups", "4.8", "4.9")
 def results(work: PipelineWork) -> Section:
     """The optimization results."""
     text = optimization(work.full_run.result, work.second, work.limits, work.lookups, work.queries, work.settings)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.phases.judging import Answered, checks_of
 from leadbook.phases.p04 import contents, documents, runs
 from leadbook.phases.p04.contents import Accuracy
 from leadbook.phases.p04.lookups import BatchLookups, look_up
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Section, Table
-from leadbook.phases.told import Answered, all_of
+from leadbook.phases.section import Section, Table, rows_table, section
 
 UNAIDED = 3_000
 """Records that are run once more without Redis."""
@@ -27,6 +25,7 @@ COLUMNS = {
 
 
 @tried
+@section("4.7", "4.4")
 def repeat(work: PipelineWork) -> Section:
     """The same input once more, and a part of it without Redis: neither may store or fill anything."""
     accuracy = contents.accuracy(work.full_run, work.leads)
@@ -35,18 +34,18 @@ def repeat(work: PipelineWork) -> Section:
     Site.close()  # a cache that gave Redis up during a run asks afresh
     three = {"first": work.full_run.result, "second": work.second, f"without Redis, {UNAIDED:,} records": unaided}
     return Section(
-        tables=(Table(_table(three), "The same input three times", COLUMNS),),
+        tables=(_table(three),),
         checks=duplicate_checks(accuracy, work.full_run.held.told_by, work.second, unaided, work.settings),
         facts={"duplicate_accuracy_percent": accuracy.percent},
     )
 
 
-def _table(three: Mapping[str, PipelineResult]) -> pd.DataFrame:
+def _table(three: Mapping[str, PipelineResult]) -> Table:
     rows = [
         (name, run.ledger.stored, run.ledger.filled, ", ".join(f"{n:,}" for n in run.ledger.duplicate.values()),
          round(run.leads_per_second)) for name, run in three.items()
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows_table("The same input three times", COLUMNS, rows)
 
 
 def duplicate_checks(
@@ -62,13 +61,14 @@ def duplicate_checks(
         written = run.ledger.stored + run.ledger.filled if run.ledger.read else None
         return Answered(written, runs.in_words(run.ledger))
 
-    return all_of({
+    return checks_of({
         "PIPE-DUP-001": Answered(accuracy.percent, wrong), "PIPE-DUP-002": again(second),
         "PIPE-DUP-005": again(unaided),
     }, settings)  # fmt: skip
 
 
 @tried
+@section("4.7, look-ups", "4.4")
 def lookups(work: PipelineWork) -> Section:
     """Looking up one batch of stored leads, in Redis and in MongoDB."""
     away = work.book.redis_problem or "Redis is away"
@@ -96,4 +96,4 @@ def lookup_checks(found: BatchLookups, settings: Settings) -> tuple[Check, ...]:
         "PIPE-RDS-001": (away or found.round_trips, "one MGET to ask, one script of SET … EX to tell"),
         "PIPE-N8N-004": (away or found.leads - found.answered, f"{asked}; {before}"),
     }
-    return all_of(measured, settings)
+    return checks_of(measured, settings)

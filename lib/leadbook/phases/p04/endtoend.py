@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-import pandas as pd
 from redis.exceptions import RedisError
 
 from leadbook.backup.backup import back_up
-from leadbook.backup.compare import RestoreComparison, compare
+from leadbook.backup.compare import RestoreComparison, compare_all
 from leadbook.backup.restore import drop_restored, restore
-from leadbook.core.checks import Check, Unmeasured, judge
-from leadbook.core.definitions import expected
+from leadbook.core.checks import Check, Unmeasured, unrecorded
 from leadbook.enrich.services import Service
 from leadbook.ingest import pipeline
-from leadbook.ingest.crm import Synced
+from leadbook.ingest.crm import QUALIFIED, Synced
 from leadbook.ingest.site import Site
 from leadbook.ingest.trials.endtoend import CollectorsTrial, collect
-from leadbook.phases.judging import attempt
+from leadbook.phases.judging import Answered, attempt, checks_of
 from leadbook.phases.p04.runs import in_words
-from leadbook.phases.p04.tryout import QUALIFIED
-from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Section, Table
-from leadbook.phases.told import Answered, all_of
+from leadbook.phases.p04.work import PipelineWork, no_redis, tried
+from leadbook.phases.section import Section, Table, rows_table
 from leadbook.rehearsal import collectors
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
-from leadbook.schema.scratch import scratch_name
 from leadbook.schema.undo import left_of
 
 RECORDS = 1_600
@@ -69,36 +65,33 @@ def way(work: PipelineWork) -> Section:
         collected = collect(collectors.plan(RECORDS, work.settings.sample_seed + 2), site, work.pool)
         copies = attempt(lambda: restored(work, site))
         crm = dry_run(site)
-    table = Table(_table(collected), "What each collector sent, and what became of it", COLUMNS)
     return Section(
         says=f"{collected.total.read:,} of {sum(collected.sent.values()):,} staged records have an outcome: "
         f"{in_words(collected.total)}.",
-        tables=(table,), found=collected, checks=checks(collected, copies, crm, work.book.redis_problem),
+        tables=(_table(collected),), found=collected, checks=checks(collected, copies, crm, work.book.redis_problem),
         facts={"end_to_end": {"ledger": collected.total.as_dict(), "lost": collected.lost, "sent": collected.sent}},
     )  # fmt: skip
 
 
-def _table(collected: CollectorsTrial) -> pd.DataFrame:
+def _table(collected: CollectorsTrial) -> Table:
     rows = [
         (name, sent, one.stored, one.filled, one.duplicates, one.rejects, one.failed, sent - one.read)
         for name, sent in collected.sent.items() for one in (collected.ledgers[name],)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows_table("What each collector sent, and what became of it", COLUMNS, rows)
 
 
 def restored(work: PipelineWork, site: Site) -> tuple[RestoreComparison, ...]:
     """Back the site's collections up, restore them beside, compare, and remove copies and backup."""
     settings, database = site.settings, work.database
     names = (settings.collection, settings.staging_collection, settings.rejected_collection)
-    copies = {name: scratch_name("restored_trial") for name in names}
     with TemporaryDirectory(dir=passing_folder()) as folder:
         backup = back_up(database, names, Path(folder), settings)
+        copies = restore(backup.path, database)
         try:
-            restore(backup.path, database, names=copies)
-            entries = backup.manifest.collections
-            return tuple(compare(backup.path, entry, copies[entry.name], database) for entry in entries)
+            return compare_all(backup, copies, database)
         finally:
-            drop_restored(database, copies.values())
+            drop_restored(database, [copy.name for copy in copies])
 
 
 def dry_run(site: Site) -> DryRun:
@@ -122,20 +115,21 @@ def checks(collected: CollectorsTrial, copies: Copies, crm: DryRun, away: str = 
     """Of the end-to-end trial. away: why Redis is."""
     total, sent = collected.total, sum(collected.sent.values())
     counted = f"{collected.leads:,} leads and {collected.kept:,} rejected records were counted afterwards"
-    no_redis = Unmeasured(away or "Redis stopped answering", "see why Redis is away, then run the phase again")
     unlike: Any = copies
     copied = ""
     if isinstance(copies, tuple):
-        unlike = sum(not (one.content_equal and one.indexes_equal and one.options_equal) for one in copies)
+        unlike = sum(not one.equal for one in copies)
         copied = f"{len(copies)} scratch collections, {sum(one.documents_restored for one in copies):,} documents"
-    return all_of({
+    return checks_of({
         "PIPE-E2E-002": (collected.lost, f"{len(collected.sent)} collectors sent {sent:,}: {in_words(total)}"),
         "PIPE-E2E-003": (collected.strangers + abs(collected.kept - total.rejects), counted),
-        "PIPE-E2E-004": (no_redis if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"),
+        "PIPE-E2E-004": (
+            no_redis(away) if collected.keyless is None else collected.keyless, f"{collected.leads:,} leads"
+        ),
         "PIPE-E2E-005": (unlike, copied),
         "PIPE-E2E-006": (crm.missed if crm.qualified else None, _crm_told(crm)),
         "PIPE-N8N-003": (
-            sent == total.read,
+            sent == total.read if collected.resent else Unmeasured("no payload was sent twice"),
             f"{sent:,} payloads staged by ordered inserts, {collected.resent:,} of them a second time",
         ),
     })  # fmt: skip
@@ -154,21 +148,13 @@ def _crm_told(crm: DryRun) -> str:
 def removed(work: PipelineWork) -> Section:
     """Remove the trial, and look whether anything of it is left. Where nothing was tried: what is not measured."""
     if work.not_approved:
-        recorded = {check.id for check in work.book.recorded}
-        left_out = [entry.id for entry in expected("04") if entry.id not in recorded]
-        return Section(checks=all_of(dict.fromkeys(left_out, Answered(work.not_approved))))
+        left_out = unrecorded("04", work.book.recorded)
+        return Section(checks=checks_of(dict.fromkeys(left_out, Answered(work.not_approved))))
     work.end()
-    found: Any = Unmeasured(
-        f"Redis is away ({work.book.redis_problem})", "make Redis reachable, then run the phase again"
-    )
-    if work.book.redis is not None:
-        try:
-            found = left_of(work.database, work.book.redis, work.keys)
-        except RedisError as error:
-            found = Unmeasured(
-                f"Redis stopped answering ({type(error).__name__})", "as soon as it answers, run this again"
-            )
-    evidence = "scratch collections, Redis keys and records of undo were looked for"
-    if isinstance(found, list):
-        found, evidence = len(found), f"{evidence}; {', '.join(found[:3]) or 'none is left'} of {len(work.keys)} trials"
-    return Section(checks=(judge("PIPE-E2E-007", found, evidence=evidence),))
+    found: Answered = Answered(no_redis(work.book.redis_problem))
+    with suppress(RedisError):
+        if work.book.redis is not None:
+            left = left_of(work.database, work.book.redis, work.keys)
+            said = f"{', '.join(left[:3]) or 'none is left'} of {len(work.keys)} trials"
+            found = Answered(len(left), f"scratch collections, Redis keys and records of undo were looked for; {said}")
+    return Section(checks=checks_of({"PIPE-E2E-007": found}))

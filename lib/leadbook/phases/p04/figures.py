@@ -143,6 +143,5 @@ def _bars(
 
 
 def _sideways(axes: Axes) -> None:
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
+    style.sideways(axes)
     axes.margins(x=0.12)

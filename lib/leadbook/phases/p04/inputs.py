@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
-
 from leadbook.core.errors import ParameterError
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.files import project_path
+from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.readers.records import checked_file, read_records
 from leadbook.lead.vendors import load_vendor
 from leadbook.rehearsal import sample
-
-COLUMNS = {
-    "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
-    "made": "yes: synthetic, from sample_seed",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +29,6 @@ class Inputs:
             records = read_records(path, load_vendor(vendor))
             part = records if first is None else islice(records, -(-first // len(self.files)))
             yield pipeline.RecordSource(name=path.name, vendor=vendor, records=part)
-
-    def table(self) -> pd.DataFrame:
-        """One row a file (COLUMNS)."""
-        made = "yes" if self.facts else "no"
-        rows = [(path.name, vendor, round(path.stat().st_size / 1e6, 2), made) for path, vendor in self.files]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def choose(settings: Settings, folder: Path) -> Inputs:
@@ -63,6 +51,4 @@ def _named(text: str) -> tuple[Path, str]:
     name, colon, vendor = text.strip().rpartition(":")
     if not colon or not name:
         raise ParameterError("lead_files", f"{text.strip()!r} is not path:vendor", "such as exports/apollo.csv:apollo")
-    path = Path(name).expanduser()
-    path = path if path.is_absolute() else PROJECT / path
-    return checked_file(path, vendor.strip())
+    return checked_file(project_path(name), vendor.strip())

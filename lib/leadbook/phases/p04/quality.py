@@ -5,7 +5,6 @@ Formats and scores are counted by the server, from the stored fields alone. Read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,13 @@ from pymongo.collection import Collection
 
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
+from leadbook.ingest.store.whose import lead_in
 from leadbook.lead.fields import REQUIRED
 from leadbook.lead.masks import mask_name, mask_url
 from leadbook.lead.score import MAX_SCORE, Rules
-from leadbook.lead.vendors import Vendor, load_vendor, vendor_names
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Plot, Section, Table
+from leadbook.phases.section import Plot, Section, rows_table, section
 
 Leads = Collection[dict[str, Any]]
 
@@ -120,43 +119,24 @@ def rejected_examples(rejected: Collection[dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for group in groups:
         one = rejected.find_one({"_id": group["one"]}) or {}
-        name, url = _shown(one)
-        where = f"{one.get('source')}, record {one.get('record_number')}"
-        rows.append((group["_id"], group["count"], where, name, url))
+        lead, where = lead_in(one), f"{one.get('source')}, record {one.get('record_number')}"
+        shown = mask_name(lead.get("full_name")), mask_url(lead.get("linkedin_url"))
+        rows.append((group["_id"], group["count"], where, *shown))
     return pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
-
-
-def _shown(reject: dict[str, Any]) -> tuple[str, str]:
-    """Name and URL of a record, masked; empty where its columns hold none."""
-    try:
-        payload = json.loads(reject["payload"])
-    except (KeyError, ValueError):
-        return "", ""
-    if not isinstance(payload, dict) or reject.get("vendor") not in vendor_names():
-        return "", ""
-    vendor = load_vendor(reject["vendor"])
-    return mask_name(_first(payload, vendor, "full_name")), mask_url(_first(payload, vendor, "linkedin_url"))
-
-
-def _first(payload: dict[str, Any], vendor: Vendor, target: str) -> str:
-    for way in vendor.plan(payload).fields.get(target, ()):
-        value = payload.get(way[0])
-        if isinstance(value, str) and value:
-            return value[:200]
-    return ""
 
 
 # ------------------------------------------------------------------------------------------------------- sections
 
 
 @tried
+@section("4.5", "4.4")
 def transformation(work: PipelineWork) -> Section:
     """Fields before and after cleaning; formats, counted by the server over all stored leads."""
     rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
-    frame = pd.DataFrame(list(broken.items()), columns=list(FORMAT_COLUMNS))
+    formats = rows_table("Formats, counted by the server over all stored leads", FORMAT_COLUMNS, broken.items())
     return Section(
         plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
-        tables=(Table(frame, "Formats, counted by the server over all stored leads", FORMAT_COLUMNS),),
+        tables=(formats,),
         checks=format_checks(broken, work.full_run.result.ledger.stored, rates),
     )
 
@@ -173,6 +153,7 @@ def format_checks(broken: Mapping[str, int], stored: int, rates: pd.DataFrame) -
 
 
 @tried
+@section("4.6", "4.4")
 def scores(work: PipelineWork) -> Section:
     """Leads by points, and every score recomputed by the server."""
     found = stored_scores(work.leads, Rules.of(work.settings))

@@ -15,8 +15,10 @@ from leadbook.core.settings import Settings
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
 from leadbook.ingest.store.store import EMAIL_TAKEN, KNOWN, REFUSED, STORED, LeadStore
+from leadbook.lead.fields import REQUIRED
 from leadbook.lead.vendors import load_vendor, problem_of, vendor_names
 from leadbook.phases.p04 import documents, figures
+from leadbook.phases.p04.contents import RAW
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Document, Plot, Section, Table
 from leadbook.rehearsal import sample
@@ -41,12 +43,8 @@ def flow(work: PipelineWork) -> Section:
 
 def vendors_lacking() -> dict[str, list[str]]:
     """Vendors whose columns cannot fill a required field, with those fields."""
-    ways = {
-        "linkedin_url": {"linkedin_url", "linkedin_slug"}, "full_name": {"full_name", "first_name"},
-        "job_title": {"job_title", "headline"}, "company_name": {"company_name", "headline"},
-    }  # fmt: skip
     lacking = {
-        name: [need for need, targets in ways.items() if targets.isdisjoint(load_vendor(name).fields)]
+        name: [need for need in REQUIRED if load_vendor(name).fields.keys().isdisjoint(RAW[need])]
         for name in vendor_names()
     }
     return {name: needs for name, needs in lacking.items() if needs}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any
 
-from leadbook.core.checks import Check, judge
+from leadbook.core.checks import Check, Inapplicable, judge
 from leadbook.ingest import pipeline
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.lead.ledger import Ledger
 from leadbook.page.prose import number
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04 import contents, figures, quality
 from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import all_of
+from leadbook.phases.section import Plot, Section, Table, rows_table, section
 
 TRIAL = 500
 """Records of the small sample: the task book asks for 100 to 500."""
@@ -25,13 +25,13 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def _ledgers(result: PipelineResult) -> pd.DataFrame:
+def _ledgers(title: str, result: PipelineResult) -> Table:
     rows = [
         (name, one.read, one.stored, one.filled, one.duplicates, one.rejects, one.failed,
          "yes" if one.read == one.accounted else "NO")
         for name, one in {**result.sources, "all": result.ledger}.items()
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows_table(title, COLUMNS, rows)
 
 
 def in_words(ledger: Ledger) -> str:
@@ -57,7 +57,7 @@ def small_sample(work: PipelineWork) -> Section:
     lost = abs(result.ledger.stored - stored) + abs(result.ledger.rejects - kept) + result.ledger.failed
     evidence = f"{result.ledger.read} records; {stored} leads and {kept} rejects were counted afterwards"
     return Section(
-        tables=(Table(_ledgers(result), "Ledger of the small sample", COLUMNS),),
+        tables=(_ledgers("Ledger of the small sample", result),),
         checks=(judge("PIPE-E2E-001", lost if result.ledger.read else None, evidence=evidence),),
     )
 
@@ -66,9 +66,10 @@ def small_sample(work: PipelineWork) -> Section:
 
 
 @tried
+@section("4.4")
 def full(work: PipelineWork) -> Section:
     """The whole input, from nothing: run again, it is a new trial."""
-    if "full_run" in vars(work) or not work.running:
+    if hasattr(work, "full_run") or not work.running:
         work.renew()
     result = pipeline.finish(work.ingest(), work.trial)
     held = contents.second_pass(work.input.sources())
@@ -94,22 +95,20 @@ def _sentence(result: PipelineResult) -> str:
 
 
 @tried
+@section("4.4, ledger", "4.4")
 def ledger(work: PipelineWork) -> Section:
     """The full run's ledger by source, why records were rejected, and what the checks say of it."""
     run = work.full_run
     reasons = Plot(figures.reasons(run.result.reasons), "Reasons of rejection; a record may have several")
     return Section(
         tables=(
-            Table(_ledgers(run.result), "Ledger by source", COLUMNS),
+            _ledgers("Ledger by source", run.result),
             Table(
                 quality.rejected_examples(work.rejected), "One example for each reason, masked", quality.EXAMPLE_COLUMNS
             ),
         ),
         plots=(reasons,),
-        checks=(
-            *ledger_checks(run),
-            batch_check(run.result, work.settings.batch_size),
-        ),
+        checks=(*ledger_checks(run), *batch_checks(run.result, work.settings.batch_size)),
     )
 
 
@@ -126,13 +125,13 @@ def ledger_checks(run: FullRun) -> tuple[Check, ...]:
         "PIPE-LED-002": (total.failed, result.problem or in_words(total)),
         "PIPE-LED-003": (off, counted),
     }
-    return all_of({one: (value if total.read else None, how) for one, (value, how) in found.items()})
+    return checks_of({one: (value if total.read else None, how) for one, (value, how) in found.items()})
 
 
-def batch_check(result: PipelineResult, size: int) -> Check:
-    """Batches that are no 100 to 500 records. The last of a source, and parts of a claim, are no full ones: they may
-    be smaller."""
+def batch_checks(result: PipelineResult, size: int) -> tuple[Check, ...]:
+    """The largest batch, and the smallest full one. size: of a full one; what is left of a source is none."""
     read = [part.read for _, _, part in result.batches]
-    wrong = sum(count > 500 or size <= count < 100 for count in read)
-    evidence = f"{len(read)} batches, batch_size {size}, the largest of {max(read, default=0)} records"
-    return judge("PIPE-BAT-001", wrong if sum(read) else None, evidence=evidence)
+    full = [count for count in read if count >= size]
+    said = f"{len(read)} batches, {len(full)} of them full (batch_size {size})"
+    smallest: Any = min(full) if full else Inapplicable("no source fills a batch") if read else None
+    return checks_of({"PIPE-BAT-001": (max(read, default=None), said), "PIPE-BAT-004": (smallest, said)})

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from leadbook.bench import limits
 from leadbook.bench.limits import Limits
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import all_of
+from leadbook.phases.section import Plot, Section, Table, rows_table, section
 from leadbook.schema.contracts import measure_contracts
 from leadbook.schema.explain import QueryResult
 
@@ -29,6 +27,7 @@ PREPARED = {
 
 
 @tried
+@section("4.8", "4.4", "4.7")
 def limit(work: PipelineWork) -> Section:
     """How fast prepared documents go in, and the pipeline's rates and stages beside that."""
     settings, result = work.settings, work.full_run.result
@@ -71,10 +70,11 @@ def _batches(found: Limits, settings: Settings) -> tuple[Check, ...]:
         "PIPE-BAT-002": (slowest.rate, f"slowest: {slowest.batch} a batch"),
         "PIPE-BAT-003": (share, configured),
     }
-    return all_of(measured, settings)
+    return checks_of(measured, settings)
 
 
 @tried
+@section("4.9", "4.4")
 def queries(work: PipelineWork) -> Section:
     """The task book's queries, explained on the leads just stored."""
     measured = measure_contracts(work.leads)
@@ -82,10 +82,11 @@ def queries(work: PipelineWork) -> Section:
         (one.contract.shape, ", ".join(one.plan.indexes) or "none", one.plan.docs_examined, one.plan.returned,
          one.millis) for one in measured
     ]  # fmt: skip
-    work.queries = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = rows_table("The task book's queries, explained", COLUMNS, rows)
+    work.queries = table.frame
     some = measured if work.full_run.result.ledger.stored else []
     return Section(
-        tables=(Table(work.queries, "The task book's queries, explained", COLUMNS),),
+        tables=(table,),
         checks=query_checks(some, work.settings),
     )
 

@@ -13,19 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
 from pymongo.collection import Collection
 
 from leadbook.core.checks import Check
 from leadbook.enrich.enrich import ERASED, prices
 from leadbook.ingest import pipeline
-from leadbook.ingest.crm import Synced
+from leadbook.ingest.crm import QUALIFIED, Synced
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
 from leadbook.page.prose import number
+from leadbook.phases.judging import checks_of
 from leadbook.phases.p04.work import PipelineWork, tried
-from leadbook.phases.section import Section, Table
-from leadbook.phases.told import all_of
+from leadbook.phases.section import Section, Table, rows_table
 from leadbook.rehearsal import sample
 from leadbook.rehearsal.sandbox.server import Sandbox
 from leadbook.rehearsal.servers.owner import passing_folder
@@ -123,10 +122,6 @@ def run(work: PipelineWork) -> Tryout:
         )  # fmt: skip
 
 
-QUALIFIED = {"is_qualified": True, "email": {"$gt": ""}}
-"""Filter of the leads that the CRM gets."""
-
-
 def _in_two_goes(trial: Site, leads: Collection[dict[str, Any]]) -> tuple[Synced, Synced]:
     """The first go ends as if killed between HubSpot's answer and the marks of some leads; the second goes on."""
     hubspot = trial.services.hubspot
@@ -153,17 +148,17 @@ def vendors(work: PipelineWork) -> Section:
     """The try-out in the sandbox."""
     tried_out = run(work)
     goes = {"HubSpot, first go": tried_out.sent, "HubSpot, second go": tried_out.again}
-    shown = Table(_table(tried_out.first.questions, goes), "SANDBOX: what was asked and what came of it", COLUMNS)
+    shown = _table(tried_out.first.questions, goes)
     return Section(says=tried_out.sentence(), tables=(shown,), found=tried_out, checks=checks(tried_out))
 
 
-def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> pd.DataFrame:
+def _table(questions: Mapping[str, int], goes: Mapping[str, Synced]) -> Table:
     rows = [("enrichment", said, count) for said, count in sorted(questions.items())]
     for name, one in goes.items():
         rows += [(name, "taken: new contact", one.created), (name, "taken: known contact", one.updated)]
         rows += [(name, "left out: asked for erasure", one.erased)] if one.erased else []
         rows += [(name, f"refused: {reason}", count) for reason, count in sorted(one.failed.items())]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows_table("SANDBOX: what was asked and what came of it", COLUMNS, rows)
 
 
 # --------------------------------------------------------------------------------------------------------- checks
@@ -179,7 +174,7 @@ def checks(tried_out: Tryout) -> tuple[Check, ...]:
     refused = ", ".join(f"{reason}: {count}" for reason, count in tried_out.refused.items()) or "none refused"
     sent = f"{AGAINST}: {tried_out.sent.sent} then {tried_out.again.sent} leads sent; {refused}"
     resumed = f"broken off after {tried_out.sent.sent} leads, {tried_out.again.updated} sent again"
-    return all_of({
+    return checks_of({
         "PIPE-ENR-001": (tried_out.lost if asked else None, f"{AGAINST}: {first.ledger.read} records, {asked} "
                          f"questions; {tried_out.stored} leads counted"),
         "PIPE-ENR-002": (tried_out.asked_again if known else None, f"{AGAINST}: the same input again, {known} known"),

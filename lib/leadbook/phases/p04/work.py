@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pandas as pd
 from pymongo.collection import Collection
@@ -29,31 +29,14 @@ from leadbook.phases.p04.contents import FullRun
 from leadbook.phases.p04.inputs import Inputs
 from leadbook.phases.p04.lookups import BatchLookups
 from leadbook.phases.phase import Phase
-from leadbook.phases.section import Section, Table
+from leadbook.phases.section import Section, rows_table
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.schema import guard
 
-T = TypeVar("T")
-
-
-class FoundBy(Generic[T]):
-    """What a section found, for those after it; read before that, it raises LeadbookError and names the section."""
-
-    def __init__(self, section: str) -> None:
-        self.section = section
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, work: Any, owner: type) -> T:
-        if self.name not in vars(work):
-            raise LeadbookError(f"this cell needs what section {self.section} found: run its cells, then this one")
-        found: T = vars(work)[self.name]
-        return found
-
-    def __set__(self, work: Any, value: T) -> None:
-        vars(work)[self.name] = value
-
+COLUMNS = {
+    "source": "file's name", "vendor": "whose shape it has", "MB": "size on disk",
+    "made": "yes: synthetic, from sample_seed",
+}  # fmt: skip
 
 Shown = Callable[["PipelineWork"], Section]
 """A section of the phase."""
@@ -71,19 +54,25 @@ def tried(section: Shown) -> Shown:
     return shown
 
 
+def no_redis(away: str) -> Unmeasured:
+    """In place of what Redis should tell. away: why it is; empty where it went away meanwhile."""
+    return Unmeasured(away or "Redis stopped answering", "see why Redis is away, then run the phase again")
+
+
 class PipelineWork:
     """What the sections of phase 04 share: a trial in scratch collections of its own. `end` removes it.
 
     not_approved: why nothing may be written, not even beside the leads; None where it may.  input: what is tried.
-    keys: what the Redis keys of all trials so far begin with.
+    full_run, second, lookups, limits, queries: what sections found for those after them (see `section`).  keys: what
+    the Redis keys of all trials so far begin with.
     """
 
-    input = FoundBy[Inputs]("4.4, the full run,")
-    full_run = FoundBy[FullRun]("4.4, the full run,")
-    second = FoundBy[PipelineResult]("4.7, duplicates,")
-    lookups = FoundBy[BatchLookups]("4.7, duplicates,")
-    limits = FoundBy[Limits]("4.8, speed,")
-    queries = FoundBy[pd.DataFrame]("4.9, queries,")
+    input: Inputs
+    full_run: FullRun
+    second: PipelineResult
+    lookups: BatchLookups
+    limits: Limits
+    queries: pd.DataFrame
 
     _latest: PipelineWork | None = None
 
@@ -119,7 +108,9 @@ class PipelineWork:
         """What is tried, or why nothing is."""
         if self.not_approved:
             return Section(says=f"**Nothing is tried:** {self.not_approved.why}; {self.not_approved.remedy}.")
-        return Section(tables=(Table(self.input.table(), "Input of the trial", inputs.COLUMNS),))
+        made = "yes" if self.input.facts else "no"
+        rows = [(path.name, vendor, round(path.stat().st_size / 1e6, 2), made) for path, vendor in self.input.files]
+        return Section(tables=(rows_table("Input of the trial", COLUMNS, rows),))
 
     def renew(self) -> None:
         """An input and scratch collections of a new trial; those of the one before are removed."""

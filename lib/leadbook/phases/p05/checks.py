@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import pandas as pd
-
 from leadbook.core import write_errors
 from leadbook.core.checks import Doubtful, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.load.load import SIZES, InsertLoad, Mixed, Sources
-from leadbook.load.openloop import DOCUMENTS_PER_SECOND, RateStep, knee
+from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
+from leadbook.measure.trials import Problems
 from leadbook.measure.workers import TaskOutcome
-from leadbook.phases.told import Answered, Tell
+from leadbook.phases.judging import Answered, Tell
 
 NO_TRIAL = "no trial: the server is not a rehearsal server"
 LARGE = 10_000
@@ -185,16 +184,20 @@ def _asked(mixed: Mixed) -> Answered:
 # ----------------------------------------------------------------------------------------------------------- open loop
 
 
-def _hourly(steps: Sequence[RateStep]) -> Answered:
-    """The sprint's rate is so low that hardly anything arrives in a step: the next rate is named beside it."""
-    hourly, target = next(one for one in steps if one.rate < 1), _target(steps)
-    kept = "kept up with" if target.kept_up else "not kept up with"
-    beside = f"{target.rate / hourly.rate:,.0f} times this rate, {target.name}: {kept}"
+def _hourly(target: float, steps: Sequence[RateStep]) -> Answered:
+    """The sprint's rate is so low that hardly anything arrives in a step: the target of inserts is named beside it."""
+    hourly, inserts = steps[0], _at(target, steps)
+    kept = "kept up with" if inserts.kept_up else "not kept up with"
+    beside = f"{inserts.rate / max(hourly.rate, 1 / 3_600):,.0f} times this rate, {inserts.name}: {kept}"
     return Answered(hourly.kept_up, f"{_arrivals(hourly)}; {beside}")
 
 
-def _target(steps: Sequence[RateStep]) -> RateStep:
-    return next(one for one in steps if one.rate == DOCUMENTS_PER_SECOND)
+def _at(rate: float, steps: Sequence[RateStep]) -> RateStep:
+    return next(one for one in steps[1:] if one.rate == rate)
+
+
+def _inserts(target: float, steps: Sequence[RateStep]) -> Answered:
+    return Answered(_at(target, steps).kept_up, _arrivals(_at(target, steps)))
 
 
 def _knee(steps: Sequence[RateStep]) -> Answered:
@@ -217,16 +220,18 @@ def _arrivals(one: RateStep) -> str:
     )
 
 
-RATES: Mapping[str, Tell[tuple[RateStep, ...]]] = {
-    "LOAD-OPN-001": _hourly,
-    "LOAD-OPN-002": lambda steps: Answered(_target(steps).kept_up, _arrivals(_target(steps))),
-    "LOAD-OPN-003": _knee,
-    "LOAD-OPN-004": lambda steps: Answered(
-        sum(one.outcome.done - one.stored for one in steps),
-        f"{sum(one.outcome.done for one in steps):,} documents acknowledged, counted after each rate",
-    ),
-}
-"""Steps 3.1.1.6 and 3.2.1.1: the target rates kept up with, the knee named."""
+def rates(settings: Settings) -> Mapping[str, Tell[tuple[RateStep, ...]]]:
+    """Steps 3.1.1.6 and 3.2.1.1: the target rates kept up with, the knee named."""
+    return {
+        "LOAD-OPN-001": partial(_hourly, settings.target_insert_rate),
+        "LOAD-OPN-002": partial(_inserts, settings.target_insert_rate),
+        "LOAD-OPN-003": _knee,
+        "LOAD-OPN-004": lambda steps: Answered(
+            sum(one.outcome.done - one.stored for one in steps),
+            f"{sum(one.outcome.done for one in steps):,} documents acknowledged, counted after each rate",
+        ),
+    }
+
 
 # ---------------------------------------------------------------------------------------------------- before and after
 
@@ -261,9 +266,9 @@ def memory(trial: SettingTrial | Unmeasured | None) -> Mapping[str, Tell[Mixed]]
 
 
 def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
-    used, evicted = mixed.readings["cache_percent"].max(), mixed.readings["evicted_by_application"]
-    pages = evicted.max() - evicted.min()
-    if pd.isna(used) or pd.isna(pages):
+    used = mixed.readings.statistic("mongodb.cache_used_percent", "max")
+    pages = mixed.readings.growth("mongodb.application_evictions")
+    if used is None or pages is None:
         return Answered(Unmeasured("serverStatus does not tell the cache"))
     evidence = f"cache {used:.0f} % used under load, {pages:.0f} pages evicted by application threads"
     if isinstance(trial, Unmeasured):
@@ -274,13 +279,13 @@ def _memory(trial: SettingTrial | Unmeasured | None, mixed: Mixed) -> Answered:
 # -------------------------------------------------------------------------------------------------------------- issues
 
 
-def issues(problems: Mapping[str, BaseException | str]) -> Mapping[str, Tell[Sequence[TaskOutcome]]]:
+def issues(problems: Problems) -> Mapping[str, Tell[Sequence[TaskOutcome]]]:
     """Step 3.1.1.5: errors of any load that nobody planned, each named."""
     return {"LOAD-ISS-001": partial(_issues, problems)}
 
 
-def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[TaskOutcome]) -> Answered:
-    seen = Counter({f"{name}: {_line(why)}": 1 for name, why in problems.items()})
+def _issues(problems: Problems, outcomes: Sequence[TaskOutcome]) -> Answered:
+    seen = Counter({f"{name}: {write_errors.line(why)[:120]}": 1 for name, why in problems.items()})
     for outcome in outcomes:
         seen.update({why: count for why, count in outcome.errors.items() if not why.startswith("duplicate")})
     late = sum(count for reason, count in seen.items() if reason.startswith("write concern"))
@@ -293,7 +298,3 @@ def _issues(problems: Mapping[str, BaseException | str], outcomes: Sequence[Task
             "use fewer writers, or raise wtimeout_ms; a batch that times out is repeated, not lost",
         )
     return Answered(seen.total() - late, evidence)
-
-
-def _line(why: BaseException | str) -> str:
-    return (write_errors.line(why) if isinstance(why, BaseException) else why)[:120]

@@ -8,23 +8,19 @@ from typing import Any
 
 from leadbook.core import write_errors
 from leadbook.core.checks import Check
-from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
-from leadbook.load.openloop import RateStep, knee
+from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
+from leadbook.measure.trials import Problems
 from leadbook.measure.workers import TaskOutcome
 from leadbook.page.tables import target_text
+from leadbook.phases.documents import render
 from leadbook.phases.p05 import tables
+from leadbook.phases.p05.advice import Advice
 from leadbook.phases.section import Document
-from leadbook.phases.templates import render
 
 READERS = ("Technical Lead", "Project Manager")
 TITLES = {"load-test-results": "Load test results", "optimized-settings": "Optimized settings"}
-WANTED = {
-    "load-test-results": ("database load test results", "performance metrics", "optimization opportunities"),
-    "optimized-settings": ("MongoDB settings", "Redis settings", "Connection pool settings"),
-}
-"""Sections that steps 3.1.1.10 and 3.2.1.5 of the task book ask for, by document."""
 GROUPS = {
     "MongoDB settings": ("batch_size", "writers", "write_concern", "storage.", "index ", "rate of inserts"),
     "Redis settings": ("look-up", "redis_"),
@@ -45,7 +41,7 @@ class Measured:
     steps: tuple[RateStep, ...] = ()
     trials: dict[str, SettingTrial] = field(default_factory=dict)
     advice: list[Advice] = field(default_factory=list)
-    problems: dict[str, BaseException | str] = field(default_factory=dict)
+    problems: Problems = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
 
     @property
@@ -63,19 +59,9 @@ class Measured:
 
 
 def facts(test: Measured) -> dict[str, Any]:
-    """Numbers for later phases: rates in documents/s, times in ms, tables as lists of rows."""
-    loads, bend = test.matrix, knee(test.steps)
-    mixed = test.mixed.outcomes if test.mixed else {}
-    redis, mongodb = mixed.get("duplicate check by Redis"), mixed.get("duplicate check by MongoDB")
+    """What is read later: the slowest load's documents/s (by the live rules), and the advice as rows (by `tune`)."""
     return {
-        "load_insert_rate": min((load.outcome.rate for load in loads), default=None),
-        "load_insert_rate_best": max((load.outcome.rate for load in loads), default=None),
-        "knee_rate": bend.rate if bend else None,
-        "load_duplicate_check_redis_ms": redis.latencies.summary().judged[1] if redis else None,
-        "load_duplicate_check_mongodb_ms": mongodb.latencies.summary().judged[1] if mongodb else None,
-        "load_checkout_ms": test.pool.outcome.checkouts.summary().judged[1] if test.pool else None,
-        "loads": tables.inserts(loads).frame.to_dict("records"),
-        "open_loop": tables.rates(test.steps).frame.to_dict("records"),
+        "load_insert_rate": min((load.outcome.rate for load in test.matrix), default=None),
         "advice": [asdict(one) for one in test.advice],
     }
 
@@ -85,8 +71,7 @@ def documents(test: Measured) -> tuple[Document, ...]:
     named = {name: found for name, found in vars(tables).items() if inspect.isfunction(found)}
     groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
     verdicts = [(one.id, one.title, str(one.verdict), one.measured, target_text(one)) for one in test.checks.values()]
-    problems = [(name, write_errors.line(why) if isinstance(why, BaseException) else why)
-                for name, why in test.problems.items()]  # fmt: skip
+    problems = [(name, write_errors.line(why)) for name, why in test.problems.items()]
     values = {"test": test, "groups": groups, "verdicts": verdicts, "problems": problems, **named}
     return tuple(Document(slug, title, render(__file__, slug, **values), READERS)
             for slug, title in TITLES.items())  # fmt: skip

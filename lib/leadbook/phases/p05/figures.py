@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from leadbook.load.load import Mixed
 from leadbook.load.openloop import RateStep, knee
 from leadbook.load.tuning import SettingTrial
-from leadbook.measure.readings import by_second
 from leadbook.page import palette, style
 
 
@@ -65,39 +63,49 @@ def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
 
 def timeline(mixed: Mixed | None) -> Figure:
     """Rates, slowest calls and server readings over the same seconds, by half seconds."""
-    figure = Figure(figsize=(9.0, 6.6), dpi=110, facecolor=palette.PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
     if mixed is None:
-        return style.nothing(figure)
-    rates, slowest, server = figure.subplots(3, 1, sharex=True)
+        return style.nothing(style.figure("Everything at once", "", "")[0])
+    figure, (rates, slowest, server) = style.panels(3, size=(9.0, 6.6), sharex=True)
+    style.panel(rates, "Everything at once", "documents or keys/s")
+    style.panel(slowest, "", "slowest call, ms")
+    style.panel(server, "", "server and host")
     for number, (name, outcome) in enumerate(mixed.outcomes.items()):
         colour = palette.SERIES[number % len(palette.SERIES)]
         whole = _to_the_end(by_second(outcome.ends))
         rates.plot(whole["second"], whole["rate"], drawstyle="steps-post", color=colour, label=name)
         slowest.plot(whole["second"], whole["worst_ms"], drawstyle="steps-post", color=colour)
-    readings = mixed.readings
-    seconds = readings["at"] - readings["at"].min()
     for number, (column, label) in enumerate(
         (
-            ("host_cpu_percent", "host CPU, %"),
-            ("dirty_percent", "cache dirty, %"),
-            ("cache_percent", "cache used, %"),
-            ("queued", "waiting for a lock"),
+            ("host.cpu_percent", "host CPU, %"),
+            ("mongodb.cache_dirty_percent", "cache dirty, %"),
+            ("mongodb.cache_used_percent", "cache used, %"),
+            ("mongodb.lock_queue", "waiting for a lock"),
         )
     ):
-        server.plot(seconds, readings[column], color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
+        values = mixed.readings.values(column)
+        server.plot(values.index, values, color=palette.SERIES[(number + 4) % len(palette.SERIES)], label=label)
     style.log_scale(slowest)
-    for axes, label in ((rates, "documents or keys/s"), (slowest, "slowest call, ms"), (server, "server and host")):
-        axes.set_ylabel(label, fontsize=9, color=palette.MUTED)
-        axes.tick_params(labelsize=9, colors=palette.MUTED)
-        axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_ylim(bottom=0 if axes is not slowest else None)
-    rates.set_title("Everything at once", loc="left", fontsize=12, fontweight="bold", color=palette.INK)
+    for axes in (rates, server):
+        axes.set_ylim(bottom=0)
     rates.legend(fontsize=8, frameon=False, ncols=2)
     server.legend(fontsize=8, frameon=False, ncols=4)
     server.set_xlabel("seconds", fontsize=10, color=palette.MUTED)
     return figure
+
+
+def by_second(ends: list[tuple[float, int, float]], *, width: float = 0.5) -> pd.DataFrame:
+    """Load over time from the ends of calls: second (start of each slice), rate (documents or keys/s), worst_ms.
+
+    `ends`: (seconds since the start, documents, latency in s), as `workers.TaskOutcome.ends`. `width`: seconds a slice.
+    A last slice that was hardly begun has no rate: it would look like a collapse.
+    """
+    frame = pd.DataFrame(ends, columns=["second", "documents", "latency"])
+    slices = (frame["second"] // width) * width
+    grouped = frame.groupby(slices)
+    made = pd.DataFrame({"rate": grouped["documents"].sum() / width, "worst_ms": grouped["latency"].max() * 1_000})
+    if len(made) > 1 and frame["second"].max() - made.index[-1] < width / 2:
+        made.loc[made.index[-1], "rate"] = float("nan")
+    return made.reset_index()
 
 
 def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:
@@ -119,8 +127,7 @@ def effects(trials: Iterable[SettingTrial]) -> Figure:
     )
     if not found:
         return style.nothing(figure)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color=palette.GRID, linewidth=0.8)
+    style.sideways(axes)
     for place, effect in enumerate(one.effect for one in found):
         colour, ratio = palette.SERIES[0] if effect.shown else palette.SERIES[6], effect.ratio
         ends = [100 * (end - 1) for end in (ratio.low, ratio.high) if end is not None]

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from leadbook.core import write_errors
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.load import tuning
-from leadbook.load.advice import advise
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import steps
 from leadbook.load.tuning import SettingTrial
@@ -17,13 +16,13 @@ from leadbook.measure import trials
 from leadbook.measure.session import BenchmarkSession
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.collectors import of_phase
+from leadbook.phases.documents import incomplete
+from leadbook.phases.judging import Tell, checks_of, of_each
 from leadbook.phases.measuring import Judged, take, why_not
-from leadbook.phases.order import section
 from leadbook.phases.p03 import figures as benchmarks
 from leadbook.phases.p05 import checks, documents, figures, tables
-from leadbook.phases.section import Plot, Section
-from leadbook.phases.told import Tell, all_of, judged
-from leadbook.phases.written import incomplete
+from leadbook.phases.p05.advice import advise
+from leadbook.phases.section import Plot, Section, section
 
 T = TypeVar("T")
 
@@ -42,7 +41,7 @@ class LoadTest:
     """The load test at one place. benchmarks: facts of phase 03, {} without it.  found: what was measured so far."""
 
     def __init__(self, place: BenchmarkSession, benchmarks: Mapping[str, Any]) -> None:
-        self.place, self.loader, self.benchmarks = place, Loader.of(place), benchmarks
+        self.place, self.loader, self.benchmarks = place, Loader(place=place), benchmarks
         self.settings = place.settings
         self.found = documents.Measured()
 
@@ -76,7 +75,7 @@ class LoadTest:
         sizes = self._take("sizes", lambda: self.loader.sizes(matrix.found), checks.SIZED)
         self.found.matrix, self.found.sizes = matrix.found or (), sizes.found or ()
         control = self._measure("control", self.loader.control)
-        bound = self._judged(checks.bound(control), matrix.found, "matrix")
+        bound = self._judged(checks.bound(control), "matrix", matrix.found)
         table = tables.inserts([*self.found.sizes, *self.found.matrix])
         plot = Plot(
             figures.capacity(table.frame, target=self.settings.target_insert_rate),
@@ -114,7 +113,7 @@ class LoadTest:
     @section("5.5", "5.2")
     def rates(self) -> Section:
         """5.5: latency against rate, and the knee."""
-        taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.RATES)
+        taken = self._take("open loop", lambda: steps(self.loader, self.found.matrix), checks.rates(self.settings))
         self.found.steps = taken.found or ()
         plot = Plot(
             figures.latency_by_rate(self.found.steps, target=self.settings.target_insert_rate),
@@ -136,9 +135,9 @@ class LoadTest:
         self.found.trials = {name: trial for name, trial in tried.items() if trial is not None}
         made: list[Check] = []
         for check_id, (name, tell) in checks.TRIALS.items():
-            made += self._judged({check_id: tell}, tried[name] or self._untried(name), name)
+            made += self._judged({check_id: tell}, name, tried[name] or self._untried(name))
         cache = tried["cache"] or (self._untried("cache") if "cache" in self.found.problems else None)
-        made += self._judged(checks.memory(cache), self.found.mixed, "everything")
+        made += self._judged(checks.memory(cache), "everything", self.found.mixed)
         return Section(tables=(tables.trials(self.found.trials.values()),), checks=tuple(made))
 
     @section("5.7", "5.5", "5.6")
@@ -151,7 +150,7 @@ class LoadTest:
     def issues(self) -> Section:
         """5.8: errors that nobody planned, and what each change did."""
         problems = self.found.problems
-        made = self._judged(checks.issues(problems), self.found.outcomes or None, next(iter(problems), ""))
+        made = self._judged(checks.issues(problems), next(iter(problems), ""), self.found.outcomes or None)
         caption = "Effect of each change with its 95 % interval; grey ones show no difference"
         return Section(plots=(Plot(figures.effects(self.found.trials.values()), caption),), checks=made)
 
@@ -159,35 +158,25 @@ class LoadTest:
     def documents(self) -> Section:
         """5.8: both documents, and the facts for later phases."""
         made = documents.documents(self.found)
-        written = all_of({"LOAD-DOC-001": incomplete(made, wanted=documents.WANTED)}, self.settings)
+        written = checks_of({"LOAD-DOC-001": incomplete(made)}, self.settings)
         return Section(documents=made, checks=written, facts=documents.facts(self.found))
 
     # ------------------------------------------------------------------------------------------------------- measuring
 
-    def _approved(self, call: Callable[[], T]) -> Callable[[], T]:
-        def begun() -> T:
-            self.place.begin()
-            return call()
-
-        return begun
-
     def _measure(self, name: str, call: Callable[[], T]) -> T | None:
         """`call()`, or None with the reason kept in `problems`. Raises UnreachableError: no MongoDB."""
-        return trials.attempt(self.place, self.found.problems, name, self._approved(call))
+        return trials.attempt(self.place, self.found.problems, name, call)
 
     def _take(self, name: str, call: Callable[[], T], tells: Mapping[str, Tell[T]]) -> Judged[T]:
         """`_measure`, judged; a missed time is measured once more (see `canary`)."""
-
-        def judge(found: T | None) -> list[Check]:
-            return list(self._judged(tells, found, name))
-
-        taken = take(self.place, self.found.problems, name, self._approved(call), judge)
+        taken = take(self.place, self.found.problems, name, call, partial(self._judged, tells, name))
         self._keep(taken.checks)
         return taken
 
-    def _judged(self, tells: Mapping[str, Tell[T]], found: T | Unmeasured | None, name: str) -> tuple[Check, ...]:
+    def _judged(self, tells: Mapping[str, Tell[T]], name: str, found: T | Unmeasured | None) -> tuple[Check, ...]:
         """A check for each of `tells`; where nothing was found, with the reason that the measurement `name` left."""
-        made = judged(tells, why_not(self.place, self.found.problems, name) if found is None else found, self.settings)
+        reason = why_not(self.place, self.found.problems, name) if found is None else found
+        made = checks_of(of_each(tells, reason), self.settings)
         self._keep(made)
         return made
 
@@ -196,8 +185,7 @@ class LoadTest:
 
     def _untried(self, name: str) -> Unmeasured:
         """Why a trial left nothing: it failed, it was refused, or Redis is away."""
-        why = self.found.problems.get(name)
-        if why is None:
+        if name not in self.found.problems:
             return Unmeasured(self.place.redis_problem, "make Redis reachable, then run phase 05 again")
         reason = why_not(self.place, self.found.problems, name)
         return reason if isinstance(reason, Unmeasured) else Unmeasured(write_errors.line(reason))

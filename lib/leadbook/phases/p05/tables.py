@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import pandas as pd
-
-from leadbook.load.advice import Advice
 from leadbook.load.load import InsertLoad, Mixed, Sources
 from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
-from leadbook.phases.section import Table
+from leadbook.phases.p05.advice import Advice
+from leadbook.phases.section import Table, rows_table
 
 INSERTS = {
     "documents": "documents sent",
@@ -79,10 +77,6 @@ ADVICE = {
 }
 
 
-def _table(rows: Iterable[Sequence[object]], title: str, columns: dict[str, str]) -> Table:
-    return Table(pd.DataFrame(list(rows), columns=list(columns)), title, columns)
-
-
 def inserts(loads: Iterable[InsertLoad]) -> Table:
     """Closed loops, each once where it is given twice."""
     different = {id(load): load for load in loads}.values()
@@ -92,7 +86,7 @@ def inserts(loads: Iterable[InsertLoad]) -> Table:
          ms.worst_ms, round(made.cores, 2), load.missing, sum(made.errors.values()))
         for load, made, ms in told
     ]  # fmt: skip
-    return _table(rows, "Closed loop", INSERTS)
+    return rows_table("Closed loop", INSERTS, rows)
 
 
 def sources(runs: Iterable[Sources]) -> Table:
@@ -103,7 +97,7 @@ def sources(runs: Iterable[Sources]) -> Table:
          made.errors.get("duplicate", 0), round(made.sent / made.seconds), ms.p50_ms, ms.worst_ms)
         for run, made, ms in told
     ]  # fmt: skip
-    return _table(rows, "Ten collectors at once", SOURCES)
+    return rows_table("Ten collectors at once", SOURCES, rows)
 
 
 def mixed(found: Mixed | None) -> Table:
@@ -114,7 +108,7 @@ def mixed(found: Mixed | None) -> Table:
          sum(made.errors.values()))
         for made, ms in told
     ]  # fmt: skip
-    return _table(rows, "Everything at once", MIXED)
+    return rows_table("Everything at once", MIXED, rows)
 
 
 def rates(steps: Iterable[RateStep]) -> Table:
@@ -126,7 +120,7 @@ def rates(steps: Iterable[RateStep]) -> Table:
          made.lag.worst_ms, round(step.backlog * 1_000), step.kept_up)
         for step, made, ms in told
     ]  # fmt: skip
-    return _table(rows, "Open loop", RATES)
+    return rows_table("Open loop", RATES, rows)
 
 
 def trials(found: Iterable[SettingTrial]) -> Table:
@@ -134,7 +128,7 @@ def trials(found: Iterable[SettingTrial]) -> Table:
     rows = [
         (one.name, str(one.before), str(one.after), one.unit, *one.measured, one.effect.text()) for one in found
     ]  # fmt: skip
-    return _table(rows, "Before and after", TRIALS)
+    return rows_table("Before and after", TRIALS, rows)
 
 
 def advice(found: Iterable[Advice]) -> Table:
@@ -144,4 +138,4 @@ def advice(found: Iterable[Advice]) -> Table:
          str(one.proposed) if one.changes else "leave it", one.effect, one.evidence)
         for one in found
     ]  # fmt: skip
-    return _table(rows, "Advice", ADVICE)
+    return rows_table("Advice", ADVICE, rows)

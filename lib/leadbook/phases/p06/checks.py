@@ -12,8 +12,7 @@ from leadbook.backup.drill import Recovery
 from leadbook.backup.verify import Verification
 from leadbook.core.checks import Unmeasured
 from leadbook.core.definitions import catalogue
-from leadbook.phases.judging import Finding
-from leadbook.phases.told import Answers
+from leadbook.phases.judging import Answers, Finding
 
 SWEPT, CLEANED, REMOVED = "BKP-CLN-002", "BKP-CLN-001", "BKP-CLN-003"
 """Checks of what is removed before and after the drills."""
@@ -85,7 +84,7 @@ def damage(drills: Sequence[Damage]) -> Answers:
 
 
 def recovery(found: Recovery) -> Answers:
-    """The restored copies: whole, like the backup, and without whoever is erased; and the time it took."""
+    """The restored copies: whole, like the backup, without whoever is erased, and dropped; and the time it took."""
     copies, again = found.comparisons, found.erased
     bypassed = all(one.bypassed for one in found.restored)
     counts = [f"{one.original} {one.documents_restored:,} of {one.documents_backup:,}" for one in copies]
@@ -98,6 +97,8 @@ def recovery(found: Recovery) -> Answers:
     valid = [one.valid for one in copies]
     came = f"{again.requests:,} erasure requests, live and in the backup; {again.found:,} documents of theirs came back"
     named = f" and were erased again: _id {', '.join(again.names)}{', …' if again.found > len(again.names) else ''}"
+    made = ", ".join(one.name for one in found.restored)
+    stay = (len(found.restored), f"copies that this drill made could not be dropped ({found.left}): {made}")
     return {
         "BKP-RST-001": (sum(one.refused for one in found.restored), f"{found.documents:,} documents restored"
                         f"{'' if bypassed else '; the account may not bypass validation'}"),
@@ -110,6 +111,7 @@ def recovery(found: Recovery) -> Answers:
         "BKP-CMP-004": (not options, f"differing: {_names(options)}"),
         "BKP-CMP-005": (Unmeasured(says) if None in valid else all(valid), says),
         "BKP-ERA-001": (again.left, came + (named if again.found else "")),
+        **({SWEPT: stay} if found.left else {}),
     }  # fmt: skip
 
 
@@ -128,16 +130,5 @@ def sweep(found: tuple[Sequence[str], Sequence[str]]) -> Answers:
     return {SWEPT: (len(left), said + strange)}
 
 
-def clean(found: tuple[int, str]) -> Answers:
-    """How many backups a rehearsal leaves, and what became of them."""
-    return {CLEANED: found}
-
-
 def _names(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
-
-
-def copies_left(found: Recovery) -> Answers:
-    """The drill's own copies, which hold leads and could not be dropped."""
-    names = ", ".join(one.name for one in found.restored)
-    return {SWEPT: (len(found.restored), f"copies that this drill made could not be dropped ({found.left}): {names}")}

@@ -6,31 +6,32 @@ written, and those are dropped: at the end, also on error, and by the next phase
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from leadbook.backup import folder
 from leadbook.backup.archive import Manifest, read_manifest
 from leadbook.backup.backup import Backup, back_up, collections_of
 from leadbook.backup.cache import cache_facts
 from leadbook.backup.damage import Damage, abort, corrupt
-from leadbook.backup.drill import SPRINT, Recovery, recover
+from leadbook.backup.drill import RECOVERY_STAGES, SPRINT, Recovery, recover
 from leadbook.backup.restore import unexplained
 from leadbook.backup.verify import Verification, verify
-from leadbook.core.checks import Inapplicable, Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured
+from leadbook.page import palette, style
 from leadbook.page.prose import number
 from leadbook.phases.console import backups
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, only_by_atlas, shown_by
-from leadbook.phases.judging import Missing, attempt
+from leadbook.phases.documents import render
+from leadbook.phases.judging import Finding, Missing, attempt, checks_of, of_found
 from leadbook.phases.p06 import checks
-from leadbook.phases.p06.figures import recovery_stages
 from leadbook.phases.p06.subject import Subject
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, rows_table
-from leadbook.phases.templates import render
-from leadbook.phases.told import of_found
 from leadbook.schema import undo
 
 
@@ -51,21 +52,18 @@ def backup(subject: Subject) -> Section:
         "file MB": "size on disk, MB",
         "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
     }
-    held = manifest and manifest.documents_of(subject.settings.collection)
+    leads = manifest.documents_of(subject.settings.collection) if manifest and not subject.made else None
     return subject.plain(
         Section(
             says=subject.told(),
             tables=(rows_table("What the backup holds", columns, _contents(manifest) if manifest else ()),),
-            checks=(
-                *of_found((checks.SWEPT,), swept, checks.sweep),
-                *of_found(checks.of("BKP-DMP"), dump, checks.dump),
+            checks=checks_of(
+                {
+                    **of_found((checks.SWEPT,), swept, checks.sweep),
+                    **of_found(checks.of("BKP-DMP"), dump, checks.dump),
+                }
             ),
-            facts={
-                "backup_bytes": manifest and manifest.size,
-                "backup_documents": manifest and manifest.documents,
-                "backup_leads": None if subject.made else held,
-                "backup_made_leads": held if subject.made else None,
-            },
+            facts={"backup_leads": leads},
             found=_known(dump),
         )
     )
@@ -101,7 +99,7 @@ def damage(subject: Subject, taken: Section) -> Section:
         "what was said": "its first complaint",
     }
     rows = [(drill.name, drill.noticed, drill.said) for drill in _known(drills) or ()]
-    made = of_found(checks.of("BKP-COR"), drills, checks.damage)
+    made = checks_of(of_found(checks.of("BKP-COR"), drills, checks.damage))
     return subject.plain(
         Section(tables=(rows_table("Damage drills", columns, rows),), checks=made, found=_known(drills))
     )
@@ -135,10 +133,7 @@ def restore(subject: Subject, taken: Section) -> Section:
     return subject.plain(
         Section(
             tables=(rows_table("Restored copies beside the backup", columns, rows),),
-            checks=(
-                *of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery),
-                *(of_found((checks.SWEPT,), recovery, checks.copies_left) if getattr(recovery, "left", "") else ()),
-            ),
+            checks=checks_of(of_found(checks.of("BKP-RST", "BKP-CMP", "BKP-ERA"), recovery, checks.recovery)),
             found=_known(recovery),
         )
     )
@@ -168,8 +163,27 @@ def times(restored: Section) -> Section:
         "without the time that people need to decide."
     )
     caption = "Dump and recovery, stage by stage, in seconds"
-    facts = {"restore_seconds": recovery.seconds, "restore_estimate_seconds": recovery.estimate}
-    return Section(says=said, plots=(Plot(recovery_stages(recovery.stages), caption),), facts=facts)
+    return Section(says=said, plots=(Plot(_stages(recovery.stages), caption),))
+
+
+def _stages(stages: Mapping[str, float]) -> Figure:
+    """Seconds of each stage, one after another; the stages that count as recovery time have the first colour."""
+    figure, axes = style.figure(
+        "Dump and recovery, stage by stage", "seconds since the dump began", "", size=(8.0, 3.2)
+    )
+    style.sideways(axes)
+    start = 0.0
+    for place, (stage, seconds) in enumerate(stages.items()):
+        colour = palette.SERIES[0 if stage in RECOVERY_STAGES else 6]
+        axes.barh(place, seconds, left=start, height=0.6, color=colour)
+        axes.annotate(f"{seconds:.2f} s", (start + seconds, place), xytext=(5, 0), va="center",
+                      textcoords="offset points", fontsize=9, color=palette.INK)  # fmt: skip
+        start += seconds
+    names = [f"{name} (recovery)" if name in RECOVERY_STAGES else name for name in stages]
+    axes.set_yticks(range(len(stages)), names, color=palette.INK)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(start, 0.1) * 1.12)
+    return figure
 
 
 def cache(subject: Subject) -> Section:
@@ -194,7 +208,7 @@ def cache(subject: Subject) -> Section:
             "**Nothing in Redis needs a backup:** every key looked at is a duplicate key, which MongoDB can give back. "
             "After a loss the pipeline runs on slower, asks MongoDB, and writes the keys anew."
         )
-    return Section(says=said, checks=of_found(checks.of("BKP-RDS"), keys, checks.cache), found=seen)
+    return Section(says=said, checks=checks_of(of_found(checks.of("BKP-RDS"), keys, checks.cache)), found=seen)
 
 
 def attested(book: Phase) -> Section:
@@ -220,31 +234,35 @@ def procedures(subject: Subject, taken: Section, damaged: Section, restored: Sec
     )  # fmt: skip
     title, audience = "Backup and recovery procedures", ("Technical Lead", "Project Manager")
     told = f"without {', '.join(missing)}" if missing else "every part holds what this run measured"
-    cleaned = attempt(lambda: _clean(subject, taken.found[0])) if taken.found else checks.NO_BACKUP
     return subject.plain(
         Section(
             documents=(Document("backup-and-recovery", title, text, audience),),
-            checks=(
-                judge("BKP-DOC-001", len(missing), evidence=told),
-                *of_found((checks.CLEANED,), cleaned, checks.clean),
-                judge(checks.REMOVED, attempt(lambda: _removed(subject)), evidence=", ".join(subject.made)),
+            checks=checks_of(
+                {
+                    "BKP-DOC-001": lambda: (len(missing), told),
+                    checks.CLEANED: lambda: _clean(subject, taken),
+                    checks.REMOVED: lambda: _removed(subject),
+                }
             ),
         )
     )
 
 
-def _removed(subject: Subject) -> int | Inapplicable:
+def _removed(subject: Subject) -> Finding:
     """How many collections of a trial are left after they were removed."""
-    return len(subject.left()) if subject.made else Inapplicable("the drills were of the leads")
+    left = len(subject.left()) if subject.made else Inapplicable("the drills were of the leads")
+    return left, ", ".join(subject.made)
 
 
-def _clean(subject: Subject, made: Backup) -> tuple[int, str]:
+def _clean(subject: Subject, taken: Section) -> Finding:
     """How many backups of this process stay that should not, and what became of them; a production keeps its leads'."""
+    if taken.found is None:
+        raise Missing(checks.NO_BACKUP)
+    path = taken.found[0].path
     if subject.settings.is_production and not subject.made:
-        age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(made.path).taken_at)).total_seconds()
-        return 0, f"kept as {made.path.name}, {age:.0f} s old, its owner's alone"
-    place = made.path.parent
-    for path in folder.taken_here(place):
-        folder.remove(path)
+        age = (datetime.now(UTC) - datetime.fromisoformat(read_manifest(path).taken_at)).total_seconds()
+        return 0, f"kept as {path.name}, {age:.0f} s old, its owner's alone"
+    for mine in folder.taken_here(path.parent):
+        folder.remove(mine)
     whose = "backup of made leads" if subject.made else "rehearsal's backup"
-    return len(folder.taken_here(place)), f"the {whose} was removed: it proved itself"
+    return len(folder.taken_here(path.parent)), f"the {whose} was removed: it proved itself"

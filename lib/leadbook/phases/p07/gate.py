@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from leadbook.analysis.collecting import Collecting, read_collecting
-from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, accepted, blockers, judge, unrecorded
+from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, accepted, blockers, unrecorded
 from leadbook.core.provenance import ago
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
@@ -23,12 +23,11 @@ from leadbook.phases.console import alerting
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of, shown_by
 from leadbook.phases.console.provider import told_of
-from leadbook.phases.judging import attempt
+from leadbook.phases.documents import render
+from leadbook.phases.judging import Answered, Answers, attempt, checks_of
 from leadbook.phases.p07.figures import headroom
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Document, Plot, Section, Table
-from leadbook.phases.templates import render
-from leadbook.phases.told import Answered, all_of
 
 PHASES = ("01", "02", "03", "04", "05", "06")
 FACTS: Mapping[str, tuple[str, str]] = {
@@ -104,25 +103,24 @@ def collect(book: Phase) -> Records:
 # ------------------------------------------------------------------------------------------------------------ judging
 
 
-def gate_checks(records: Records, settings: Settings, collected: Answered = BEFORE) -> list[Check]:
+def gate_checks(records: Records, settings: Settings, collected: Answered = BEFORE) -> tuple[Check, ...]:
     """Each gate with its measured value; a phase that did not end, or a missing fact, is `not measured`.
 
     collected: the rate of collecting now.
     """
-    return [
-        *_end_to_end(records["04"]),
-        *all_of({"GATE-RATE-001": collected}, settings),
-        *(_of_fact(check_id, records[phase], fact, settings) for check_id, (phase, fact) in FACTS.items()),
-        *(_nothing_blocks(check_id, [records[phase] for phase in phases]) for check_id, phases
-          in NOTHING_BLOCKS.items()),
-    ]  # fmt: skip
+    return checks_of({
+        **_end_to_end(records["04"]),
+        "GATE-RATE-001": collected,
+        **{check_id: _of_fact(records[phase], fact) for check_id, (phase, fact) in FACTS.items()},
+        **{check_id: _nothing_blocks([records[one] for one in phases]) for check_id, phases in NOTHING_BLOCKS.items()},
+    }, settings)  # fmt: skip
 
 
-def _end_to_end(record: EarlierPhase) -> list[Check]:
+def _end_to_end(record: EarlierPhase) -> Answers:
     """Of phase 04's end-to-end trial: leads stored, and records lost on the way."""
     found = attempt(lambda: _counted(record))
     stored, lost, evidence = found if isinstance(found, tuple) else (found, found, "")
-    return [judge("GATE-E2E-001", stored, evidence=evidence), judge("GATE-E2E-002", lost, evidence=evidence)]
+    return {"GATE-E2E-001": (stored, evidence), "GATE-E2E-002": (lost, evidence)}
 
 
 def _counted(record: EarlierPhase) -> tuple[int, int, str] | Unmeasured:
@@ -143,18 +141,17 @@ def _collected(book: Phase) -> Answered:
     return in_last_hour(found, book.settings) if isinstance(found, Collecting) else Answered(found)
 
 
-def _of_fact(check_id: str, record: EarlierPhase, fact: str, settings: Settings) -> Check:
+def _of_fact(record: EarlierPhase, fact: str) -> Answered:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
     what = f"{fact}, lower end of its 95 % interval," if fact in LOWER_ENDS else fact
     evidence = f"{what} of phase {record.phase}, {record.at}".rstrip(", ")
-    answer = value if told else record.left_nothing(fact)
-    return judge(check_id, answer, settings=settings, evidence=evidence)
+    return Answered(value if told else record.left_nothing(fact), evidence)
 
 
-def _nothing_blocks(check_id: str, asked: Sequence[EarlierPhase]) -> Check:
+def _nothing_blocks(asked: Sequence[EarlierPhase]) -> Answered:
     if missed := [f"phase {record.phase}: {record.problem}" for record in asked if record.problem]:
-        return judge(check_id, Unmeasured("; ".join(missed)))
+        return Answered(Unmeasured("; ".join(missed)))
     found = [check.id for record in asked for check in blockers(record.checks)]
     found += [left_out for record in asked for left_out in record.left_out]
     counted = sum(len(record.checks) for record in asked)
@@ -162,7 +159,7 @@ def _nothing_blocks(check_id: str, asked: Sequence[EarlierPhase]) -> Check:
     how = f"blocking {', '.join(found)}" if found else "none blocks"
     if risks := [check.id for record in asked for check in accepted(record.checks)]:
         how += f", {len(risks)} accepted ({', '.join(risks)})"
-    return judge(check_id, not found, evidence=f"{what}: {how}")
+    return Answered(not found, f"{what}: {how}")
 
 
 # ----------------------------------------------------------------------------------------------------------- sections
@@ -190,7 +187,7 @@ def earlier(book: Phase) -> Section:
 
 def targets(book: Phase) -> Section:
     """7.2: each gate with the value that was measured."""
-    checks = tuple(gate_checks(collect(book), book.settings, _collected(book)))
+    checks = gate_checks(collect(book), book.settings, _collected(book))
     caption = "Measured value as a multiple of its target: right of the line is within target"
     return Section(plots=(Plot(headroom(checks), caption),), checks=checks)
 
@@ -198,8 +195,7 @@ def targets(book: Phase) -> Section:
 def monitoring(book: Phase) -> Section:
     """7.3: alerts at the provider, as its API shows them, else as somebody attests them."""
     atlas = atlas_of(book)
-    checks = by_api(alerting.monitored(atlas), book.settings)
-    return Section(tables=shown_by(atlas, alerting.table), checks=checks)
+    return Section(tables=shown_by(atlas, alerting.table), checks=by_api(alerting.monitored(atlas), book.settings))
 
 
 def documents(book: Phase) -> Section:
@@ -218,7 +214,9 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
     topics = [
         (
             str(topic).replace("_", " ").capitalize().replace("Mongodb", "MongoDB"),
-            values.items() if isinstance(values, Mapping) else [(topic, values)],
+            [(str(name).replace("_", " "), value) for name, value in values.items()]
+            if isinstance(values, Mapping)
+            else [(topic, values)],
         )
         for topic, values in told.items()
     ]
@@ -231,10 +229,7 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
             _document("Final performance metrics", checks=checks, target=target_text, measured=measured_text),
             _document("Infrastructure configuration", topics=topics),
         ),
-        checks=(
-            judge("GATE-DOC-001", not unmeasured, evidence=valued),
-            judge("GATE-DOC-002", bool(told), evidence=source),
-        ),
+        checks=checks_of({"GATE-DOC-001": (not unmeasured, valued), "GATE-DOC-002": (bool(told), source)}),
     )
 
 

@@ -6,26 +6,27 @@ The catalogue says which checks a decision follows from (`follows`), and what to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
-from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict, judge
+from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import Advice, batch_size, max_pool
 from leadbook.measure.intervals import difference
 from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.judging import Answered, Answers
+from leadbook.phases.p05.advice import Advice, batch_size, max_pool
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]
-Decided = tuple[Any, str, str]
-"""What `judge` takes, because of what, and what to do; where that is empty the catalogue's remedy."""
 BAD = frozenset({Verdict.FAIL, Verdict.ERROR})
 BEYOND = frozenset({Verdict.FAIL, Verdict.WARN})
-NEEDED = {Verdict.WARN: True, Verdict.PASS: False}
+NEEDED = {Verdict.WARN: "yes", Verdict.PASS: "no"}
+DECISION = "Decision: "
+"""How the titles of decisions begin."""
 FEWEST_BATCHES = 3
 """Batches of a size from which the snapshot compares it."""
 CLEARING = "clearing turns hits in Redis into look-ups in MongoDB"
@@ -59,7 +60,7 @@ def _followed(check_id: str, checks: Checks) -> list[Check]:
     return [checks[name] for name in definition(check_id).follows]
 
 
-def issue_check(checks: Sequence[Check]) -> Check:
+def issues(checks: Sequence[Check]) -> Answers:
     """No immediate issue: no reading beyond its critical limit, no error. Warnings are listed, they do not fail."""
     bad = [check for check in checks if check.verdict in BAD]
     warm = [check for check in checks if check.verdict is Verdict.WARN]
@@ -68,7 +69,7 @@ def issue_check(checks: Sequence[Check]) -> Check:
     counts = f"critical, which alone count as issues: {len(bad)}; warnings: {len(warm)}; not measured: {len(dark)}"
     evidence = f"{counts}. {named}".rstrip(". ")
     count = len(bad) if checks else None
-    return judge("MON-ISSUE-001", Doubtful(0) if warm and not bad else count, evidence=evidence)
+    return {"MON-ISSUE-001": (Doubtful(0) if warm and not bad else count, evidence)}
 
 
 def resources(seen: Observation, checks: Checks) -> list[Resource]:
@@ -99,7 +100,7 @@ def _resource(check: Check) -> Resource:
     )  # fmt: skip
 
 
-def bottleneck_check(found: Sequence[Resource]) -> Check:
+def bottleneck(found: Sequence[Resource]) -> Answers:
     """No resource was at its limit. A bottleneck warns: something is always the first to fill; targets judge."""
     measured = [each for each in found if each.used is not None]
     full = [each for each in measured if each.full]
@@ -108,11 +109,11 @@ def bottleneck_check(found: Sequence[Resource]) -> Check:
     dark = [each.name for each in found if each.used is None]
     unseen = f". Not measured: {', '.join(dark)}" if dark else ""
     seen = full or (measured and SERVER not in dark)
-    return judge(
-        BOTTLENECK, len(full) if seen else Unmeasured(f"not all could be seen{unseen}"),
-        evidence=f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
-        remedy="; ".join(f"{each.name}: {each.relief}" for each in full),
-    )  # fmt: skip
+    return {BOTTLENECK: Answered(
+        len(full) if seen else Unmeasured(f"not all could be seen{unseen}"),
+        f"{'full' if full else 'nothing was full; nearest'}: {shown}{unseen}",
+        "; ".join(f"{each.name}: {each.relief}" for each in full),
+    )}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,14 +149,14 @@ def _word(needed: bool) -> str:
     return "needed" if needed else "not needed"
 
 
-def _queries(case: Case) -> Decided:
+def _queries(case: Case) -> Answered:
     queries = [entry for entry in case.seen.slow or () if entry.is_query]
     scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
     because = f"slow queries during the snapshot: {len(queries)}; of them without an index: {len(scans)}"
-    return Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because, ""
+    return Answered(Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because)
 
 
-def _by_causes(case: Case) -> Decided:
+def _by_causes(case: Case) -> Answered:
     """Needed where a cause is beyond its limit."""
     beyond = any(check.verdict in BEYOND for check in case.causes)
     dark = [check.title for check in case.causes if check.measured is None]
@@ -164,7 +165,7 @@ def _by_causes(case: Case) -> Decided:
         if dark and not beyond
         else _word(beyond)
     )
-    return answer, "; ".join(case.because), ""
+    return Answered(answer, "; ".join(case.because))
 
 
 def _dated(advice: Advice, case: Case) -> str:
@@ -172,45 +173,44 @@ def _dated(advice: Advice, case: Case) -> str:
     return advice.evidence.replace("(phase 03)", f"({case.source})")
 
 
-def _pool(case: Case) -> Decided:
+def _pool(case: Case) -> Answered:
     """Needed where the pool was too small in the snapshot, or phase 03 showed that it is for as many threads."""
-    answer, because, action = _by_causes(case)
-    advice = max_pool(case.settings, case.benchmarks)
+    told, advice = _by_causes(case), max_pool(case.settings, case.benchmarks)
     if advice is None:
-        return answer, because, action
-    because = f"{because}; {_dated(advice, case)}"
+        return told
+    because = f"{told.evidence}; {_dated(advice, case)}"
     if advice.changes:
-        return _word(True), because, f"set max_pool_size to {advice.proposed}"
-    return answer, because, action
+        return Answered(_word(True), because, f"set max_pool_size to {advice.proposed}")
+    return told._replace(evidence=because)
 
 
-def _clearing(case: Case) -> Decided:
+def _clearing(case: Case) -> Answered:
     """What it would cost stands beside, needed or not."""
-    answer, because, action = _by_causes(case)
-    return answer, f"{because}; {CLEARING}", action
+    told = _by_causes(case)
+    return told._replace(evidence=f"{told.evidence}; {CLEARING}")
 
 
-def _batch_size(case: Case) -> Decided:
+def _batch_size(case: Case) -> Answered:
     """Phase 03's decision where it made one for the size in use, else by the batches of this snapshot."""
     mine = case.settings.batch_size
     if advice := batch_size(case.settings, case.benchmarks):
-        return _word(advice.changes), _dated(advice, case), f"set batch_size to {advice.proposed}"
+        return Answered(_word(advice.changes), _dated(advice, case), f"set batch_size to {advice.proposed}")
     rates: dict[int, list[float]] = {}
-    for batch in (each for each in case.seen.batches if each.inserted):
-        rates.setdefault(batch.size, []).append(batch.inserted / batch.seconds)
+    for batch in (each for each in case.seen.batches if each.acknowledged):
+        rates.setdefault(batch.sent, []).append(batch.acknowledged / batch.seconds)
     compared = {size: of for size, of in rates.items() if len(of) >= FEWEST_BATCHES}
     if mine not in compared or len(compared) == 1:
         why = f"batches of {mine} were not compared with others here"
-        return Unmeasured(why, "phase 03 compares them: leadbook run --stage ready"), "", ""
+        return Answered(Unmeasured(why, "phase 03 compares them: leadbook run --stage ready"))
     best = max(compared, key=lambda size: fmean(compared[size]))
     both = min(len(compared[mine]), len(compared[best]))
     effect = difference(compared[mine][:both], compared[best][:both])
     shown = ", ".join(f"{size}: {fmean(of):,.0f}" for size, of in compared.items())
     because = f"documents/s by documents a call, {shown}; {best} against the {mine} in use: {effect.text()}"
-    return _word(best != mine and effect.shown), because, f"set batch_size to {best}"
+    return Answered(_word(best != mine and effect.shown), because, f"set batch_size to {best}")
 
 
-def _scale(case: Case) -> Decided:
+def _scale(case: Case) -> Answered:
     """Needed where the disk is full, or where inserts are too slow while the server has no more to give."""
     disk, rate, cache = case.causes
     server = [*(each for each in case.resources if each.name == SERVER), _resource(cache)]
@@ -221,47 +221,40 @@ def _scale(case: Case) -> Decided:
     beside = [f"{each.name}: {number(each.used, each.unit)}, full" for each in case.full if each not in server]
     if beside and not needed and rate.verdict is Verdict.PASS:
         beside[-1] += ", yet inserts reach their target"
-    action = "enlarge the storage" if full_disk else ""
-    return answer, "; ".join(dict.fromkeys([*known, *case.because, *beside])), action
+    because = "; ".join(dict.fromkeys([*known, *case.because, *beside]))
+    return Answered(answer, because, "enlarge the storage" if full_disk else "")
 
 
-def _batch_processing(case: Case) -> Decided:
+def _batch_processing(case: Case) -> Answered:
     (rate,) = case.causes
     names = ", ".join(each.name for each in case.full)
     because = (
         f"{case.because[0]}, target {target_text(rate)}; {f'held up by {names}' if names else 'no resource was full'}"
     )
     if rate.measured is None:
-        return Unmeasured(rate.evidence, rate.remedy), because, ""
-    return _word(rate.verdict is Verdict.FAIL), because, "; ".join(each.relief for each in case.full)
+        return Answered(Unmeasured(rate.evidence, rate.remedy), because)
+    return Answered(_word(rate.verdict is Verdict.FAIL), because, "; ".join(each.relief for each in case.full))
 
 
-DECISIONS: Mapping[str, Callable[[Case], Decided]] = {
+DECISIONS: Mapping[str, Callable[[Case], Answered]] = {
     "MON-ADV-001": _queries, "MON-ADV-002": _pool, "MON-ADV-003": _batch_size, "MON-ADV-004": _scale,
     "MON-ADV-005": _clearing, "MON-ADV-006": _batch_processing,
 }  # fmt: skip
 
 
-def decision_checks(
+def decided(
     seen: Observation, settings: Settings, checks: Checks, found: Sequence[Resource], benchmarks: Mapping[str, Any]
-) -> list[Check]:
+) -> Answers:
     """The six "if needed" steps of Tasks 4.2.1 and 4.3.1: `not needed` passes, `needed` warns with what to do.
 
     benchmarks: facts of phase 03 (see Snapshot).
     """
-    made = []
-    for check_id, decide in DECISIONS.items():
-        causes = _followed(check_id, checks)
-        case = Case(seen=seen, settings=settings, resources=found, causes=causes, benchmarks=benchmarks)
-        answer, because, action = decide(case)
-        made.append(judge(check_id, answer, evidence=because, remedy=action))
-    return made
+    case = Case(seen=seen, settings=settings, resources=found, causes=(), benchmarks=benchmarks)
+    return {
+        check_id: decide(replace(case, causes=_followed(check_id, checks))) for check_id, decide in DECISIONS.items()
+    }
 
 
-def decisions(made: Sequence[Check]) -> list[dict[str, Any]]:
-    """Each decision as topic, needed (None: not measured), because, action."""
-    return [
-        {"topic": check.title.removeprefix("Decision: "), "needed": NEEDED.get(check.verdict),
-         "because": check.evidence, "action": check.remedy if NEEDED.get(check.verdict) else "none"}
-        for check in made
-    ]  # fmt: skip
+def topic(check: Check) -> str:
+    """What a decision is about."""
+    return check.title.removeprefix(DECISION)

@@ -9,12 +9,12 @@ from leadbook.monitor.session import Observation
 from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.deeds import frame, in_words
+from leadbook.phases.documents import render
 from leadbook.phases.p08 import hour_told, staged
-from leadbook.phases.p08.decisions import BAD, decisions
-from leadbook.phases.p08.frames import batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.p08.decisions import BAD, topic
+from leadbook.phases.p08.frames import batch_sizes_frame, decisions_frame, lookups_frame, readings_frame, slow_frame
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.snapshot import Snapshot
-from leadbook.phases.templates import render
 
 
 def summary(seen: Observation) -> str:
@@ -63,18 +63,16 @@ def _parts(kept: hour_told.Kept) -> pd.DataFrame | None:
 
 def optimizations(snapshot: Snapshot) -> str:
     """The document "Optimizations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
-    word = {None: "not measured", True: "yes", False: "no"}
-    made = decisions(snapshot.decided)
+    needed = [f"{topic(one)}: {one.remedy}" for one in snapshot.decided if one.verdict is Verdict.WARN]
     resources = [
         (each.name, number(each.used, each.unit), f"{each.limit:g} {each.unit}".strip(),
-         word[each.full if each.used is not None else None], each.relief)
+         None if each.used is None else each.full, each.relief)
         for each in snapshot.resources
     ]  # fmt: skip
     return render(
         __file__, "optimizations-and-scaling", seen=snapshot.seen, summary=_plain(snapshot.seen),
         settings=snapshot.settings, resources=resources,
-        decisions=[(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in made],
-        actions="; ".join(f"{one['topic']}: {one['action']}" for one in made if one["needed"]) or "none is needed",
+        decisions=decisions_frame(snapshot.decided), actions="; ".join(needed) or "none is needed",
         done=in_words(snapshot.done), optimisations=frame(snapshot.done, "optimisation"),
         scaling=frame(snapshot.done, "scaling"), resolved=frame(snapshot.done, "resolution"),
         sizes=batch_sizes_frame(snapshot.seen), slow=slow_frame(snapshot.seen.slow or ()),

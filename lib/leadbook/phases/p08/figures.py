@@ -33,31 +33,22 @@ def timeline(frame: pd.DataFrame) -> Figure:
     for name in ("mongodb", "redis"):
         if f"{name}.cpu_cores" in frame.columns:
             frame[f"{name}.cpu_percent"] = 100 * frame[f"{name}.cpu_cores"]
-    figure, first = style.figure("", "", "", size=(10.0, 11.0))
-    first.remove()
-    grid = figure.subplots(len(PANELS) // 2, 2, sharex=True)
-    for axes, (title, unit, readings) in zip(grid.flat, PANELS, strict=True):
-        _panel(axes, frame, title, unit, readings)
-    for axes in grid[-1]:
+    figure, grid = style.panels(len(PANELS) // 2, 2, size=(10.0, 11.0), sharex=True)
+    for axes, (title, unit, readings) in zip(grid, PANELS, strict=True):
+        style.panel(axes, title, unit)
+        _draw(axes, frame, readings)
+    for axes in grid[-2:]:
         axes.set_xlabel("seconds since the snapshot began", fontsize=9, color=palette.MUTED)
     return figure
 
 
-def _panel(axes: Axes, frame: pd.DataFrame, title: str, unit: str, readings: Sequence[tuple[str, str]]) -> None:
-    axes.set_prop_cycle(color=list(palette.SERIES))
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
-    axes.set_ylabel(unit, fontsize=9, color=palette.MUTED)
-    axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+def _draw(axes: Axes, frame: pd.DataFrame, readings: Sequence[tuple[str, str]]) -> None:
     drawn = [(column, label) for column, label in readings if column in frame and frame[column].notna().any()]
     for (column, label), marker in zip(drawn, ("o", "s", "^"), strict=False):
         values = frame[column].dropna()
         axes.plot(values.index, values, label=label, linewidth=1.6, marker=marker, markersize=3)
     if not drawn:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
-        axes.set_yticks([])
+        style.empty(axes)
         return
     axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * 1.3 or 1)
     if len(drawn) > 1:

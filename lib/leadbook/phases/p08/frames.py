@@ -7,9 +7,12 @@ from statistics import median
 
 import pandas as pd
 
+from leadbook.core.checks import Check, Verdict
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.session import Observation
 from leadbook.monitor.slow import SlowOperation
+from leadbook.page.prose import NOT_MEASURED
+from leadbook.phases.p08.decisions import NEEDED, topic
 from leadbook.phases.p08.performance import latencies
 
 COLUMNS = {
@@ -31,6 +34,16 @@ _OPERATIONS = {"filtered": "filtered find", "mongodb": "duplicate check, MongoDB
 _SLOWEST = 15
 
 
+def decisions_frame(made: Sequence[Check]) -> pd.DataFrame:
+    """A row a decision."""
+    rows = [
+        (topic(one), NEEDED.get(one.verdict, NOT_MEASURED), one.evidence,
+         one.remedy if one.verdict is Verdict.WARN else "none")
+        for one in made
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
+
+
 def readings_frame(timeline: Timeline, source: str) -> pd.DataFrame:
     """Mean, least and most of every reading of one source; counters are shown as rates only."""
     frame = timeline.frame.filter(like=f"{source}.").dropna(axis="columns", how="all")
@@ -43,7 +56,7 @@ def batch_sizes_frame(seen: Observation) -> pd.DataFrame:
     """A row a batch size: batches, documents/s of inserting time, median and slowest batch in ms."""
     rows = []
     for size in seen.sizes:
-        took = [1000 * batch.seconds for batch in seen.batches if batch.size == size]
+        took = [1000 * batch.seconds for batch in seen.batches if batch.sent == size]
         rows.append((size, len(took), seen.insert_rate(size), median(took), max(took)))
     return pd.DataFrame(rows, columns=["batch size", "batches", "documents/s", "median ms", "slowest ms"])
 

@@ -1,8 +1,8 @@
-"""The last hour and the parts of the sprint in words, tables, one plot and facts."""
+"""The last hour and the parts of the sprint in words, tables and one plot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from leadbook.core.checks import Unmeasured
 from leadbook.page import palette, style
 from leadbook.page.prose import number
+from leadbook.phases.live.drawn import words
 from leadbook.phases.p08.hour import NONE, Watched
 from leadbook.watch.names import READINGS
-from leadbook.watch.periods import Period
+from leadbook.watch.periods import Period, SprintStage
 from leadbook.watch.records import Event
 
 Kept = Watched | Unmeasured | Exception | None
@@ -118,9 +119,8 @@ def events_frame(hour: Period) -> pd.DataFrame:
 
 
 def _event(event: Event) -> str:
-    words = {"gap": "nothing was read", "begun": "a watch began", "acted": "somebody acted"}
     more = event.told.get("verdict") if event.kind == "report" else event.told.get("action", "")
-    return f"{words.get(event.kind, event.kind)} {more or ''}".strip()
+    return f"{words.event(event.kind)} {more or ''}".strip()
 
 
 def findings_frame(kept: Watched) -> pd.DataFrame:
@@ -136,56 +136,27 @@ def findings_frame(kept: Watched) -> pd.DataFrame:
 def stages_frame(kept: Watched) -> pd.DataFrame:
     """A row a part of the sprint that was reached."""
     columns = ["part", "from", "until", "leads", "leads/h", "most waiting", "slowest check ms", "not read, s"]
-    rows = [
-        (one["part"], one["from"], "goes on" if one["goes_on"] else one["until"], one["leads"], one["leads_per_h"],
-         one["waiting_most"], one["check_most_ms"], one["unread_s"])
-        for one in stage_facts(kept)
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(map(_stage_row, kept.stages), columns=columns)
 
 
-def stage_facts(kept: Watched) -> list[dict[str, Any]]:
-    """What is told of each part of the sprint."""
-    return list(_stages(kept))
-
-
-def _stages(kept: Watched) -> Iterator[dict[str, Any]]:
-    for one in kept.stages:
-        period = one.period
-        grown, waiting = period.growth("sprint.leads"), period.spread("sprint.waiting")
-        rate, checks = period.per_hour("sprint.leads"), period.spread("probe.mongodb_ms")
-        yield {
-            "part": one.name, "from": _moment(period.first.at), "until": _moment(period.last.at),
-            "goes_on": one.goes_on, "snapshots": len(period.snapshots), "leads": None if grown is None else grown[0],
-            "leads_per_h": None if rate is None else round(rate),
-            "waiting_most": None if waiting is None else waiting.most,
-            "check_most_ms": None if checks is None else round(checks.most, 2), "unread_s": round(period.unread_s),
-        }  # fmt: skip
-
-
-def facts(kept: Kept) -> dict[str, Any]:
-    """Numbers by name, with the period that they are of; none where no series is kept."""
-    if not isinstance(kept, Watched):
-        return {}
-    hour = kept.hour
-    grown, waiting, rate = hour.growth("sprint.leads"), hour.spread("sprint.waiting"), hour.per_hour("sprint.leads")
-    return {
-        "hour_from": hour.first.at.isoformat(), "hour_until": hour.last.at.isoformat(),
-        "hour_snapshots": len(hour.snapshots), "hour_snapshots_due": hour.expected, "hour_gaps": len(hour.gaps),
-        "hour_unread_s": round(hour.unread_s), "hour_leads": None if grown is None else grown[0],
-        "hour_leads_per_h": None if rate is None else round(rate, 1),
-        "hour_waiting_most": None if waiting is None else waiting.most, "hour_verdicts": dict(kept.verdicts),
-        "hour_degradation": hour.degradation(), "sprint_parts": stage_facts(kept),
-    }  # fmt: skip
+def _stage_row(stage: SprintStage) -> Sequence[Any]:
+    period = stage.period
+    grown, waiting = period.growth("sprint.leads"), period.spread("sprint.waiting")
+    rate, checks = period.per_hour("sprint.leads"), period.spread("probe.mongodb_ms")
+    return (
+        stage.name, _moment(period.first.at), "goes on" if stage.goes_on else _moment(period.last.at),
+        None if grown is None else grown[0], None if rate is None else round(rate),
+        None if waiting is None else waiting.most, None if checks is None else round(checks.most, 2),
+        round(period.unread_s),
+    )  # fmt: skip
 
 
 def plot(hour: Period) -> Figure:
     """Leads, backlog and duplicate checks over the hour; where nothing was read the ground is grey."""
-    figure, first = style.figure("", "", "", size=(10.0, 7.0))
-    first.remove()
-    grid = figure.subplots(len(PANELS), 1, sharex=True)
+    figure, grid = style.panels(len(PANELS), size=(10.0, 7.0), sharex=True)
     for axes, (title, unit, names) in zip(grid, PANELS, strict=True):
-        _panel(axes, hour, f"{title}, {unit}", names)
+        style.panel(axes, f"{title}, {unit}")
+        _draw(axes, hour, names)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     grid[-1].xaxis.set_major_locator(locator)
     grid[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -193,12 +164,7 @@ def plot(hour: Period) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
-    axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+def _draw(axes: Axes, hour: Period, names: tuple[str, ...]) -> None:
     for begin, end in hour.gaps:
         axes.axvspan(begin, end, color=palette.GRID, zorder=0)  # type: ignore[arg-type]
     drawn = [name for name in names if hour.spread(name) is not None]
@@ -207,8 +173,7 @@ def _panel(axes: Axes, hour: Period, title: str, names: tuple[str, ...]) -> None
         (drawn_line,) = axes.plot(moments, values, label=READINGS[name][1])  # type: ignore[arg-type]
         drawn_line.set(linewidth=1.6, marker=".", markersize=4, color=colour, linestyle=line)
     if not drawn:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
-        axes.set_yticks([])
+        style.empty(axes)
     elif len(drawn) > 1:
         axes.legend(fontsize=8, frameon=False, loc="upper left")
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
 from leadbook.monitor.session import Observation
 from leadbook.monitor.validation import HourOfLeads
 from leadbook.page.prose import number
+from leadbook.phases.judging import Answered, Answers, Finding
 from leadbook.watch.periods import Period
 
 Leads = HourOfLeads | Unmeasured | Exception | None
@@ -35,8 +36,8 @@ def latencies(seen: Observation, kind: str) -> Latencies:
     return Latencies(lookup.ms / 1000 for lookup in seen.lookups if lookup.kind == kind and not lookup.failure)
 
 
-def _judge_times(check_id: str, times: Latencies, settings: Settings, why: str) -> Check:
-    """The percentile that the samples bear, judged; `why` there are none."""
+def _slow_end(times: Latencies, why: str) -> Answered:
+    """The percentile that the samples bear; `why` there are none."""
     told = times.summary()
     name, value = told.judged
     which = name.partition(" of ")[0]
@@ -44,14 +45,14 @@ def _judge_times(check_id: str, times: Latencies, settings: Settings, why: str) 
         f"{which} of {told.count:,} samples during the snapshot; median {number(told.p50_ms, 'ms')}, "
         f"slowest {number(told.worst_ms, 'ms')}"
     )
-    return judge(check_id, Unmeasured(why) if value is None else value, settings=settings, evidence=evidence)
+    return Answered(Unmeasured(why) if value is None else value, evidence)
 
 
 def degradation(seen: Observation) -> dict[str, float]:
     """Median latency of the last third over that of the first: batches by size, look-ups by kind. 1 = no change."""
     series: dict[str, list[tuple[float, float]]] = {}
     for batch in seen.batches:
-        series.setdefault(f"batches of {batch.size}", []).append((batch.at, batch.seconds))
+        series.setdefault(f"batches of {batch.sent}", []).append((batch.at, batch.seconds))
     for lookup in seen.lookups:
         series.setdefault(f"{lookup.kind} look-ups", []).append((lookup.at, lookup.ms))
     ratios = {}
@@ -63,11 +64,11 @@ def degradation(seen: Observation) -> dict[str, float]:
     return ratios
 
 
-def watch_checks(seen: Observation) -> list[Check]:
+def watch(seen: Observation) -> Answers:
     """Can the watch be believed: enough samples, and the server counted at least what the writer wrote."""
     counts, expected = seen.timeline.samples(), seen.timeline.expected
     taken = min(counts.values(), default=0)
-    problems = "; ".join(sorted({f"{problem.source}: {problem.what}" for problem in seen.timeline.problems}))
+    problems = "; ".join(sorted(set(seen.timeline.problems)))
     shown = ", ".join(f"{source} {count}" for source, count in counts.items()) or "none"
     evidence = (
         f"samples in {seen.seconds:.1f} s: {shown}, of {expected} due each; "
@@ -80,13 +81,13 @@ def watch_checks(seen: Observation) -> list[Check]:
     elif grown is None:
         counted = Unmeasured("the server does not report documents inserted, or was restarted")
     told = f"server counted {grown or 0:,.0f} inserts, the writer {seen.written:,} acknowledged"
-    return [
-        judge("MON-WATCH-001", round(100 * min(taken, expected) / expected, 1), evidence=evidence.rstrip(". ")),
-        judge("MON-WATCH-002", counted, evidence=told),
-    ]
+    return {
+        "MON-WATCH-001": (round(100 * min(taken, expected) / expected, 1), evidence.rstrip(". ")),
+        "MON-WATCH-002": (counted, told),
+    }
 
 
-def insert_checks(seen: Observation, pace: Leads, settings: Settings, hour: Period | None = None) -> list[Check]:
+def inserts(seen: Observation, pace: Leads, settings: Settings, hour: Period | None = None) -> Answers:
     """The first batch is there, complete, dated and unaltered; and leads an hour. hour: that a watch has kept."""
     review = seen.review
     there: Any = review.found == review.sent if review.sent is not None else review.found > 0
@@ -96,15 +97,14 @@ def insert_checks(seen: Observation, pace: Leads, settings: Settings, hour: Peri
     sent = "" if review.sent is None else f" of {review.sent}"
     altered = "not known how many were" if review.altered is None else review.altered
     told = f"{review.incomplete} lack a required field, {review.undated} a timestamp, {altered} altered"
-    rate, how = _kept_rate(hour) or _hourly(pace, seen, settings)
-    return [
-        judge("MON-BATCH-001", there, evidence=f"{review.what}: {review.found}{sent} read back"),
-        judge("MON-BATCH-002", faults, evidence=f"{review.what}: {told}"),
-        judge("MON-RATE-002", rate, settings=settings, evidence=how),
-    ]
+    return {
+        "MON-BATCH-001": (there, f"{review.what}: {review.found}{sent} read back"),
+        "MON-BATCH-002": (faults, f"{review.what}: {told}"),
+        "MON-RATE-002": _kept_rate(hour) or _hourly(pace, seen, settings),
+    }
 
 
-def _kept_rate(hour: Period | None) -> tuple[Any, str] | None:
+def _kept_rate(hour: Period | None) -> Finding | None:
     """Leads an hour by the series of a watch; None where it is too short to tell."""
     rate, grown = (hour.per_hour("sprint.leads"), hour.growth("sprint.leads")) if hour is not None else (None, None)
     if hour is None or rate is None or grown is None:
@@ -117,7 +117,7 @@ def _series(hour: Period) -> str:
     return f"by {len(hour.snapshots):,} snapshots of the watch until {hour.last.at:%Y-%m-%d %H:%M} UTC{gaps}"
 
 
-def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, str]:
+def _hourly(pace: Leads, seen: Observation, settings: Settings) -> Finding:
     """Leads an hour and how that is known: on production of the hour that ends now, in a rehearsal's sprint projected
     from its leads so far. A rehearsal without a sprint has no collectors, and so no rate."""
     if isinstance(pace, Unmeasured | Exception):
@@ -134,29 +134,28 @@ def _hourly(pace: Leads, seen: Observation, settings: Settings) -> tuple[Any, st
     return round(pace.count / pace.span_s * 3600), f"{within} of simulated collectors, projected to an hour"
 
 
-def performance_checks(
+def lookups(
     seen: Observation, settings: Settings, benchmarks: Mapping[str, Any], hour: Period | None = None
-) -> list[Check]:
+) -> Answers:
     """Insert rate, duplicate checks, finds, errors and degradation. benchmarks: facts of phase 03 (see Snapshot).
 
     hour: that a watch has kept."""
-    rate, how = _kept_inserts(hour) or _rate(seen, settings, benchmarks)
     known = [lookup for lookup in seen.lookups if lookup.right is not None]
     right = sum(1 for lookup in known if lookup.right)
     stored = sum(1 for lookup in known if lookup.kind == "mongodb")
     share = 100 * right / len(known) if known else Unmeasured("no look-up had an answer known beforehand")
-    return [
-        judge("MON-RATE-001", rate, settings=settings, evidence=how),
-        *(_judge_times(check_id, latencies(seen, kind), settings, seen.absent.get(kind, "no look-up was answered"))
-          for check_id, kind in LOOKUPS.items()),
-        judge("MON-DUP-003", share, settings=settings,
-              evidence=f"{right} of {len(known)} answers right, for stored leads and for nobody ({stored} by MongoDB)"),
-        _errors(seen),
-        _degraded(seen, hour),
-    ]  # fmt: skip
+    return {
+        "MON-RATE-001": _kept_inserts(hour) or _rate(seen, settings, benchmarks),
+        **{check_id: _slow_end(latencies(seen, kind), seen.absent.get(kind, "no look-up was answered"))
+           for check_id, kind in LOOKUPS.items()},
+        "MON-DUP-003": (share, f"{right} of {len(known)} answers right, for stored leads and for nobody ({stored} by "
+                        "MongoDB)"),
+        "MON-ERR-001": _errors(seen),
+        "MON-DEG-001": _degraded(seen, hour),
+    }  # fmt: skip
 
 
-def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> tuple[Any, str]:
+def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) -> Finding:
     if seen.wrote:
         rate = seen.insert_rate()
         return None if rate is None else round(rate), (
@@ -174,15 +173,15 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
     ), ""
 
 
-def _errors(seen: Observation) -> Check:
-    failures = [f"insert: {batch.failure}" for batch in seen.batches if batch.failure]
+def _errors(seen: Observation) -> Finding:
+    failures = [f"insert: {', '.join(batch.errors)}" for batch in seen.batches if batch.errors]
     failures += [f"{lookup.kind}: {lookup.failure}" for lookup in seen.lookups if lookup.failure]
     done = len(seen.batches) + len(seen.lookups)
     kinds = "; ".join(f"{failures.count(kind)} x {kind}" for kind in sorted(set(failures)))
-    return judge("MON-ERR-001", len(failures) if done else None, evidence=f"of {done} operations. {kinds}".rstrip(". "))
+    return len(failures) if done else None, f"of {done} operations. {kinds}".rstrip(". ")
 
 
-def _kept_inserts(hour: Period | None) -> tuple[Any, str] | None:
+def _kept_inserts(hour: Period | None) -> Finding | None:
     """What the pipeline's full batches attain, as its followers tell it; None where there were too few.
 
     A batch of what just arrived is small: its documents/s are round trips, no capacity (LIVE-RATE-002 asks the same).
@@ -202,7 +201,7 @@ def _kept_inserts(hour: Period | None) -> tuple[Any, str] | None:
     )
 
 
-def _degraded(seen: Observation, hour: Period | None) -> Check:
+def _degraded(seen: Observation, hour: Period | None) -> Finding:
     kept = hour.degradation() if hour is not None else {}
     ratios = kept or degradation(seen)
     shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
@@ -210,10 +209,10 @@ def _degraded(seen: Observation, hour: Period | None) -> Check:
         shown += f"; {_series(hour)}"
     few = Unmeasured("too few operations to compare the first third with the last")
     worst = round(max(ratios.values()), 2) if ratios else few
-    return judge("MON-DEG-001", worst, evidence=f"median of the last third over the first: {shown}")
+    return worst, f"median of the last third over the first: {shown}"
 
 
-def pool_checks(seen: Observation, settings: Settings) -> list[Check]:
+def pool(seen: Observation) -> Answers:
     """Waiting time for a connection, failed check-outs, and growth of the server's connections."""
     reasons = ", ".join(sorted(set(seen.pool_failures))) or "none"
     first, last = (seen.timeline.statistic("mongodb.connections_current", which) for which in ("first", "last"))
@@ -223,22 +222,19 @@ def pool_checks(seen: Observation, settings: Settings) -> list[Check]:
     if first and last is not None:
         growth = round(last - first)
     ends = f"{number(first)} at the beginning, {number(last)} at the end"
-    return [
-        _judge_times("MON-POOL-002", latencies(seen, "pool"), settings, "no connection was checked out"),
-        judge("MON-POOL-003", len(seen.pool_failures),
-              evidence=f"reasons: {reasons}; maxPoolSize {seen.pool_maximum}"),
-        judge("MON-CONN-003", growth, target=limit,
-              evidence=f"{ends}; more than {limit} (half again, at least {STORM_LEAST}) is a storm"),
-    ]  # fmt: skip
+    storm = f"{ends}; more than {limit} (half again, at least {STORM_LEAST}) is a storm"
+    return {
+        "MON-POOL-002": _slow_end(latencies(seen, "pool"), "no connection was checked out"),
+        "MON-POOL-003": (len(seen.pool_failures), f"reasons: {reasons}; maxPoolSize {seen.pool_maximum}"),
+        "MON-CONN-003": Answered(growth, storm, target=limit),
+    }
 
 
-def slow_check(seen: Observation) -> Check:
+def slow(seen: Observation) -> Answers:
     """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
     queries = [entry for entry in seen.slow or () if entry.is_query]
     evidence = f"{len(queries)} slow queries and {len(seen.slow or ()) - len(queries)} slow writes ({seen.slow_source})"
     if queries:
         worst = max(queries, key=lambda entry: entry.ms)
         evidence += f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
-    return judge(
-        "MON-QUERY-001", Unmeasured(seen.slow_source) if seen.slow is None else len(queries), evidence=evidence
-    )
+    return {"MON-QUERY-001": (Unmeasured(seen.slow_source) if seen.slow is None else len(queries), evidence)}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.definitions import definition
 from leadbook.monitor.loop import Timeline
-from leadbook.phases.judging import Finding
+from leadbook.phases.judging import Answers, Finding
 
 HOST_CPU, HOST_MEMORY = "host.cpu_percent", "host.memory_percent"
 NOWHERE: Mapping[str, Finding] = {}
@@ -67,24 +67,23 @@ RULES = (
 )
 
 
-def reading_checks(
+def readings(
     timeline: Timeline,
     versions: Mapping[str, str],
     absent: Mapping[str, str],
     elsewhere: Mapping[str, Finding] = NOWHERE,
-) -> list[Check]:
-    """A check for each rule: what a server does not report is not measured, which is never a pass.
+) -> Answers:
+    """An answer for each rule: what a server does not report is not measured, which is never a pass.
 
     timeline: of any stretch of time.  versions: of the servers, by source.  absent: why a source was not read.
     elsewhere: readings that the provider's API told, for those that the server does not.
     """
-    checks = []
+    told = {}
     for rule in RULES:
-        answer, evidence = _answer(rule, timeline, versions, absent), _evidence(rule, timeline)
-        if isinstance(answer, Unmeasured) and rule.reading in elsewhere:
-            answer, evidence = elsewhere[rule.reading]
-        checks.append(judge(rule.check, answer, evidence=evidence))
-    return checks
+        answer = _answer(rule, timeline, versions, absent)
+        known = isinstance(answer, Unmeasured) and rule.reading in elsewhere
+        told[rule.check] = elsewhere[rule.reading] if known else (answer, _evidence(rule, timeline))
+    return told
 
 
 def _answer(rule: ReadingRule, timeline: Timeline, versions: Mapping[str, str], absent: Mapping[str, str]) -> Any:

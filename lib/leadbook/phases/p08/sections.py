@@ -8,9 +8,16 @@ import pandas as pd
 
 from leadbook.monitor.loop import Timeline
 from leadbook.phases import deeds
-from leadbook.phases.p08 import documents, figures, hour_told, staged
-from leadbook.phases.p08.decisions import bottleneck_check, decisions, issue_check
-from leadbook.phases.p08.frames import COLUMNS, batch_sizes_frame, lookups_frame, readings_frame, slow_frame
+from leadbook.phases.judging import checks_of
+from leadbook.phases.p08 import decisions, documents, figures, hour_told, staged
+from leadbook.phases.p08.frames import (
+    COLUMNS,
+    batch_sizes_frame,
+    decisions_frame,
+    lookups_frame,
+    readings_frame,
+    slow_frame,
+)
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.performance import latencies
 from leadbook.phases.p08.snapshot import Snapshot
@@ -33,12 +40,12 @@ def in_time(snapshot: Snapshot) -> Section:
     """The readings as lines, and whether the watch can be believed."""
     caption = "The snapshot in time: inserts, latency, cache, connections, Redis and CPU"
     plot = Plot(figures.timeline(snapshot.seen.timeline.frame), caption)
-    return Section(plots=(plot,), checks=tuple(snapshot.groups["watch"]))
+    return Section(plots=(plot,), checks=snapshot.groups["watch"])
 
 
 def readings(snapshot: Snapshot) -> Section:
     """Each reading against its limits."""
-    return Section(checks=tuple(snapshot.groups["readings"]))
+    return Section(checks=snapshot.groups["readings"])
 
 
 def servers(snapshot: Snapshot) -> Section:
@@ -51,7 +58,7 @@ def staging(snapshot: Snapshot) -> Section:
     """What waits, and what each collector staged."""
     intake = snapshot.around.staged
     table = Table(staged.collectors_frame(intake), "Collectors of the last day", staged.COLUMNS)
-    return Section(says=staged.in_words(intake), tables=(table,), checks=tuple(snapshot.groups["staged"]))
+    return Section(says=staged.in_words(intake), tables=(table,), checks=snapshot.groups["staged"])
 
 
 def last_hour(snapshot: Snapshot) -> Section:
@@ -72,7 +79,7 @@ def last_hour(snapshot: Snapshot) -> Section:
     )
     tables = tuple(Table(frame, title, hour_told.COLUMNS) for frame, title in frames if len(frame))
     drawn = Plot(hour_told.plot(kept.hour), "The hour in time: leads, backlog and duplicate checks; gaps are grey")
-    return Section(says=says, tables=tables, plots=(drawn,), facts=hour_told.facts(kept), found=kept)
+    return Section(says=says, tables=tables, plots=(drawn,), found=kept)
 
 
 def inserts(snapshot: Snapshot) -> Section:
@@ -82,44 +89,42 @@ def inserts(snapshot: Snapshot) -> Section:
     return Section(
         tables=(Table(frame, "Batches during the snapshot", COLUMNS),),
         plots=(Plot(bars, "Insert rate by batch size beside the target"),),
-        checks=tuple(snapshot.groups["inserts"]),
+        checks=snapshot.groups["inserts"],
     )
 
 
 def lookups(snapshot: Snapshot) -> Section:
     """Duplicate checks and finds under load."""
     table = Table(lookups_frame(snapshot.seen), "Look-ups during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["look-ups"]))
+    return Section(tables=(table,), checks=snapshot.groups["look-ups"])
 
 
 def pool(snapshot: Snapshot) -> Section:
     """The driver's pool."""
     table = Table(readings_frame(snapshot.seen.timeline, "pool"), "The pool during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["pool"]))
+    return Section(tables=(table,), checks=snapshot.groups["pool"])
 
 
 def slow(snapshot: Snapshot) -> Section:
     """Slow operations by shape."""
     table = Table(slow_frame(snapshot.seen.slow or ()), "Slow operations during the snapshot", COLUMNS)
-    return Section(tables=(table,), checks=tuple(snapshot.groups["slow"]))
+    return Section(tables=(table,), checks=snapshot.groups["slow"])
 
 
 def issues(snapshot: Snapshot) -> Section:
     """Immediate issues, and the resource that is full first."""
-    return Section(checks=(issue_check(snapshot.judged), bottleneck_check(snapshot.resources)))
+    told = {**decisions.issues(snapshot.judged), **decisions.bottleneck(snapshot.resources)}
+    return Section(checks=checks_of(told, snapshot.settings))
 
 
 def decided(snapshot: Snapshot) -> Section:
     """What the task book asks for "if needed", and what was done of it."""
-    word = {None: "not measured", True: "yes", False: "no"}
-    rows = [(one["topic"], word[one["needed"]], one["because"], one["action"]) for one in decisions(snapshot.decided)]
-    frame = pd.DataFrame(rows, columns=["decision", "needed", "because", "action"])
-    shown = (Table(frame, "Decisions", COLUMNS), *deeds.tables(snapshot.done))
-    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=tuple(snapshot.decided))
+    shown = (Table(decisions_frame(snapshot.decided), "Decisions", COLUMNS), *deeds.tables(snapshot.done))
+    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=snapshot.decided)
 
 
 def written(snapshot: Snapshot) -> Section:
-    """The two documents, and the numbers that phase 09 and the report use; None = not measured."""
+    """The two documents, and the numbers that phase 09 uses; None = not measured."""
     log = Document("monitoring-log", "Monitoring log", documents.monitoring_log(snapshot), ("Technical Lead",))
     advice = Document(
         "optimizations-and-scaling", "Optimizations and scaling", documents.optimizations(snapshot),
@@ -132,25 +137,19 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
     """Numbers by name. A percentile is told where the samples bear it; the slowest and the count always."""
     seen, statistic = snapshot.seen, snapshot.seen.timeline.statistic
     made: dict[str, Any] = {
-        "seconds": round(seen.seconds, 1),
-        "wrote": seen.wrote,
         "insert_rate": seen.insert_rate(),
         "insert_rate_by_batch_size": {str(size): seen.insert_rate(size) for size in seen.sizes},
         "inserts_per_s_mean": statistic("mongodb.inserts_per_s", "mean"),
-        "inserts_per_s_peak": statistic("mongodb.inserts_per_s", "max"),
         "checkouts": len(seen.waits_ms),
         "pool_used_percent": statistic("pool.used_percent", "max"),
-        "pool_maximum": seen.pool_maximum,
-        "decisions": decisions(snapshot.decided),
         "trend": _trend(seen.timeline),
     }
-    names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "filtered": "filtered_find",
-             "pool": "checkout"}  # fmt: skip
+    names = {"redis": "duplicate_check_redis", "mongodb": "duplicate_check_mongodb", "pool": "checkout"}
     for kind, name in names.items():
         told = latencies(seen, kind).summary()
         made |= {f"{name}_p50_ms": told.p50_ms, f"{name}_p95_ms": told.p95_ms, f"{name}_p99_ms": told.p99_ms,
                  f"{name}_worst_ms": told.worst_ms, f"{name}_samples": told.count}  # fmt: skip
-    return made | staged.facts(snapshot.around.staged)
+    return made
 
 
 def _trend(timeline: Timeline) -> dict[str, dict[str, float | None]]:

@@ -7,19 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadbook.backup.archive import Manifest
-from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict, judge
+from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
-from leadbook.phases.judging import CONSOLE, PRIVILEGE, Finding, reason_of
+from leadbook.phases.judging import CONSOLE, PRIVILEGE, Answered, Answers, Finding, of_found, reason_of
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
 REDIS = ("MON-RDS-002", "MON-RDS-009", "MON-RDS-010", "MON-RDS-011")
+FORBIDDEN = "the provider forbids CONFIG GET and SLOWLOG"
 Failed = Unmeasured | Exception
 
 
-def replication_checks(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> list[Check]:
+def replication(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> Answers:
     """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
     before, after = seen or (Replication(members=0), Replication(members=0))
     shown = ", ".join(f"{name} {state}" for name, state in after.states.items())
@@ -30,14 +31,14 @@ def replication_checks(seen: tuple[Replication, Replication] | None, *, recent_h
         lag = elections = healthy = Unmeasured("the user may not run replSetGetStatus", PRIVILEGE)
     elif not after.members:
         lag = elections = healthy = Inapplicable("this server is no replica set")
-    return [
-        judge("MON-REPL-001", lag, evidence=shown),
-        judge("MON-REPL-002", elections, evidence=terms),
-        judge("MON-REPL-004", healthy, target=after.members, evidence=shown),
-    ]
+    return {
+        "MON-REPL-001": (lag, shown),
+        "MON-REPL-002": (elections, terms),
+        "MON-REPL-004": Answered(healthy, shown, target=after.members),
+    }
 
 
-def _elections(before: Replication, after: Replication, recent_h: float) -> tuple[Any, str]:
+def _elections(before: Replication, after: Replication, recent_h: float) -> Finding:
     if before.term is None or after.term is None:
         return Unmeasured("the server reports no term"), ""
     evidence = f"term {before.term} before and {after.term} after"
@@ -50,7 +51,7 @@ def _elections(before: Replication, after: Replication, recent_h: float) -> tupl
     return after.term - before.term, evidence
 
 
-def oplog_check(oplog: Oplog | Failed | None) -> Check:
+def window(oplog: Oplog | Failed | None) -> Answers:
     """The window once the oplog is full: before that, it only tells how young the server is."""
     answer: Any = oplog
     evidence = ""
@@ -61,12 +62,10 @@ def oplog_check(oplog: Oplog | Failed | None) -> Check:
         answer = round(oplog.window_h, 2)
         if oplog.full_percent < FULL_PERCENT:
             answer = Inapplicable(f"{evidence}: nothing was overwritten yet, the window still grows")
-    return judge("MON-OPLOG-001", answer, evidence=evidence)
+    return {"MON-OPLOG-001": (answer, evidence)}
 
 
-def disk_checks(
-    disk: Disk | Failed | None, logs: Mapping[str, int] | None, elsewhere: Finding | None = None
-) -> list[Check]:
+def disks(disk: Disk | Failed | None, logs: Mapping[str, int] | None, elsewhere: Finding | None = None) -> Answers:
     """The disk under the data, and the servers' log files (`logs`: path -> bytes; None = not on this machine).
 
     elsewhere: the used part as the provider's API tells it, for where the server does not.
@@ -87,7 +86,7 @@ def disk_checks(
     if logs is not None:
         written = round(sum(logs.values()) / 1e6, 1)
     named = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in (logs or {}).items()) or "no log file"
-    return [judge("MON-DISK-001", used, evidence=evidence), judge("MON-DISK-002", written, evidence=named)]
+    return {"MON-DISK-001": (used, evidence), "MON-DISK-002": (written, named)}
 
 
 TAKE = (
@@ -96,9 +95,9 @@ TAKE = (
 )
 
 
-def backup_check(
+def backup_age(
     backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings, elsewhere: Finding | None = None
-) -> Check:
+) -> Answers:
     """Age of the newest backup that is there, is sound, and was held against the live leads.
 
     proofs: checks of phase 06 of this run; those that make a backup one are named in the catalogue (`follows`).
@@ -123,26 +122,30 @@ def backup_check(
         answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)
         evidence = f"taken {taken:%Y-%m-%d %H:%M} UTC, {backup.documents:,} documents: it is there and was read again, "
         evidence += "and phase 06 held it against the live data"
-    return judge(check_id, answer, evidence=evidence)
+    return {check_id: (answer, evidence)}
 
 
-def redis_checks(state: RedisState | Failed) -> list[Check]:
+def redis(state: RedisState | Failed) -> Answers:
     """maxmemory is set, the slow log, the latency monitor, and whether the last save worked."""
-    answers: Sequence[tuple[Any, str]] = [(state, "")] * len(REDIS)
-    if isinstance(state, RedisState):
-        slow: Any = state.slow
-        if state.slow_limit_us is None:
-            forbidden = Unmeasured("the provider forbids CONFIG GET and SLOWLOG", CONSOLE)
-            slow = reason_of(state.refused) if state.refused else forbidden
-        latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
-        if state.events is not None:
-            latency = max(state.events.values(), default=0)
-        named = f" ({', '.join(state.slow_commands)}; slowest {state.slowest_us / 1000:.1f} ms)" if state.slow else ""
-        events = ", ".join(f"{name} {ms} ms" for name, ms in (state.events or {}).items())
-        answers = [
-            (state.maxmemory > 0, f"maxmemory {state.maxmemory / 1e6:,.0f} MB, {state.policy}"),
-            (slow, f"{state.slow} commands slower than {(state.slow_limit_us or 0) / 1000:g} ms{named}"),
-            (latency, events or "no event above the threshold"),
-            (state.persistence_ok, f"persistence: {state.persistence}; {state.keys:,} keys"),
-        ]
-    return [judge(one, answer, evidence=told) for one, (answer, told) in zip(REDIS, answers, strict=True)]
+    return of_found(REDIS, state, _redis)
+
+
+def _redis(state: RedisState) -> Answers:
+    cache, limit_us = state.cache, state.slow_limit_us
+    forbidden = reason_of(cache.refused) if cache.refused else Unmeasured(FORBIDDEN, CONSOLE)
+    slowest = max((int(one["duration"]) for one in state.slow), default=0) / 1000
+    named = f" ({', '.join(state.slow_commands)}; slowest {slowest:.1f} ms)" if state.slow else ""
+    latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
+    if state.events is not None:
+        latency = max(state.events.values(), default=0)
+    events = ", ".join(f"{name} {ms} ms" for name, ms in (state.events or {}).items())
+    told = (
+        (cache.maxmemory_gb > 0, f"maxmemory {cache.maxmemory_gb:,.3f} GB, {cache.info.get('maxmemory_policy')}"),
+        (
+            forbidden if limit_us is None else len(state.slow),
+            f"{len(state.slow)} commands slower than {(limit_us or 0) / 1000:g} ms{named}",
+        ),
+        (latency, events or "no event above the threshold"),
+        (state.saves, f"persistence: {cache.persistence}; {cache.keys:,} keys"),
+    )
+    return dict(zip(REDIS, told, strict=True))

@@ -23,10 +23,10 @@ from leadbook.monitor.session import Observation, observe
 from leadbook.monitor.staging import Intake, read_intake
 from leadbook.monitor.topology import Disk, Oplog, RedisState, read_disk, read_oplog, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace
-from leadbook.phases import retaken
+from leadbook.phases import measuring
 from leadbook.phases.console.seen import AtlasSeen, see_atlas
 from leadbook.phases.deeds import Told, done_to
-from leadbook.phases.judging import Finding, attempt
+from leadbook.phases.judging import Answers, Finding, attempt, checks_of
 from leadbook.phases.live.baselines import read_baselines
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
@@ -78,28 +78,27 @@ class Snapshot:
         return self.kept.hour if fresh and isinstance(self.kept, Watched) else None
 
     @cached_property
-    def groups(self) -> dict[str, list[Check]]:
+    def groups(self) -> dict[str, tuple[Check, ...]]:
         """Everything measured, judged, by section of the notebook."""
         seen, around, settings = self.seen, self.around, self.settings
         recent = SPRINT_H if settings.is_production else 0
-        return {
-            "watch": performance.watch_checks(seen),
-            "readings": readings.reading_checks(seen.timeline, seen.versions, seen.absent, self._of_the_host),
-            "servers": [
-                *servers.replication_checks(seen.replication, recent_h=recent),
-                servers.oplog_check(around.oplog),
-                *servers.disk_checks(around.disk, seen.logs, self._at_atlas("disk")),
-                servers.backup_check(
-                    around.backup, self.proofs, settings, self.atlas.snapshot_age if self.atlas else None
-                ),
-                *servers.redis_checks(around.redis),
-            ],
-            "atlas": list(self.atlas.checks if self.atlas else ()),
-            "staged": [staged.staged_check(around.staged, settings)],
-            "inserts": performance.insert_checks(seen, around.pace, settings, self.hour),
-            **self._timed,
-            "slow": [performance.slow_check(seen)],
+        age = self.atlas.snapshot_age if self.atlas else None
+        told: dict[str, Answers] = {
+            "watch": performance.watch(seen),
+            "readings": readings.readings(seen.timeline, seen.versions, seen.absent, self._of_the_host),
+            "servers": {
+                **servers.replication(seen.replication, recent_h=recent),
+                **servers.window(around.oplog),
+                **servers.disks(around.disk, seen.logs, self._at_atlas("disk")),
+                **servers.backup_age(around.backup, self.proofs, settings, age),
+                **servers.redis(around.redis),
+            },
+            "staged": staged.waiting(around.staged, settings),
+            "inserts": performance.inserts(seen, around.pace, settings, self.hour),
+            "slow": performance.slow(seen),
         }
+        asked = {"atlas": self.atlas.checks if self.atlas else ()}
+        return {name: checks_of(answers, settings) for name, answers in told.items()} | asked | self._timed
 
     @property
     def _of_the_host(self) -> dict[str, Finding]:
@@ -107,21 +106,17 @@ class Snapshot:
         told = {readings.HOST_CPU: self._at_atlas("cpu"), readings.HOST_MEMORY: self._at_atlas("memory")}
         return {name: finding for name, finding in told.items() if finding is not None}
 
-    @property
-    def _atlas_snapshot(self) -> Finding | None:
-        return self.atlas.snapshot_age if self.atlas else None
-
     def _at_atlas(self, name: str) -> Finding | None:
         return self.atlas.highest(name) if self.atlas else None
 
     @property
-    def _timed(self) -> dict[str, list[Check]]:
+    def _timed(self) -> dict[str, tuple[Check, ...]]:
         """Times and rates; those that were missed as the second observation and the canary say."""
         first = _timed(self.seen, self.settings, self.benchmarks, self.hour)
         if self.again is None or self.heard is None:
             return first
         again = _timed(self.again, self.settings, self.benchmarks, self.hour)
-        return {name: retaken.settled(checks, again[name], self.heard) for name, checks in first.items()}
+        return {name: tuple(measuring.settled(checks, again[name], self.heard)) for name, checks in first.items()}
 
     @property
     def judged(self) -> list[Check]:
@@ -138,17 +133,18 @@ class Snapshot:
         return decisions.resources(self.seen, self._by_id)
 
     @cached_property
-    def decided(self) -> list[Check]:
+    def decided(self) -> tuple[Check, ...]:
         """What the task book leaves to be decided."""
-        return decisions.decision_checks(self.seen, self.settings, self._by_id, self.resources, self.benchmarks)
+        told = decisions.decided(self.seen, self.settings, self._by_id, self.resources, self.benchmarks)
+        return checks_of(told, self.settings)
 
 
 def _timed(
     seen: Observation, settings: Settings, benchmarks: Mapping[str, Any], hour: Period | None = None
-) -> dict[str, list[Check]]:
+) -> dict[str, tuple[Check, ...]]:
     return {
-        "look-ups": performance.performance_checks(seen, settings, benchmarks, hour),
-        "pool": performance.pool_checks(seen, settings),
+        "look-ups": checks_of(performance.lookups(seen, settings, benchmarks, hour), settings),
+        "pool": checks_of(performance.pool(seen), settings),
     }
 
 
@@ -191,8 +187,8 @@ def take(book: Phase) -> Snapshot:
     try:
         seen, again, heard = observe(place), None, None
         missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
-        if retaken.missed(missed):
-            again, heard = retaken.retaken(lambda: observe(place))
+        if measuring.missed(missed):
+            again, heard = measuring.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
             benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),

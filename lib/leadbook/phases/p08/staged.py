@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
+from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.monitor.staging import Intake
+from leadbook.phases.judging import Answered, Answers
 
 COLUMNS = {
     "collector": "its workflow, as it stamps its records", "vendor": "whose records it stages",
@@ -40,7 +41,7 @@ def in_words(intake: Seen) -> str:
     )
 
 
-def staged_check(intake: Seen, settings: Settings) -> Check:
+def waiting(intake: Seen, settings: Settings) -> Answers:
     """No staged record waits longer than it may."""
     answer: Any = intake
     if isinstance(intake, Intake):
@@ -50,16 +51,4 @@ def staged_check(intake: Seen, settings: Settings) -> Check:
             answer = Unmeasured("no waiting record tells when it was staged", "let collectors set collected_at")
         elif not left.left and not intake.collectors:
             answer = Inapplicable("nothing waits, and nothing was staged within a day")
-    evidence = in_words(intake).rstrip(".")
-    return judge("MON-STG-001", answer, target=settings.backlog_max_age_s, evidence=evidence)
-
-
-def facts(intake: Seen) -> dict[str, Any]:
-    """Numbers by name."""
-    if not isinstance(intake, Intake):
-        return {}
-    return {
-        "staged_waiting": intake.backlog.left, "staged_claimed": intake.backlog.claimed,
-        "staged_oldest_s": intake.backlog.oldest_s,
-        "staged_in_an_hour": {one.workflow: one.in_hour for one in intake.collectors},
-    }  # fmt: skip
+    return {"MON-STG-001": Answered(answer, in_words(intake).rstrip("."), target=settings.backlog_max_age_s)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from pymongo.errors import OperationFailure
 
+from leadbook.analysis import reporting
 from leadbook.analysis.anomalies import Anomaly, Kind
 from leadbook.analysis.integrity import Breaking, IndexCount, Validation
 from leadbook.analysis.statistics import Statistics, cost_basis, cost_per_qualified
@@ -14,18 +16,18 @@ from leadbook.analysis.totals import Totals
 from leadbook.core.checks import Check, Doubtful, Unmeasured, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
+from leadbook.phases.judging import Answered, Answers, of_each
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_end
-from leadbook.phases.told import Answered
 
-NAMESPACE_NOT_FOUND = 26
-STRETCH = "FIN-COUNT-004"
+STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
+STAGES = "run the stages ready and live"
 NOT_TRIED = Unmeasured("no reporting user to try it with")
 NO_LEAD = Unmeasured("no lead is stored", "bring leads in: leadbook ingest")
 
 
-def counts(found: Statistics, totals: Totals) -> dict[str, Answered]:
+def counts(found: Statistics, totals: Totals) -> Answers:
     """Collected, unique, the stretch goal, and whether sources and scores account for every lead."""
     share = "more than was collected"
     if 0 < found.unique <= totals.records:
@@ -36,7 +38,7 @@ def counts(found: Statistics, totals: Totals) -> dict[str, Answered]:
         "FIN-COUNT-001": Answered(totals.records, totals.source),
         "FIN-COUNT-002": Answered(found.unique, "distinct linkedin_url" + (f"; {share}" if found.unique else "")),
         "FIN-COUNT-003": Answered(
-            found.total - found.unique if found.total else None,
+            found.total - found.unique if found.total else NO_LEAD,
             f"{found.total:,} documents, {found.unique:,} distinct linkedin_url",
         ),
         STRETCH: Answered(found.unique, f"{found.unique:,} unique leads; a stretch goal, the gate is lower"),
@@ -50,10 +52,10 @@ def _share(count: int, found: Statistics, of: str) -> Answered:
     return Answered(NO_LEAD if share is None else round(share, 3), f"{count:,} of {found.total:,} leads, {of}")
 
 
-def quality(found: Statistics) -> dict[str, Answered]:
+def quality(found: Statistics) -> Answers:
     """Mean score, e-mail and company data; without leads nothing is measured."""
     points = "" if found.points_percent is None else f"; points {found.mean_points:.1f} of {found.max_points}"
-    mean = None if found.mean_score is None else round(found.mean_score, 3)
+    mean = NO_LEAD if found.mean_score is None else round(found.mean_score, 3)
     return {
         "FIN-QUAL-001": Answered(
             mean, f"mean data_quality_score{points}. A valid lead cannot score below 80: this target cannot fail"
@@ -63,7 +65,7 @@ def quality(found: Statistics) -> dict[str, Answered]:
     }
 
 
-def completeness(fields: pd.DataFrame) -> dict[str, Answered]:
+def completeness(fields: pd.DataFrame) -> Answers:
     """Leads lack none of the required fields."""
     mine = fields[(fields["source"] == "all") & fields["required"]]
     missing = {row.field: int(row.leads - row.present) for row in mine.itertuples()}
@@ -78,16 +80,15 @@ def completeness(fields: pd.DataFrame) -> dict[str, Answered]:
 def integrity(
     validation: Validation | Unmeasured | Exception, indexes: Sequence[IndexCount] | Unmeasured | Exception,
     broken: Breaking | Unmeasured | Exception, leads: int,
-) -> dict[str, Answered]:  # fmt: skip
+) -> Answers:  # fmt: skip
     """`validate`, every index against a scan, the validator against what is stored, unique indexes.
 
     What the server refused to tell is told by the checks that need it, and by no others.
     """
     return {
         "FIN-INT-001": _validated(validation),
-        "FIN-INT-002": _indexed(indexes) if isinstance(indexes, Sequence) else Answered(indexes),
-        "FIN-INT-003": _valid(broken, leads) if isinstance(broken, Breaking) else Answered(broken),
-        "FIN-INT-004": _guarded(indexes) if isinstance(indexes, Sequence) else Answered(indexes),
+        **of_each({"FIN-INT-002": _indexed, "FIN-INT-004": _guarded}, indexes),
+        **of_each({BREAKING: partial(_valid, leads)}, broken),
     }
 
 
@@ -100,7 +101,7 @@ def _guarded(indexes: Sequence[IndexCount]) -> Answered:
 
 def absent(found: object) -> bool:
     """Whether an answer is the server's word that the collection does not exist: no lead was ever stored."""
-    return isinstance(found, OperationFailure) and found.code == NAMESPACE_NOT_FOUND
+    return isinstance(found, OperationFailure) and found.code == reporting.NAMESPACE_NOT_FOUND
 
 
 def _validated(found: Validation | Unmeasured | Exception) -> Answered:
@@ -129,7 +130,7 @@ def _indexed(counts: Sequence[IndexCount]) -> Answered:
     return Answered(len(broken), shown or f"{len(counts)} indexes, each counted against a scan")
 
 
-def _valid(broken: Breaking, leads: int) -> Answered:
+def _valid(leads: int, broken: Breaking) -> Answered:
     if not broken.mode:
         return Answered(Unmeasured("the collection has no validator", "run phase 02"))
     if not leads:
@@ -140,7 +141,7 @@ def _valid(broken: Breaking, leads: int) -> Answered:
 # ----------------------------------------------------------------------------------------------------------- anomalies
 
 
-def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> dict[str, Answered]:
+def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> Answers:
     """One for each kind, and one for sources that differ; what was found warns and goes to the Data Researcher."""
     kinds: dict[str, Kind] = {
         "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
@@ -165,7 +166,7 @@ def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
 def ready(
     plans: pd.DataFrame, granted: tuple[list[str], int] | None, sizes: dict[str, int] | Unmeasured | Exception,
     settings: Settings, tried: list[str] | Unmeasured | Exception = NOT_TRIED,
-) -> dict[str, Answered]:  # fmt: skip
+) -> Answers:  # fmt: skip
     """Every query runs for the reporting user (granted: None without one), who cannot write, by that user's rights and
     where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
     failed, filtered = plans[plans["problem"] != ""], plans[plans["filtered"]]
@@ -181,7 +182,7 @@ def ready(
             NO_LEAD if none else len(failed),
             shown or f"{len(plans)} queries, together {plans['ms'].sum():.0f} ms, run by {who}",
         ),
-        "FIN-READY-002": Answered(len(scans) if known else None, scanned),
+        "FIN-READY-002": Answered(NO_LEAD if none else len(scans) if known else None, scanned),
         "FIN-READY-003": _rights(granted, tried, settings),
         "FIN-READY-004": _sizes(sizes),
     }
@@ -213,7 +214,7 @@ def _sizes(sizes: dict[str, int] | Unmeasured | Exception) -> Answered:
     return Answered(True, evidence)
 
 
-def performance(evidence: RunEvidence, metrics: pd.DataFrame) -> dict[str, Answered]:
+def performance(evidence: RunEvidence, metrics: pd.DataFrame) -> Answers:
     """All four areas are covered, the four headline numbers stand beside their targets, and nothing failed."""
     slow = {
         "FIN-METRIC-003": "duplicate_check_redis",
@@ -232,11 +233,11 @@ def _covered(metrics: pd.DataFrame) -> Answered:
     covered = [area for area in AREAS if (metrics["area"] == area).any()]
     missing = ", ".join(title for area, title in AREAS.items() if area not in covered)
     shown = f"{len(metrics)} metrics of phases {', '.join(sorted(set(metrics['phase'])))}"
-    absent = Unmeasured("phases 03, 04, 05 and 08 left nothing that counts here")
+    absent = Unmeasured("phases 03, 04, 05 and 08 left nothing that counts here", STAGES)
     return Answered(len(covered) or absent, shown + (f"; none on {missing}" if missing else ""))
 
 
-NO_NUMBER = Unmeasured("phases 08 and 03 left no such number that counts here", "run the stages ready and live")
+NO_NUMBER = Unmeasured("phases 08 and 03 left no such number that counts here", STAGES)
 
 
 def _headline(evidence: RunEvidence, name: str) -> Answered:
@@ -263,7 +264,7 @@ def _failed(evidence: RunEvidence) -> Answered:
         return Answered(len(bad), "; ".join(f"{check.id} {check.title}" for check in bad))
     if absent := [phase for phase in PERFORMANCE if not evidence.checks.get(phase)]:
         why = f"phase {', '.join(absent)} left nothing that counts here"
-        return Answered(Unmeasured(why, "run the stages ready and live"))
+        return Answered(Unmeasured(why, STAGES))
     if missing := _unseen(seen):
         return Answered(Unmeasured(f"{len(missing)} checks not measured: {', '.join(missing[:6])}"))
     return Answered(0, f"{len(seen)} checks of {'; '.join(map(evidence.named, PERFORMANCE))}")
@@ -275,14 +276,15 @@ def _unseen(seen: Sequence[Check]) -> list[str]:
             if entry.phase in READY and entry.kind == "measured" and entry.id not in measured]  # fmt: skip
 
 
-def cost(found: Statistics, settings: Settings) -> dict[str, Answered]:
+def cost(found: Statistics, settings: Settings) -> Answers:
     """Cost per qualified lead, with the basis that it rests on."""
     price, basis = cost_per_qualified(found, settings), cost_basis(settings)
     evidence = (
         f"{settings.sprint_cost_usd:,.0f} USD (basis: {basis or 'none'}) over {found.qualified:,} qualified leads: "
         f"score of at least {settings.qualified_min_score}, an e-mail, a matching job title"
     )
-    none = Unmeasured(f"none of {found.total:,} leads is qualified")
+    titles = "see whether qualified_min_score and qualified_title_patterns are the sprint's"
+    none = Unmeasured(f"none of {found.total:,} leads is qualified", titles) if found.total else NO_LEAD
     if settings.sprint_cost_usd <= 0:
         none = Unmeasured("sprint_cost_usd is not set", "set sprint_cost_usd to what the sprint cost in all")
     elif not basis:

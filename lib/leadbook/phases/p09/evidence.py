@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from leadbook.analysis.losses import BackupCount
 from leadbook.core.checks import Check, Verdict
+from leadbook.core.provenance import ago
 from leadbook.page.tables import target_text
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
@@ -53,12 +54,10 @@ class RunEvidence:
         return BackupCount(leads=leads if type(leads) is int else None, began=self._began("06"))
 
     def named(self, phase: str) -> str:
-        """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h ago`."""
+        """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h old`."""
         if not (at := self.closed.get(phase)):
             return f"phase {phase}"
-        moment = datetime.fromisoformat(at)
-        hours = (datetime.now(UTC) - moment).total_seconds() / 3600
-        return f"phase {phase} of {moment:%Y-%m-%d %H:%M} UTC, {hours:.1f} h ago"
+        return f"phase {phase} of {datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC, {ago(at)}"
 
     def _began(self, phase: str) -> datetime | None:
         """A moment before the phase brought or counted its leads: when its first check was made."""

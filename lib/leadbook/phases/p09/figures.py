@@ -33,26 +33,20 @@ def quality(statistics: Statistics, target: float) -> Figure:
     scores, points, max_points = statistics.by_score, statistics.by_points, statistics.max_points
     if not scores:
         return _nothing("Quality score")
-    figure, first = style.figure("", "", "", size=(9.0, 3.6))
-    first.remove()
-    left, right = figure.subplots(1, 2, sharey=True)
+    figure, (left, right) = style.panels(1, 2, size=(9.0, 3.6), sharey=True)
     parts = ((left, scores, "Quality score (cut at 100)", "score", 0), (right, points, "Quality points", "points", 2))
     for axes, counts, title, label, colour in parts:
         known = {value: count for value, count in counts.items() if value is not None}
+        style.panel(axes, title)
         axes.bar(list(known), list(known.values()), width=6, color=palette.SERIES[colour])
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.INK)
-        axes.set_xlabel(label, fontsize=10, color=palette.MUTED)
+        axes.set_xlabel(label, fontsize=9, color=palette.MUTED)
         axes.set_xlim(0, max_points + 8)
-        axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
-        axes.set_axisbelow(True)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
         for value, count in known.items():
             axes.annotate(
                 f"{count:,}", (value, count), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8
             )
         axes.margins(y=0.15)
-    left.set_ylabel("leads", fontsize=10, color=palette.MUTED)
+    left.set_ylabel("leads", fontsize=9, color=palette.MUTED)
     style.target_line(left, target, f"mean target > {target:g}", vertical=True)
     return figure
 
@@ -81,5 +75,5 @@ def completeness(frame: pd.DataFrame) -> Figure:
 def _nothing(title: str) -> Figure:
     figure, axes = style.figure(title, "", "", size=(6.0, 1.6))
     axes.set_axis_off()
-    axes.text(0.5, 0.5, "no lead is stored", transform=axes.transAxes, ha="center", va="center", color=palette.MUTED)
+    style.empty(axes, "no lead is stored")
     return figure

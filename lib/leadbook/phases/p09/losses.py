@@ -9,14 +9,15 @@ from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDiffe
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
+from leadbook.monitor.validation import BatchReview
+from leadbook.phases.judging import Answered, Answers
 from leadbook.phases.p09.checks import NO_LEAD
-from leadbook.phases.told import Answered
 
 BOTH_WAYS = (
     "let each collector stamp its records (collector.workflow, execution, batch, size, last), or say what was sent: "
     "-p sent='apollo-1=2000, brightdata-2=1800'"
 )
-NOTHING = "nothing was staged, and the journal knows of no files"
+NOTHING = Unmeasured("nothing was staged, and the journal knows of no files", NO_LEAD.remedy)
 FAULTS = 6
 """Faults that are named, of many."""
 
@@ -26,7 +27,7 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     open_ = without_outcome(places)
     files = sum(one.unbalanced for one in sessions if one.source == FILES)
     if not totals.records:
-        return Answered(Unmeasured(NOTHING))
+        return Answered(NOTHING)
     staged, read = totals.of_staged, totals.of_files
     said = [
         f"{one.total():,} {name} = " + " + ".join(f"{one[kind]:,} {kind}" for kind in (*KINDS, *OPEN) if one[kind])
@@ -42,7 +43,7 @@ def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
     said = named.said | {gap.witness: gap.said for gap in gaps}
     if not any(said.values()):
         why = "nothing tells of a stored lead: no staged record, no key in Redis, no session of files, no backup"
-        return Answered(Unmeasured(why, "bring leads in with leadbook ingest"))
+        return Answered(Unmeasured(why, NO_LEAD.remedy))
     gone = list(named.gone.values())
     absent = [f"{len(gone):,} absent by staging and Redis{first(gone, len(gone))}"] if gone else []
     absent += [f"{gap.lost:,} absent by {gap.witness}" for gap in gaps if gap.lost > 0]
@@ -64,7 +65,7 @@ def first(ids: Sequence[str], count: int) -> str:
     return f" (_id {shown}{', …' if count > min(5, len(ids)) else ''})" if shown else ""
 
 
-def rejects(found: Rejects, brought: int) -> dict[str, Answered]:
+def rejects(found: Rejects, brought: int) -> Answers:
     """Rejected records are kept, each with a reason; those that were set aside are told."""
     gone = list(found.lost.gone.values())
     told = (
@@ -78,7 +79,7 @@ def rejects(found: Rejects, brought: int) -> dict[str, Answered]:
         "FIN-LOSS-004": Answered(bare.count, f"{_told_of(bare)} without a reason"),
         "FIN-LOSS-007": Answered(poison.count, f"{_told_of(poison)} set aside, since no worker could work on them"),
     }
-    return made if brought else dict.fromkeys(made, Answered(Unmeasured(NOTHING)))
+    return made if brought else dict.fromkeys(made, Answered(NOTHING))
 
 
 def _told_of(found: Named) -> str:
@@ -127,14 +128,12 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
     if not sessions and not found:
         if totals.files and not totals.staged:
             return Answered(Inapplicable("nothing was staged: of files only the journal tells"))
-        return Answered(Unmeasured("the journal knows of no session, and no staged record was ended by one"))
+        why = "the journal knows of no session, and no staged record was ended by one"
+        return Answered(Unmeasured(why, NO_LEAD.remedy))
     count = sum(one.untold + one.unseen for one in found if not one.why)
     return Answered(count, "; ".join(said) or f"sessions of the staging collection: {sessions}, all as the data says")
 
 
-def newest(found: tuple[int, int] | Unmeasured | Exception) -> Answered:
+def newest(found: BatchReview) -> Answered:
     """The last inserts are whole."""
-    if not isinstance(found, tuple):
-        return Answered(found)
-    looked, faulty = found
-    return Answered(faulty if looked else NO_LEAD, f"of the newest {looked} leads")
+    return Answered(found.faulty if found.found else NO_LEAD, f"of the {found.what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -13,8 +14,9 @@ from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verd
 from leadbook.core.definitions import expected
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
+from leadbook.phases.judging import Answered, Answers, Tell, of_each
+from leadbook.phases.p09.checks import NO_LEAD
 from leadbook.phases.section import Table
-from leadbook.phases.told import Answered
 from leadbook.schema.state import Change
 
 Failed = Unmeasured | Exception
@@ -41,19 +43,19 @@ def told(
     *, drained: Drained | Failed, inserts: LastInserts | Failed, unlike: list[Change] | Failed,
     profiler: ProfilerLevel | Failed, left: Sequence[str] | Failed, members: Replication | Failed, backup: BackupCount,
     settings: Settings,
-) -> dict[str, Answered]:  # fmt: skip
+) -> Answers:  # fmt: skip
     """One answer a check; what could not be read is told by those that need it."""
-    return {
-        "FIN-PUSH-001": _waiting(drained) if isinstance(drained, Drained) else Answered(drained),
-        "FIN-PUSH-002": _claimed(drained) if isinstance(drained, Drained) else Answered(drained),
-        "FIN-PUSH-003": _arriving(drained, settings) if isinstance(drained, Drained) else Answered(drained),
-        "FIN-PUSH-004": _designed(unlike) if isinstance(unlike, list) else Answered(unlike),
-        "FIN-PUSH-005": _profiled(profiler),
-        "FIN-PUSH-006": Answered(len(left), ", ".join(left) or "no scratch collection of an ended process")
-        if isinstance(left, Sequence) else Answered(left),
-        "FIN-PUSH-007": _level(members) if isinstance(members, Replication) else Answered(members),
-        "FIN-PUSH-008": _backed_up(inserts, backup) if isinstance(inserts, LastInserts) else Answered(inserts),
+    of_drained: Mapping[str, Tell[Drained]] = {
+        "FIN-PUSH-001": _waiting, "FIN-PUSH-002": _claimed, "FIN-PUSH-003": partial(_arriving, settings)
     }  # fmt: skip
+    return {
+        **of_each(of_drained, drained),
+        **of_each({"FIN-PUSH-004": _designed}, unlike),
+        "FIN-PUSH-005": _profiled(profiler),
+        **of_each({"FIN-PUSH-006": _left}, left),
+        **of_each({"FIN-PUSH-007": _level}, members),
+        **of_each({"FIN-PUSH-008": partial(_backed_up, backup)}, inserts),
+    }
 
 
 NOT_STAGED = Inapplicable("nothing was staged: no collector was at work")
@@ -70,7 +72,7 @@ def _claimed(found: Drained) -> Answered:
     return Answered(found.claimed if found.staged else NOT_STAGED, said)
 
 
-def _arriving(found: Drained, settings: Settings) -> Answered:
+def _arriving(settings: Settings, found: Drained) -> Answered:
     """A close judges what does not change any more. Collectors pause between batches: where the last one came a moment
     ago more may come; those of a rehearsal are known to have ended."""
     last = f"; the last was staged {found.quiet_s:,.0f} s ago" if found.quiet_s is not None else ""
@@ -92,15 +94,19 @@ def _profiled(found: ProfilerLevel | Failed) -> Answered:
     return Answered(found.level == 0, f"level {found.level}, slowms {found.slow_ms}")
 
 
+def _left(found: Sequence[str]) -> Answered:
+    return Answered(len(found), ", ".join(found) or "no scratch collection of an ended process")
+
+
 def _level(found: Replication) -> Answered:
     if found.lag_s is None:
         return Answered(Inapplicable("no secondary: a server alone, or none that tells"))
     return Answered(found.lag_s, f"{found.healthy} of {found.members} members healthy, the slowest secondary")
 
 
-def _backed_up(inserts: LastInserts, backup: BackupCount) -> Answered:
+def _backed_up(backup: BackupCount, inserts: LastInserts) -> Answered:
     if inserts.last is None:
-        return Answered(Unmeasured("no lead is stored", "bring leads in: leadbook ingest"))
+        return Answered(NO_LEAD)
     last = f"the last lead was stored at {inserts.last:%Y-%m-%d %H:%M:%S} UTC"
     if backup.began is None:
         return Answered(False, f"{last}; phase 06 left no backup that counts here")

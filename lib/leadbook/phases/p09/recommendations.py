@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -13,8 +13,10 @@ from leadbook.analysis.statistics import Statistics, cost_per_qualified
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
-from leadbook.load.advice import batch_size
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.p05.advice import batch_size
+from leadbook.phases.p08.decisions import DECISION, topic
+from leadbook.phases.p09.checks import BREAKING
 from leadbook.phases.p09.evidence import RunEvidence
 
 Priority = Literal["high", "medium", "low"]
@@ -45,7 +47,7 @@ def recommend(
     """All of them, high priority first. checks: those of this phase."""
     made = [
         *_failed(checks, evidence), *_warned(evidence), *_batch_size(evidence, settings),
-        *_validator(evidence, settings), *_decisions(evidence), *_email(found, fields, settings),
+        *_validator(evidence, checks, settings), *_decisions(evidence), *_email(found, fields, settings),
         *_company(found, settings), *_odd(anomalies, found), *_score(found), *_growth(found),
     ]  # fmt: skip
     return sorted(made, key=lambda each: PRIORITIES.index(each.priority))
@@ -102,30 +104,33 @@ def _batch_size(evidence: RunEvidence, settings: Settings) -> Iterator[Recommend
     )  # fmt: skip
 
 
-def _validator(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:
+def _validator(evidence: RunEvidence, checks: Sequence[Check], settings: Settings) -> Iterator[Recommendation]:
     """One row, whether the setting says it or phase 02's probes."""
     warned = [check for check in _warnings(evidence) if VALIDATION in check.remedy]
     if not warned and settings.validation_level == "strict" and settings.validation_action == "error":
         return
     mode = f"validator runs {settings.validation_level} / {settings.validation_action}"
     said = [mode, *(f"{check.id}, phase {check.phase}: {check.evidence}" for check in warned)]
+    stored = [f"; {one.measured} stored ones break it" for one in checks if one.id == BREAKING and one.measured]
     yield Recommendation(
         priority="medium", topic="Validator",
         action="set validation_level strict and validation_action error once all writers use the pipeline",
         evidence="; ".join(said),
-        impact="a malformed lead is refused instead of stored, and no lead is copied into the server's log",
+        impact="a malformed lead is refused instead of stored" + "".join(stored),
         about="data",
     )  # fmt: skip
 
 
 def _decisions(evidence: RunEvidence) -> Iterator[Recommendation]:
-    decisions: Sequence[dict[str, Any]] = evidence.fact("08", "decisions") or ()
-    for decision in decisions:
-        if decision.get("needed"):
+    """What phase 08 decided to be needed, with the change that each of its causes asks for."""
+    seen = {check.id: check for check in evidence.checks.get("08", ())}
+    for check in seen.values():
+        if check.title.startswith(DECISION) and check.verdict is Verdict.WARN:
+            causes = [seen[name] for name in definition(check.id).follows if name in seen]
+            asked = [f"{one.title} {_effect(one)}" for one in causes if one.verdict in (Verdict.FAIL, Verdict.WARN)]
             yield Recommendation(
-                priority="high", topic=_sentence(str(decision["topic"])), action=str(decision["action"]),
-                evidence=f"phase 08: {decision['because']}",
-                impact="not estimated: measure once more by phase 08 after the change",
+                priority="high", topic=_sentence(topic(check)), action=check.remedy,
+                evidence=f"phase 08: {check.evidence}", impact="; ".join(asked) or "not estimated",
             )  # fmt: skip
 
 
@@ -139,9 +144,9 @@ def _email(found: Statistics, fields: pd.DataFrame, settings: Settings) -> Itera
     cost = cost_per_qualified(found, settings)
     gain = ""
     if cost is not None and found.email:
-        rate = found.qualified / found.email
-        better = settings.sprint_cost_usd / (found.qualified + 0.3 * without * rate)
-        gain = f"; if 30 % are found, cost per qualified lead goes from {cost:.2f} to about {better:.2f} USD"
+        more = without * found.qualified / found.email
+        better = settings.sprint_cost_usd / (found.qualified + more)
+        gain = f": at most {more:,.0f} more, and {better:.2f} instead of {cost:.2f} USD for a qualified lead"
     yield Recommendation(
         priority="high" if share <= settings.target_email_percent else "medium", topic="E-mail",
         action="enrich leads that lack an e-mail, job titles that qualify first",
@@ -175,13 +180,14 @@ def _odd(anomalies: Sequence[Anomaly], found: Statistics) -> Iterator[Recommenda
 
 
 def _score(found: Statistics) -> Iterator[Recommendation]:
-    if found.points_percent is None:
+    known = [score for score in found.by_score if score is not None]
+    if found.points_percent is None or not known:
         return
     yield Recommendation(
         priority="medium", topic="Quality score",
         action="judge sources by quality points, or choose weights that add up to 100",
         evidence=f"mean score {found.mean_score:.1f} of 100, mean points {found.mean_points:.1f} of {found.max_points}",
-        impact="a target that can be missed: today every valid lead scores 80 or more", about="data",
+        impact=f"a target that can be missed: no lead scores below {min(known):g}", about="data",
     )  # fmt: skip
 
 
@@ -190,5 +196,5 @@ def _growth(found: Statistics) -> Iterator[Recommendation]:
         priority="low", topic="Growth",
         action="keep one replica set; plan a sharded cluster only beyond ten million leads",
         evidence=f"{found.total:,} leads are {found.total / 100_000:.2g} % of ten million",
-        impact="none now: a second shard would double the servers' cost and speed nothing up at this size",
+        impact="none at this size",
     )  # fmt: skip

@@ -13,12 +13,12 @@ from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.collecting import read_collecting
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
-from leadbook.analysis.integrity import Validation, breaking, index_counts, newest, validate
+from leadbook.analysis.integrity import Validation, breaking, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
 from leadbook.analysis.sessions import STAGING, differences, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
-from leadbook.analysis.statistics import cost_per_qualified, read_statistics
+from leadbook.analysis.statistics import read_statistics
 from leadbook.analysis.totals import read_totals
 from leadbook.bench.profiler import current
 from leadbook.core.checks import Check, Unmeasured
@@ -27,16 +27,15 @@ from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
 from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
+from leadbook.monitor.validation import review_latest
 from leadbook.phases import collected, deeds
-from leadbook.phases.judging import attempt
-from leadbook.phases.order import section
+from leadbook.phases.documents import incomplete
+from leadbook.phases.judging import Answers, attempt, checks_of, of_each
 from leadbook.phases.p09 import checks, figures, losses, push, tables
-from leadbook.phases.p09.documents import WANTED, Findings, documents, score_sentence
+from leadbook.phases.p09.documents import Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import recommend
-from leadbook.phases.section import Plot, Section, Table
-from leadbook.phases.told import Answered, all_of
-from leadbook.phases.written import incomplete
+from leadbook.phases.section import Plot, Section, Table, section
 
 Document = dict[str, Any]
 
@@ -65,8 +64,8 @@ class FinalAnalysis(Findings):
             evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
         )  # fmt: skip
 
-    def _judged(self, told: dict[str, Answered]) -> tuple[Check, ...]:
-        made = all_of(told, self.settings)
+    def _judged(self, told: Answers) -> tuple[Check, ...]:
+        made = checks_of(told, self.settings)
         self.checks |= {check.id: check for check in made}
         return made
 
@@ -117,8 +116,7 @@ class FinalAnalysis(Findings):
         mode = self.settings.validate_collection
         if mode == "off":
             return Unmeasured("validate_collection is off", "validate a restored copy (phase 06)")
-        own = self.admin[self.settings.database][self.settings.collection]
-        return attempt(partial(validate, own, mode))
+        return attempt(partial(validate, self.admin[self.settings.database][self.settings.collection], mode))
 
     @section("9.6", "9.2")
     def losses(self) -> Section:
@@ -138,7 +136,7 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-005": losses.arrived(came, places.erased(), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
-            "FIN-LAST-001": losses.newest(attempt(partial(newest, self.leads))),
+            **of_each({"FIN-LAST-001": losses.newest}, attempt(partial(review_latest, self.leads))),
         }  # fmt: skip
         story = attempt(lambda: self.journal.entries("stage", "action") if self.journal else [])
         shown = (tables.story(story if isinstance(story, list) else []), tables.sessions(sessions, totals, unlike))
@@ -195,24 +193,19 @@ class FinalAnalysis(Findings):
 
     @section("9.11", "9.2")
     def cost(self) -> Section:
-        """9.11: cost per qualified lead, and the numbers that stay."""
-        found = self.statistics
-        facts = {
-            "collected": self.totals.records, "unique": found.unique, "qualified": found.qualified,
-            "cost_per_qualified_usd": cost_per_qualified(found, self.settings),
-        }  # fmt: skip
-        return Section(checks=self._judged(checks.cost(found, self.settings)), facts=facts)
+        """9.11: cost per qualified lead."""
+        return Section(checks=self._judged(checks.cost(self.statistics, self.settings)))
 
     @section("9.11, recommendations", *(f"9.{number}" for number in range(2, 12)))
     def recommendations(self) -> Section:
         """9.11: what to do, from all that was judged so far."""
         judged = list(self.checks.values())
         self.advice = recommend(self.statistics, self.anomalies, self.fields, judged, self.evidence, self.settings)
-        return Section(tables=(tables.recommendations(self.advice),), facts={"recommendations": len(self.advice)})
+        return Section(tables=(tables.recommendations(self.advice),))
 
     @section("9.12", "9.11, recommendations")
     def documents(self) -> Section:
         """9.12: seven documents, each for its readers."""
         self.configuration = read_configuration(self.admin, self.own, self.redis, self.settings)
         written = documents(self)
-        return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written, WANTED)}))
+        return Section(documents=written, checks=self._judged({"FIN-DOC-001": incomplete(written)}))

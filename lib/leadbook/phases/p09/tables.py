@@ -96,8 +96,7 @@ def statistics(found: Statistics, totals: Totals, settings: Settings) -> Table:
     ]  # fmt: skip
     rows += [(f"leads from {source or 'no source'}", count, found.percent(count), "none")
              for source, count in found.by_source.items()]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["what", "value", "% of leads", "target"])
-    return table(frame, "Final database statistics")
+    return table(pd.DataFrame(rows, columns=["what", "value", "% of leads", "target"]), "Final database statistics")
 
 
 def brought(totals: Totals) -> tuple[Table, Table]:

@@ -72,12 +72,10 @@ def live_html(view: LiveView) -> str:
 
 def live_figure(view: LiveView) -> Figure:
     """Four plots over the sprint's time (UTC): leads with their forecast, rate, backlog, duplicate checks."""
-    figure, first = style.figure("", "", "", size=(10.0, 6.0))
-    first.remove()
-    grid = figure.subplots(2, 2)
-    _leads(grid[0][0], view)
-    _lines(grid[0][1], "Rate", "leads/hour", {"leads": growth(segments(view, "sprint.leads"), 3600)}, view)
-    for axes, (title, unit, readings) in zip(grid[1], PANELS, strict=True):
+    figure, (leads, rate, *others) = style.panels(2, 2, size=(10.0, 6.0))
+    _leads(leads, view)
+    _lines(rate, "Rate", "leads/hour", {"leads": growth(segments(view, "sprint.leads"), 3600)}, view)
+    for axes, (title, unit, readings) in zip(others, PANELS, strict=True):
         _lines(axes, title, unit, {label: segments(view, name) for label, name in readings}, view)
     return figure
 
@@ -108,12 +106,7 @@ def _days(at: datetime) -> float:
 
 
 def _lines(axes: Axes, title: str, unit: str, series: dict[str, list[Any]], view: LiveView) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=palette.INK)
-    axes.set_ylabel(unit, fontsize=9, color=palette.MUTED)
-    axes.grid(axis="y", color=palette.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8, colors=palette.MUTED, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    style.panel(axes, title, unit)
     for number, (label, pieces) in enumerate(series.items()):
         for at, piece in enumerate(pieces):
             times, values = [_days(moment) for moment, _ in piece], [value for _, value in piece]

@@ -5,12 +5,12 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from leadbook.commands.tune import from_facts, tune
 from leadbook.core.errors import UsageError
 from leadbook.core.settings import Settings
-from leadbook.load import advice
-from leadbook.load.advice import Advice, advise, tune
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.intervals import difference
+from leadbook.phases.p05.advice import Advice, advise
 
 SLOW, FAST, NOISY = [1_000, 1_010, 990, 1_005], [2_000, 2_010, 1_990, 2_005], [900, 1_400, 700, 1_100]
 
@@ -98,6 +98,6 @@ def test_the_profile_itself_and_existing_files_are_refused(profile, tmp_path):
 
 def test_advice_survives_its_way_through_the_records():
     one = Advice(parameter="writers", current=2, proposed=8, effect="+100 %", evidence="-")
-    assert advice.from_facts({"advice": [asdict(one)]}) == [one]
+    assert from_facts({"advice": [asdict(one)]}) == [one]
     with pytest.raises(UsageError, match="phase 05"):
-        advice.from_facts({})
+        from_facts({})
