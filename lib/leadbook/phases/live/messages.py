@@ -3,29 +3,20 @@ leaves for a message than its rule's words and its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 
-from leadbook.alerts.records import LEVELS, Alert
+from leadbook.alerts.records import Alert
 from leadbook.core.settings import Settings
 from leadbook.page.prose import whose_data
 from leadbook.phases.live.records import Finding
 
 
-def alerts_of(findings: Sequence[Finding], over: Sequence[Finding] = ()) -> list[Alert]:
-    """The alerts of the findings that go on, and of those that have ended; one of each key, the one that goes on."""
-    going = {finding.key: alert_of(finding) for finding in findings}
-    return [*going.values(), *(alert_of(finding) for finding in over if finding.key not in going)]
-
-
 def alert_of(finding: Finding) -> Alert:
     """The alert of one finding."""
-    level = min(max(finding.level, min(LEVELS)), max(LEVELS))
     subject = f" ({finding.subject})" if finding.subject else ""
-    return Alert(
-        key=finding.key, level=level, title=f"{finding.title}{subject}", lines=tuple(_lines(finding)),
-        at=finding.since, is_over=finding.until is not None,
-    )  # fmt: skip
+    title = f"{finding.title}{subject}"
+    return Alert(key=finding.key, level=finding.level, title=title, lines=tuple(_lines(finding)), at=finding.since)
 
 
 def _lines(finding: Finding) -> Iterator[str]:
