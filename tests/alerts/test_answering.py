@@ -84,6 +84,7 @@ def test_an_open_alert_is_listed_and_answered(receiver, sends, folder):
         assert "is answered by Ada" in commands.ack(sends, "LIVE-DISK-001", by="Ada", seconds=7200)
         told = commands.alerting(sends)
         assert "sent to webhook" in told.entries[0]["state"] and "answered by Ada until" in told.entries[0]["state"]
+        assert told.entries[0]["answered"].startswith("answered by Ada until")
         watch.take([alert()], NOW + timedelta(minutes=40))
         assert watch.wait(5) and len(receiver.taken) == 1
     json.dumps(told.as_dict())

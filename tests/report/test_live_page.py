@@ -21,7 +21,7 @@ from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
 
 HOSTILE = '</script><img onerror="alert(1)" src=x>'
-PERSONAL = "jane.doe@example.com wrote of https://www.linkedin.com/in/jane-doe-123, twice"
+PERSONAL = "jane.doe@example.com wrote of https://www.linkedin.com/in/jane-doe-123, call +1 415 555 2671"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,15 @@ def test_the_command_that_answers_can_be_pasted_whatever_a_workflow_is_called(vi
     assert f"answer: leadbook ack '{key}' --profile production" in record
 
 
+def test_an_alert_that_somebody_answered_is_marked_where_it_is_told_and_asks_for_no_answer(view):
+    key, said = view.findings[1].key, "answered by Ada until Tue 14:02 UTC"
+    told = replace(view, alerts=({"kind": "alert", "key": key, "level": 2, "title": "slow", "answered": said},))
+    page = BeautifulSoup(live_page(told), "html.parser")
+    marked = [one.find("h3").get_text() for one in page.select("article.finding") if said in one.get_text()]
+    assert len(marked) == 1 and view.findings[1].title in marked[0]
+    assert "leadbook ack" not in text_of(page, "record")
+
+
 def test_charts_break_at_gaps_and_mark_them(view, page):
     leads = charts(view)[0]
     assert len(leads.gaps) == 1 and leads.gaps[0].text == "nothing was read for 20 min"
@@ -145,7 +154,8 @@ def test_hostile_text_is_shown_and_does_nothing():
 def test_nobodys_address_shows_wherever_it_stood():
     view = hostile_view(PERSONAL)
     for shown in (live_page(view), view_json(view)):
-        assert "jane" not in shown and "•••@•••" in shown and "linkedin.com/•••" in shown
+        assert "jane" not in shown and "j***@example.com" in shown and "linkedin.com/in/j***," in shown
+        assert "14155552671" not in shown and "+1***71" in shown
 
 
 def test_secrets_of_the_environment_do_not_show(monkeypatch):

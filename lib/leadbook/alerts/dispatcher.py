@@ -114,8 +114,9 @@ class Dispatcher:
     def standing(self) -> list[dict[str, Any]]:
         """What a page or terminal shows: open alerts, letters that cannot be delivered, levels without an address.
 
-        Each has `kind` (`alert`, `undeliverable`, `note`), `title` and `state`; an alert `at` (since), `key`, `level`;
-        what is undeliverable `at`, `channel`, `tries`, `next`. JSON-ready, without addresses.
+        Each has `kind` (`alert`, `undeliverable`, `note`), `title` and `state`; an alert `at` (since), `key`, `level`
+        and `answered` (by whom, empty while nobody has); what is undeliverable `at`, `channel`, `tries`, `next`.
+        JSON-ready, without addresses.
         """
         with self._lock:
             self.book.refresh()

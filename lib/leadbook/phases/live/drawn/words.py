@@ -193,7 +193,7 @@ def _percent(probability: float) -> str:
 
 def accuracy(forecast: Forecast) -> str:
     """How often such an 80 % interval held where it could be tried; empty where that is not known."""
-    known = getattr(forecast, "accuracy", None)
+    known = forecast.accuracy
     if known is None:
         return ""
     return (
@@ -254,6 +254,11 @@ def since(finding: Finding, now: datetime) -> str:
     begun, ended = moment(finding.since, now), finding.until
     length = duration(((ended or now) - finding.since).total_seconds())
     return f"{begun} to {moment(ended, now)}, {length}" if ended else f"since {begun}, for {length}"
+
+
+def answered(view: LiveView, finding: Finding) -> str:
+    """`answered by Ada until Tue 14:02 UTC`; empty where nobody has answered the finding's alert."""
+    return next((str(one.get("answered") or "") for one in view.alerts if one.get("key") == finding.key), "")
 
 
 def seen(finding: Finding) -> str:
@@ -333,15 +338,16 @@ def action(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
 
 
 def alert(entry: Mapping[str, Any], now: datetime, profile: str) -> tuple[str, str]:
-    """An alert that is open, or what cannot be delivered, as (moment, text). Its answer can be pasted: whoever stages
-    records chose a part of the key."""
+    """An alert that is open, or what cannot be delivered, as (moment, text). While nobody has answered, the answer can
+    be pasted: whoever stages records chose a part of the key."""
     level = LEVELS.get(entry.get("level", 0), "") if entry.get("kind") != "note" else ""
     parts = [level, str(entry.get("title") or entry.get("key") or "alert")]
     if entry.get("kind") != "undeliverable":
         parts.append(str(entry.get("state") or ""))
     key = str(entry.get("key") or "")
     answer = with_profile(f"`leadbook ack {shlex.quote(key)}`", profile).strip("`")
-    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: {answer}" if key else ""]))
+    waits = key and not entry.get("answered")
+    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: {answer}" if waits else ""]))
 
 
 def undelivered(view: LiveView) -> list[Mapping[str, Any]]:
