@@ -39,7 +39,7 @@ def test_a_findings_message_says_what_how_much_why_and_what_to_do():
         "Disk of the database is nearly full (cluster-0)",
     )
     assert list(one.lines) == [
-        "Now 91.2 %, limit 85.", "Seen: 91 % used, 1.2 GB free", "Likely cause: the oplog and the leads fill it",
+        "Seen: 91.2 %, limit 85 %; 91 % used, 1.2 GB free", "Likely cause: the oplog and the leads fill it",
         "To do (DBA): leadbook act profiler=off; order a larger disk",
         "Where to look: the live page, `leadbook status`, notebook 08",
     ]  # fmt: skip

@@ -80,7 +80,7 @@ def test_a_silent_collector_stands_first_and_is_marked(page):
 
 def test_the_limit_hit_first_stands_first_and_an_unknown_one_says_why(page):
     rows = [row.get_text(" ", strip=True) for row in page.select("#headroom tbody tr")]
-    assert rows[0] == "disk 96.1 GB of 100.0 GB in 3 h 18 min (80 %: 2 h 6 min to 5 h 12 min)"
+    assert rows[0] == "disk 96.1 GB of 100 GB in 3 h 18 min (80 %: 2 h 6 min to 5 h 12 min)"
     assert rows[-1] == "Atlas tier not measurable the tier is not known to the servers"
 
 
