@@ -29,7 +29,7 @@ HELD = (
 
 @dataclass
 class MadeJudge:
-    """What a judge found, as it is given."""
+    """What a judge found, as it is given, in a judge's order: the gravest first."""
 
     findings: list[Finding] = field(default_factory=list)
     over: list[Finding] = field(default_factory=list)
@@ -162,8 +162,9 @@ def made_view(judge: MadeJudge | None = None, history: History | None = None, **
     last = history.last
     assert last is not None
     now = last.at
+    gravest_first = sorted(findings(now), key=lambda found: -found.level)
     troubled = MadeJudge(
-        findings(now), [ended(now)], {"LIVE-OPLOG-001": "needs the right clusterMonitor"}, "CRITICAL"
+        gravest_first, [ended(now)], {"LIVE-OPLOG-001": "needs the right clusterMonitor"}, "CRITICAL"
     )  # fmt: skip
     view = make_view(
         SETTINGS, history, judge or troubled, forecast(now, round(last.readings.get("sprint.leads", 0))),

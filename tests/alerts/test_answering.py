@@ -19,6 +19,7 @@ from leadbook.core import connect
 from leadbook.core.errors import UsageError
 from leadbook.core.journal import Journal
 from leadbook.core.settings import PROJECT, Settings
+from leadbook.watch.place import folder_of
 from receivers import web
 
 NOW = datetime.now(UTC)
@@ -49,6 +50,11 @@ def away(receiver):
     )  # fmt: skip
 
 
+@pytest.fixture
+def folder(sends, away):
+    return folder_of(sends, away)
+
+
 def alert(**told):
     return Alert(**{"key": "LIVE-DISK-001", "level": 1, "title": "Disk", "lines": ("91 %",), "at": NOW, **told})
 
@@ -68,9 +74,9 @@ def test_a_test_message_goes_to_each_address(receiver, sends, monkeypatch):
         commands.try_all(sends)
 
 
-def test_an_open_alert_is_listed_and_answered(receiver, sends, tmp_path):
+def test_an_open_alert_is_listed_and_answered(receiver, sends, folder):
     assert not commands.alerting(sends).entries[-1].get("key")
-    with Dispatcher(sends, tmp_path, send=True) as watch:
+    with Dispatcher(sends, folder, heading="MADE-UP DATA") as watch:
         watch.take([alert()], NOW)
         assert watch.wait(5)
         with pytest.raises(UsageError, match="did you mean 'LIVE-DISK-001'"):
@@ -78,13 +84,14 @@ def test_an_open_alert_is_listed_and_answered(receiver, sends, tmp_path):
         assert "is answered by Ada" in commands.ack(sends, "LIVE-DISK-001", by="Ada", seconds=7200)
         told = commands.alerting(sends)
         assert "sent to webhook" in told.entries[0]["state"] and "answered by Ada until" in told.entries[0]["state"]
+        assert told.entries[0]["answered"].startswith("answered by Ada until")
         watch.take([alert()], NOW + timedelta(minutes=40))
         assert watch.wait(5) and len(receiver.taken) == 1
     json.dumps(told.as_dict())
 
 
-def test_an_answer_that_cannot_be_written_is_no_answer(receiver, sends, tmp_path, monkeypatch):
-    with Dispatcher(sends, tmp_path, send=True) as watch:
+def test_an_answer_that_cannot_be_written_is_no_answer(receiver, sends, monkeypatch, folder):
+    with Dispatcher(sends, folder, heading="MADE-UP DATA") as watch:
         watch.take([alert()], NOW)
     monkeypatch.setattr(
         "leadbook.alerts.book.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
@@ -93,12 +100,12 @@ def test_an_answer_that_cannot_be_written_is_no_answer(receiver, sends, tmp_path
         commands.ack(sends, "LIVE-DISK-001")
 
 
-def test_a_watch_that_stopped_is_told_once_and_so_is_its_return(receiver, sends, away, tmp_path):
+def test_a_watch_that_stopped_is_told_once_and_so_is_its_return(receiver, sends, away, folder):
     for _ in range(2):
         told = commands.tell_stale(sends, away, "no snapshot since 14:02", wait_s=5)
     assert "sent to webhook" in told and len(receiver.taken) == 1
     assert "The watch of the sprint has stopped" in receiver.taken[0] and "no snapshot since 14:02" in receiver.taken[0]
-    with Dispatcher(sends, tmp_path, send=True) as watch:
+    with Dispatcher(sends, folder, heading="MADE-UP DATA") as watch:
         later = datetime.now(UTC) + timedelta(minutes=1)
         for minutes in (0, 6):
             watch.take([], later + timedelta(minutes=minutes))
@@ -111,14 +118,14 @@ HANGS = """
     from pathlib import Path
     from leadbook.alerts.dispatcher import Dispatcher
     from leadbook.core.settings import Settings
-    Dispatcher(Settings(alerts=True), Path(sys.argv[1]), send=True).take([], datetime.now(UTC))
+    Dispatcher(Settings(alerts=True), Path(sys.argv[1]), heading="MADE-UP DATA").take([], datetime.now(UTC))
     print("holds", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_watch_that_hangs_and_holds_its_folder_is_told_too(receiver, sends, away, tmp_path):
-    argv = [sys.executable, "-c", textwrap.dedent(HANGS), str(tmp_path)]
+def test_a_watch_that_hangs_and_holds_its_folder_is_told_too(receiver, sends, away, folder):
+    argv = [sys.executable, "-c", textwrap.dedent(HANGS), str(folder)]
     hanging = subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PROJECT / "lib")})
     try:
         assert hanging.stdout.readline() == b"holds\n"
@@ -131,10 +138,10 @@ def test_a_watch_that_hangs_and_holds_its_folder_is_told_too(receiver, sends, aw
         hanging.stdout.close()
 
 
-def test_the_journal_keeps_what_happened_and_no_address(receiver, sends, tmp_path, database, mongo, settings):
+def test_the_journal_keeps_what_happened_and_no_address(receiver, sends, tmp_path, database, mongo, settings, folder):
     journal = Journal(mongo[settings.database], "mongodb://127.0.0.1:1/", spool=tmp_path / "spool")
     database.create_collection("leads")
-    with Dispatcher(sends, tmp_path, send=True, journal=journal) as watch:
+    with Dispatcher(sends, folder, heading="MADE-UP DATA", journal=journal) as watch:
         for minutes in (0, 1, 16, 17):
             watch.take([alert(at=NOW)], NOW + timedelta(minutes=minutes))
             assert watch.wait(5)
@@ -151,13 +158,15 @@ def test_the_journal_keeps_what_happened_and_no_address(receiver, sends, tmp_pat
     assert one.minutes == pytest.approx(20, abs=0.1)
 
 
-def test_what_the_journal_did_not_get_it_gets_later_and_once(receiver, sends, tmp_path, database, mongo, settings):
+def test_what_the_journal_did_not_get_it_gets_later_and_once(
+    receiver, sends, tmp_path, database, mongo, settings, folder
+):
     database.create_collection("leads")
-    with Dispatcher(sends, tmp_path, send=True) as watch:  # no journal: as if killed before it was written
+    with Dispatcher(sends, folder, heading="MADE-UP DATA") as watch:  # no journal: as if killed before it was written
         watch.take([alert()], NOW)
     journal = Journal(mongo[settings.database], "mongodb://127.0.0.1:1/", spool=tmp_path / "spool")
     for minutes in (1, 2):
-        with Dispatcher(sends, tmp_path, send=True, journal=journal) as watch:
+        with Dispatcher(sends, folder, heading="MADE-UP DATA", journal=journal) as watch:
             watch.take([alert()], NOW + timedelta(minutes=minutes))
     assert [entry["event"] for entry in journal.entries("alert")] == ["begun", "told"]
 

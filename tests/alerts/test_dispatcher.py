@@ -18,6 +18,7 @@ from receivers import mail, web
 
 START = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
 SENDS = Settings(alerts=True)
+HEADING = "MADE-UP DATA: database leadbook_rehearsal"
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ class Watch:
     """A dispatcher, driven by hand."""
 
     def __init__(self, folder, settings=SENDS, **more):
-        self.dispatcher = Dispatcher(settings, folder, send=True, **more)
+        self.dispatcher = Dispatcher(settings, folder, **{"heading": HEADING} | more)
 
     def take(self, minutes, *alerts):
         self.dispatcher.take(alerts, at(minutes))
@@ -353,7 +354,7 @@ KILLED = """
         dispatcher.Postman.send = kill
     else:
         dispatcher.Dispatcher._report = kill
-    one = dispatcher.Dispatcher(Settings(alerts=True), folder, send=True)
+    one = dispatcher.Dispatcher(Settings(alerts=True), folder, heading="made")
     one.take([Alert(key="K", level=1, title="T", lines=(), at=now)], now)
     one.wait(10)
 """

@@ -11,8 +11,7 @@ import pytest
 
 from leadbook.core.errors import ParameterError
 from leadbook.core.settings import Settings, load_profile, parse_override
-from leadbook.forecast.accuracy import accuracy
-from leadbook.forecast.forecast import FEWEST, HORIZON_S, forecast
+from leadbook.forecast.forecast import FEWEST, HORIZON_S, accuracy, forecast
 from leadbook.watch.history import History
 from simulated_sprints import BEGAN, MadeSprint, made, series
 
@@ -171,7 +170,7 @@ def test_most_intervals_hold():
 
 def test_the_report_tells_how_far_the_forecast_is_to_be_believed():
     told = accuracy()
-    assert told is not None and asked(even(6, 1_000)).accuracy == told
+    assert asked(even(6, 1_000)).accuracy == told
     assert told.sprints >= 200 and 75 <= told.held_percent <= 85 and told.forecasts == 3 * told.sprints
 
 

@@ -26,7 +26,7 @@ WATCHES = """
     from leadbook.alerts.records import Alert
     from leadbook.core.settings import Settings
     folder, many = Path(sys.argv[1]), int(sys.argv[2])
-    one = Dispatcher(Settings(alerts=True, alert_most_an_hour=10_000), folder, send=True)
+    one = Dispatcher(Settings(alerts=True, alert_most_an_hour=10_000), folder, heading="MADE-UP DATA")
     going = []
     for number in range(many):  # the rules find the same again after each restart
         now = datetime.now(UTC)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from leadbook.core.settings import PROJECT, Settings
-from leadbook.forecast.accuracy import FILE
-from leadbook.forecast.forecast import forecast
+from leadbook.forecast.forecast import ACCURACY, forecast
 from leadbook.forecast.pace import BINS
 from leadbook.forecast.slopes import block_length
 from simulated_sprints import BEGAN, FAMILIES, WANTED, MadeSprint, made, series
@@ -69,7 +68,7 @@ def test_the_80_percent_interval_holds_in_75_to_85_percent():
     text = page(outcomes, held, seen, new, 100 * float(np.mean(plain)), float(np.median(ms)))
     assert 75 <= held <= 85, text
     (PROJECT / "docs" / "forecast-accuracy.md").write_text(text, encoding="utf-8")
-    FILE.write_text(
+    ACCURACY.write_text(
         "# Written by tests/proofs/test_forecast_coverage.py; see docs/forecast-accuracy.md.\n"
         f'held_percent: {held:.1f}\nforecasts: {len(every)}\nsprints: {SPRINTS}\nmeasured_on: "{date.today()}"\n',
         encoding="utf-8",

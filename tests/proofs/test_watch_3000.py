@@ -51,7 +51,7 @@ def test_3000_snapshots(drawn, settings, database, clean_redis, tmp_path, monkey
     options = commands.WatchOptions(every_s=EVERY_S, page=tmp_path / "live.html" if drawn else None, reports=False)
     commands.watch(watched, options, told=tell, notice=lambda _: None)
     took, numbers = time.monotonic() - began, [one.number for one in Series(folder_of(watched, endpoints)).read()]
-    size = sum(path.stat().st_size for path in (tmp_path / "watch").glob("snapshots-*"))
+    size = sum(path.stat().st_size for path in folder_of(watched, endpoints).glob("snapshots-*"))
     what = "read, judged and drawn" if drawn else "kept and judged"
     print(  # noqa: T201
         f"\n{COUNT:,} snapshots in {took:.0f} s, {what}; RSS MiB by snapshot "

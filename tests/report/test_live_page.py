@@ -21,7 +21,7 @@ from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
 
 HOSTILE = '</script><img onerror="alert(1)" src=x>'
-PERSONAL = "jane.doe@example.com wrote of https://www.linkedin.com/in/jane-doe-123, twice"
+PERSONAL = "jane.doe@example.com wrote of https://www.linkedin.com/in/jane-doe-123, call +1 415 555 2671"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_silent_collector_stands_first_and_is_marked(page):
 
 def test_the_limit_hit_first_stands_first_and_an_unknown_one_says_why(page):
     rows = [row.get_text(" ", strip=True) for row in page.select("#headroom tbody tr")]
-    assert rows[0] == "disk 96.1 GB of 100.0 GB in 3 h 18 min (80 %: 2 h 6 min to 5 h 12 min)"
+    assert rows[0] == "disk 96.1 GB of 100 GB in 3 h 18 min (80 %: 2 h 6 min to 5 h 12 min)"
     assert rows[-1] == "Atlas tier not measurable the tier is not known to the servers"
 
 
@@ -97,6 +97,15 @@ def test_the_command_that_answers_can_be_pasted_whatever_a_workflow_is_called(vi
     told = replace(view, profile="production", alerts=({"kind": "alert", "key": key, "level": 1, "title": "silent"},))
     record = text_of(BeautifulSoup(live_page(told), "html.parser"), "record")
     assert f"answer: leadbook ack '{key}' --profile production" in record
+
+
+def test_an_alert_that_somebody_answered_is_marked_where_it_is_told_and_asks_for_no_answer(view):
+    key, said = view.findings[1].key, "answered by Ada until Tue 14:02 UTC"
+    told = replace(view, alerts=({"kind": "alert", "key": key, "level": 2, "title": "slow", "answered": said},))
+    page = BeautifulSoup(live_page(told), "html.parser")
+    marked = [one.find("h3").get_text() for one in page.select("article.finding") if said in one.get_text()]
+    assert len(marked) == 1 and view.findings[1].title in marked[0]
+    assert "leadbook ack" not in text_of(page, "record")
 
 
 def test_charts_break_at_gaps_and_mark_them(view, page):
@@ -145,7 +154,8 @@ def test_hostile_text_is_shown_and_does_nothing():
 def test_nobodys_address_shows_wherever_it_stood():
     view = hostile_view(PERSONAL)
     for shown in (live_page(view), view_json(view)):
-        assert "jane" not in shown and "•••@•••" in shown and "linkedin.com/•••" in shown
+        assert "jane" not in shown and "j***@example.com" in shown and "linkedin.com/in/j***," in shown
+        assert "14155552671" not in shown and "+1***71" in shown
 
 
 def test_secrets_of_the_environment_do_not_show(monkeypatch):

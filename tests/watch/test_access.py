@@ -27,8 +27,8 @@ class User:
 
 def test_rights_that_are_granted_meanwhile_are_asked_for_no_more(monkeypatch):
     uri, now, lacks = "mongodb://127.0.0.1:1/", [0.0], ["clusterMonitor", "dbAdmin"]
-    nowhere = connect.Endpoints(mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url="", source="environment",
-                                redis_source="environment")  # fmt: skip
+    nowhere = connect.Endpoints(mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url="redis://127.0.0.1:1/",
+                                source="environment", redis_source="environment")  # fmt: skip
     monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(access.Holder, "of", lambda *_, **__: User(tuple(lacks)))
     refused = OperationFailure("not authorized", UNAUTHORIZED)

@@ -136,16 +136,6 @@ def test_a_lock_with_nonsense_in_it_still_refuses_a_second_watch(tmp_path):
             pass
 
 
-def test_a_series_of_another_target_is_set_aside(tmp_path):
-    with Series(tmp_path, "one") as series:
-        series.append(snapshot(1))
-    with Series(tmp_path, "two") as series:
-        series.append(snapshot(1, watch="other"))
-    assert [one.watch for one in Series(tmp_path).read()] == ["other"]
-    assert numbers(tmp_path / "earlier-001") == [1]
-    assert Series(tmp_path).belongs_to("two") and not Series(tmp_path).belongs_to("one")
-
-
 def test_sigkill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
     told: list[int] = []
     for turn in range(20):

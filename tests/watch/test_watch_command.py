@@ -9,8 +9,11 @@ import pytest
 from tests.watch.real_reader import FastClock, RealReader
 from typer.testing import CliRunner
 
+from leadbook.alerts.dispatcher import Dispatcher
+from leadbook.alerts.records import Alert
 from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
+from leadbook.commands.ack import alerting
 from leadbook.commands.watching import parts as watch_parts
 from leadbook.commands.watching import watch as commands
 from leadbook.core.errors import InputFileError, RefusedError, UnreachableError, UsageError
@@ -19,7 +22,6 @@ from leadbook.phases.live.judge import Judge
 from leadbook.watch import heartbeat
 from leadbook.watch.heartbeat import Heart
 from leadbook.watch.place import folder_of, series_of
-from leadbook.watch.series import Series
 
 assert COMMANDS
 CLOCK, READER = watch_parts.clock, watch_parts.reader
@@ -53,7 +55,7 @@ def run(settings, turns=0, **asked):
     return told, notices
 
 
-def test_one_snapshot_by_the_real_reader_and_everything_that_is_made_of_it(place, monkeypatch, tmp_path):
+def test_one_snapshot_by_the_real_reader_and_everything_that_is_made_of_it(place, endpoints, monkeypatch, tmp_path):
     monkeypatch.setattr(watch_parts, "clock", CLOCK)
     monkeypatch.setattr(watch_parts, "reader", READER)
     page = tmp_path / "live.html"
@@ -62,8 +64,8 @@ def test_one_snapshot_by_the_real_reader_and_everything_that_is_made_of_it(place
     assert "#1:" in turn.line and json.dumps(turn.as_dict())
     assert turn.view.snapshot.readings["sprint.leads"] == 1 and "REAL DATA" in page.read_text()
     assert watch_parts.screen(turn.view) is not None
-    assert [one.number for one in Series(folder_of(place, None)).read()] == [1]
-    assert not (folder_of(place, None) / heartbeat.NAME).exists()
+    assert [one.number for one in series_of(place, endpoints).read()] == [1]
+    assert not (folder_of(place, endpoints) / heartbeat.NAME).exists()
 
 
 def test_a_watch_goes_on_where_the_last_one_ended(place):
@@ -185,13 +187,20 @@ def test_a_heartbeat_that_is_nested_without_end(tmp_path):
     assert pulse(tmp_path).status == heartbeat.STALE
 
 
-def test_the_watch_of_another_database_in_this_folder_is_no_watch_of_this_one(place, endpoints):
-    folder = folder_of(place, endpoints)
-    with Series(folder, "0123456789abcdef"):
-        Heart(folder, 30).beat(7, "HEALTHY")
-    assert commands.check(place).status == heartbeat.STALE and "another database" in commands.check(place).line
-    with series_of(place, endpoints):
-        assert commands.check(place).status == heartbeat.FRESH
+def test_two_targets_of_one_watch_dir_share_neither_series_nor_heartbeat_nor_alerts(place, endpoints):
+    other = place.model_copy(update={"database": "somebody_elses"})
+    run(other, once=True)
+    now = datetime.now(UTC)
+    with Dispatcher(other, folder_of(other, endpoints), heading="REAL DATA") as watch:
+        watch.take([Alert(key="LIVE-DISK-001", level=1, title="Disk", lines=(), at=now)], now)
+    Heart(folder_of(other, endpoints), 30).beat(7, "HEALTHY")
+    assert commands.check(other).status == heartbeat.FRESH
+    assert commands.check(place).status == heartbeat.STALE and all(
+        one["kind"] == "note" for one in alerting(place).entries
+    )
+    assert [one["key"] for one in alerting(other).entries if one["kind"] == "alert"] == ["LIVE-DISK-001"]
+    run(place, once=True)
+    assert [len(list(series_of(one, endpoints).read())) for one in (place, other)] == [1, 1]
 
 
 def test_a_page_never_takes_the_place_of_a_device(tmp_path):

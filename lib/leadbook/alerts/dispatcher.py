@@ -42,16 +42,13 @@ ASIDE_S = 60.0
 class Dispatcher:
     """Alerting of one watch folder. It is told at each interval what goes on, and does the rest by itself.
 
-    send: whether messages leave; only where the setting `alerts` is true too, else all is a dry run.  heading: the
-    first line of each message, MADE-UP DATA or REAL DATA and the target.  journal: of the sprint, where it is told.
+    Where the setting `alerts` is not true all is a dry run: recorded, and nothing leaves.  heading: the first line of
+    each message, MADE-UP DATA or REAL DATA and the target.  journal: of the sprint, where it is told.
     """
 
-    def __init__(self, settings: Settings, folder: Path, *, send: bool, heading: str = "",
-                 journal: Journal | None = None) -> None:  # fmt: skip
-        self.settings, self.folder, self.journal = settings, folder, journal
-        self.dry = not (send and settings.alerts)
-        whose = "REAL DATA" if settings.is_production else "MADE-UP DATA"
-        self.heading = heading or f"{whose}: database {settings.database}"
+    def __init__(self, settings: Settings, folder: Path, *, heading: str, journal: Journal | None = None) -> None:
+        self.settings, self.folder, self.heading, self.journal = settings, folder, heading, journal
+        self.dry = not settings.alerts
         self.book, self.recipients = AlertBook(folder), recipients_of(settings)
         self._redactor, self._postman = Redactor.from_environment(settings), Postman(self._report)
         self._now, self._lock, self._writer = datetime.now(UTC), RLock(), Thread()
@@ -66,13 +63,13 @@ class Dispatcher:
     # ------------------------------------------------------------------------------------------------ what goes on
 
     def take(self, alerts: Sequence[Alert], now: datetime) -> None:
-        """All alerts that go on at this moment, and those that have just ended; then as `tick`. Never raises for a
-        receiver or a full disk. What goes on no more is over, whether it is named or not."""
+        """All alerts that go on at this moment; then as `tick`. What goes on no more is over. Never raises for a
+        receiver or a full disk."""
         with self._lock:
             if not self._leads():
                 return
             self.book.refresh()
-            open_ones = {alert.key: self._harmless(alert) for alert in alerts if not alert.is_over}
+            open_ones = {alert.key: self._harmless(alert) for alert in alerts}
             course = self._course()
             self.book.append([entry for alert in open_ones.values() for entry in course.of_alert(alert, now)])
             gone = [key for key in self.book.state.troubles if key not in open_ones]
@@ -117,8 +114,9 @@ class Dispatcher:
     def standing(self) -> list[dict[str, Any]]:
         """What a page or terminal shows: open alerts, letters that cannot be delivered, levels without an address.
 
-        Each has `kind` (`alert`, `undeliverable`, `note`), `title` and `state`; an alert `at` (since), `key`, `level`;
-        what is undeliverable `at`, `channel`, `tries`, `next`. JSON-ready, without addresses.
+        Each has `kind` (`alert`, `undeliverable`, `note`), `title` and `state`; an alert `at` (since), `key`, `level`
+        and `answered` (by whom, empty while nobody has); what is undeliverable `at`, `channel`, `tries`, `next`.
+        JSON-ready, without addresses.
         """
         with self._lock:
             self.book.refresh()

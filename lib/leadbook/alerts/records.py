@@ -14,17 +14,13 @@ CRITICAL = 4
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """Something that people must know. key: the same for the same trouble, such as `LIVE-DISK-001` or
-    `LIVE-COL-001/apollo-2`.  level: of LEVELS.  lines: what was seen, what it means, what to do; no personal data.
-
-    is_over: the trouble has ended.
-    """
+    `LIVE-COL-001/apollo-2`.  level: of LEVELS.  lines: what was seen, what it means, what to do; no personal data."""
 
     key: str
     level: int
     title: str
     lines: Sequence[str]
     at: datetime
-    is_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

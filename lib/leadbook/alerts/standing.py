@@ -22,7 +22,7 @@ def of(
     troubles = sorted(state.troubles.values(), key=lambda one: (-one.level, one.begun))
     told = [
         {"kind": "alert", "at": one.begun.isoformat(), "key": one.key, "level": one.level, "title": one.title,
-         "state": word(state, one, now)} for one in troubles
+         "state": word(state, one, now), "answered": _answer(one, now)} for one in troubles
     ]  # fmt: skip
     return [*told, *_undelivered(state), *_notes(state, recipients, dry=dry, problem=problem)]
 
@@ -71,8 +71,8 @@ def word_of(state: Situation, key: str, now: datetime) -> str:
 def word(state: Situation, trouble: Trouble, now: datetime) -> str:
     """What has become of an open alert, in a few words."""
     parts = [_way(state, trouble)]
-    if trouble.answered(now):
-        parts.append(f"answered by {trouble.by}" + (f" until {moment(trouble.until)}" if trouble.until else ""))
+    if answer := _answer(trouble, now):
+        parts.append(answer)
     elif trouble.told_level > trouble.level:
         parts.append(f"unanswered, escalated to {LEVELS[trouble.told_level]}")
     else:
@@ -80,6 +80,12 @@ def word(state: Situation, trouble: Trouble, now: datetime) -> str:
     if trouble.ended is not None:
         parts.append(f"seems to have ended {moment(trouble.ended)}")
     return ", ".join(parts)
+
+
+def _answer(trouble: Trouble, now: datetime) -> str:
+    """Who has answered, and until when that holds; empty where nobody has."""
+    until = f" until {moment(trouble.until)}" if trouble.until else ""
+    return f"answered by {trouble.by}{until}" if trouble.answered(now) else ""
 
 
 def _way(state: Situation, trouble: Trouble) -> str:

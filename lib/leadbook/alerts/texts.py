@@ -10,6 +10,7 @@ from leadbook.alerts.records import LEVELS
 from leadbook.alerts.states import News
 from leadbook.core.redactor import Redactor
 from leadbook.lead.masks import mask_people
+from leadbook.watch.moments import duration
 
 MOST_TOLD = 8
 """Alerts that one message tells in full; of the others it tells title and key."""
@@ -28,14 +29,6 @@ def harmless(text: str, redactor: Redactor) -> str:
 def moment(at: datetime) -> str:
     """`Tue 14:02 UTC`."""
     return f"{at:%a %H:%M} UTC"
-
-
-def span(seconds: float) -> str:
-    """`40 s`, `15 min`, `2 h 5 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def subject(heading: str, news: Sequence[News]) -> str:
@@ -71,9 +64,9 @@ def _block(one: News, answer: str) -> str:
     first = f"{WORDS[one.what]}, {LEVELS[one.level]}: {one.title}"
     if one.what in ("over", "passed"):
         back = f"; it came back {one.returns} times meanwhile" if one.returns else ""
-        return f"{first}\nFrom {moment(one.since)}, for {span(one.seconds)}{back}."
+        return f"{first}\nFrom {moment(one.since)}, for {duration(one.seconds)}{back}."
     lines = [first, f"Since {moment(one.since)}.", *one.lines[:MOST_LINES]]
     if one.what == "unanswered":
-        lines.append(f"Nobody has answered for {span(one.seconds)}. {one.note}".rstrip())
+        lines.append(f"Nobody has answered for {duration(one.seconds)}. {one.note}".rstrip())
     lines.append(f"To answer: {answer.replace('KEY', shlex.quote(one.key))}")
     return "\n".join(lines)

@@ -143,7 +143,7 @@ def dispatching(settings: Settings, endpoints: connect.Endpoints, folder: Path) 
     heading = messages.heading(settings, addresses.shown(endpoints.mongodb_uri))
     with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
         journal = Journal(client[settings.database], endpoints.mongodb_uri)
-        with Dispatcher(settings, folder, send=settings.alerts, heading=heading, journal=journal) as dispatcher:
+        with Dispatcher(settings, folder, heading=heading, journal=journal) as dispatcher:
             yield dispatcher
 
 

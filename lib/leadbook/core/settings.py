@@ -144,7 +144,7 @@ class Settings(BaseModel):
 
     # --- the watch
     watch_every_s: float = Field(30.0, ge=0.05, le=3_600, description="interval of `leadbook watch`, s")
-    watch_dir: str = Field("", description="where a watch keeps its series (private); empty: .leadbook/watch")
+    watch_dir: str = Field("", description="where watches keep their series, a folder a target; empty: .leadbook/watch")
 
     # --- consoles that are asked by API (keys by environment variables)
     atlas_project: str = Field("", description="Atlas project, 24 hex digits; empty: Atlas' API is not asked")

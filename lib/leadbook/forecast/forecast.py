@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from leadbook.core.settings import Settings
-from leadbook.forecast.accuracy import accuracy
 from leadbook.forecast.headroom import headroom
 from leadbook.forecast.pace import BINS, Pace, fit
 from leadbook.forecast.progress import Progress, reached_at
-from leadbook.forecast.records import Forecast, Milestone
+from leadbook.forecast.records import Forecast, ForecastAccuracy, Milestone
 from leadbook.forecast.yields import Yield, fit_yield
 from leadbook.watch.history import History
 
@@ -21,6 +23,8 @@ DRAWS = 1_000
 LOW, HIGH = 0.1, 0.9
 HORIZON_S = 30 * 86_400.0
 """What takes longer than a month does not come at this pace."""
+ACCURACY = Path(__file__).with_name("accuracy.yaml")
+"""What tests/proofs/test_forecast_coverage.py wrote last."""
 
 
 def forecast(history: History, settings: Settings, now: datetime) -> Forecast:
@@ -29,18 +33,22 @@ def forecast(history: History, settings: Settings, now: datetime) -> Forecast:
     wanted = sorted({int(one) for one in settings.milestones.split(",")})
     progress = Progress.of(history, begin)
     reached = {leads: reached_at(history, leads) for leads in wanted}
-    stored = history.column("sprint.leads")
-    known = stored[np.isfinite(stored)]
     why = _too_little(progress, begin, now)
     coming = [leads for leads in wanted if reached[leads] is None]
     rate, comes = (None, dict[int, np.ndarray]()) if why else _outlook(progress, coming)
     read = history.last.at if history.last else now
     milestones = [_milestone(leads, reached[leads], comes.get(leads), read, deadline) for leads in wanted]
     return Forecast(
-        at=now, leads=int(known[-1]) if len(known) else 0, deadline=deadline, milestones=tuple(milestones),
+        at=now, leads=int(history.newest("sprint.leads") or 0), deadline=deadline, milestones=tuple(milestones),
         rate=rate[1] if rate else None, low=rate[0] if rate else None, high=rate[2] if rate else None,
         headroom=headroom(history), unmeasured=why, accuracy=accuracy(),
     )  # fmt: skip
+
+
+@cache
+def accuracy() -> ForecastAccuracy:
+    """How far the forecast's own intervals are to be believed, as measured on made sprints."""
+    return ForecastAccuracy(**yaml.safe_load(ACCURACY.read_text(encoding="utf-8")))
 
 
 def _moment(told: str) -> datetime | None:

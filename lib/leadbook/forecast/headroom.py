@@ -53,7 +53,7 @@ def _soon(one: Headroom) -> tuple[bool, float, float]:
 
 def _read(history: History, name: str, reading: str, limit: str | float, unit: str) -> Headroom:
     """A reading that grows to a limit: a constant, or the newest value of a reading of its own."""
-    capacity = _newest(history, limit) if isinstance(limit, str) else limit
+    capacity = history.newest(limit) if isinstance(limit, str) else limit
     if capacity is None:
         return Headroom(name=name, unit=unit, unmeasured=_why(history, str(limit)))
     if capacity <= 0:
@@ -89,7 +89,7 @@ def _hours(left: float, per_s: float) -> float | None:
 def _oplog(history: History) -> Headroom:
     """Until the oplog spans less than who resumes needs. While it is not full nothing is lost from it, and its span
     once it is full follows from how full it is."""
-    window, full = _newest(history, "mongodb.oplog_window_h"), _newest(history, "mongodb.oplog_full_percent")
+    window, full = history.newest("mongodb.oplog_window_h"), history.newest("mongodb.oplog_full_percent")
     if window is None or full is None:
         absent = "mongodb.oplog_window_h" if window is None else "mongodb.oplog_full_percent"
         return Headroom(name=OPLOG, used=window, capacity=RESUME_H, unit="h", unmeasured=_why(history, absent))
@@ -110,7 +110,7 @@ def _oplog(history: History) -> Headroom:
 
 def _tier(history: History) -> Headroom:
     """Until data and indexes outgrow the tier of Atlas that this seems to be."""
-    allowed = _newest(history, "mongodb.connections_limit")
+    allowed = history.newest("mongodb.connections_limit")
     if allowed is None:
         return Headroom(name=TIER, unit="bytes", unmeasured=_why(history, "mongodb.connections_limit"))
     limit = next((one for one in TIERS if abs(one - allowed) <= RESERVED), 0)
@@ -118,12 +118,6 @@ def _tier(history: History) -> Headroom:
         return Headroom(name=TIER, unit="bytes", unmeasured=f"{allowed:,.0f} connections allowed: no tier of Atlas")
     tier, bears = TIERS[limit]
     return _read(history, f"{TIER} {tier}", "mongodb.data_bytes", bears, "bytes")
-
-
-def _newest(history: History, reading: str) -> float | None:
-    values = history.column(reading)
-    known = values[np.isfinite(values)]
-    return float(known[-1]) if len(known) else None
 
 
 def _lately(history: History, reading: str) -> tuple[np.ndarray, np.ndarray]:
@@ -138,5 +132,4 @@ def _lately(history: History, reading: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _why(history: History, reading: str) -> str:
     """What the last snapshot says of a reading that is missing, or of its source."""
-    said = history.last.unmeasured if history.last else {}
-    return said.get(reading) or said.get(reading.partition(".")[0]) or f"{reading} was not read"
+    return (history.last.why(reading) if history.last else "") or f"{reading} was not read"

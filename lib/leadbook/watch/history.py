@@ -57,6 +57,12 @@ class History:
         found = self._columns.get(name)
         return np.array(found) if found is not None else np.full(len(self._at), nan)
 
+    def newest(self, name: str) -> float | None:
+        """What was last read of one reading; None where it never was."""
+        values = self.column(name)
+        known = values[np.isfinite(values)]
+        return float(known[-1]) if len(known) else None
+
     @property
     def names(self) -> Iterator[str]:
         """Readings that were read at least once."""

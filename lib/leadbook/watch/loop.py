@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from leadbook.core import write_errors
 from leadbook.core.errors import LeadbookError
+from leadbook.watch.clock import SprintClock
 from leadbook.watch.records import Event, LiveSnapshot
 from leadbook.watch.series import Series
 
@@ -20,16 +21,6 @@ LOOK_S = 0.1
 PAUSE = 2.2
 """Intervals between two snapshots beyond which the time between them is told as a gap: one turn missed is none,
 two are."""
-
-
-class Clock(Protocol):
-    """The sprint's clock (`watch.clock.SprintClock`): `now` is UTC; a rehearsal's may go faster than the real one."""
-
-    def now(self) -> datetime:
-        """The sprint's moment."""
-
-    def real_seconds(self, sprint: float) -> float:
-        """How long so many seconds of the sprint take."""
 
 
 class Reader(Protocol):
@@ -49,7 +40,7 @@ def me() -> str:
 
 
 def watch(
-    reader: Reader, series: Series, every_s: float, until: datetime | None, clock: Clock, on_snapshot: OnSnapshot,
+    reader: Reader, series: Series, every_s: float, until: datetime | None, clock: SprintClock, on_snapshot: OnSnapshot,
     stop: Callable[[], object], *, most: int | None = None,
 ) -> int:  # fmt: skip
     """Read, keep and tell a snapshot each `every_s` seconds of the sprint's clock; how many.
@@ -71,7 +62,7 @@ def watch(
     return taken
 
 
-def _read(reader: Reader, number: int, every_s: float, clock: Clock) -> LiveSnapshot:
+def _read(reader: Reader, number: int, every_s: float, clock: SprintClock) -> LiveSnapshot:
     try:
         return reader.read(number, every_s)
     except Exception as error:  # noqa: BLE001  who watches must not stop because one reading broke
@@ -101,6 +92,6 @@ def _marked(snapshot: LiveSnapshot, last: LiveSnapshot | None, taken: int, misse
     return replace(snapshot, events=(*events, *snapshot.events)) if events else snapshot
 
 
-def _sleep(due: float, until: datetime | None, clock: Clock, stop: Callable[[], object]) -> None:
+def _sleep(due: float, until: datetime | None, clock: SprintClock, stop: Callable[[], object]) -> None:
     while not stop() and (left := due - time.monotonic()) > 0 and (until is None or clock.now() < until):
         time.sleep(min(left, LOOK_S))

@@ -1,4 +1,4 @@
-"""Durations and moments as people write them: `30s`, `5m`, `2h`; `18:00`, `2026-12-01T18:00Z`, `8h`."""
+"""Durations and moments as people write them (`30s`, `5m`, `2h`; `18:00`, `2026-12-01T18:00Z`, `8h`) and read them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from leadbook.core.errors import UsageError
 
 UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 LONGEST_S = 30 * 86_400.0
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    whole = round(abs(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 def seconds_of(text: str, option: str) -> float:

@@ -49,6 +49,10 @@ class LiveSnapshot:
     events: Sequence[Event] = ()
     cost_ms: Mapping[str, float] = field(default_factory=dict)
 
+    def why(self, name: str) -> str:
+        """Why a reading, a table or a source was not read: its own reason, or its source's; empty where nobody said."""
+        return self.unmeasured.get(name) or self.unmeasured.get(name.partition(".")[0], "")
+
     def as_json(self) -> str:
         """One line of JSON; moments as ISO 8601."""
         return json.dumps(asdict(self), default=lambda at: at.isoformat(), separators=(",", ":"))

@@ -28,7 +28,7 @@ MOST_IN_FILE = 16_000_000
 """Bytes from which the next snapshot begins a new file: about a day at 30 s."""
 MOST_WAITING = 500
 """Snapshots that wait in memory for room on the disk: four hours at 30 s."""
-PATTERN, TORN, LOCK, TARGET = "snapshots-*.jsonl", "torn.jsonl", "lock", "target"
+PATTERN, TORN, LOCK = "snapshots-*.jsonl", "torn.jsonl", "lock"
 
 
 @dataclass
@@ -43,12 +43,11 @@ class _Waiting:
 class Series:
     """The series in a folder. Anybody may `read`; one watch writes: `with Series(folder) as series: series.append(…)`.
 
-    target: whose series it is; that of another target found there is set aside when writing begins.
     waiting: snapshots that the disk could not take yet; problem: why.  torn: lines that could not be read, so far.
     """
 
-    def __init__(self, folder: Path, target: str = "") -> None:
-        self.folder, self.target = folder, target
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.problem, self.torn, self.next_number = "", 0, 1
         self.last: LiveSnapshot | None = None
         self._waiting: deque[_Waiting] = deque()
@@ -64,19 +63,6 @@ class Series:
             for snapshot in self._snapshots(path):
                 if since is None or snapshot.at >= since:
                     yield snapshot
-
-    def belongs_to(self, target: str) -> bool:
-        """Whether this is a series of that target. False where there is none."""
-        with suppress(OSError, UnicodeDecodeError):
-            return bool(self._files()) and (self.folder / TARGET).read_text(encoding="utf-8").strip() == target
-        return False
-
-    @property
-    def belongs_to_nobody_else(self) -> bool:
-        """Whether the folder is not told to be another target's."""
-        with suppress(OSError, UnicodeDecodeError):
-            return (self.folder / TARGET).read_text(encoding="utf-8").strip() == self.target
-        return True
 
     def _files(self) -> list[Path]:
         return sorted(path for path in self.folder.glob(PATTERN) if path.is_file())
@@ -98,7 +84,6 @@ class Series:
         """Begin to write. Raises RefusedError where another watch does, and OSError."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _locked(self.folder / LOCK)
-        self._claim()
         for path in reversed(self._files()):
             self._mend(path)
             for found in self._snapshots(path):
@@ -117,12 +102,6 @@ class Series:
         if self._lock is not None:
             self._lock.close()
         self._file = self._lock = None
-
-    def _claim(self) -> None:
-        if self._files() and self.target and not self.belongs_to(self.target):
-            self.set_aside()
-        if self.target and not self.belongs_to(self.target):
-            (self.folder / TARGET).write_text(f"{self.target}\n", encoding="utf-8")
 
     def set_aside(self) -> Path | None:
         """Begin anew; the folder where the series until now is kept, None where there was none. Raises OSError."""

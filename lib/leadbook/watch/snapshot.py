@@ -23,7 +23,7 @@ from leadbook.lead.masks import mask_people
 from leadbook.watch.clock import SprintClock
 from leadbook.watch.names import READINGS
 from leadbook.watch.records import Event, LiveSnapshot
-from leadbook.watch.sources.access import EACH_S, Access
+from leadbook.watch.sources.access import Access
 from leadbook.watch.sources.arrivals import Collectors
 from leadbook.watch.sources.atlas import AtlasMetrics, stand_in
 from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
@@ -113,7 +113,7 @@ class SnapshotReader:
         if part.server in gone:
             return SourceReading(unmeasured=dict.fromkeys(part.covers, gone[part.server]))
         try:
-            with pymongo.timeout(getattr(part, "patience_s", EACH_S)) if part.server == "mongodb" else nullcontext():
+            with pymongo.timeout(part.patience_s) if part.server == "mongodb" else nullcontext():
                 return part.read(moment)
         except FAILURES as error:
             why = self._access.why(error, part.needs)
@@ -141,7 +141,7 @@ def _parts(access: Access) -> Sequence[SourcePart]:
     """All sources, in the order in which they are read: what tells of trouble first."""
     counts, probe = SprintCounts(access), MongoProbe(access)
     return (
-        CanaryProbe(), MongoStatus(access), RedisStatus(access), Host(access), probe, RedisProbe(access, probe),
+        CanaryProbe(access), MongoStatus(access), RedisStatus(access), Host(access), probe, RedisProbe(access, probe),
         Members(access), DiskSpace(access), OplogSpan(access), counts, Collectors(access, counts), Ingesters(access),
         MongoClients(access), RedisClients(access), SlowQueries(access), RedisSlow(access), BackupAge(access),
         AtlasMetrics(access),

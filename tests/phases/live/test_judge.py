@@ -153,6 +153,8 @@ def test_beyond_the_critical_limit_is_critical_and_eases_again():
     assert (played.judge.verdict, played.judge.findings[0].level) == (ATTENTION, 2)
     played.ill(Symptom(readings={"mongodb.disk_used_percent": 97.0}), 2)
     assert (played.judge.verdict, played.judge.findings[0].level) == (CRITICAL, 4)
+    played.ill(Symptom(readings={"mongodb.disk_used_percent": 97.0, "mongodb.slow_scans": 1.0}), 2)
+    assert [found.level for found in played.judge.findings] == [4, 1], "the gravest stands first"
     played.ill(Symptom(readings={"mongodb.disk_used_percent": 75.0}), 3)
     assert played.judge.findings[0].evidence.startswith("97 % used"), "what was seen stays until it is over"
     played.ill(Symptom(readings={"mongodb.disk_used_percent": 75.0}), 1)

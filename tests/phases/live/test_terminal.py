@@ -39,9 +39,16 @@ def test_all_states_are_words(view):
         assert said in text, said
 
 
+def test_an_alert_that_somebody_answered_is_marked(view):
+    answer = {"kind": "alert", "key": view.findings[0].key, "title": "disk", "answered": "answered by Ada"}
+    told = made.made_view(alerts=(answer,))
+    (line,) = [line for line in shown(told, 160, 45) if "[critical]" in line]
+    assert "answered by Ada" in line and not any("answered by" in line for line in shown(view, 160, 45))
+
+
 def test_a_wide_terminal_shows_collectors_and_all_facts(view):
     text = "\n".join(shown(view, 160, 45))
-    for said in ("webform-1", "oplog not measurable", "pool wait 0.80 ms", "leadbook run --only 02"):
+    for said in ("webform-1", "oplog not measurable", "pool wait 0.8 ms", "leadbook run --only 02"):
         assert said in text, said
 
 

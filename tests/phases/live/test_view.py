@@ -72,10 +72,6 @@ def test_an_empty_history_cannot_be_shown():
         make_view(made.SETTINGS, History(), made.MadeJudge(), Forecast(at=made.BEGIN, leads=0), target="", whose="")
 
 
-def test_the_gravest_stands_first():
-    assert [one.level for one in made.made_view().findings] == [4, 2, 1]
-
-
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "0 s"), (99, "99 s"), (101, "2 min"), (5900, "98 min"), (6100, "1 h 42 min"), (7200, "2 h"), (2e5, "2 d 7 h")],

@@ -36,6 +36,7 @@ from leadbook.rehearsal.faults.fault import FaultScene
 from leadbook.rehearsal.faults.registry import Planned
 from leadbook.rehearsal.servers.owner import passing_folder
 from leadbook.rehearsal.shape import long_plan
+from leadbook.watch.place import folder_of
 from leadbook.watch.series import Series
 
 DRAIN_S = 300.0
@@ -123,7 +124,9 @@ class _Sprint:
     ) -> None:  # fmt: skip
         self.settings, self.endpoints, self.wanted, self.folder = settings, endpoints, wanted, folder
         self.database = database
-        self.series, self.page, self.profile = folder / "series", folder / "live.html", folder / "sprint.yaml"
+        self.page, self.profile = folder / "live.html", folder / "sprint.yaml"
+        self.watched = settings.model_copy(update={"watch_dir": str(folder / "watch")})
+        self.series = folder_of(self.watched, endpoints)
 
     def run(self, planned: Sequence[Planned], say: Say) -> tuple[dict[str, Any], dict[str, Any], list[Injected]]:
         """(what was sent, what became of it, the faults). Raises LeadbookError."""
@@ -160,11 +163,11 @@ class _Sprint:
         """What follower and watch work by: these settings, with the sprint's clock, deadline and folder."""
         now = datetime.now(UTC).replace(microsecond=0)
         more = {
-            "clock": float(self.wanted.clock), "watch_dir": str(self.series), "sprint_start": now.isoformat(),
+            "clock": float(self.wanted.clock), "sprint_start": now.isoformat(),
             "sprint_deadline": (now + timedelta(hours=self.wanted.hours)).isoformat(),
             "watch_every_s": float(self.wanted.interval_s),
         }  # fmt: skip
-        files.write(self.profile, yaml.safe_dump({**self.settings.model_dump(), **more}), mode=0o600)
+        files.write(self.profile, yaml.safe_dump({**self.watched.model_dump(), **more}), mode=0o600)
 
     def _accounted(self, sent: dict[str, Any], followers: dict[str, Any] | None) -> dict[str, Any]:
         """What became of every record, as the data tell it. Raises LeadbookError unless that is what was sent, also by

@@ -101,8 +101,7 @@ class Alerts:
         client = self._stack.enter_context(connect.mongodb(uri, hurried(self._settings, PATIENCE_MS)))
         self._journal = client[self._settings.database][COLLECTION]
         self._dispatcher = self._stack.enter_context(Dispatcher(
-            self._settings, self._folder, send=self._settings.alerts,
-            heading=messages.heading(self._settings, addresses.shown(uri)),
+            self._settings, self._folder, heading=messages.heading(self._settings, addresses.shown(uri)),
             journal=Journal(client[self._settings.database], uri),
         ))  # fmt: skip
         return self
@@ -111,8 +110,8 @@ class Alerts:
         self._stack.close()
 
     def take(self, judge: Judge, now: datetime) -> None:
-        """What goes on, and what is over."""
-        self._dispatcher.take(messages.alerts_of(judge.findings, judge.over), now)
+        """Tell what goes on."""
+        self._dispatcher.take([messages.alert_of(one) for one in judge.findings], now)
 
     def standing(self) -> list[dict[str, Any]]:
         """What is open, sent and undeliverable, JSON-ready."""

@@ -10,6 +10,7 @@ from typing import Any
 from leadbook.page.prose import NOT_MEASURED
 from leadbook.phases.live.measures import LiveMoment
 from leadbook.phases.live.rules import PLACE, LiveRule
+from leadbook.watch.moments import duration
 from leadbook.watch.names import READINGS
 
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -27,7 +28,7 @@ def told(rule: LiveRule, moment: LiveMoment, *, words: Mapping[str, Any], rows: 
         if name == "seconds":
             return "a while" if words[name] is None else amount(words[name], "s")
         if name == "slow":
-            return slow_told(moment.snapshot.details.get("slow"))
+            return slow_told(moment.snapshot.details.get("slow", ()))
         if name in words:
             return str(words[name])
         if name.startswith("row."):
@@ -53,31 +54,12 @@ def amount(value: float | None, unit: str = "") -> str:
     return f"{value:,.0f} {unit}".strip() if whole else f"{value:.3g} {unit}".strip()
 
 
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    whole = round(abs(seconds))
-    if whole < 100:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def slow_told(rows: Any) -> str:
+def slow_told(rows: Sequence[Mapping[str, Any]]) -> str:
     """Slow queries that scanned: collection, fields of the filter, the index that helps."""
-    scans = [row for row in rows if isinstance(row, Mapping) and "COLLSCAN" in str(row.get("plan"))] if (
-        isinstance(rows, Sequence) and not isinstance(rows, str)
-    ) else []  # fmt: skip
-    return "; ".join(dict.fromkeys(map(_scan, scans[:_MOST]))) or "which ones was not told"
+    scans = [_scan(row) for row in rows if "COLLSCAN" in row["plan"]]
+    return "; ".join(dict.fromkeys(scans[:_MOST])) or "which ones was not told"
 
 
 def _scan(row: Mapping[str, Any]) -> str:
-    fields = row.get("fields") or ()
-    named = ", ".join(map(str, fields)) if isinstance(fields, list | tuple) else str(fields)
-    index = row.get("index") or row.get("advice") or ""
-    helps = f"; an index that helps: {index}" if index else ""
-    return f"{row.get('collection', 'a collection')} by {named or 'no field'}{helps}"
+    helps = f"; an index that helps: {row['index']}" if row["index"] else ""
+    return f"{row['collection']} by {', '.join(row['fields']) or 'no field'}{helps}"

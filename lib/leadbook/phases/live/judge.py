@@ -160,7 +160,7 @@ class Judge:
                        excused=list(self._excused))  # fmt: skip
 
     def _is_sprint(self, at: datetime) -> bool:
-        start, deadline = (getattr(self._settings, name, "") for name in ("sprint_start", "sprint_deadline"))
+        start, deadline = self._settings.sprint_start, self._settings.sprint_deadline
         return not (start and at < datetime.fromisoformat(start)) and not (
             deadline and at > datetime.fromisoformat(deadline)
         )
@@ -168,7 +168,7 @@ class Judge:
     def _holds(self, need: Need, moment: LiveMoment) -> bool:
         wanted = need.limit if need.limit is not None else moment.now(need.than)
         limit = float(getattr(self._settings, wanted) if isinstance(wanted, str) else wanted) * need.times
-        limit = max(limit, need.least_real_s * getattr(self._settings, "clock", 1.0))
+        limit = max(limit, need.least_real_s * self._settings.clock)
         values = moment.values(need).values()
         return bool(values) and all(Bounds(trouble=need.compare, limit=limit).beyond(value, limit) for value in values)
 

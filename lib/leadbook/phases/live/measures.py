@@ -54,10 +54,7 @@ class LiveMoment:
         return float(value)
 
     def _why(self, name: str) -> str:
-        told = self.snapshot.unmeasured
-        parts = name.split(".")
-        keys = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-        if found := next((told[key] for key in keys if key in told), ""):
+        if found := self.snapshot.why(name):
             return found
         if len(self.seconds) == 1 and name.endswith("_per_s"):
             return f"{name} is growth since the snapshot before: this is the first"
@@ -162,7 +159,7 @@ class LiveMoment:
         """Rows of a table of the details that are as `where` says. Raises UnreadableError where it was not read."""
         told = self.snapshot.details.get(table)
         if not isinstance(told, Sequence) or isinstance(told, str):
-            raise UnreadableError(self.snapshot.unmeasured.get(table) or self._why(f"sprint.{table}"))
+            raise UnreadableError(self.snapshot.why(table) or self._why(f"sprint.{table}"))
         return [row for row in told if isinstance(row, Mapping)
                 and all(row.get(key) == value for key, value in where.items())]  # fmt: skip
 

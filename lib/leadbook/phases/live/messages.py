@@ -3,46 +3,27 @@ leaves for a message than its rule's words and its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import isfinite
+from collections.abc import Iterator
 
-from leadbook.alerts.records import LEVELS, Alert
+from leadbook.alerts.records import Alert
 from leadbook.core.settings import Settings
 from leadbook.page.prose import whose_data
+from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import Finding
-
-
-def alerts_of(findings: Sequence[Finding], over: Sequence[Finding] = ()) -> list[Alert]:
-    """The alerts of the findings that go on, and of those that have ended; one of each key, the one that goes on."""
-    going = {finding.key: alert_of(finding) for finding in findings}
-    return [*going.values(), *(alert_of(finding) for finding in over if finding.key not in going)]
 
 
 def alert_of(finding: Finding) -> Alert:
     """The alert of one finding."""
-    level = min(max(finding.level, min(LEVELS)), max(LEVELS))
     subject = f" ({finding.subject})" if finding.subject else ""
-    return Alert(
-        key=finding.key, level=level, title=f"{finding.title}{subject}", lines=tuple(_lines(finding)),
-        at=finding.since, is_over=finding.until is not None,
-    )  # fmt: skip
+    title = f"{finding.title}{subject}"
+    return Alert(key=finding.key, level=finding.level, title=title, lines=tuple(_lines(finding)), at=finding.since)
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    if finding.value is not None and not (finding.limit == 0 and finding.evidence):  # any at all: the evidence tells it
-        limit = f", limit {_number(finding.limit)}" if finding.limit is not None else ""
-        yield f"Now {_number(finding.value)} {finding.unit}".rstrip() + f"{limit}."
-    if finding.evidence:
-        yield f"Seen: {finding.evidence}"
+    yield f"Seen: {words.seen(finding)}"
     yield f"Likely cause: {finding.cause}"
     yield f"To do ({finding.owner}): {finding.remedy}"
     yield f"Where to look: the live page, `leadbook status`, notebook {finding.notebook}"
-
-
-def _number(value: float) -> str:
-    if not isfinite(value):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.3g}"
 
 
 def heading(settings: Settings, target: str) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.forecast.records import Forecast
-from leadbook.phases.live.records import Finding, LiveView
+from leadbook.lead.masks import mask_people
+from leadbook.phases.live.judge import Judge
+from leadbook.phases.live.records import LiveView
 from leadbook.watch.history import History
 
 POINTS = 500
@@ -31,35 +32,11 @@ PARTS = 60
 OVER, ACTED, EVENTS = 10, 20, 60
 """Ended findings, actions and events that are shown, the latest."""
 
-_PERSONAL = (
-    (re.compile(r"(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>,;)]*", re.I), "linkedin.com/•••"),
-    (re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"), "•••@•••"),
-)
 _Shown = TypeVar("_Shown")
 
 
-class JudgedSprint(Protocol):
-    """What a view asks of a judge."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """Those that go on."""
-
-    @property
-    def over(self) -> Sequence[Finding]:
-        """Those that ended."""
-
-    @property
-    def unknown(self) -> Mapping[str, str]:
-        """Rules that could not be judged, and why."""
-
-    @property
-    def verdict(self) -> str:
-        """HEALTHY, ATTENTION or CRITICAL."""
-
-
 def make_view(
-    settings: Settings, history: History, judge: JudgedSprint, forecast: Forecast, *, target: str, whose: str,
+    settings: Settings, history: History, judge: Judge, forecast: Forecast, *, target: str, whose: str,
     actions: Sequence[Mapping[str, Any]] = (), alerts: Sequence[Mapping[str, Any]] = (),
 ) -> LiveView:  # fmt: skip
     """The view of the history's last snapshot. Raises ValueError where nothing was read yet.
@@ -69,22 +46,16 @@ def make_view(
     if history.last is None:
         raise ValueError("nothing was read yet: there is nothing to show")
     snapshot = history.last
-    factor = float(getattr(settings, "clock", 1.0))
-    gravest = sorted(judge.findings, key=lambda found: (-found.level, found.since))
     view = LiveView(
         at=snapshot.at, verdict=judge.verdict, whose=whose, profile=settings.profile, target=target,
         wanted=settings.target_collected, snapshot=replace(snapshot, events=()), forecast=forecast,
-        findings=tuple(gravest), over=tuple(sorted(judge.over, key=_ended)[-OVER:]), unknown=dict(judge.unknown),
+        findings=tuple(judge.findings), over=tuple(judge.over[-OVER:]), unknown=dict(judge.unknown),
         history=thinned(history), events=tuple(history.events[-EVENTS:]), actions=tuple(actions[-ACTED:]),
         alerts=tuple(alerts), gaps=gaps(history.seconds, snapshot.interval_s), snapshots=len(history),
-        stale_after_s=max(LEAST_STALE_S, STALE_INTERVALS * snapshot.interval_s / factor),
+        stale_after_s=max(LEAST_STALE_S, STALE_INTERVALS * snapshot.interval_s / settings.clock),
         atlas=bool(settings.atlas_project),
     )  # fmt: skip
     return hidden(view, Redactor.from_environment(settings))
-
-
-def _ended(finding: Finding) -> datetime:
-    return finding.until or finding.seen
 
 
 def gaps(seconds: np.ndarray, interval_s: float) -> tuple[tuple[datetime, datetime], ...]:
@@ -177,12 +148,9 @@ def latest(view: LiveView, name: str) -> float | None:
 
 
 def hidden(shown: _Shown, redactor: Redactor) -> _Shown:
-    """The same record, addresses of people and known secrets in its texts replaced."""
+    """The same record, people and known secrets in its texts masked."""
     if isinstance(shown, str):
-        text = redactor.text(shown)
-        for pattern, instead in _PERSONAL:
-            text = pattern.sub(instead, text)
-        return text  # type: ignore[return-value]
+        return mask_people(redactor.text(shown))  # type: ignore[return-value]
     if is_dataclass(shown) and not isinstance(shown, type):
         told = {one.name: getattr(shown, one.name) for one in fields(shown)}
         texts = {name: hidden(value, redactor) for name, value in told.items() if name not in ("history", "readings")}

@@ -14,7 +14,7 @@ from leadbook.phases.live.judge import Judge
 from leadbook.phases.live.records import Finding
 from leadbook.watch.history import History
 from leadbook.watch.periods import HOUR, Period, SprintStage, last_hour, stages
-from leadbook.watch.place import digest_of, series_of
+from leadbook.watch.place import series_of
 from leadbook.watch.records import LiveSnapshot
 
 FRESH = timedelta(minutes=10)
@@ -47,8 +47,6 @@ class Watched:
 def read_hour(settings: Settings, endpoints: connect.Endpoints, judge: Judge) -> Watched | Unmeasured:
     """The series of this sprint on this machine; why there is nothing to read of it. judge: of the rules, a new one."""
     series = series_of(settings, endpoints)
-    if not series.belongs_to(digest_of(settings, endpoints)):
-        return Unmeasured("no watch has kept a series of this sprint on this machine", "start `leadbook watch`")
     history, snapshots, verdicts = History(), list[LiveSnapshot](), list[str]()
     lean = 0
     for snapshot in series.read():
@@ -60,7 +58,7 @@ def read_hour(settings: Settings, endpoints: connect.Endpoints, judge: Judge) ->
             snapshots[lean] = replace(snapshots[lean], details={})
             lean += 1
     if not snapshots:
-        return Unmeasured("the series of this sprint holds no snapshot yet", "look whether `leadbook watch` works")
+        return Unmeasured("no watch has kept a series of this sprint on this machine", "start `leadbook watch`")
     begin = snapshots[lean].at
     over = [one for one in judge.over if one.until is None or one.until >= begin]
     return Watched(

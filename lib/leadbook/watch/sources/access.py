@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +13,6 @@ from bson.errors import BSONError
 from pymongo import ReadPreference
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
-from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from leadbook.core import connect, write_errors
@@ -21,7 +21,6 @@ from leadbook.core.settings import Settings
 from leadbook.core.traces import CommandTrace
 from leadbook.provision.asked import FORBIDDEN_CODES, REFUSED_DBA, UNAUTHORIZED, acl
 from leadbook.provision.rights import Holder
-from leadbook.watch.sources.base import Own
 
 APPLICATION = "leadbook-watch"
 FIRST_S = 1.5
@@ -32,6 +31,21 @@ RIGHTS_S = 300.0
 """So long what was read of a user's rights is believed."""
 _REFUSED = (18, 8000)
 SILENT_DBA = "MONGODB_ADMIN_URI does not answer, though the application's address does: look at its hosts and network"
+
+
+@dataclass
+class Own:
+    """What the watch itself asked of the servers since it read their counters: it is no part of what it tells.
+
+    scanned, returned: documents.  reads: commands, and read_us their time.  hits, misses: look-ups in Redis.
+    """
+
+    scanned: int = 0
+    returned: int = 0
+    reads: int = 0
+    read_us: float = 0.0
+    hits: int = 0
+    misses: int = 0
 
 
 class Access:
@@ -51,13 +65,11 @@ class Access:
         self._data_uri = endpoints.reporting_uri or endpoints.mongodb_uri
         self._admin_uri, self._checked, self._refused = endpoints.admin_uri, -RIGHTS_S, ""
         self._held: tuple[float, Holder] | None = None
-        self.redis: Redis | None = None
         self.own = Own()
 
     def __enter__(self) -> Self:
-        if self.endpoints.redis_url:
-            self.redis = connect.redis(self.endpoints.redis_url, self._patient, application=APPLICATION)
-            self._stack.callback(self.redis.connection_pool.disconnect)
+        self.redis = connect.redis(self.endpoints.redis_url, self._patient, application=APPLICATION)
+        self._stack.callback(self.redis.connection_pool.disconnect)
         return self
 
     def __exit__(

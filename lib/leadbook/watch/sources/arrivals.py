@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Moment, SourceReading
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 from leadbook.watch.sources.counts import SKEW_S, SprintCounts
 
 SILENT_S = 300.0
@@ -28,7 +28,7 @@ KEPT_GAPS = 50
 KNOWN, KNOWN_OF_ALL = 3, 30
 """Before a collector has shown so many gaps of its own, and all together so many, nobody knows what silence is: at the
 begin of a sprint each workflow sends once, and then nothing for as long as its schedule says. One that has sent for
-SILENT_S without a pause shows no gap, and is known as well."""
+SILENT_S without a pause shows no gap, and is known as well; whoever is not known may be silent for HOUR_S."""
 
 
 @dataclass
@@ -64,14 +64,15 @@ class _Sender:
         self.seconds = {second: count for second, count in self.seconds.items() if second >= before}
 
 
-class Collectors:
+class Collectors(SourcePart):
     """Who staged something within a day: how much, when for the last time, and who fell silent."""
 
-    name, server, needs = "collectors", "mongodb", ()
+    name = "collectors"
     covers = ("sprint.collectors_silent", "collectors")
 
     def __init__(self, access: Access, counts: SprintCounts) -> None:
-        self._access, self._counts = access, counts
+        super().__init__(access)
+        self._counts = counts
         self._senders: dict[str, _Sender] = {}
         self._since: float | None = None
 
@@ -118,14 +119,14 @@ class Collectors:
         for name, sender in sorted(self._senders.items()):
             gap = median(sender.gaps) if sender.gaps else usual
             is_known = len(sender.gaps) >= KNOWN or len(known) >= KNOWN_OF_ALL or sender.is_steady(silent_s)
-            limit = max(silent_s, COARSE_S, GAPS * gap)
+            limit = max(silent_s if is_known else HOUR_S / moment.speed, COARSE_S, GAPS * gap)
             others = any(wait <= max(limit / 2, COARSE_S) for other, wait in waits.items() if other != name)
             in_hour = sum(n for second, n in sender.seconds.items() if second >= now - HOUR_S / moment.speed)
             rows.append({
                 "workflow": name, "vendor": sender.vendor, "in_hour": in_hour,
                 "last_s": round(waits[name] * moment.speed, 1), "gap_s": round(gap * moment.speed, 1),
                 "complete": sender.is_complete,
-                "silent": bool(others and is_known and limit < waits[name] <= DAY_S / moment.speed),
+                "silent": bool(others and limit < waits[name] <= DAY_S / moment.speed),
             })  # fmt: skip
         return rows
 

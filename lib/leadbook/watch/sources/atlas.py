@@ -17,7 +17,7 @@ from leadbook.atlas.records import AtlasProcess, Measurement
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.watch.sources.access import EACH_S, Access
-from leadbook.watch.sources.base import Moment, Numbers, SourceReading
+from leadbook.watch.sources.base import Moment, Numbers, SourcePart, SourceReading
 
 if TYPE_CHECKING:
     from leadbook.atlas.project import AtlasProject
@@ -48,21 +48,20 @@ class _Asked:
     requests: int = 0
 
 
-class AtlasMetrics:
+class AtlasMetrics(SourcePart):
     """Measurements of the primary; nothing at all where no Atlas project is set."""
 
-    name, server, needs = "atlas", "", ()
-    covers = ("atlas",)
+    name, server, covers = "atlas", "", ("atlas",)
 
     def __init__(self, access: Access) -> None:
-        self._settings, self._uri = access.settings, access.endpoints.mongodb_uri
+        super().__init__(access)
         self._thread: threading.Thread | None = None
         self._now: _Asked | None = None
         self._last: _Asked | None = None
 
     def read(self, moment: Moment) -> SourceReading:
         """What was learnt last; asks anew where that is a minute old. Waits for its first answer, EACH_S at most."""
-        if not self._settings.atlas_project:
+        if not self._access.settings.atlas_project:
             return SourceReading()
         is_busy = self._thread is not None and self._thread.is_alive()
         if not is_busy:
@@ -88,7 +87,7 @@ class AtlasMetrics:
         asked = _Asked(since=real)
 
         def ask() -> None:
-            _read(asked, self._settings, self._uri)
+            _read(asked, self._access.settings, self._access.endpoints.mongodb_uri)
             self._now = asked
 
         self._thread = threading.Thread(target=ask, name="leadbook-atlas", daemon=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from leadbook.monitor.readings import Reading, ReadingSource, apply, rates
 from leadbook.watch.records import Event
+from leadbook.watch.sources.access import EACH_S, Access
 
 Numbers = dict[str, float]
 
@@ -42,29 +44,24 @@ class SourceReading:
         self.events += other.events
 
 
-class SourcePart(Protocol):
+class SourcePart(ABC):
     """A source of a snapshot. name: under which its cost is told.  server: that it asks: `mongodb`, `redis` or none.
 
     covers: what of a snapshot is not measured where it fails: readings, tables of `details`, or a whole source.
-    needs: keys of `rights.RIGHTS` without which the DBA's user cannot read it.
+    needs: keys of `rights.RIGHTS` without which the DBA's user cannot read it.  patience_s: longest that MongoDB is
+    waited for.
     """
 
-    @property
-    def name(self) -> str:
-        """See above."""
+    name: ClassVar[str]
+    server: ClassVar[str] = "mongodb"
+    covers: ClassVar[tuple[str, ...]]
+    needs: ClassVar[tuple[str, ...]] = ()
+    patience_s: ClassVar[float] = EACH_S
 
-    @property
-    def server(self) -> str:
-        """See above."""
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
-    @property
-    def covers(self) -> tuple[str, ...]:
-        """See above."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """See above."""
-
+    @abstractmethod
     def read(self, moment: Moment) -> SourceReading:
         """Read once. Raises what the driver raises."""
 
@@ -117,31 +114,6 @@ class Growth:
         }
 
 
-@dataclass
-class Own:
-    """What the watch itself asked of the servers since it read their counters: it is no part of what it tells.
-
-    scanned, returned: documents.  reads: commands, and read_us their time.  hits, misses: look-ups in Redis.
-    """
-
-    scanned: int = 0
-    returned: int = 0
-    reads: int = 0
-    read_us: float = 0.0
-    hits: int = 0
-    misses: int = 0
-
-
 def named(values: Mapping[str, float], source: str, names: Mapping[str, str]) -> Numbers:
     """Readings of a source by the names of `watch.names`, from what `monitor` calls them."""
     return {f"{source}.{ours}": float(values[theirs]) for ours, theirs in names.items() if theirs in values}
-
-
-def grouped(
-    rows: list[dict[str, Any]], key: Callable[[dict[str, Any]], tuple[Any, ...]]
-) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Rows by key, in the order of their first."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
-from leadbook.watch.sources.access import APPLICATION, Access
-from leadbook.watch.sources.base import Moment, SourceReading, grouped
+from leadbook.watch.sources.access import APPLICATION
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 MOST = 40
 """Rows that are kept: a sprint has ten workflows, some followers and the DBA's tools."""
 NAME = 80
 
 
-class MongoClients:
+class MongoClients(SourcePart):
     """Connections to the primary by application and user ($currentOp), and the longest operation on the leads."""
 
-    name, server, needs = "clients", "mongodb", ("clusterMonitor",)
+    name, needs = "clients", ("clusterMonitor",)
     covers = ("mongodb.clients", "mongodb.longest_running_s")
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     def read(self, moment: Moment) -> SourceReading:
         """One $currentOp, grouped by the server."""
@@ -55,23 +53,18 @@ def _works_on(database: str) -> dict[str, Any]:
     return {"$and": [{"$eq": ["$active", True]}, mine, {"$not": [waits]}]}
 
 
-class RedisClients:
+class RedisClients(SourcePart):
     """Connections to Redis by name, library and user (CLIENT LIST)."""
 
-    name, server, needs = "redis clients", "redis", ()
-    covers = ("redis.clients",)
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    name, server, covers = "redis clients", "redis", ("redis.clients",)
 
     def read(self, moment: Moment) -> SourceReading:
         """One CLIENT LIST."""
         del moment
-        redis = self._access.redis
-        if redis is None:
-            return SourceReading()
-        found: Any = redis.client_list()
-        groups = grouped(found, lambda row: (row.get("name") or row.get("lib-name") or "unnamed", row.get("user", "")))
+        found: Any = self._access.redis.client_list()
+        groups: dict[tuple[Any, Any], list[dict[str, Any]]] = defaultdict(list)
+        for row in found:
+            groups[row.get("name") or row.get("lib-name") or "unnamed", row.get("user", "")].append(row)
         clients: list[dict[str, Any]] = [
             {"server": "redis", "client": str(name)[:NAME], "user": str(user), "connections": len(rows),
              "active": sum(int(row.get("idle", 0)) < 1 for row in rows)}

@@ -22,7 +22,7 @@ from leadbook.ingest.isolate import POISON
 from leadbook.ingest.staging import LONGEST_NAME, STAGED_AT, WORKFLOW
 from leadbook.lead.ledger import FILLED, STORED, rejected
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Growth, Moment, Numbers, SourceReading
+from leadbook.watch.sources.base import Growth, Moment, Numbers, SourcePart, SourceReading
 
 RECOUNT = 120
 """Snapshots: once an hour at 30 s."""
@@ -66,16 +66,16 @@ def outcomes(tally: Tally) -> Counter[str]:
     return counts
 
 
-class SprintCounts:
+class SprintCounts(SourcePart):
     """The staging collection's records by collector, vendor and outcome, and the unique leads."""
 
-    name, server, needs = "sprint", "mongodb", ()
+    name, covers = "sprint", ("sprint",)
     patience_s = 8.0
     """Counting everything, at the beginning and once in RECOUNT snapshots, may take longer than other questions."""
-    covers = ("sprint",)
 
     def __init__(self, access: Access) -> None:
-        self._access, self._settings = access, access.settings
+        super().__init__(access)
+        self._settings = access.settings
         self._growth = Growth()
         self._before: Tally = Counter()
         self._mark: ObjectId | None = None

@@ -12,7 +12,7 @@ from leadbook.core import journal
 from leadbook.ingest.logbook import DEAD_S, SIGNS
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Moment, Numbers, SourceReading
+from leadbook.watch.sources.base import Moment, Numbers, SourcePart, SourceReading
 
 WINDOW = timedelta(seconds=DEAD_S + 120)
 """Entries so far back are read: who gave no sign for DEAD_S is dead, and clocks differ by up to two minutes."""
@@ -20,14 +20,13 @@ _ACTED = ("action", "by", "hash")
 """What is told of an action besides its entry's `_id`."""
 
 
-class Ingesters:
+class Ingesters(SourcePart):
     """Followers of the staging collection: how many live, how fast they insert, and what their pools hold."""
 
-    name, server, needs = "ingest", "mongodb", ()
-    covers = ("ingest",)
+    name, covers = "ingest", ("ingest",)
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._sign: datetime | None = None
         self._is_first = True
         self._looked: datetime | None = None

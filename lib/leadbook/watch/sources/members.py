@@ -11,7 +11,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.monitor.topology import read_disk, read_oplog, read_replication
 from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Moment, SourceReading
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 
 class Elections:
@@ -36,14 +36,11 @@ class Elections:
         return found
 
 
-class Members:
+class Members(SourcePart):
     """State and lag of the members, as replSetGetStatus tells."""
 
-    name, server, needs = "members", "mongodb", ("clusterMonitor",)
+    name, needs = "members", ("clusterMonitor",)
     covers = ("mongodb.members_down", "mongodb.lag_s", "members")
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     def read(self, moment: Moment) -> SourceReading:
         """One replSetGetStatus."""
@@ -60,14 +57,11 @@ class Members:
         return found
 
 
-class OplogSpan:
+class OplogSpan(SourcePart):
     """How far back the oplog reaches."""
 
-    name, server, needs = "oplog", "mongodb", ("clusterMonitor",)
+    name, needs = "oplog", ("clusterMonitor",)
     covers = ("mongodb.oplog_window_h", "mongodb.oplog_full_percent")
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     def read(self, moment: Moment) -> SourceReading:
         """Its first and last entry, and its size."""
@@ -78,16 +72,13 @@ class OplogSpan:
         return SourceReading(readings=dict(zip(self.covers, (oplog.window_h, oplog.full_percent), strict=True)))
 
 
-class DiskSpace:
+class DiskSpace(SourcePart):
     """dbStats of the leads' database: a reading user may ask for it."""
 
-    name, server, needs = "disk", "mongodb", ()
+    name = "disk"
     covers = (
         "mongodb.disk_used_percent", "mongodb.disk_used_bytes", "mongodb.disk_total_bytes", "mongodb.data_bytes"
     )  # fmt: skip
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     def read(self, moment: Moment) -> SourceReading:
         """One dbStats."""
@@ -102,25 +93,23 @@ class DiskSpace:
         return SourceReading(readings=dict(zip(self.covers, map(float, sizes), strict=True)))
 
 
-class BackupAge:
+class BackupAge(SourcePart):
     """Age of the newest backup that is sound; every byte of it is read once, when it is new."""
 
-    name, server, needs = "backup", "", ()
-    covers = ("backup",)
+    name, server, covers = "backup", "", ("backup",)
 
     def __init__(self, access: Access) -> None:
-        self._settings = access.settings
+        super().__init__(access)
         self._known: tuple[str, datetime | None, str] = ("", None, "")
 
     def read(self, moment: Moment) -> SourceReading:
         """Look into the folder of backups; makes none where there is none."""
         del moment
-        folder = backups_place(self._settings)
-        path = newest_of(folder, self._settings) if folder.is_dir() else None
+        settings = self._access.settings
+        folder = backups_place(settings)
+        path = newest_of(folder, settings) if folder.is_dir() else None
         if path is None:
-            return SourceReading(
-                unmeasured={"backup": f"no backup of {self._settings.database} lies in the backups' folder"}
-            )
+            return SourceReading(unmeasured={"backup": f"no backup of {settings.database} lies in the backups' folder"})
         if self._known[0] != path.name:
             try:
                 self._known = (path.name, datetime.fromisoformat(sound(path).taken_at), "")

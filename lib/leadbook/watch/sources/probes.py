@@ -10,7 +10,7 @@ from statistics import median
 from leadbook.lead.keys import linkedin_key
 from leadbook.measure.canary import Canary
 from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Moment, SourceReading
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 CHECKS = 5
 """Duplicate checks a snapshot and server; of known leads and of unknown ones in turn."""
@@ -19,11 +19,11 @@ RENEW = 20
 """Snapshots after which other leads are asked for."""
 
 
-class _Probe:
+class _Probe(SourcePart):
     """Checks for known and unknown leads in turn; their URLs stay in this process."""
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._known: list[str] = []
         self._turn = 0
 
@@ -50,8 +50,7 @@ class _Probe:
 class MongoProbe(_Probe):
     """A find by the unique index on `linkedin_url`."""
 
-    name, server, needs = "probe", "mongodb", ()
-    covers = ("probe.mongodb_ms",)
+    name, covers = "probe", ("probe.mongodb_ms",)
 
     def read(self, moment: Moment) -> SourceReading:
         """The median of CHECKS look-ups."""
@@ -70,8 +69,7 @@ class MongoProbe(_Probe):
 class RedisProbe(_Probe):
     """EXISTS of a lead's key."""
 
-    name, server, needs = "probe", "redis", ()
-    covers = ("probe.redis_ms",)
+    name, server, covers = "probe", "redis", ("probe.redis_ms",)
 
     def __init__(self, access: Access, mongodb: MongoProbe) -> None:
         super().__init__(access)
@@ -80,19 +78,16 @@ class RedisProbe(_Probe):
     def read(self, moment: Moment) -> SourceReading:
         """The median of CHECKS look-ups, of the leads that the other probe knows."""
         del moment
-        redis = self._access.redis
-        if redis is None:
-            return SourceReading(unmeasured={"probe.redis_ms": "no address of Redis is set"})
         self._known = self._leads._known
-        ms, hits = self._median_ms(lambda url: redis.exists(linkedin_key(url)))
+        ms, hits = self._median_ms(lambda url: self._access.redis.exists(linkedin_key(url)))
         self._access.own.hits, self._access.own.misses = hits, CHECKS - hits
         return SourceReading(readings={"probe.redis_ms": ms})
 
 
-class CanaryProbe:
+class CanaryProbe(SourcePart):
     """Constant work on this machine: where it slows down too, no server is to blame."""
 
-    name, server, needs = "canary", "", ()
+    name, server = "canary", ""
     covers = ("probe.canary_ms", "probe.canary_waited")
 
     def read(self, moment: Moment) -> SourceReading:

@@ -12,8 +12,8 @@ from leadbook.monitor.host import HostSource, RemoteHost, server_pid_here
 from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.redis_server import RedisSource
 from leadbook.watch.records import Event
-from leadbook.watch.sources.access import Access
-from leadbook.watch.sources.base import Moment, Numbers, Own, Rated, SourceReading, named
+from leadbook.watch.sources.access import Access, Own
+from leadbook.watch.sources.base import Moment, Numbers, Rated, SourcePart, SourceReading, named
 
 _SAME = (
     "cache_dirty_percent", "cache_used_percent", "application_evictions_per_s", "tickets_waiting", "lock_queue",
@@ -39,14 +39,13 @@ def _untold(values: Numbers, source: str, names: Mapping[str, str]) -> dict[str,
     return {f"{source}.{ours}": why for ours, theirs in names.items() if theirs not in values}
 
 
-class MongoStatus:
+class MongoStatus(SourcePart):
     """serverStatus of the primary."""
 
-    name, server, needs = "status", "mongodb", ("clusterMonitor",)
-    covers = ("mongodb",)
+    name, covers, needs = "status", ("mongodb",), ("clusterMonitor",)
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._rated: Rated | None = None
         self._client: connect.Client | None = None
 
@@ -91,21 +90,17 @@ class MongoStatus:
         found.readings["mongodb.targeting"] = max(0.0, scanned) / max(1.0, returned)
 
 
-class RedisStatus:
+class RedisStatus(SourcePart):
     """INFO and the number of keys."""
 
-    name, server, needs = "redis", "redis", ()
-    covers = ("redis",)
+    name, server, covers = "redis", "redis", ("redis",)
 
     def __init__(self, access: Access) -> None:
-        self._access = access
-        self._rated = Rated(RedisSource(access.redis)) if access.redis is not None else None
+        super().__init__(access)
+        self._rated = Rated(RedisSource(access.redis))
 
     def read(self, moment: Moment) -> SourceReading:
         """One INFO and one DBSIZE."""
-        redis = self._access.redis
-        if redis is None or self._rated is None:
-            return SourceReading(unmeasured={"redis": "no address of Redis is set"})
         values, restarted = self._rated.read()
         found = SourceReading(readings=named(values, "redis", REDIS))
         if self._rated.grown:
@@ -118,7 +113,7 @@ class RedisStatus:
             found.readings["redis.hit_percent"] = 100 * max(0.0, hits) / looked
         else:
             found.unmeasured["redis.hit_percent"] = f"fewer than {FEW} look-ups of others since the snapshot before"
-        keys: object = redis.dbsize()
+        keys: object = self._access.redis.dbsize()
         found.readings["redis.keys"] = float(str(keys))
         if not values.get("maxmemory_bytes"):
             found.unmeasured["redis.memory_percent"] = "maxmemory is 0: Redis has no limit of its own"
@@ -127,14 +122,13 @@ class RedisStatus:
         return found
 
 
-class Host:
+class Host(SourcePart):
     """The machine under the primary: looked at where it is this one, else as MongoDB records it."""
 
-    name, server, needs = "host", "mongodb", ("clusterMonitor",)
-    covers = ("host",)
+    name, covers, needs = "host", ("host",), ("clusterMonitor",)
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._rated: Rated | None = None
 
     def read(self, moment: Moment) -> SourceReading:

@@ -13,21 +13,21 @@ from leadbook.monitor.topology import optional
 from leadbook.schema.index_advice import helping
 from leadbook.schema.indexes import IndexSpec
 from leadbook.watch.sources.access import APPLICATION, Access
-from leadbook.watch.sources.base import Moment, SourceReading
+from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 SHAPES = 20
 """Rows that are kept of one snapshot, those with the longest time first."""
 ENTRIES = 128
 
 
-class SlowQueries:
+class SlowQueries(SourcePart):
     """What the server logged as slow on the leads' database, or its profiler wrote where it is on."""
 
-    name, server, needs = "slow", "mongodb", ("clusterMonitor",)
+    name, needs = "slow", ("clusterMonitor",)
     covers = ("mongodb.slow", "mongodb.slow_scans", "slow")
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._since: datetime | None = None
 
     def read(self, moment: Moment) -> SourceReading:
@@ -69,22 +69,20 @@ class SlowQueries:
         return [IndexSpec.found(one) for one in listed or ()]
 
 
-class RedisSlow:
+class RedisSlow(SourcePart):
     """SLOWLOG since the last entry seen, and LATENCY LATEST where the monitor is on."""
 
-    name, server, needs = "redis slow", "redis", ()
+    name, server = "redis slow", "redis"
     covers = ("redis.slow", "redis_slow")
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        super().__init__(access)
         self._last: int | None = None
 
     def read(self, moment: Moment) -> SourceReading:
         """The commands' names alone: their arguments hold personal data."""
         del moment
         redis = self._access.redis
-        if redis is None:
-            return SourceReading()
         entries: Any = redis.slowlog_get(ENTRIES)
         last, newest = self._last, max((int(entry["id"]) for entry in entries), default=-1)
         self._last = newest

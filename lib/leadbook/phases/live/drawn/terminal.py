@@ -39,9 +39,10 @@ class _Screen:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width, options.height or console.size.height
         if width < WIDE:
-            yield from _fitted(_narrow(self.view, width, height - 1), height - 1)
+            below = [*_health(self.view), *_below(self.view)]
+            yield from _fitted(_column(self.view, width, height - 1, below), height - 1)
             return
-        left, right = _left(self.view, width * 3 // 5, height - 1), list(_right(self.view))
+        left, right = _column(self.view, width * 3 // 5, height - 1, _below(self.view)), list(_right(self.view))
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
         grid.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
@@ -57,14 +58,9 @@ def _fitted(lines: Sequence[Text], height: int) -> Iterator[Text]:
         yield line
 
 
-def _narrow(view: LiveView, width: int, height: int) -> list[Text]:
-    below = [*_health(view), *_below(view)]
+def _column(view: LiveView, width: int, height: int, below: Sequence[Text]) -> list[Text]:
+    """Verdict, progress and what to do now in what room is left above `below`."""
     above = [*_head(view), *_progress(view, width)]
-    return [*above, *_now(view, width, max(2, height - len(above) - len(below))), *below]
-
-
-def _left(view: LiveView, width: int, height: int) -> list[Text]:
-    above, below = [*_head(view), *_progress(view, width)], _below(view)
     return [*above, *_now(view, width, max(2, height - len(above) - len(below))), *below]
 
 
@@ -133,7 +129,9 @@ def _now(view: LiveView, width: int, room: int) -> list[Text]:
 
 def _finding(view: LiveView, one: Finding, width: int) -> Iterator[Text]:
     style = STYLES[words.CRITICAL if one.level >= words.WORST else words.ATTENTION]
+    answered = words.answered(view, one)
     yield Text.assemble((f"[{words.level(one)}] ", style), (words.headline(one), "bold"),
+                        (f"  {answered}" if answered else "", STYLES[words.GOOD]),
                         (f"  {words.since(one, view.at)}", "dim"))  # fmt: skip
     told = f"do ({one.owner}): {with_profile(one.remedy, view.profile)}"
     yield from (Text(line) for line in wrap(told, width - 1, initial_indent="  ", subsequent_indent="  "))

@@ -11,9 +11,10 @@ from typing import Any
 from leadbook.alerts.records import LEVELS
 from leadbook.forecast.records import Forecast, Headroom, Milestone
 from leadbook.page.prose import with_profile
-from leadbook.phases.live.evidence import duration as duration
+from leadbook.phases.live import evidence
 from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import latest
+from leadbook.watch.moments import duration as duration
 from leadbook.watch.names import READINGS
 
 GOOD, ATTENTION, CRITICAL, UNKNOWN = "good", "attention", "critical", "not measurable"
@@ -70,18 +71,8 @@ def moment(at: datetime, now: datetime) -> str:
 
 
 def amount(value: float | None, unit: str = "") -> str:
-    """A number with its unit: `1,234 ms`, `12.3 %`, `1.4 GB`; None is `not measurable`."""
-    if value is None:
-        return UNKNOWN
-    if unit == "bytes":
-        for name, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-            if abs(value) >= size:
-                return f"{value / size:,.1f} {name}"
-    unit = _SHORT.get(unit, unit)
-    if unit == "s" and value >= 100:
-        return duration(value)
-    digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f} {unit}".strip()
+    """A number with its unit, as in evidence: `1,234 ms`, `12.3 %`, `1.4 GB`; None is `not measurable`."""
+    return UNKNOWN if value is None else evidence.amount(value, _SHORT.get(unit, unit))
 
 
 def reading(view: LiveView, name: str) -> str:
@@ -89,12 +80,6 @@ def reading(view: LiveView, name: str) -> str:
     value, unit = latest(view, name), READINGS[name][0]
     counted = "/" not in unit and unit not in (*_SHORT, "bytes", "USD")
     return amount(value, "" if counted else unit)
-
-
-def why_unread(view: LiveView, name: str) -> str:
-    """Why `name`, a reading or a source, could not be read; empty where nobody said."""
-    told = view.snapshot.unmeasured
-    return told.get(name) or told.get(name.partition(".")[0], "")
 
 
 # ------------------------------------------------------------------------------------------------------------ health
@@ -127,7 +112,7 @@ def health(view: LiveView) -> list[Part]:
         troubles = [one for one in view.findings if part_of(one) == name]
         read = [one for _, one in readings if latest(view, one) is not None]
         facts = [(label, reading(view, one)) for label, one in readings]
-        reasons = [why_unread(view, one) for _, one in readings]
+        reasons = [view.snapshot.why(one) for _, one in readings]
         if troubles:
             state = CRITICAL if any(one.level >= WORST for one in troubles) else ATTENTION
             why = "; ".join(headline(one) for one in troubles[:2])
@@ -193,7 +178,7 @@ def _percent(probability: float) -> str:
 
 def accuracy(forecast: Forecast) -> str:
     """How often such an 80 % interval held where it could be tried; empty where that is not known."""
-    known = getattr(forecast, "accuracy", None)
+    known = forecast.accuracy
     if known is None:
         return ""
     return (
@@ -254,6 +239,11 @@ def since(finding: Finding, now: datetime) -> str:
     begun, ended = moment(finding.since, now), finding.until
     length = duration(((ended or now) - finding.since).total_seconds())
     return f"{begun} to {moment(ended, now)}, {length}" if ended else f"since {begun}, for {length}"
+
+
+def answered(view: LiveView, finding: Finding) -> str:
+    """`answered by Ada until Tue 14:02 UTC`; empty where nobody has answered the finding's alert."""
+    return next((str(one.get("answered") or "") for one in view.alerts if one.get("key") == finding.key), "")
 
 
 def seen(finding: Finding) -> str:
@@ -333,15 +323,16 @@ def action(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
 
 
 def alert(entry: Mapping[str, Any], now: datetime, profile: str) -> tuple[str, str]:
-    """An alert that is open, or what cannot be delivered, as (moment, text). Its answer can be pasted: whoever stages
-    records chose a part of the key."""
+    """An alert that is open, or what cannot be delivered, as (moment, text). While nobody has answered, the answer can
+    be pasted: whoever stages records chose a part of the key."""
     level = LEVELS.get(entry.get("level", 0), "") if entry.get("kind") != "note" else ""
     parts = [level, str(entry.get("title") or entry.get("key") or "alert")]
     if entry.get("kind") != "undeliverable":
         parts.append(str(entry.get("state") or ""))
     key = str(entry.get("key") or "")
     answer = with_profile(f"`leadbook ack {shlex.quote(key)}`", profile).strip("`")
-    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: {answer}" if key else ""]))
+    waits = key and not entry.get("answered")
+    return _clock(entry, now), "; ".join(filter(None, [*parts, f"answer: {answer}" if waits else ""]))
 
 
 def undelivered(view: LiveView) -> list[Mapping[str, Any]]:
