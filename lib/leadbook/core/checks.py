@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -39,6 +40,12 @@ class Verdict(StrEnum):
 
 BLOCKING = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL})
 """Verdicts that forbid GO. `manual` means: a person must attest it and has not."""
+
+GRAVEST = (
+    Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
+    Verdict.NOT_APPLICABLE,
+)  # fmt: skip
+"""All verdicts, the gravest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +202,17 @@ def manual(check_id: str, why: str, *, remedy: str = "") -> Check:
 def attested(check_id: str, evidence: str) -> Check:
     """A person has seen this, and says who, when and what."""
     return _make(definition(check_id), Verdict.PASS, "attested", True, evidence)
+
+
+def times_better(check: Check) -> float | None:
+    """How many times better than its target a value is: 1 is on it, more is easily met. None without two numbers."""
+    found, value = re.search(r"-?\d+(\.\d+)?", check.target), check.measured
+    if found is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    target = float(found[0])
+    if target <= 0 or value <= 0:
+        return None
+    return value / target if check.target.startswith(">") else target / value
 
 
 def unrecorded(phase: str, checks: Iterable[Check]) -> list[str]:

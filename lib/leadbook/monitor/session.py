@@ -35,7 +35,7 @@ from leadbook.monitor.staging import is_lively
 from leadbook.monitor.topology import Replication, optional, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
 from leadbook.monitor.workload import BatchInsert, Lookup, Prober, Writer
-from leadbook.provision.asked import refusal
+from leadbook.provision.asked import ask, refusal
 from leadbook.schema import undo
 
 Client = MongoClient[dict[str, Any]]
@@ -139,7 +139,7 @@ def _observe(place: BenchmarkSession, client: Client, use: PoolUse) -> Observati
             pool_maximum=maximum, wrote=writer is not None,
             review=review_first_batch(leads, writer.first_batch) if writer else review_latest(leads),
             replication=(before, after) if before and after else None, slow=slow, slow_source=how,
-            versions=_versions(place), absent=absent, cores=_cores(admin),
+            versions=_versions(place), absent=absent, cores=ask(admin, "hostInfo").get("system.numCores"),
             logs=_logs(admin) if any(isinstance(one, HostSource) for one in sources) else None,
         )  # fmt: skip
         return _without_lost_redis(seen, place)
@@ -217,12 +217,6 @@ def _versions(place: BenchmarkSession) -> dict[str, str]:
     return versions
 
 
-def _cores(admin: Client) -> int | None:
-    info = optional(lambda: admin.admin.command("hostInfo"))
-    return int(info["system"]["numCores"]) if info else None
-
-
 def _logs(admin: Client) -> dict[str, int] | None:
-    parsed = optional(lambda: admin.admin.command("getCmdLineOpts")) or {}
-    path = Path(parsed.get("parsed", {}).get("systemLog", {}).get("path", ""))
+    path = Path(ask(admin, "getCmdLineOpts").get("parsed.systemLog.path") or "")
     return {path.name: path.stat().st_size} if path.is_file() else None

@@ -91,18 +91,15 @@ def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
         for member in members
         if primary is not None and member["state"] == 2 and "optimeDate" in member
     ]
+    elected = primary.get("electionDate") if primary else None  # a command's answer has no zones
     return Replication(
         members=len(members),
         healthy=sum(1 for member in members if member["health"] == 1),
         lag_s=max(0.0, *behind) if behind else None,
         term=status.get("term"),
-        elected_at=_utc(primary.get("electionDate")) if primary else None,
+        elected_at=elected and elected.replace(tzinfo=UTC),
         states={member["name"]: member["stateStr"] for member in members},
     )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def read_oplog(client: MongoClient[dict[str, Any]]) -> Oplog | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.collection import Collection
@@ -14,6 +14,8 @@ from leadbook.lead.fields import REQUIRED
 Document = dict[str, Any]
 TIMESTAMPS = ("created_at", "updated_at")
 NEWEST = 500
+UNNAMED: Document = {"_id": None}
+"""Documents are compared without their `_id`s."""
 HOUR = timedelta(hours=1)
 
 
@@ -48,7 +50,7 @@ def review_first_batch(collection: Collection[Document], sent: Sequence[Document
     """Read the documents of a batch back by their `linkedin_url` and compare value by value."""
     by_url = {document["linkedin_url"]: document for document in sent}
     found = list(collection.find({"linkedin_url": {"$in": list(by_url)}}))
-    altered = sum(1 for document in found if _differs(by_url[document["linkedin_url"]], document))
+    altered = sum(document | UNNAMED != by_url[document["linkedin_url"]] | UNNAMED for document in found)
     return BatchReview(
         what="first batch of the snapshot", sent=len(by_url), found=len(found), altered=altered, **_faults(found)
     )
@@ -68,27 +70,14 @@ def _faults(found: Sequence[Document]) -> dict[str, int]:
     return {"incomplete": sum(incomplete), "undated": sum(undated), "faulty": faulty}
 
 
-def _differs(sent: Document, found: Document) -> bool:
-    """By value, `_id` left out. BSON keeps milliseconds and no zone; everything else must come back as it went."""
-    return any(_normal(value) != _normal(found.get(name)) for name, value in sent.items() if name != "_id")
-
-
-def _normal(value: Any) -> Any:
-    return int(_aware(value).timestamp() * 1000) if isinstance(value, datetime) else value
-
-
 def read_pace(leads: Collection[Document], now: datetime | None = None) -> HourOfLeads | None:
     """Leads of the hour before `now`, or before the newest lead where that is None; None where no lead is dated."""
     dated = leads.find({"created_at": {"$type": "date"}}, {"created_at": 1}).sort("created_at", -1).limit(1)
     newest = next(iter(dated), None)
     if newest is None:
         return None
-    until = now or _aware(newest["created_at"])
+    until = now or newest["created_at"]
     of_the_hour = {"$match": {"created_at": {"$gt": until - HOUR, "$lte": until}}}
     counted = {"$group": {"_id": None, "count": {"$sum": 1}, "first": {"$min": "$created_at"}}}
     row: Document = next(iter(leads.aggregate([of_the_hour, counted])), {"count": 0, "first": until})
-    return HourOfLeads(count=row["count"], until=until, span_s=(until - _aware(row["first"])).total_seconds())
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return HourOfLeads(count=row["count"], until=until, span_s=(until - row["first"]).total_seconds())

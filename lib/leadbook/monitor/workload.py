@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.collection import Collection
@@ -20,6 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from leadbook.core.ticker import Repeater
+from leadbook.lead.clock import now_ms
 from leadbook.measure.inserts import InsertCall, insert
 
 Document = dict[str, Any]
@@ -85,7 +85,7 @@ class Writer(Repeater):
         if len(self._stock) < size:
             self.stock_up(STOCK)
         documents, self._stock = self._stock[:size], self._stock[size:]
-        now = datetime.now(UTC)
+        now = now_ms()
         for document in documents:
             document |= {"created_at": now, "updated_at": now}
         started = time.monotonic()

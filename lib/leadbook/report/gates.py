@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,14 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import GRAVEST, Check, Verdict, times_better
 from leadbook.core.definitions import Definition, catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, number, target_text
 from leadbook.report.records import PHASES, STAGES, RunRecord
-
-_ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
-          Verdict.NOT_APPLICABLE]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +84,4 @@ def _asked(target: str, run: RunRecord) -> str:
 
 def _worst_first(checks: Iterable[Check]) -> list[Check]:
     """By verdict; among equals the one nearest to its target first, so that the tightest measurement speaks."""
-    return sorted(checks, key=lambda check: (_ORDER.index(check.verdict), -_tightness(check)))
-
-
-def _tightness(check: Check) -> float:
-    """How near the measured value is to its target: 1 is on it, less is easily met."""
-    found = re.search(r"-?\d+(\.\d+)?", check.target)
-    value = check.measured
-    if found is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
-    target = float(found[0])
-    over, under = (target, float(value)) if check.target.startswith(">") else (float(value), target)
-    return over / under if under else 0.0
+    return sorted(checks, key=lambda check: (GRAVEST.index(check.verdict), times_better(check) or math.inf))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Check, times_better
 from leadbook.page import palette, style
 from leadbook.page.tables import number
 
@@ -20,7 +20,7 @@ def headroom(checks: Sequence[Check]) -> Figure:
 
     For `>=` targets that is measured/target, for `<` targets target/measured; gates without a number are left out.
     """
-    rows = [(check.title, factor, check.verdict) for check in checks if (factor := _factor(check)) is not None]
+    rows = [(check.title, factor, check.verdict) for check in checks if (factor := times_better(check)) is not None]
     figure, axes = style.figure(
         "Headroom of each gate", "times better than the target (log scale)", "", size=(8.0, 0.5 * len(rows) + 1.6)
     )
@@ -35,16 +35,3 @@ def headroom(checks: Sequence[Check]) -> Figure:
     axes.margins(x=0.15)
     style.target_line(axes, 1.0, "target", vertical=True)
     return figure
-
-
-def _factor(check: Check) -> float | None:
-    measured, words = check.measured, check.target.split()
-    if isinstance(measured, bool) or not isinstance(measured, int | float) or check.verdict is Verdict.NOT_MEASURED:
-        return None
-    try:
-        target = float(words[1])
-    except (IndexError, ValueError):
-        return None
-    if target <= 0 or measured <= 0:
-        return None
-    return measured / target if words[0].startswith(">") else target / measured

@@ -49,19 +49,16 @@ class RunEvidence:
 
     @property
     def backup(self) -> BackupCount:
-        """What phase 06 said of the leads that it backed up."""
+        """What phase 06 said of the leads that it backed up; begun before that, when its first check was made."""
         leads = self.fact("06", "backup_leads")
-        return BackupCount(leads=leads if type(leads) is int else None, began=self._began("06"))
+        began = min((datetime.fromisoformat(check.taken_at) for check in self.checks.get("06", ())), default=None)
+        return BackupCount(leads=leads if type(leads) is int else None, began=began)
 
     def named(self, phase: str) -> str:
         """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h old`."""
         if not (at := self.closed.get(phase)):
             return f"phase {phase}"
         return f"phase {phase} of {datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC, {ago(at)}"
-
-    def _began(self, phase: str) -> datetime | None:
-        """A moment before the phase brought or counted its leads: when its first check was made."""
-        return min((datetime.fromisoformat(check.taken_at) for check in self.checks.get(phase, ())), default=None)
 
     def fact(self, phase: str, name: str) -> Any:
         """A fact of a phase; None where it was not left."""

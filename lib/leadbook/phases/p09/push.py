@@ -10,7 +10,7 @@ import pandas as pd
 from leadbook.analysis.losses import BackupCount
 from leadbook.analysis.push import Drained, LastInserts
 from leadbook.bench.profiler import ProfilerLevel
-from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured, Verdict
+from leadbook.core.checks import GRAVEST, Check, Doubtful, Inapplicable, Unmeasured, Verdict
 from leadbook.core.definitions import expected
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
@@ -30,10 +30,6 @@ COLUMNS = {
     "step": "of the task book", "what": "what it asks for", "checks": "that answer it", "passed": "of those",
     "verdict": "the gravest of them so far", "what is not well": "checks that fail, warn or could not be measured",
 }  # fmt: skip
-GRAVEST = (
-    Verdict.ERROR, Verdict.FAIL, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
-    Verdict.NOT_APPLICABLE,
-)  # fmt: skip
 QUIET_S = 900.0
 """A collector's batch takes minutes: ten of them at 833 leads an hour stage a batch of fifty every four minutes."""
 NO_TIER = "this tier does not offer it"
