@@ -12,7 +12,7 @@ from leadbook.core.errors import ParameterError
 from leadbook.core.redactor import Redactor
 from leadbook.enrich import clearbit, hunter
 from leadbook.enrich.client import VendorClient
-from leadbook.enrich.enrich import ERASED, FREE_MAIL, Enricher, enrich_batch
+from leadbook.enrich.enrich import ERASED, FREE_MAIL, Enricher
 from leadbook.enrich.limits import Budget, LocalLimit
 from leadbook.enrich.response import Meaning
 from leadbook.enrich.services import Service, Services
@@ -54,7 +54,7 @@ def ask(sandbox, settings, spending):
 
     def run(*leads, services=None, **changes):
         enricher = Enricher(services or sandbox.services, settings.model_copy(update=changes), spending, pause_s=0.001)
-        said = enrich_batch(leads, enricher)
+        said = enricher.enrich(leads)
         enricher.close()
         return said
 
@@ -221,9 +221,10 @@ def test_a_slow_vendor_is_not_waited_for(settings, spending):
         caller.close()
 
 
-def test_a_long_retry_after_is_not_waited_for(sandbox, monkeypatch):
-    asked = []
-    monkeypatch.setattr(sandbox, "answer", lambda *said: asked.append(said) or (0, (403, {"Retry-After": "3600"}, {})))
+@pytest.mark.parametrize("said", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
+def test_a_long_retry_after_is_not_waited_for(sandbox, monkeypatch, said):
+    asked, headers = [], {"Retry-After": said}
+    monkeypatch.setattr(sandbox, "answer", lambda *words: asked.append(words) or (0, (403, headers, {})))
     caller = calling(sandbox.services.hunter)
     assert caller.get("/v2/email-finder", **ASKED).meaning is Meaning.AWAY
     assert caller.get("/v2/email-finder", **ASKED).meaning is Meaning.PAUSED
@@ -351,7 +352,6 @@ def test_real_vendors_need_their_keys_and_a_rehearsal_never_asks_them(settings, 
 def test_off_means_nobody(settings, monkeypatch):
     monkeypatch.setenv("HUNTER_API_KEY", "planted-key")
     assert Services.of(settings) == Services() and not Services().enriches
-    assert enrich_batch([lead()], None).questions == {}
 
 
 # ------------------------------------------------------------------------------------------------ in the pipeline
