@@ -14,7 +14,7 @@ from leadbook.core.errors import InputFileError, ParameterError, RefusedError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT, Settings, load_profile, origins, parse_override
 from leadbook.enrich.limits import SPENDING
-from leadbook.ingest.control.orders import COLLECTION as CONTROL
+from leadbook.ingest.control import COLLECTION as CONTROL
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption
 from leadbook.schema import undo

@@ -22,7 +22,7 @@ from leadbook.core import connect
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UsageError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import collection_uuid
-from leadbook.ingest.control import orders
+from leadbook.ingest import control
 from leadbook.ingest.logbook import Logbook
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import Staging
@@ -71,13 +71,13 @@ def test_orders_to_followers_are_planned_approved_and_journalled(production, lea
     assert not planned.done and planned.plan.would == {"batch_size": 250} and planned.plan.now == {"batch_size": None}
     assert planned.plan.hash in planned.next[0] and TYPED in planned.next[1] and "default" in planned.plan.back
     assert planned.plan.back.endswith(" --profile production")
-    assert not entries(database, endpoints) and orders.read(database).version == 0  # a plan changes nothing
+    assert not entries(database, endpoints) and control.read(database).version == 0  # a plan changes nothing
     with pytest.raises(RefusedError, match="approves another plan"):
         act(production(), ["batch_size=300"], approve=planned.plan.hash)
     done = act(production(), ["batch_size=250"], approve=planned.plan.hash, because="LIVE-INS-001")
-    assert done.done and done.so and orders.read(database).batch_size == 250
+    assert done.done and done.so and control.read(database).batch_size == 250
     again = act(production(), ["batch_size=250"], approve=planned.plan.hash)
-    assert not again.done and again.plan.is_so_already and orders.read(database).version == 1
+    assert not again.done and again.plan.is_so_already and control.read(database).version == 1
     with pytest.raises(RefusedError, match="approves another plan"):  # the situation has changed since
         act(production(), ["batch_size=300"], approve=act(production(), ["batch_size=300"]).plan.hash[::-1])
     (told,) = entries(database, endpoints)
@@ -85,7 +85,7 @@ def test_orders_to_followers_are_planned_approved_and_journalled(production, lea
     assert told["approved"] == told["hash"] == planned.plan.hash and told["because"] == "LIVE-INS-001"
     assert " as " in told["who"] and production().database in told["target"] and told["done"] == {"changed": 1}
     act(production(approve=TYPED), ["batch_size=default"])
-    assert orders.read(database) == orders.Orders(version=2)
+    assert control.read(database) == control.Orders(version=2)
     with pytest.raises(ParameterError, match="key of an alarm"):
         act(production(), ["writers=3"], because="ana@example.com wrote")
     (first, second) = effects(production())

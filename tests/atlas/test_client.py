@@ -67,10 +67,14 @@ def test_too_many_requests_is_waited_for_as_long_as_atlas_says(atlas, client):
     atlas.fault("encryptionAtRest", 429, times=2, retry_after=0.1)
     assert client.get("getEncryptionAtRest")
     assert paths(atlas).count("/encryptionAtRest") == 3
-    atlas.fault("encryptionAtRest", 429, retry_after=60)
+    atlas.fault("encryptionAtRest", 429, times=1, retry_after=60)
     with pytest.raises(AtlasBusyError, match="429, too many requests; it asks to wait 60 s") as busy:
         client.get("getEncryptionAtRest")
     assert busy.value.after_s == 60 and paths(atlas).count("/encryptionAtRest") == 4, "too long to be waited for"
+    atlas.fault("encryptionAtRest", 429, retry_after="Fri, 31 Dec 2100 23:59:59 GMT")
+    with pytest.raises(AtlasBusyError, match="it asks to wait") as busy:
+        client.get("getEncryptionAtRest")
+    assert busy.value.after_s > 1e9, "a date is one too"
 
 
 @pytest.mark.parametrize("kind", [500, 503, "cut", "half", "slow"])

@@ -40,8 +40,13 @@ def sandbox():
         yield running
 
 
+def asked_for(leads):
+    """Persons who asked for erasure, of the leads' database."""
+    return SuppressionList(leads.database[SUPPRESSED])
+
+
 def sync(leads, sandbox, limit=None, **how):
-    made = Crm(leads, sandbox.services.hubspot, **{"pause_s": 0.001, **how})
+    made = Crm(leads, sandbox.services.hubspot, asked_for(leads), **{"pause_s": 0.001, **how})
     return made.sync(limit)
 
 
@@ -73,7 +78,7 @@ def test_faults_that_stay_stop_the_run_and_leave_the_leads_waiting(leads, sandbo
     result = sync(leads, sandbox)
     assert result.sent == 0 and result.stopped.startswith("HubSpot: ") and not result.failed
     assert sum(sandbox.calls.values()) == (1 if kind in (401, 403) else 3)
-    assert Crm(leads, sandbox.services.hubspot).waiting() == 250
+    assert Crm(leads, sandbox.services.hubspot, asked_for(leads)).waiting() == 250
 
 
 def test_the_days_limit_is_named(leads, sandbox, monkeypatch):
@@ -135,7 +140,7 @@ def test_when_every_lead_is_refused_the_fault_lies_elsewhere(leads, sandbox):
 
 def test_a_run_killed_before_it_could_mark_goes_on_and_makes_no_contact_twice(leads, sandbox, monkeypatch):
     fill(leads, 250)
-    made = Crm(leads, sandbox.services.hubspot, pause_s=0.001)
+    made = Crm(leads, sandbox.services.hubspot, asked_for(leads), pause_s=0.001)
     marks, mark = [], made._taken
 
     def killed(*args):

@@ -205,7 +205,7 @@ def test_a_record_whose_payload_cannot_be_kept_is_known_by_its_own_id(site, kept
     made = rejects.payload_text
     monkeypatch.setattr(rejects, "payload_text", text)
     records = [RawRecord(0, person("ana"), None) for _ in ODD_IDS]
-    batch = RecordBatch(index=0, source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
+    batch = RecordBatch(source="raw", vendor="brightdata", records=records, ids=ODD_IDS)
     isolate.set_aside(batch, site.tools(), "it raises")
     for one in ODD_IDS:
         assert kept.count_documents({"staged_id": one}) == 1, one

@@ -16,7 +16,7 @@ ANA = "https://www.linkedin.com/in/ana"
 
 def batch(*records):
     raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-    return RecordBatch(index=0, source="test", vendor="brightdata", records=raw)
+    return RecordBatch(source="test", vendor="brightdata", records=raw)
 
 
 @pytest.fixture

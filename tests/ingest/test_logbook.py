@@ -197,13 +197,13 @@ def stop_when(seen):
     says=("longer than backlog_max_age_s (600 s)", "start a second follower"),
     leaves="a follower says so once, and once when it is over",
 )  # fmt: skip
-def test_beats_tell_how_it_stands_and_of_records_that_wait_too_long(site, staged, journal, quick, trust):
+def test_beats_tell_how_it_stands_and_of_records_that_wait_too_long(site, staged, leads, journal, quick, trust):
     an_hour_ago = ObjectId.from_datetime(datetime.now(UTC) - timedelta(hours=1))
     staged.insert_one({"_id": an_hour_ago, "vendor": "brightdata", "payload": person("ben")})
     Staging(staged, lease_s=600).claim(1)  # a worker elsewhere
     stage(staged, person("ana"))
     beats, lines = [], []
-    stop_when(lambda: any("longer than" in line for line in lines))
+    stop_when(lambda: any("longer than" in line for line in lines) and leads.find_one())
     ledger = commands.ingest_staged(site.settings, follow=True, notice=lines.append, heard=beats.append)
     assert ledger["stored"] == 1 and ledger["staging"] == {"waiting": 0, "claimed": 1, "taken_over": 0}
     trust.check(None, " ".join(lines))

@@ -90,9 +90,10 @@ def stage(admin, settings):
     leaves="told within a minute; what is not known to be stored counts as failed, and the next run tells",
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["files", "staged"])
-def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust, kind):
+def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust, kind, monkeypatch):
     """A file's batch is always under way, and fails. Of a drain none fails where the end met every worker while it was
     claiming: what nobody worked on waits, and is no failure."""
+    monkeypatch.setattr("leadbook.ingest.drain.LEASE_S", LEASE_S)
     state, site, admin = three
     if kind == "staged":
         stage(admin, site.settings)
@@ -107,7 +108,7 @@ def test_a_lost_majority_is_told_soon_and_counts_nothing_as_stored(three, trust,
         killed.append(time.monotonic())
 
     def run():
-        return drain(site, workers=2, lease_s=LEASE_S) if kind == "staged" else pipeline.run(sources(), site, workers=2)
+        return drain(site, workers=2) if kind == "staged" else pipeline.run(sources(), site, workers=2)
 
     killer = threading.Thread(target=kill)
     killer.start()

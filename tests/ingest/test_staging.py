@@ -69,7 +69,7 @@ def test_a_worker_that_died_before_it_could_end_its_records_changes_no_outcome(s
     claim = Staging(staged, lease_s=0.05).claim(10)
     records = [raw_record(record, "brightdata") for record in claim.records]
     ids = [record["_id"] for record in claim.records]
-    batch = RecordBatch(index=0, source="dead", vendor="brightdata", records=records, ids=ids)
+    batch = RecordBatch(source="dead", vendor="brightdata", records=records, ids=ids)
     assert process(batch, site.tools()).ledger.stored == 2  # ... and dies here
     time.sleep(0.1)
     assert drain(site, workers=1).ledger.stored == 2

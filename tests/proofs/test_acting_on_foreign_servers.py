@@ -13,7 +13,7 @@ import pytest
 from foreign import DATABASE, ForeignServers
 from leadbook.core import connect
 from leadbook.core.settings import Settings
-from leadbook.ingest.control import orders
+from leadbook.ingest import control
 from leadbook.schema.state import apply
 
 pytestmark = pytest.mark.proof
@@ -62,7 +62,7 @@ def test_the_dba_acts_with_least_rights(leadbook, foreign):
     assert leadbook("writers=3")[1]["plan"]["is_so_already"]
     settings = Settings.from_mapping({"profile": "production", "database": DATABASE, "min_pool_size": 0})
     with connect.mongodb(foreign.uri("n8n_app"), settings) as app:
-        assert orders.read(app[DATABASE]).writers == 3
+        assert control.read(app[DATABASE]).writers == 3
         assert app[DATABASE]["leadbook_undo"].count_documents({"kept": True}) == 1
     act(leadbook, "unhide_index=idx_company_name")
 

@@ -9,8 +9,8 @@ import pytest
 from ingest.background import Command, until
 from ingest.vendor_records import person
 from leadbook.core.journal import Journal
-from leadbook.ingest.control import orders
-from leadbook.ingest.control.orders import Orders
+from leadbook.ingest import control
+from leadbook.ingest.control import Orders
 from leadbook.ingest.staging import Staging
 from leadbook.lead.ledger import Ledger
 from leadbook.schema.state import apply
@@ -25,7 +25,7 @@ def test_a_follower_that_is_changed_each_second_is_exact(database, admin, endpoi
     leads, staged = database[settings.collection], database[settings.staging_collection]
     apply(leads, admin, settings)
     journal = Journal(database, endpoints.mongodb_uri)
-    now = orders.give(database, Orders(), ASKED[0], by="a proof")  # one that is started later obeys too
+    now = control.give(database, Orders(), ASKED[0], by="a proof")  # one that is started later obeys too
     people = [person(f"p{number % PEOPLE}") for number in range(STAGED)]
     staged.insert_many([{"vendor": "brightdata", "payload": one} for one in people])
     follower = Command(["ingest", "--staged", "--follow", "--json"], endpoints, settings, writers=2, executor=executor)
@@ -33,7 +33,7 @@ def test_a_follower_that_is_changed_each_second_is_exact(database, admin, endpoi
         until(lambda: journal.entries("session.begun"))
         deadline = time.monotonic() + 120
         while Staging(staged).left() and time.monotonic() < deadline:
-            now = orders.give(database, now, ASKED[now.version % len(ASKED)], by="a proof")
+            now = control.give(database, now, ASKED[now.version % len(ASKED)], by="a proof")
             time.sleep(1)
         until(lambda: any(one["work"]["orders"] == now.version for one in journal.entries("session.beat")), 20)
     finally:

@@ -9,8 +9,8 @@ from typing import Any
 
 from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.core.errors import RefusedError
-from leadbook.ingest.control import orders
-from leadbook.ingest.control.orders import BOUNDS, Orders
+from leadbook.ingest import control
+from leadbook.ingest.control import BOUNDS, Orders
 from leadbook.ingest.logbook import DEAD_S, unended
 
 DEFAULT = "default"
@@ -37,7 +37,7 @@ def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
         wanted: int | None = None
         if given.get("to") != DEFAULT:
             wanted = whole(given, "to", *BOUNDS[name])
-        seen = orders.read(scene.database)
+        seen = control.read(scene.database)
         alive = followers(scene)
         before = seen.values()[name]
         own = scene.settings.model_dump()[_SETTING[name]]
@@ -56,10 +56,10 @@ def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
 
 
 def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
-    seen = orders.read(scene.database)
+    seen = control.read(scene.database)
     if seen.version != plan.about["version"]:
         raise RefusedError("somebody else changed the orders meanwhile; look at the plan again")
-    given = orders.give(scene.database, seen, plan.would, by=scene.journal.by)
+    given = control.give(scene.database, seen, plan.would, by=scene.journal.by)
     alive, confirmed = _confirmed(scene, given)
     return {**plan.would, "version": given.version, "followers": alive, "confirmed": confirmed}
 

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from leadbook.actions.records import ActScene
 from leadbook.core.errors import RefusedError
 from leadbook.core.ticker import Ticker
-from leadbook.ingest.control.orders import COLLECTION
+from leadbook.ingest.control import COLLECTION
 from leadbook.rehearsal.servers import owner
 
 ID = "act"

@@ -13,15 +13,15 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid, parsedate_to_datetime
+from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
 from leadbook.alerts.records import Channel, Delivery
+from leadbook.enrich.response import retry_after_s
 
 TIMEOUT_S = 8.0
 """Longest silence of a receiver; `dispatcher.DEADLINE_S` bounds the whole attempt."""
@@ -88,18 +88,9 @@ def _webhook(url: str, subject: str, text: str) -> Delivery:
             return Delivery(delivered=True)
         said = next(answer.iter_bytes(200), b"").decode("ascii", "replace").strip()
         word = f" {said}" if re.fullmatch(r"[a-z]+(_[a-z]+){0,5}", said) else ""  # Slack's, such as no_service
-        wait = _asked_for(answer.headers.get("retry-after", "")) if answer.status_code in (429, 503) else None
+        asked = retry_after_s(answer.headers.get("Retry-After")) if answer.status_code in (429, 503) else None
+        wait = None if asked is None else min(asked, LONGEST_WAIT_S)
         return Delivery(delivered=False, reason=f"answers {answer.status_code}{word}", retry_after_s=wait)
-
-
-def _asked_for(text: str) -> float | None:
-    """Seconds of a Retry-After: a number, or a date."""
-    if re.fullmatch(r"\d{1,9}", text.strip()):
-        return min(float(text), LONGEST_WAIT_S)
-    try:
-        return min(max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT_S)
-    except (ValueError, TypeError):
-        return None
 
 
 def _mail(url: str, subject: str, text: str) -> Delivery:

@@ -28,6 +28,7 @@ from leadbook.atlas.failures import (
 from leadbook.atlas.login import AtlasLogin
 from leadbook.core.errors import ParameterError, UnreachableError
 from leadbook.core.redactor import Redactor
+from leadbook.enrich.response import retry_after_s
 from leadbook.lead.masks import mask_people
 
 ATTEMPTS = 3
@@ -95,7 +96,7 @@ class AtlasClient:
                 trouble, wait = _trouble(error), pause
             else:
                 if reply.status_code == 429:
-                    wait = _seconds(reply.headers)
+                    wait = retry_after_s(reply.headers.get("Retry-After")) or 0.0
                     left = self.patience_s - (time.monotonic() - started)
                     if attempt == ATTEMPTS or (wait or pause) > left:
                         raise self._busy(call, wait)
@@ -148,7 +149,7 @@ class AtlasClient:
         except httpx.HTTPError as error:
             raise self._doubt(call, _trouble(error)) from None
         if reply.status_code == 429:
-            raise self._busy(call, _seconds(reply.headers))
+            raise self._busy(call, retry_after_s(reply.headers.get("Retry-After")) or 0.0)
         if reply.status_code >= 500:
             raise self._doubt(call, f"it answers {reply.status_code}")
         return self._understood(call, reply, text, where)
@@ -286,14 +287,6 @@ def _json(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _seconds(headers: httpx.Headers) -> float:
-    """Retry-After in seconds; 0 where it does not say so."""
-    try:
-        return max(0.0, float(headers.get("Retry-After", "0")))
-    except ValueError:
-        return 0.0
 
 
 def _trouble(error: httpx.HTTPError) -> str:

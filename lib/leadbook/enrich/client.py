@@ -18,7 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 
 from leadbook.enrich.breaker import CircuitBreaker
 from leadbook.enrich.limits import Permit, RateLimit
-from leadbook.enrich.response import Meaning, VendorResponse, usual
+from leadbook.enrich.response import Meaning, VendorResponse, retry_after_s, usual
 from leadbook.enrich.services import Service
 
 ATTEMPTS = 3
@@ -171,9 +171,10 @@ def _body(reply: httpx.Response, until: float) -> bytes:
 
 def _seconds(headers: httpx.Headers) -> float:
     """Seconds to wait, of Retry-After, or of Clearbit's X-RateLimit-Reset (a time); 0 where nothing is said."""
+    asked = retry_after_s(headers.get("Retry-After"))
+    if asked is not None:
+        return asked
     try:
-        if "Retry-After" in headers:
-            return max(0.0, float(headers["Retry-After"]))
         if headers.get("X-RateLimit-Remaining") == "0":
             return max(0.0, float(headers.get("X-RateLimit-Reset", "0")) - time.time())
     except ValueError:

@@ -57,15 +57,6 @@ class Enrichment:
     questions: Counter[str] = field(default_factory=Counter)
     spent_usd: float = 0.0
 
-    def of(self, kind: str) -> int:
-        """Questions whose outcome is `kind`, whatever the reason."""
-        return sum(count for said, count in self.questions.items() if said.partition(":")[0] == kind)
-
-
-def enrich_batch(leads: Sequence[dict[str, Any]], enricher: Enricher | None) -> Enrichment:
-    """Fill what `leads` lack, in place; nothing without an enricher. Never raises."""
-    return Enrichment() if enricher is None or not leads else enricher.enrich(leads)
-
 
 class Enricher:
     """Asks the services about leads. spending: MongoDB collection in which all workers share rate and budget.

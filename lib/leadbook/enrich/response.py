@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -61,3 +64,14 @@ def usual(status: int) -> Meaning:
     if status in (408, 423, 425, 429) or status >= 500:
         return Meaning.AGAIN
     return Meaning.INVALID
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds that a Retry-After asks to wait: a number or a date (RFC 9110); None where it says neither."""
+    said = (text or "").strip()
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", said):
+        return float(said)
+    try:
+        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return None

@@ -16,7 +16,7 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from leadbook.core import write_errors as faults
-from leadbook.enrich.enrich import ERASED, enrich_batch
+from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.batches import BatchReport, RecordBatch
 from leadbook.ingest.normalize.clean import clean
 from leadbook.ingest.normalize.rules import reject_reasons
@@ -43,7 +43,7 @@ class _Work:
 
     def __init__(self, batch: RecordBatch, tools: Tools) -> None:
         self.batch, self.tools, self.at = batch, tools, now_ms()
-        self.report = BatchReport(source=batch.source, index=batch.index)
+        self.report = BatchReport(source=batch.source)
         self.stage = self.report.stage
         self.outcomes: dict[int, str] = {}
         self.rejects: dict[int, Reject] = {}
@@ -70,9 +70,7 @@ class _Work:
             if cleaned.flags:
                 cleaned.lead["additional_data"]["flags"] = sorted(cleaned.flags)
                 self.report.flags.update(cleaned.flags)
-            self.report.after.update(cleaned.lead.keys())
             valid.append((position, cleaned.lead))
-        self.report.valid = len(valid)
         return valid
 
     def reject(self, position: int, reasons: tuple[str, ...], detail: str = "") -> None:
@@ -155,7 +153,7 @@ class _Work:
         if self.tools.enricher is None or not fresh:
             return fresh
         with self.stage("enrich"):
-            said = enrich_batch([candidate.lead for candidate in fresh], self.tools.enricher)
+            said = self.tools.enricher.enrich([candidate.lead for candidate in fresh])
         self.report.enriched += said.enriched
         self.report.spent_usd += said.spent_usd
         self.report.questions += said.questions

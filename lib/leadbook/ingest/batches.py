@@ -28,23 +28,22 @@ class Seconds(dict[str, float]):
 class Counts:
     """What was done, by a batch or by a whole run.
 
-    stages: seconds by stage, summed over workers.  valid, after: valid leads, and how many have each field.  reasons:
-    all reasons of rejects, not only the first.  flags: of valid leads.  enriched: leads that a vendor gave something;
-    questions, spent_usd: see Enrichment.  in_doubt: failed records that were sent and not acknowledged, so that they
-    may be stored; the next run tells.  problem: why the work stopped early, empty when it did not.
+    stages: seconds by stage, summed over workers.  reasons: all reasons of rejects, not only the first.  flags: of
+    valid leads.  enriched: leads that a vendor gave something; questions, spent_usd: see Enrichment.  in_doubt: failed
+    records that were sent and not acknowledged, so that they may be stored; the next run tells.  taken_over: records
+    of expired claims.  problem: why the work stopped early, empty when it did not.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
     stages: Seconds = field(default_factory=Seconds)
     cache: CacheTruth = field(default_factory=CacheTruth)
-    valid: int = 0
-    after: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
     enriched: int = 0
     questions: Counter[str] = field(default_factory=Counter)
     spent_usd: float = 0.0
     in_doubt: int = 0
+    taken_over: int = 0
     problem: str = ""
 
     def count(self, other: Counts) -> None:
@@ -83,7 +82,6 @@ class RecordBatch:
     name that no file of params/vendors knows, kept with the rejects.  kept: its records are among the rejects already.
     """
 
-    index: int
     source: str
     vendor: str
     records: Sequence[RawRecord]
@@ -115,22 +113,19 @@ class BatchReport(Counts):
     """What a batch did.
 
     outcomes: one per record.  sent: positions of the records in doubt.  undecided: staged records that went back, or
-    of which nobody knows whether they ended.  taken_over: records of expired claims.  pool: what the worker's
-    connection pool did meanwhile.
+    of which nobody knows whether they ended.  pool: what the worker's connection pool did meanwhile.
     """
 
     source: str
-    index: int = 0
     outcomes: tuple[str, ...] = ()
     sent: tuple[int, ...] = ()
     undecided: tuple[Undecided, ...] = ()
-    taken_over: int = 0
     pool: PoolCounts = PoolCounts()  # noqa: RUF009  (frozen)
 
     @classmethod
     def alike(cls, batch: RecordBatch, outcome: str, problem: str = "", *, sent: bool = False) -> BatchReport:
         """Of records that all have one outcome, and were not worked on. sent: they are in doubt."""
-        made = cls(source=batch.source, index=batch.index, problem=problem)
+        made = cls(source=batch.source, problem=problem)
         made.settle([outcome] * len(batch.records), range(len(batch.records)) if sent else ())
         made.reasons = Counter(made.ledger.rejected)
         return made

@@ -67,11 +67,11 @@ class Crm:
     sent and never marked."""
 
     def __init__(
-        self, leads: Collection[Document], service: Service, *, batch: int = hubspot.BATCH, id_property: str = "email",
-        pause_s: float = 1.0, erasures: SuppressionList | None = None,
+        self, leads: Collection[Document], service: Service, erasures: SuppressionList, *, batch: int = hubspot.BATCH,
+        id_property: str = "email", pause_s: float = 1.0,
     ) -> None:  # fmt: skip
         guard.refuse_unacknowledged(leads)
-        self.leads, self.batch, self.id_property = leads, min(batch, hubspot.BATCH), id_property
+        self.leads, self.batch, self.id_property = leads, batch, id_property
         self._hubspot = VendorClient(service, hubspot.MEANINGS, limit=LocalLimit(), pause_s=pause_s, timeout_s=30.0)
         self._erasures = erasures
         self._refused_in_a_row = 0
@@ -113,7 +113,7 @@ class Crm:
                 yield batch
 
     def _without_erased(self, batch: Sequence[Document], result: Synced) -> list[Document]:
-        asked = self._erasures.among(lead["linkedin_url"] for lead in batch) if self._erasures is not None else set()
+        asked = self._erasures.among(lead["linkedin_url"] for lead in batch)
         kept = [lead for lead in batch if lead["linkedin_url"] not in asked]
         result.erased += len(batch) - len(kept)
         return kept

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from dataclasses import replace
 
 from bson import ObjectId
@@ -16,12 +15,11 @@ from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
 from leadbook.enrich.enrich import batch_seconds
 from leadbook.ingest.batches import BatchReport, Undecided
-from leadbook.ingest.bell import Bell
-from leadbook.ingest.control.follower import Ear
+from leadbook.ingest.control import Ear
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.session import WorkOrder, drain_some
 from leadbook.ingest.site import Site
-from leadbook.ingest.staging import Claimed, Staging, key_of
+from leadbook.ingest.staging import LEASE_S, Bell, Claimed, Staging, key_of
 from leadbook.ingest.store.patience import Patience
 from leadbook.ingest.workers import DIED, Inline, processes, started, submitted, told
 from leadbook.lead.ledger import FAILED
@@ -35,8 +33,6 @@ RECHECK_S = 10.0
 FUTILE = 3
 """So many turns in a row that had something to do and did nothing end the drain: something is wrong."""
 
-LEASE_S = 120.0
-
 LONGEST_PAUSE_S = 30.0
 """A follower asks a MongoDB that is away so often at least."""
 
@@ -46,21 +42,18 @@ SAME_S = 0.5
 
 def drain(
     site: Site, *, follow: bool = False, vendor: str = "", executor: Executor | None = None, workers: int | None = None,
-    lease_s: float = LEASE_S, progress: Callable[[PipelineResult], None] | None = None,
+    progress: Callable[[PipelineResult], None] | None = None,
     notice: Callable[[str], None] = lambda _: None, stop: Callable[[], object] = lambda: False,
     session: ObjectId | None = None,
 ) -> PipelineResult:  # fmt: skip
     """Move staged records on until none is left, waiting for claims of workers that give no sign to expire; with
     `follow` wait for more until `stop` or Ctrl-C, also while MongoDB is away.
 
-    vendor: of records that name none.  executor, workers: as in `pipeline.run`.  lease_s: see Staging.  notice: takes
-    one line for what a user should know meanwhile.  session: as which it claims. What is left at the end stands in
-    `staging` of the result.
+    vendor: of records that name none.  executor, workers: as in `pipeline.run`.  notice: takes one line for what a
+    user should know meanwhile.  session: as which it claims. What is left at the end stands in `staging` of the result.
     """
-    running = _Drain(site, follow, executor, workers or site.settings.writers, session or ObjectId())
-    running.lease_s = lease_s
-    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_of(site, lease_s), seconds=SESSION_S)
-    running.notice, running.stop = notice, stop
+    running = _Drain(site, follow, executor, workers or site.settings.writers, session or ObjectId(), notice, stop)
+    order = WorkOrder(id=running.id, vendor=vendor, lease_s=lease_of(site), seconds=SESSION_S)
     try:
         running.go(order, progress or (lambda _: None))
     except KeyboardInterrupt:
@@ -71,9 +64,9 @@ def drain(
     return running.result
 
 
-def lease_of(site: Site, lease_s: float = LEASE_S) -> float:
+def lease_of(site: Site) -> float:
     """How long a claim lasts, s: longer where each lead is asked about at vendors first."""
-    return lease_s + (batch_seconds(site.settings) if site.services.enriches else 0.0)
+    return LEASE_S + (batch_seconds(site.settings) if site.services.enriches else 0.0)
 
 
 class _Drain:
@@ -82,18 +75,19 @@ class _Drain:
     MongoDB answers.  ear: of a follower with workers of its own; it keeps a client of its own then, since its workers'
     clients change with what it is asked for."""
 
-    def __init__(self, site: Site, follow: bool, executor: Executor | None, workers: int, session: ObjectId) -> None:
+    def __init__(
+        self, site: Site, follow: bool, executor: Executor | None, workers: int, session: ObjectId,
+        notice: Callable[[str], None], stop: Callable[[], object],
+    ) -> None:  # fmt: skip
         self.id, self.follow, self.site = session, follow, replace(site, own_ids=True)
-        self.notice: Callable[[str], None] = lambda _: None
-        self.stop: Callable[[], object] = lambda: False
+        self.notice, self.stop = notice, stop
         self.result = PipelineResult(workers=workers, batch_size=site.settings.batch_size)
         self.begun = time.perf_counter()
         self.ear: Ear | None = None
         self.client: connect.Client | None = None
-        self.lease_s = LEASE_S
         self.name = site.settings.staging_collection
         self.staging = self._staging(listens=follow and executor is None)
-        self.undecided, self.taken_over = dict[object, Undecided](), 0
+        self.undecided = dict[object, Undecided]()
         self.ours, self.futile, self.deaths, self.seen, self.told = executor is None, 0, 0, 0.0, 0.0
         self.lone: Executor | None = None
         self.lost, self.is_fresh, self.troubles = False, True, 0
@@ -135,7 +129,7 @@ class _Drain:
                 self.executor = self._started(settings.writers)
         self.result.work = self._work()
         self.notice(self.ear.told())
-        return replace(order, lease_s=lease_of(self.site, self.lease_s))
+        return replace(order, lease_s=lease_of(self.site))
 
     def _work(self) -> dict[str, int]:
         settings = self.site.settings
@@ -168,7 +162,7 @@ class _Drain:
     def turn(self, order: WorkOrder) -> bool:
         """One session for each worker, or one alone for what a worker gave no sign of; whether that did anything."""
         abandoned = self.staging.claimed().expired > 0
-        before = self.result.ledger.read + self.taken_over + len(self.undecided)
+        before = self.result.ledger.read + self.result.taken_over + len(self.undecided)
         executor = self._alone() if abandoned else self.executor
         order = replace(order, abandoned=abandoned)
         flying: list[Future[list[BatchReport]]] = []
@@ -184,7 +178,7 @@ class _Drain:
         if broken:
             self._broke(broken[0], alone=abandoned)
             return True
-        did = self.result.ledger.read + self.taken_over + len(self.undecided) > before
+        did = self.result.ledger.read + self.result.taken_over + len(self.undecided) > before
         self.futile = 0 if did or not abandoned else self.futile + 1
         if self.futile >= FUTILE:
             self.result.problem = f"records of {self.name} can be neither claimed nor set aside"
@@ -207,7 +201,6 @@ class _Drain:
             return [error]
         for report in reports:
             self.result.add(report)
-            self.taken_over += report.taken_over
             self.undecided |= {key_of(one.id): one for one in report.undecided}
         return []
 
@@ -276,8 +269,7 @@ class _Drain:
         self.lost = True
         self._reconcile(set())
         if self.bell is not None:
-            with suppress(PyMongoError):
-                self.bell.close()
+            self.bell.close()
             self.bell = Bell(self.staging.collection)
 
     def _rest(self, seconds: float) -> None:
@@ -320,8 +312,7 @@ class _Drain:
     def close(self) -> None:
         """End the executors, give up what our workers left claimed, and count what is certain."""
         if self.bell is not None:
-            with suppress(PyMongoError):
-                self.bell.close()
+            self.bell.close()
         if self.ours:
             self.executor.shutdown(cancel_futures=True)
         if self.lone is not None:
@@ -335,7 +326,7 @@ class _Drain:
                 self._reconcile(self.staging.open_of([one.id for one in self.undecided.values()]))
             left = self.staging.backlog()
             self.result.staging = {
-                "waiting": left.waiting, "claimed": left.claimed, "taken_over": self.taken_over
+                "waiting": left.waiting, "claimed": left.claimed, "taken_over": self.result.taken_over
             }  # fmt: skip
         except PyMongoError as error:
             self._count([FAILED] * len(self.undecided), self.undecided)

@@ -63,10 +63,9 @@ class Beat:
 
 @dataclass(kw_only=True)
 class _Told:
-    """How much of a run the beats have told: batches, their pools, leads stored, and seconds spent inserting."""
+    """How much of a run the beats have told: batches, leads stored, and seconds spent inserting."""
 
     batches: int = 0
-    pools: int = 0
     stored: int = 0
     insert_s: float = 0.0
 
@@ -74,13 +73,13 @@ class _Told:
         """What the run did since this was asked before: documents (stored), documents_per_s (by the time that all
         workers together spent inserting; None without an insert), batches (of records, so many took them), batch_size,
         writers, and the pool of the busiest worker (see PoolCounts.as_dict)."""
-        pools, batches = result.pools[self.pools :], len(result.batches) - self.batches
+        pools = [pool for _, pool, _ in result.batches[self.batches :]]
         stored, seconds = result.ledger.stored - self.stored, result.stages.get("insert", 0.0) - self.insert_s
-        self.pools, self.batches = self.pools + len(pools), self.batches + batches
+        self.batches += len(pools)
         self.stored, self.insert_s = self.stored + stored, self.insert_s + seconds
         return {
             "documents": stored, "documents_per_s": round(stored / seconds, 1) if seconds > 0 and stored else None,
-            "batches": batches, "batch_size": result.batch_size, "writers": result.workers,
+            "batches": len(pools), "batch_size": result.batch_size, "writers": result.workers,
             "pool": sum(pools, PoolCounts()).as_dict(),
         }  # fmt: skip
 
@@ -166,7 +165,7 @@ class Logbook(Repeater):
         self._told += len(batches)
         self._write([
             self.journal.entry("session.batch", session=self.session, source=source, ledger=ledger.as_dict())
-            for _, source, ledger in batches if ledger.read
+            for source, _, ledger in batches if ledger.read
         ])  # fmt: skip
 
     def _write(self, entries: Sequence[dict[str, Any]]) -> None:

@@ -52,16 +52,15 @@ def file_source(path: Path, vendor: str) -> RecordSource:
 class PipelineResult(Counts):
     """What a run did; it grows with each batch.
 
-    batches: (index, source, ledger).  stages: `read` and `wait` are the feeding process's.  seconds: from the first
-    read to the last acknowledgement.  staging: what is left of staged records, empty for files.  pools: what a worker's
-    connection pool did, a batch each.  batch_size: documents a batch, now.  work: of a drain, what it works with now:
-    batch_size, writers, pool_size (of each worker), orders (the version that it obeys).
+    batches: (source, what the worker's connection pool did, ledger).  stages: `read` and `wait` are the feeding
+    process's.  seconds: from the first read to the last acknowledgement.  staging: what is left of staged records,
+    empty for files.  batch_size: documents a batch, now.  work: of a drain, what it works with now: batch_size,
+    writers, pool_size (of each worker), orders (the version that it obeys).
     """
 
     sources: dict[str, Ledger] = field(default_factory=dict)
-    batches: list[tuple[int, str, Ledger]] = field(default_factory=list)
+    batches: list[tuple[str, PoolCounts, Ledger]] = field(default_factory=list)
     crm: Synced | None = None
-    pools: list[PoolCounts] = field(default_factory=list)
     workers: int = 1
     batch_size: int = 0
     seconds: float = 0.0
@@ -88,8 +87,7 @@ class PipelineResult(Counts):
         report.ledger.assert_balanced()
         self.count(report)
         self.sources[report.source] = self.sources.get(report.source, Ledger()) + report.ledger
-        self.batches.append((report.index, report.source, report.ledger))
-        self.pools.append(report.pool)
+        self.batches.append((report.source, report.pool, report.ledger))
 
     def as_dict(self) -> dict[str, Any]:
         """What `leadbook ingest --json` prints."""
@@ -161,18 +159,16 @@ def crm_of(site: Site, hubspot: Service) -> Crm:
     """The CRM of a site's leads, as its settings say; less patient with the sandbox."""
     settings, made = site.settings, site.services.sandbox
     return Crm(
-        site.tools().store.collection, hubspot, batch=settings.crm_batch_size, id_property=settings.crm_id_property,
-        pause_s=0.01 if made else 1.0, erasures=site.tools().erasures,
+        site.tools().store.collection, hubspot, site.tools().erasures, batch=settings.crm_batch_size,
+        id_property=settings.crm_id_property, pause_s=0.01 if made else 1.0,
     )  # fmt: skip
 
 
 def _batches(sources: Iterable[RecordSource], size: int) -> Iterator[RecordBatch]:
-    index = 0
     for source in sources:
         records = iter(source.records)
         while part := list(islice(records, size)):
-            yield RecordBatch(index=index, source=source.name, vendor=source.vendor, records=part)
-            index += 1
+            yield RecordBatch(source=source.name, vendor=source.vendor, records=part)
 
 
 def _timed(batches: Iterator[RecordBatch], result: PipelineResult) -> Iterator[RecordBatch]:

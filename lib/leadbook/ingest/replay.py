@@ -38,8 +38,8 @@ def replay(site: Site, *, stop: Callable[[], str] = lambda: "") -> PipelineResul
     result, started = PipelineResult(), time.perf_counter()
     try:
         for vendor in tools.store.retry(lambda: tools.rejects.collection.distinct("vendor")):
-            for index, part in enumerate(_parts(tools.rejects.collection, vendor, site.settings.batch_size)):
-                report = safely(_batch(index, part, str(vendor)), tools)
+            for part in _parts(tools.rejects.collection, vendor, site.settings.batch_size):
+                report = safely(_batch(part, str(vendor)), tools)
                 tools.store.retry(lambda part=part, report=report: _renew(tools.rejects, part, report.outcomes))  # type: ignore[misc]
                 result.add(report)
                 result.problem = result.problem or stop()
@@ -59,11 +59,11 @@ def _parts(rejects: Collection[dict[str, Any]], vendor: str, size: int) -> Itera
             yield part
 
 
-def _batch(index: int, part: Sequence[dict[str, Any]], called: str) -> RecordBatch:
+def _batch(part: Sequence[dict[str, Any]], called: str) -> RecordBatch:
     """A part once more, by the vendor that `called` means now."""
     vendor = vendor_of({"vendor": called})
     records = [_record(reject, vendor) for reject in part]
-    return RecordBatch(index=index, source="replay", vendor=vendor, called=called, records=records, kept=True)
+    return RecordBatch(source="replay", vendor=vendor, called=called, records=records, kept=True)
 
 
 def _record(reject: dict[str, Any], vendor: str) -> RawRecord:

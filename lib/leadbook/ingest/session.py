@@ -17,7 +17,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.ingest.batches import BatchReport, RecordBatch, Undecided
 from leadbook.ingest.isolate import MAX_ATTEMPTS, POISON, safely, set_aside
 from leadbook.ingest.site import Site
-from leadbook.ingest.staging import Claim, Staging, key_of, raw_record, said_vendor, vendor_of
+from leadbook.ingest.staging import LEASE_S, Claim, Staging, key_of, raw_record, said_vendor, vendor_of
 from leadbook.ingest.store.tools import Tools
 from leadbook.lead.ledger import FAILED, STORED
 from leadbook.lead.vendors import RawRecord
@@ -33,7 +33,7 @@ class WorkOrder:
 
     id: ObjectId
     vendor: str = ""
-    lease_s: float = 120.0
+    lease_s: float = LEASE_S
     seconds: float = 5.0
     abandoned: bool = False
 
@@ -70,7 +70,7 @@ def _parts(claim: Claim, name: str, default: str) -> list[RecordBatch]:
         parts[known[said], "" if known[said] else said].append(record)
     return [
         RecordBatch(
-            index=0, source=f"{name} ({vendor or 'unknown vendor'})", vendor=vendor, called=called,
+            source=f"{name} ({vendor or 'unknown vendor'})", vendor=vendor, called=called,
             records=[_raw(record, vendor) for record in part], ids=[record["_id"] for record in part],
             since=[_date(record["pipeline"].get("since")) for record in part],
             attempts=[record["pipeline"]["attempts"] for record in part],

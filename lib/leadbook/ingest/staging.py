@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +21,7 @@ import bson
 from bson import ObjectId
 from bson.codec_options import DatetimeConversion
 from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
 
 from leadbook.core.errors import ParameterError
 from leadbook.enrich.enrich import ERASED
@@ -39,6 +42,8 @@ FEWER = 10
 
 _FREE: Document = {"pipeline.state": {"$nin": ["claimed", "done"]}}
 _CLAIMED: Document = {"pipeline.state": "claimed", "pipeline.token": {"$type": "objectId"}}
+HELD: Document = {**_CLAIMED, "$expr": {"$gte": ["$pipeline.until", "$$NOW"]}}
+"""Somebody works on it."""
 _FOREIGN: Document = {
     "pipeline.state": {"$in": ["claimed", "done"]}, "pipeline.token": {"$not": {"$type": "objectId"}}
 }  # fmt: skip
@@ -53,6 +58,11 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 LONGEST_NAME = 100
 """Characters of a collector's or an unknown vendor's name that are kept."""
+
+LEASE_S = 120.0
+"""Life of a claim: many times what a batch takes."""
+PAUSE_S = 1.0
+"""A bell without a change stream rings so often."""
 
 WORKFLOW: Document = {"$switch": {"branches": [
     {"case": {"$eq": [{"$type": name}, "string"]}, "then": name} for name in ("$collector", "$collector.workflow")
@@ -100,20 +110,26 @@ class Backlog:
         return self.waiting + self.claimed
 
 
+def leniently(collection: Collection[Document]) -> Collection[Document]:
+    """The collection, read whatever its documents hold: what somebody wrote wrongly is judged like any other record,
+    not an error of the whole question."""
+    options = collection.codec_options.with_options(
+        unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    )
+    return collection.with_options(codec_options=options)
+
+
 class Staging:
-    """Claims and ends staged records. lease_s: life of a claim in seconds, many times what a batch takes.
+    """Claims and ends staged records. lease_s: life of a claim, seconds.
 
     session: whose claims `expire` gives up.  patience: how an outage is borne. Every method raises pymongo's errors.
     """
 
     def __init__(
-        self, collection: Collection[Document], *, lease_s: float = 120.0, session: ObjectId | None = None,
+        self, collection: Collection[Document], *, lease_s: float = LEASE_S, session: ObjectId | None = None,
         patience: Patience | None = None,
     ) -> None:  # fmt: skip
-        lenient = collection.codec_options.with_options(
-            unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-        )  # what a collector wrote wrongly is judged like any other record, not an error of the whole claim
-        self.collection = collection.with_options(codec_options=lenient)
+        self.collection = leniently(collection)
         self.lease_s, self.session = lease_s, session
         self.retry = (patience or Patience()).retry
 
@@ -276,6 +292,35 @@ class Staging:
             {"$match": wanted}, {"$group": {"_id": "$pipeline.outcome", "count": {"$sum": 1}}},
         ])))  # fmt: skip
         return {row["_id"]: row["count"] for row in rows}
+
+
+class Bell:
+    """Rings when something is staged: a change stream, or where the server allows none (any more), the clock."""
+
+    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+        self._stream: Any = None
+        with suppress(PyMongoError):
+            self._stream = collection.watch([{"$match": {"operationType": "insert"}}], max_await_time_ms=1_000)
+
+    def wait(self) -> bool:
+        """Wait about a second for something to be staged; True at once when something was since the last call."""
+        if self._stream is None:
+            time.sleep(PAUSE_S)
+            return True
+        try:
+            rang = self._stream.try_next() is not None
+            while rang and self._stream.try_next() is not None:
+                pass
+        except PyMongoError:
+            self._stream = None
+            return True
+        return rang
+
+    def close(self) -> None:
+        """End the change stream. Never raises."""
+        if self._stream is not None:
+            with suppress(PyMongoError):
+                self._stream.close()
 
 
 def key_of(record_id: Any) -> Any:

@@ -24,9 +24,9 @@ RESERVED = frozenset(
 
 
 class LeadBuilder:
-    """A record being cleaned. `lead` and `extra` (additional_data) grow; so do flags, notes and problems."""
+    """A record being cleaned. `lead` and `extra` (additional_data) grow; so do flags and problems."""
 
-    __slots__ = ("blanks", "extra", "fields", "flags", "lead", "notes", "payload", "plan", "problems", "vendor")
+    __slots__ = ("blanks", "extra", "fields", "flags", "lead", "payload", "plan", "problems", "vendor")
 
     def __init__(self, payload: Mapping[str, Any], vendor: Vendor) -> None:
         self.payload, self.vendor, self.plan = payload, vendor, vendor.plan(payload)
@@ -34,7 +34,6 @@ class LeadBuilder:
         self.lead: dict[str, Any] = {"data_source": vendor.data_source}
         self.extra: dict[str, Any] = {}
         self.flags: list[str] = []
-        self.notes: list[str] = []
         self.problems: list[str] = []
 
     def values(self, target: str) -> list[Any]:
@@ -74,7 +73,7 @@ class LeadBuilder:
     def put(self, field: str, text: str) -> None:
         """Set a text field; over its length it is cut, and the whole text kept beside."""
         if len(text) > LENGTHS[field]:
-            self.keep(f"{field}_original", text, f"{field}:cut")
+            self.keep(f"{field}_original", text)
             text = cut(text, LENGTHS[field])
         self.lead[field] = text
 
@@ -82,11 +81,9 @@ class LeadBuilder:
         """`text` as `capitalised` writes it, where a vendor lower-cased it."""
         return capitalised(text) if self.vendor.lower_case and text.islower() else text
 
-    def keep(self, key: str, value: Any, note: str = "") -> None:
-        """Put a value of any kind into additional_data, made storable. note: what was repaired."""
+    def keep(self, key: str, value: Any) -> None:
+        """Put a value of any kind into additional_data, made storable."""
         self.extra[key] = storable(value)
-        if note:
-            self.notes.append(note)
 
     def keep_rest(self) -> None:
         """Put unknown columns, and what nested ones hold besides the known parts, into additional_data."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from leadbook.lead import lexicon
+from leadbook.lead.fields import LENGTHS
 from leadbook.lead.texts import is_placeholder, remembered, tidy, visible
 
 SELF_EMPLOYED = "Self-employed"
@@ -58,13 +59,13 @@ def _site(text: str) -> str:
         return ""
     site = f"{(scheme or 'https').lower()}://{host}"
     full = site + (rest or "").rstrip("/")
-    return full if len(full) <= 255 and full.isascii() else site
+    return full if len(full) <= LENGTHS["company_website"] and full.isascii() else site
 
 
 def website(raw: Any) -> str:
     """A website with scheme and lower-case host, or empty: `Example.com/` becomes `https://example.com`.
 
-    A social network's page is no company website. Over 255 characters only the host is kept.
+    A social network's page is no company website. Of one that is longer than the field only the host is kept.
     """
     text = visible(raw).strip() if isinstance(raw, str) else ""
     return _site(text) if 4 <= len(text) <= 2048 else ""

@@ -84,8 +84,7 @@ def _long(value: int) -> str:
 def _mapping(value: dict[Any, Any], depth: int, budget: list[int]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for raw, item in value.items() if len(value) <= MAX_ITEMS else list(value.items())[:MAX_ITEMS]:
-        key = raw if type(raw) is str and len(raw) < 1_000 else str(raw)[:1_000]
-        key = _safe_key(key)
+        key = safe_key(raw)
         if key in result:
             key = _free(key, result)
         budget[0] -= len(key)

@@ -44,6 +44,9 @@ def _date(name: str, meaning: str, *now: str, types: tuple[str, ...] = ("date",)
     return Field(name=name, types=types, meaning=meaning, index=index, now=now)
 
 
+MAX_SCORE = 100
+"""Most of `data_quality_score`."""
+
 FIELDS: tuple[Field, ...] = (
     _text("linkedin_url", 500, "LinkedIn profile URL, canonical and unique", required=True, index="unique"),
     _text("full_name", 255, "Full name", required=True),
@@ -60,7 +63,7 @@ FIELDS: tuple[Field, ...] = (
     _text("data_source", 50, "Vendor the lead came from"),
     _date("data_collected_date", "When the lead was collected", "insert", index="plain"),
     Field(
-        name="data_quality_score", types=("int", "null"), minimum=0, maximum=100,
+        name="data_quality_score", types=("int", "null"), minimum=0, maximum=MAX_SCORE,
         meaning="Quality score; left out until it is computed, null accepted from other writers",
     ),
     _flag("is_qualified", "Passes the qualification rule", index="plain"),

@@ -18,10 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from leadbook.core.settings import Settings
-from leadbook.lead.fields import DEFAULTS, REQUIRED
-
-MAX_SCORE = 100
-"""The validator's maximum of `data_quality_score`."""
+from leadbook.lead.fields import DEFAULTS, MAX_SCORE, REQUIRED
 
 
 def title_pattern(patterns: str) -> str:

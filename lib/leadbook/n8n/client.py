@@ -22,6 +22,7 @@ import httpx
 from leadbook.core.addresses import is_loopback
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.settings import Settings
+from leadbook.enrich.response import retry_after_s
 from leadbook.n8n import address, answers
 from leadbook.n8n.records import N8nCredential, N8nHistory, N8nWorkflow
 from leadbook.n8n.tally import Tally
@@ -160,7 +161,8 @@ class N8nClient:
             reply, body = self._ask(method, f"{API}/{what}", options)
             if reply.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 break
-            time.sleep(_seconds(reply.headers.get("Retry-After", "1")))
+            asked = retry_after_s(reply.headers.get("Retry-After"))
+            time.sleep(1.0 if asked is None else min(asked, LONGEST_WAIT_S))
         self._refuse(reply, what)
         try:
             answer = json.loads(body)
@@ -235,10 +237,3 @@ def _diagnosed(error: Exception) -> tuple[str, str]:
         if word in text:
             return problem, hint
     return "the connection broke off", "is this n8n's port, and does it speak HTTP?"
-
-
-def _seconds(text: str) -> float:
-    try:
-        return min(max(0.0, float(text)), LONGEST_WAIT_S)
-    except ValueError:
-        return 1.0

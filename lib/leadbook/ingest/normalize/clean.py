@@ -1,4 +1,4 @@
-"""One vendor record as a lead: fields of the task book, each in its one form; repairs noted, oddities flagged.
+"""One vendor record as a lead: fields of the task book, each in its one form; oddities flagged.
 
 Nothing is lost: what a field cannot hold, or no field knows, goes to `additional_data`. Absent values are left out,
 never stored as null (a sparse unique index would hold them).
@@ -43,13 +43,12 @@ FLAGS = {
 class Cleaned(NamedTuple):
     """A record after cleaning.
 
-    `lead` holds only fields with a value. `flags` tell what is odd about the lead (FLAGS), `notes` what was repaired
-    (`field:repair`), `problems` reason codes that reject it (see `rules`).
+    `lead` holds only fields with a value. `flags` tell what is odd about the lead (FLAGS), `problems` are reason codes
+    that reject it (see `rules`).
     """
 
     lead: dict[str, Any]
     flags: tuple[str, ...]
-    notes: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -72,8 +71,7 @@ def clean(payload: Mapping[str, Any], vendor: Vendor, collected_at: Any = None) 
         builder.lead["data_collected_date"] = moment
     builder.keep_rest()
     builder.lead["additional_data"] = builder.extra
-    flags, notes = (tuple(dict.fromkeys(said)) if said else () for said in (builder.flags, builder.notes))
-    return Cleaned(builder.lead, flags, notes, tuple(builder.problems))
+    return Cleaned(builder.lead, tuple(dict.fromkeys(builder.flags)), tuple(builder.problems))
 
 
 def _address(builder: LeadBuilder) -> None:
@@ -84,14 +82,11 @@ def _address(builder: LeadBuilder) -> None:
         parsed = urls.parse(raw) if type(raw) is str else urls.InvalidUrl("bad_slug")
         if isinstance(parsed, urls.CanonicalUrl):
             found.append(parsed)
-            if raw != parsed.url:
-                builder.notes.append("linkedin_url:canonical")
         elif not reason and parsed.reason != "blank":
             reason, bad = parsed.reason, raw
     if not found:
         slugs = [f"{urls.PREFIX}{slug}" for slug in builder.values("linkedin_slug") if type(slug) is str]
         found = [made for made in map(urls.canonical, slugs) if made is not None][:1]
-        builder.notes += ["linkedin_url:from_slug"] * len(found)
     member = _member(builder)
     if found:
         member = _choose(builder, found, member)
@@ -99,7 +94,7 @@ def _address(builder: LeadBuilder) -> None:
         company = reason == "company_page"
         builder.problems.append("not_a_person" if company else "invalid_linkedin_url")
         builder.flags += ["company_as_person"] * company
-        builder.keep("invalid_linkedin_url", bad, f"linkedin_url:{reason}")
+        builder.keep("invalid_linkedin_url", bad)
     if member:
         builder.extra["linkedin_member_id"] = member
 
@@ -143,7 +138,7 @@ def _name(builder: LeadBuilder) -> None:
     if not name:
         return
     if name != raw:
-        builder.keep("full_name_original", raw, "full_name:repaired")
+        builder.keep("full_name_original", raw)
     if names.abbreviated(name):
         builder.flags.append("abbreviated_surname")
     if names.is_company(name):
@@ -163,15 +158,13 @@ def _work(builder: LeadBuilder) -> None:
         if read.title and read.title.casefold() != company.casefold():
             title, spare = read.title, read.company
             if title != raw:
-                how = "job_title:split" if spare or read.email else "job_title:repaired"
-                builder.keep("job_title_original", raw, how)
+                builder.keep("job_title_original", raw)
             break
     if not (title and (company or spare)):
         for read in map(titles.read, builder.values("headline")):
             title, spare, mail = title or read.title, spare or read.company, mail or read.email
     if not company and spare:
         company = companies.company(spare)
-        builder.notes.append("company_name:from_headline")
     if mail:
         builder.extra["email_in_title"] = mail
     if title:
@@ -190,7 +183,7 @@ def _company(builder: LeadBuilder) -> None:
     if raw and (site := companies.website(raw)):
         builder.lead["company_website"] = site
     elif raw and not builder.is_blank(raw):
-        builder.keep("invalid_website", raw, "company_website:invalid")
+        builder.keep("invalid_website", raw)
     raw = builder.value("company_industry")
     if raw and (industry := companies.industry(raw)):
         builder.put("company_industry", titles.capitalised(industry) if builder.vendor.lower_case else industry)
@@ -200,7 +193,7 @@ def _company(builder: LeadBuilder) -> None:
         if size:
             builder.lead["company_size"] = size
         if size != raw:
-            builder.keep("company_size_original", raw, "company_size:range" if size else "company_size:invalid")
+            builder.keep("company_size_original", raw)
 
 
 _LOCATION = ("location_city", "location_state", "location_country")
@@ -216,8 +209,6 @@ def _place(builder: LeadBuilder) -> str | None:
     for field, text in zip(_LOCATION, place[:3], strict=True):
         if text:
             builder.lead[field] = builder.cased(text, names.capitalised) if lower else text
-    if place.is_area:
-        builder.notes.append("location_city:area")
     if whole and whole != place.city:
         builder.keep("location_original", whole)
     return place.region
@@ -245,7 +236,7 @@ def _email(builder: LeadBuilder) -> None:
     first, *others = found.values()
     builder.lead["email"] = first.key
     if first.original != first.key:
-        builder.keep("email_original", first.original, "email:key_form")
+        builder.keep("email_original", first.original)
     if first.has_plus_tag:
         builder.flags.append("email_plus_tag")
     if others:
@@ -274,8 +265,6 @@ def _phone(builder: LeadBuilder, region: str | None) -> None:
                 continue
             if not found:
                 flags = phone.flags if target == "phone" else (*phone.flags, "company_phone")
-                if phone.e164 != raw:
-                    builder.notes.append("phone:e164")
             found[phone.e164] = None
     if found:
         first, *others = found

@@ -18,12 +18,11 @@ from leadbook.lead.texts import is_placeholder, remembered, tidy
 
 
 class Location(NamedTuple):
-    """Any part may be empty. `is_area`: an area stood for the city. `region`: the country's alpha-2 code."""
+    """Any part may be empty. `region`: the country's alpha-2 code."""
 
     city: str = ""
     state: str = ""
     country: str = ""
-    is_area: bool = False
     region: str | None = None
 
 
@@ -95,13 +94,12 @@ def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any 
     )
     parts = _whole(whole)
     city, state_name, country_name = ("" if _nowhere(text) else text for text in (city, state_name, country_name))
-    area = False
     if city and ("," in city or _area(city)):
         inside = _whole(city)
-        city, area = inside.city, inside.is_area
+        city = inside.city
         state_name, country_name = state_name or inside.state, country_name or inside.country
     elif not city:
-        city, area = parts.city, parts.is_area
+        city = parts.city
     state_name, country_name = state_name or parts.state, country_name or parts.country
     region = region_of(country_name) or (_state_region(state_name) if state_name and not country_name else None)
     if region is None and not country_name and len(code) == 2:
@@ -112,7 +110,7 @@ def read(raw: Any = "", city: Any = "", state_name: Any = "", country_name: Any 
     is_country = len(city) > 2 and region_of(city) is not None and country(city) == named
     if is_country and city.casefold() not in ("singapore", "luxembourg"):
         city = ""
-    return Location(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), area, region)
+    return Location(_fit("city", city), _fit("state", state(state_name, region)), _fit("country", named), region)
 
 
 def _fit(part: str, text: str) -> str:
@@ -147,8 +145,7 @@ def _whole(text: str) -> Location:
         return _split(parts, last)
     elif (found := _state_region(last)) is not None:
         return _split(parts, found)
-    area = _area(parts[0])
-    return Location(area or parts[0], ", ".join(parts[1:]) if len(parts) > 1 else "", "", bool(area))
+    return Location(_area(parts[0]) or parts[0], ", ".join(parts[1:]))
 
 
 def _split(parts: list[str], country_name: str) -> Location:
@@ -157,6 +154,5 @@ def _split(parts: list[str], country_name: str) -> Location:
     if len(parts) == 1:
         if parts[0].casefold() in _STATES.get(region_of(country_name) or "", ()):
             return Location("", parts[0], country_name)
-        return Location(area or parts[0], "", country_name, bool(area))
-    city = area or ", ".join(parts[:-1])
-    return Location(city, parts[-1], country_name, bool(area))
+        return Location(area or parts[0], "", country_name)
+    return Location(area or ", ".join(parts[:-1]), parts[-1], country_name)

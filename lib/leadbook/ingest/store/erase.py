@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from redis import Redis
 
 from leadbook.core import connect
@@ -24,7 +23,7 @@ from leadbook.core.errors import UsageError
 from leadbook.core.settings import Settings
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.normalize import urls
-from leadbook.ingest.staging import ANONYMOUS
+from leadbook.ingest.staging import ANONYMOUS, HELD, leniently, said_vendor
 from leadbook.ingest.store.rejects import Reject, RejectedLeads, payload_text
 from leadbook.ingest.store.whose import keys_in
 from leadbook.lead import emails
@@ -36,9 +35,6 @@ Document = dict[str, Any]
 WAIT_S = 60.0
 """Longest wait for workers to end the records that they have claimed, s; a batch takes a second."""
 NOTHING = {"erased": True}
-_ANYTHING: CodecOptions[Document] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
 _SPLIT = re.compile(r"[\s\"'<>(){}\[\]|,;\\]+")
 _SITE = "linkedin.com/"
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
@@ -100,13 +96,11 @@ class Erasure:
 
     def __init__(
         self, database: connect.Database, settings: Settings, redis: Redis | None, person: str,
-        own_key: Callable[[bytes | str], bool] = lambda _: True,
+        own_key: Callable[[bytes | str], bool],
     ) -> None:  # fmt: skip
         self.settings, self.redis, self.own_key = settings, redis, own_key
         names = (settings.collection, settings.staging_collection, settings.rejected_collection)
-        self.leads, self.staging, self.rejects = (
-            database.get_collection(name, codec_options=_ANYTHING) for name in names
-        )
+        self.leads, self.staging, self.rejects = (leniently(database[name]) for name in names)
         self.suppression = SuppressionList(database[SUPPRESSED])
         self.given = told_by(person)
         self.keys, self.shared = set(self.given), set[str]()
@@ -195,13 +189,11 @@ class Erasure:
 
     def _strip(self, ids: Sequence[Any]) -> None:
         """End staged records as rejected by request, but those that a worker holds: it ends them, and then they go."""
-        held = {"pipeline.state": "claimed", "pipeline.token": {"$type": "objectId"},
-                "$expr": {"$gte": ["$pipeline.until", "$$NOW"]}}  # fmt: skip
-        free = {"_id": {"$in": list(ids)}, "$nor": [held]}
+        free = {"_id": {"$in": list(ids)}, "$nor": [HELD]}
         taken = {one["_id"]: one for one in self.staging.find(free, {"vendor": 1})}
         known = {one["staged_id"] for one in self.rejects.find({"staged_id": {"$in": list(taken)}}, {"staged_id": 1})}
         RejectedLeads(self.rejects).keep([
-            Reject(source=self.staging.name, vendor=str(one.get("vendor") or "")[:100], number=0, payload=NOTHING,
+            Reject(source=self.staging.name, vendor=said_vendor(one), number=0, payload=NOTHING,
                    reasons=(ERASED,), staged_id=staged)
             for staged, one in taken.items() if staged not in known
         ])  # fmt: skip

@@ -99,6 +99,6 @@ class RejectedLeads:
         change = {"$set": {"reason": reason, "replayed_at": at}, "$addToSet": {"reasons": reason}}
         self.collection.update_many({"_id": {"$in": list(ids)}}, change)
 
-    def forget(self, ids: Iterable[str]) -> int:
-        """Delete rejects by `_id` (they became leads); how many were there."""
-        return self.collection.delete_many({"_id": {"$in": list(ids)}}).deleted_count
+    def forget(self, ids: Iterable[str]) -> None:
+        """Delete rejects by `_id`: they became leads."""
+        self.collection.delete_many({"_id": {"$in": list(ids)}})

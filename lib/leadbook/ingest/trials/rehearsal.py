@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Protocol, cast
+from typing import cast
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ from leadbook.core.journal import COLLECTION, Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
-from leadbook.ingest.control.orders import COLLECTION as CONTROL
+from leadbook.ingest.control import COLLECTION as CONTROL
 from leadbook.ingest.drain import drain
 from leadbook.ingest.logbook import Logbook
 from leadbook.ingest.site import Site
@@ -28,15 +28,6 @@ from leadbook.lead.keys import PATTERNS, decode
 from leadbook.lead.suppression import SUPPRESSED
 from leadbook.rehearsal import adoption, collectors
 from leadbook.schema.state import apply
-
-
-class OpenPhase(Protocol):
-    """What a phase offers (`leadbook.phases.phase.Phase`)."""
-
-    mongodb: connect.Client
-    admin: connect.Client
-    endpoints: connect.Endpoints
-    settings: Settings
 
 
 def _own(settings: Settings) -> tuple[str, ...]:
@@ -89,23 +80,22 @@ def keys_written_for(redis: Redis, *collections: str) -> Iterator[list[bytes]]:
                 yield ours
 
 
-def ensure_leads(phase: OpenPhase, *, records: int = 1_500) -> int:
+def ensure_leads(site: Site, mongodb: connect.Client, admin: connect.Client, *, records: int = 1_500) -> int:
     """Leads stored; on rehearsal, a small sprint is lived through first where there are none: staged by simulated
     collectors, and drained.
 
     For a notebook that needs leads and is run alone. Never brings made leads into production.
     """
-    settings, database = phase.settings, phase.mongodb[phase.settings.database]
+    settings, database = site.settings, site.database(mongodb)
     leads = database[settings.collection]
     stored = leads.estimated_document_count()
     if stored or settings.is_production:
         return stored
-    apply(leads, phase.admin, settings)
+    apply(leads, admin, settings)
     collectors.stage(database[settings.staging_collection], collectors.plan(records, settings.sample_seed), seconds=0.0)
-    site = Site(endpoints=phase.endpoints, settings=settings)
-    staging = Staging(site.database(phase.mongodb)[settings.staging_collection])
+    staging = Staging(database[settings.staging_collection])
     try:
-        with Logbook(Journal(database, phase.endpoints.mongodb_uri), staging) as book:
+        with Logbook(Journal(database, site.endpoints.mongodb_uri), staging) as book:
             result = drain(site, workers=1, session=book.session)
             book.take(result)
         return result.ledger.stored

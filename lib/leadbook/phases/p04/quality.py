@@ -15,9 +15,9 @@ from pymongo.collection import Collection
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.whose import lead_in
-from leadbook.lead.fields import REQUIRED
+from leadbook.lead.fields import MAX_SCORE, REQUIRED
 from leadbook.lead.masks import mask_name, mask_url
-from leadbook.lead.score import MAX_SCORE, Rules
+from leadbook.lead.score import Rules
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
 from leadbook.phases.section import Plot, Section, rows_table, section

@@ -25,6 +25,7 @@ from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.connect import Client
 from leadbook.core.journal import Journal
 from leadbook.core.settings import Settings
+from leadbook.ingest.site import Site
 from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
 from leadbook.monitor.validation import review_latest
@@ -58,7 +59,7 @@ class FinalAnalysis(Findings):
     @classmethod
     def of(cls, book: Any) -> FinalAnalysis:
         """The analysis of an opened phase. On rehearsal, without leads, a small sample is brought in first."""
-        ensure_leads(book)
+        ensure_leads(Site(endpoints=book.endpoints, settings=book.settings), book.mongodb, book.admin)
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
             evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),

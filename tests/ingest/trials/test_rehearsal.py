@@ -32,6 +32,10 @@ def site(phase):
     return Site(endpoints=phase.endpoints, settings=phase.settings)
 
 
+def ensure_leads(phase, **how):
+    return rehearsal.ensure_leads(site(phase), phase.mongodb, phase.admin, **how)
+
+
 def leads(phase):
     return phase.mongodb[phase.settings.database][phase.settings.collection]
 
@@ -43,7 +47,7 @@ def leads(phase):
 )  # fmt: skip
 def test_reset_empties_leads_and_their_keys_and_keeps_the_collection_validator_and_indexes(phase, trust):
     uuid = collection_uuid(leads(phase))
-    assert rehearsal.ensure_leads(phase, records=200) > 100
+    assert ensure_leads(phase, records=200) > 100
     ours = len(phase.redis.keys("lead:*"))
     foreign = {
         b"somebody:elses": b"1", f"{keys.LINKEDIN_PREFIX}plain".encode(): b"1",
@@ -86,10 +90,10 @@ def test_production_is_never_emptied(phase):
 
 def test_production_never_gets_made_leads(phase):
     phase.settings = phase.settings.model_copy(update={"profile": "production"})
-    assert rehearsal.ensure_leads(phase) == 0
+    assert ensure_leads(phase) == 0
     assert leads(phase).count_documents({}) == 0
 
 
 def test_leads_that_are_there_are_left_alone(phase):
     leads(phase).insert_one({"linkedin_url": "https://www.linkedin.com/in/ana"} | {"full_name": person("ana")["name"]})
-    assert rehearsal.ensure_leads(phase) == 1
+    assert ensure_leads(phase) == 1

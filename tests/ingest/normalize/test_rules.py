@@ -15,7 +15,7 @@ LEAD = {
 
 
 def reasons(lead, *problems):
-    return reject_reasons(lead, Cleaned(dict(lead), (), (), problems))
+    return reject_reasons(lead, Cleaned(dict(lead), (), problems))
 
 
 def test_a_lead_with_the_four_required_fields_is_accepted():

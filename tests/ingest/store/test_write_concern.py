@@ -127,7 +127,7 @@ def test_unacknowledged_fills_and_inserts_fail_and_the_cache_never_hears_of_them
 
     def batch(*records):
         raw = [RawRecord(number, record, None) for number, record in enumerate(records)]
-        return RecordBatch(index=0, source="test", vendor="apollo", records=raw)
+        return RecordBatch(source="test", vendor="apollo", records=raw)
 
     ana, ben = contact("ana"), contact("ben", Email="ben@shop.example")
     redis = connect.redis(three.redis_url, impatient)

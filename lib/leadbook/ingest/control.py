@@ -1,4 +1,4 @@
-"""The control document: what running followers are asked to work with, in place of their own settings.
+"""The control document: what running followers are asked to work with in place of their own settings, and their ear.
 
 One document in the leads' database, written with majority and numbered. A follower reads it between its turns and
 obeys, and so does one that is started later; a value that is absent leaves a follower its own setting. What somebody
@@ -7,6 +7,7 @@ else wrote into it and no bounds allow counts for nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any
 
 import pymongo
 from pymongo import ReadPreference, WriteConcern
-from pymongo.errors import DuplicateKeyError, WTimeoutError
+from pymongo.errors import DuplicateKeyError, PyMongoError, WTimeoutError
 
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError, RefusedError
@@ -28,6 +29,8 @@ BOUNDS: Mapping[str, tuple[int, int]] = {"batch_size": (1, 10_000), "writers": (
 lasts too long; workers, as the setting; connections, the book's 100 five times over."""
 PATIENCE_S = 2.0
 """A follower waits no longer for the document; it asks again before its next turn."""
+LOOK_S = 2.0
+"""A follower at work looks so often. Its workers come back after five seconds at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,3 +112,31 @@ def give(database: connect.Database, seen: Orders, changed: Mapping[str, int | N
     except WTimeoutError:  # the primary has them, and followers obey: what counts is read back
         pass
     return read(database)
+
+
+class Ear:
+    """Hears new orders. own: the settings that the follower was started with.  heard: the orders that hold."""
+
+    def __init__(self, own: Settings) -> None:
+        self.own, self.heard, self._due = own, Orders(), 0.0
+
+    def listen(self, database: connect.Database) -> Settings | None:
+        """The settings to go on with; None where nothing changed, it is too early, or MongoDB does not answer: what
+        was asked for before holds then."""
+        now = time.monotonic()
+        if now < self._due:
+            return None
+        self._due = now + LOOK_S
+        try:
+            found = read(database)
+        except PyMongoError:
+            return None
+        if found == self.heard:
+            return None
+        self.heard = found
+        return found.obeyed(self.own)
+
+    def told(self) -> str:
+        """What holds, in a line."""
+        asked = ", ".join(f"{name} {value}" for name, value in self.heard.values().items() if value is not None)
+        return f"orders {self.heard.version}: {asked or 'its own settings again'}"

@@ -1,1 +1,0 @@
-"""What a DBA asks of running followers, and how they hear of it."""
