@@ -16,7 +16,7 @@ from leadbook.core.errors import UnreachableError
 from leadbook.core.provenance import collection_uuid
 from leadbook.n8n import names, seen
 from leadbook.phases.console.asked import by_api
-from leadbook.phases.console.collectors import judged, of_phase
+from leadbook.phases.console.collectors import asked_once, judged, of_phase
 from n8n_server import N8nServer
 
 CON_MONGODB, CON_REDIS, INSERTS, LOOK_UP, TEN = (
@@ -102,6 +102,23 @@ def test_a_credential_that_is_gone(n8n, told):
 
 def test_ten_pools_beyond_what_the_server_takes_warn(told):
     assert told(max_pool_size=90_000)[CON_MONGODB][0] is Verdict.WARN
+
+
+def test_the_user_by_which_n8n_is_logged_in_is_seen(here, endpoints, n8n):
+    with MongoClient(endpoints.mongodb_uri) as client:
+        told = client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
+    assert told and seen.look(here, endpoints).users == {one["user"] for one in told}
+
+
+def test_a_collection_that_an_expression_gives_cannot_be_seen(n8n, told, database, settings):
+    node(n8n, names.collector_name(4), "mongoDb")["parameters"]["collection"] = "={{ $json.into }}"
+    node(n8n, names.LOOK_UP, "mongoDb")["parameters"]["collection"] = "={{ $json.leads }}"
+    found = told()
+    assert found[INSERTS][0] is found[LOOK_UP][0] is Verdict.WARN
+    assert "30 records" in found[INSERTS][1] and "leadbook collector 04 (1 in all) an expression" in found[INSERTS][1]
+    assert "write its name itself" in found[LOOK_UP][1]
+    database[settings.staging_collection].delete_many({})
+    assert told()[INSERTS][0] is not Verdict.PASS
 
 
 def test_an_insert_that_goes_elsewhere(n8n, told, settings):
@@ -192,7 +209,7 @@ def test_phases_measure_where_n8n_is_asked_and_else_take_attestations(here, endp
     production = here.model_copy(update={"profile": "production"})
 
     def phase(number, mine=production):
-        return by_api(of_phase(number, mine, endpoints), mine)
+        return by_api(of_phase(number, mine, asked_once(mine, endpoints)), mine)
 
     (first,) = phase("05")
     assert (first.id, first.verdict) == (TEN, Verdict.PASS)

@@ -8,7 +8,7 @@ action. The minutes end where another action, an outage, a restart or an electio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,10 +60,6 @@ class Effect:
     moved: Sequence[Moved] = field(default_factory=tuple)
     host: str = ""
     beside: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def effect(

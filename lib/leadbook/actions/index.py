@@ -36,8 +36,7 @@ def _plan_of(*, hides: bool) -> Callable[[ActScene, Given], ActPlan]:
             if hides else "queries may use it again at once: it was kept up to date",
             back=scene.command(f"act {'unhide_index' if hides else 'hide_index'}={found['name']}"),
             warns=warns if hides else (),
-            needs=rights.how_to_grant(scene.admin, scene.settings.database, NEEDS,
-                                      own=scene.has_own_admin),
+            needs=rights.how_to_grant(scene, NEEDS),
         )  # fmt: skip
 
     return plan
@@ -78,7 +77,7 @@ def _do(scene: ActScene, plan: ActPlan) -> Mapping[str, Any]:
     try:
         scene.leads.database.command("collMod", plan.about["collection"], index=wanted)
     except OperationFailure:
-        rights.refuse_lacking(scene.admin, scene.settings.database, NEEDS, own=scene.has_own_admin)
+        rights.refuse_lacking(scene, NEEDS)
         raise
     return {"hidden": bool(_index(scene, plan.about["index"]).get("hidden"))}
 

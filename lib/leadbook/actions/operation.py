@@ -114,8 +114,7 @@ def _fields(command: Mapping[str, Any]) -> Iterator[str]:
 
 def _needs(scene: ActScene, found: Sequence[Mapping[str, Any]]) -> str:
     """What right is missing to end these; empty where the DBA's user has it, or all are the application's own."""
-    own = scene.has_own_admin
-    told = rights.how_to_grant(scene.admin, scene.settings.database, NEEDS, own=own)
+    told = rights.how_to_grant(scene, NEEDS)
     is_lacking = "hostManager" in told
     others = [one for one in found if one["user"] != _user(scene.client)]
     return told if is_lacking and (others or not found) else ""
@@ -147,7 +146,7 @@ def _kill(scene: ActScene, plan: ActPlan) -> None:
         scene.admin.admin.command("killOp", op=opid)
     except OperationFailure:
         if plan.evidence["user"] != _user(scene.client):
-            rights.refuse_lacking(scene.admin, scene.settings.database, NEEDS, own=scene.has_own_admin)
+            rights.refuse_lacking(scene, NEEDS)
             raise
         scene.client.admin.command("killOp", op=opid)
 

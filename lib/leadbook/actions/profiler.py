@@ -54,8 +54,7 @@ def _current(scene: ActScene) -> ProfilerLevel:
     try:
         return current(scene.admin[scene.settings.database])
     except OperationFailure:
-        own = scene.has_own_admin
-        rights.refuse_lacking(scene.admin, scene.settings.database, NEEDS, own=own)
+        rights.refuse_lacking(scene, NEEDS)
         raise
 
 

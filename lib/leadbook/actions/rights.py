@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pymongo.errors import PyMongoError
 
-from leadbook.core import connect
+from leadbook.actions.records import ActScene
 from leadbook.core.errors import RefusedError
 from leadbook.provision import rights
 from leadbook.provision.rights import Holder, Right, Rights
@@ -18,15 +18,11 @@ RIGHTS: Rights = {
 """The DBA's rights, and one that a runaway operation of another user needs."""
 
 
-def holder(admin: connect.Client, database: str, *, own: bool) -> Holder:
-    """Who the DBA's client is and what that user lacks of RIGHTS. Raises PyMongoError."""
-    return Holder.of(admin, database, own=own, wanted=RIGHTS)
-
-
-def how_to_grant(admin: connect.Client, database: str, needs: Iterable[str], *, own: bool) -> str:
-    """Which of the rights in `needs` are missing and how to grant them; empty where none is, or nobody tells."""
+def how_to_grant(scene: ActScene, needs: Iterable[str]) -> str:
+    """Which of the rights in `needs` the DBA's user lacks and how to grant them; empty where none is missing, or nobody
+    tells."""
     try:
-        who = holder(admin, database, own=own)
+        who = Holder.of(scene.admin, scene.settings.database, own=scene.has_own_admin, wanted=RIGHTS)
     except PyMongoError:
         return ""
     missing = who.missing(needs)
@@ -35,7 +31,7 @@ def how_to_grant(admin: connect.Client, database: str, needs: Iterable[str], *, 
     return f"{who.name or 'the user'} lacks {who.told(missing)}; to grant it: {who.grant(missing)}"
 
 
-def refuse_lacking(admin: connect.Client, database: str, needs: Iterable[str], *, own: bool) -> None:
+def refuse_lacking(scene: ActScene, needs: Iterable[str]) -> None:
     """Raise RefusedError, telling how to grant it, where a right is missing."""
-    if told := how_to_grant(admin, database, needs, own=own):
+    if told := how_to_grant(scene, needs):
         raise RefusedError(told)

@@ -13,7 +13,7 @@ from leadbook.actions.ingester import followers
 from leadbook.actions.records import Action, ActPlan, ActScene, Given, whole
 from leadbook.atlas import changes
 from leadbook.atlas.records import AtlasCluster
-from leadbook.atlas.tiers import known_tiers, size_of
+from leadbook.atlas.tiers import all_tiers, known_tiers, size_of
 from leadbook.core.errors import ParameterError, RefusedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def rank(tier: str) -> int:
 def next_tier(provider: str, tier: str) -> str:
     """The next larger tier of the same class at that provider; empty where there is none."""
     kind, _, suffix = tier[:1], *tier.partition("_")[1:]
-    same = [
-        one for one in known_tiers(provider) or changes.TIERS if one[:1] == kind and one.partition("_")[2] == suffix
-    ]
+    same = [one for one in known_tiers(provider) or all_tiers() if one[:1] == kind and one.partition("_")[2] == suffix]
     return next((one for one in sorted(same, key=rank) if rank(one) > rank(tier)), "")
 
 
@@ -82,8 +80,8 @@ def _servers(cluster: AtlasCluster, tier: str) -> dict[str, str]:
 
 def _tier(given: Given) -> str:
     tier = given.get("tier", "").upper()
-    if "tier" in given and tier not in changes.TIERS:
-        hint = did_you_mean(tier, changes.TIERS) or f"there are {', '.join(changes.TIERS)}"
+    if "tier" in given and tier not in all_tiers():
+        hint = did_you_mean(tier, all_tiers()) or f"there are {', '.join(all_tiers())}"
         raise ParameterError("tier", f"{tier!r} is no dedicated tier of Atlas", hint)
     return tier
 
@@ -105,7 +103,7 @@ def _refuse(cluster: AtlasCluster, tier: str) -> None:
         raise RefusedError(f"cluster {cluster.name} is paused: resume it first")
     if cluster.state != IDLE:
         raise RefusedError(f"cluster {cluster.name} is {cluster.state}: Atlas changes it already; look again when IDLE")
-    if cluster.tier not in changes.TIERS:
+    if cluster.tier not in all_tiers():
         raise RefusedError(f"{cluster.tier} is a shared or flex tier: upgrade it in the Atlas console")
     if tier and cluster.scales_tier:
         low, high = rank(cluster.lowest_tier), rank(cluster.highest_tier)

@@ -58,10 +58,11 @@ CALLS: dict[str, AtlasCall] = {
         fields=("cidrBlock", "ipAddress", "awsSecurityGroup", "comment", "deleteAfterDate")),
     "listDatabaseUsers": AtlasCall(
         path="/databaseUsers", asks="database users", reading="users",
-        fields=("username", "databaseName", "roles.roleName", "roles.databaseName", "roles.collectionName",
-                "scopes.name", "scopes.type", "awsIAMType", "ldapAuthType", "oidcAuthType", "x509Type")),
+        fields=("username", "databaseName", "roles.roleName", "roles.databaseName", "roles.collectionName")),
     "listCustomDbRoles": AtlasCall(
-        path="/customDBRoles/roles", asks="custom database roles", reading="custom_roles", fields=("roleName",)),
+        path="/customDBRoles/roles", asks="custom database roles", reading="custom_roles",
+        fields=("roleName", "actions.action", "actions.resources.cluster", "actions.resources.db",
+                "inheritedRoles.role", "inheritedRoles.db")),
     "listAlertConfigs": AtlasCall(
         path="/alertConfigs", asks="alert configurations", reading="alert_configs",
         fields=("id", "enabled", "eventTypeName", "metricThreshold.metricName", "metricThreshold.threshold",
@@ -70,9 +71,9 @@ CALLS: dict[str, AtlasCall] = {
                 "notifications.smsEnabled")),
     "getGroupAuditLog": AtlasCall(
         path="/auditLog", role="Project Owner", asks="database auditing", reading="auditing",
-        fields=("enabled", "auditFilter", "auditAuthorizationSuccess")),
+        fields=("enabled", "auditFilter")),
     "getEncryptionAtRest": AtlasCall(
-        path="/encryptionAtRest", asks="keys of the customer's own", reading="encryption",
+        path="/encryptionAtRest", asks="keys of the customer's own", reading="own_keys",
         fields=("awsKms.enabled", "azureKeyVault.enabled", "googleCloudKms.enabled")),
     "getBackupSchedule": AtlasCall(
         path=f"{_CLUSTER}/backup/schedule", version="2024-08-05", asks="the backup policy", reading="backup_policy",
@@ -95,9 +96,7 @@ CALLS: dict[str, AtlasCall] = {
         fields=("statusName", "status", "vpcId", "vnetName", "networkName")),
     "getProcessArgs": AtlasCall(
         path=f"{_CLUSTER}/processArgs", version="2024-08-05", asks="the cluster's advanced configuration",
-        reading="process_args",
-        fields=("minimumEnabledTlsProtocol", "javascriptEnabled", "oplogSizeMB", "oplogMinRetentionHours",
-                "defaultWriteConcern")),
+        reading="tls_floor", fields=("minimumEnabledTlsProtocol",)),
     "listGroupProcesses": AtlasCall(
         path="/processes", asks="the project's processes", reading="processes",
         fields=("id", "hostname", "userAlias", "port", "typeName", "version")),
@@ -122,7 +121,6 @@ CALLS: dict[str, AtlasCall] = {
         path="/processes/{process}/performanceAdvisor/slowQueryLogs", role="Project Observability Viewer",
         asks="slow queries", reading="slow_queries",
         fields=("slowQueries.namespace", "slowQueries.line", "slowQueries.opType",
-                "slowQueries.metrics.docsExamined", "slowQueries.metrics.docsReturned",
                 "slowQueries.metrics.operationExecutionTime")),
     "takeSnapshots": AtlasCall(
         method="POST", path=f"{_CLUSTER}/backup/snapshots", role="Project Backup Creator", asks="a snapshot now"),

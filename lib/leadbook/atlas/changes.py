@@ -16,13 +16,6 @@ from leadbook.atlas.calls import CALLS
 if TYPE_CHECKING:
     from leadbook.atlas.project import AtlasProject
 
-TIERS = (
-    "M10", "M20", "M30", "M40", "M50", "M60", "M80", "M140", "M200", "M300", "M400", "M700",
-    "R40", "R50", "R60", "R80", "R200", "R300", "R400", "R700",
-    "M40_NVME", "M50_NVME", "M60_NVME", "M80_NVME", "M200_NVME", "M400_NVME",
-)  # fmt: skip
-"""instanceSize of dedicated clusters at any provider (Atlas Admin API, ClusterDescription); which of them a region has,
-Atlas says itself."""
 COMMENT = 80
 """Characters of an entry's comment, at most (NetworkPermissionEntry)."""
 _SIZED = ("electableSpecs", "readOnlySpecs")

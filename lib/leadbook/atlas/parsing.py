@@ -13,11 +13,10 @@ from leadbook.atlas.records import (
     AtlasSnapshot,
     Auditing,
     BackupPolicy,
+    CustomRole,
     DatabaseUser,
-    EncryptionAtRest,
     Measurement,
     PolicyItem,
-    ProcessArgs,
     RestoreJob,
     SuggestedIndex,
 )
@@ -25,7 +24,6 @@ from leadbook.atlas.records import (
 Body = Mapping[str, Any]
 
 _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
-_METHODS = {"awsIAMType": "AWS IAM", "ldapAuthType": "LDAP", "oidcAuthType": "OIDC", "x509Type": "X.509"}
 _PERSONS = ("GROUP", "ORG", "USER", "TEAM")
 """Notifications that reach a person by e-mail or SMS, each of which may be off."""
 _KEYS = {"awsKms": "AWS", "azureKeyVault": "AZURE", "googleCloudKms": "GCP"}
@@ -48,11 +46,19 @@ def database_user(body: Body) -> DatabaseUser:
     for role in values.many(body, "roles"):
         where = [values.text(role, "databaseName"), values.text(role, "collectionName")]
         roles.append(f"{values.text(role, 'roleName')}@{'.'.join(filter(None, where))}")
-    method = (name for key, name in _METHODS.items() if values.text(body, key) not in ("", "NONE"))
-    return DatabaseUser(
-        name=values.text(body, "username"), home=values.text(body, "databaseName"), roles=tuple(roles),
-        scopes=tuple(values.text(scope, "name") for scope in values.many(body, "scopes")),
-        method=next(method, "password"),
+    return DatabaseUser(name=values.text(body, "username"), roles=tuple(roles))
+
+
+def custom_role(body: Body) -> CustomRole:
+    """A custom role; an action that names no resource counts as one on all of them."""
+    return CustomRole(
+        name=values.text(body, "roleName"),
+        privileges=tuple(
+            (values.text(one, "action"), values.text(resource, "db") or None)
+            for one in values.many(body, "actions") for resource in values.many(one, "resources") or [{}]
+        ),
+        inherits=tuple(f"{values.text(one, 'role')}@{values.text(one, 'db')}"
+                       for one in values.many(body, "inheritedRoles")),
     )  # fmt: skip
 
 
@@ -80,13 +86,12 @@ def auditing(body: Body) -> Auditing:
     return Auditing(
         enabled=values.flag(body, "enabled") or False,
         filter=values.text(body, "auditFilter").strip() not in ("", "{}"),
-        auth_successes=values.flag(body, "auditAuthorizationSuccess") or False,
     )
 
 
-def encryption(body: Body) -> EncryptionAtRest:
-    """Providers whose key of the customer's own is enabled."""
-    return EncryptionAtRest(own_keys=tuple(name for key, name in _KEYS.items() if values.flag(body, f"{key}.enabled")))
+def own_keys(body: Body) -> tuple[str, ...]:
+    """Providers whose key of the customer's own is enabled; Atlas encrypts its volumes besides."""
+    return tuple(name for key, name in _KEYS.items() if values.flag(body, f"{key}.enabled"))
 
 
 def backup_policy(body: Body) -> BackupPolicy:
@@ -142,15 +147,6 @@ def peer(body: Body) -> str:
         return ""
     names = (values.text(body, key) for key in ("vpcId", "vnetName", "networkName"))
     return next(filter(None, names), "(a network)")
-
-
-def process_args(body: Body) -> ProcessArgs:
-    """Advanced configuration of the cluster."""
-    return ProcessArgs(
-        tls_floor=values.text(body, "minimumEnabledTlsProtocol"), javascript=values.flag(body, "javascriptEnabled"),
-        oplog_mb=values.number(body, "oplogSizeMB"), oplog_hours=values.number(body, "oplogMinRetentionHours"),
-        default_write_concern=values.text(body, "defaultWriteConcern"),
-    )  # fmt: skip
 
 
 def process(body: Body) -> AtlasProcess:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, TypeVar
 
-from leadbook.atlas import login, parsing
+from leadbook.atlas import login, parsing, values
 from leadbook.atlas.calls import CALLS
 from leadbook.atlas.client import AtlasClient
 from leadbook.atlas.clusters import cluster_of, hosts_in, hosts_of
@@ -22,10 +22,9 @@ from leadbook.atlas.records import (
     AtlasSnapshot,
     Auditing,
     BackupPolicy,
+    CustomRole,
     DatabaseUser,
-    EncryptionAtRest,
     Measurement,
-    ProcessArgs,
     RestoreJob,
     SuggestedIndex,
 )
@@ -127,10 +126,10 @@ class AtlasProject:
         return self._once(("users",), lambda: tuple(
             map(parsing.database_user, self.client.pages("listDatabaseUsers"))))  # fmt: skip
 
-    def custom_roles(self) -> tuple[str, ...]:
-        """Names of the project's custom database roles."""
+    def custom_roles(self) -> tuple[CustomRole, ...]:
+        """The project's custom database roles."""
         return self._once(("custom_roles",), lambda: tuple(
-            filter(None, (str(one.get("roleName") or "") for one in self._list("listCustomDbRoles")))))  # fmt: skip
+            map(parsing.custom_role, self._list("listCustomDbRoles"))))  # fmt: skip
 
     def alert_configs(self) -> tuple[AlertConfig, ...]:
         """The project's alert configurations, those that are off too."""
@@ -141,14 +140,14 @@ class AtlasProject:
         """Database auditing of the project. Takes the role Project Owner."""
         return self._once(("auditing",), lambda: parsing.auditing(self._body("getGroupAuditLog")))
 
-    def encryption(self) -> EncryptionAtRest:
-        """Keys of the customer's own."""
-        return self._once(("encryption",), lambda: parsing.encryption(self._body("getEncryptionAtRest")))
+    def own_keys(self) -> tuple[str, ...]:
+        """Providers by whose keys, of the customer's own, the project encrypts: `AWS`."""
+        return self._once(("own_keys",), lambda: parsing.own_keys(self._body("getEncryptionAtRest")))
 
-    def process_args(self) -> ProcessArgs:
-        """The cluster's advanced configuration."""
-        return self._once(("process_args",), lambda: parsing.process_args(
-            self._body("getProcessArgs", cluster=self.name)))  # fmt: skip
+    def tls_floor(self) -> str:
+        """The lowest TLS version by the cluster's advanced configuration, `TLS1_2`; empty where it is not told."""
+        return self._once(("tls_floor",), lambda: values.text(
+            self._body("getProcessArgs", cluster=self.name), "minimumEnabledTlsProtocol"))  # fmt: skip
 
     # --------------------------------------------------------------------------------------------------------- backup
 

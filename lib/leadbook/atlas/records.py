@@ -51,13 +51,20 @@ class AccessEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseUser:
-    """A database user. roles: `readWrite@lead_generation`; scopes: clusters it is held to, all where none."""
+    """A database user. roles: `readWrite@lead_generation`, one on a collection `read@lead_generation.leads`."""
 
     name: str
-    home: str
     roles: tuple[str, ...]
-    scopes: tuple[str, ...] = ()
-    method: str = "password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomRole:
+    """A custom role of the project. privileges: each action (`CREATE_INDEX`) with the database that it reaches,
+    None for the cluster or all of them.  inherits: roles that it takes over, as of a DatabaseUser."""
+
+    name: str
+    privileges: tuple[tuple[str, str | None], ...] = ()
+    inherits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +90,6 @@ class Auditing:
 
     enabled: bool
     filter: bool = False
-    auth_successes: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncryptionAtRest:
-    """Keys of the customer's own, by provider that is enabled; Atlas encrypts its volumes besides."""
-
-    own_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,17 +138,6 @@ class RestoreJob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessArgs:
-    """Advanced configuration of the cluster. tls_floor: `TLS1_2`."""
-
-    tls_floor: str = ""
-    javascript: bool | None = None
-    oplog_mb: float | None = None
-    oplog_hours: float | None = None
-    default_write_concern: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class AtlasProcess:
     """A mongod of the project. id: `host:port`.  kind: `REPLICA_PRIMARY`, `REPLICA_SECONDARY`, …"""
 
@@ -195,7 +183,5 @@ class AtlasSlowQuery:
     at: datetime | None
     ms: float | None
     plan: str = ""
-    examined: int | None = None
-    returned: int | None = None
     operation: str = ""
     shape: tuple[str, ...] = ()

@@ -24,12 +24,11 @@ def slow_query(body: Mapping[str, Any]) -> AtlasSlowQuery:
     told = values.at(logged, "attr")
     command = values.at(told, "command")
     plans = _PLAN.findall(values.text(told, "planSummary"))
+    took = values.number(told, "durationMillis")
     return AtlasSlowQuery(
         namespace=values.text(body, "namespace") or values.text(told, "ns"), at=values.moment(logged, "t.$date"),
-        ms=_first(values.number(told, "durationMillis"), values.number(body, "metrics.operationExecutionTime")),
+        ms=values.number(body, "metrics.operationExecutionTime") if took is None else took,
         plan=", ".join(plans),
-        examined=_whole(_first(values.number(body, "metrics.docsExamined"), values.number(told, "docsExamined"))),
-        returned=_whole(_first(values.number(body, "metrics.docsReturned"), values.number(told, "nreturned"))),
         operation=_operation(command) or _word(values.text(body, "opType") or values.text(told, "type")),
         shape=tuple(dict.fromkeys(_shape(command))),
     )  # fmt: skip
@@ -40,14 +39,6 @@ def _line(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _first(*found: float | None) -> float | None:
-    return next((one for one in found if one is not None), None)
-
-
-def _whole(found: float | None) -> int | None:
-    return None if found is None else int(found)
 
 
 def _word(word: str) -> str:

@@ -1,4 +1,4 @@
-"""vCPU and memory of Atlas's tiers: a table as data (`tiers.yaml`), because the API does not tell them."""
+"""Atlas's dedicated tiers with vCPU and memory: a table as data (`tiers.yaml`), because the API does not tell them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 
 @cache
-def _table() -> dict[str, dict[str, list[int]]]:
+def _table() -> dict[str, Any]:
     table: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("tiers.yaml").read_text(encoding="utf-8"))
     return table
 
@@ -22,5 +22,10 @@ def size_of(provider: str, tier: str) -> tuple[int | None, float | None]:
 
 
 def known_tiers(provider: str) -> tuple[str, ...]:
-    """The tiers of a provider that the table holds, smallest first."""
+    """The tiers of a provider whose size the table holds, smallest first."""
     return tuple(_table().get(provider.upper(), {}))
+
+
+def all_tiers() -> tuple[str, ...]:
+    """instanceSize of every dedicated tier, whichever provider has it."""
+    return tuple(dict.fromkeys(tier for part in _table().values() for tier in part))

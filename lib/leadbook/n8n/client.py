@@ -24,8 +24,7 @@ from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.settings import Settings
 from leadbook.enrich.response import retry_after_s
 from leadbook.n8n import address, answers
-from leadbook.n8n.records import N8nCredential, N8nHistory, N8nWorkflow
-from leadbook.n8n.tally import Tally
+from leadbook.n8n.records import N8nCredential, N8nExecution, N8nHistory, N8nWorkflow
 
 KEY_VARIABLE = "N8N_API_KEY"
 API = "/api/v1"
@@ -110,7 +109,7 @@ class N8nClient:
     def history(self, workflow: str, now: datetime | None = None) -> N8nHistory:
         """What became of a workflow's executions: newest first, at least 24 hours back, and on to the newest that ended
         well, as far as HISTORY_PAGES reach. n8n leaves those out that still run."""
-        since, found, whole = (now or datetime.now(UTC)) - DAY, Tally(), False
+        since, found, whole = (now or datetime.now(UTC)) - DAY, _Tally(), False
         for rows, more in self._pages("executions", HISTORY_PAGES, workflowId=workflow):
             old = [found.take(answers.execution(row), since) for row in rows]
             whole = not more or any(old)
@@ -212,6 +211,35 @@ class N8nClient:
             f"n8n at {self.shown}: this is no n8n, or its public API is switched off: {problem}; n8n_url is the "
             f"address of its editor, without a path, and N8N_PUBLIC_API_DISABLED must not be true"
         )
+
+
+class _Tally:
+    """A workflow's history, counted while its executions are read, the newest first.
+
+    success: the newest execution that ended well.
+    """
+
+    def __init__(self) -> None:
+        self.success: N8nExecution | None = None
+        self._last: N8nExecution | None = None
+        self._failure: N8nExecution | None = None
+        self._in_day = self._failures = 0
+
+    def take(self, one: N8nExecution, since: datetime) -> bool:
+        """Count the next older execution; True where it is older than `since`."""
+        at = one.started or one.stopped
+        old = at is not None and at < since
+        self._in_day += not old
+        self._failures += one.failed and not old
+        self._last = self._last or one
+        self.success = self.success or (one if one.succeeded else None)
+        self._failure = self._failure or (one if one.failed else None)
+        return old
+
+    def history(self, *, whole: bool) -> N8nHistory:
+        """All of it. whole: everything of the last 24 hours was read."""
+        return N8nHistory(last=self._last, success=self.success, failure=self._failure, in_day=self._in_day,
+                          failures=self._failures, whole=whole)  # fmt: skip
 
 
 def open_n8n(settings: Settings) -> N8nClient:

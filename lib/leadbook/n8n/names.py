@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 LOOK_UP = "leadbook look-up"
 """Workflow that says whether a lead is stored already; others call it."""
@@ -49,12 +54,12 @@ def vendor_credential(vendor: str) -> str:
     return f"{VENDOR_CREDENTIAL} {vendor}"
 
 
-def _instances(**counts: int) -> tuple[Instance, ...]:
-    each = [(vendor, f"{vendor}-{n}") for vendor, count in counts.items() for n in range(1, count + 1)]
-    return tuple(Instance(number=n, vendor=vendor, stamp=stamp) for n, (vendor, stamp) in enumerate(each, 1))
-
-
-INSTANCES = _instances(brightdata=2, apollo=4, apify=2, peopledatalabs=2)
+VENDORS: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+    Path(__file__).with_name("templates").joinpath("vendors.yaml").read_text(encoding="utf-8")
+)
+"""By vendor: how many collectors ask it, the header of its key, how its API turns pages."""
+_EACH = [(vendor, f"{vendor}-{n}") for vendor, api in VENDORS.items() for n in range(1, api["collectors"] + 1)]
+INSTANCES = tuple(Instance(number=n, vendor=vendor, stamp=stamp) for n, (vendor, stamp) in enumerate(_EACH, 1))
 """The task book's ten collectors; the first of Apollo's, number 3, stamps `apollo-1`."""
 STAMPS = tuple(one.stamp for one in INSTANCES)
 """The ten values of `collector.workflow`."""

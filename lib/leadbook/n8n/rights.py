@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-NEEDED = frozenset({
+READ_WRITE = frozenset({
     "changeStream", "cleanupStructuredEncryptionData", "collStats", "compactStructuredEncryptionData",
     "convertToCapped", "createCollection", "createIndex", "createSearchIndexes", "dbHash", "dbStats",
     "dropCollection", "dropIndex", "dropSearchIndex", "emptycapped", "find", "insert", "killCursors",
@@ -34,7 +34,7 @@ def more_than_read_write(client: MongoClient[dict[str, Any]], database: str) -> 
         elif "db" not in resource:
             continue  # collections of the system, which a role on a database brings along
         elif resource["db"] in ("", database):
-            here |= actions - NEEDED
+            here |= actions - READ_WRITE
             elsewhere |= {"every database"} if resource["db"] == "" else set()
         else:
             elsewhere.add(f"the database {resource['db']}")

@@ -91,6 +91,11 @@ class N8nSeen:
     copies: tuple[tuple[str, str], ...] = ()
 
     @property
+    def users(self) -> frozenset[str]:
+        """Users of MongoDB by which n8n was logged in while it tried its credentials."""
+        return frozenset(user for one in self.tried for user in one.server.users)
+
+    @property
     def unknown(self) -> dict[str, StagedBy]:
         """What is staged by none of the ten: other stamps, and "" for records without one."""
         known = {one.stamp for one in self.collectors if one.stamp}

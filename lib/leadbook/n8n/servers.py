@@ -32,15 +32,18 @@ _LIBRARIES = ("node-redis", "ioredis")
 @dataclass(frozen=True, kw_only=True)
 class N8nConnections:
     """Connections of n8n's at one server. ids: the server's numbers of them.  hosts: of the machines that hold them,
-    never shown.  problem: why nobody could look; empty where one could."""
+    never shown.  users: MongoDB's, who are logged in on them.  problem: why nobody could look; empty where one could.
+    """
 
     ids: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
     problem: str = ""
 
     def and_then(self, later: N8nConnections) -> N8nConnections:
         """All that was seen at two moments."""
-        return N8nConnections(ids=self.ids | later.ids, hosts=self.hosts | later.hosts, problem=later.problem)
+        return N8nConnections(ids=self.ids | later.ids, hosts=self.hosts | later.hosts,
+                              users=self.users | later.users, problem=later.problem)  # fmt: skip
 
 
 def at_mongodb(admin: Client) -> N8nConnections:
@@ -49,12 +52,15 @@ def at_mongodb(admin: Client) -> N8nConnections:
         rows = list(admin.admin.aggregate([
             {"$currentOp": {"allUsers": True, "idleConnections": True}},
             {"$match": {"connectionId": {"$exists": True}, **_OF_N8N}},
-            {"$project": {"connectionId": 1, "client": 1}},
+            {"$project": {"connectionId": 1, "client": 1, "effectiveUsers": 1}},
         ]))  # fmt: skip
     except PyMongoError as error:
         return N8nConnections(problem=refusal(error, "list connections ($currentOp)"))
-    return N8nConnections(ids=frozenset(str(row["connectionId"]) for row in rows),
-                          hosts=frozenset(str(row.get("client", "")).rpartition(":")[0] for row in rows))  # fmt: skip
+    return N8nConnections(
+        ids=frozenset(str(row["connectionId"]) for row in rows),
+        hosts=frozenset(str(row.get("client", "")).rpartition(":")[0] for row in rows),
+        users=frozenset(str(user["user"]) for row in rows for user in row.get("effectiveUsers") or ()),
+    )  # fmt: skip
 
 
 def mongodb_limit(admin: Client) -> int | None:

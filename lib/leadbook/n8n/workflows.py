@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import yaml
-
 from leadbook.core.settings import Settings
 from leadbook.n8n import names
 
@@ -43,7 +41,7 @@ def collector(settings: Settings, number: int, vendor: str) -> Workflow:
         "stamp": own or f"{vendor}-{number:02}", "url": names.VENDOR_ADDRESS + vendor, "batch_size": BATCH,
         "max_records": MAX_RECORDS, "staging": settings.staging_collection, "errors": names.ERRORS,
         "mongodb_credential": names.MONGODB_CREDENTIAL, "vendor_credential": names.vendor_credential(vendor),
-        "webhook_credential": names.WEBHOOK_CREDENTIAL, **_vendors()[vendor],
+        "webhook_credential": names.WEBHOOK_CREDENTIAL, **names.VENDORS[vendor],
     })  # fmt: skip
 
 
@@ -124,8 +122,3 @@ def _value_of(text: str, values: Mapping[str, Any]) -> Any:
 @cache
 def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-@cache
-def _vendors() -> dict[str, dict[str, Any]]:
-    return dict(yaml.safe_load(_text("vendors.yaml")))

@@ -13,7 +13,7 @@ from atlas_server import AtlasServer, alert, hexes, restore, slow, snapshot, use
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.definitions import catalogue, definition
 from leadbook.core.settings import Settings
-from leadbook.phases.console import advisor
+from leadbook.phases.console import access, advisor
 from leadbook.phases.console.asked import by_api
 from leadbook.phases.console.atlas import atlas_of
 from leadbook.phases.console.seen import see_atlas
@@ -99,6 +99,14 @@ def test_what_a_person_also_saw_is_attested_with_what_the_api_showed(atlas, tmp_
     assert "Ada Lovelace" in found["BKP-ATL-002"].evidence and "leads-drill" in found["BKP-ATL-002"].evidence
 
 
+def custom(name: str, *inherits: str, **actions: str) -> dict[str, object]:
+    """A custom role as Atlas tells it. actions: the database of each, empty for the cluster."""
+    roles = [dict(zip(("role", "db"), one.split("@"), strict=True)) for one in inherits]
+    allowed = [{"action": action, "resources": [{"cluster": not db, "db": db, "collection": ""}]}
+               for action, db in actions.items()]  # fmt: skip
+    return {"roleName": name, "inheritedRoles": roles, "actions": allowed}
+
+
 def wrong(check_id: str, verdict: Verdict, words: str, **state: object) -> object:
     return pytest.param(check_id, verdict, words, state, id=f"{check_id} {words}")
 
@@ -116,6 +124,17 @@ def wrong(check_id: str, verdict: Verdict, words: str, **state: object) -> objec
         wrong("ATL-USR-002", WARN, "dbAdmin@lead_generation",
               users=[user("app", "readWrite@lead_generation", "dbAdmin@lead_generation")]),
         wrong("ATL-USR-002", WARN, "readWrite@lead_generation2", users=[user("app", "readWrite@lead_generation2")]),
+        wrong("ATL-USR-002", WARN, "collecting (CREATE_INDEX on crm)", users=[user("app", "collecting@admin")],
+              custom_roles=[custom("collecting", INSERT="lead_generation", CREATE_INDEX="crm")]),
+        wrong("ATL-USR-002", WARN, "collecting (KILL_OP on everything)", users=[user("app", "collecting@admin")],
+              custom_roles=[custom("collecting", KILL_OP="")]),
+        wrong("ATL-USR-002", WARN, "outer (inner (readWriteAnyDatabase@admin))", users=[user("app", "outer@admin")],
+              custom_roles=[custom("outer", "inner@admin", INSERT="lead_generation"),
+                            custom("inner", "readWriteAnyDatabase@admin", "outer@admin")]),
+        wrong("ATL-USR-002", NOT_MEASURED, "nothing of what the custom role collecting allows",
+              users=[user("app", "collecting@admin")], custom_roles=[custom("collecting")]),
+        wrong("ATL-USR-002", PASS, "holds collecting@admin", users=[user("app", "collecting@admin")],
+              custom_roles=[custom("collecting", "read@lead_generation", RENAME_COLLECTION_SAME_DB="lead_generation")]),
         wrong("ATL-NET-001", FAIL, "0.0.0.0/0 is open", access_list=[{"cidrBlock": "0.0.0.0/0"}]),
         wrong("ATL-NET-001", FAIL, "::/0 is open", access_list=[{"cidrBlock": "::/0"}]),
         wrong("ATL-NET-001", FAIL, "0.0.0.0/0 is open",
@@ -228,3 +247,15 @@ def test_documents_and_tables_name_what_atlas_told(atlas):
     assert seen.highest("disk")[0] == pytest.approx(20.93) and seen.snapshot_age[0] == pytest.approx(3, abs=0.1)
     assert len(seen.tables[0].frame) == 3 and len(gate.monitoring(book).tables[0].frame) == 5
     assert [len(table.frame) for table in p06.attested(book).tables] == [3, 1]
+
+
+def test_the_user_that_n8n_has_is_judged_besides_the_applications(atlas):
+    atlas.state.users = [user("app", "readWrite@lead_generation"), user("n8n", "readWriteAnyDatabase@admin")]
+    settings = production(atlas)
+    book = Book(settings)  # whose end closes the project
+    for known, count, words in (({"n8n"}, 1, "n8n's user n8n holds readWriteAnyDatabase@admin"),
+                                ({"app"}, 0, "the application's user holds readWrite@lead_generation"),
+                                (set(), 0, "by which user n8n is logged in is not known")):  # fmt: skip
+        ask = access.besides(atlas_of(book), URI, settings, lambda known=known: known)["ATL-USR-002"]
+        value, told = ask()
+        assert value == count and words in told

@@ -21,9 +21,6 @@ from leadbook.n8n.credentials import Credential, id_of
 
 PATIENCE_MS = 5_000
 """How long MongoDB is waited for, to see what the user may do."""
-HEADERS = {"brightdata": "Authorization", "apollo": "X-Api-Key", "apify": "Authorization",
-           "peopledatalabs": "X-Api-Key"}  # fmt: skip
-"""The header in which each vendor's API takes its key, by its documentation."""
 WEBHOOK_HEADER = "X-Leadbook-Token"
 
 
@@ -60,7 +57,7 @@ def _places(urls: Mapping[str, str], alert: str) -> dict[str, dict[str, str]]:
 
 def _vendor_url(text: str) -> tuple[str, str]:
     vendor, _, url = text.partition("=")
-    known = (*HEADERS, *names.STAMPS)
+    known = (*names.VENDORS, *names.STAMPS)
     if vendor not in known:
         hint = did_you_mean(vendor, known) or f"there are {', '.join(known)}"
         raise UsageError(f"--vendor-url takes VENDOR=URL or COLLECTOR=URL, and {vendor!r} is neither; {hint}")
@@ -82,8 +79,9 @@ def _credentials(settings: Settings, endpoints: connect.Endpoints) -> tuple[list
     made = {(names.MONGODB_CREDENTIAL, "mongoDb"): mongodb, (names.REDIS_CREDENTIAL, "redis"): redis}
     webhook = credentials.header(WEBHOOK_HEADER, secrets.token_urlsafe(24))
     made[names.WEBHOOK_CREDENTIAL, "httpHeaderAuth"] = webhook
-    for vendor, name in HEADERS.items():
-        made[names.vendor_credential(vendor), "httpHeaderAuth"] = credentials.header(name, credentials.PLACEHOLDER)
+    for vendor, api in names.VENDORS.items():
+        key = credentials.header(api["header"], credentials.PLACEHOLDER)
+        made[names.vendor_credential(vendor), "httpHeaderAuth"] = key
     each = [
         Credential(id=id_of(name, settings.database), name=name, type=kind, data=data)
         for (name, kind), data in made.items()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from urllib.parse import unquote
 
 from leadbook.atlas.project import AtlasProject
-from leadbook.atlas.records import AccessEntry, DatabaseUser
+from leadbook.atlas.records import AccessEntry, CustomRole, DatabaseUser
 from leadbook.atlas.values import WIDEST, Network
 from leadbook.core import addresses
 from leadbook.core.checks import Unmeasured
 from leadbook.core.settings import Settings
+from leadbook.n8n.rights import READ_WRITE, SHOWN
 from leadbook.phases.console.asked import AlsoAttested
 from leadbook.phases.console.atlas import Atlas, Questions
 from leadbook.phases.judging import Finding, Missing, got
@@ -22,6 +23,8 @@ NARROW = {4: 24, 6: 64}
 """Prefix length from which an entry is narrow: one office's or one subnet's addresses."""
 MAPPED = 96
 """Prefix length of all IPv4 addresses written as IPv6."""
+_READ_WRITE = {action.casefold() for action in READ_WRITE}
+"""Atlas writes an action as CREATE_INDEX: compared without case and underscores."""
 UNREADABLE = "an entry of the access list names no address that can be read; look at the list in Atlas"
 
 
@@ -34,10 +37,10 @@ def attested(atlas: Atlas, uri: str, settings: Settings) -> Questions:
     }
 
 
-def besides(atlas: Atlas, uri: str, settings: Settings) -> Questions:
-    """Questions that only Atlas answers."""
+def besides(atlas: Atlas, uri: str, settings: Settings, n8n: Callable[[], Collection[str]]) -> Questions:
+    """Questions that only Atlas answers. n8n: users by which n8n is logged in at MongoDB, as far as they are known."""
     return {
-        "ATL-USR-002": lambda: _roles_beyond(got(atlas), uri, settings),
+        "ATL-USR-002": lambda: _roles_beyond(got(atlas), uri, settings, n8n),
         "ATL-NET-002": lambda: _narrow(got(atlas)),
     }
 
@@ -54,16 +57,26 @@ def _broad(user: DatabaseUser) -> list[str]:
     return [role for role in user.roles if role.partition("@")[0] in BROAD_ROLES]
 
 
-def _beyond(user: DatabaseUser, custom: Sequence[str], settings: Settings) -> list[str]:
-    """Roles of a user that are neither readWrite or read on the leads' database (or a part of it) nor custom."""
-    places = (settings.database, f"{settings.database}.")
-    kept = []
-    for role in user.roles:
-        name, _, where = role.partition("@")
-        inside = where == places[0] or where.startswith(places[1])
-        if not (name in ("readWrite", "read") and inside) and name not in custom:
-            kept.append(role)
-    return kept
+def _is_inside(role: str, database: str) -> bool:
+    """Whether a role is readWrite or read on the leads' database, or a part of it."""
+    name, _, where = role.partition("@")
+    return name in ("readWrite", "read") and (where == database or where.startswith(f"{database}."))
+
+
+def _beyond(role: str, custom: Mapping[str, CustomRole], database: str, outer: frozenset[str] = frozenset()) -> str:
+    """How a role reaches beyond readWrite on the leads' database, in words; empty where it does not. outer: custom
+    roles that inherit it. Raises Missing for a custom role of which Atlas tells nothing."""
+    found = custom.get(role.partition("@")[0])
+    if found is None or found.name in outer:
+        return "" if _is_inside(role, database) or found is not None else role
+    if not found.privileges and not found.inherits:
+        raise Missing(Unmeasured(f"Atlas tells nothing of what the custom role {found.name} allows"))
+    reaches = [f"{action} on {where or 'everything'}" for action, where in found.privileges
+               if where != database or action.replace("_", "").casefold() not in _READ_WRITE]  # fmt: skip
+    inherited = (_beyond(one, custom, database, outer | {found.name}) for one in found.inherits)
+    told = [*reaches, *filter(None, inherited)]
+    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return f"{found.name} ({', '.join(told[:SHOWN])}{more})" if told else ""
 
 
 def _users(project: AtlasProject, uri: str, settings: Settings) -> Finding:
@@ -79,15 +92,26 @@ def _users(project: AtlasProject, uri: str, settings: Settings) -> Finding:
     return AlsoAttested(f"{told}; roles of others that reach beyond one database: {others}"), ""
 
 
-def _roles_beyond(project: AtlasProject, uri: str, settings: Settings) -> Finding:
+def _roles_beyond(
+    project: AtlasProject, uri: str, settings: Settings, n8n: Callable[[], Collection[str]]
+) -> Finding:  # fmt: skip
     mine = _application(project.users(), uri)
     if mine is None:
         return Unmeasured("no database user of the project has the name in MONGODB_URI"), ""
-    if not mine.roles:
-        return Unmeasured("Atlas tells no role of the application's user"), ""
-    custom = project.custom_roles() if _beyond(mine, (), settings) else ()
-    beyond = _beyond(mine, custom, settings)
-    return len(beyond), f"the application's user holds {', '.join(beyond or mine.roles) or 'no role'}"
+    its = n8n()
+    users = {"the application's user": mine}
+    users |= {f"n8n's user {one.name}": one for one in project.users() if one is not mine and one.name in its}
+    if silent := [who for who, user in users.items() if not user.roles]:
+        return Unmeasured(f"Atlas tells no role of {' and '.join(silent)}"), ""
+    plain = all(_is_inside(role, settings.database) for user in users.values() for role in user.roles)
+    custom = {} if plain else {one.name: one for one in project.custom_roles()}
+    count, told = 0, []
+    for who, user in users.items():
+        beyond = [said for role in user.roles if (said := _beyond(role, custom, settings.database))]
+        count += len(beyond)
+        told.append(f"{who} holds {', '.join(beyond or user.roles)}")
+    unseen = "" if its else "; by which user n8n is logged in is not known"
+    return count, "; ".join(told) + unseen
 
 
 # ------------------------------------------------------------------------------------------------------------ network

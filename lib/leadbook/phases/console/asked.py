@@ -52,12 +52,12 @@ def measured_or_attested(check_id: str, settings: Settings, ask: Callable[[], Fi
         return replace(signed, evidence=f"{SERVICES[entry.measured_by]}: {value.said}; the rest: {signed.evidence}")
     if isinstance(value, Unmeasured):
         return _else_attested(check_id, value, settings)
-    return judge(check_id, value, settings=settings, evidence=as_told(check_id, evidence))
+    return judge(check_id, value, settings=settings, evidence=as_told(entry.measured_by, evidence))
 
 
-def as_told(check_id: str, evidence: str) -> str:
-    """What an API showed, and that it was the API that did."""
-    return f"{SERVICES[definition(check_id).measured_by]}: {evidence}" if evidence else ""
+def as_told(api: str, evidence: str) -> str:
+    """What an API (`atlas`, `n8n`) showed, and that it was the API that did."""
+    return f"{SERVICES[api]}: {evidence}" if evidence else ""
 
 
 def answered(ask: Callable[[], Finding], api: str) -> Finding:

@@ -12,7 +12,7 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, judge
 from leadbook.core.definitions import definition
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
-from leadbook.phases.console.asked import SERVICES, answered, not_asked
+from leadbook.phases.console.asked import SERVICES, answered, as_told, not_asked
 from leadbook.phases.judging import Finding, attempt
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Table
@@ -58,8 +58,7 @@ def _measured(check_id: str, ask: Callable[[], Finding], settings: Settings) -> 
     if not settings.atlas_project:
         return judge(check_id, Inapplicable(not_asked(API)), settings=settings)
     value, evidence = answered(ask, API)
-    told = f"{SERVICES[API]}: {evidence}" if evidence else ""
-    return judge(check_id, value, settings=settings, evidence=told)
+    return judge(check_id, value, settings=settings, evidence=as_told(API, evidence))
 
 
 def shown_by(atlas: Atlas, *show: Callable[[AtlasProject], Table | Iterable[Table]]) -> tuple[Table, ...]:

@@ -65,7 +65,7 @@ def _storage(cluster: AtlasCluster) -> Finding:
 
 
 def _encrypted(project: AtlasProject) -> Finding:
-    cluster, keys = project.cluster(), project.encryption().own_keys
+    cluster, keys = project.cluster(), project.own_keys()
     used = "" if cluster.encryption in ("", "NONE") else cluster.encryption
     if not re.match(r"[MR]\d{2}", cluster.tier):
         return Unmeasured(f"Atlas tells nothing of encryption for tier {cluster.tier or 'not told'}"), ""
@@ -78,6 +78,6 @@ def _encrypted(project: AtlasProject) -> Finding:
 
 
 def _tls_floor(project: AtlasProject) -> Finding:
-    floor = project.process_args().tls_floor or project.cluster().tls_floor
+    floor = project.tls_floor() or project.cluster().tls_floor
     version, told = re.fullmatch(r"TLS(\d)_(\d)", floor), f"minimumEnabledTlsProtocol {floor or 'not told'}"
     return float(f"{version[1]}.{version[2]}") if version else Unmeasured(told), told

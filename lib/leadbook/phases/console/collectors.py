@@ -24,14 +24,27 @@ READS_OF_REDIS = ("get", "info", "keys", "llen")
 RUN_ONE = (
     "start each collector once by hand, with the Technical Lead, and look at its records in the staging collection"
 )
+CHOSEN = "an expression gives the collection, so which one it is cannot be seen: write its name itself into the node"
 _COLLECTION = re.compile(r"""\bCOLLECTION = ["']([\w-]*)["']""")
 """In the JavaScript of the look-up that leadbook exports."""
+Seen = Callable[[], N8nSeen | Unmeasured | Exception]
+"""What n8n shows, or why it does not."""
 SCOPES = "give the API key the scopes credential:list and credential:read, or press Test in n8n's credential"
 
 
-def of_phase(phase: str, settings: Settings, endpoints: Endpoints) -> dict[str, Callable[[], Finding]]:
-    """Questions to n8n by id, of a phase's checks: for `by_api` or `with_api`. n8n is asked once, with the first."""
-    once = cache(lambda: attempt(lambda: seen.look(settings, endpoints)))
+def asked_once(settings: Settings, endpoints: Endpoints) -> Seen:
+    """n8n, asked when the first wants to know."""
+    return cache(lambda: attempt(lambda: seen.look(settings, endpoints)))
+
+
+def users_of(once: Seen) -> frozenset[str]:
+    """Users of MongoDB that n8n has; none where it is not asked, or it was not seen."""
+    found = once()
+    return found.users if isinstance(found, N8nSeen) else frozenset()
+
+
+def of_phase(phase: str, settings: Settings, once: Seen) -> dict[str, Callable[[], Finding]]:
+    """Questions to n8n by id, of a phase's checks: for `by_api` or `with_api`."""
     return {check_id: partial(_told, tell, once, settings) for check_id, tell in TELLS.items()
             if definition(check_id).phase == phase}  # fmt: skip
 
@@ -43,8 +56,7 @@ def judged(found: N8nSeen, settings: Settings) -> tuple[Check, ...]:
 
 
 def _told(
-    tell: Callable[[N8nSeen, Settings], Finding], once: Callable[[], N8nSeen | Unmeasured | Exception],
-    settings: Settings,
+    tell: Callable[[N8nSeen, Settings], Finding], once: Seen, settings: Settings
 ) -> Finding:  # fmt: skip
     return tell(got(once()), settings)
 
@@ -124,21 +136,33 @@ def _insert_nodes(found: N8nSeen, settings: Settings) -> Finding:
         why = f"all ten insert into {settings.staging_collection}; nothing arrived there yet of {', '.join(silent)}"
         return Unmeasured(f"{why}, so the database is not known", RUN_ONE), ""
     records = sum(one.staged.records for one in found.collectors)
-    where = f"{settings.database}.{settings.staging_collection}"
-    return True, f"the MongoDB nodes of all ten insert into it, and {records:,} records of theirs stand in {where}"
+    said = f"{records:,} records of all ten stand in {settings.database}.{settings.staging_collection}"
+    if chosen := [one.name for one in found.collectors if any(map(_is_chosen, _inserting(one)))]:
+        return Doubtful(True), f"{said}; of {', '.join(chosen[:3])} ({len(chosen)} in all) {CHOSEN}"
+    return True, f"the MongoDB nodes of all ten insert into it, and {said}"
+
+
+def _inserting(one: CollectorSeen) -> list[N8nNode]:
+    nodes = one.workflow.of_kind(seen.MONGODB) if one.workflow else ()
+    return [node for node in nodes if node.text("operation") == "insert"]
+
+
+def _is_chosen(node: N8nNode) -> bool:
+    """Whether an expression gives the node's collection: what comes of it no workflow tells."""
+    return node.text("collection").startswith("=")
 
 
 def _faults_of(one: CollectorSeen, settings: Settings) -> Iterable[str]:
     """What is wrong with a collector's MongoDB nodes."""
     nodes = one.workflow.of_kind(seen.MONGODB) if one.workflow else ()
     writing = [node for node in nodes if node.text("operation", "find") in WRITES]
-    if not any(node.text("operation") == "insert" for node in writing):
+    if not _inserting(one):
         yield f"{one.name} has no MongoDB node that inserts"
     for node in writing:
         into, does = node.text("collection"), node.text("operation")
         if does != "insert":
             yield f"{one.name} has a MongoDB node that does {does}: collectors only insert"
-        elif not into.startswith("=") and into != settings.staging_collection:
+        elif not _is_chosen(node) and into != settings.staging_collection:
             yield f"{one.name} inserts into {into[:60] or 'no collection'}, not into {settings.staging_collection}"
     if one.history.success and not one.staged.records:
         stamp = f"that bears its stamp {one.stamp}" if one.stamp else "of it: no stamp can be read from its nodes"
@@ -160,12 +184,17 @@ def _look_up(found: N8nSeen, settings: Settings) -> Finding:
     prefix = next((one.rstrip("*") for one in PATTERNS if any(one.rstrip("*") in text for text in texts)), "")
     if not reads or not prefix:
         return False, f"it has no Redis node that gets a key {PATTERNS[0]}"
-    if not any(_finds(node, settings.collection) for node in mongodb):
+    finding = [node for node in mongodb if node.text("operation", "find") in ("find", "aggregate")]
+    named = any(node.text("collection") == settings.collection for node in finding)
+    if not named and not any(map(_is_chosen, finding)):
         return False, f"it has no MongoDB node that finds in {settings.collection} where Redis does not know"
     if stale := _stale(texts, found.leads):
         return False, stale
     said = f"its Redis node gets {prefix}…, its MongoDB node finds in {settings.collection}"
-    return _as_it_ran(found, said)
+    if named:
+        return _as_it_ran(found, said)
+    value, told = _as_it_ran(found, f"its Redis node gets {prefix}…; of its MongoDB node {CHOSEN}")
+    return (Doubtful(True) if value is True else value), told
 
 
 def _as_it_ran(found: N8nSeen, said: str) -> Finding:
@@ -191,11 +220,6 @@ def _stale(texts: Iterable[str], leads: str) -> str:
     what = f"holds another UUID ({named[:8]}…) than that of today's collection" if named else (
         "holds no UUID of the leads' collection")  # fmt: skip
     return f"it {what}, so it believes no key of Redis: leadbook n8n export writes it anew once the collection is there"
-
-
-def _finds(node: N8nNode, collection: str) -> bool:
-    into = node.text("collection")
-    return node.text("operation", "find") in ("find", "aggregate") and (into == collection or into.startswith("="))
 
 
 def _redis_nodes(found: N8nSeen) -> dict[str, bool]:

@@ -116,11 +116,15 @@ def console(book: Phase) -> Section:
     """1.8: what the provider's console shows: measured where its API is asked, else attested. found: the instance."""
     atlas, uri, settings = atlas_of(book), book.endpoints.mongodb_uri, book.settings
     by_atlas = {**cluster.ordered(atlas), **access.attested(atlas, uri, settings), **backups.first(atlas, settings)}
-    besides = {**cluster.besides(atlas), **access.besides(atlas, uri, settings), **backups.besides(atlas)}
-    by_apis = {**by_atlas, **collectors.of_phase("01", settings, book.endpoints)}
+    n8n = collectors.asked_once(settings, book.endpoints)
+    only_atlas = {
+        **cluster.besides(atlas), **access.besides(atlas, uri, settings, lambda: collectors.users_of(n8n)),
+        **backups.besides(atlas),
+    }  # fmt: skip
+    by_apis = {**by_atlas, **collectors.of_phase("01", settings, n8n)}
     attested = [entry.id for entry in expected("01") if entry.kind == "attestation" and entry.id not in by_apis]
-    checks = (*by_api(by_apis, settings), *only_by_atlas(besides, settings))
-    of_atlas = [check for check in checks if check.id in {*by_atlas, *besides}]
+    checks = (*by_api(by_apis, settings), *only_by_atlas(only_atlas, settings))
+    of_atlas = [check for check in checks if check.id in {*by_atlas, *only_atlas}]
     return Section(checks=checks, attested=tuple(attested), found=provider_facts(atlas, of_atlas))
 
 

@@ -129,7 +129,7 @@ def results(work: PipelineWork) -> Section:
 def handed_over(work: PipelineWork) -> Section:
     """The hand-off, and what only the consoles of n8n and the provider show."""
     text = handoff(work.settings, collection_uuid(work.book.leads))
-    by_apis = {**collectors.of_phase("04", work.settings, work.book.endpoints),
+    by_apis = {**collectors.of_phase("04", work.settings, collectors.asked_once(work.settings, work.book.endpoints)),
                **advisor.quiet(atlas_of(work.book), work.settings)}  # fmt: skip
     handed = Document("n8n-hand-off", "Hand-off: writing leads from n8n", text, ("Technical Lead",))
     return with_api(Section(documents=(handed,)), by_apis, work.settings)

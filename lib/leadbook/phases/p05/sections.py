@@ -15,7 +15,7 @@ from leadbook.load.tuning import SettingTrial
 from leadbook.measure import trials
 from leadbook.measure.session import BenchmarkSession
 from leadbook.phases.console.asked import with_api
-from leadbook.phases.console.collectors import of_phase
+from leadbook.phases.console.collectors import asked_once, of_phase
 from leadbook.phases.documents import incomplete
 from leadbook.phases.judging import Tell, checks_of, of_each
 from leadbook.phases.measuring import Judged, take, why_not
@@ -66,7 +66,8 @@ class LoadTest:
         self.found.up, self.found.away = up.found, away.found
         table = tables.sources(self.found.runs)
         measured = Section(tables=(table,), checks=(*up.checks, *away.checks))
-        return with_api(measured, of_phase("05", self.settings, self.place.endpoints), self.settings)
+        n8n = asked_once(self.settings, self.place.endpoints)
+        return with_api(measured, of_phase("05", self.settings, n8n), self.settings)
 
     @section("5.2")
     def capacity(self) -> Section:
