@@ -1,5 +1,6 @@
 """Faults of a rehearsal sprint, on real servers: put in, and undone whatever happens."""
 
+import json
 import os
 import time
 from itertools import pairwise
@@ -65,6 +66,20 @@ def test_what_a_crew_sends_beyond_its_plan_is_counted_and_the_ledger_is_exact(
     assert dict(ledger.rejected) == facts["rejected"]
 
 
+def test_a_storm_repeats_only_what_its_collector_has_sent(settings, database):
+    staging = database[settings.staging_collection]
+    with CollectorCrew(staging, shape.long_plan(500, 3, 2), 4.0) as crew:
+        name = crew.names[0]
+        until(lambda: staging.count_documents({"collector.workflow": name}) > 0)
+        crew.silence(*crew.names)
+        time.sleep(0.2)
+        sent = {str(one["payload"]) for one in staging.find()}
+        crew.repeat(name, 1_000)
+        assert crew.extra["records"] == 1_000
+        again = [str(one["payload"]) for one in staging.find({"collector.execution": {"$regex": "^again-"}})]
+        assert len(again) == 1_000 and set(again) < sent
+
+
 def test_a_crew_that_is_left_ends_at_once(settings, database):
     began = time.monotonic()
     with CollectorCrew(database[settings.staging_collection], shape.long_plan(500, 3, 2), 600.0) as crew:
@@ -76,6 +91,9 @@ def test_a_slow_query_scans_and_a_runaway_is_killed(settings, database, admin, e
     database[settings.collection].insert_many({"company_industry": "made", "linkedin_url": str(n)} for n in range(500))
     slow, runaway = clients.SlowQuery(scene_of(settings, endpoints)), clients.Runaway(scene_of(settings, endpoints))
     slow.prepare()
+    logged = [json.loads(line) for line in admin.admin.command("getLog", "global")["log"]]
+    slowly = [one for one in logged if one["msg"] == "Slow query" and one["attr"].get("appName") == clients.CLIENT]
+    assert not [one["attr"] for one in slowly if one["attr"]["ns"].startswith(settings.database)]
     slow.inject()
     runaway.inject()
 

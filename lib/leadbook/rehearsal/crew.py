@@ -49,6 +49,7 @@ class CollectorCrew:
         self.collection, self.planned, self.seconds = collection, planned, seconds
         self.extra: Counter[str] = Counter()
         """Records that were sent beyond the plan: `records`, and of those the rejected by reason."""
+        self._sent: Counter[str] = Counter()
         self._silent, self._stop, self._change = set[str](), threading.Event(), threading.Condition()
         self._threads = [
             threading.Thread(target=self._work, args=(name, mine), name=f"collector {name}", daemon=True)
@@ -102,9 +103,12 @@ class CollectorCrew:
             self._change.notify_all()
 
     def repeat(self, name: str, count: int, skip: int = 0) -> None:
-        """A collector sends so many good records of its plan again, from the `skip`th on: leads that are known, or will
-        be."""
-        good = [one for batch in self.planned.by_collector[name] for one in batch.sightings if not one.rejected]
+        """A collector sends so many of the good records again that it has sent, from the `skip`th on. None where it has
+        sent none."""
+        sent = self.planned.by_collector[name][: self._sent[name]]
+        good = [one for batch in sent for one in batch.sightings if not one.rejected]
+        if not good:
+            return
         self._beyond(name, list(islice(cycle(good), skip % len(good), skip % len(good) + count)))
 
     def break_payloads(self, name: str, count: int) -> None:
@@ -134,6 +138,7 @@ class CollectorCrew:
                 self._change.wait_for(lambda: name not in self._silent or self._stop.is_set())
             if not self._send(batch.documents(self._began, self.seconds)):
                 return
+            self._sent[name] += 1
 
     def _send(self, documents: list[dict[str, Any]]) -> bool:
         """Insert until all are acknowledged; False where the sprint was ended first."""

@@ -17,8 +17,8 @@ CLIENT = "leadbook-fault"
 SLOW_MS = 400.0
 """How long the slow query shall take: four times the server's slowms."""
 TRIED_MS = 20.0
-"""A trial of so long tells how much is SLOW_MS. Four times as long is still below slowms: a trial that the server calls slow
-would be told before the fault begins."""
+"""A trial of so long tells how much is SLOW_MS. Four times as long is still below slowms: a trial that the server calls
+slow would be told before the fault begins."""
 LONGEST_MS = 600_000
 """The server ends a runaway by itself after so long, whatever becomes of us."""
 ROUNDS, TIMES = 100_000, 30
