@@ -49,10 +49,6 @@ class Alerting:
         """Whether a message could not be delivered."""
         return any(one["kind"] == "undeliverable" for one in self.entries)
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"dry": self.dry, "entries": self.entries, "channels": dict(self.channels), "past": self.past}
-
 
 def alerting(settings: Settings) -> Alerting:
     """What is open, sent, undeliverable, and who is told at which level. Reads only. Raises as `place.addresses`."""

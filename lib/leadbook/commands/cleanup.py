@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
@@ -43,10 +42,6 @@ class Leftovers:
         """How many things there are to remove."""
         return len(self.sessions) + len(self.scratch) + len(self.copies) + (self.keys or 0) + len(self.backups)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON and the journal."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class CleanedUp:
@@ -56,10 +51,6 @@ class CleanedUp:
     done: tuple[str, ...] = ()
     left: Leftovers | None = None
     next: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def cleanup(settings: Settings) -> CleanedUp:
@@ -76,7 +67,7 @@ def cleanup(settings: Settings) -> CleanedUp:
             return CleanedUp(plan=plan, next=how_to_approve(settings, ACTION, ACTION))
         done = tuple(_remove(place, plan))
         left = leftovers(place)
-        place.journal.write("action", action=ACTION, plan=plan.as_dict(), done={"left": left.as_dict()},
+        place.journal.write("action", action=ACTION, plan=asdict(plan), done={"left": asdict(left)},
                             approved=f"{ACTION} on {settings.database}")  # fmt: skip
         return CleanedUp(plan=plan, done=done, left=left)
 
