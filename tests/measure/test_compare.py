@@ -25,9 +25,7 @@ def run(rates, *, milliseconds=1.0, canary=0.010, **environment):
 def test_unlike_environments_are_not_compared():
     with pytest.raises(UsageError, match="cores: 2 and 8"):
         compare.compare(run(SLOW), run(FAST, cores=8))
-    with pytest.raises(
-        UsageError, match="its phase 03 tells why, such as that nobody approved them"
-    ):
+    with pytest.raises(UsageError, match="its phase 03 tells why, such as that nobody approved them"):
         compare.compare({}, run(SLOW))
 
 

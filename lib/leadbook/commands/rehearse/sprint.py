@@ -100,14 +100,12 @@ def _begin(settings: Settings, endpoints: connect.Endpoints, unfit: Mapping[str,
     """Undo what a killed rehearsal left, empty the database, and bring its schema in."""
     state = servers.status()
     if state is not None and endpoints.redis_source == "rehearsal":
-        redis = connect.redis(endpoints.redis_url, settings)
         try:
-            for line in undo.put_back(state.folder, redis):
-                say(f"of a rehearsal that was killed: {line}")
+            with connect.redis(endpoints.redis_url, settings) as redis:
+                for line in undo.put_back(state.folder, redis):
+                    say(f"of a rehearsal that was killed: {line}")
         except RedisError as error:
             raise LeadbookError(f"what a killed rehearsal changed in Redis stays: {type(error).__name__}") from None
-        finally:
-            redis.close()
     for name, why in unfit.items():
         say(f"without the fault {name}: {why}")
     say(live.start_from_nothing(settings))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import redis as redis_py
 from pymongo.errors import PyMongoError
 
 from leadbook.core import connect
@@ -47,6 +48,10 @@ class FaultScene:
     def admin(self) -> connect.Client:
         """A client of the DBA's user."""
         return connect.mongodb(self.endpoints.admin_uri, self.settings.model_copy(update={"min_pool_size": 0}))
+
+    def redis(self) -> redis_py.Redis:
+        """A client of Redis."""
+        return connect.redis(self.endpoints.redis_url, self.settings)
 
     def servers(self) -> State:
         """The rehearsal's own servers. Raises RefusedError where there are none."""

@@ -159,8 +159,13 @@ def refuse_addresses(settings: Settings) -> None:
 
 def all_named(settings: Settings) -> bool:
     """Whether the environment names both MongoDB and Redis, so that no server of our own is needed."""
+    return not any(unnamed(settings))
+
+
+def unnamed(settings: Settings) -> tuple[bool, bool]:
+    """Whether the environment does not name MongoDB, and Redis."""
     mongodb, redis, *_ = _addresses(settings)
-    return bool(mongodb and redis)
+    return not mongodb, not redis
 
 
 def _addresses(settings: Settings) -> tuple[str, str, str, str]:
