@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -83,6 +83,8 @@ class Fault:
 
     def __init__(self, scene: FaultScene) -> None:
         self.scene = scene
+        self.held = ExitStack()
+        """What is given up at its end: clients, and what undoes a part of it."""
 
     def prepare(self) -> None:
         """What takes time, before it is put in. Raises as `inject`."""
@@ -93,6 +95,7 @@ class Fault:
 
     def end(self) -> None:
         """Undo it. Raises as `inject`."""
+        self.held.close()
 
     @classmethod
     def unfit(cls, settings: Settings, endpoints: connect.Endpoints) -> str:
@@ -136,6 +139,7 @@ class Repeated(Fault):
         self._stop.set()
         for thread in self._at_work:
             thread.join()
+        super().end()
 
     def _run(self) -> None:
         while not self._stop.is_set():
