@@ -87,7 +87,11 @@ def leftovers(place: Place) -> Leftovers:
                        for record in gone),
         scratch=tuple(sorted(name for name in left if not name.startswith(COPIES))),
         copies=tuple(sorted(name for name in left if name.startswith(COPIES))),
-        keys=_keys(place, tokens, left), backups=tuple(_backups(place.settings)),
+        keys=_keys(place, tokens, left),
+        backups=tuple(
+            f"{kind} {path.name}"
+            for path, kind in folder.left_by_killed(folder.backups_folder(place.settings), place.settings)
+        ),
         spared=(*spared, *_profiler(place, any("profiler" in record for record in gone), bool(at_work))),
     )  # fmt: skip
 
@@ -108,11 +112,6 @@ def _keys(place: Place, tokens: list[str], left: list[str]) -> int | None:
 
 def _uuids(place: Place, names: list[str] | tuple[str, ...]) -> list[str]:
     return [collection_uuid(place.database[name]) for name in names]
-
-
-def _backups(settings: Settings) -> Iterator[str]:
-    for path, kind in folder.left_by_killed(folder.backups_folder(settings), settings):
-        yield f"{kind} {path.name}"
 
 
 def _profiler(place: Place, recorded: bool, at_work: bool) -> Iterator[str]:

@@ -66,14 +66,13 @@ class Rehearsed:
 
 
 def rehearse(settings: Settings, wanted: Wanted, say: Say) -> Rehearsed:
-    """Live through the sprint that is wanted, on the servers of this profile; they must be held for it (`Workplace`).
+    """Live through the sprint that is wanted, on the servers of this profile; they must be held for it (`Workplace`),
+    and it must be possible (`Wanted.refuse`).
 
     Whatever happens, the faults are undone and the processes gone at the end; SIGTERM, SIGINT and SIGHUP end it in
-    order. Raises UsageError, RefusedError (production, a database of somebody, a fault that cannot be put in) and
+    order. Raises RefusedError (production, a database of somebody, a fault that cannot be put in) and
     LeadbookError where the sprint went wrong or its ledger is not what was sent.
     """
-    settings.refuse_in_production("rehearse a sprint")
-    wanted.refuse()
     endpoints = servers.resolve(settings)
     with ExitStack() as stack:
         client = stack.enter_context(connect.mongodb(endpoints.mongodb_uri, settings))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,8 +247,7 @@ class _Watching:
             self._guarded("the baselines", lambda: self.judge.learn(parts.baselines(self.settings, self.endpoints)))
         judged = self._judged(snapshot)
         if on_disk and judged and self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.beat(snapshot.number, self.judge.verdict))
+            self._guarded("the heartbeat", partial(self.heart.beat, snapshot.number, self.judge.verdict))
         if not on_disk:
             self._tell_once("the series", f"cannot be written ({self.series.problem}); make room on its disk")
         else:
@@ -255,10 +255,9 @@ class _Watching:
         self._guarded("the alerts", lambda: self.alerts.take(self.judge, snapshot.at))
         view = self._guarded("the view", self._view)
         for name, output in self._outputs if view is not None else ():
-            self._guarded(name, lambda output=output: output(view))  # type: ignore[misc]
+            self._guarded(name, partial(output, view))
         if self.hourly is not None:
-            hourly = self.hourly
-            self._guarded("the hourly report", lambda: hourly.turn(snapshot))
+            self._guarded("the hourly report", partial(self.hourly.turn, snapshot))
         self.told(Turn(
             snapshot=snapshot, verdict=self.judge.verdict if judged else "", wanted=self.settings.target_collected,
             on_disk=on_disk, waiting=self.series.waiting, view=view, findings=tuple(self.judge.findings),
@@ -295,8 +294,7 @@ class _Watching:
         """The heart stands still, and says so; then comes the last report. A signal ends the wait for it, and no
         further one is begun."""
         if self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
+            self._guarded("the heartbeat", partial(self.heart.end, stop.reason or "as asked"))
         if self.hourly is not None:
             hourly, reason = self.hourly, stop.reason
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
