@@ -10,6 +10,7 @@ import pytest
 
 from leadbook.core.errors import RefusedError
 from leadbook.core.settings import PROJECT
+from leadbook.phases.phase import Phase
 from leadbook.rehearsal.locks import TargetLock
 
 
@@ -41,6 +42,26 @@ def test_those_who_share_keep_a_run_out_and_each_other_in(own_place, settings):
         TargetLock(settings, "leadbook run")
     second.release()
     TargetLock(settings, "leadbook run").release()
+
+
+@pytest.mark.trust(
+    way="a notebook and `leadbook run` of production are begun at the same time on one database",
+    status=2, says=("notebook 07 (process ", "wait until it has ended"), leaves="the first of the two, undisturbed",
+)  # fmt: skip
+def test_a_notebook_of_production_and_a_run_keep_each_other_out(endpoints, settings, tmp_path, monkeypatch, trust):
+    monkeypatch.setenv("MONGODB_URI", endpoints.mongodb_uri)
+    monkeypatch.setenv("REDIS_URL", endpoints.redis_url)
+    monkeypatch.delenv("LEADBOOK_RUN_ID", raising=False)
+    mine = settings.model_copy(update={"profile": "production", "rehearsal_servers": False, "run_dir": str(tmp_path)})
+    namespace = {**mine.model_dump(), "In": []}
+    with TargetLock(mine, "leadbook run"), pytest.raises(RefusedError, match="leadbook run"):
+        Phase.open("07", namespace)
+    book = Phase.open("07", namespace)
+    with pytest.raises(RefusedError) as refused:
+        TargetLock(mine, "leadbook run")
+    trust.check(2, str(refused.value))
+    book.release()
+    TargetLock(mine, "leadbook run").release()
 
 
 def test_other_databases_and_other_servers_are_free(own_place, settings, monkeypatch):

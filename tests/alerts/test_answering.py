@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,7 +88,7 @@ def test_an_open_alert_is_listed_and_answered(receiver, sends, folder):
         assert told.entries[0]["answered"].startswith("answered by Ada until")
         watch.take([alert()], NOW + timedelta(minutes=40))
         assert watch.wait(5) and len(receiver.taken) == 1
-    json.dumps(told.as_dict())
+    json.dumps(asdict(told))
 
 
 def test_an_answer_that_cannot_be_written_is_no_answer(receiver, sends, monkeypatch, folder):

@@ -44,7 +44,7 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     assert any("1 alive, 1 overdue, perhaps dead: " in line and "last sign 9" in line for line in text)
     assert len(text) == 10 and "1 accepted risks: MDB-VER-001" in text[1] and 7_190 < found.oldest_s < 7_400
     assert "--stage live" in text[-1]
-    assert json.loads(json.dumps(found.as_dict()))["stages"]["ready"]["verdict"] == "GO"
+    assert found.stages["ready"].verdict == "GO"
 
 
 def test_before_anything_ran_the_next_thing_is_to_get_ready(production, database):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
-from leadbook.commands.doctor import _n8n
+from leadbook.commands.doctor import _asked, _n8n
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
 from leadbook.core.provenance import collection_uuid
@@ -263,7 +263,11 @@ def test_the_command_without_an_answer_ends_in_one_line(run, n8n):
 
 
 def test_the_doctor_says_whether_n8n_answers(here, settings, n8n, monkeypatch):
-    assert _n8n(settings).state == "note" and "a person must attest" in _n8n(settings).text
-    assert (_n8n(here).state, _n8n(here).text) == ("ok", "answers: 12 workflows; leadbook n8n check tells more")
+    def told(asked):
+        (one,) = _asked("n8n", _n8n, asked)
+        return one
+
+    assert told(settings).state == "note" and "a person must attest" in told(settings).text
+    assert (told(here).state, told(here).text) == ("ok", "answers: 12 workflows; leadbook n8n check tells more")
     monkeypatch.delenv("N8N_API_KEY")
-    assert _n8n(here).state == "problem" and "make a key in n8n under Settings" in _n8n(here).todo
+    assert told(here).state == "problem" and "make a key in n8n under Settings" in told(here).todo

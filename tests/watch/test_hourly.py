@@ -80,7 +80,7 @@ def test_the_end_waits_for_a_report_or_a_signal_and_leaves_none_behind(tmp_path,
     uri = "mongodb://127.0.0.1:1/"
     nowhere = connect.Endpoints(mongodb_uri=uri, admin_uri=uri, reporting_uri=None, redis_url="", source="environment",
                                 redis_source="environment")  # fmt: skip
-    watching = _Watching(settings, nowhere, WatchOptions(every_s=30.0), SprintClock(), Series(tmp_path),
+    watching = _Watching(settings, nowhere, WatchOptions(every_s=30.0), SprintClock(), None, Series(tmp_path),
                          lambda _: None, notices.append)  # fmt: skip
     code = "import time; time.sleep(60)" if signalled else "import time; time.sleep(0.5)"
     watching.heart, watching.hourly, stop = None, hourly(tmp_path, code), Stop()

@@ -87,7 +87,9 @@ def compare(*runs: Mapping[str, Any]) -> RunComparison:
         raise UsageError("a comparison takes two runs or more")
     for number, facts in enumerate(runs, 1):
         if not facts.get("rates_by_round") or not facts.get("environment"):
-            raise UsageError(f"run {number} holds no benchmarks: phase 03 did not run to its end")
+            raise UsageError(
+                f"run {number} holds no benchmarks: its phase 03 tells why, such as that nobody approved them"
+            )
     *earlier, last = runs
     for facts in earlier:
         differing = unlike(facts["environment"], last["environment"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from leadbook.cli.app import Override, Profile, app, fail, notice, out, say, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, fail, notice, out, print_json, say, settings_of
 
 if TYPE_CHECKING:
     from leadbook.actions.records import ActPlan
@@ -23,7 +22,7 @@ def act(
     approve: Annotated[str, typer.Option(metavar="HASH", help="do it: the hash that the plan shows")] = "",
     because: Annotated[str, typer.Option("--for", metavar="ALARM", help="the alarm that it answers")] = "",
     effects: Annotated[bool, typer.Option("--effects", help="what was done, and what it changed")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -45,7 +44,7 @@ def act(
     tell = (lambda _: None) if as_json else notice
     report = acting.act(settings, words, approve=approve, because=because, progress=progress, tell=tell)
     if as_json:
-        print(json.dumps(report.as_dict(), default=str))  # noqa: T201
+        print_json(report.as_dict())
     else:
         _print_report(report)
     if report.done and not report.so:
@@ -66,7 +65,7 @@ class _Progress:
 
 def _print_actions(actions: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(actions))  # noqa: T201
+        print_json(actions)
         return
     table = Table("leadbook act …", "does", "takes", "needs")
     for one in actions:
@@ -126,10 +125,8 @@ def _value(value: Any) -> str:
 
 
 def _print_effects(found: list[Deed], as_json: bool) -> None:
-    from leadbook.commands.act import shown
-
     if as_json:
-        print(json.dumps([shown(one) for one in found], default=str))  # noqa: T201
+        print_json(found)
         return
     for one in found:
         answers = f", for {one.because}" if one.because else ""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadbook.cli.app import Override, Profile, app, say, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, print_json, say, settings_of
 
 if TYPE_CHECKING:
     from leadbook.alerts.records import Delivery
     from leadbook.core.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-
 
 @app.command()
 def alerts(
     test: Annotated[bool, typer.Option("--test", help="send a test message to each address")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -35,7 +32,7 @@ def alerts(
         return
     found = commands.alerting(settings)
     if as_json:
-        print(json.dumps(found.as_dict()))  # noqa: T201
+        print_json(found)
         raise typer.Exit(1 if found.troubled else 0)
     for level, names in found.channels.items():
         say(f"{level}: {', '.join(names) or 'nobody'}")
@@ -57,7 +54,7 @@ def _line(one: dict[str, Any]) -> str:
 def _tested(settings: Settings, found: dict[str, Delivery | None], text: str, as_json: bool) -> None:
     words = {name: _word(delivery) for name, delivery in found.items()}
     if as_json:
-        print(json.dumps({"sent": settings.alerts, "channels": words, "text": text}))  # noqa: T201
+        print_json({"sent": settings.alerts, "channels": words, "text": text})
     else:
         if not settings.alerts:
             say("dry run, nothing is sent; to send it: -p alerts=true. This would be sent:")

@@ -6,7 +6,10 @@ wrong in leadbook itself, or is missing on the machine, is 2, never 1.
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -24,7 +27,7 @@ out, err = Console(), Console(stderr=True)
 
 Profile = Annotated[str, typer.Option("--profile", "-P", help="rehearsal, ci, production, or a YAML file")]
 Members = Annotated[int | None, typer.Option(help="members of the rehearsal replica set; 1 for a small machine")]
-AsJson = Annotated[bool, typer.Option("--json", help="print the ledger as one JSON object")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Override = Annotated[
     list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="override one parameter; repeatable")
 ]
@@ -44,6 +47,17 @@ def settings_of(profile: str, overrides: list[str] | None = None, **flags: Any) 
 def say(line: str) -> None:
     """One result on standard output, as it is."""
     out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(told: Any) -> None:
+    """A record, or what holds records, as one JSON object on standard output; moments as ISO 8601."""
+    print(json.dumps(told, default=_plain))  # noqa: T201  as it is: rich would wrap it
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def notice(line: str) -> None:

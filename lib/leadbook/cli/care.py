@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from leadbook.cli.app import Override, Profile, app, fail, out, say, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, fail, out, print_json, say, settings_of
 from leadbook.core.errors import UsageError
 
 if TYPE_CHECKING:
     from leadbook.commands.cleanup import Leftovers
 
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-
 
 @app.command()
 def erase(
     person: Annotated[str, typer.Argument(help="a LinkedIn address or an e-mail address; - reads it from stdin")],
-    as_json: Json = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -42,7 +39,7 @@ def erase(
         raise UsageError("no person given; name a LinkedIn address or an e-mail address, or pipe it in")
     done = take_away(settings, person)
     if as_json:
-        print(json.dumps(done.as_dict()))  # noqa: T201
+        print_json(done)
         raise typer.Exit(0 if done.clean else 1)
     table = Table("what is stored of this person", "before" if done.left else "now", *(["left"] if done.left else []))
     for name, meaning in _TRACES.items():
@@ -69,7 +66,7 @@ _TRACES = {
 
 
 @app.command()
-def cleanup(as_json: Json = False, profile: Profile = "rehearsal", override: Override = None) -> None:
+def cleanup(as_json: AsJson = False, profile: Profile = "rehearsal", override: Override = None) -> None:
     """Remove what trials and killed sessions left: scratch and restored collections, Redis keys, a profiler that is on.
 
     First the plan; done with -p approve='cleanup on DATABASE'. Exit 0 done, planned or nothing to do, 1 something is
@@ -79,7 +76,7 @@ def cleanup(as_json: Json = False, profile: Profile = "rehearsal", override: Ove
 
     done = tidy(settings_of(profile, override))
     if as_json:
-        print(json.dumps(done.as_dict()))  # noqa: T201
+        print_json(done)
     else:
         _print_leftovers(done.plan if done.left is None else done.left, done.done)
         say(done.next or ("nothing to clean up" if done.left is None else "done"))
@@ -102,7 +99,7 @@ def _print_leftovers(found: Leftovers, done: tuple[str, ...]) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False, profile: Profile = "rehearsal", override: Override = None) -> None:
+def doctor(as_json: AsJson = False, profile: Profile = "rehearsal", override: Override = None) -> None:
     """Tell what is set, what answers and what is missing, in the order to mend it. Reads only.
 
     Exit 0 all is well, 1 something is to be mended, 2 misuse.
@@ -112,7 +109,7 @@ def doctor(as_json: Json = False, profile: Profile = "rehearsal", override: Over
     settings = settings_of(profile, override)
     found = doctors.examine(settings)
     if as_json:
-        print(json.dumps([one.as_dict() for one in found]))  # noqa: T201
+        print_json(found)
     else:
         for one in found:
             say(f"{one.state:8} {one.about}: {one.text}" + (f"\n{'':9}-> {one.todo}" if one.todo else ""))
@@ -124,7 +121,7 @@ def doctor(as_json: Json = False, profile: Profile = "rehearsal", override: Over
 def roles(
     form: Annotated[str, typer.Option("--as", help="mongosh: commands to paste; atlas: curl commands")] = "mongosh",
     only: Annotated[str, typer.Option("--only", metavar="NAME", help="one role: application, pipeline, …")] = "",
-    as_json: Json = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -148,7 +145,7 @@ def roles(
     for role in named(only):
         if as_json:
             made = {"createRole": role.name, "privileges": role.granted(names), "roles": []}
-            print(json.dumps(role_texts.atlas_role(role, names) if form == "atlas" else made))  # noqa: T201
+            print_json(role_texts.atlas_role(role, names) if form == "atlas" else made)
         elif form == "atlas":
             say(role_texts.curl(role, names, project=project, cluster=cluster) + "\n")
         else:
@@ -170,7 +167,7 @@ def version(
 
 
 @app.command()
-def status(as_json: Json = False, profile: Profile = "rehearsal", override: Override = None) -> None:
+def status(as_json: AsJson = False, profile: Profile = "rehearsal", override: Override = None) -> None:
     """Tell in ten lines where the sprint stands: verdicts, leads, staging, followers, backup, and what to do next.
 
     Exit 0; 1 where a rehearsal's own servers are down and no others are named; 2 where nobody answers.
@@ -185,7 +182,7 @@ def status(as_json: Json = False, profile: Profile = "rehearsal", override: Over
         raise typer.Exit(1)
     standing = sprint.status(settings)
     if as_json:
-        print(json.dumps(standing.as_dict()))  # noqa: T201
+        print_json(standing)
         return
     for line in (*sprint.lines(standing), *([own] if own else [])):
         say(line)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from leadbook.cli.app import AsJson, Override, Profile, app, fail, notice, out, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, fail, notice, out, print_json, settings_of
 from leadbook.core.errors import InputFileError, UsageError
 from leadbook.core.files import write
 
@@ -137,7 +137,7 @@ def _ledger_of_incomplete(as_json: bool) -> Iterator[None]:
 
 def _print_ledger(ledger: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(ledger))  # noqa: T201
+        print_json(ledger)
         return
     table = Table("outcome", "records", title="ledger")
     for key, value in ledger.items():
@@ -168,4 +168,4 @@ def crm_sync(
     """Send qualified leads that the CRM lacks to HubSpot; resumable. On a rehearsal a loopback sandbox takes them."""
     from leadbook.commands import leads as commands
 
-    print(json.dumps(commands.crm_sync(settings_of(profile, override), limit=limit)))  # noqa: T201
+    print_json(commands.crm_sync(settings_of(profile, override), limit=limit))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from leadbook.cli.app import Override, Profile, app, notice, out, say, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, notice, out, print_json, say, settings_of
 
 if TYPE_CHECKING:
     from leadbook.commands.n8n.check import CheckedN8n
@@ -29,7 +28,7 @@ app.add_typer(n8n_app, name="n8n")
 
 @n8n_app.command("check")
 def n8n_check(
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: AsJson = False,
     profile: Profile = "rehearsal",
     override: Override = None,
 ) -> None:
@@ -42,7 +41,7 @@ def n8n_check(
 
     found = commands.check(settings_of(profile, override))
     if as_json:
-        print(json.dumps(found.as_dict()))  # noqa: T201
+        print_json(found)
     else:
         _tell(found)
     raise typer.Exit(0 if found.good else 1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from leadbook.cli.app import AsJson, Override, Profile, app, out, say, settings_of
+from leadbook.cli.app import AsJson, Override, Profile, app, out, print_json, say, settings_of
 
 
 @app.command()
@@ -62,7 +61,7 @@ def _plan(plan: dict[str, Any]) -> None:
 
 def _ended(told: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(told))  # noqa: T201
+        print_json(told)
     elif told["plan"]["missing"] == 0:
         say("No lead is missing.")
     elif told["done"]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadbook.cli.app import AsJson, Members, Override, Profile, app, err, say, settings_of
+from leadbook.cli.app import AsJson, Members, Override, Profile, app, err, print_json, say, settings_of
 from leadbook.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,12 +49,12 @@ def rehearse(
                     all_faults=faults == "all", seed=seed, keep=keep)  # fmt: skip
     wanted.refuse()
     with Workplace(settings, "leadbook rehearse", err):
-        if keep and not servers.all_named(settings):
-            servers.up(settings, owner_pid=None, mongodb=not os.environ.get(settings.mongodb_uri_env),
-                       redis=not os.environ.get(settings.redis_url_env))  # fmt: skip
+        mongodb, redis = servers.unnamed(settings)
+        if keep and (mongodb or redis):
+            servers.up(settings, mongodb=mongodb, redis=redis)
         result = run(settings, wanted, _told)
     if as_json:
-        print(json.dumps(_as_dict(result)))  # noqa: T201
+        print_json(_as_dict(result))
     else:
         _show(result)
     raise typer.Exit(0 if result.is_good else 1)
@@ -81,7 +79,8 @@ def _show(result: Rehearsed) -> None:
     for episode in judged.alarms:
         found = episode.finding
         say(f"alarm without a fault: {found.key} {found.title}: {found.evidence} (snapshot {episode.first})")
-    say(f"watch: {judged.snapshots:,} snapshots, {judged.gaps} gaps; verdicts {_counts(judged.verdicts)}; "
+    verdicts = ", ".join(f"{name} {count:,}" for name, count in judged.verdicts.items())
+    say(f"watch: {judged.snapshots:,} snapshots, {judged.gaps} gaps; verdicts {verdicts}; "
         f"{len(judged.alarms)} alarms without a fault")  # fmt: skip
     say(f"ledger: {live.told(dict(result.sent), dict(result.ledger))}; as it was sent")
     if result.folder is not None:
@@ -99,26 +98,14 @@ def _line(one: Detection) -> str:
     return f"fault {one.fault}:{late} told by {one.rule}, {one.title}, after {one.intervals} intervals{waited}, {over}"
 
 
-def _counts(counts: object) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in dict(counts).items())  # type: ignore[call-overload]
-
-
 def _as_dict(result: Rehearsed) -> dict[str, object]:
     judged = result.judged
     return {
         "hours": result.wanted.hours, "clock": result.wanted.clock, "interval_s": result.wanted.interval_s,
         "seconds": round(result.seconds, 1), "good": result.is_good, "sent": dict(result.sent),
         "ledger": dict(result.ledger), "snapshots": judged.snapshots, "gaps": judged.gaps,
-        "verdicts": dict(judged.verdicts), "faults": [_fault(one) for one in judged.detections],
+        "verdicts": dict(judged.verdicts), "faults": judged.detections,
         "alarms": [{"key": one.finding.key, "level": one.finding.level, "evidence": one.finding.evidence,
                     "first": one.first, "over": one.over} for one in judged.alarms],
         "unfit": dict(result.unfit), "unknown": dict(judged.unknown), "kept": str(result.folder or ""),
-    }  # fmt: skip
-
-
-def _fault(one: Detection) -> dict[str, object]:
-    return {
-        "fault": one.fault, "told": one.told, "rule": one.rule, "level": one.level, "intervals": one.intervals,
-        "over": one.over, "waited": one.waited, "why": one.why, "remedy": one.remedy,
-        "also": list(one.also), "problem": one.problem,
     }  # fmt: skip

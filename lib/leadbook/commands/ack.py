@@ -12,7 +12,7 @@ from typing import Any
 
 from leadbook.alerts import standing
 from leadbook.alerts.book import AlertBook
-from leadbook.alerts.channels import Recipients, recipients_of
+from leadbook.alerts.channels import recipients_of
 from leadbook.alerts.dispatcher import Dispatcher
 from leadbook.alerts.postman import Postman
 from leadbook.alerts.records import LEVELS, Alert, Delivery
@@ -49,10 +49,6 @@ class Alerting:
         """Whether a message could not be delivered."""
         return any(one["kind"] == "undeliverable" for one in self.entries)
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"dry": self.dry, "entries": self.entries, "channels": dict(self.channels), "past": self.past}
-
 
 def alerting(settings: Settings) -> Alerting:
     """What is open, sent, undeliverable, and who is told at which level. Reads only. Raises as `place.addresses`."""
@@ -60,17 +56,14 @@ def alerting(settings: Settings) -> Alerting:
     book.refresh()
     known = recipients_of(settings)
     entries = standing.of(book.state, known, _now(book), dry=not settings.alerts)
-    return Alerting(dry=not settings.alerts, entries=entries, channels=_by_level(known),
+    channels = {name: [channel.name for channel in known.of(level)] for level, name in LEVELS.items()}
+    return Alerting(dry=not settings.alerts, entries=entries, channels=channels,
                     past=[_past(one) for one in book.state.past])  # fmt: skip
 
 
 def _now(book: AlertBook) -> datetime:
     """This moment, or the book's latest: a rehearsal's clock may run ahead."""
     return max(datetime.now(UTC), book.state.latest)
-
-
-def _by_level(known: Recipients) -> dict[str, list[str]]:
-    return {name: [channel.name for channel in known.of(level)] for level, name in LEVELS.items()}
 
 
 def _past(one: Trouble) -> dict[str, Any]:
@@ -101,15 +94,11 @@ def try_all(settings: Settings) -> dict[str, Delivery | None]:
 
 def trial_message(settings: Settings) -> tuple[str, str]:
     """Subject and text of a test message."""
-    first = messages.heading(settings, _target(settings))
+    first = messages.heading(settings, addresses.shown(endpoints_of(settings).mongodb_uri))
     return (
         f"[leadbook] {first.partition(':')[0]}: a test",
         f"{first}\nThis is a test of leadbook's alerts. Nothing has happened, and there is nothing to do.",
     )
-
-
-def _target(settings: Settings) -> str:
-    return addresses.shown(endpoints_of(settings).mongodb_uri)
 
 
 def ack(settings: Settings, key: str, *, by: str = "", seconds: float | None = None) -> str:

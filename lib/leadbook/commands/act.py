@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from leadbook.actions import rights
@@ -161,8 +161,3 @@ def _rights(action: Action, database: str) -> list[str]:
     found = (rights.RIGHTS[name] for name in action.needs)
     told = [f"{right.role} on {right.place(database)} of the DBA's user" for right in found]
     return [*told, *([action.also] if action.also else [])]
-
-
-def shown(deed: Deed) -> dict[str, Any]:
-    """A deed, ready for JSON."""
-    return {**asdict(deed), "at": deed.at.isoformat()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
@@ -43,10 +42,6 @@ class Leftovers:
         """How many things there are to remove."""
         return len(self.sessions) + len(self.scratch) + len(self.copies) + (self.keys or 0) + len(self.backups)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON and the journal."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class CleanedUp:
@@ -56,10 +51,6 @@ class CleanedUp:
     done: tuple[str, ...] = ()
     left: Leftovers | None = None
     next: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def cleanup(settings: Settings) -> CleanedUp:
@@ -76,7 +67,7 @@ def cleanup(settings: Settings) -> CleanedUp:
             return CleanedUp(plan=plan, next=how_to_approve(settings, ACTION, ACTION))
         done = tuple(_remove(place, plan))
         left = leftovers(place)
-        place.journal.write("action", action=ACTION, plan=plan.as_dict(), done={"left": left.as_dict()},
+        place.journal.write("action", action=ACTION, plan=asdict(plan), done={"left": asdict(left)},
                             approved=f"{ACTION} on {settings.database}")  # fmt: skip
         return CleanedUp(plan=plan, done=done, left=left)
 
@@ -96,7 +87,11 @@ def leftovers(place: Place) -> Leftovers:
                        for record in gone),
         scratch=tuple(sorted(name for name in left if not name.startswith(COPIES))),
         copies=tuple(sorted(name for name in left if name.startswith(COPIES))),
-        keys=_keys(place, tokens, left), backups=tuple(_backups(place.settings)),
+        keys=_keys(place, tokens, left),
+        backups=tuple(
+            f"{kind} {path.name}"
+            for path, kind in folder.left_by_killed(folder.backups_folder(place.settings), place.settings)
+        ),
         spared=(*spared, *_profiler(place, any("profiler" in record for record in gone), bool(at_work))),
     )  # fmt: skip
 
@@ -117,11 +112,6 @@ def _keys(place: Place, tokens: list[str], left: list[str]) -> int | None:
 
 def _uuids(place: Place, names: list[str] | tuple[str, ...]) -> list[str]:
     return [collection_uuid(place.database[name]) for name in names]
-
-
-def _backups(settings: Settings) -> Iterator[str]:
-    for path, kind in folder.left_by_killed(folder.backups_folder(settings), settings):
-        yield f"{kind} {path.name}"
 
 
 def _profiler(place: Place, recorded: bool, at_work: bool) -> Iterator[str]:

@@ -9,8 +9,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
@@ -52,9 +53,9 @@ class Diagnosis:
     text: str
     todo: str = ""
 
-    def as_dict(self) -> dict[str, str]:
-        """Ready for JSON."""
-        return asdict(self)
+
+Ask = Callable[[str, Settings], Iterator[Diagnosis]]
+"""Asks somebody who must answer: what the findings are about, and settings of short patience."""
 
 
 def ok(about: str, text: str) -> Diagnosis:
@@ -79,16 +80,16 @@ def examine(settings: Settings) -> list[Diagnosis]:
         return [*found, *_files(settings), *_alerts(settings)]
     quick = hurried(settings, PATIENCE_MS)
     endpoints = servers.resolve(settings)
-    asked: list[Callable[[], list[Diagnosis]]] = [
-        lambda: _user(endpoints.mongodb_uri, "MongoDB, application", APPLICATION, quick),
-        lambda: _user(endpoints.admin_uri, "MongoDB, DBA", RIGHTS, quick) if endpoints.has_own_admin else [],
-        lambda: _user(endpoints.reporting_uri, "MongoDB, reporting", REPORTING, quick)
-        if endpoints.reporting_uri else [],
-        lambda: list(_redis(endpoints.redis_url, quick)),
-        lambda: [_atlas(endpoints.mongodb_uri, quick), _n8n(quick)],
-    ]  # fmt: skip
+    asked: dict[str, Ask] = {
+        "MongoDB, application": partial(_user, endpoints.mongodb_uri, APPLICATION),
+        **({"MongoDB, DBA": partial(_user, endpoints.admin_uri, RIGHTS)} if endpoints.has_own_admin else {}),
+        **({"MongoDB, reporting": partial(_user, uri, REPORTING)} if (uri := endpoints.reporting_uri) else {}),
+        "Redis": partial(_redis, endpoints.redis_url),
+        "Atlas": partial(_atlas, endpoints.mongodb_uri),
+        "n8n": _n8n,
+    }
     with ThreadPoolExecutor(len(asked)) as pool:
-        told = list(pool.map(lambda ask: ask(), asked))
+        told = list(pool.map(lambda about: _asked(about, asked[about], quick), asked))
     found += [one for part in told for one in part]
     if told[0][0].state != "problem":
         found += _place(settings)
@@ -165,17 +166,22 @@ def _there(settings: Settings) -> bool:
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-def _user(uri: str | None, about: str, wanted: Rights, settings: Settings) -> list[Diagnosis]:
-    """Whether this address answers, over TLS, with a user that has the rights it needs."""
+def _asked(about: str, ask: Ask, settings: Settings) -> list[Diagnosis]:
+    """What was found; who does not answer is a finding, too, in place of all others."""
     try:
-        with connect.mongodb(uri or "", settings) as client:
-            connect.ping_mongodb(client)
-            found = list(_server(client, about)) if wanted is APPLICATION else [ok(about, "answers")]
-            return [*found, _rights(client, about, wanted, settings)]
+        return list(ask(about, settings))
     except LeadbookError as error:
         return [problem(about, str(error), f"make {about} answer: {str(error).rpartition('; ')[2]}")]
-    except PyMongoError as error:
+    except (PyMongoError, RedisError) as error:
         return [problem(about, described(error), "look at the server's log")]
+
+
+def _user(uri: str, wanted: Rights, about: str, settings: Settings) -> Iterator[Diagnosis]:
+    """Whether this address answers, over TLS, with a user that has the rights it needs."""
+    with connect.mongodb(uri, settings) as client:
+        connect.ping_mongodb(client)
+        yield from _server(client, about) if wanted is APPLICATION else [ok(about, "answers")]
+        yield _rights(client, about, wanted, settings)
 
 
 def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
@@ -218,63 +224,58 @@ def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settin
     return ok(about, f"user {user.name} has what it needs ({user.told(wanted)})")
 
 
-def _redis(url: str, settings: Settings) -> Iterator[Diagnosis]:
-    client = connect.redis(url, settings)
-    try:
-        connect.ping_redis(client)
-        told: dict[str, Any] = client.info()
-        yield ok("Redis", f"answers: {told.get('redis_version')}")
-        client.set(linkedin_key(f"leadbook-doctor-{token_hex(8)}"), "1", xx=True)  # only over a key that is there: none
-        policy = told.get("maxmemory_policy")
-        fine = policy == "allkeys-lru"
-        todo = "CONFIG SET maxmemory-policy allkeys-lru, and the same in redis.conf"
-        yield (
-            ok("Redis", f"takes writes, eviction {policy}")
-            if fine or settings.is_rehearsal
-            else problem("Redis", f"its eviction policy is {policy}: a full cache refuses keys", todo)
-        )
-    except NoPermissionError:
-        yield problem(
-            "Redis", "its user may not ask or write", "ACL SETUSER NAME ~lead:* +@read +@write +info +ping +scan"
-        )
-    except ReadOnlyError:
-        yield problem("Redis", "takes no writes: it is a replica", "name the primary's address in the variable")
-    except OutOfMemoryError:
-        yield problem("Redis", "is full and refuses keys", "CONFIG SET maxmemory-policy allkeys-lru, or give it memory")
-    except LeadbookError as error:
-        yield problem("Redis", str(error), f"make Redis answer: {str(error).rpartition('; ')[2]}")
-    except RedisError as error:
-        yield problem("Redis", type(error).__name__, "look at its log")
-    finally:
-        client.close()
+REFUSALS = {
+    NoPermissionError: ("its user may not ask or write", "ACL SETUSER NAME ~lead:* +@read +@write +info +ping +scan"),
+    ReadOnlyError: ("takes no writes: it is a replica", "name the primary's address in the variable"),
+    OutOfMemoryError: ("is full and refuses keys", "CONFIG SET maxmemory-policy allkeys-lru, or give it memory"),
+}
+"""What Redis may refuse, and how that is mended."""
+
+
+def _redis(url: str, about: str, settings: Settings) -> Iterator[Diagnosis]:
+    with connect.redis(url, settings) as client:
+        try:
+            connect.ping_redis(client)
+            told: dict[str, Any] = client.info()
+            yield ok(about, f"answers: {told.get('redis_version')}")
+            client.set(linkedin_key(f"leadbook-doctor-{token_hex(8)}"), "1", xx=True)  # over a key that is there: none
+        except tuple(REFUSALS) as error:
+            yield problem(about, *REFUSALS[type(error)])
+            return
+    policy = told.get("maxmemory_policy")
+    todo = "CONFIG SET maxmemory-policy allkeys-lru, and the same in redis.conf"
+    yield (
+        ok(about, f"takes writes, eviction {policy}")
+        if policy == "allkeys-lru" or settings.is_rehearsal
+        else problem(about, f"its eviction policy is {policy}: a full cache refuses keys", todo)
+    )
 
 
 # ------------------------------------------------------------------------------------------------- Atlas' API, n8n's
 
 
-def _atlas(uri: str, settings: Settings) -> Diagnosis:
+def _atlas(uri: str, about: str, settings: Settings) -> Iterator[Diagnosis]:
     """Whether Atlas' API is asked, answers, and means the cluster that MONGODB_URI names."""
     if not settings.atlas_project:
-        return note("Atlas", "atlas_project is not set: what only Atlas knows, a person must attest")
-    try:
-        with open_project(settings, uri) as project:
-            told = project.cluster()
-            where = f"{told.tier} in {told.provider} {told.region}"
-            return ok("Atlas", f"answers: cluster {told.name}, {where}, {told.state}")
-    except LeadbookError as error:
-        return problem("Atlas", str(error), f"make Atlas' API answer: {str(error).rpartition('; ')[2]}")
+        yield note(about, "atlas_project is not set: what only Atlas knows, a person must attest")
+        return
+    with open_project(settings, uri) as project:
+        told = project.cluster()
+        yield ok(about, f"answers: cluster {told.name}, {told.tier} in {told.provider} {told.region}, {told.state}")
 
 
-def _n8n(settings: Settings) -> Diagnosis:
+def _n8n(about: str, settings: Settings) -> Iterator[Diagnosis]:
     """Whether n8n's API is asked, and answers."""
     if not settings.n8n_url:
-        return note("n8n", "n8n_url is not set: what n8n shows, a person must attest")
-    try:
-        with open_n8n(settings) as n8n:
-            count, warning = len(n8n.workflows()), n8n.warning
-    except LeadbookError as error:
-        return problem("n8n", str(error), f"make n8n's API answer: {str(error).rpartition('; ')[2]}")
-    return note("n8n", warning) if warning else ok("n8n", f"answers: {count} workflows; leadbook n8n check tells more")
+        yield note(about, "n8n_url is not set: what n8n shows, a person must attest")
+        return
+    with open_n8n(settings) as n8n:
+        count = len(n8n.workflows())
+        yield (
+            note(about, n8n.warning)
+            if n8n.warning
+            else ok(about, f"answers: {count} workflows; leadbook n8n check tells more")
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- the sprint

@@ -20,7 +20,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
-    """What was found and what was done. plan, left: counts; left is None where nothing was done.
+    """What was found and what was done, nothing of the person. plan, left: counts; left is None where nothing was done.
 
     elsewhere: what a person has to do where leadbook does not reach, a sentence each.  next: how to approve.
     """
@@ -34,11 +34,6 @@ class Erased:
     def clean(self) -> bool:
         """Whether nothing is left, or nothing was to be done yet."""
         return self.left is None or (not self.left.found and self.left.keys is not None)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Counts and sentences, ready for JSON; nothing of the person."""
-        left = None if self.left is None else self.left.as_dict()
-        return {"plan": self.plan.as_dict(), "left": left, "elsewhere": list(self.elsewhere), "next": self.next}
 
 
 def erase(settings: Settings, person: str) -> Erased:

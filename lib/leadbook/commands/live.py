@@ -21,6 +21,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from leadbook.commands.rehearse.processes import FOLLOWER, OF_A_RUN, WATCH, of_sprint
 from leadbook.core import connect, files
 from leadbook.core.errors import LeadbookError, RefusedError, UnreachableError
 from leadbook.core.journal import Journal
@@ -51,12 +52,11 @@ CACHE_LOST = 0.6
 
 def _lose_cache(settings: Settings, endpoints: connect.Endpoints) -> None:
     """Remove the leads' keys of this collection, and no others: the pipeline writes them anew."""
-    with suppress(PyMongoError, RedisError), connect.mongodb(endpoints.mongodb_uri, settings) as client:
-        redis = connect.redis(endpoints.redis_url, settings)
-        try:
-            rehearsal.forget_keys(redis, collection_uuid(client[settings.database][settings.collection]))
-        finally:
-            redis.close()
+    with (
+        suppress(PyMongoError, RedisError), connect.mongodb(endpoints.mongodb_uri, settings) as client,
+        connect.redis(endpoints.redis_url, settings) as redis,
+    ):  # fmt: skip
+        rehearsal.forget_keys(redis, collection_uuid(client[settings.database][settings.collection]))
 
 
 def _tell_watch(watch: Tethered, console: Console) -> None:
@@ -112,19 +112,12 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=passing_folder())))
         profile = folder / "sprint.yaml"
         files.write(profile, yaml.safe_dump({**settings.model_dump(), "clock": CLOCK}), mode=0o600)
-        of_a_run = {"LEADBOOK_RUN_ID": "live sprint"}  # the run holds the servers for itself, and these belong to it
-        follower = stack.enter_context(Tethered(
-            "the follower", folder, "leadbook.cli", "ingest", "--staged", "--follow", "--json", "--profile",
-            str(profile), more=of_a_run,
-        ))  # fmt: skip
+        follower = stack.enter_context(of_sprint("the follower", folder, profile, *FOLLOWER))
         collectors = stack.enter_context(
-            Tethered("the collectors", folder, "leadbook.rehearsal.crew", str(profile), more=of_a_run)
+            Tethered("the collectors", folder, "leadbook.rehearsal.crew", str(profile), more=OF_A_RUN)
         )
         every_s = CLOCK * max(LEAST_S, settings.live_seconds / SNAPSHOTS)
-        watch = stack.enter_context(Tethered(
-            "the watch", folder, "leadbook.cli", "watch", "--every", f"{every_s:.0f}s", "--no-reports", "--json",
-            "--profile", str(profile), more=of_a_run,
-        ))  # fmt: skip
+        watch = stack.enter_context(of_sprint("the watch", folder, profile, *WATCH, "--every", f"{every_s:.0f}s"))
         stack.enter_context(Ticker(partial(_lose_cache, settings, endpoints), settings.live_seconds,
                                    first_after_s=CACHE_LOST * settings.live_seconds))  # fmt: skip
         yield

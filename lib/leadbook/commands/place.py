@@ -77,8 +77,7 @@ def opened(settings: Settings, what: str = "", *, patience_ms: int = 0) -> Itera
         if what and settings.is_rehearsal:
             stack.enter_context(TargetLock(settings, what, shared=True))
         admin = stack.enter_context(connect.mongodb(endpoints.admin_uri, settings))
-        redis, problem = connect.redis(endpoints.redis_url, settings), ""
-        stack.callback(redis.close)
+        redis, problem = stack.enter_context(connect.redis(endpoints.redis_url, settings)), ""
         try:
             connect.ping_redis(redis)
         except UnreachableError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -72,11 +72,6 @@ class Standing:
     backup: tuple[str, int] | None = None
     watch: str = "nobody watches"
     next: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; moments as ISO 8601."""
-        made: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda at: at.isoformat()))
-        return made
 
 
 def status(settings: Settings) -> Standing:

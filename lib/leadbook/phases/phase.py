@@ -118,7 +118,7 @@ class Phase:
         phase = cls(number, settings, endpoints, redactor)
         connect.ping_mongodb(phase.mongodb)
         adoption.require(phase.mongodb, settings, endpoints)
-        if settings.is_rehearsal and "LEADBOOK_RUN_ID" not in os.environ:
+        if "LEADBOOK_RUN_ID" not in os.environ:
             phase._lock = TargetLock(settings, f"notebook {number}", shared=True)
         phase.target = Target.read(phase.mongodb, settings, endpoints)
         age = timedelta(hours=settings.record_max_age_hours)

@@ -7,6 +7,7 @@ before the first write. What a rehearsal empties, loads and fills is then never 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,14 +118,10 @@ def _refuse_rehearsals_servers(client: connect.Client, settings: Settings, endpo
     own = {}
     if client.admin.command("hello").get("tags", {}).get(connect.REHEARSAL_MARK):
         own[settings.mongodb_uri_env] = f"MongoDB at {connect.mongodb_address(client)}"
-    redis = connect.redis(endpoints.redis_url, settings)
-    try:
+    # A Redis that is away, or tells strangers nothing, is none: the rehearsal's tells everything to its one user.
+    with suppress(RedisError), connect.redis(endpoints.redis_url, settings) as redis:
         if connect.REHEARSAL_MARK in str(redis.config_get("proc-title-template")):
             own[settings.redis_url_env] = f"Redis at {connect.redis_address(redis)}"
-    except RedisError:
-        pass  # away, or it tells strangers nothing: the rehearsal's tells everything to its one user
-    finally:
-        redis.close()
     if own:
         raise RefusedError(
             f"profile production does not work on a rehearsal's servers ({', '.join(own.values())}): set "

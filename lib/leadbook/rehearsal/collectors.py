@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -87,43 +87,56 @@ class SprintPlan:
         return {"records": records, "unique": self.unique, "rejected": dict(rejects), "collectors": collectors}
 
 
-def plan(records: int, seed: int) -> SprintPlan:
-    """A sprint of `records` made records; a batch is sent twice, so that a few more are staged."""
+Laid = Iterable[tuple[Sequence[MadeRecord], float]]
+"""A collector's batches, each with its moment in shares of the sprint."""
+
+
+def laid(records: int, seed: int, lay: Callable[[Sequence[MadeRecord], random.Random], Laid]) -> SprintPlan:
+    """A sprint of `records` made records; a batch is sent twice, so that a few more are staged.
+
+    lay: cuts a collector's records into batches, and says when each comes; it draws from the generator only.
+    """
     found, unique = feeds(records, seed)
     generator = random.Random(seed)
     batches: list[Batch] = []
     for vendor, count in COLLECTORS.items():
         share = -(-len(found[vendor]) // count)
         for number in range(count):
-            mine = found[vendor][number * share : (number + 1) * share]
-            batches += _of_collector(vendor, f"{vendor}-{number + 1}", mine, generator)
+            first = generator.randrange(1_000, 9_000)
+            mine = list(lay(found[vendor][number * share : (number + 1) * share], generator))
+            batches += _of_collector(vendor, f"{vendor}-{number + 1}", first, mine)
     return SprintPlan(batches=tuple(batches), unique=unique)
 
 
 def _of_collector(
-    vendor: str, workflow: str, sightings: Sequence[MadeRecord], generator: random.Random
+    vendor: str, workflow: str, first: int, parts: Sequence[tuple[Sequence[MadeRecord], float]]
 ) -> Iterator[Batch]:
-    parts = list(_parts(sightings, generator))
-    moments = sorted(BURST_AT if generator.random() < BURST_SHARE else generator.random() for _ in parts)
-    first = generator.randrange(1_000, 9_000)
-    for index, (part, moment) in enumerate(zip(parts, moments, strict=True)):
-        late = workflow == LATE and index >= len(parts) - LATE_BATCHES
+    for index, (part, moment) in enumerate(parts):
         batch = Batch(
             vendor=vendor, workflow=workflow, execution=str(first + index // BATCHES), number=index % BATCHES + 1,
             last=index % BATCHES == BATCHES - 1 or index == len(parts) - 1, sightings=part, collected=moment,
-            due=1.0 if late else moment,
+            due=moment,
         )  # fmt: skip
         yield batch
         if workflow == RESENDER and index == 0:  # n8n runs a failed execution again under a number of its own
             yield replace(batch, execution=f"{first + len(parts)}", number=1, last=True)
 
 
-def _parts(sightings: Sequence[MadeRecord], generator: random.Random) -> Iterator[Sequence[MadeRecord]]:
-    at = 0
+def plan(records: int, seed: int) -> SprintPlan:
+    """A sprint of seconds, with moments at random and a burst; one collector's last batches come late."""
+    planned = laid(records, seed, _at_random)
+    late = planned.by_collector[LATE][-LATE_BATCHES:]
+    return replace(planned, batches=tuple(replace(one, due=1.0) if one in late else one for one in planned.batches))
+
+
+def _at_random(sightings: Sequence[MadeRecord], generator: random.Random) -> Laid:
+    at, parts = 0, []
     while at < len(sightings):
         size = generator.randint(*SIZES)
-        yield sightings[at : at + size]
+        parts.append(sightings[at : at + size])
         at += size
+    moments = sorted(BURST_AT if generator.random() < BURST_SHARE else generator.random() for _ in parts)
+    return zip(parts, moments, strict=True)
 
 
 def stage(collection: connect.Collection, planned: SprintPlan, seconds: float) -> None:

@@ -149,16 +149,13 @@ class CollectorCrew:
                 self.collection.insert_many(documents, ordered=False)
                 return True
             except BulkWriteError as error:
-                if all(one["code"] == KNOWN for one in error.details["writeErrors"]) and not _doubt(error):
+                doubt = error.details.get("writeConcernErrors")
+                if all(one["code"] == KNOWN for one in error.details["writeErrors"]) and not doubt:
                     return True
             except PyMongoError:
                 pass
             if self._stop.wait(AGAIN_S):
                 return False
-
-
-def _doubt(error: BulkWriteError) -> bool:
-    return bool(error.details.get("writeConcernErrors"))
 
 
 def main(profile: str) -> None:

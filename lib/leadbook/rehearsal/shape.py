@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise
 
-from leadbook.rehearsal.collectors import BATCHES, COLLECTORS, RESENDER, Batch, SprintPlan
-from leadbook.rehearsal.feeds import MadeRecord, feeds
+from leadbook.rehearsal.collectors import Laid, SprintPlan, laid
+from leadbook.rehearsal.feeds import MadeRecord
 
 DAY = ((0.0, 0.6), (0.08, 1.0), (0.40, 1.0), (0.45, 0.75), (0.52, 0.75), (0.58, 1.0), (0.65, 1.3), (0.85, 1.3),
        (0.9, 1.1), (1.0, 0.9))  # fmt: skip
@@ -33,16 +34,8 @@ _STEPS = 2_000
 
 def long_plan(records: int, seed: int, hours: float) -> SprintPlan:
     """A sprint of `hours` and `records` made records; one batch is sent twice. The same seed is the same sprint."""
-    found, unique = feeds(records, seed)
-    generator = random.Random(seed)
-    batches: list[Batch] = []
     turns = max(FEWEST, round(AN_HOUR * hours))
-    for vendor, count in COLLECTORS.items():
-        share = -(-len(found[vendor]) // count)
-        for number in range(count):
-            mine = found[vendor][number * share : (number + 1) * share]
-            batches += _of_collector(vendor, f"{vendor}-{number + 1}", mine, turns, generator)
-    return SprintPlan(batches=tuple(batches), unique=unique)
+    return laid(records, seed, partial(_steady, turns))
 
 
 def live_plan(records: int, seed: int) -> SprintPlan:
@@ -56,27 +49,13 @@ def live_plan(records: int, seed: int) -> SprintPlan:
     return replace(planned, batches=tuple(silent))
 
 
-def _of_collector(
-    vendor: str, workflow: str, sightings: Sequence[MadeRecord], turns: int, generator: random.Random
-) -> Iterator[Batch]:
-    parts = list(_parts(sightings, min(turns, len(sightings))))
-    first, phase = generator.randrange(1_000, 9_000), generator.uniform(NOISE, 1 - NOISE)
-    for index, part in enumerate(parts):
-        turn = (index + phase + generator.uniform(-NOISE, NOISE)) / len(parts)
-        due = _moment(turn)
-        due = next((burst for burst in BURSTS if abs(due - burst) < NEAR), due)
-        batch = Batch(
-            vendor=vendor, workflow=workflow, execution=str(first + index // BATCHES), number=index % BATCHES + 1,
-            last=index % BATCHES == BATCHES - 1 or index == len(parts) - 1, sightings=part, collected=due, due=due,
-        )  # fmt: skip
-        yield batch
-        if workflow == RESENDER and index == 0:  # n8n runs a failed execution again under a number of its own
-            yield replace(batch, execution=f"{first + len(parts)}", number=1, last=True)
-
-
-def _parts(sightings: Sequence[MadeRecord], count: int) -> Iterator[Sequence[MadeRecord]]:
+def _steady(turns: int, sightings: Sequence[MadeRecord], generator: random.Random) -> Laid:
+    """Batches of one size at the collector's cadence."""
+    count, phase = min(turns, len(sightings)), generator.uniform(NOISE, 1 - NOISE)
     for number in range(count):
-        yield sightings[len(sightings) * number // count : len(sightings) * (number + 1) // count]
+        due = _moment((number + phase + generator.uniform(-NOISE, NOISE)) / count)
+        part = sightings[len(sightings) * number // count : len(sightings) * (number + 1) // count]
+        yield part, next((burst for burst in BURSTS if abs(due - burst) < NEAR), due)
 
 
 def _pace(at: float) -> float:

@@ -64,14 +64,14 @@ class Workplace:
     def _start(self) -> tuple[str, ...]:
         """Start, or find again, what the environment does not name; what had died and was started again."""
         os.environ[servers.OWNER_VARIABLE] = str(os.getpid())
-        named = [os.environ.get(name) for name in (self.settings.mongodb_uri_env, self.settings.redis_url_env)]
-        if all(named) or self.settings.is_production or not self.settings.rehearsal_servers:
+        mongodb, redis = servers.unnamed(self.settings)
+        if not (mongodb or redis) or self.settings.is_production or not self.settings.rehearsal_servers:
             return ()
         before = servers.status()
         known = len(before.restarts) if before else 0
         self._started = True
         with self.console.status("starting rehearsal servers"):
-            state = servers.up(self.settings, owner_pid=os.getpid(), mongodb=not named[0], redis=not named[1])
+            state = servers.up(self.settings, owner_pid=os.getpid(), mongodb=mongodb, redis=redis)
         return state.restarts[known:]
 
     def stop(self) -> None:

@@ -32,12 +32,6 @@ class CheckedN8n:
     notes: tuple[str, ...]
     good: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {"address": self.address, "release": self.release, "workflows": list(self.workflows),
-                "servers": list(self.servers), "checks": list(self.checks), "notes": list(self.notes),
-                "good": self.good}  # fmt: skip
-
 
 def check(settings: Settings) -> CheckedN8n:
     """Ask n8n, MongoDB and Redis; nothing is changed. Raises what `seen.look` raises, and ServerError."""

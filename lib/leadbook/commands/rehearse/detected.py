@@ -28,12 +28,11 @@ AFTER = 20
 
 @dataclass(kw_only=True)
 class Episode:
-    """A finding from its begin to its end. first, last: numbers of the snapshots in which it was first and last told;
-    over: of the first without it, None where it went on."""
+    """A finding from its begin to its end. first: number of the snapshot in which it was first told; over: of the first
+    without it, None where it went on."""
 
     finding: Finding
     first: int
-    last: int
     over: int | None = None
 
 
@@ -119,9 +118,8 @@ def judged(
         told = {(one.key, one.since): one for one in judge.take(snapshot, history)}
         for key, one in told.items():
             if key not in open_ones:
-                open_ones[key] = Episode(finding=one, first=snapshot.number, last=snapshot.number)
+                open_ones[key] = Episode(finding=one, first=snapshot.number)
                 episodes.append(open_ones[key])
-            open_ones[key].last = snapshot.number
         for key in [key for key in open_ones if key not in told]:
             open_ones.pop(key).over = snapshot.number
         verdicts[judge.verdict] = verdicts.get(judge.verdict, 0) + 1

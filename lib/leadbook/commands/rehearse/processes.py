@@ -13,10 +13,17 @@ from leadbook.rehearsal.tether import Tethered
 from leadbook.watch import heartbeat
 
 OF_A_RUN = {"LEADBOOK_RUN_ID": "rehearsal sprint"}
-"""The rehearsal holds the servers for itself, and these processes belong to it."""
+"""The rehearsal, or the run, holds the servers for itself, and these processes belong to it."""
+FOLLOWER = ("ingest", "--staged", "--follow", "--json")
+WATCH = ("watch", "--no-reports", "--json")
 BEGIN_S = 60.0
 STOP_S = 60.0
 LOOK_S = 0.05
+
+
+def of_sprint(name: str, folder: Path, profile: Path, *words: str) -> Tethered:
+    """A command of leadbook at work in a rehearsed sprint, by the settings of this file."""
+    return Tethered(name, folder, "leadbook.cli", *words, "--profile", str(profile), more=OF_A_RUN)
 
 
 class Following:
@@ -34,10 +41,7 @@ class Following:
         if self._process is not None:
             return
         self._started += 1
-        self._process = Tethered(
-            f"the follower {self._started}", self.folder, "leadbook.cli", "ingest", "--staged", "--follow", "--json",
-            "--profile", str(self.profile), more=OF_A_RUN,
-        )  # fmt: skip
+        self._process = of_sprint(f"the follower {self._started}", self.folder, self.profile, *FOLLOWER)
         self._process.__enter__()
 
     def kill(self) -> None:
@@ -85,8 +89,8 @@ class Watching(Tethered):
 
     def __init__(self, folder: Path, profile: Path, every_s: float, series: Path, page: Path) -> None:
         super().__init__(
-            "the watch", folder, "leadbook.cli", "watch", "--profile", str(profile), "--every", f"{every_s:g}s",
-            "--page", str(page), "--no-reports", "--json", more=OF_A_RUN,
+            "the watch", folder, "leadbook.cli", *WATCH, "--profile", str(profile), "--every", f"{every_s:g}s",
+            "--page", str(page), more=OF_A_RUN,
         )  # fmt: skip
         self.series = series
 

@@ -67,14 +67,13 @@ class Rehearsed:
 
 
 def rehearse(settings: Settings, wanted: Wanted, say: Say) -> Rehearsed:
-    """Live through the sprint that is wanted, on the servers of this profile; they must be held for it (`Workplace`).
+    """Live through the sprint that is wanted, on the servers of this profile; they must be held for it (`Workplace`),
+    and it must be possible (`Wanted.refuse`).
 
     Whatever happens, the faults are undone and the processes gone at the end; SIGTERM, SIGINT and SIGHUP end it in
-    order. Raises UsageError, RefusedError (production, a database of somebody, a fault that cannot be put in) and
+    order. Raises RefusedError (production, a database of somebody, a fault that cannot be put in) and
     LeadbookError where the sprint went wrong or its ledger is not what was sent.
     """
-    settings.refuse_in_production("rehearse a sprint")
-    wanted.refuse()
     endpoints = servers.resolve(settings)
     with ExitStack() as stack:
         client = stack.enter_context(connect.mongodb(endpoints.mongodb_uri, settings))
@@ -101,14 +100,12 @@ def _begin(settings: Settings, endpoints: connect.Endpoints, unfit: Mapping[str,
     """Undo what a killed rehearsal left, empty the database, and bring its schema in."""
     state = servers.status()
     if state is not None and endpoints.redis_source == "rehearsal":
-        redis = connect.redis(endpoints.redis_url, settings)
         try:
-            for line in undo.put_back(state.folder, redis):
-                say(f"of a rehearsal that was killed: {line}")
+            with connect.redis(endpoints.redis_url, settings) as redis:
+                for line in undo.put_back(state.folder, redis):
+                    say(f"of a rehearsal that was killed: {line}")
         except RedisError as error:
             raise LeadbookError(f"what a killed rehearsal changed in Redis stays: {type(error).__name__}") from None
-        finally:
-            redis.close()
     for name, why in unfit.items():
         say(f"without the fault {name}: {why}")
     say(live.start_from_nothing(settings))

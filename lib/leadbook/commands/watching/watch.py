@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +137,18 @@ def watch(settings: Settings, asked: WatchOptions, *, told: Told, notice: Notice
         moment_of(asked.until, "--until", datetime.now(UTC))  # what is asked wrongly is said first
     with ExitStack() as stack:
         stop = stack.enter_context(ends_in_order(notice))
-        series = stack.enter_context(_series(settings, endpoints))
+        series = series_of(settings, endpoints)
+        try:
+            stack.enter_context(series)
+        except OSError as error:
+            raise InputFileError(series.folder, f"the series cannot be kept there ({error.strerror})") from None
         clock = _clock(settings, series, notice)
         until = moment_of(asked.until, "--until", clock.now()) if asked.until else None
         reader = stack.enter_context(parts.reader(settings, endpoints, clock))
-        watching = stack.enter_context(_Watching(settings, endpoints, asked, clock, series, told, notice))
+        watching = stack.enter_context(_Watching(settings, endpoints, asked, clock, reader, series, told, notice))
         watching.replay()
         taken = loop.watch(
-            watching.telling(reader), series, asked.every_s, until, clock, watching.take, stop,
+            watching, series, asked.every_s, until, clock, watching.take, stop,
             most=1 if asked.once else None,
         )  # fmt: skip
         watching.end(stop)
@@ -175,20 +180,6 @@ def _writable(page: Path) -> None:
         raise InputFileError(page, f"the live page cannot be written there ({error.strerror})") from None
 
 
-@contextmanager
-def _series(settings: Settings, endpoints: connect.Endpoints) -> Iterator[Series]:
-    """The series, ours to write."""
-    found = series_of(settings, endpoints)
-    try:
-        found.__enter__()
-    except OSError as error:
-        raise InputFileError(found.folder, f"the series cannot be kept there ({error.strerror})") from None
-    try:
-        yield found
-    finally:
-        found.__exit__()
-
-
 def _clock(settings: Settings, series: Series, notice: Notice) -> SprintClock:
     """The sprint's clock. A series that ends later than it shows (a fast clock before, or one that was put back since)
     is set aside: nothing could be added to it."""
@@ -207,11 +198,11 @@ class _Watching:
     """What happens with each snapshot. Whatever fails is told once, and the watch goes on."""
 
     def __init__(
-        self, settings: Settings, endpoints: connect.Endpoints, asked: WatchOptions, clock: SprintClock, series: Series,
-        told: Told, notice: Notice,
+        self, settings: Settings, endpoints: connect.Endpoints, asked: WatchOptions, clock: SprintClock,
+        reader: loop.Reader, series: Series, told: Told, notice: Notice,
     ) -> None:  # fmt: skip
         self.settings, self.asked, self.clock, self.series = settings, asked, clock, series
-        self.told, self.notice = told, notice
+        self.reader, self.told, self.notice = reader, told, notice
         self.endpoints = endpoints
         self.target = f"{addresses.shown(endpoints.mongodb_uri)}, database {settings.database}"
         self.history = History()
@@ -241,9 +232,11 @@ class _Watching:
         if self.hourly is not None and self.history.last is not None:
             self.hourly.reported = self.history.last.at
 
-    def telling(self, reader: loop.Reader) -> loop.Reader:
-        """The reader, whose snapshots tell of reports that were made meanwhile."""
-        return _Telling(reader, self)
+    def read(self, number: int, interval_s: float) -> LiveSnapshot:
+        """The snapshot of this moment, which also tells of a report that was made meanwhile."""
+        found = self.reader.read(number, interval_s)
+        made = self.hourly.ended(found.at) if self.hourly is not None else None
+        return found if made is None else replace(found, events=(*found.events, made))
 
     def take(self, snapshot: LiveSnapshot, on_disk: bool) -> None:
         """Judge, tell and send one snapshot; then, where it is on the disk, the heart beats."""
@@ -251,8 +244,7 @@ class _Watching:
             self._guarded("the baselines", lambda: self.judge.learn(parts.baselines(self.settings, self.endpoints)))
         judged = self._judged(snapshot)
         if on_disk and judged and self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.beat(snapshot.number, self.judge.verdict))
+            self._guarded("the heartbeat", partial(self.heart.beat, snapshot.number, self.judge.verdict))
         if not on_disk:
             self._tell_once("the series", f"cannot be written ({self.series.problem}); make room on its disk")
         else:
@@ -260,10 +252,9 @@ class _Watching:
         self._guarded("the alerts", lambda: self.alerts.take(self.judge, snapshot.at))
         view = self._guarded("the view", self._view)
         for name, output in self._outputs if view is not None else ():
-            self._guarded(name, lambda output=output: output(view))  # type: ignore[misc]
+            self._guarded(name, partial(output, view))
         if self.hourly is not None:
-            hourly = self.hourly
-            self._guarded("the hourly report", lambda: hourly.turn(snapshot))
+            self._guarded("the hourly report", partial(self.hourly.turn, snapshot))
         self.told(Turn(
             snapshot=snapshot, verdict=self.judge.verdict if judged else "", wanted=self.settings.target_collected,
             on_disk=on_disk, waiting=self.series.waiting, view=view, findings=tuple(self.judge.findings),
@@ -300,8 +291,7 @@ class _Watching:
         """The heart stands still, and says so; then comes the last report. A signal ends the wait for it, and no
         further one is begun."""
         if self.heart is not None:
-            heart = self.heart
-            self._guarded("the heartbeat", lambda: heart.end(stop.reason or "as asked"))
+            self._guarded("the heartbeat", partial(self.heart.end, stop.reason or "as asked"))
         if self.hourly is not None:
             hourly, reason = self.hourly, stop.reason
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
@@ -313,17 +303,3 @@ class _Watching:
                     time.sleep(loop.LOOK_S)
                 if made is not None:
                     self.notice(event_line(made))
-
-
-class _Telling:
-    """A reader whose snapshots tell of what the watch did beside."""
-
-    def __init__(self, reader: loop.Reader, watching: _Watching) -> None:
-        self.reader, self.watching = reader, watching
-
-    def read(self, number: int, interval_s: float) -> LiveSnapshot:
-        """The snapshot of this moment."""
-        found = self.reader.read(number, interval_s)
-        hourly = self.watching.hourly
-        made = hourly.ended(found.at) if hourly is not None else None
-        return found if made is None else replace(found, events=(*found.events, made))

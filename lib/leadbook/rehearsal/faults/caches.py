@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
-import redis as redis_py
-
-from leadbook.core import connect
 from leadbook.rehearsal.faults import undo
-from leadbook.rehearsal.faults.fault import Fault, FaultScene
+from leadbook.rehearsal.faults.fault import Fault
 
 ROOM = 0.8
 """Share of the memory in use that Redis may use then: it has to evict keys at once, and with each new one."""
-
-
-@contextmanager
-def _redis(scene: FaultScene) -> Iterator[redis_py.Redis]:
-    client = connect.redis(scene.endpoints.redis_url, scene.settings)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 class CacheLoss(Fault):
@@ -36,7 +22,7 @@ class CacheLoss(Fault):
 
     def inject(self) -> None:
         """Once; nothing is to be undone."""
-        with _redis(self.scene) as redis:
+        with self.scene.redis() as redis:
             redis.flushall()
 
 
@@ -68,7 +54,7 @@ class Evictions(Fault):
     def inject(self) -> None:
         """Set maxmemory; what it was is written down first."""
         folder = self.scene.servers().folder
-        with _redis(self.scene) as redis:
+        with self.scene.redis() as redis:
             before = cast("dict[str, str]", redis.config_get("maxmemory"))["maxmemory"]
             used = int(cast("dict[str, int]", redis.info("memory"))["used_memory"])
             undo.remember(folder, maxmemory=str(before))
@@ -76,5 +62,5 @@ class Evictions(Fault):
 
     def end(self) -> None:
         """Set it back."""
-        with _redis(self.scene) as redis:
+        with self.scene.redis() as redis:
             undo.put_back(self.scene.servers().folder, redis)

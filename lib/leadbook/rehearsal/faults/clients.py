@@ -10,8 +10,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from leadbook.core import connect
-from leadbook.core.settings import Settings
-from leadbook.rehearsal.faults.fault import Fault, FaultScene, Repeated
+from leadbook.rehearsal.faults.fault import Fault, Repeated
 
 CLIENT = "leadbook-fault"
 SLOW_MS = 400.0
@@ -46,8 +45,8 @@ class SlowQuery(Repeated):
 
     def prepare(self) -> None:
         """Find out how busy a query must be so as to take SLOW_MS."""
-        self.client = self.scene.application(CLIENT)
-        self.leads = self.client[self.scene.settings.database][self.scene.settings.collection]
+        client = self.held.enter_context(self.scene.application(CLIENT))
+        self.leads = client[self.scene.settings.database][self.scene.settings.collection]
         rounds, ms = 100, 0.0
         while ms < TRIED_MS and rounds < 10_000_000:
             rounds *= 4
@@ -63,12 +62,6 @@ class SlowQuery(Repeated):
         """One query."""
         self.leads.find_one(_scan(self.rounds), max_time_ms=30_000)
 
-    def end(self) -> None:
-        """No further query."""
-        super().end()
-        if hasattr(self, "client"):
-            self.client.close()
-
 
 class Runaway(Fault):
     """An operation that does not come to an end."""
@@ -77,35 +70,26 @@ class Runaway(Fault):
     told = "an operation on the leads' database does not come to an end"
     intervals = 80
 
-    def __init__(self, scene: FaultScene) -> None:
-        super().__init__(scene)
-        self.thread: threading.Thread | None = None
-
     def inject(self) -> None:
-        """Start it."""
-        self.client = self.scene.application(CLIENT)
-        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self.thread.start()
+        """Start it; at its end it is killed at the server."""
+        client = self.held.enter_context(self.scene.application(CLIENT))
+        leads = client[self.scene.settings.database][self.scene.settings.collection]
+        thread = threading.Thread(target=_run_away, args=(leads,), name=self.name, daemon=True)
+        thread.start()
+        self.held.callback(self._kill, thread)
 
-    def _run(self) -> None:
-        leads = self.client[self.scene.settings.database][self.scene.settings.collection]
-        with suppress(PyMongoError):
-            leads.find_one(_scan(ROUNDS, TIMES), max_time_ms=LONGEST_MS, comment=CLIENT)
-
-    def end(self) -> None:
-        """Kill it at the server."""
-        if self.thread is None:
-            return
+    def _kill(self, thread: threading.Thread) -> None:
+        mine: list[dict[str, Any]] = [{"$currentOp": {"allUsers": True}}, {"$match": {"command.comment": CLIENT}}]
         with self.scene.admin() as admin:
-            while self.thread.is_alive():
-                mine: list[dict[str, Any]] = [
-                    {"$currentOp": {"allUsers": True}},
-                    {"$match": {"command.comment": CLIENT}},
-                ]
+            while thread.is_alive():
                 for found in admin.admin.aggregate(mine):
                     admin.admin.command("killOp", 1, op=found["opid"])
-                self.thread.join(0.5)
-        self.client.close()
+                thread.join(0.5)
+
+
+def _run_away(leads: connect.Collection) -> None:
+    with suppress(PyMongoError):
+        leads.find_one(_scan(ROUNDS, TIMES), max_time_ms=LONGEST_MS, comment=CLIENT)
 
 
 class Connections(Fault):
@@ -114,29 +98,18 @@ class Connections(Fault):
     name = "connections"
     told = f"another client opens {HOGGED} connections and keeps them"
 
-    def __init__(self, scene: FaultScene) -> None:
-        super().__init__(scene)
-        self.client: connect.Client | None = None
-
     def inject(self) -> None:
         """Open them; the driver does it in the background, within some seconds."""
+        pool = {"min_pool_size": HOGGED, "max_pool_size": HOGGED, "max_connecting": 10}
+        hog = self.scene.settings.model_copy(update=pool)
         until = time.monotonic() + OPEN_S
         with self.scene.admin() as admin:
             before = _open(admin)
-            self.client = connect.mongodb(self.scene.endpoints.mongodb_uri, _hog(self.scene.settings))
-            connect.ping_mongodb(self.client)
+            client = self.held.enter_context(connect.mongodb(self.scene.endpoints.mongodb_uri, hog))
+            connect.ping_mongodb(client)
             while _open(admin) < before + HOGGED / 2 and time.monotonic() < until:
                 time.sleep(0.1)
-
-    def end(self) -> None:
-        """Close them."""
-        if self.client is not None:
-            self.client.close()
 
 
 def _open(admin: connect.Client) -> int:
     return int(admin.admin.command("serverStatus")["connections"]["current"])
-
-
-def _hog(settings: Settings) -> Settings:
-    return settings.model_copy(update={"min_pool_size": HOGGED, "max_pool_size": HOGGED, "max_connecting": 10})

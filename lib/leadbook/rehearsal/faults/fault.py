@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import redis as redis_py
 from pymongo.errors import PyMongoError
 
 from leadbook.core import connect
@@ -48,6 +49,10 @@ class FaultScene:
         """A client of the DBA's user."""
         return connect.mongodb(self.endpoints.admin_uri, self.settings.model_copy(update={"min_pool_size": 0}))
 
+    def redis(self) -> redis_py.Redis:
+        """A client of Redis."""
+        return connect.redis(self.endpoints.redis_url, self.settings)
+
     def servers(self) -> State:
         """The rehearsal's own servers. Raises RefusedError where there are none."""
         state = servers.status()
@@ -78,6 +83,8 @@ class Fault:
 
     def __init__(self, scene: FaultScene) -> None:
         self.scene = scene
+        self.held = ExitStack()
+        """What is given up at its end: clients, and what undoes a part of it."""
 
     def prepare(self) -> None:
         """What takes time, before it is put in. Raises as `inject`."""
@@ -88,6 +95,7 @@ class Fault:
 
     def end(self) -> None:
         """Undo it. Raises as `inject`."""
+        self.held.close()
 
     @classmethod
     def unfit(cls, settings: Settings, endpoints: connect.Endpoints) -> str:
@@ -131,6 +139,7 @@ class Repeated(Fault):
         self._stop.set()
         for thread in self._at_work:
             thread.join()
+        super().end()
 
     def _run(self) -> None:
         while not self._stop.is_set():

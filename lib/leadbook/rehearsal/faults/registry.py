@@ -11,9 +11,14 @@ from leadbook.core.settings import Settings
 from leadbook.rehearsal.faults.caches import CacheLoss, Evictions, RedisKilled
 from leadbook.rehearsal.faults.clients import Connections, Runaway, SlowQuery
 from leadbook.rehearsal.faults.fault import Fault
-from leadbook.rehearsal.faults.following import FollowerKilled
 from leadbook.rehearsal.faults.members import DiskFull, Failover, MemberKilled
-from leadbook.rehearsal.faults.senders import DuplicateStorm, NothingCollected, RejectStorm, SilentCollector
+from leadbook.rehearsal.faults.senders import (
+    DuplicateStorm,
+    FollowerKilled,
+    NothingCollected,
+    RejectStorm,
+    SilentCollector,
+)
 
 FAULTS: dict[str, type[Fault]] = {
     fault.name: fault

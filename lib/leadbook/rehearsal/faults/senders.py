@@ -1,4 +1,5 @@
-"""Faults of collectors: one falls silent, all do, one repeats itself, one sends what nobody can read."""
+"""Faults of who sends and who drains: collectors fall silent, repeat themselves or send what nobody can read; the
+follower is killed."""
 
 from __future__ import annotations
 
@@ -70,3 +71,19 @@ class RejectStorm(_Storm):
     def step(self) -> None:
         """Once more."""
         self.scene.crew.break_payloads("brightdata-1", self.count)
+
+
+class FollowerKilled(Fault):
+    """The follower is killed; another one is started at the end."""
+
+    name = "follower-killed"
+    told = "the follower and its workers are killed"
+    intervals = 30
+
+    def inject(self) -> None:
+        """By SIGKILL."""
+        self.scene.follower.kill()
+
+    def end(self) -> None:
+        """Another one."""
+        self.scene.follower.start()

@@ -87,11 +87,10 @@ def down(folder: Path | None = None) -> bool:
     if not folder.is_dir():
         return False
     with _locked(folder):
-        values = leash.read_state(folder)
-        ended = leash.end(folder, (values or {}).get("processes", ()))
-        existed = bool(ended) or values is not None or (folder / "set").exists()
+        known = leash.read_state(folder) is not None or (folder / "set").exists()
+        ended = leash.end(folder)
         leash.remove(folder)
-    return existed
+    return known or bool(ended)
 
 
 def release(owner_pid: int, folder: Path | None = None) -> bool:
@@ -159,8 +158,13 @@ def refuse_addresses(settings: Settings) -> None:
 
 def all_named(settings: Settings) -> bool:
     """Whether the environment names both MongoDB and Redis, so that no server of our own is needed."""
+    return not any(unnamed(settings))
+
+
+def unnamed(settings: Settings) -> tuple[bool, bool]:
+    """Whether the environment does not name MongoDB, and Redis."""
     mongodb, redis, *_ = _addresses(settings)
-    return bool(mongodb and redis)
+    return not mongodb, not redis
 
 
 def _addresses(settings: Settings) -> tuple[str, str, str, str]:
@@ -201,8 +205,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _clean(folder: Path, keep: State | None = None) -> State:
     """End whatever a broken start or a killed run has left, and begin anew; owners and watchdog of `keep` stay."""
-    values = leash.read_state(folder)
-    leash.end(folder, (values or {}).get("processes", ()), spare=keep.leash if keep else None)
+    leash.end(folder, spare=keep.leash if keep else None)
     leash.remove(folder)
     if keep is None:
         return State(folder=folder)

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,9 @@ def strays(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def end(folder: Path, recorded: Iterable[Mapping[str, Any]] = (), spare: int | None = None) -> int:
+def end(folder: Path, spare: int | None = None) -> int:
     """Kill the recorded processes that are still themselves, and all strays but `spare`; wait until gone; how many."""
+    recorded = (read_state(folder) or {}).get("processes", ())
     doomed = {process.pid: created_at(process.pid) for process in strays(folder) if process.pid != spare}
     doomed |= {entry["pid"]: entry["created"] for entry in recorded if alive(entry["pid"], entry["created"])}
     doomed.pop(os.getpid(), None)
@@ -155,7 +156,7 @@ def watch(folder: Path) -> None:
         with locked(folder):
             state = read_state(folder)
             if state is not None and not owned(state):
-                end(folder, state["processes"])
+                end(folder)
                 remove(folder)
                 return
 

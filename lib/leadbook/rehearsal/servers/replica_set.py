@@ -187,7 +187,10 @@ def initiate(state: State, passwords: dict[str, str]) -> None:
                     "createUser", name, pwd=passwords[name], roles=roles, mechanisms=["SCRAM-SHA-256"],
                     writeConcern={"w": 1},
                 )  # fmt: skip
-            wait_healthy(state, client)
+            _until_healthy(state, client)
+            # The users exist on every member then, whichever the next reader asks.
+            concern = {"w": len(state.members), "wtimeout": 20_000}
+            client.admin.command("appendOplogNote", 1, data={"leadbook": "ready"}, writeConcern=concern)
     except PyMongoError as error:
         raise ServerError(f"the replica set could not be made: {type(error).__name__}: {str(error)[:200]}") from None
 
@@ -217,20 +220,17 @@ def _until(condition: Callable[[], bool], what: str, seconds: float = START_SECO
     raise ServerError(f"the replica set has not got {what} within {seconds:.0f} s")
 
 
-def wait_healthy(state: State, client: MongoClient[dict[str, Any]] | None = None) -> None:
+def wait_healthy(state: State) -> None:
     """Wait until one member is primary and the others are secondaries that have caught up. Raises ServerError."""
-    own = client is None
-    client = _internal(state, state.members[0].port) if client is None else client
     try:
-        _until(lambda: _states(client) == [1] + [2] * (len(state.members) - 1), "all members healthy")
-        if not own:  # the users exist on every member, whichever the next reader asks
-            concern = {"w": len(state.members), "wtimeout": 20_000}
-            client.admin.command("appendOplogNote", 1, data={"leadbook": "ready"}, writeConcern=concern)
+        with _internal(state, state.members[0].port) as client:
+            _until_healthy(state, client)
     except PyMongoError as error:
         raise ServerError(f"the replica set is not healthy: {type(error).__name__}: {str(error)[:200]}") from None
-    finally:
-        if own:
-            client.close()
+
+
+def _until_healthy(state: State, client: MongoClient[dict[str, Any]]) -> None:
+    _until(lambda: _states(client) == [1] + [2] * (len(state.members) - 1), "all members healthy")
 
 
 def _states(client: MongoClient[dict[str, Any]]) -> list[int]:

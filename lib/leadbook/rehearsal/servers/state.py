@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from leadbook.core import files
 from leadbook.core.errors import ServerError
@@ -118,22 +117,19 @@ class State:
     def load(cls, folder: Path) -> State | None:
         """The written state, or None where there is none, or one that cannot be read."""
         values = leash.read_state(folder)
+        if values is None:
+            return None
         try:
-            return cls._from(values, folder) if values is not None else None
+            return cls(**{
+                **values,
+                "folder": folder,
+                "databases": tuple(values["databases"]),
+                "restarts": tuple(values.get("restarts", ())),
+                "owners": tuple(Owner(**owner) for owner in values["owners"]),
+                "processes": tuple(Process(**{**entry, "argv": tuple(entry["argv"])}) for entry in values["processes"]),
+            })  # fmt: skip
         except (KeyError, TypeError):
             return None
-
-    @classmethod
-    def _from(cls, values: dict[str, Any], folder: Path) -> State:
-        made = {
-            **values,
-            "folder": folder,
-            "databases": tuple(values["databases"]),
-            "restarts": tuple(values.get("restarts", ())),
-            "owners": tuple(Owner(**owner) for owner in values["owners"]),
-            "processes": tuple(Process(**{**entry, "argv": tuple(entry["argv"])}) for entry in values["processes"]),
-        }
-        return cls(**made)
 
 
 def spawn(argv: Sequence[str], output: Path) -> tuple[int, str]:
