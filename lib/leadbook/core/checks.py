@@ -40,6 +40,12 @@ class Verdict(StrEnum):
 BLOCKING = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL})
 """Verdicts that forbid GO. `manual` means: a person must attest it and has not."""
 
+WORST_FIRST = (
+    Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
+    Verdict.NOT_APPLICABLE,
+)  # fmt: skip
+"""The order in which people are shown verdicts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check:

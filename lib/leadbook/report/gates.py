@@ -10,14 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import WORST_FIRST, Check, Verdict
 from leadbook.core.definitions import Definition, catalogue
 from leadbook.core.settings import Settings
-from leadbook.page.tables import measured_text, number, target_text
+from leadbook.page.prose import number
+from leadbook.page.tables import measured_text, target_text
 from leadbook.report.records import PHASES, STAGES, RunRecord
-
-_ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL, Verdict.WARN, Verdict.PASS,
-          Verdict.NOT_APPLICABLE]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +85,7 @@ def _asked(target: str, run: RunRecord) -> str:
 
 def _worst_first(checks: Iterable[Check]) -> list[Check]:
     """By verdict; among equals the one nearest to its target first, so that the tightest measurement speaks."""
-    return sorted(checks, key=lambda check: (_ORDER.index(check.verdict), -_tightness(check)))
+    return sorted(checks, key=lambda check: (WORST_FIRST.index(check.verdict), -_tightness(check)))
 
 
 def _tightness(check: Check) -> float:
