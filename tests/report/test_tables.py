@@ -13,7 +13,7 @@ from tests.made_run import check
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, palette, style, tables
-from leadbook.page.prose import with_profile
+from leadbook.page.prose import number, with_profile
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from leadbook.page.prose import with_profile
      (math.inf, "∞"), (np.int64(7), "7"), (np.float32(0.5), "0.5")],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, text):
-    assert tables.number(value) == text
+    assert number(value, missing="–") == text
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_table_has_a_caption_explained_columns_and_aligned_numbers():
     html = tables.render(frame, "Rates & more", {"rate": "documents/s", "absent": "not shown"})
     assert "<caption" in html and "Rates &amp; more" in html and "a&lt;b" in html
     assert "<b>rate</b> documents/s" in html and "not shown" not in html
-    assert re.search(r'<td style="text-align:right[^"]*">1.5</td>', html)
+    assert re.search(r'<td data-label="\w+" style="text-align:right[^"]*">1.5</td>', html)
     assert tables.badge("fail") in html
     assert ">row</td>" in html  # a textual index is data
     assert "nothing to show" in tables.render(pd.DataFrame({"a": []}), "Empty")

@@ -40,7 +40,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from leadbook import __version__
-from leadbook.core import addresses, connect
+from leadbook.core import addresses, connect, write_errors
 from leadbook.core.settings import PROJECT
 
 COLLECTION = "sprint_journal"
@@ -49,8 +49,6 @@ PATIENCE_S = 3.0
 """A write waits no longer for the database: the spool takes it."""
 SLACK = timedelta(minutes=2)
 """An entry may be so far in the future: two machines' clocks under NTP differ by less."""
-UNIQUE = 11000
-"""MongoDB's error code of a duplicate key: the entry was carried over before."""
 
 _BY_KIND = pymongo.IndexModel([("kind", 1), ("at", -1), ("_id", -1)], name="idx_kind_at")
 """A day's journal has some 80,000 entries; the newest of a kind is asked for again and again."""
@@ -141,7 +139,7 @@ class Journal:
             if entries:
                 self.collection.insert_many(entries, ordered=False)
         except BulkWriteError as error:
-            if any(one["code"] != UNIQUE for one in error.details["writeErrors"]):
+            if any(one["code"] != write_errors.DUPLICATE for one in error.details["writeErrors"]):
                 raise
 
     def entries(self, *kinds: str, **match: Any) -> list[Entry]:

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leadbook.core.definitions import catalogue
+from leadbook.page.prose import ticks
 
 SCRATCH = "leadbook_scratch_by_hand"
 """What is tried by hand is tried in this collection; one that is left behind is a finding of phase 09."""
@@ -73,7 +74,7 @@ def details(check_id: str, names: Mapping[str, Any]) -> Markup:
         for program, lines in (("mongosh", told.mongosh), ("redis-cli", told.redis_cli))
         if lines
     )
-    note = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(told.note))
+    note = ticks(told.note)
     note = f'<p style="font-size:.85em;margin:.3em 0">{note}</p>' if note else ""
     summary = '<summary style="font-size:.85em;opacity:.75;cursor:pointer">the same by hand</summary>'
     return Markup(f'<details class="lb-by-hand">{summary}{blocks}{note}</details>')  # noqa: S704  escaped above

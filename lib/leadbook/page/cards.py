@@ -7,7 +7,8 @@ from html import escape
 
 from leadbook.core.checks import Check, Verdict, only_calls_for_a_look
 from leadbook.page.palette import VERDICT_COLOURS
-from leadbook.page.tables import RISK, badge, ticks
+from leadbook.page.prose import ticks
+from leadbook.page.tables import RISK, badge
 
 
 def production_banner(target: str) -> str:

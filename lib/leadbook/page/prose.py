@@ -6,7 +6,8 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured"
 
 
-def number(value: float | None, unit: str = "", digits: int = 2) -> str:
-    """`1,234 ms`, `12.35 ms`, `0.004 ms`; whole numbers without decimals; None and NaN are `not measured`."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return NOT_MEASURED
-    whole = value == int(value) or abs(value) >= 1000
-    digits = digits if abs(value) >= 0.1 or not value else digits + 2
-    return f"{value:,.0f} {unit}".strip() if whole else f"{value:,.{digits}f} {unit}".strip()
+def number(value: float | None, unit: str = "", digits: int | None = None, missing: str = NOT_MEASURED) -> str:
+    """`1,234 ms`, `12.35 ms`, `0.004 ms`: whole ones and those from 1,000 without decimals, others to four significant
+    digits, or with `digits` decimals. missing: what stands for None and NaN."""
+    if value is None or math.isnan(value):
+        return missing
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    whole = abs(value) >= 1000 or value == int(value)
+    text = f"{value:,.0f}" if whole else f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
+    return f"{text} {unit}".strip()
 
 
 def absent(value: Any) -> bool:
@@ -32,16 +36,34 @@ def absent(value: Any) -> bool:
 
 
 def shown(value: Any, missing: str = NOT_MEASURED) -> str:
-    """A cell's text: yes and no, numbers shortened, nothing as `missing`."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    """A value's text: yes and no, numbers shortened, times to the second, nothing as `missing`."""
     if absent(value):
         return missing
+    value = unboxed(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, numbers.Real):
         return number(value)  # type: ignore[arg-type]
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(shown(item, missing) for item in value)
     return str(value)
+
+
+def unboxed(value: Any) -> Any:
+    """A numpy scalar as Python's own; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def ticks(text: str) -> str:
+    """`text` as escaped HTML, with `code` in backticks shown as code."""
+    return ticked(escape(text))
+
+
+def ticked(escaped: str) -> str:
+    """The same of text that is escaped already."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
 
 
 def whose_data(profile: str, lead_files: str) -> tuple[str, str]:

@@ -6,19 +6,17 @@ a mail; everything is escaped.
 
 from __future__ import annotations
 
-import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.page.by_hand import details
 from leadbook.page.palette import VERDICT_COLOURS
-from leadbook.page.prose import absent
+from leadbook.page.prose import absent, number, shown, ticked, unboxed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,20 +45,6 @@ class _WithMore:
     more: str
 
 
-def number(value: float) -> str:
-    """A number for people: whole ones with separators, others to four significant digits, NaN as a dash."""
-    if isinstance(value, numbers.Integral):
-        return f"{int(value):,}"
-    value = float(value)
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
 def badge(verdict: Verdict | str) -> str:
     """A verdict as a coloured word; the word tells it, not the colour alone."""
     colour = VERDICT_COLOURS[Verdict(verdict)]
@@ -71,35 +55,12 @@ def badge(verdict: Verdict | str) -> str:
 
 
 def cell(value: Any) -> str:
-    """One value as escaped HTML: nothing as a dash, booleans as yes and no, times to the second."""
+    """One value as escaped HTML: as `prose.shown` writes it, nothing as a dash, verdicts as badges."""
     if isinstance(value, _WithMore):
         return cell(value.text) + value.more
-    if absent(value):
-        return "–"
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        value = value.item()
     if isinstance(value, Verdict):
         return badge(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, numbers.Real):
-        return number(value)  # type: ignore[arg-type]
-    if isinstance(value, datetime):
-        return escape(value.isoformat(sep=" ", timespec="seconds"))
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(cell(item) for item in value)
-    return _ticked(breakable(str(value)))
-
-
-def ticks(text: str) -> str:
-    """`text` as escaped HTML, with `code` in backticks shown as code."""
-    return _ticked(escape(text))
-
-
-def _ticked(escaped: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    return ticked(breakable(shown(value, "–")))
 
 
 def breakable(text: str) -> str:
@@ -110,8 +71,7 @@ def breakable(text: str) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        value = value.item()
+    value = unboxed(value)
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -157,9 +117,9 @@ def _header(name: str, meaning: str, right: bool) -> str:
 def _cells(row: Iterable[Any], names: list[str], numeric: list[bool]) -> str:
     made = []
     for value, name, right in zip(row, names, numeric, strict=True):
-        shown = _verdict_badge(value) if name.lower() == "verdict" else cell(value)
+        inside = _verdict_badge(value) if name.lower() == "verdict" else cell(value)
         style = "text-align:right;font-variant-numeric:tabular-nums" if right else "text-align:left"
-        made.append(f'<td style="{style}">{shown}</td>')
+        made.append(f'<td data-label="{escape(name, quote=True)}" style="{style}">{inside}</td>')
     return "".join(made)
 
 
@@ -175,15 +135,8 @@ def _table(title: str, head: str, body: str, meanings: Mapping[str, str]) -> str
 
 def measured_text(check: Check) -> str:
     """The measured value with its unit, as plain text; a dash when there is none."""
-    if absent(check.measured):
-        return "–"
-    if isinstance(check.measured, bool):
-        return "yes" if check.measured else "no"
-    if isinstance(check.measured, int | float):
-        return f"{number(check.measured)} {check.unit}".strip()
-    if isinstance(check.measured, list):
-        return ", ".join(map(str, check.measured))
-    return str(check.measured)
+    told = shown(check.measured, "–")
+    return f"{told} {check.unit}".strip() if _is_number(check.measured) and not absent(check.measured) else told
 
 
 def target_text(target: Check | str) -> str:

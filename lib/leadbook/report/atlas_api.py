@@ -63,10 +63,11 @@ def atlas_page() -> str:
 
 
 def _checks() -> list[tuple[str, ...]]:
+    """A row a question; a check that takes several is named at the first."""
     known = catalogue()
     return [
-        (f"`{check}`", known[check].title, f"`{reading}`", _paths(reading), ", ".join(fields))
-        for check, asked in answers().items() if check in known for reading, fields in asked.items()
+        (*(("", "") if at else (f"`{check}`", known[check].title)), f"`{reading}`", _paths(reading), ", ".join(fields))
+        for check, asked in answers().items() for at, (reading, fields) in enumerate(asked.items())
     ]  # fmt: skip
 
 

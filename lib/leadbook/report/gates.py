@@ -13,7 +13,8 @@ import yaml
 from leadbook.core.checks import GRAVEST, Check, Verdict, times_better
 from leadbook.core.definitions import Definition, catalogue
 from leadbook.core.settings import Settings
-from leadbook.page.tables import measured_text, number, target_text
+from leadbook.page.prose import number
+from leadbook.page.tables import measured_text, target_text
 from leadbook.report.records import PHASES, STAGES, RunRecord
 
 

@@ -17,10 +17,10 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from leadbook.core.checks import Check, Verdict, accepted, only_calls_for_a_look
+from leadbook.core.checks import GRAVEST, Check, Verdict, accepted, only_calls_for_a_look
 from leadbook.page.offline import contained
-from leadbook.page.prose import whose_data
-from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, ticks
+from leadbook.page.prose import ticks, whose_data
+from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import finding
 
@@ -138,8 +138,7 @@ def _tone(phase: PhaseRecord) -> str:
 
 def _ordered(checks: list[Check]) -> list[Check]:
     """Failures before errors before what was not seen."""
-    order = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
-    return sorted(checks, key=lambda check: order.index(check.verdict))
+    return sorted(checks, key=lambda check: GRAVEST.index(check.verdict))
 
 
 class _Exporter(HTMLExporter):  # type: ignore[misc]

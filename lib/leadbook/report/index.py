@@ -9,15 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leadbook.core.checks import BLOCKING, Check, Verdict, blockers, tally
+from leadbook.core.checks import BLOCKING, GRAVEST, Check, Verdict, blockers, tally
 from leadbook.page.tables import cell
 from leadbook.report import traceability
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import RunVerdict, is_grave
-
-_ORDER = [Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MEASURED, Verdict.MANUAL]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +24,6 @@ class _Limit:
     words: str
     caption: str
     checks: list[Check]
-    open: bool = False
 
 
 def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Path) -> str:
@@ -47,7 +44,7 @@ def _blocking(run: RunRecord, checks: Iterable[Check]) -> tuple[list[Check], lis
     unseen = {phase.phase: phase for phase in run.phases if phase.asked and phase.status is not Status.RAN}
     missed = [check for check in checks if check.phase in unseen and check.verdict is Verdict.NOT_MEASURED]
     found = sorted((check for check in checks if check not in missed),
-                   key=lambda check: (_ORDER.index(check.verdict), not is_grave(check)))  # fmt: skip
+                   key=lambda check: (GRAVEST.index(check.verdict), not is_grave(check)))  # fmt: skip
     return found, [(phase, sum(check.phase == number for check in missed)) for number, phase in unseen.items()]
 
 
@@ -99,7 +96,7 @@ def _limits(run: RunRecord) -> list[_Limit]:
     )  # fmt: skip
     groups = ((words, [c for c in run.checks if c.verdict is words[0]]) for words in wordings)
     return [
-        _Limit(verdict=verdict.value, words=words, caption=caption, checks=found, open=False)
+        _Limit(verdict=verdict.value, words=words, caption=caption, checks=found)
         for (verdict, words, caption), found in groups
         if found
     ]

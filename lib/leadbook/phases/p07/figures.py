@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from leadbook.core.checks import Check, times_better
 from leadbook.page import palette, style
-from leadbook.page.tables import number
+from leadbook.page.prose import number
 
 LABEL = 40
 """Characters of a gate's title on one line: a longer one would squeeze the plot."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from leadbook.phases.live.drawn import words
@@ -136,15 +136,11 @@ def _leads(view: LiveView) -> Chart:
         told = words.rate(view.forecast)
     marks = {one.leads for one in view.forecast.milestones} | {view.wanted}
     chart = _chart(view, "leads", "Leads over time", "leads", [("stored", pieces)], field)
-    return _with(
+    return replace(
         chart, fan=fan, middle=middle, is_wide=True, told=f"{chart.told} Forecast: {told}.",
         marks=[Tick(place=100 * value / top, text=f"{value:,}") for value in sorted(marks) if value <= top],
         deadline=_at(field, view.forecast.deadline, "deadline"),
     )  # fmt: skip
-
-
-def _with(chart: Chart, **changes: object) -> Chart:
-    return Chart(**{**chart.__dict__, **changes})  # type: ignore[arg-type]
 
 
 def _at(field: _Field, at: datetime | None, text: str) -> Tick | None:

@@ -19,8 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from leadbook.page.prose import with_profile
-from leadbook.page.tables import ticks
+from leadbook.page.prose import ticks, with_profile
 from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.report.live.charts import charts

@@ -21,8 +21,7 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 
 from leadbook.page import palette, style
-from leadbook.page.prose import with_profile
-from leadbook.page.tables import ticks
+from leadbook.page.prose import ticks, with_profile
 from leadbook.phases.live.drawn import words
 from leadbook.phases.live.records import LiveView
 from leadbook.phases.live.view import growth, segments
