@@ -6,6 +6,7 @@ import re
 
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
 _URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
+_PROFILE = re.compile(r"(?i).*?linkedin\.com/[\w-]+/(?=[^/])")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 
 
@@ -30,9 +31,11 @@ def mask_name(name: str | None) -> str:
 
 
 def mask_url(url: str | None) -> str:
-    """`https://www.linkedin.com/in/jane-doe` as `https://www.linkedin.com/in/j***`."""
+    """`https://www.linkedin.com/in/jane-doe` as `https://www.linkedin.com/in/j***`, and so with a path behind it."""
     if not url:
         return ""
+    if found := _PROFILE.match(url):
+        return f"{found[0]}{url[found.end()]}***"
     head, slash, slug = url.rpartition("/")
     return f"{head}/{slug[:1]}***" if slash and slug else "***"
 
