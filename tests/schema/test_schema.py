@@ -209,7 +209,12 @@ def test_staging_and_rejected_have_no_unique_index(applied, settings):
 
 
 def test_missing_structure_fails_and_nothing_stored_is_not_applicable(leads, settings):
-    found = told(verdicts.structure(leads, settings))
+    checks = {check.id: check for check in verdicts.structure(leads, settings)}
+    found = told(checks.values())
+    assert (
+        "does not exist yet" in checks["MDB-SCH-002"].evidence
+        and checks["MDB-SCH-003"].remedy == "apply the schema first"
+    )
     assert found["MDB-SCH-001"] == Verdict.FAIL and found["MDB-SCH-003"] == Verdict.NOT_MEASURED
     assert all(found[check] == Verdict.FAIL for check in ("MDB-IDX-001", "MDB-IDX-011", "MDB-IDX-012"))
     assert {check.verdict for check in verdicts.stored(leads, settings)} == {Verdict.NOT_APPLICABLE}

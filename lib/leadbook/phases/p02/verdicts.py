@@ -24,6 +24,7 @@ Leads = Collection[Document]
 
 NEEDS = "give the DBA's user dbAdmin on the database and name its address in MONGODB_ADMIN_URI"
 ENDS = "then MongoDB deletes them"
+NOT_YET = Unmeasured("the collection does not exist yet", "apply the schema first")
 MOST_MS = 20_000
 """Longest that the server may search the stored leads, ms."""
 
@@ -62,8 +63,9 @@ def structure(leads: Leads, settings: Settings) -> tuple[Check, ...]:
 
     def setting() -> Finding:
         state = got(found)
-        told = f"{state.validation_level} / {state.validation_action}"
-        return told if state.exists else None, "listCollections options"
+        if not state.exists:
+            raise Missing(NOT_YET)
+        return f"{state.validation_level} / {state.validation_action}", "listCollections options"
 
     def sides() -> Finding:
         states = [actual(leads.database[side.name]) for side in desired(settings)[1:]]
@@ -91,12 +93,14 @@ def structure(leads: Leads, settings: Settings) -> tuple[Check, ...]:
 
 
 def _validator(state: CollectionState) -> Finding:
+    if not state.exists:
+        return False, NOT_YET.why
     schema, wanted = state.validator.get("$jsonSchema", {}), validator()["$jsonSchema"]
     properties = schema.get("properties", {})
     wrong = [name for name, rule in wanted["properties"].items() if properties.get(name) != rule]
     required = ", ".join(schema.get("required", [])) or "nothing"
     said = f"{len(properties)} fields, requires {required}; differing: {', '.join(wrong) or 'none'}"
-    return state.exists and state.validator == validator(), said
+    return state.validator == validator(), said
 
 
 def _differences(index: IndexSpec, state: CollectionState) -> list[str]:
@@ -127,7 +131,7 @@ def _right(state: CollectionState) -> Finding:
 
 def _extra(state: CollectionState) -> Finding:
     if not state.exists:
-        raise Missing(Unmeasured("the collection does not exist yet", "apply the schema first"))
+        raise Missing(NOT_YET)
     names = {index.name for index in INDEXES}
     extra = [str(index) for index in state.indexes if index.name not in names]
     return len(extra), "; ".join(extra) or "every index belongs to the desired state"
