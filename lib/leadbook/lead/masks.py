@@ -6,7 +6,7 @@ import re
 
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
 _URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
-_PROFILE = re.compile(r"(?i).*?linkedin\.com/[\w-]+/(?=[^/])")
+_PROFILE = re.compile(r"(?i).*?linkedin\.com/+[\w-]+/+(?=[^/])")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 
 
