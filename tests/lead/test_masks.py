@@ -9,6 +9,7 @@ def test_masks_hide_people():
     assert masks.mask_url("https://www.linkedin.com/in/jane-doe") == "https://www.linkedin.com/in/j***"
     assert masks.mask_phone("+14155552671") == "+1***71"
     assert masks.mask_email("") == masks.mask_url(None) == masks.mask_phone(None) == masks.mask_name(None) == ""
+    assert masks.mask_people("o'brien@example.com, 'jane@example.com'") == "o***@example.com, 'j***@example.com'"
     assert masks.mask_email("broken") == masks.mask_phone("123") == "***"
 
 
