@@ -69,6 +69,14 @@ def test_benchmarks_go_on_without_a_redis_that_died(mortal, trust):
     assert unmeasured(compared) == {"BCH-REF-002"}, "what could not be measured does not pass as not applicable"
 
 
+def test_what_is_measured_on_is_told_without_a_redis_that_died(mortal):
+    state, place = mortal
+    bench = Benchmarks(session=place, leads=place.keep("leads", 1), filled=place.keep("leads", 2))
+    killed_after(0, state.redis.pid).join()
+    bench.subject()
+    assert bench.disclosed["redis"] is None and [trip.service for trip in bench.disclosed.trips] == ["MongoDB"]
+
+
 @pytest.mark.trust(
     way="Redis is killed (SIGKILL) in the middle of the load test",
     status=None,

@@ -26,8 +26,9 @@ from leadbook.commands.cleanup import leftovers
 from leadbook.commands.place import Place, hurried, opened
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
+from leadbook.core.files import project_path
 from leadbook.core.provenance import CLOCK_SLACK
-from leadbook.core.settings import PROJECT, Settings
+from leadbook.core.settings import Settings
 from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
 from leadbook.n8n.client import open_n8n
@@ -349,13 +350,13 @@ def _files(settings: Settings) -> Iterator[Diagnosis]:
         todo = "copy params/attestations.example.yaml, write what you saw, and name it by attestations_file"
         yield problem("attestations", "no file is named: what only a person can see blocks GO", todo)
     for what, path in (("backups", settings.backup_dir or ".leadbook/backups"), ("reports", "reports")):
-        yield _room(what, PROJECT / Path(path).expanduser())
+        yield _room(what, project_path(path))
 
 
 def _attestations(settings: Settings) -> Diagnosis:
     named = settings.attestations_file
     try:
-        found = attestations.load(PROJECT / Path(named).expanduser(), named)
+        found = attestations.load(project_path(named), named)
     except LeadbookError as error:
         return problem("attestations", str(error), f"mend {named}")
     if found.missing:

@@ -73,5 +73,5 @@ def retry_after_s(text: str | None) -> float | None:
         return float(said)
     try:
         return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):  # no date, or one without a zone
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone or with one of no place on Earth
         return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-_EMAIL = re.compile(r"[^\s@<>\"'(),;:=/]+@[^\s@<>\"'(),;:=/]+")
+_IN = r"[^\s@<>\"'(),;:=/]"
+_EMAIL = re.compile(rf"(?<!{_IN}){_IN}+(?:(?<=\w)'\w{_IN}*){{0,3}}@{_IN}+")
 _URL = re.compile(r"(?i)\b(?:https?://)?(?:[\w-]+\.)*linkedin\.com/[^\s\"'<>),;]*")
-_PROFILE = re.compile(r"(?i).*?linkedin\.com/[\w-]+/(?=[^/])")
+_PROFILE = re.compile(r"(?i).*?linkedin\.com/+[\w-]+/+(?=[^/])")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 
 

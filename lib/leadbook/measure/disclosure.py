@@ -38,14 +38,14 @@ class Disclosure:
 
 def disclose(session: BenchmarkSession, filled: Leads) -> Disclosure:
     """Read everything once. `filled` is the collection that finds are measured on; one lead comes and goes
-    there where it is a scratch collection. Raises UnreachableError where a service is away."""
+    there where it is a scratch collection. Raises UnreachableError where MongoDB is away."""
     settings, options = session.settings, session.mongodb.options.pool_options
     status = ask(session.admin, "serverStatus")
     sizes = ask(session.mongodb, "collStats", settings.database, value=filled.name)
     limit = status.get("wiredTiger.cache.maximum bytes configured")
     data = sizes.get("size") + sizes.get("totalIndexSize") if sizes.values else None
     cache, trips = None, [mongodb_latency(session.mongodb, PINGS)]
-    if session.redis is not None:
+    if not session.lost_redis() and session.redis is not None:
         trips.append(redis_latency(session.redis, PINGS))
         with contextlib.suppress(redis_py.RedisError):
             cache = inspect_cache(session.redis)

@@ -32,8 +32,6 @@ from leadbook.rehearsal.collectors import Batch, SprintPlan
 from leadbook.rehearsal.feeds import MadeRecord
 from leadbook.rehearsal.shape import live_plan
 
-KNOWN = 11000
-"""MongoDB's code of a duplicate key: the record had been written before its acknowledgement was lost."""
 AGAIN_S = 0.5
 """A collector tries a batch that was not acknowledged again after so long."""
 BROKEN = MadeRecord(payload='{"url": "https://www.linkedin.com/in/', rejected="broken_json")
@@ -150,7 +148,8 @@ class CollectorCrew:
                 return True
             except BulkWriteError as error:
                 doubt = error.details.get("writeConcernErrors")
-                if all(one["code"] == KNOWN for one in error.details["writeErrors"]) and not doubt:
+                known = all(one["code"] == write_errors.DUPLICATE for one in error.details["writeErrors"])
+                if known and not doubt:  # written before its acknowledgement was lost
                     return True
             except PyMongoError:
                 pass
