@@ -184,7 +184,10 @@ def test_the_catalogue_says_where_code_may_warn_leave_out_or_find_a_target():
 def test_each_definition_is_complete(entry):
     assert entry.steps, "answers no step"
     assert set(entry.steps) <= set(steps()), "answers a step that the task book does not have"
-    assert entry.compare in {">=", ">", "<=", "<", "==", "true"}
+    assert entry.compare in {">=", ">", "<=", "<", "==", "within", "true"}
+    if entry.compare == "within":
+        low, high = entry.target
+        assert low < high
     assert entry.kind in {"measured", "attestation"}
     ways = {entry.warns, entry.may_warn}
     assert ways <= {"", "always", "rehearsal"} and (entry.critical is None or "always" in ways)

@@ -111,9 +111,8 @@ def test_faults_repeat_and_passing_ones_pass():
 
 
 def test_a_rate_limit_and_a_quota_can_be_set():
-    with Sandbox(faults={}, per_second=5, quota=3) as sandbox:
-        said = [httpx.get(sandbox.url + FINDER, headers=bearer(sandbox, "hunter"), trust_env=False).status_code
-                for _ in range(7)]  # fmt: skip
+    with Sandbox(faults={}, per_second=5, quota=3) as sandbox, httpx.Client(trust_env=False) as client:
+        said = [client.get(sandbox.url + FINDER, headers=bearer(sandbox, "hunter")).status_code for _ in range(7)]
     assert (said.count(200), said.count(429), said.count(403)) == (3, 2, 2)
 
 

@@ -26,11 +26,15 @@ def executed(database, clean_redis, settings, tmp_path, monkeypatch):
         parameters = "\n".join(f"{name} = {value!r}" for name, value in given.items())
         sources = [next(cell.source for cell in book.cells if text in cell.source) for text in wanted]
         book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *sources)]
-        NotebookClient(book, km=kernels.manager(), timeout=120, allow_errors=True).execute(env=dict(os.environ))
+        manager = kernels.manager()
+        try:
+            NotebookClient(book, km=manager, timeout=120, allow_errors=True).execute(env=dict(os.environ))
+        finally:
+            kernels.started(manager)
+            kernels.kill_all()
         return book.cells[1:]
 
-    yield run
-    kernels.kill_all()
+    return run
 
 
 def errors(cells):
