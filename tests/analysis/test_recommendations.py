@@ -10,6 +10,7 @@ from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks as told
 from leadbook.phases.p09.evidence import RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import recommend
+from made_facts import batch_size_decision
 
 
 def advice(ten, settings, evidence=None, checks=()):
@@ -18,26 +19,13 @@ def advice(ten, settings, evidence=None, checks=()):
     return recommend(found, anomalies, fields, list(checks), evidence or RunEvidence(), settings)
 
 
-def sizes(proposed, effect):
-    """Facts of phase 03: its decision on batches of 500, of which batches of 1,000 are the fastest."""
-    return {
-        "batch_size_decision": {
-            "configured": 500,
-            "measured": 500,
-            "proposed": proposed,
-            "best": 1_000,
-            "effect": effect,
-        }
-    }
-
-
 def earlier(settings):
     return RunEvidence(
         checks={"08": [judge("MON-RATE-001", 4000, settings=settings), judge("MON-POOL-002", 2.0, settings=settings),
                        judge("MON-DUP-001", 3.0, settings=settings), judge("MON-QUERY-003", 9.0, settings=settings),
                        judge("MON-ERR-001", 2), judge("MON-POOL-003", 0), judge("MON-DISK-001", 96.0),
                        judge("MON-ADV-004", "needed", evidence="disk 96 %", remedy="next tier")]},
-        facts={"03": sizes(1_000, "+300 %"),
+        facts={"03": batch_size_decision(1_000, "+300 %"),
                "08": {"insert_rate": 4000.0, "insert_rate_by_batch_size": {"100": 1000.0, "500": 4000.0},
                       "duplicate_check_redis_p99_ms": 3.0, "checkout_p99_ms": None,
                       "trend": {"inserts_per_s": {"first_third": 100.0, "last_third": 150.0},
@@ -90,7 +78,7 @@ def test_what_two_checks_say_of_the_validator_or_of_an_index_is_one_row(ten, set
 
 
 def test_a_batch_size_is_recommended_only_where_phase_03_showed_a_difference(ten, settings):
-    evidence = RunEvidence(facts={"03": sizes(500, "no difference shown")})
+    evidence = RunEvidence(facts={"03": batch_size_decision(500, "no difference shown")})
     (kept,) = (each for each in advice(ten, settings, evidence) if each.topic == "Batch size")
     assert "batches of 500, unordered, as it is" in kept.action and "no better size" in kept.impact
     assert "1000 against 500 documents a call: no difference shown (phase 03)" in kept.evidence

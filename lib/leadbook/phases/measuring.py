@@ -1,7 +1,7 @@
 """Measurements judged: a missed time is measured once more, and what could not be measured says why in every check.
 
-The second time is between two songs of the canary: missed again on a quiet host it fails; while the host is busy it is
-`not measured`, since nobody can tell then who was slow. A value within its target passes whatever the host does.
+The second time is between two readings of the canary: missed again on a quiet host it fails; while the host is busy it
+is `not measured`, since nobody can tell then who was slow. A value within its target passes whatever the host does.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def missed(checks: Iterable[Check]) -> list[Check]:
 
 
 def retaken(measure: Callable[[], T], canary: Canary | None = None) -> tuple[T, Canary]:
-    """`measure` once more, between two songs of the canary."""
+    """`measure` once more, between two readings of the canary."""
     canary = canary or Canary()
     canary.sing(SONGS)
     found = measure()

@@ -11,28 +11,17 @@ from leadbook.core.settings import Settings
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.intervals import difference
 from leadbook.phases.p05.advice import Advice, advise
+from made_facts import batch_size_decision
 
 SLOW, FAST, NOISY = [1_000, 1_010, 990, 1_005], [2_000, 2_010, 1_990, 2_005], [900, 1_400, 700, 1_100]
 
 
-def facts(proposed, effect):
-    return {
-        "batch_size_decision": {
-            "configured": 500,
-            "measured": 500,
-            "proposed": proposed,
-            "best": 1_000,
-            "effect": effect,
-        }
-    }
-
-
 def test_a_batch_size_is_advised_as_phase_03_decided():
-    (better,) = advise(Settings(), facts(1_000, "+99 %"), [], [])
+    (better,) = advise(Settings(), batch_size_decision(1_000, "+99 %"), [], [])
     assert (better.proposed, better.changes) == (1_000, True)
-    (same,) = advise(Settings(), facts(500, "no difference shown"), [], [])
+    (same,) = advise(Settings(), batch_size_decision(500, "no difference shown"), [], [])
     assert (same.proposed, same.effect) == (None, "no difference shown")
-    assert not advise(Settings(batch_size=250), facts(1_000, "+99 %"), [], []), "decided for another size"
+    assert not advise(Settings(batch_size=250), batch_size_decision(1_000, "+99 %"), [], []), "decided for another size"
 
 
 def trial(before, after, better):
