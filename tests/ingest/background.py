@@ -50,3 +50,11 @@ def until(what: Callable[[], object], seconds: float = 60) -> None:
     while not what() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert what()
+
+
+def settled(collection) -> None:
+    """Wait until the server works on nothing of the collection: what a killed client had sent is still carried out."""
+    busy = [{"$currentOp": {}}, {"$match": {"ns": collection.full_name}}]
+    for _ in range(2):
+        until(lambda: not list(collection.database.client.admin.aggregate(busy)))
+        time.sleep(0.1)

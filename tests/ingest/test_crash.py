@@ -14,6 +14,7 @@ from multiprocessing import forkserver
 import psutil
 import pytest
 
+from ingest.background import settled
 from ingest.crash_target import ingest
 from ingest.vendor_records import person
 from leadbook.core import connect
@@ -78,6 +79,7 @@ def test_sigkill_of_the_ingesting_process_changes_nothing(small, leads, clean_re
         process.join(timeout=moments.uniform(0.05, seconds))
         process.kill()
         process.join()
+        settled(leads)
         cut_off = leads.count_documents({})
         again = pipeline.run(sources(made), small, workers=1)
         assert again.ledger.stored == made.unique - cut_off and again.ledger.failed == 0

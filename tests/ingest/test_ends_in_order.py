@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.background import Command, until
+from ingest.background import Command, settled, until
 from ingest.vendor_records import person
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers
@@ -114,6 +114,7 @@ def test_what_a_killed_command_had_claimed_is_brought_in_by_the_next(site, stage
         until(lambda: staged.count_documents({"pipeline.state": "claimed"}) > 0)
     finally:
         command.kill()
+    settled(staged)
     held = Staging(staged).claimed()
     assert held.count > 0
     following = Command(["ingest", "--staged", "--json"], endpoints, settings)
