@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from pymongo.collection import Collection
 
-from leadbook.analysis.totals import LENIENT, vendor_named
+from leadbook.analysis.totals import vendor_named
+from leadbook.core.connect import LENIENT
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 from leadbook.measure.intervals import Interval
 

@@ -19,9 +19,9 @@ from pymongo.collection import Collection
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.analysis.reporting import ANY_DATE
 from leadbook.analysis.sessions import FILES, STAGING, IngestSession
 from leadbook.analysis.totals import Totals
+from leadbook.core.connect import LENIENT
 from leadbook.core.provenance import collection_uuid
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.isolate import POISON
@@ -227,7 +227,7 @@ def _absent(urls: Mapping[str, str], places: Places, found: Lost) -> None:
 
 def _urls(places: Places, ids: Iterable[Any]) -> dict[str, str]:
     """URL by `_id` of staged records, "" where a record holds none."""
-    staging = places.staging.with_options(codec_options=ANY_DATE)
+    staging = places.staging.with_options(codec_options=LENIENT)
     return {str(record["_id"]): profile_url(record) for record in staging.find({"_id": {"$in": list(ids)}})}
 
 

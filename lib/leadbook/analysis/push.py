@@ -13,7 +13,7 @@ import pandas as pd
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from leadbook.analysis.reporting import ANY_DATE
+from leadbook.core.connect import LENIENT
 from leadbook.core.settings import Settings
 from leadbook.ingest.staging import STAGED_AT, Staging
 from leadbook.schema.scratch import NAMED, is_left
@@ -66,7 +66,7 @@ class LastInserts:
 
 def last_inserts(leads: Collection[Document]) -> LastInserts:
     """When the last leads were stored, by their `created_at`. Raises PyMongoError."""
-    lenient, columns = leads.with_options(codec_options=ANY_DATE), ["from", "to", "leads"]
+    lenient, columns = leads.with_options(codec_options=LENIENT), ["from", "to", "leads"]
     dated: Document = {"$match": {"created_at": {"$type": "date"}}}
     ends = {"$group": {"_id": None, "first": {"$min": "$created_at"}, "last": {"$max": "$created_at"}}}
     row = next(iter(lenient.aggregate([dated, ends])), None)

@@ -8,19 +8,14 @@ from typing import Any
 
 import pandas as pd
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from leadbook.analysis.queries import QUERIES, ReportQuery
+from leadbook.core.connect import LENIENT
 from leadbook.provision.asked import UNAUTHORIZED
 from leadbook.schema.explain import stages
-
-ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
-    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
-"""Dates beyond year 9999 stand in plans' bounds, and a broken source may store one: neither stops the report."""
 
 NAMESPACE_NOT_FOUND = 26
 PROBLEMS = {UNAUTHORIZED: "not authorised", NAMESPACE_NOT_FOUND: "the collection does not exist"}
@@ -40,7 +35,7 @@ def reporting_collection(
     Dates that Python cannot hold come back as `DatetimeMS`.
     """
     found = leads if reporting is None else reporting[leads.database.name][leads.name]
-    return found.with_options(codec_options=ANY_DATE)
+    return found.with_options(codec_options=LENIENT)
 
 
 def plans(leads: Collection[dict[str, Any]]) -> pd.DataFrame:
@@ -56,7 +51,7 @@ def _plan(leads: Collection[dict[str, Any]], query: ReportQuery) -> dict[str, An
         row["ms"] = 1000 * (perf_counter() - started)
         explained = leads.database.command(
             "explain", {"aggregate": leads.name, "pipeline": list(query.pipeline), "cursor": {}},
-            codec_options=ANY_DATE, verbosity="queryPlanner",
+            codec_options=LENIENT, verbosity="queryPlanner",
         )  # fmt: skip
         looks = [f"{one['stage']} {one.get('indexName', '')}".rstrip() for one in stages(explained)]
         row["plan"] = ", ".join(dict.fromkeys(one for one in looks if LOOKS.search(one))) or "metadata"

@@ -12,7 +12,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.analysis.totals import LENIENT, Totals
+from leadbook.analysis.totals import Totals
+from leadbook.core.connect import LENIENT
 from leadbook.core.errors import ParameterError
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW
 

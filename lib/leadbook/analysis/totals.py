@@ -15,16 +15,14 @@ import pandas as pd
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from leadbook.analysis.reporting import ANY_DATE
 from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, IngestSession
+from leadbook.core.connect import LENIENT
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW, said_vendor, vendor_of
 from leadbook.lead.ledger import rejected
 
 OPEN = ("waiting", "claimed")
 COLUMNS = ("read", *KINDS, *OPEN)
-LENIENT = ANY_DATE.with_options(unicode_decode_error_handler="replace")
-"""What collectors wrote wrongly must not stop a count."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from typing import Any
 import bson
 import zstandard
 from bson import json_util
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
+from leadbook.core.connect import LENIENT
 from leadbook.core.errors import InputFileError
 
 FORMAT = "leadbook-backup/1"
@@ -31,10 +31,6 @@ TRIAL = "trial"
 PARTIAL = ".partial"
 MANIFEST = "manifest.json"
 DATA, METADATA = ".bson.zst", ".metadata.json"
-ANYTHING: CodecOptions[dict[str, Any]] = CodecOptions(
-    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
-"""Whatever the server stored must count as readable: dates beyond Python's years, text that is no UTF-8."""
 
 
 class ContentHash:
@@ -68,6 +64,7 @@ class Manifest:
 
     taken_at: UTC, ISO 8601; everything acknowledged before it is in the backup.  seconds: time it took.
     profile: whose leads it holds, or TRIAL.  replica_set: empty for a standalone server, and in older backups.
+    hosts: members of the replica set, `host:port`; empty where there is none, and in older backups.
     consistency: `snapshot` (one point in time for all collections) or `none` (each document by itself).
     files: SHA-256 and bytes by file name.  made_by: the process that took it (`owner.me`).  holds no document.
     """
@@ -82,6 +79,7 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]]
     made_by: Mapping[str, Any] = field(default_factory=dict)
     replica_set: str = ""
+    hosts: tuple[str, ...] = ()
 
     @property
     def documents(self) -> int:
@@ -124,7 +122,7 @@ def read_manifest(folder: Path) -> Manifest:
         if _digest({"format": FORMAT, **body}) != digest:
             raise InputFileError(path, "was changed after it was written: its digest differs")
         entries = tuple(CollectionEntry(**entry) for entry in body.pop("collections"))
-        return Manifest(collections=entries, **body)
+        return Manifest(collections=entries, hosts=tuple(body.pop("hosts", ())), **body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputFileError(path, f"cannot be read: {type(error).__name__}") from None
 
@@ -137,7 +135,7 @@ def read_metadata(folder: Path, name: str) -> dict[str, Any]:
 
 def documents_in(path: Path) -> Iterator[RawBSONDocument]:
     """The documents of a data file, one by one. Raises InputFileError where the stream is broken or cut."""
-    number, options = 0, ANYTHING.with_options(document_class=RawBSONDocument)
+    number, options = 0, LENIENT.with_options(document_class=RawBSONDocument)
     with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
         try:
             for document in bson.decode_file_iter(BufferedReader(stream), options):

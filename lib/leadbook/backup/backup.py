@@ -27,6 +27,7 @@ from leadbook.backup.archive import (
     Manifest,
 )
 from leadbook.backup.folder import private_file, writing
+from leadbook.backup.origin import Origin
 from leadbook.core import files, journal
 from leadbook.core.settings import Settings
 from leadbook.enrich.limits import SPENDING
@@ -85,22 +86,22 @@ def back_up(
     trial: they hold made leads. Raises pymongo's errors and OSError.
     """
     profile = TRIAL if trial else settings.profile
-    replica_set = database.client.admin.command("hello").get("setName", "")
+    origin = Origin.read(database.client)
     for pause_s in (0.2, 0.4, 0.6, 0.8):
         try:
-            return _back_up(database, list(names), folder, profile, replica_set, on_batch)
+            return _back_up(database, list(names), folder, profile, origin, on_batch)
         except OperationFailure as error:
             if error.code != SNAPSHOT_UNAVAILABLE:
                 raise
         time.sleep(pause_s)
-    return _back_up(database, list(names), folder, profile, replica_set, on_batch)
+    return _back_up(database, list(names), folder, profile, origin, on_batch)
 
 
 def _back_up(
-    database: Database[Document], names: list[str], folder: Path, profile: str, replica_set: str,
+    database: Database[Document], names: list[str], folder: Path, profile: str, origin: Origin,
     on_batch: Callable[[int], None] | None,
 ) -> Backup:  # fmt: skip
-    began, taken_at, snapshot = time.perf_counter(), datetime.now(UTC), bool(replica_set)
+    began, taken_at, snapshot = time.perf_counter(), datetime.now(UTC), bool(origin.replica_set)
     existing = set(database.list_collection_names())
     wanted = [name for name in names if name in existing]
     session = database.client.start_session(snapshot=True) if snapshot else nullcontext()
@@ -114,7 +115,7 @@ def _back_up(
             server_version=database.client.server_info()["version"], database=database.name,
             consistency="snapshot" if snapshot else "none", collections=entries,
             files={path.name: described(path) for path in partial.iterdir()}, made_by=owner.me(),
-            replica_set=replica_set,
+            replica_set=origin.replica_set, hosts=origin.hosts,
         )  # fmt: skip
         with private_file(partial / MANIFEST) as file:
             file.write(manifest.as_json().encode())

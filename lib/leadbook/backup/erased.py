@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from leadbook.backup.archive import ANYTHING
+from leadbook.core.connect import LENIENT
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.whose import keys_in
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList, keys_of
@@ -51,7 +51,7 @@ def erase_again(
     }  # fmt: skip
     found, left, names = 0, 0, []
     for original in (told_by.keys() & copies.keys()) if requests else ():
-        copy = copies[original].with_options(codec_options=ANYTHING)
+        copy = copies[original].with_options(codec_options=LENIENT)
         ids = _of_erased(copy, told_by[original], erasures)
         copy.delete_many({"_id": {"$in": ids}})
         found += len(ids)

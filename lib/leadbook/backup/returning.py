@@ -16,7 +16,7 @@ import bson
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from leadbook.backup.archive import ANYTHING, DATA, documents_in
+from leadbook.backup.archive import DATA, documents_in
 from leadbook.backup.missing import (
     BACKUP,
     STAGING,
@@ -30,6 +30,7 @@ from leadbook.backup.missing import (
     url_of,
 )
 from leadbook.core import write_errors as faults
+from leadbook.core.connect import LENIENT
 from leadbook.ingest.batch import email_aside, made_id
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging, key_of
@@ -101,7 +102,7 @@ class _Return:
     def _documents(self, collection: str) -> Iterator[Document]:
         path = self.plan.backup and self.plan.backup / f"{collection}{DATA}"
         if path and path.exists():
-            yield from (bson.decode(document.raw, ANYTHING) for document in documents_in(path))
+            yield from (bson.decode(document.raw, LENIENT) for document in documents_in(path))
 
     def _saved(self) -> Iterator[tuple[str, Document | None]]:
         """Leads of the backup that are to come back."""

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from leadbook.backup import missing, newest
 from leadbook.backup.folder import backups_folder
+from leadbook.backup.origin import Origin
 from leadbook.backup.returning import Returned, bring_back
 from leadbook.commands.leads import IncompleteError, ready
 from leadbook.commands.place import Place, approved, opened
@@ -53,7 +54,7 @@ def _backup(
     if named is not None:
         return newest.checked_backup(named, settings), ()
     folder = backups_folder(settings)
-    found, notes = newest.newest_sound(folder, settings, client.admin.command("hello").get("setName", ""))
+    found, notes = newest.newest_sound(folder, settings, Origin.read(client))
     if found is None and source == missing.BACKUP:
         raise InputFileError(folder, "; ".join([f"no sound backup of {settings.database} lies there", *notes]),
                              hint="name one by --backup, or use --from staging")  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import redis as redis_py
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo import collection as pymongo_collection
 from pymongo import database as pymongo_database
@@ -36,6 +37,12 @@ Client = MongoClient[dict[str, Any]]
 
 Database = pymongo_database.Database[dict[str, Any]]
 Collection = pymongo_collection.Collection[dict[str, Any]]
+
+LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
+"""Whatever somebody stored must be readable: dates beyond Python's years, text that is no UTF-8. One such document is
+then judged like any other, not an error of the whole question."""
 
 APP_NAME = "leadbook"
 logging.getLogger("pymongo").addHandler(logging.NullHandler())

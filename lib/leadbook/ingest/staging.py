@@ -19,10 +19,10 @@ from typing import Any
 
 import bson
 from bson import ObjectId
-from bson.codec_options import DatetimeConversion
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from leadbook.core.connect import LENIENT
 from leadbook.core.errors import ParameterError
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.isolate import MAX_ATTEMPTS
@@ -110,15 +110,6 @@ class Backlog:
         return self.waiting + self.claimed
 
 
-def leniently(collection: Collection[Document]) -> Collection[Document]:
-    """The collection, read whatever its documents hold: what somebody wrote wrongly is judged like any other record,
-    not an error of the whole question."""
-    options = collection.codec_options.with_options(
-        unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-    )
-    return collection.with_options(codec_options=options)
-
-
 class Staging:
     """Claims and ends staged records. lease_s: life of a claim, seconds.
 
@@ -129,7 +120,7 @@ class Staging:
         self, collection: Collection[Document], *, lease_s: float = LEASE_S, session: ObjectId | None = None,
         patience: Patience | None = None,
     ) -> None:  # fmt: skip
-        self.collection = leniently(collection)
+        self.collection = collection.with_options(codec_options=LENIENT)
         self.lease_s, self.session = lease_s, session
         self.retry = (patience or Patience()).retry
 

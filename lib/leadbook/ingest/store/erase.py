@@ -19,11 +19,12 @@ from bson import ObjectId
 from redis import Redis
 
 from leadbook.core import connect
+from leadbook.core.connect import LENIENT
 from leadbook.core.errors import UsageError
 from leadbook.core.settings import Settings
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.normalize import urls
-from leadbook.ingest.staging import ANONYMOUS, HELD, leniently, said_vendor
+from leadbook.ingest.staging import ANONYMOUS, HELD, said_vendor
 from leadbook.ingest.store.rejects import Reject, RejectedLeads, payload_text
 from leadbook.ingest.store.whose import keys_in
 from leadbook.lead import emails
@@ -100,7 +101,7 @@ class Erasure:
     ) -> None:  # fmt: skip
         self.settings, self.redis, self.own_key = settings, redis, own_key
         names = (settings.collection, settings.staging_collection, settings.rejected_collection)
-        self.leads, self.staging, self.rejects = (leniently(database[name]) for name in names)
+        self.leads, self.staging, self.rejects = (database[name].with_options(codec_options=LENIENT) for name in names)
         self.suppression = SuppressionList(database[SUPPRESSED])
         self.given = told_by(person)
         self.keys, self.shared = set(self.given), set[str]()

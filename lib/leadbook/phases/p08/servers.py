@@ -113,7 +113,8 @@ def backup_age(
         answer, evidence = elsewhere
     elif backup is None:
         answer = Unmeasured(
-            f"no backup of {settings.database} lies in the backups' folder", TAKE.format(settings.database)
+            f"no backup of {settings.database} on these servers lies in the backups' folder",
+            TAKE.format(settings.database),
         )
     elif isinstance(backup, Manifest) and missing:
         answer = Unmeasured(f"phase 06 proved no backup that counts here ({', '.join(missing)})")

@@ -163,7 +163,7 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         oplog=attempt(lambda: read_oplog(admin)),
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
-        backup=attempt(lambda: newest_backup(settings)),
+        backup=attempt(lambda: newest_backup(settings, admin)),
         staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from leadbook.backup.folder import backups_place
 from leadbook.backup.newest import newest_of, sound
+from leadbook.backup.origin import Origin
 from leadbook.core.errors import LeadbookError
 from leadbook.monitor.topology import read_disk, read_oplog, read_replication
 from leadbook.watch.records import Event
@@ -101,15 +102,18 @@ class BackupAge(SourcePart):
     def __init__(self, access: Access) -> None:
         super().__init__(access)
         self._known: tuple[str, datetime | None, str] = ("", None, "")
+        self._origin: Origin | None = None
 
     def read(self, moment: Moment) -> SourceReading:
         """Look into the folder of backups; makes none where there is none."""
         del moment
         settings = self._access.settings
         folder = backups_place(settings)
-        path = newest_of(folder, settings) if folder.is_dir() else None
+        self._origin = self._origin or Origin.read(self._access.database.client)
+        path = newest_of(folder, settings, self._origin) if folder.is_dir() else None
         if path is None:
-            return SourceReading(unmeasured={"backup": f"no backup of {settings.database} lies in the backups' folder"})
+            why = f"no backup of {settings.database} on these servers lies in the backups' folder"
+            return SourceReading(unmeasured={"backup": why})
         if self._known[0] != path.name:
             try:
                 self._known = (path.name, datetime.fromisoformat(sound(path).taken_at), "")
