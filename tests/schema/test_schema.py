@@ -586,6 +586,8 @@ def index(name, *keys, **options):
         (index("a", ("x", 1), expireAfterSeconds=9), index("b", ("x", 1), ("y", 1)), False),
         (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), collation={"locale": "en"}), False),
         (index("a", ("x", "hashed")), index("b", ("x", 1), ("y", 1)), False),
+        (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), hidden=True), False),
+        (index("a", ("x", 1), hidden=True), index("b", ("x", 1), ("y", 1)), True),
     ],
 )
 def test_redundant_prefixes(short, long, expected):
@@ -606,6 +608,13 @@ def test_unused_is_said_only_after_a_day_and_never_of_a_unique_index():
     usage = [used("idx_job_title", 48.0), used("idx_is_qualified", 1.0), used("idx_linkedin_url_unique", 48.0)]
     unused = [one.index for one in advise(INDEXES, usage=usage) if one.kind == "not used"]
     assert unused == ["idx_job_title"]
+
+
+def test_a_hidden_index_is_not_called_unused_and_is_not_hidden_again():
+    short, long = index("a", ("x", 1), hidden=True), index("b", ("x", 1), ("y", 1))
+    usage = [IndexUsage(name="a", host="h", ops=0, since=datetime.now(UTC), window_hours=48.0)]
+    (one,) = advise([short, long], usage=usage)
+    assert one.kind == "redundant prefix" and one.advice.startswith("it is hidden: watch")
 
 
 def test_selectivity_ignores_leads_without_the_field(applied):
