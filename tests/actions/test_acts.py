@@ -205,6 +205,9 @@ def test_an_index_is_hidden_and_shown_and_the_needed_ones_never(production, lead
     assert act(production(), ["hide_index=idx_company_name"]).plan.is_so_already
     assert approved(production, "unhide_index=idx_company_name").so
     assert "hidden" not in leads.index_information()["idx_company_name"]
+    leads.drop_index("idx_company_name")
+    leads.create_index("company_name")
+    assert "leads of a company" in act(production(), ["hide_index=company_name_1"]).plan.warns[0], "whatever its name"
     leads.create_index("erased_at", expireAfterSeconds=60, name="ttl")
     for name, why in (("_id_", "needs it"), ("idx_linkedin_url_unique", "arbiter"), ("ttl", "TTL")):
         with pytest.raises(RefusedError, match=why):

@@ -4,7 +4,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from analysis_leads import lead
-from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, index_counts
+from leadbook.analysis.integrity import Breaking, IndexCount, Validation, breaking, guarded, index_counts
 from leadbook.core.checks import Verdict
 from leadbook.monitor.validation import review_latest
 from leadbook.phases.judging import checks_of
@@ -26,9 +26,9 @@ def judged(admin, settings, clean_redis):
     return judge
 
 
-def of_indexes(counts, settings, broken=None):
+def of_indexes(counts, settings, broken=None, unique=()):
     validation = Validation(mode="full", valid=True, documents=1, indexes=2, seconds=0.0, errors=(), warnings=())
-    told = checks.integrity(validation, counts, broken or Breaking(mode="strict / error"), 1)
+    told = checks.integrity(validation, counts, set(unique), broken or Breaking(mode="strict / error"), 1)
     return {check.id: check for check in checks_of(told, settings)}
 
 
@@ -46,7 +46,7 @@ def test_one_refusal_costs_only_the_checks_that_need_the_answer(ten, judged, mon
     def refused(*_):
         raise OperationFailure("not authorized", 13)
 
-    for name in ("index_counts", "breaking", "review_latest"):
+    for name in ("index_counts", "guarded", "breaking", "review_latest"):
         monkeypatch.setattr(sections, name, refused)
     made = judged(ten)
     assert made["FIN-INT-001"].verdict in (Verdict.PASS, Verdict.WARN)
@@ -76,7 +76,7 @@ def test_documents_that_the_validator_only_warned_of_are_counted(ten, judged):
 def test_without_validator_or_indexes_nothing_is_measured(database, settings):
     plain = database["plain"]
     plain.insert_one({"a": 1})
-    made = of_indexes(index_counts(plain), settings, breaking(plain))
+    made = of_indexes(index_counts(plain), settings, breaking(plain), guarded(plain))
     assert made["FIN-INT-003"].verdict is Verdict.NOT_MEASURED
     assert made["FIN-INT-002"].verdict is Verdict.NOT_MEASURED
     assert made["FIN-INT-004"].verdict is Verdict.FAIL
@@ -86,6 +86,31 @@ def test_an_index_that_lost_documents_fails(settings):
     broken = IndexCount(name="idx", keys="a", unique=False, counted=9, expected=10)
     check = of_indexes([broken, broken], settings)["FIN-INT-002"]
     assert check.verdict is Verdict.FAIL and "9 of 10" in check.evidence
+
+
+def test_an_index_that_cannot_be_walked_through_is_told_and_stops_no_close(ten, judged, admin, settings):
+    """MongoDB refuses such a hint, or leads through it to some of the documents only: neither is a lost document."""
+    admin[ten.database.name].command("collMod", ten.name, index={"name": "idx_job_title", "hidden": True})
+    admin[ten.database.name].command("collMod", ten.name, index={"name": "idx_email_unique", "hidden": True})
+    for theirs in ([("nickname", "text")], [("place", "2dsphere")], [("spot", "2d")], [("$**", 1)], [("a", "hashed")]):
+        ten.create_index(theirs)
+    made = judged(ten)
+    found = made["FIN-INT-002"]
+    assert (found.verdict, found.measured) == (Verdict.WARN, 0) and "11 indexes, each counted" in found.evidence
+    for name in ("idx_job_title (hidden)", "nickname_text (text)", "place_2dsphere (2dsphere)", "$**_1 (wildcard)"):
+        assert name in found.evidence
+    assert made["FIN-INT-004"].verdict is Verdict.PASS, "a hidden unique index still refuses"
+    skipped = IndexCount(name="text", keys="a", unique=False, skipped="text")
+    broken = IndexCount(name="idx", keys="a", unique=False, counted=9, expected=10)
+    assert of_indexes([skipped, broken], settings)["FIN-INT-002"].verdict is Verdict.FAIL
+
+
+def test_a_partial_or_compound_unique_index_guards_nothing(ten, judged):
+    ten.drop_index("idx_linkedin_url_unique")
+    ten.create_index("linkedin_url", unique=True, partialFilterExpression={"is_qualified": True})
+    ten.create_index([("linkedin_url", 1), ("data_source", 1)], unique=True)
+    check = judged(ten)["FIN-INT-004"]
+    assert check.verdict is Verdict.FAIL and "no unique index on linkedin_url" in check.evidence
 
 
 def test_a_half_done_last_insert_is_seen(ten, judged):

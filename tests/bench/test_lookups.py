@@ -23,6 +23,15 @@ def test_every_answer_is_right_and_no_key_stays(place, clean_redis):
     assert {check.verdict.value for check in verdicts.lookups(found, place.settings)} == {"pass"}
 
 
+@pytest.mark.parametrize("unique", [True, False])
+def test_the_unique_index_counts_under_another_name_and_another_index_does_not(place, clean_redis, unique):
+    kept = place.keep("lookups", 400)
+    kept.drop_index("idx_linkedin_url_unique")
+    kept.create_index("linkedin_url", unique=unique)
+    checks = {check.id: check for check in verdicts.lookups(lookups.measure(place, kept), place.settings)}
+    assert checks["BCH-DUP-003"].measured is unique and "linkedin_url_1" in checks["BCH-DUP-003"].evidence
+
+
 def test_without_redis_its_checks_are_not_measured(place):
     place.redis = None
     found = lookups.measure(place, place.keep("lookups", 100))

@@ -149,6 +149,21 @@ def test_a_missing_index_fails_its_query(filled, settings):
     assert checks["MDB-PLAN-004"].verdict == Verdict.PASS
 
 
+def test_an_index_of_another_name_is_the_one_that_is_expected(filled, admin, settings):
+    def evidence():
+        found = study(filled, admin, settings, [])
+        return {check.id: check for check in plan_verdicts.queries(found, settings)}["MDB-PLAN-006"].evidence
+
+    filled.drop_index("idx_job_title")
+    filled.create_index("job_title")
+    assert "job_title_1" in evidence() and "expected" not in evidence()
+    filled.drop_index("job_title_1")
+    filled.create_index([("job_title", 1), ("phone", 1)])
+    assert "expected idx_job_title" in evidence()
+    filled.drop_index("job_title_1_phone_1")
+    filled.create_indexes([NAMED["idx_job_title"].model()])
+
+
 def test_counting_everything_is_shown_but_not_judged(filled, settings):
     """A hint forces its index, so that no server could fail a check of it."""
     plain, hinted = (result for result in measure_contracts(filled) if not result.contract.judged)

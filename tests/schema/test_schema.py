@@ -149,7 +149,7 @@ def test_a_differing_index_is_reported_and_never_dropped(applied, admin, setting
 @pytest.mark.parametrize(
     ("keys", "options", "word"),
     [
-        ([("linkedin_url", 1)], {"name": "other_name", "unique": True}, "name is other_name"),
+        ([("linkedin_url", 1)], {}, "index linkedin_url_1, in place of idx_linkedin_url_unique, differs: unique is"),
         ([("linkedin_url", -1)], {"name": "idx_linkedin_url_unique", "unique": True}, "key is"),
         ([("linkedin_url", 1)], {"name": "idx_linkedin_url_unique"}, "unique is False"),
         ([("linkedin_url", 1)], {"name": "idx_linkedin_url_unique", "unique": True,
@@ -200,6 +200,50 @@ def test_a_collection_made_by_its_first_insert_gets_its_validator(leads, admin, 
     kinds = [change.kind for change in apply(leads, admin, settings)]
     assert kinds.count("validator") == 1 and kinds.count("create") == 2
     assert pending(leads, settings) == []
+
+
+@pytest.mark.parametrize("name", ["linkedin_url_1", "theirs"])
+def test_an_index_is_known_by_what_it_is_not_by_its_name(applied, admin, settings, name):
+    """mongosh names an index itself where nobody does: it is the same arbiter, and no command is needed."""
+    applied.drop_index("idx_linkedin_url_unique")
+    applied.create_index("linkedin_url", unique=True, name=name)
+    assert apply(applied, admin, settings) == []
+    checks = {check.id: check for check in verdicts.structure(applied, settings)}
+    for check_id in ("MDB-IDX-001", "MDB-IDX-012", "MDB-IDX-017", "MDB-SCH-011"):
+        assert checks[check_id].verdict is Verdict.PASS, checks[check_id]
+    assert name in checks["MDB-IDX-001"].evidence
+    shown = tables.indexes(IndexReview(indexes=actual(applied).indexes)).frame.set_index("index")
+    assert shown.loc[name, "serves"].startswith("duplicate check by profile URL")
+
+
+def test_a_right_index_beside_a_wrong_one_of_its_name_counts(applied, settings):
+    applied.drop_index("idx_email_unique")
+    applied.create_index("email", name="idx_email_unique")
+    applied.create_index("email", unique=True, sparse=True)
+    (finding,) = pending(applied, settings)
+    assert finding.is_extra and "idx_email_unique" in finding.line
+    assert told(verdicts.structure(applied, settings))["MDB-IDX-002"] == Verdict.PASS
+
+
+@pytest.mark.parametrize("index", [one for one in INDEXES if one.unique], ids=lambda one: one.name)
+def test_whoever_drops_a_unique_index_is_told_to_stop_the_writers_first(applied, settings, index):
+    applied.drop_index(index.name)
+    applied.create_index(list(index.keys), name="theirs", unique=True, collation={"locale": "en"})
+    finding = next(one for one in pending(applied, settings) if "in place of" in one.line)
+    assert finding.remedy.startswith("pause ingest and collectors first") and 'dropIndex("theirs")' in finding.remedy
+    assert "collMod" not in finding.remedy
+
+
+def test_the_remedy_of_an_index_is_the_one_command_of_2_2(applied, admin, settings, unapproved):
+    """What a check says and what 2.2 lists is one decision."""
+    admin[settings.database].command({"collMod": applied.name, "index": {"name": "idx_job_title", "hidden": True}})
+    applied.drop_index("idx_company_name")
+    changes, _ = verdicts.apply_pending(applied, admin, unapproved)
+    checks = {check.id: check for check in verdicts.structure(applied, unapproved)}
+    (finding,) = findings(changes)
+    assert checks["MDB-IDX-005"].remedy == finding.remedy == f'db.{applied.name}.unhideIndex("idx_job_title")'
+    assert checks["MDB-IDX-003"].remedy == unapproved.how_to_approve("apply_schema")
+    assert "1 findings need a person" in verdicts.apply_pending(applied, admin, unapproved)[1].evidence
 
 
 def test_staging_and_rejected_have_no_unique_index(applied, settings):
@@ -542,6 +586,8 @@ def index(name, *keys, **options):
         (index("a", ("x", 1), expireAfterSeconds=9), index("b", ("x", 1), ("y", 1)), False),
         (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), collation={"locale": "en"}), False),
         (index("a", ("x", "hashed")), index("b", ("x", 1), ("y", 1)), False),
+        (index("a", ("x", 1)), index("b", ("x", 1), ("y", 1), hidden=True), False),
+        (index("a", ("x", 1), hidden=True), index("b", ("x", 1), ("y", 1)), True),
     ],
 )
 def test_redundant_prefixes(short, long, expected):
@@ -562,6 +608,13 @@ def test_unused_is_said_only_after_a_day_and_never_of_a_unique_index():
     usage = [used("idx_job_title", 48.0), used("idx_is_qualified", 1.0), used("idx_linkedin_url_unique", 48.0)]
     unused = [one.index for one in advise(INDEXES, usage=usage) if one.kind == "not used"]
     assert unused == ["idx_job_title"]
+
+
+def test_a_hidden_index_is_not_called_unused_and_is_not_hidden_again():
+    short, long = index("a", ("x", 1), hidden=True), index("b", ("x", 1), ("y", 1))
+    usage = [IndexUsage(name="a", host="h", ops=0, since=datetime.now(UTC), window_hours=48.0)]
+    (one,) = advise([short, long], usage=usage)
+    assert one.kind == "redundant prefix" and one.advice.startswith("it is hidden: watch")
 
 
 def test_selectivity_ignores_leads_without_the_field(applied):

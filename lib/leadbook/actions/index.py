@@ -11,7 +11,7 @@ from leadbook.actions import rights
 from leadbook.actions.records import Action, ActPlan, ActScene, Given
 from leadbook.core.errors import ParameterError, RefusedError, did_you_mean
 from leadbook.schema.index_advice import index_usage
-from leadbook.schema.indexes import INDEXES
+from leadbook.schema.indexes import INDEXES, IndexSpec
 
 NEEDS = ("dbAdmin",)
 
@@ -23,7 +23,8 @@ def _plan_of(*, hides: bool) -> Callable[[ActScene, Given], ActPlan]:
         found = _index(scene, given.get("index", ""))
         if hides:
             _refuse_needed(found)
-        serves = next((one.serves for one in INDEXES if one.name == found["name"]), "")
+        shown = IndexSpec.found(found).shown()
+        serves = next((one.serves for one in INDEXES if not one.differences(shown)), "")
         used = _usage(scene, found["name"])
         warns = [f"it serves: {serves}; phase 02 tells that it is hidden until it is shown again"] if serves else []
         if hides and not used:

@@ -7,7 +7,7 @@ the parameter `validate_collection` says `full`; both read only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter, sleep
 from typing import Any
 
@@ -18,18 +18,19 @@ from leadbook.schema.state import actual
 
 @dataclass(frozen=True, kw_only=True)
 class IndexCount:
-    """Documents that an index leads to, beside those that it should know. whole: both agree."""
+    """Documents that an index leads to, beside those that it should know. skipped: why they cannot be counted."""
 
     name: str
     keys: str
     unique: bool
-    counted: int
-    expected: int
+    counted: int | None = None
+    expected: int | None = None
+    skipped: str = ""
 
     @property
-    def whole(self) -> bool:
-        """True where the index knows every document that it should."""
-        return self.counted == self.expected
+    def whole(self) -> bool | None:
+        """True where the index knows every document that it should; None where that cannot be counted."""
+        return None if self.skipped else self.counted == self.expected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def _validate(leads: Collection[dict[str, Any]], option: Mapping[str, bool]) -> 
 
 
 def index_counts(leads: Collection[dict[str, Any]]) -> list[IndexCount]:
-    """Count the documents through each index, and without one those that it should know.
+    """Count the documents through each index, and without one those that it should know; a few kinds cannot be counted.
 
     Each count is taken before and after; while leads keep arriving the two may differ, so the smaller must not exceed
     the index by anything: run it when inserts are over.
@@ -76,14 +77,35 @@ def index_counts(leads: Collection[dict[str, Any]]) -> list[IndexCount]:
     total = _count(leads, {}, {"$natural": 1})
     found = []
     for index in leads.list_indexes():
-        keys = dict(index["key"])
-        wanted = _covered(index)
-        expected = total if not wanted else _count(leads, wanted, {"$natural": 1})
-        found.append(IndexCount(
-            name=index["name"], keys=", ".join(keys), unique=bool(index.get("unique")) or index["name"] == "_id_",
-            counted=_count(leads, wanted, index["name"]), expected=expected,
-        ))  # fmt: skip
+        one = IndexCount(
+            name=index["name"], keys=", ".join(index["key"]), skipped=_unhintable(index),
+            unique=bool(index.get("unique")) or index["name"] == "_id_",
+        )  # fmt: skip
+        if not one.skipped:
+            wanted = _covered(index)
+            expected = total if not wanted else _count(leads, wanted, {"$natural": 1})
+            one = replace(one, counted=_count(leads, wanted, one.name), expected=expected)
+        found.append(one)
     return found
+
+
+def _unhintable(index: Mapping[str, Any]) -> str:
+    """Why MongoDB leads no query through the whole of an index: it refuses the hint, or the index leaves out documents
+    as it sees fit."""
+    if index.get("hidden"):
+        return "hidden"
+    kinds = [str(way) for way in index["key"].values() if isinstance(way, str) and way != "hashed"]
+    return "wildcard" if any("$**" in name for name in index["key"]) else next(iter(kinds), "")
+
+
+def guarded(leads: Collection[dict[str, Any]]) -> set[str]:
+    """Fields of which a unique index refuses every double: of that field alone, and not partial. By listIndexes."""
+    return {
+        field
+        for index in leads.list_indexes()
+        for field in index["key"]
+        if index.get("unique") and len(index["key"]) == 1 and "partialFilterExpression" not in index
+    }
 
 
 def _covered(index: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from leadbook.measure.histograms import Latencies
 from leadbook.measure.rounds import calls_a_round, interleaved
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.schema.explain import PlanFacts, explain_query
+from leadbook.schema.indexes import INDEXES
+from leadbook.schema.state import actual
 
 BATCH = 100
 SINGLES_IN_ALL, BATCHES_IN_ALL = (1_000, 250), (200, 50)
@@ -39,11 +41,13 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class LookupTimes:
-    """Result of `measure`. redis_problem: why Redis was not measured, or empty.  plan: of the MongoDB check."""
+    """Result of `measure`. redis_problem: why Redis was not measured, or empty.  plan: of the MongoDB check.
+    arbiter: what the unique index on linkedin_url is called there; empty without one."""
 
     operations: dict[str, Operation]
     plan: PlanFacts
     stored: int
+    arbiter: str
     redis_problem: str = ""
 
 
@@ -87,6 +91,7 @@ def measure(session: BenchmarkSession, collection: Leads, *, seed: int = 3) -> L
         operations=operations,
         plan=explain_query(collection, {"linkedin_url": urls[0]}),
         stored=collection.estimated_document_count(),
+        arbiter=next((one.name for one in actual(collection).indexes if not INDEXES[0].differences(one)), ""),
         redis_problem=session.redis_problem if session.redis is None else "",
     )
 

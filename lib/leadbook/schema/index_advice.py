@@ -115,7 +115,7 @@ def helping(fields: Iterable[str], indexes: Iterable[IndexSpec]) -> str:
     The task book's own index where it has one for these fields. Names of operators ($or, $expr) are no fields.
     """
     named = [field for field in fields if not field.startswith("$") and field != "_id"]
-    usable = {index.keys[0][0] for index in indexes if index.keys and not (index.options or {}).get("hidden")}
+    usable = {index.keys[0][0] for index in indexes if index.keys and not index.hidden}
     if not named or usable & set(named):
         return ""
     wanted = next((one for one in INDEXES if set(one.fields) == set(named)), None)
@@ -128,7 +128,7 @@ def _plain(index: IndexSpec) -> bool:
 
 
 def redundant(indexes: Iterable[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]:
-    """Pairs (short, long): every query that `short` serves, `long` serves too.
+    """Pairs (short, long): every query that `short` serves, `long` serves too, which is not hidden.
 
     Unique, sparse, partial, TTL and collated indexes do more than serve queries, and neither side may be one.
     A single field may be read in either direction; for longer prefixes all directions must agree or all be reversed.
@@ -136,7 +136,7 @@ def redundant(indexes: Iterable[IndexSpec]) -> list[tuple[IndexSpec, IndexSpec]]
     plain = [index for index in indexes if _plain(index)]
     return [
         (short, long) for short in plain for long in plain
-        if len(long.keys) > len(short.keys) and _prefixes(short, long)
+        if not long.hidden and len(long.keys) > len(short.keys) and _prefixes(short, long)
     ]  # fmt: skip
 
 
@@ -154,7 +154,8 @@ def advise(
     found = [
         IndexAdvice(
             kind="redundant prefix", index=short.name, evidence=f"{short} is a prefix of {long}",
-            advice=f"hide it (hideIndex), watch the queries for a day, then drop it: {long.name} serves them",
+            advice=f"{'it is hidden:' if short.hidden else 'hide it (hideIndex),'} watch the queries for a day, then "
+            f"drop it: {long.name} serves them",
         )
         for short, long in redundant(indexes)
     ]  # fmt: skip
@@ -171,7 +172,7 @@ def advise(
 
 
 def _unused(indexes: Iterable[IndexSpec], usage: Iterable[IndexUsage]) -> list[IndexAdvice]:
-    plain = {index.name for index in indexes if _plain(index)}
+    plain = {index.name for index in indexes if _plain(index) and not index.hidden}
     return [
         IndexAdvice(
             kind="not used", index=one.name,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo import IndexModel
@@ -44,6 +44,30 @@ class IndexSpec:
             name=document["name"], keys=keys, unique=bool(document.get("unique")), sparse=bool(document.get("sparse")),
             options=options or None,
         )  # fmt: skip
+
+    @property
+    def hidden(self) -> bool:
+        """Whether no query is planned with it; it stays unique, and as a TTL index it goes on deleting."""
+        return bool((self.options or {}).get("hidden"))
+
+    @property
+    def ends(self) -> tuple[Any, ...] | None:
+        """Of a TTL index, what it deletes, and after how many seconds: two that are equal delete alike. Else None."""
+        options = self.options or {}
+        seconds = options.get("expireAfterSeconds")
+        return None if seconds is None else (self.keys, seconds, options.get("partialFilterExpression"))
+
+    def shown(self) -> IndexSpec:
+        """The same index, not hidden."""
+        return replace(self, options={key: value for key, value in (self.options or {}).items() if key != "hidden"})
+
+    def among(self, found: Iterable[IndexSpec]) -> IndexSpec | None:
+        """The one of `found` that is this index, under whatever name; else what stands in its way: the one of its name,
+        or the first on its keys. None where it can be created."""
+        candidates = list(found)
+        alike = (one for one in candidates if not self.differences(one))
+        named = (one for one in candidates if one.name == self.name)
+        return next(alike, None) or next(named, None) or next((o for o in candidates if o.keys == self.keys), None)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from bson import json_util
@@ -15,6 +16,7 @@ from pymongo.errors import OperationFailure
 from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import DUPLICATE, duplicate_key
+from leadbook.lead.fields import FIELDS
 from leadbook.schema.indexes import INDEXES, STAGING_INDEXES, IndexSpec, lifetimes
 from leadbook.schema.validator import validator
 
@@ -23,7 +25,11 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionState:
-    """What a collection is, or should be. `indexes` leaves out `_id_`. validator {} means none."""
+    """What a collection is, or should be. `indexes` leaves out `_id_`. validator {} means none.
+
+    kind: `collection`, `view` or `timeseries`.  is_capped: the oldest documents go when it is full.  expires_s: of a
+    clustered collection, seconds after which MongoDB deletes a document; None where it never does.
+    """
 
     name: str
     exists: bool = True
@@ -31,6 +37,9 @@ class CollectionState:
     validation_level: str = "strict"
     validation_action: str = "error"
     indexes: tuple[IndexSpec, ...] = ()
+    kind: str = "collection"
+    is_capped: bool = False
+    expires_s: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,8 @@ class Change:
 
     kind: `create`, `validator` and `index` change the server when applied; a `finding` needs a person.
     line: for people.  command: the database command, None for a finding.  remedy: what to do about a finding.
-    applied: whether `apply` ran it.  is_extra: an index beside those that are wanted.
+    applied: whether `apply` ran it.  loses: records are deleted or refused as long as it is so.
+    is_extra: an index beside those that are wanted, which loses nothing.
     """
 
     kind: Literal["create", "validator", "index", "finding"]
@@ -48,6 +58,7 @@ class Change:
     command: Mapping[str, Any] | None = None
     remedy: str = ""
     applied: bool = False
+    loses: bool = False
     is_extra: bool = False
 
     def shell(self) -> str:
@@ -75,14 +86,17 @@ def actual(collection: Collection[Document]) -> CollectionState:
     found = list(collection.database.list_collections(filter={"name": collection.name}))
     if not found:
         return CollectionState(name=collection.name, exists=False, validator={})
-    options = found[0].get("options", {})
-    indexes = tuple(IndexSpec.found(index) for index in collection.list_indexes() if index["name"] != "_id_")
+    options, kind = found[0].get("options", {}), found[0].get("type", "collection")
+    listed = () if kind == "view" else collection.list_indexes()  # a view has none, and is refused the question
     return CollectionState(
         name=collection.name,
         validator=options.get("validator", {}),
         validation_level=options.get("validationLevel", "strict"),
         validation_action=options.get("validationAction", "error"),
-        indexes=indexes,
+        indexes=tuple(IndexSpec.found(index) for index in listed if index["name"] != "_id_"),
+        kind=kind,
+        is_capped=bool(options.get("capped")),
+        expires_s=options.get("expireAfterSeconds"),
     )
 
 
@@ -90,11 +104,14 @@ def pending(collection: Collection[Document], settings: Settings) -> list[Change
     """What `apply` would do to the leads (`collection`), and to staging and rejected beside them. Read-only."""
     leads, *others = desired(settings)
     states = [replace(leads, name=collection.name), *others]
-    return [change for state in states for change in _changes(state, actual(collection.database[state.name]))]
+    return [change for state in states for change in differing(state, actual(collection.database[state.name]))]
 
 
-def _changes(wanted: CollectionState, found: CollectionState) -> list[Change]:
-    changes: list[Change] = []
+def differing(wanted: CollectionState, found: CollectionState) -> list[Change]:
+    """What makes `found` as `wanted`: commands, and findings for a person."""
+    changes = list(_losing(wanted, found))
+    if found.kind != "collection":
+        return changes
     if not found.exists:
         command = {"create": wanted.name, **_validation(wanted)}
         changes.append(Change(kind="create", collection=wanted.name, line=f"create collection {wanted.name}",
@@ -105,7 +122,42 @@ def _changes(wanted: CollectionState, found: CollectionState) -> list[Change]:
             kind="validator", collection=wanted.name, line=f"change {', '.join(parts)} of {wanted.name}",
             command={"collMod": wanted.name, **_validation(wanted)},
         ))  # fmt: skip
-    return changes + _index_changes(wanted, found)
+    each = (index_change(wanted, index, found.indexes) for index in wanted.indexes)
+    others = extra(wanted.indexes, found.indexes)
+    return [*changes, *(one for one in each if one), *(_unexpected(wanted, index) for index in others)]
+
+
+def _losing(wanted: CollectionState, found: CollectionState) -> Iterator[Change]:
+    """How a collection, whatever its indexes, deletes or refuses what it is given, and what a person does about it."""
+    name = found.name
+    finding = partial(Change, kind="finding", collection=name)
+    if found.kind != "collection":
+        yield finding(
+            line=f"{name} is a {found.kind}, not a collection: it does not keep what is inserted", loses=True,
+            remedy=f"name another collection in the profile; or, where nobody needs it, db.{name}.drop(), "
+            "then apply again",
+        )  # fmt: skip
+    if found.is_capped:
+        yield finding(
+            line=f"{name} is capped: its oldest records are deleted when it is full", loses=True,
+            remedy=f'pause ingest and collectors; db.{name}.renameCollection("{name}_capped"), apply again, then '
+            f'db.{name}_capped.aggregate([{{$merge: "{name}"}}])',
+        )  # fmt: skip
+    if found.expires_s is not None and found.kind == "collection":
+        yield finding(
+            line=f"{name} deletes its records {found.expires_s:,} s after the time in their _id", loses=True,
+            remedy=_by_hand({"collMod": name, "expireAfterSeconds": "off"}),
+        )  # fmt: skip
+    if found.validator and not wanted.validator:
+        yield finding(
+            line=f"{name} has a validator ({found.validation_level} / {found.validation_action}), and should take all",
+            loses=found.validation_level != "off" and found.validation_action != "warn",
+            remedy=_by_hand({"collMod": name, "validator": {}}),
+        )  # fmt: skip
+
+
+def _by_hand(command: Document) -> str:
+    return f"by hand: db.runCommand({json_util.dumps(command)})"
 
 
 def _validation(state: CollectionState) -> Document:
@@ -118,48 +170,77 @@ def _validation(state: CollectionState) -> Document:
     }
 
 
-def _index_changes(wanted: CollectionState, found: CollectionState) -> list[Change]:
-    changes, accounted = [], set()
-    for index in wanted.indexes:
-        rival = next((one for one in found.indexes if one.name == index.name), None) or next(
-            (one for one in found.indexes if one.keys == index.keys), None
-        )
-        if rival is None:
-            command = {"createIndexes": wanted.name, "indexes": [index.document()]}
-            changes.append(Change(kind="index", collection=wanted.name, line=f"create index {index}", command=command))
-            continue
-        accounted.add(rival.name)
-        differences = index.differences(rival)
-        if rival.name != index.name:
-            differences.append(f"name is {rival.name}, wanted {index.name}")
-        if differences:
-            changes.append(_differing(wanted.name, index, rival, differences))
-    extra = [index for index in found.indexes if index.name not in accounted]
-    return changes + [_unexpected(wanted.name, index) for index in extra]
+def index_change(wanted: CollectionState, index: IndexSpec, found: Iterable[IndexSpec]) -> Change | None:
+    """What makes one of the indexes of `wanted` as it should be; None where it is so, under whatever name."""
+    rival = index.among(found)
+    if rival is None:
+        command = {"createIndexes": wanted.name, "indexes": [index.document()]}
+        return Change(kind="index", collection=wanted.name, line=f"create index {index}", command=command)
+    differences = index.differences(rival)
+    return _differing(wanted, index, rival, differences) if differences else None
 
 
-def _differing(collection: str, index: IndexSpec, rival: IndexSpec, differences: list[str]) -> Change:
-    if rival.options == {"hidden": True} and not index.differences(replace(rival, options=None)):
-        remedy = f'db.{collection}.unhideIndex("{rival.name}")'
-    elif not index.differences(replace(rival, options={**(rival.options or {}), **_lifetime(index)})):
-        command = {"collMod": collection, "index": {"name": rival.name, **_lifetime(index)}}
-        remedy = f"by hand: db.runCommand({json_util.dumps(command)})"
+def extra(wanted: Iterable[IndexSpec], found: Iterable[IndexSpec]) -> list[IndexSpec]:
+    """Those of `found` that neither are one of `wanted` nor stand in the way of one."""
+    found = list(found)
+    known = {rival.name for index in wanted if (rival := index.among(found))}
+    return [index for index in found if index.name not in known]
+
+
+def _differing(wanted: CollectionState, index: IndexSpec, rival: IndexSpec, differences: list[str]) -> Change:
+    life = {key: value for key, value in (index.options or {}).items() if key == "expireAfterSeconds"}
+    if rival.hidden and not index.differences(rival.shown()):
+        remedy = f'db.{wanted.name}.unhideIndex("{rival.name}")'
+    elif life and not index.differences(replace(rival, options={**(rival.options or {}), **life})):
+        # of a TTL index, the one option that can be changed while the index stays
+        remedy = _by_hand({"collMod": wanted.name, "index": {"name": rival.name, **life}})
     else:
-        remedy = f'nothing is dropped here; by hand: db.{collection}.dropIndex("{rival.name}"), then apply again'
-    line = f"index {rival.name} differs: {'; '.join(differences)}"
-    return Change(kind="finding", collection=collection, line=line, remedy=remedy)
-
-
-def _lifetime(index: IndexSpec) -> Document:
-    """Of a TTL index, as collMod takes it: the one option that can be changed while the index stays."""
-    return {key: value for key, value in (index.options or {}).items() if key == "expireAfterSeconds"}
-
-
-def _unexpected(collection: str, index: IndexSpec) -> Change:
-    guards = "it is unique, so writers may rely on it; " if index.unique else ""
+        pause = "pause ingest and collectors first: meanwhile nothing refuses a double; " if index.unique else ""
+        remedy = f"{pause}nothing is dropped here; by hand: {_drop(wanted, rival)}, then apply again"
+    place = "" if rival.name == index.name else f", in place of {index.name},"
+    line = f"index {rival.name}{place} differs: {'; '.join(differences)}"
     return Change(
-        kind="finding", collection=collection, line=f"index {index} is not part of the desired state", is_extra=True,
-        remedy=f'{guards}keep it, or hide it first and watch: db.{collection}.hideIndex("{index.name}")',
+        kind="finding", collection=wanted.name, line=line, remedy=remedy, loses=_index_loses(wanted, rival)
+    )  # fmt: skip
+
+
+def _drop(wanted: CollectionState, index: IndexSpec) -> str:
+    return f'db.{wanted.name}.dropIndex("{index.name}")'
+
+
+def _index_loses(wanted: CollectionState, index: IndexSpec) -> bool:
+    """Whether an index, one of those that are wanted or another, deletes what should stay or refuses too much."""
+    deletes = index.ends is not None and index.ends not in [one.ends for one in wanted.indexes]
+    return deletes or _refuses(wanted, index)
+
+
+def _refuses(wanted: CollectionState, index: IndexSpec) -> bool:
+    """Whether an index refuses more than the unique ones that are wanted: what it refuses counts as a duplicate of a
+    lead that is not there. Among leads a sparse or partial one on fields of others is theirs to judge."""
+    if not index.unique:
+        return False
+    is_part = index.sparse or "partialFilterExpression" in (index.options or {})
+    for one in wanted.indexes:
+        narrower = not one.sparse or (is_part and len(index.keys) == 1)
+        if one.unique and narrower and set(one.fields) <= set(index.fields):
+            return False
+    ours = {field.partition(".")[0] for field in index.fields} & {field.name for field in FIELDS}
+    return not (wanted.validator and is_part and not ours)
+
+
+def _unexpected(wanted: CollectionState, index: IndexSpec) -> Change:
+    loses = _index_loses(wanted, index)
+    if loses:
+        does = "refuses records" if _refuses(wanted, index) else "deletes records"
+        remedy = f"now: {_drop(wanted, index)}; hidden or not, it {does}"
+        if index.ends and not wanted.validator:
+            remedy += "; where personal data is to end, set staging_ttl_days or rejected_ttl_days in the profile"
+    else:
+        remedy = f'keep it, or hide it first and watch: db.{wanted.name}.hideIndex("{index.name}")'
+    life = f", deletes after {index.ends[1]:,} s" if index.ends else ""
+    line = f"index {index}{life} is not part of the desired state"
+    return Change(
+        kind="finding", collection=wanted.name, line=line, remedy=remedy, loses=loses, is_extra=not loses
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def _table(title: str, rows: Sequence[Sequence[Any]], *columns: str) -> Table:
 
 def indexes(review: IndexReview) -> Table:
     """One row an index found, with size and use where known."""
-    serves = {index.name: index.serves for index in INDEXES}
+    serves = {found.name: index.serves for index in INDEXES if (found := index.among(review.indexes))}
     used = {one.name: one for one in review.usage}
     rows = []
     for index in review.indexes:

@@ -127,7 +127,7 @@ def lookups(found: LookupTimes, settings: Settings) -> Checks:
             for check_id, one in timed.items()
         },
         "BCH-DUP-003": (
-            plan.collection_scan is False and "idx_linkedin_url_unique" in plan.indexes,
+            plan.collection_scan is False and found.arbiter in plan.indexes,
             f"stages {' < '.join(plan.stages)}, index {', '.join(plan.indexes) or 'none'}, "
             f"{plan.keys_examined} keys, {plan.docs_examined} documents examined among {found.stored:,}",
         ),

@@ -13,7 +13,7 @@ from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.collecting import read_collecting
 from leadbook.analysis.completeness import completeness, source_outliers
 from leadbook.analysis.configuration import read_configuration
-from leadbook.analysis.integrity import Validation, breaking, index_counts, validate
+from leadbook.analysis.integrity import Validation, breaking, guarded, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
 from leadbook.analysis.sessions import STAGING, differences, read_sessions
@@ -109,7 +109,8 @@ class FinalAnalysis(Findings):
         """9.5: validate, every index against a scan, the validator against what is stored."""
         indexes = attempt(partial(index_counts, self.leads))
         leads = self.leads.estimated_document_count()
-        told = checks.integrity(self._validation(), indexes, attempt(partial(breaking, self.leads)), leads)
+        unique, broken = attempt(partial(guarded, self.leads)), attempt(partial(breaking, self.leads))
+        told = checks.integrity(self._validation(), indexes, unique, broken, leads)
         shown = (tables.indexes(indexes),) if isinstance(indexes, list) else ()
         return Section(tables=shown, checks=self._judged(told))
 

@@ -36,7 +36,8 @@ COLUMNS = {
     "required": "a lead without it is not valid", "source": "data_source", "leads": "leads concerned",
     "all sources": "the share over all sources",
     "index": "name of the index", "fields": "its keys", "unique": "refuses a second equal value",
-    "through the index": "documents counted through it", "by a scan": "documents it should know", "whole": "both agree",
+    "through the index": "documents counted through it", "by a scan": "documents it should know",
+    "whole": "both agree; or why it cannot be counted",
     "anomaly": "the rule", "kind": "possible duplicate, contradiction, or suspicion",
     "groups": "sets of leads that belong together", "example": "masked", "what it means": "why it matters",
     "what to do": "advice",
@@ -134,8 +135,11 @@ def _ended(counts: Mapping[str, int]) -> int:
 def indexes(counts: Iterable[IndexCount]) -> Table:
     """Indexes: documents through each, and by a scan."""
     columns = ["index", "fields", "unique", "through the index", "by a scan", "whole"]
-    rows = [(each.name, each.keys, each.unique, each.counted, each.expected, each.whole) for each in counts]
-    return table(pd.DataFrame(rows, columns=columns), "Every index against a scan")
+    rows = [
+        (each.name, each.keys, each.unique, each.counted, each.expected, each.skipped or each.whole) for each in counts
+    ]
+    frame = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:5], "Int64"))
+    return table(frame, "Every index against a scan")
 
 
 def anomalies(found: Iterable[Anomaly]) -> Table:
