@@ -23,8 +23,10 @@ Failed = Unmeasured | Exception
 def replication(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> Answers:
     """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
     before, after = seen or (Replication(members=0), Replication(members=0))
-    shown = ", ".join(f"{name} {state}" for name, state in after.states.items())
-    lag: Any = after.lag_s if after.members > 1 else Inapplicable("a single member has no secondary")
+    shown = after.shown
+    lag: Any = after.lag_s if after.others else Inapplicable("a single member has no secondary")
+    if after.others and after.lag_s is None:
+        lag = Unmeasured(f"no member besides the primary tells how far it is: {shown}")
     healthy: Any = after.healthy
     elections, terms = _elections(before, after, recent_h)
     if seen is None:
