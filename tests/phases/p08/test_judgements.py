@@ -8,11 +8,13 @@ import pytest
 from tests.phases.p08.made import NOW, SETTINGS, by_id, judged, observation, snapshot
 
 from leadbook.core.checks import Verdict, judge
+from leadbook.ingest.staging import Backlog
 from leadbook.measure.canary import Canary
 from leadbook.monitor.loop import Timeline
 from leadbook.monitor.slow import SlowOperation, slow_operations
+from leadbook.monitor.staging import Collector, Intake
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
-from leadbook.monitor.validation import read_pace, review_first_batch
+from leadbook.monitor.validation import HourOfLeads, read_pace, review_first_batch
 from leadbook.monitor.workload import BatchInsert, Lookup
 from leadbook.phases.p08 import performance, sections, servers
 from leadbook.phases.p08.decisions import bottleneck, issues
@@ -228,8 +230,43 @@ def test_leads_an_hour_from_their_time_stamps(database, settings):
     assert found.verdict is Verdict.PASS and 3600 <= found.measured <= 3625 and "projected" in found.evidence
     assert hourly(leads, settings, wrote=True).verdict is Verdict.NOT_APPLICABLE, "nobody collects"
     production = settings.model_copy(update={"profile": "production"})
+    leads.insert_one(lead("old", created_at=NOW - timedelta(days=1)))
     assert hourly(leads, production, NOW + timedelta(minutes=30)).measured == 301
     assert hourly(leads, production, NOW + timedelta(hours=3)).verdict is Verdict.FAIL
+    begun = production.model_copy(update={"sprint_start": NOW.isoformat()})
+    assert hourly(leads, begun, NOW + timedelta(minutes=30)).measured == 602, "what was there before is no sprint"
+
+
+def test_in_the_first_hour_the_rate_is_that_of_the_time_there_was(database, settings):
+    leads = create_like(database, settings.collection, settings)
+    leads.insert_many([lead(str(n), created_at=NOW + timedelta(seconds=3 * n)) for n in range(600)])
+    production = settings.model_copy(update={"profile": "production"})
+    found = hourly(leads, production, NOW + timedelta(minutes=30))
+    assert (found.verdict, found.measured) == (Verdict.PASS, 1200) and "within 30 minutes" in found.evidence
+    assert hourly(leads, production, NOW + timedelta(minutes=9)).verdict is Verdict.NOT_APPLICABLE
+
+
+def intake(staged, in_hour):
+    one = Collector(workflow="a", vendor="apollo", in_day=staged, in_hour=in_hour, waiting=0, last_s=1_000.0)
+    return Intake(backlog=Backlog(), collectors=(one,), staged=staged)
+
+
+@pytest.mark.parametrize(
+    ("found", "ahead", "verdict"),
+    [
+        (intake(20_400, 500), "", Verdict.NOT_APPLICABLE),
+        (intake(9_000, 0), "", Verdict.NOT_APPLICABLE),
+        (intake(9_000, 0), "2999-01-01T00:00:00+00:00", Verdict.FAIL),
+        (intake(9_000, 500), "", Verdict.FAIL),
+    ],
+)
+def test_a_sprint_that_is_over_is_asked_for_no_rate(settings, found, ahead, verdict):
+    """A close waits until nothing arrives any more: its last hour is short or empty. One whose deadline is ahead has
+    collectors that stand still."""
+    production = settings.model_copy(update={"profile": "production", "sprint_deadline": ahead})
+    pace = HourOfLeads(count=0, until=NOW, span_s=0.0, age_s=90_000.0)
+    told = performance.inserts(observation(wrote=False), pace, production, intake=found)
+    assert judged(told, production)["MON-RATE-002"].verdict is verdict
 
 
 def test_a_rehearsal_with_a_handful_of_leads_tells_no_rate(database, settings):

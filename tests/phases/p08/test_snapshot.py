@@ -130,7 +130,7 @@ def test_production_only_watches(endpoints, settings, mongo, admin, redis_client
     checks = judged(made)
     assert checks["MON-RATE-001"].verdict is Verdict.NOT_MEASURED, "watching shows arrivals, not capacity"
     assert checks["MON-BACKUP-001"].verdict is Verdict.NOT_MEASURED
-    assert checks["MON-RATE-002"].verdict is Verdict.NOT_MEASURED, "these leads carry no created_at"
+    assert checks["MON-RATE-002"].verdict is Verdict.NOT_APPLICABLE, "nothing was staged: no collector is at work"
     assert checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
     assert checks["MON-BATCH-002"].verdict is Verdict.FAIL, "leads without timestamps"
 

@@ -94,7 +94,7 @@ class Snapshot:
                 **servers.redis(around.redis),
             },
             "staged": staged.waiting(around.staged, settings),
-            "inserts": performance.inserts(seen, around.pace, settings, self.hour),
+            "inserts": performance.inserts(seen, around.pace, settings, self.hour, around.staged),
             "slow": performance.slow(seen),
         }
         asked = {"atlas": self.atlas.checks if self.atlas else ()}
