@@ -88,6 +88,13 @@ class RedisState:
         limit = self.cache.configuration.get("slowlog-log-slower-than")
         return None if limit is None else int(limit)
 
+    def slow_hidden(self, limit_ms: float) -> str:
+        """Which commands of `limit_ms` and more the slow log does not keep; empty where it keeps them all."""
+        slower = self.slow_limit_us or 0
+        if slower < 0:
+            return "the slow log is off (slowlog-log-slower-than -1)"
+        return f"the slow log keeps what takes {slower / 1000:,g} ms and more only" if slower > 1000 * limit_ms else ""
+
     @property
     def slow_commands(self) -> list[str]:
         """Their names alone: arguments hold personal data."""
@@ -166,7 +173,10 @@ def read_disk(client: MongoClient[dict[str, Any]], database: str) -> Disk | None
 
 
 def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
-    """Redis's own records: slow log since then, latency events, persistence. Raises RedisError."""
+    """Redis's own records: slow log since then, latency events, persistence. since: by this machine's clock; Redis
+    keeps the slow log by its own. Raises RedisError."""
+    ago, told = datetime.now(UTC) - since, optional(client.time)
+    since = since if told is None else datetime.fromtimestamp(told[0] + told[1] / 1e6, UTC) - ago
     cache, entries = inspect_cache(client), optional(lambda: client.slowlog_get(128)) or []
     threshold = cache.configuration.get("latency-monitor-threshold")
     latest = optional(client.latency_latest) if threshold and int(threshold) > 0 else None

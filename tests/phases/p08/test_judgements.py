@@ -10,8 +10,9 @@ from tests.phases.p08.made import NOW, SETTINGS, by_id, judged, observation, sna
 from leadbook.core.checks import Verdict, judge
 from leadbook.ingest.staging import Backlog
 from leadbook.measure.canary import Canary
+from leadbook.monitor import topology
 from leadbook.monitor.loop import Timeline
-from leadbook.monitor.slow import SlowOperation, slow_operations
+from leadbook.monitor.slow import Logging, SlowOperation, slow_operations
 from leadbook.monitor.staging import Collector, Intake
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
 from leadbook.monitor.validation import HourOfLeads, read_pace, review_first_batch
@@ -97,8 +98,8 @@ def test_slow_inserts_ask_for_a_larger_server_only_where_the_server_is_full():
 
 def test_slow_writes_are_not_slow_queries():
     slow = (SlowOperation(collection="c", operation="insert", ms=900, plan="", fields=()),)  # fmt: skip
-    assert judged(performance.slow(observation(slow=slow)))["MON-QUERY-001"].verdict is Verdict.PASS
-    dark = judged(performance.slow(observation(slow=None, slow_source="forbidden")))
+    assert judged(performance.slow(observation(slow=slow), SETTINGS))["MON-QUERY-001"].verdict is Verdict.PASS
+    dark = judged(performance.slow(observation(slow=None, slow_source="forbidden"), SETTINGS))
     assert dark["MON-QUERY-001"].verdict is Verdict.NOT_MEASURED
 
 
@@ -284,13 +285,78 @@ def test_the_servers_log_tells_of_a_slow_query_without_its_values(database, admi
         since = datetime.now(UTC)
         database["leads"].insert_one({"x": "a-secret-name"})
         list(database["leads"].find({"x": "a-secret-name", "$where": "sleep(60) || true"}))
-        found, how = slow_operations(admin, settings.database, since - timedelta(seconds=1))
+        found, how, _ = slow_operations(admin, settings.database, since - timedelta(seconds=1))
     finally:
         admin[settings.database].command({"profile": 0, "slowms": before["slowms"]})
     assert "log" in how
     queries = [entry for entry in found if entry.is_query and entry.collection == "leads"]
     assert queries and "COLLSCAN" in queries[0].plan
     assert "a-secret-name" not in slow_frame(found).to_string() + repr(found)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (Logging(slowms=10_000), "slowms, 10,000 ms"), (Logging(sample_rate=0.0), "0 % of the slow operations"),
+        (Logging(level=1, filtered=True), "a filter of the profiler"),
+    ],
+)  # fmt: skip
+def test_none_that_was_written_down_is_not_none_where_not_all_is_written_down(log, says):
+    seen = observation(slow_logging=log)
+    check = judged(performance.slow(seen, SETTINGS))["MON-QUERY-001"]
+    assert check.verdict is Verdict.NOT_MEASURED and says in check.evidence
+    assert "setProfilingLevel" in check.remedy and f"slowms: {log.slowms}," in check.remedy, "and how to undo it"
+    assert decided(seen)["MON-ADV-001"].verdict is Verdict.NOT_MEASURED
+    assert judged(performance.slow(observation(slow_logging=Logging(level=2, slowms=9_000)), SETTINGS))[
+        "MON-QUERY-001"
+    ].verdict is Verdict.PASS, "level 2 writes everything down"  # fmt: skip
+    scan = (SlowOperation(collection="c", operation="find", ms=900, plan="COLLSCAN", fields=()),)
+    found = judged(performance.slow(observation(slow=scan, slow_logging=log), SETTINGS))
+    assert found["MON-QUERY-001"].measured == 1, "what was seen all the same is told"
+
+
+def test_the_server_tells_what_it_writes_down(database, admin, settings):
+    database["leads"].insert_one({})
+    admin[settings.database].command({"profile": 0, "slowms": 10_000, "sampleRate": 0.0})
+    try:
+        found, _, log = slow_operations(admin, settings.database, datetime.now(UTC))
+        assert not found and (log.level, log.slowms, log.sample_rate, log.filtered) == (0, 10_000, 0.0, False)
+    finally:
+        admin[settings.database].command({"profile": 0, "slowms": 100, "sampleRate": 1.0})
+    assert not slow_operations(admin, settings.database, datetime.now(UTC))[2].hides(100)
+
+
+class Ahead(datetime):
+    """This machine's clock, where the servers' is 20 s behind."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(seconds=20)
+
+
+@pytest.fixture
+def all_is_slow(redis_client):
+    """Redis keeps each command as slow."""
+    before = redis_client.config_get("slowlog-log-slower-than")["slowlog-log-slower-than"]
+    redis_client.config_set("slowlog-log-slower-than", 0)
+    yield
+    redis_client.config_set("slowlog-log-slower-than", before)
+
+
+def test_redis_slow_log_is_asked_by_its_own_clock(redis_client, monkeypatch, all_is_slow):
+    monkeypatch.setattr(topology, "datetime", Ahead)
+    since = Ahead.now(UTC)
+    redis_client.get("x")
+    assert "GET" in read_redis_state(redis_client, since=since).slow_commands
+
+
+@pytest.mark.parametrize(("slower_us", "says"), [("-1", "is off"), ("500000", "500 ms and more only")])
+def test_a_slow_log_that_keeps_nothing_is_not_measured(redis_client, slower_us, says):
+    state = read_redis_state(redis_client, since=datetime.now(UTC) + timedelta(seconds=5))
+    cache = replace(state.cache, configuration={**state.cache.configuration, "slowlog-log-slower-than": slower_us})
+    check = judged(servers.redis(replace(state, cache=cache), SETTINGS))["MON-RDS-009"]
+    assert check.verdict is Verdict.NOT_MEASURED and says in check.evidence
+    assert check.remedy.endswith(f"`CONFIG SET slowlog-log-slower-than {slower_us}`")
 
 
 def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
@@ -300,7 +366,7 @@ def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
 
 def test_a_latency_monitor_that_is_off_is_no_warning_without_a_value(redis_client):
     state = replace(read_redis_state(redis_client, since=NOW), events=None)
-    found = judged(servers.redis(state))["MON-RDS-010"]
+    found = judged(servers.redis(state, SETTINGS))["MON-RDS-010"]
     assert found.verdict is Verdict.NOT_APPLICABLE and "threshold 100" in found.evidence
 
 

@@ -261,11 +261,20 @@ def pool(seen: Observation) -> Answers:
     }
 
 
-def slow(seen: Observation) -> Answers:
+def unseen(seen: Observation, settings: Settings) -> Unmeasured | None:
+    """Why slow queries may have gone unseen; None where each would have been written down."""
+    if seen.slow is None:
+        return Unmeasured(seen.slow_source)
+    limit = settings.target_find_ms
+    hidden = seen.slow_logging.hides(limit)
+    return Unmeasured(hidden, seen.slow_logging.seeing(settings.database, limit)) if hidden else None
+
+
+def slow(seen: Observation, settings: Settings) -> Answers:
     """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
     queries = [entry for entry in seen.slow or () if entry.is_query]
     evidence = f"{len(queries)} slow queries and {len(seen.slow or ()) - len(queries)} slow writes ({seen.slow_source})"
     if queries:
         worst = max(queries, key=lambda entry: entry.ms)
         evidence += f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
-    return {"MON-QUERY-001": (Unmeasured(seen.slow_source) if seen.slow is None else len(queries), evidence)}
+    return {"MON-QUERY-001": (len(queries) or unseen(seen, settings) or 0, evidence)}
