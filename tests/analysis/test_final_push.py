@@ -118,12 +118,14 @@ def test_what_a_dead_process_left_fails(judged, ten):
 
 
 def test_secondaries_that_lag_warn_and_far_behind_fail(judged):
-    def of(lag):
-        return judged(members=Replication(members=3, healthy=3, lag_s=lag))["FIN-PUSH-007"].verdict
+    def of(lag, members=3, healthy=3, arbiters=0):
+        found = Replication(members=members, healthy=healthy, arbiters=arbiters, lag_s=lag)
+        return judged(members=found)["FIN-PUSH-007"].verdict
 
-    assert [of(lag) for lag in (0.0, 60.0, 700.0, None)] == [
-        Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.NOT_APPLICABLE
-    ]  # fmt: skip
+    assert [of(lag) for lag in (0.0, 60.0, 700.0)] == [Verdict.PASS, Verdict.WARN, Verdict.FAIL]
+    assert of(None) is Verdict.NOT_MEASURED, "there are members with data, and none tells how far it is"
+    assert of(0.0, healthy=2) is Verdict.WARN, "one of three that is not healthy may lack anything"
+    assert of(None, members=1, healthy=1) is of(None, members=2, healthy=2, arbiters=1) is Verdict.NOT_APPLICABLE
 
 
 def test_a_backup_that_is_older_than_the_last_lead_warns(judged):

@@ -213,11 +213,14 @@ def test_phases_measure_where_n8n_is_asked_and_else_take_attestations(here, endp
 
     (first,) = phase("05")
     assert (first.id, first.verdict) == (TEN, Verdict.PASS)
+    address, redis = phase("01")
+    assert (address.id, address.verdict, redis.verdict) == (CON_MONGODB, Verdict.MANUAL, Verdict.PASS)
+    assert "it connects" in address.evidence and "the address in the credential" in address.evidence
     n8n.faults["/api/v1/workflows"] = [401]
     both = phase("01")
     assert {one.verdict for one in both} == {Verdict.NOT_MEASURED}
     assert all("the key is refused (401)" in one.evidence for one in both)
-    assert sum("GET /api/v1/workflows" in asked for asked in n8n.requests) == 2
+    assert sum("GET /api/v1/workflows" in asked for asked in n8n.requests) == 3
     (unset,) = phase("05", production.model_copy(update={"n8n_url": ""}))
     assert unset.verdict is Verdict.MANUAL
 

@@ -168,6 +168,18 @@ def test_a_collector_that_sent_without_a_pause_is_missed_like_any_other(settings
 # --------------------------------------------------------------------------------------------------------- servers
 
 
+def test_slow_queries_that_the_server_does_not_write_down_are_not_none(settings, endpoints, admin, leads):
+    before = admin[settings.database].command({"profile": 0, "slowms": 10_000})["slowms"]
+    try:
+        with reader(settings, endpoints) as watch:
+            watch.read(1, 30.0)
+            time.sleep(0.01)
+            seen = watch.read(2, 30.0)
+    finally:
+        admin[settings.database].command({"profile": 0, "slowms": before})
+    assert "mongodb.slow" not in seen.readings and "setProfilingLevel" in seen.unmeasured["mongodb.slow_scans"]
+
+
 def test_a_scan_is_told_with_the_index_that_would_help(settings, endpoints, admin, leads):
     leads.insert_many([{"linkedin_url": f"https://www.linkedin.com/in/p{n}", "job_level": n} for n in range(200)])
     before = admin[settings.database].command({"profile": 0, "slowms": -1})["slowms"]

@@ -109,6 +109,20 @@ def test_what_could_not_be_judged_lets_the_heart_stand_still(place, monkeypatch,
     assert json.loads((folder_of(place, endpoints) / heartbeat.NAME).read_text())["number"] == 2
 
 
+def test_a_snapshot_that_measured_nothing_lets_the_heart_stand_still(place, monkeypatch, endpoints):
+    class Blind(RealReader):
+        def read(self, number, interval_s):
+            if number > 2:
+                raise ValueError("the reader broke")
+            return super().read(number, interval_s)
+
+    monkeypatch.setattr(watch_parts, "reader", lambda settings, points, clock: Blind(points, settings, clock))
+    told, _ = run(place, turns=6)
+    assert [bool(turn.verdict) for turn in told] == [True, True, False, False, False, False]
+    assert "NOT JUDGED" in told[-1].line and "the watch sees nothing of a source" in told[-1].line.lower()
+    assert json.loads((folder_of(place, endpoints) / heartbeat.NAME).read_text())["number"] == 2
+
+
 def test_without_mongodb_it_begins_all_the_same(place, monkeypatch):
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")
     monkeypatch.setenv("MONGODB_ADMIN_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")
@@ -142,6 +156,9 @@ def test_what_cron_is_told(tmp_path):
     assert pulse(tmp_path, seconds=99).status == heartbeat.FRESH
     assert pulse(tmp_path, seconds=101).status == heartbeat.STALE and "stale" in pulse(tmp_path, seconds=101).line
     assert pulse(tmp_path, hours=-1).status == heartbeat.STALE
+    assert "not judged" not in pulse(tmp_path).line
+    heart.beat(8, "HEALTHY", unknown=49, rules=57)
+    assert pulse(tmp_path).line.endswith("; 49 of 57 rules not judged")
     heart.beat(8, "CRITICAL")
     assert pulse(tmp_path).status == heartbeat.CRITICAL
     heart.end("as asked")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -30,7 +30,7 @@ from leadbook.monitor.mongodb import MongoSource
 from leadbook.monitor.pools import PoolSource
 from leadbook.monitor.readings import ReadingSource
 from leadbook.monitor.redis_server import RedisSource
-from leadbook.monitor.slow import SlowOperation, slow_operations
+from leadbook.monitor.slow import Logging, SlowOperation, server_time, slow_operations
 from leadbook.monitor.staging import is_lively
 from leadbook.monitor.topology import Replication, optional, read_replication
 from leadbook.monitor.validation import BatchReview, review_first_batch, review_latest
@@ -52,7 +52,8 @@ class Observation:
 
     wrote: whether a writer was at work.  waits_ms: each wait for a pooled connection.  versions: of mongodb and redis.
     absent: source -> why it was not watched.  logs: log file -> bytes, None when the servers run elsewhere.
-    slow: None where it may not be read; slow_source says how it was found, or why not.
+    slow: None where it may not be read; slow_source says how it was found, or why not; slow_logging what of it the
+    server writes down.
     replication: before and after; None where it may not be read.
     """
 
@@ -72,6 +73,7 @@ class Observation:
     versions: Mapping[str, str]
     absent: Mapping[str, str]
     cores: int | None
+    slow_logging: Logging = field(default_factory=Logging)
     logs: Mapping[str, int] | None = None
 
     def insert_rate(self, size: int | None = None) -> float | None:
@@ -119,6 +121,7 @@ def _observe(place: BenchmarkSession, client: Client, use: PoolUse) -> Observati
         maximum = int(client.options.pool_options.max_pool_size or 0)
         sources, absent = _sources(place, PoolSource(use, maximum, place.redis))
         before = _replication(admin)
+        since = server_time(admin.admin.command("hello"))
         started_at, began = datetime.now(UTC), monotonic()
         with Watcher(sources, interval_s=INTERVAL_S) as watcher, ExitStack() as work:
             at_work = [writer, prober] if writer else [prober]
@@ -131,14 +134,14 @@ def _observe(place: BenchmarkSession, client: Client, use: PoolUse) -> Observati
                 undo.insist_on_mongodb(client)
         seconds = monotonic() - began
         after = _replication(admin)
-        slow, how = slow_operations(admin, settings.database, started_at)
+        slow, how, logging = slow_operations(admin, settings.database, since)
         seen = Observation(
             started_at=started_at, seconds=seconds, timeline=watcher.timeline(),
             batches=tuple(writer.batches if writer else ()), lookups=tuple(prober.lookups),
             waits_ms=tuple(1000 * wait for wait in use.checkouts), pool_failures=tuple(use.failures),
             pool_maximum=maximum, wrote=writer is not None,
             review=review_first_batch(leads, writer.first_batch) if writer else review_latest(leads),
-            replication=(before, after) if before and after else None, slow=slow, slow_source=how,
+            replication=(before, after) if before and after else None, slow=slow, slow_source=how, slow_logging=logging,
             versions=_versions(place), absent=absent, cores=ask(admin, "hostInfo").get("system.numCores"),
             logs=_logs(admin) if any(isinstance(one, HostSource) for one in sources) else None,
         )  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import MongoClient
@@ -13,6 +14,8 @@ from pymongo.errors import OperationFailure
 Document = dict[str, Any]
 SLOW_MS = 100
 """The server's own default for slowms."""
+ALL = 2
+"""The profiler's level at which it writes everything down."""
 MOST = 200
 _WRITES = {"insert", "update", "delete", "findAndModify"}
 
@@ -35,29 +38,75 @@ class SlowOperation:
         return self.operation not in _WRITES
 
 
+@dataclass(frozen=True, kw_only=True)
+class Logging:
+    """What a server writes down of slow operations, by `db.getProfilingStatus()`; its defaults where it may not be
+    asked. level: of the profiler.  filtered: an expression decides, in place of slowms and sampleRate."""
+
+    level: int = 0
+    slowms: int = SLOW_MS
+    sample_rate: float = 1.0
+    filtered: bool = False
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any]) -> Logging:
+        """Of the answer to `{profile: -1}`."""
+        return cls(level=int(profile.get("was", 0)), slowms=int(profile.get("slowms", SLOW_MS)),
+                   sample_rate=float(profile.get("sampleRate", 1.0)), filtered="filter" in profile)  # fmt: skip
+
+    def hides(self, limit_ms: float) -> str:
+        """Which operations of `limit_ms` and more are not written down; empty where all are."""
+        if self.level == ALL:
+            return ""
+        if self.filtered:
+            return "a filter of the profiler decides what is written down"
+        if self.sample_rate < 1:
+            return f"{100 * self.sample_rate:g} % of the slow operations are written down (sampleRate)"
+        return f"what takes less than slowms, {self.slowms:,} ms, is not written down" if self.slowms > limit_ms else ""
+
+    def seeing(self, database: str, limit_ms: float) -> str:
+        """The command by which all of them are written down, and the one that puts back what is in force."""
+        unset, back = ', filter: "unset"' * self.filtered, "its filter given again" * self.filtered
+        wanted = f"slowms: {min(self.slowms, int(limit_ms))}, sampleRate: 1{unset}"
+        before = f"slowms: {self.slowms}, sampleRate: {self.sample_rate:g}"
+        place = f"db.getSiblingDB({json.dumps(database)}).setProfilingLevel({self.level}"
+        undo = f"`{place}, {{{before}}})`" + (f", {back}" if back else "")
+        return f"in mongosh `{place}, {{{wanted}}})`, on each member; afterwards {undo}"
+
+
+def server_time(hello: Mapping[str, Any]) -> datetime:
+    """The server's clock, UTC; this machine's where it does not tell."""
+    told = hello.get("localTime")
+    if not isinstance(told, datetime):
+        return datetime.now(UTC)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
 def slow_operations(
     admin: MongoClient[dict[str, Any]], database: str, since: datetime, until: datetime | None = None
-) -> tuple[list[SlowOperation] | None, str]:
-    """Operations slower than the server's slowms since then, and how they were found; (None, why) where not allowed.
-    until: leaves out those that ended then or later. Both are moments of the server's clock.
+) -> tuple[list[SlowOperation] | None, str, Logging]:
+    """Operations slower than the server's slowms since then, how they were found, and what is written down of them;
+    None and why where not allowed. until: leaves out those that ended then or later. Both are moments of the server's
+    clock (`server_time`).
 
     The profiler's collection where the profiler is on, else the last 1,024 lines of the server's log (getLog).
     """
+    logging = Logging()
     try:
-        profile = admin[database].command({"profile": -1})
-        slowms = profile.get("slowms", SLOW_MS)
-        if profile.get("was", 0) > 0:
+        logging = Logging.of(admin[database].command({"profile": -1}))
+        if logging.level > 0:
+            slowms = min(logging.slowms, SLOW_MS) if logging.level == ALL else logging.slowms
             recent = {"ts": {"$gte": since, **({"$lt": until} if until else {})}, "millis": {"$gte": slowms}}
             entries = admin[database]["system.profile"].find(recent).limit(MOST)
-            return [_profiled(entry) for entry in entries], f"profiler, slower than {slowms} ms"
+            return [_profiled(entry) for entry in entries], f"profiler, slower than {slowms} ms", logging
     except OperationFailure:
-        slowms = SLOW_MS
+        pass  # the log may be readable all the same
     try:
         lines = admin.admin.command({"getLog": "global"})["log"]
     except OperationFailure:
-        return None, "the user may read neither the profiler nor the log: grant clusterMonitor"
+        return None, "the user may read neither the profiler nor the log: grant clusterMonitor", logging
     found = [entry for line in lines if (entry := _logged(line, database, since, until)) is not None]
-    return found, f"server's log, slower than {slowms} ms"
+    return found, f"server's log, slower than {logging.slowms} ms", logging
 
 
 def _profiled(entry: Document) -> SlowOperation:

@@ -34,10 +34,12 @@ class Collector:
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """What comes in, and what of it is not ended yet. collectors: who staged something within a day."""
+    """What comes in, and what of it is not ended yet. collectors: who staged something within a day.
+    staged: records of all time."""
 
     backlog: Backlog
     collectors: Sequence[Collector]
+    staged: int = 0
 
     @property
     def in_hour(self) -> int:
@@ -48,7 +50,8 @@ class Intake:
 def read_intake(collection: Collection) -> Intake:
     """What waits, by the index on `pipeline.state`; what was staged within a day, by `_id`. Raises PyMongoError."""
     staging = Staging(collection, patience=Patience(0.0))
-    return Intake(backlog=staging.backlog(), collectors=tuple(_collectors(staging.collection)))
+    backlog, collectors = staging.backlog(), tuple(_collectors(staging.collection))
+    return Intake(backlog=backlog, collectors=collectors, staged=collection.estimated_document_count())
 
 
 def _collectors(staging: Collection) -> list[Collector]:

@@ -13,20 +13,41 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from leadbook.provision.asked import Asked, ask
 from leadbook.provision.cache import Cache, inspect_cache
+
+PRIMARY, ARBITER = 1, 7
+AT_WORK = (PRIMARY, 2, ARBITER)
+"""PRIMARY, SECONDARY, ARBITER. A member that recovers, syncs anew or rolls back answers too (health 1), and serves
+nobody: https://www.mongodb.com/docs/manual/reference/replica-states/"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replication:
-    """A replica set at one moment. members: 0 on a server without a replica set.  lag_s: of the slowest secondary; None
-    without one.  term: grows by each election.  states: by member."""
+    """A replica set at one moment. members: 0 on a server without a replica set.  healthy: that answer and are at work.
+    arbiters: members without data.  lag_s: of the slowest member with data, less its configured delay, whatever its
+    state; None where none tells.  delays: why the configured delays are not known; empty where they are.
+    term: grows by each election.  states: by member."""
 
     members: int
     healthy: int = 0
+    arbiters: int = 0
     lag_s: float | None = None
+    delays: str = ""
     term: int | None = None
     elected_at: datetime | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def others(self) -> int:
+        """Members with data besides the primary."""
+        return max(0, self.members - self.arbiters - 1)
+
+    @property
+    def shown(self) -> str:
+        """Each member and its state, and whether delays are known."""
+        said = ", ".join(f"{name} {state}" for name, state in self.states.items())
+        return f"{said}; a delayed member counts with its delay: {self.delays}" if self.delays else said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +88,13 @@ class RedisState:
         limit = self.cache.configuration.get("slowlog-log-slower-than")
         return None if limit is None else int(limit)
 
+    def slow_hidden(self, limit_ms: float) -> str:
+        """Which commands of `limit_ms` and more the slow log does not keep; empty where it keeps them all."""
+        slower = self.slow_limit_us or 0
+        if slower < 0:
+            return "the slow log is off (slowlog-log-slower-than -1)"
+        return f"the slow log keeps what takes {slower / 1000:,g} ms and more only" if slower > 1000 * limit_ms else ""
+
     @property
     def slow_commands(self) -> list[str]:
         """Their names alone: arguments hold personal data."""
@@ -80,26 +108,44 @@ class RedisState:
 
 
 def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
-    """replSetGetStatus. Raises OperationFailure where not authorised."""
+    """replSetGetStatus, and replSetGetConfig where it may be asked. Raises OperationFailure where not authorised."""
     if not client.admin.command("hello").get("setName"):
         return Replication(members=0)
-    status = client.admin.command("replSetGetStatus")
+    return replication_of(client.admin.command("replSetGetStatus"), ask(client, "replSetGetConfig"))
+
+
+def replication_of(status: Mapping[str, Any], configuration: Asked) -> Replication:
+    """What the answers to replSetGetStatus and replSetGetConfig say."""
     members = status["members"]
-    primary = next((member for member in members if member["state"] == 1), None)
+    delays = {one["host"]: _delay_s(one) for one in configuration.get("config.members") or ()}
+    primary = next((member for member in members if member["state"] == PRIMARY), None)
     behind = [
-        (primary["optimeDate"] - member["optimeDate"]).total_seconds()
+        (primary["optimeDate"] - member["optimeDate"]).total_seconds() - delays.get(member["name"], 0)
         for member in members
-        if primary is not None and member["state"] == 2 and "optimeDate" in member
+        if primary is not None and member is not primary and _tells_optime(member)
     ]
     elected = primary.get("electionDate") if primary else None  # a command's answer has no zones
     return Replication(
         members=len(members),
-        healthy=sum(1 for member in members if member["health"] == 1),
+        healthy=sum(1 for member in members if member["health"] == 1 and member["state"] in AT_WORK),
+        arbiters=sum(1 for member in members if member["state"] == ARBITER),
         lag_s=max(0.0, *behind) if behind else None,
+        delays=configuration.problem,
         term=status.get("term"),
         elected_at=elected and elected.replace(tzinfo=UTC),
         states={member["name"]: member["stateStr"] for member in members},
     )
+
+
+def _tells_optime(member: Mapping[str, Any]) -> bool:
+    """An arbiter has none; that of a member which is away, or syncs from nothing, is 1970."""
+    at = member.get("optimeDate")
+    return member["health"] == 1 and member["state"] != ARBITER and at is not None and at.year > 1970
+
+
+def _delay_s(member: Mapping[str, Any]) -> float:
+    """`slaveDelay` before MongoDB 5.0."""
+    return float(member.get("secondaryDelaySecs", member.get("slaveDelay", 0)))
 
 
 def read_oplog(client: MongoClient[dict[str, Any]]) -> Oplog | None:
@@ -127,7 +173,10 @@ def read_disk(client: MongoClient[dict[str, Any]], database: str) -> Disk | None
 
 
 def read_redis_state(client: Redis, *, since: datetime) -> RedisState:
-    """Redis's own records: slow log since then, latency events, persistence. Raises RedisError."""
+    """Redis's own records: slow log since then, latency events, persistence. since: by this machine's clock; Redis
+    keeps the slow log by its own. Raises RedisError."""
+    ago, told = datetime.now(UTC) - since, optional(client.time)
+    since = since if told is None else datetime.fromtimestamp(told[0] + told[1] / 1e6, UTC) - ago
     cache, entries = inspect_cache(client), optional(lambda: client.slowlog_get(128)) or []
     threshold = cache.configuration.get("latency-monitor-threshold")
     latest = optional(client.latency_latest) if threshold and int(threshold) > 0 else None

@@ -39,11 +39,13 @@ class BatchReview:
 
 @dataclass(frozen=True, kw_only=True)
 class HourOfLeads:
-    """Leads stored within one hour, by `created_at`. until: the hour's end.  span_s: from its first lead to `until`."""
+    """Leads stored within one hour, by `created_at`. until: the hour's end.  span_s: from its first lead to `until`.
+    age_s: from the first lead of all to `until`."""
 
     count: int
     until: datetime
     span_s: float
+    age_s: float
 
 
 def review_first_batch(collection: Collection[Document], sent: Sequence[Document]) -> BatchReview:
@@ -72,12 +74,13 @@ def _faults(found: Sequence[Document]) -> dict[str, int]:
 
 def read_pace(leads: Collection[Document], now: datetime | None = None) -> HourOfLeads | None:
     """Leads of the hour before `now`, or before the newest lead where that is None; None where no lead is dated."""
-    dated = leads.find({"created_at": {"$type": "date"}}, {"created_at": 1}).sort("created_at", -1).limit(1)
-    newest = next(iter(dated), None)
-    if newest is None:
+    dated = leads.find({"created_at": {"$type": "date"}}, {"created_at": 1})
+    newest, oldest = (next(iter(dated.clone().sort("created_at", way).limit(1)), None) for way in (-1, 1))
+    if newest is None or oldest is None:
         return None
     until = now or newest["created_at"]
     of_the_hour = {"$match": {"created_at": {"$gt": until - HOUR, "$lte": until}}}
     counted = {"$group": {"_id": None, "count": {"$sum": 1}, "first": {"$min": "$created_at"}}}
     row: Document = next(iter(leads.aggregate([of_the_hour, counted])), {"count": 0, "first": until})
-    return HourOfLeads(count=row["count"], until=until, span_s=(until - row["first"]).total_seconds())
+    span_s, age_s = ((until - first).total_seconds() for first in (row["first"], oldest["created_at"]))
+    return HourOfLeads(count=row["count"], until=until, span_s=span_s, age_s=age_s)

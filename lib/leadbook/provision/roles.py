@@ -106,7 +106,7 @@ _DBA = (
          serverStatus=("01, 08, watch", "what the server counts: operations, latencies, cache, connections"),
          hostInfo=("01", "cores, memory and system of the host"),
          replSetGetStatus=("01, 08, 09, watch", "members, their lag, elections"),
-         replSetGetConfig=("01", "which members vote"),
+         replSetGetConfig=("01, watch", "which members vote, how far one is delayed on purpose"),
          getLog=("03, 08, watch", "slow operations, where the profiler is off"),
          inprog=("watch", "who is connected, and what runs for long ($currentOp)")),
     *_of("local", "oplog.rs", "clusterMonitor",
@@ -137,6 +137,7 @@ _DBA = (
 _MONITOR = (
     *_of("", "", "clusterMonitor",
          serverStatus=("watch", "what the server counts"), replSetGetStatus=("watch", "members, lag, elections"),
+         replSetGetConfig=("watch", "how far a member is delayed on purpose"),
          inprog=("watch", "who is connected, and what runs for long"), getLog=("watch", "slow operations")),
     *_of("local", "oplog.rs", "clusterMonitor",
          find=("watch", "how far back the oplog reaches"), collStats=("watch", "how full it is")),

@@ -52,8 +52,13 @@ def is_scratch(name: str) -> bool:
 
 def of_this_process(database: Database[dict[str, Any]]) -> list[str]:
     """Scratch collections that this process has made and not dropped yet."""
-    mine, names = scratch_name("mine").rsplit("_", 1)[1], database.list_collection_names(filter=NAMED)
-    return sorted(name for name in names if is_scratch(name) and name.rsplit("_", 1)[1][:-6] == mine[:-6])
+    return sorted(filter(is_mine, database.list_collection_names(filter=NAMED)))
+
+
+def is_mine(name: str) -> bool:
+    """Whether this process has made a scratch collection of this name."""
+    mine = scratch_name("mine").rsplit("_", 1)[1]
+    return is_scratch(name) and name.rsplit("_", 1)[1][:-6] == mine[:-6]
 
 
 def drop_scratch(collection: Collection[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The dead-man's switch: a file renewed after each snapshot that was written and judged, and who looks at it."""
+"""The dead-man's switch: a file renewed after each snapshot that was read, written and judged, and who looks at it."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ class Heart:
         self.path, self.interval_s = folder / NAME, interval_s
         self._verdict, self._since = "", datetime.now(UTC)
 
-    def beat(self, number: int, verdict: str) -> None:
-        """Snapshot `number` is written and judged. Raises OSError."""
+    def beat(self, number: int, verdict: str, *, unknown: int = 0, rules: int = 0) -> None:
+        """Snapshot `number` is written and judged, but for `unknown` of so many rules. Raises OSError."""
         now = datetime.now(UTC)
         if verdict != self._verdict:
             self._verdict, self._since = verdict, now
         told = {
             "at": now.isoformat(), "number": number, "verdict": verdict, "since": self._since.isoformat(),
             "interval_s": self.interval_s, "pid": os.getpid(), "ended": "",
+            "unknown": unknown, "rules": rules,
         }  # fmt: skip
         write(self.path, json.dumps(told) + "\n", mode=0o600)
 
@@ -71,6 +72,7 @@ def check(folder: Path, now: datetime | None = None) -> Pulse:
         age, interval = (now - at).total_seconds(), float(told["interval_s"])
         limit = INTERVALS * interval + GRACE_S
         verdict, number, ended = str(told["verdict"]), int(told["number"]), str(told.get("ended") or "")
+        unknown, rules = int(told.get("unknown", 0)), int(told.get("rules", 0))
         if not 0 < interval <= LONGEST_S or verdict not in VERDICTS:
             raise ValueError("no watch writes this")
     except FileNotFoundError:
@@ -85,6 +87,7 @@ def check(folder: Path, now: datetime | None = None) -> Pulse:
     if age < -AHEAD_S:
         return _stale(folder, f"the heartbeat is of {when}, which is in the future: compare the machines' clocks")
     line = f"{verdict} since {since:%Y-%m-%d %H:%M:%S} UTC; snapshot {number:,}, {max(age, 0):.0f} s ago"
+    line += f"; {unknown} of {rules} rules not judged" if unknown else ""
     return Pulse(status=CRITICAL if verdict == "CRITICAL" else FRESH, line=line)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from leadbook.core import connect, write_errors
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.lead.masks import mask_people
+from leadbook.monitor.slow import server_time
 from leadbook.watch.clock import SprintClock
 from leadbook.watch.names import READINGS
 from leadbook.watch.records import Event, LiveSnapshot
@@ -73,7 +74,7 @@ class SnapshotReader:
         with self._access.trace:
             hello = self._hello(gone)
             moment = Moment(
-                number=number, at=at, real=time.monotonic(), server=_server_time(hello), speed=self._clock.factor
+                number=number, at=at, real=time.monotonic(), server=server_time(hello), speed=self._clock.factor
             )
             if "mongodb" not in gone:
                 found.add(self._elections.read(moment, hello))
@@ -146,13 +147,6 @@ def _parts(access: Access) -> Sequence[SourcePart]:
         MongoClients(access), RedisClients(access), SlowQueries(access), RedisSlow(access), BackupAge(access),
         AtlasMetrics(access),
     )  # fmt: skip
-
-
-def _server_time(hello: dict[str, Any]) -> datetime:
-    told = hello.get("localTime")
-    if not isinstance(told, datetime):
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _is_away(error: Exception) -> bool:

@@ -21,8 +21,11 @@ from leadbook.phases.p01 import sections as p01
 from leadbook.phases.p06 import sections as p06
 from leadbook.phases.p07 import gate
 from leadbook.runner.objections import objection
+from leadbook.schema.scratch import scratch_name
 
 LEADS = "lead_generation.performance_marketers"
+TRIED = f"lead_generation.{scratch_name('pipeline')}"
+"""A collection of a trial of this run."""
 HOST = "127.0.0.1:27017"
 URI = f"mongodb://app:S3cretWord@{HOST}/?tls=true"
 PASS, FAIL, WARN, MANUAL = Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.MANUAL
@@ -147,6 +150,7 @@ def wrong(check_id: str, verdict: Verdict, words: str, **state: object) -> objec
         wrong("ATL-ENC-001", FAIL, "does not use them", encryption={"awsKms": {"enabled": True}}),
         wrong("ATL-AUD-001", MANUAL, "auditing is off", auditing={"enabled": False}),
         wrong("PIPE-QRY-003", FAIL, "COLLSCAN", slow_queries=[slow(LEADS, {"email": "a@b.example"})]),
+        wrong("PIPE-QRY-003", FAIL, "9,000 ms", slow_queries=[slow(TRIED, {"email": "a@b.example"}, ms=9_000)]),
         wrong("BKP-ATL-001", FAIL, "no completed snapshot", snapshots=[]),
         wrong("BKP-ATL-001", FAIL, "newest of", snapshots=[snapshot(hours=60)]),
         wrong("BKP-ATL-002", FAIL, "no finished restore into another", restores=[restore(hexes(1), into="leads")]),
@@ -172,6 +176,14 @@ def test_what_is_wrong_at_atlas_is_seen(atlas, check_id, verdict, words, state):
     check = judged(production(atlas), phase=definition(check_id).phase)[check_id]
     assert (check.verdict, words in check.evidence) == (verdict, True), check
     assert "a@b.example" not in check.evidence and check.remedy
+
+
+def test_trials_of_other_runs_and_batches_of_ours_are_no_slow_queries(atlas):
+    other = f"lead_generation.leadbook_scratch_pipeline_65f00000_{'1' * 24}abcdef"
+    batch = slow(TRIED, {})
+    batch["line"] = batch["line"].replace('"find": ', '"insert": ')
+    atlas.state.slow_queries = [slow(other, {"email": "a@b.example"}), batch]
+    assert judged(production(atlas), phase="04")["PIPE-QRY-003"].verdict is PASS
 
 
 def test_an_alert_that_is_off_or_tells_nobody_is_missing(atlas):

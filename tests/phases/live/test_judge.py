@@ -70,7 +70,7 @@ def test_what_is_told_within_two_intervals():
     """Rules that need longer look at an hour, at ten minutes of silence, or at peaks that are usual."""
     late = {rule for rule, symptom in SYMPTOMS.items() if symptom.within > 2}
     assert late == {
-        "LIVE-COL-002", "LIVE-RATE-001", "LIVE-RATE-002",
+        "LIVE-COL-002", "LIVE-RATE-001", "LIVE-RATE-002", "LIVE-WATCH-002",
         "LIVE-SLOW-001", "LIVE-SLOW-002", "LIVE-SLOW-003",
         "LIVE-SLOW-004", "LIVE-CACHE-002", "LIVE-CACHE-003", "LIVE-QUEUE-001", "LIVE-QUEUE-002", "LIVE-MEM-001",
         "LIVE-RDS-007", "LIVE-RDS-008", "LIVE-HOST-001",
@@ -209,7 +209,7 @@ def test_a_rehearsal_is_not_judged_by_its_machine():
     played = Played()
     played.ill(Symptom(readings={"host.cpu_percent": 100.0, "host.memory_percent": 97.0, "backup.age_h": 400.0}), 20)
     assert played.judge.findings == []
-    assert sum("rehearsal" in why for why in played.judge.unknown.values()) == 3
+    assert sum("rehearsal" in why for why in played.judge.unknown.values()) == 4
 
 
 # --------------------------------------------------------------------------------------- canary and baselines
@@ -281,6 +281,41 @@ def test_a_sprint_that_wants_no_more_leads_may_rest():
     played.quiet(2)
     done = Symptom(readings={"sprint.leads": 20_100.0, "sprint.leads_per_s": 0.0}, freezes=("sprint.staged",))
     assert not any(keys & {"LIVE-RATE-001", "LIVE-COL-002"} for keys in played.ill(done, 60))
+
+
+@pytest.mark.parametrize("source", ["snapshot", "sprint", "mongodb"])
+def test_who_sees_nothing_of_a_source_is_not_healthy(source):
+    played = Played()
+    played.quiet(3)
+    blind = Symptom(away=source, within=3)
+    if source == "snapshot":
+        seen = [
+            replace(played.sprint.next(), readings={}, details={}, unmeasured={"snapshot": "broke"}) for _ in range(39)
+        ]
+        for one in seen:
+            played.take(one)
+        assert len(played.judge.unknown) > played.judge.rules / 2
+    else:
+        played.ill(blind, 3)
+    assert played.judge.verdict == ATTENTION
+    assert [one.key for one in played.judge.findings] == [f"LIVE-WATCH-002/{source}"]
+    played.quiet(1)
+    assert played.judge.verdict == HEALTHY
+
+
+def test_a_server_that_is_away_is_told_once():
+    played = Played()
+    played.quiet(3)
+    played.ill(SYMPTOMS["LIVE-MDB-001"], 6)
+    assert not any(one.rule == "LIVE-WATCH-002" for one in played.judge.findings)
+
+
+def test_no_backup_at_all_is_a_finding_of_production_only():
+    for profile, told_of in (("production", ["LIVE-BKP-002"]), ("rehearsal", [])):
+        played = Played(Settings.from_mapping({"profile": profile}))
+        played.quiet(2)
+        played.ill(Symptom(away="backup"), 3)
+        assert [one.rule for one in played.judge.findings] == told_of
 
 
 def test_commands_name_the_profile():

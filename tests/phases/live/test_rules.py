@@ -49,7 +49,7 @@ def test_a_good_rule_is_taken(tmp_path):
     [
         ({"reading": "mongodb.lags"}, "no reading 'mongodb.lags'; did you mean 'mongodb.lag_s'"),
         ({"per": "mongodb.lags"}, "no reading 'mongodb.lags'"),
-        ({"event": "elected"}, "exactly one of reading, event, away, rows"),
+        ({"event": "elected"}, "exactly one of reading, event, away, unread, rows"),
         ({"reading": "", "event": "exploded"}, "no event 'exploded'"),
         ({"reading": "", "away": "n8n"}, "away is told of mongodb and redis"),
         ({"reading": "", "rows": "leads", "field": "x"}, "are no table of the details"),

@@ -6,6 +6,7 @@ import pytest
 
 from ingest.vendor_records import contact, person
 from leadbook.ingest import pipeline
+from leadbook.lead.keys import linkedin_key
 from leadbook.lead.score import Rules
 from leadbook.phases.p04 import contents, documents, duplicates, lookups, quality, rules, runs
 from leadbook.phases.p04.contents import FullRun
@@ -113,8 +114,19 @@ def test_fill_rates_look_into_nested_columns(vendor_file):
              vendor_file(contact("cleo", Email="--"), name="a.jsonl"))  # fmt: skip
     source = Inputs(files=tuple(zip(paths, ("brightdata", "apollo"), strict=True)))
     rates = contents.second_pass(source.sources()).fill_rates.set_index("field")
-    assert rates.loc["company_website", "before"] == pytest.approx(100 / 3)
+    assert rates.loc["company_website", "before"] == 50, "of the two that are valid"
     assert rates.loc["email", "after"] == 0
+
+
+def test_rejects_without_an_address_do_not_hide_that_cleaning_lost_addresses(vendor_file):
+    rejects = [contact(f"reject-{n}", Email=None, **{"First Name": None, "Last Name": None}) for n in range(10)]
+    kept, lost = ([contact(f"{kind}-{n}", **more) for n in range(5)]
+                  for kind, more in (("kept", {}), ("lost", {"Email": "no address"})))  # fmt: skip
+    source = Inputs(files=((vendor_file(*rejects, *kept, *lost, name="a.jsonl"), "apollo"),))
+    seen = contents.second_pass(source.sources())
+    assert (seen.read, seen.valid) == (20, 10)
+    assert list(seen.fill_rates.set_index("field").loc["email"]) == [100, 50]
+    assert verdict(quality.format_checks({}, 10, seen.fill_rates), "PIPE-MAP-003") == "fail"
 
 
 def test_every_probe_comes_out_as_stated(database, settings):
@@ -128,6 +140,15 @@ def test_lookups_count_round_trips_and_answers(site, run, leads, clean_redis, se
     found = lookups.look_up(site, clean_redis, leads, rounds=2)
     assert (found.round_trips, found.answered, found.leads) == (2, 500, 500)
     assert lookups.look_up(site, None, leads, rounds=2).redis_ms is None
+
+
+def test_keys_are_read_before_they_are_written_again(site, run, leads, clean_redis, settings):
+    gone = [lead["linkedin_url"] for lead in leads.find().limit(settings.batch_size)][:3]
+    for url in gone:
+        assert clean_redis.delete(site.keys + linkedin_key(url))
+    found = lookups.look_up(site, clean_redis, leads, rounds=2)
+    assert (found.answered, found.known) == (found.leads - 3, found.leads - 3)
+    assert verdict(duplicates.lookup_checks(found, settings), "PIPE-N8N-004") == "fail"
 
 
 def test_a_key_that_does_not_name_its_lead_is_no_right_answer(site, run, leads, clean_redis, settings):

@@ -8,11 +8,14 @@ import pytest
 from tests.phases.p08.made import NOW, SETTINGS, by_id, judged, observation, snapshot
 
 from leadbook.core.checks import Verdict, judge
+from leadbook.ingest.staging import Backlog
 from leadbook.measure.canary import Canary
+from leadbook.monitor import topology
 from leadbook.monitor.loop import Timeline
-from leadbook.monitor.slow import SlowOperation, slow_operations
+from leadbook.monitor.slow import Logging, SlowOperation, slow_operations
+from leadbook.monitor.staging import Collector, Intake
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
-from leadbook.monitor.validation import read_pace, review_first_batch
+from leadbook.monitor.validation import HourOfLeads, read_pace, review_first_batch
 from leadbook.monitor.workload import BatchInsert, Lookup
 from leadbook.phases.p08 import performance, sections, servers
 from leadbook.phases.p08.decisions import bottleneck, issues
@@ -95,8 +98,8 @@ def test_slow_inserts_ask_for_a_larger_server_only_where_the_server_is_full():
 
 def test_slow_writes_are_not_slow_queries():
     slow = (SlowOperation(collection="c", operation="insert", ms=900, plan="", fields=()),)  # fmt: skip
-    assert judged(performance.slow(observation(slow=slow)))["MON-QUERY-001"].verdict is Verdict.PASS
-    dark = judged(performance.slow(observation(slow=None, slow_source="forbidden")))
+    assert judged(performance.slow(observation(slow=slow), SETTINGS))["MON-QUERY-001"].verdict is Verdict.PASS
+    dark = judged(performance.slow(observation(slow=None, slow_source="forbidden"), SETTINGS))
     assert dark["MON-QUERY-001"].verdict is Verdict.NOT_MEASURED
 
 
@@ -228,8 +231,43 @@ def test_leads_an_hour_from_their_time_stamps(database, settings):
     assert found.verdict is Verdict.PASS and 3600 <= found.measured <= 3625 and "projected" in found.evidence
     assert hourly(leads, settings, wrote=True).verdict is Verdict.NOT_APPLICABLE, "nobody collects"
     production = settings.model_copy(update={"profile": "production"})
+    leads.insert_one(lead("old", created_at=NOW - timedelta(days=1)))
     assert hourly(leads, production, NOW + timedelta(minutes=30)).measured == 301
     assert hourly(leads, production, NOW + timedelta(hours=3)).verdict is Verdict.FAIL
+    begun = production.model_copy(update={"sprint_start": NOW.isoformat()})
+    assert hourly(leads, begun, NOW + timedelta(minutes=30)).measured == 602, "what was there before is no sprint"
+
+
+def test_in_the_first_hour_the_rate_is_that_of_the_time_there_was(database, settings):
+    leads = create_like(database, settings.collection, settings)
+    leads.insert_many([lead(str(n), created_at=NOW + timedelta(seconds=3 * n)) for n in range(600)])
+    production = settings.model_copy(update={"profile": "production"})
+    found = hourly(leads, production, NOW + timedelta(minutes=30))
+    assert (found.verdict, found.measured) == (Verdict.PASS, 1200) and "within 30 minutes" in found.evidence
+    assert hourly(leads, production, NOW + timedelta(minutes=9)).verdict is Verdict.NOT_APPLICABLE
+
+
+def intake(staged, in_hour):
+    one = Collector(workflow="a", vendor="apollo", in_day=staged, in_hour=in_hour, waiting=0, last_s=1_000.0)
+    return Intake(backlog=Backlog(), collectors=(one,), staged=staged)
+
+
+@pytest.mark.parametrize(
+    ("found", "ahead", "verdict"),
+    [
+        (intake(20_400, 500), "", Verdict.NOT_APPLICABLE),
+        (intake(9_000, 0), "", Verdict.NOT_APPLICABLE),
+        (intake(9_000, 0), "2999-01-01T00:00:00+00:00", Verdict.FAIL),
+        (intake(9_000, 500), "", Verdict.FAIL),
+    ],
+)
+def test_a_sprint_that_is_over_is_asked_for_no_rate(settings, found, ahead, verdict):
+    """A close waits until nothing arrives any more: its last hour is short or empty. One whose deadline is ahead has
+    collectors that stand still."""
+    production = settings.model_copy(update={"profile": "production", "sprint_deadline": ahead})
+    pace = HourOfLeads(count=0, until=NOW, span_s=0.0, age_s=90_000.0)
+    told = performance.inserts(observation(wrote=False), pace, production, intake=found)
+    assert judged(told, production)["MON-RATE-002"].verdict is verdict
 
 
 def test_a_rehearsal_with_a_handful_of_leads_tells_no_rate(database, settings):
@@ -247,13 +285,78 @@ def test_the_servers_log_tells_of_a_slow_query_without_its_values(database, admi
         since = datetime.now(UTC)
         database["leads"].insert_one({"x": "a-secret-name"})
         list(database["leads"].find({"x": "a-secret-name", "$where": "sleep(60) || true"}))
-        found, how = slow_operations(admin, settings.database, since - timedelta(seconds=1))
+        found, how, _ = slow_operations(admin, settings.database, since - timedelta(seconds=1))
     finally:
         admin[settings.database].command({"profile": 0, "slowms": before["slowms"]})
     assert "log" in how
     queries = [entry for entry in found if entry.is_query and entry.collection == "leads"]
     assert queries and "COLLSCAN" in queries[0].plan
     assert "a-secret-name" not in slow_frame(found).to_string() + repr(found)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (Logging(slowms=10_000), "slowms, 10,000 ms"), (Logging(sample_rate=0.0), "0 % of the slow operations"),
+        (Logging(level=1, filtered=True), "a filter of the profiler"),
+    ],
+)  # fmt: skip
+def test_none_that_was_written_down_is_not_none_where_not_all_is_written_down(log, says):
+    seen = observation(slow_logging=log)
+    check = judged(performance.slow(seen, SETTINGS))["MON-QUERY-001"]
+    assert check.verdict is Verdict.NOT_MEASURED and says in check.evidence
+    assert "setProfilingLevel" in check.remedy and f"slowms: {log.slowms}," in check.remedy, "and how to undo it"
+    assert decided(seen)["MON-ADV-001"].verdict is Verdict.NOT_MEASURED
+    assert judged(performance.slow(observation(slow_logging=Logging(level=2, slowms=9_000)), SETTINGS))[
+        "MON-QUERY-001"
+    ].verdict is Verdict.PASS, "level 2 writes everything down"  # fmt: skip
+    scan = (SlowOperation(collection="c", operation="find", ms=900, plan="COLLSCAN", fields=()),)
+    found = judged(performance.slow(observation(slow=scan, slow_logging=log), SETTINGS))
+    assert found["MON-QUERY-001"].measured == 1, "what was seen all the same is told"
+
+
+def test_the_server_tells_what_it_writes_down(database, admin, settings):
+    database["leads"].insert_one({})
+    admin[settings.database].command({"profile": 0, "slowms": 10_000, "sampleRate": 0.0})
+    try:
+        found, _, log = slow_operations(admin, settings.database, datetime.now(UTC))
+        assert not found and (log.level, log.slowms, log.sample_rate, log.filtered) == (0, 10_000, 0.0, False)
+    finally:
+        admin[settings.database].command({"profile": 0, "slowms": 100, "sampleRate": 1.0})
+    assert not slow_operations(admin, settings.database, datetime.now(UTC))[2].hides(100)
+
+
+class Ahead(datetime):
+    """This machine's clock, where the servers' is 20 s behind."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(seconds=20)
+
+
+@pytest.fixture
+def all_is_slow(redis_client):
+    """Redis keeps each command as slow."""
+    before = redis_client.config_get("slowlog-log-slower-than")["slowlog-log-slower-than"]
+    redis_client.config_set("slowlog-log-slower-than", 0)
+    yield
+    redis_client.config_set("slowlog-log-slower-than", before)
+
+
+def test_redis_slow_log_is_asked_by_its_own_clock(redis_client, monkeypatch, all_is_slow):
+    monkeypatch.setattr(topology, "datetime", Ahead)
+    since = Ahead.now(UTC)
+    redis_client.get("x")
+    assert "GET" in read_redis_state(redis_client, since=since).slow_commands
+
+
+@pytest.mark.parametrize(("slower_us", "says"), [("-1", "is off"), ("500000", "500 ms and more only")])
+def test_a_slow_log_that_keeps_nothing_is_not_measured(redis_client, slower_us, says):
+    state = read_redis_state(redis_client, since=datetime.now(UTC) + timedelta(seconds=5))
+    cache = replace(state.cache, configuration={**state.cache.configuration, "slowlog-log-slower-than": slower_us})
+    check = judged(servers.redis(replace(state, cache=cache), SETTINGS))["MON-RDS-009"]
+    assert check.verdict is Verdict.NOT_MEASURED and says in check.evidence
+    assert check.remedy.endswith(f"`CONFIG SET slowlog-log-slower-than {slower_us}`")
 
 
 def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
@@ -263,7 +366,7 @@ def test_redis_slow_log_counts_from_the_beginning_of_the_snapshot(redis_client):
 
 def test_a_latency_monitor_that_is_off_is_no_warning_without_a_value(redis_client):
     state = replace(read_redis_state(redis_client, since=NOW), events=None)
-    found = judged(servers.redis(state))["MON-RDS-010"]
+    found = judged(servers.redis(state, SETTINGS))["MON-RDS-010"]
     assert found.verdict is Verdict.NOT_APPLICABLE and "threshold 100" in found.evidence
 
 

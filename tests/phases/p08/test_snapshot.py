@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from datetime import datetime, timedelta
 
 import pytest
 from tests.phases.p08.made import by_id
@@ -14,6 +15,7 @@ from leadbook.core.checks import Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import UnreachableError
 from leadbook.measure.session import BenchmarkSession
+from leadbook.monitor import session
 from leadbook.monitor.session import observe
 from leadbook.phases.console.seen import see_atlas
 from leadbook.phases.p08 import sections
@@ -114,6 +116,23 @@ def test_facts_are_plain_and_complete(rehearsed):
     assert len(rehearsed.decided) == 6
 
 
+def test_a_slow_query_is_seen_where_the_servers_clock_is_behind(
+    endpoints, settings, mongo, admin, redis_client, database, monkeypatch, tmp_path
+):
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(seconds=20)
+
+    monkeypatch.setattr(session, "datetime", Ahead)
+    create_like(database, settings.collection, settings).insert_one({"linkedin_url": "https://www.linkedin.com/in/a"})
+    scan = threading.Timer(0.5, lambda: list(database[settings.collection].find({"$where": "sleep(300) || true"})))
+    scan.start()
+    made = snapshot(endpoints, settings, mongo, admin, redis_client, profile="production", backup_dir=str(tmp_path))
+    scan.join()
+    assert judged(made)["MON-QUERY-001"].verdict is Verdict.WARN
+
+
 def test_production_only_watches(endpoints, settings, mongo, admin, redis_client, database, tmp_path):
     leads = create_like(database, settings.collection, settings)
     leads.insert_many([{"linkedin_url": f"https://www.linkedin.com/in/a{n}", "full_name": "A", "job_title": "B",
@@ -130,7 +149,7 @@ def test_production_only_watches(endpoints, settings, mongo, admin, redis_client
     checks = judged(made)
     assert checks["MON-RATE-001"].verdict is Verdict.NOT_MEASURED, "watching shows arrivals, not capacity"
     assert checks["MON-BACKUP-001"].verdict is Verdict.NOT_MEASURED
-    assert checks["MON-RATE-002"].verdict is Verdict.NOT_MEASURED, "these leads carry no created_at"
+    assert checks["MON-RATE-002"].verdict is Verdict.NOT_APPLICABLE, "nothing was staged: no collector is at work"
     assert checks["MON-WATCH-002"].verdict is Verdict.NOT_APPLICABLE
     assert checks["MON-BATCH-002"].verdict is Verdict.FAIL, "leads without timestamps"
 

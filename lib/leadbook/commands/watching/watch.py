@@ -55,7 +55,8 @@ class WatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """A snapshot, told. verdict: empty where it could not be judged.  view: what is drawn; None where it could not be.
+    """A snapshot, told. verdict: empty where it could not be read or judged.  view: what is drawn; None where it could
+    not be.
 
     on_disk: whether the series holds it.  waiting: snapshots that wait for room on the disk.
     """
@@ -242,9 +243,10 @@ class _Watching:
         """Judge, tell and send one snapshot; then, where it is on the disk, the heart beats."""
         if self.judge.lacks and snapshot.number % LEARN_EVERY == 0:  # closed since, or in reach again
             self._guarded("the baselines", lambda: self.judge.learn(parts.baselines(self.settings, self.endpoints)))
-        judged = self._judged(snapshot)
+        judged = self._judged(snapshot) and "snapshot" not in snapshot.unmeasured
         if on_disk and judged and self.heart is not None:
-            self._guarded("the heartbeat", partial(self.heart.beat, snapshot.number, self.judge.verdict))
+            beat = partial(self.heart.beat, unknown=len(self.judge.unknown), rules=self.judge.rules)
+            self._guarded("the heartbeat", partial(beat, snapshot.number, self.judge.verdict))
         if not on_disk:
             self._tell_once("the series", f"cannot be written ({self.series.problem}); make room on its disk")
         else:

@@ -15,6 +15,7 @@ from leadbook.lead.keys import PATTERNS
 from leadbook.n8n import names, seen
 from leadbook.n8n.records import N8nNode
 from leadbook.n8n.seen import CollectorSeen, N8nSeen, TriedCredential
+from leadbook.phases.console.asked import AlsoAttested
 from leadbook.phases.judging import Finding, attempt, got
 
 WRITES = ("insert", "update", "findOneAndUpdate", "findOneAndReplace", "delete")
@@ -27,6 +28,7 @@ RUN_ONE = (
 CHOSEN = "an expression gives the collection, so which one it is cannot be seen: write its name itself into the node"
 _COLLECTION = re.compile(r"""\bCOLLECTION = ["']([\w-]*)["']""")
 """In the JavaScript of the look-up that leadbook exports."""
+ADDRESS = "the address in the credential, with its pool parameters, it shows nobody"
 Seen = Callable[[], N8nSeen | Unmeasured | Exception]
 """What n8n shows, or why it does not."""
 SCOPES = "give the API key the scopes credential:list and credential:read, or press Test in n8n's credential"
@@ -51,8 +53,13 @@ def of_phase(phase: str, settings: Settings, once: Seen) -> dict[str, Callable[[
 
 def judged(found: N8nSeen, settings: Settings) -> tuple[Check, ...]:
     """All of them, of an n8n that was asked, in whatever profile."""
-    told = {check_id: tell(found, settings) for check_id, tell in TELLS.items()}
-    return tuple(judge(check_id, value, settings=settings, evidence=said) for check_id, (value, said) in told.items())
+    return tuple(_judged(check_id, *tell(found, settings), settings) for check_id, tell in TELLS.items())
+
+
+def _judged(check_id: str, value: Any, said: str, settings: Settings) -> Check:
+    if isinstance(value, AlsoAttested):
+        value, said = True, f"{value.said}: phase 01 asks a person for it"
+    return judge(check_id, value, settings=settings, evidence=said)
 
 
 def _told(
@@ -65,15 +72,17 @@ def _told(
 
 
 def _mongodb(found: N8nSeen, settings: Settings) -> Finding:
-    """n8n reaches this MongoDB, and ten of its pools fit into what the server takes."""
+    """n8n reaches this MongoDB, and ten pools as documented fit into what the server takes. The address in the
+    credential, and so its pool, n8n shows nobody."""
     answer, said = _reached(found, seen.MONGODB, "MongoDB")
     if answer is not True:
         return answer, said
     pools, limit = len(names.STAMPS) * settings.max_pool_size, found.limits.get(seen.MONGODB)
     if limit is None:
-        return True, f"{said}; how many connections the server takes could not be asked"
-    fits = f"ten pools of {settings.max_pool_size} (maxPoolSize) may open {pools:,} of the {limit:,} connections"
-    return (True if pools <= limit else Doubtful(True)), f"{said}; {fits} that the server takes"
+        return AlsoAttested(f"{said}; how many connections the server takes could not be asked; {ADDRESS}"), ""
+    fits = f"ten pools of {settings.max_pool_size} (maxPoolSize, as documented) may open {pools:,} of the {limit:,}"
+    told = f"{said}; {fits} connections that the server takes; {ADDRESS}"
+    return (AlsoAttested(told), "") if pools <= limit else (Doubtful(True), told)
 
 
 def _redis(found: N8nSeen, settings: Settings) -> Finding:

@@ -97,6 +97,11 @@ class Judge:
         return self.findings
 
     @property
+    def rules(self) -> int:
+        """How many there are."""
+        return len(self._rules)
+
+    @property
     def lacks(self) -> bool:
         """Whether a phase that gives baselines left none that counts, or could not be read."""
         return bool(self._baselines.missing)

@@ -76,6 +76,8 @@ class LiveMoment:
             return self._events(source)
         if source.away:
             return {"": float(source.away in self.away)}
+        if source.unread:
+            return self._unread(source)
         if source.rows:
             return self._rows(source)
         value = self._value(source)
@@ -162,6 +164,11 @@ class LiveMoment:
             raise UnreadableError(self.snapshot.why(table) or self._why(f"sprint.{table}"))
         return [row for row in told if isinstance(row, Mapping)
                 and all(row.get(key) == value for key, value in where.items())]  # fmt: skip
+
+    def _unread(self, source: RuleSource) -> Values:
+        """Where MongoDB itself is away, that is told already."""
+        told = {} if "mongodb" in self.away else self.snapshot.unmeasured
+        return {name if len(source.unread) > 1 else "": 1.0 for name in source.unread if name in told}
 
     def _rows(self, source: RuleSource) -> Values:
         found: dict[str, float] = {}

@@ -28,6 +28,8 @@ WAY = 0.8
 """A trouble is over at 80 % of the way to its limit where the rule says nothing else: a usual width of hysteresis."""
 TABLES = ("collectors", "vendors", "rejects", "clients", "slow", "members", "redis_slow")
 """Tables of a snapshot's details."""
+SOURCES = ("snapshot", *dict.fromkeys(name.partition(".")[0] for name in READINGS))
+"""What may be unread as a whole: a source, or the whole snapshot."""
 COMMAND = re.compile(r"`leadbook ([a-z-]+)(?: ([\w=,.-]+))?[^`]*`")
 """A command in a remedy, and its first argument."""
 PLACE = re.compile(r"\{([a-z0-9_.]+)\}")
@@ -48,7 +50,7 @@ class _Data(BaseModel):
 
 
 class RuleSource(_Data):
-    """What a number is made of; one of reading, event, away, rows.
+    """What a number is made of; one of reading, event, away, unread, rows.
 
     reading: a name of READINGS.  minus: another, taken from it.  per: another, by which it is divided.  scale: factor
     afterwards.  window: mean of so many intervals (with `per`: ratio of sums).  pooled: with `per`, both growth per
@@ -57,6 +59,7 @@ class RuleSource(_Data):
     event: how often it happened since the snapshot before, or with `lasted` for how many seconds; its source is the
     subject.
     away: 1 while that source does not answer at all.
+    unread: 1 for each of these sources of which nothing was read though MongoDB answers; `snapshot`: of none at all.
     rows: a table of the details; `field` holds the number, `subject` names the row, `where` chooses rows.
     """
 
@@ -72,6 +75,7 @@ class RuleSource(_Data):
     event: str = ""
     lasted: bool = False
     away: str = ""
+    unread: list[str] = []
     rows: str = ""
     field: str = ""
     subject: str = ""
@@ -89,8 +93,8 @@ class RuleSource(_Data):
 
     def problem(self) -> str:
         """Why it cannot be measured as it is written; empty where it can."""
-        if sum(map(bool, (self.reading, self.event, self.away, self.rows))) != 1:
-            return "names not exactly one of reading, event, away, rows"
+        if sum(map(bool, (self.reading, self.event, self.away, self.unread, self.rows))) != 1:
+            return "names not exactly one of reading, event, away, unread, rows"
         if unknown := next((name for name in self.names if name not in READINGS), ""):
             return f"no reading {unknown!r}; {did_you_mean(unknown, READINGS)}"
         if self.event and self.event not in EVENTS:
@@ -99,6 +103,8 @@ class RuleSource(_Data):
             return f"rows {self.rows!r} are no table of the details, or no field is named"
         if self.away and self.away not in ("mongodb", "redis"):
             return f"away is told of mongodb and redis, not of {self.away!r}"
+        if unknown := next((name for name in self.unread if name not in SOURCES), ""):
+            return f"no source {unknown!r}; {did_you_mean(unknown, SOURCES)}"
         if self.pooled and not (self.per.endswith("_per_s") and self.reading.endswith("_per_s")):
             return "pooled needs growth per second in reading and per"
         return ""

@@ -40,7 +40,7 @@ RAW = {
 @dataclass(frozen=True, kw_only=True)
 class Contents:
     """What the input holds. valid: sightings of valid leads.  unique: leads.  urls: addresses that may be stored.
-    fill_rates: field, before (% of records that held anything), after (% of valid sightings that have it cleaned).
+    fill_rates: field, before and after: % of the valid sightings that held anything, and that have it cleaned.
     told_by: who says so."""
 
     read: int
@@ -66,12 +66,12 @@ def second_pass(sources: Iterable[RecordSource]) -> Contents:
             read += 1
             if record.problem:
                 continue
-            before.update(_present(record.payload, vendor))
             cleaned = clean(record.payload, vendor)
             if not reject_reasons(cleaned.lead, cleaned):
                 urls.append(cleaned.lead["linkedin_url"])
+                before.update(_present(record.payload, vendor))
                 after.update(cleaned.lead.keys())
-    rates = [(name, 100 * before[name] / max(read, 1), 100 * after[name] / max(len(urls), 1)) for name in RAW]
+    rates = [(name, *(100 * held[name] / max(len(urls), 1) for held in (before, after))) for name in RAW]
     unique = frozenset(urls)
     return Contents(
         read=read, valid=len(urls), unique=len(unique), urls=unique, told_by="a second pass with the same cleaning",

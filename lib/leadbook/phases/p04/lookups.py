@@ -84,11 +84,11 @@ def _in_redis(
     times = [_ms(lambda: cache.look_up(batch)) for _ in range(rounds)]
     if cache.truth.asked - before < (rounds + 1) * len(batch):  # the cache gives up at once, which would look fast
         raise RedisTimeoutError("look-ups were not answered in time")
-    trips = cache.round_trips(batch)
     keys = [prefix + linkedin_key(lead["linkedin_url"]) for lead in batch]
     values: list[Any] = []
     one_by_one = _ms(lambda: values.extend(redis.get(key) for key in keys))
     said = [decode(value, collection) for value in values]
+    trips = cache.round_trips(batch)  # writes the keys again: they were read as the pipeline left them
     memory = None
     with suppress(ResponseError):  # a user may lack the right
         memory = redis.memory_usage(keys[0])

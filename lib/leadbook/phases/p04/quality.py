@@ -135,7 +135,7 @@ def transformation(work: PipelineWork) -> Section:
     rates, broken = work.full_run.held.fill_rates, broken_formats(work.leads)
     formats = rows_table("Formats, counted by the server over all stored leads", FORMAT_COLUMNS, broken.items())
     return Section(
-        plots=(Plot(figures.fill_rates(rates), "Share of records that hold a field, before and after cleaning"),),
+        plots=(Plot(figures.fill_rates(rates), "Share of valid records that hold a field, before and after cleaning"),),
         tables=(formats,),
         checks=format_checks(broken, work.full_run.result.ledger.stored, rates),
     )

@@ -19,6 +19,7 @@ from leadbook.page.prose import number
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.judging import Answered, Answers
 from leadbook.phases.p05.advice import Advice, batch_size, max_pool
+from leadbook.phases.p08.performance import unseen
 from leadbook.phases.p08.readings import HOST_CPU, RULES
 
 Checks = Mapping[str, Check]
@@ -153,7 +154,7 @@ def _queries(case: Case) -> Answered:
     queries = [entry for entry in case.seen.slow or () if entry.is_query]
     scans = [entry for entry in queries if "COLLSCAN" in entry.plan]
     because = f"slow queries during the snapshot: {len(queries)}; of them without an index: {len(scans)}"
-    return Answered(Unmeasured(case.seen.slow_source) if case.seen.slow is None else _word(bool(scans)), because)
+    return Answered((not scans and unseen(case.seen, case.settings)) or _word(bool(scans)), because)
 
 
 def _by_causes(case: Case) -> Answered:

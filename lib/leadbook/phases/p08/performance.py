@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -12,12 +13,14 @@ from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.measure.histograms import Latencies
 from leadbook.monitor.session import Observation
-from leadbook.monitor.validation import HourOfLeads
+from leadbook.monitor.staging import Intake
+from leadbook.monitor.validation import HOUR, HourOfLeads
 from leadbook.page.prose import number
 from leadbook.phases.judging import Answered, Answers, Finding
-from leadbook.watch.periods import Period
+from leadbook.watch.periods import SHORTEST_S, Period
 
 Leads = HourOfLeads | Unmeasured | Exception | None
+Staged = Intake | Unmeasured | Exception | None
 FEWEST = 3
 """Operations in a third of the snapshot, from which its median is told."""
 FEWEST_LEADS = 100
@@ -87,7 +90,9 @@ def watch(seen: Observation) -> Answers:
     }
 
 
-def inserts(seen: Observation, pace: Leads, settings: Settings, hour: Period | None = None) -> Answers:
+def inserts(
+    seen: Observation, pace: Leads, settings: Settings, hour: Period | None = None, intake: Staged = None
+) -> Answers:
     """The first batch is there, complete, dated and unaltered; and leads an hour. hour: that a watch has kept."""
     review = seen.review
     there: Any = review.found == review.sent if review.sent is not None else review.found > 0
@@ -100,8 +105,20 @@ def inserts(seen: Observation, pace: Leads, settings: Settings, hour: Period | N
     return {
         "MON-BATCH-001": (there, f"{review.what}: {review.found}{sent} read back"),
         "MON-BATCH-002": (faults, f"{review.what}: {told}"),
-        "MON-RATE-002": _kept_rate(hour) or _hourly(pace, seen, settings),
+        "MON-RATE-002": _at_rest(intake, settings) or _kept_rate(hour) or _hourly(pace, seen, settings),
     }
+
+
+def _at_rest(intake: Staged, settings: Settings) -> Finding | None:
+    """Why no rate is asked for on production: all is collected, or no collector is at work though none has to be."""
+    if not isinstance(intake, Intake) or not settings.is_production:
+        return None
+    if intake.staged >= settings.target_collected:
+        return Inapplicable(f"{intake.staged:,} records are staged of {settings.target_collected:,}: all is there"), ""
+    deadline = settings.sprint_deadline
+    if not intake.in_hour and not (deadline and datetime.now(UTC) < datetime.fromisoformat(deadline)):
+        return Inapplicable("nothing was staged in the last hour: no collector is at work"), ""
+    return None
 
 
 def _kept_rate(hour: Period | None) -> Finding | None:
@@ -127,11 +144,25 @@ def _hourly(pace: Leads, seen: Observation, settings: Settings) -> Finding:
     if pace is None:
         return Unmeasured("no lead with created_at is stored"), ""
     if settings.is_production:
-        return pace.count, f"{pace.count:,} leads stored within the hour before {pace.until:%Y-%m-%d %H:%M} UTC"
+        return _of_the_hour(pace, settings)
     within = f"{pace.count:,} leads within {pace.span_s:.1f} s"
     if pace.count < FEWEST_LEADS or pace.span_s <= 0:
         return Inapplicable(f"a rehearsal's {within}: too few to tell a rate"), ""
     return round(pace.count / pace.span_s * 3600), f"{within} of simulated collectors, projected to an hour"
+
+
+def _of_the_hour(pace: HourOfLeads, settings: Settings) -> Finding:
+    """Of the hour that ends now, or of the time since the first lead, or since the sprint began, where that is less."""
+    seconds = min(HOUR.total_seconds(), pace.age_s)
+    if settings.sprint_start:
+        begun = (pace.until - datetime.fromisoformat(settings.sprint_start)).total_seconds()
+        seconds = min(seconds, begun) if begun > 0 else seconds
+    if seconds >= HOUR.total_seconds():
+        return pace.count, f"{pace.count:,} leads stored within the hour before {pace.until:%Y-%m-%d %H:%M} UTC"
+    told = f"{pace.count:,} leads within {seconds / 60:,.0f} minutes since the first of the sprint"
+    if seconds < SHORTEST_S:
+        return Inapplicable(f"{told}: too early to tell a rate"), ""
+    return round(pace.count / seconds * HOUR.total_seconds()), f"{told}, as a rate an hour"
 
 
 def lookups(
@@ -230,11 +261,20 @@ def pool(seen: Observation) -> Answers:
     }
 
 
-def slow(seen: Observation) -> Answers:
+def unseen(seen: Observation, settings: Settings) -> Unmeasured | None:
+    """Why slow queries may have gone unseen; None where each would have been written down."""
+    if seen.slow is None:
+        return Unmeasured(seen.slow_source)
+    limit = settings.target_find_ms
+    hidden = seen.slow_logging.hides(limit)
+    return Unmeasured(hidden, seen.slow_logging.seeing(settings.database, limit)) if hidden else None
+
+
+def slow(seen: Observation, settings: Settings) -> Answers:
     """No slow query during the snapshot. Slow batches are judged by the insert rate, not here."""
     queries = [entry for entry in seen.slow or () if entry.is_query]
     evidence = f"{len(queries)} slow queries and {len(seen.slow or ()) - len(queries)} slow writes ({seen.slow_source})"
     if queries:
         worst = max(queries, key=lambda entry: entry.ms)
         evidence += f"; slowest {worst.operation} on {worst.collection}, {worst.ms} ms, {worst.plan or 'no plan'}"
-    return {"MON-QUERY-001": (Unmeasured(seen.slow_source) if seen.slow is None else len(queries), evidence)}
+    return {"MON-QUERY-001": (len(queries) or unseen(seen, settings) or 0, evidence)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from leadbook.backup.archive import Manifest
@@ -23,8 +24,10 @@ Failed = Unmeasured | Exception
 def replication(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> Answers:
     """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
     before, after = seen or (Replication(members=0), Replication(members=0))
-    shown = ", ".join(f"{name} {state}" for name, state in after.states.items())
-    lag: Any = after.lag_s if after.members > 1 else Inapplicable("a single member has no secondary")
+    shown = after.shown
+    lag: Any = after.lag_s if after.others else Inapplicable("a single member has no secondary")
+    if after.others and after.lag_s is None:
+        lag = Unmeasured(f"no member besides the primary tells how far it is: {shown}")
     healthy: Any = after.healthy
     elections, terms = _elections(before, after, recent_h)
     if seen is None:
@@ -126,14 +129,25 @@ def backup_age(
     return {check_id: (answer, evidence)}
 
 
-def redis(state: RedisState | Failed) -> Answers:
+def redis(state: RedisState | Failed, settings: Settings) -> Answers:
     """maxmemory is set, the slow log, the latency monitor, and whether the last save worked."""
-    return of_found(REDIS, state, _redis)
+    return of_found(REDIS, state, partial(_redis, settings))
 
 
-def _redis(state: RedisState) -> Answers:
+def _slow_commands(state: RedisState, settings: Settings) -> Any:
+    if state.slow_limit_us is None:
+        return reason_of(state.cache.refused) if state.cache.refused else Unmeasured(FORBIDDEN, CONSOLE)
+    hidden = state.slow_hidden(settings.target_duplicate_check_ms)
+    wanted = f"{1000 * settings.target_duplicate_check_ms:.0f}"
+    how = (
+        f"`CONFIG SET slowlog-log-slower-than {wanted}`; afterwards "
+        f"`CONFIG SET slowlog-log-slower-than {state.slow_limit_us}`"
+    )
+    return len(state.slow) or (Unmeasured(hidden, how) if hidden else 0)
+
+
+def _redis(settings: Settings, state: RedisState) -> Answers:
     cache, limit_us = state.cache, state.slow_limit_us
-    forbidden = reason_of(cache.refused) if cache.refused else Unmeasured(FORBIDDEN, CONSOLE)
     slowest = max((int(one["duration"]) for one in state.slow), default=0) / 1000
     named = f" ({', '.join(state.slow_commands)}; slowest {slowest:.1f} ms)" if state.slow else ""
     latency: Any = Inapplicable("the latency monitor is off, its default: CONFIG SET latency-monitor-threshold 100")
@@ -143,7 +157,7 @@ def _redis(state: RedisState) -> Answers:
     told = (
         (cache.maxmemory_gb > 0, f"maxmemory {cache.maxmemory_gb:,.3f} GB, {cache.info.get('maxmemory_policy')}"),
         (
-            forbidden if limit_us is None else len(state.slow),
+            _slow_commands(state, settings),
             f"{len(state.slow)} commands slower than {(limit_us or 0) / 1000:g} ms{named}",
         ),
         (latency, events or "no event above the threshold"),

@@ -91,11 +91,11 @@ class Snapshot:
                 **servers.window(around.oplog),
                 **servers.disks(around.disk, seen.logs, self._at_atlas("disk")),
                 **servers.backup_age(around.backup, self.proofs, settings, age),
-                **servers.redis(around.redis),
+                **servers.redis(around.redis, settings),
             },
             "staged": staged.waiting(around.staged, settings),
-            "inserts": performance.inserts(seen, around.pace, settings, self.hour),
-            "slow": performance.slow(seen),
+            "inserts": performance.inserts(seen, around.pace, settings, self.hour, around.staged),
+            "slow": performance.slow(seen, settings),
         }
         asked = {"atlas": self.atlas.checks if self.atlas else ()}
         return {name: checks_of(answers, settings) for name, answers in told.items()} | asked | self._timed

@@ -95,9 +95,12 @@ def _left(found: Sequence[str]) -> Answered:
 
 
 def _level(found: Replication) -> Answered:
+    if not found.others:
+        return Answered(Inapplicable("no secondary: a server alone, or with arbiters only"))
     if found.lag_s is None:
-        return Answered(Inapplicable("no secondary: a server alone, or none that tells"))
-    return Answered(found.lag_s, f"{found.healthy} of {found.members} members healthy, the slowest secondary")
+        return Answered(Unmeasured(f"no member besides the primary tells how far it is: {found.shown}"))
+    said = f"{found.healthy} of {found.members} members healthy, the slowest with data ({found.shown})"
+    return Answered(found.lag_s if found.healthy == found.members else Doubtful(found.lag_s), said)
 
 
 def _backed_up(backup: BackupCount, inserts: LastInserts) -> Answered:

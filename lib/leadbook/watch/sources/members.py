@@ -44,7 +44,7 @@ class Members(SourcePart):
     covers = ("mongodb.members_down", "mongodb.lag_s", "members")
 
     def read(self, moment: Moment) -> SourceReading:
-        """One replSetGetStatus."""
+        """One replSetGetStatus and one replSetGetConfig."""
         del moment
         seen = read_replication(self._access.admin)
         if not seen.members:
@@ -53,7 +53,12 @@ class Members(SourcePart):
         if seen.lag_s is not None:
             found.readings["mongodb.lag_s"] = seen.lag_s
         else:
-            found.unmeasured["mongodb.lag_s"] = "no secondary answers" if seen.members > 1 else "there is no secondary"
+            found.unmeasured["mongodb.lag_s"] = (
+                f"no member besides the primary tells how far it is: {seen.shown}" if seen.others
+                else "there is no secondary"
+            )  # fmt: skip
+        if seen.delays:
+            found.unmeasured["mongodb.delays"] = f"a delayed member counts with its delay: {seen.delays}"
         found.details["members"] = [{"member": name, "state": state} for name, state in seen.states.items()]
         return found
 

@@ -36,13 +36,17 @@ class SlowQueries(SourcePart):
         if since is None or moment.server <= since:
             self._since = moment.server
             return SourceReading()
-        found, how = slow_operations(self._access.admin, self._access.settings.database, since, moment.server)
+        found, how, logging = slow_operations(self._access.admin, self._access.settings.database, since, moment.server)
         if found is None:
             raise OperationFailure(how, 13)
         self._since = moment.server  # a look that failed is made up for by the next one
         found = [one for one in found if one.application != APPLICATION]
         scans = [one for one in found if one.is_query and "COLLSCAN" in one.plan]
         readings = {"mongodb.slow": float(len(found)), "mongodb.slow_scans": float(len(scans))}
+        settings = self._access.settings
+        if (hidden := logging.hides(settings.target_find_ms)) and not found:  # none that was written down is none known
+            why = f"{hidden}: {logging.seeing(settings.database, settings.target_find_ms)}"
+            return SourceReading(unmeasured=dict.fromkeys(readings, why), details={"slow": []})
         return SourceReading(readings=readings, details={"slow": self._rows(found)})
 
     def _rows(self, found: Sequence[SlowOperation]) -> list[dict[str, Any]]:

@@ -6,7 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
+from leadbook.alerts import standing
+from leadbook.alerts.book import AlertBook
+from leadbook.alerts.channels import Recipients
 from leadbook.core import connect
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
@@ -20,7 +24,7 @@ from leadbook.phases.live.view import STALE_INTERVALS, make_view
 from leadbook.rehearsal import adoption, servers
 from leadbook.watch.clock import SprintClock
 from leadbook.watch.history import History
-from leadbook.watch.place import series_of
+from leadbook.watch.place import folder_of, series_of
 from leadbook.watch.series import Series
 from leadbook.watch.snapshot import SnapshotReader
 
@@ -43,7 +47,7 @@ def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView
         adoption.require(client, settings, endpoints)
         target = Target.read(client, settings, endpoints).name
         judge = Judge(settings, read_baselines(client, settings, endpoints))
-    history, series = History(), series_of(settings, endpoints)
+    history, series, book = History(), series_of(settings, endpoints), AlertBook(folder_of(settings, endpoints))
     _take(series, history, judge)
     clock = SprintClock(settings.clock, began=_began(history, settings))
     me = f"kernel {os.getpid()}"
@@ -58,10 +62,17 @@ def _views(settings: Settings, every_s: float) -> Iterator[Callable[[], LiveView
                 judge.take(snapshot, history)
             return make_view(
                 settings, history, judge, forecast(history, settings, now), target=target,
-                whose=whose_data(settings.profile, settings.lead_files)[0],
+                whose=whose_data(settings.profile, settings.lead_files)[0], alerts=_open(book, now),
             )  # fmt: skip
 
         yield view
+
+
+def _open(book: AlertBook, now: datetime) -> list[dict[str, Any]]:
+    """Alerts that the watch has told and are not over, and who answered them."""
+    book.refresh()
+    told = standing.of(book.state, Recipients(named={}), max(now, book.state.latest), dry=True)
+    return [one for one in told if one["kind"] == "alert"]
 
 
 def _take(series: Series, history: History, judge: Judge) -> None:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from leadbook.page import palette, style
 from leadbook.page.prose import ticks, with_profile
 from leadbook.phases.live.drawn import words
-from leadbook.phases.live.records import LiveView
+from leadbook.phases.live.records import Finding, LiveView
 from leadbook.phases.live.view import growth, segments
 
 PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
@@ -52,11 +52,7 @@ def live_html(view: LiveView) -> str:
     lines = [words.milestone(one, view.forecast) for one in view.forecast.milestones]
     lines += [f"now {words.rate(view.forecast)}; {words.backlog(view)}"]
     parts = "; ".join(f"{part.name} {part.state}" for part in words.health(view))
-    found = "".join(
-        f"<li><b>{escape(words.level(one))}</b> {escape(words.headline(one))} ({escape(words.since(one, view.at))}). "
-        f"<b>Do:</b> {ticks(with_profile(one.remedy, view.profile))}</li>"
-        for one in view.findings
-    )
+    found = "".join(_finding(view, one) for one in view.findings)
     told = f"{words.leads(view):,} of {view.wanted:,} leads"
     return (
         f'<div style="border-left:.5em solid {COLOURS.get(view.verdict, palette.MUTED)};padding:.2em 1em">'
@@ -66,6 +62,15 @@ def live_html(view: LiveView) -> str:
         f"<ol>{found}</ol></div>"
         f'<img style="max-width:100%" alt="Leads, rate, backlog and duplicate checks: {told}" '
         f'src="data:image/png;base64,{picture}">'
+    )
+
+
+def _finding(view: LiveView, one: Finding) -> str:
+    answered = words.answered(view, one)
+    marked = f' <b style="color:{palette.GOOD}">{escape(answered)}</b>' if answered else ""
+    return (
+        f"<li><b>{escape(words.level(one))}</b> {escape(words.headline(one))}{marked} "
+        f"({escape(words.since(one, view.at))}). <b>Do:</b> {ticks(with_profile(one.remedy, view.profile))}</li>"
     )
 
 
