@@ -277,6 +277,8 @@ def pool(client: Client, redis: Redis | Unmeasured, rows: Sequence[Held], settin
 
 def shown(value: Any) -> str:
     """A setting's value for people; None is `none`."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:,}" if isinstance(value, int) else f"{value:g}"
     return "none" if value is None else str(value)
