@@ -134,7 +134,7 @@ def test_rehearsal_servers_pass(guarded_checks: dict[str, Check]) -> None:
     assert {c.id for c in guarded_checks.values() if c.verdict is WARN} == {"MDB-TOP-001"}
     assert {c.id for c in guarded_checks.values() if c.verdict is NA} == {
         "MDB-VER-002", "MDB-TOP-003", "MDB-HST-001", "MDB-HST-002", "MDB-HST-003", "MDB-ENG-002", "MDB-ENG-004",
-        "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-003",
+        "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-003", "RDS-PER-004",
     }  # fmt: skip
 
 

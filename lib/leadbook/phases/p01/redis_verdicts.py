@@ -14,7 +14,7 @@ from leadbook.lead.keys import email_key, linkedin_key
 from leadbook.phases.judging import Finding, checks_of, got
 from leadbook.provision import cache as probes
 from leadbook.provision.asked import on_loopback
-from leadbook.provision.cache import Cache, Written
+from leadbook.provision.cache import Cache, Written, inspect_cache
 
 DAY_S = 86_400
 
@@ -86,16 +86,36 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
     def written(found: Written | None, absent: str) -> Finding:
         return (found.fine, str(found)) if found else (Inapplicable(absent), "")
 
-    def snapshot() -> Finding:
-        got(inspected)
-        ask = probes.last_snapshot if settings.is_production else probes.snapshot
-        return written(ask(got(redis)), "this service tells nothing of snapshots")
-
     def appended() -> Finding:
         got(inspected)
         return written(probes.append(got(redis)), "appendonly is off: snapshots alone, the last minutes may be lost")
 
-    return checks_of({"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended}, settings)
+    def snapshot() -> Finding:
+        got(inspected)
+        if not settings.is_production:
+            return written(probes.snapshot(got(redis)), "")
+        cache = inspect_cache(got(redis))
+        return written(cache.last_snapshot, "") if cache.last_snapshot else _unsaved(cache)
+
+    def age() -> Finding:
+        got(inspected)
+        cache = inspect_cache(got(redis))
+        if not cache.last_snapshot:
+            return Inapplicable("no snapshot is known: see RDS-PER-002"), ""
+        return cache.snapshot_age_h, str(cache.last_snapshot)
+
+    asked = {"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended, "RDS-PER-004": age}
+    return checks_of(asked, settings)
+
+
+def _unsaved(cache: Cache) -> Finding:
+    """What is told where no snapshot is known since the server started."""
+    if "rdb_last_save_time" not in cache.info:
+        return Inapplicable("this service tells nothing of snapshots"), ""
+    told, save = "no snapshot since the server started", cache.configuration.get("save")
+    if save is None:
+        return Unmeasured(f"{told}; whether it makes any is not told", f"look at {cache.place}"), ""
+    return (False, told) if save else (Inapplicable("snapshots are switched off: save is empty"), "")
 
 
 def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
