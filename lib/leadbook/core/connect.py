@@ -245,6 +245,15 @@ def redis_address(client: redis_py.Redis) -> str:
     return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
 
 
+def server_of(client: Client) -> tuple[str, int] | None:
+    """Host and port of the primary, of a standalone server, or of one mongos of several, which the driver takes in
+    turns; None where there is no primary. Raises ServerSelectionTimeoutError."""
+    if client.topology_description.topology_type_name == "Sharded":
+        client.admin.command("ping")
+        return next(((host, port) for host, port in sorted(client.nodes) if port), None)
+    return client.address
+
+
 _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
     (r"handshake( operation)? timed out", "no answer in time",
      "the server may be frozen or overloaded, or does not speak TLS where the address asks for it"),

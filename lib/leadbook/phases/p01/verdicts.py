@@ -100,7 +100,7 @@ def _support(series: str) -> Finding:
 
 def _refuse_sharded(server: Server) -> None:
     if server.kind == "sharded cluster":
-        raise Missing(Unmeasured("mongos does not tell its shards' members", "ask each shard"))
+        raise Missing(Unmeasured("a mongos does not tell of its shards' members and hosts", "ask each shard"))
 
 
 def _voters(server: Server) -> Finding:
@@ -126,6 +126,7 @@ def _health(server: Server) -> Finding:
 
 
 def _lag(server: Server) -> Finding:
+    _refuse_sharded(server)
     if server.kind == "standalone":
         return Inapplicable("a standalone server has no secondary"), ""
     answered(server.replication)
@@ -153,8 +154,7 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
 
     def cut_off() -> Finding:
         got(tls)
-        told = security.speaks_plainly(*(client.address or ("localhost", 27017)))
-        return not told, f"an unencrypted hello was {'answered' if told else 'cut off'}"
+        return _cut_off([(host, port) for host, port in server.hosts if port])
 
     def certificate() -> Finding:
         found = got(tls)
@@ -168,6 +168,22 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
         "MDB-SEC-001": negotiated, "MDB-SEC-002": cut_off, "MDB-SEC-003": certificate,
     }  # fmt: skip
     return checks_of(asked, settings, this_machine=on_loopback(server.names))
+
+
+def _cut_off(members: Sequence[tuple[str, int]]) -> Finding:
+    """Whether each member cuts an unencrypted hello off; one that answers fails, silence is no refusal."""
+    plain, silent = [], []
+    for host, port in members:
+        try:
+            plain += [f"{host}:{port}"] * security.speaks_plainly(host, port)
+        except OSError as error:
+            silent.append(f"{host}:{port} ({type(error).__name__})")
+    if plain:
+        return False, f"an unencrypted hello was answered by {', '.join(plain)}"
+    if silent or not members:
+        why = f"an unencrypted hello was neither answered nor cut off by {', '.join(silent) or 'anybody'}"
+        return Unmeasured(why, "see that every member listens and answers, then run the section again"), ""
+    return True, f"an unencrypted hello was cut off by {len(members)} of {len(members)} members"
 
 
 def access(client: Client, reporting: Client | None, uri: str, server: Server, settings: Settings) -> Checks:
@@ -211,10 +227,16 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     """
 
     def sized(asked: Asked, value: float | None, listed: str, evidence: str) -> Finding:
-        found = getattr(tier, listed) if tier is not None and not value else None
+        hidden = not value or server.kind == "sharded cluster"
+        found = getattr(tier, listed) if tier is not None and hidden else None
         return (found, f"{tier.tier} by Atlas' list") if tier and found else floor(asked, value, evidence)
 
+    def engine() -> Finding:
+        _refuse_sharded(server)
+        return answered(server.status).get("storageEngine.name"), "serverStatus.storageEngine"
+
     def floor(asked: Asked, value: float | None, evidence: str) -> Finding:
+        _refuse_sharded(server)
         if settings.is_rehearsal and asked.problem:
             return Inapplicable(f"a floor of production; not seen here: {asked.problem}"), ""
         answered(asked)
@@ -232,12 +254,11 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     share = 100 * server.cache_gb / server.memory_gb if server.cache_gb and server.memory_gb else None
     cache = Asked(problem=server.status.problem or server.host.problem)
     journal = "probe insert acknowledged with w: majority, j: true"
-    engine = "storageEngine.name"
     return checks_of({
         "MDB-HST-001": lambda: sized(server.host, server.cores, "cores", server.system),
         "MDB-HST-002": lambda: sized(server.host, server.memory_gb, "memory_gb", server.system),
         "MDB-HST-003": lambda: sized(server.storage, server.storage_gb, "disk_gb", "file system of the data"),
-        "MDB-ENG-001": lambda: (answered(server.status).get(engine), "serverStatus.storageEngine"),
+        "MDB-ENG-001": engine,
         "MDB-ENG-002": lambda: floor(cache, share, f"cache of {server.cache_gb or 0:.2f} GB"),
         "MDB-ENG-003": lambda: (majority_journals(database, settings), journal),
         OPLOG: window,
