@@ -321,7 +321,9 @@ def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(setting
     assert "ElastiCache" in memory["RDS-MEM-004"].remedy
 
 
-@pytest.mark.parametrize(("percent", "verdict"), [(79.9, "fail"), (80, "pass"), (90, "pass"), (90.1, "fail")])
+@pytest.mark.parametrize(
+    ("percent", "verdict"), [(0, "fail"), (79.9, "warn"), (80, "pass"), (90, "pass"), (90.1, "fail")]
+)
 def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(percent: float, verdict: str) -> None:
     production = Settings.from_mapping({"profile": "production"})
     cache = Cache(address="cache:6379", encrypted=True, info={"total_system_memory": 10**10,
@@ -330,6 +332,19 @@ def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(perc
     check = made["RDS-MEM-003"]
     assert (check.measured, check.target, check.verdict.value) == (percent, "80 to 90 %", verdict)
     assert objection(check, production) == ""
+
+
+def test_a_redis_that_uses_little_of_its_machine_is_asked_for_its_real_limit() -> None:
+    """2 GB of a container on a host of 64: 80 % of the RAM would have the kernel kill Redis."""
+    production = Settings.from_mapping({"profile": "production"})
+    cache = Cache(address="cache:6379", encrypted=True,
+                  info={"total_system_memory": 68_719_476_736, "maxmemory": 1_677_721_600})  # fmt: skip
+    made = {check.id: check for check in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", production)}
+    assert told(made, "RDS-MEM-001", "RDS-MEM-002", "RDS-MEM-003") == ["warn", "pass", "warn"]
+    for check_id in ("RDS-MEM-001", "RDS-MEM-003"):
+        assert "limit of its container" in made[check_id].evidence
+        assert objection(made[check_id], production) == ""
+    assert "container" in made["RDS-MEM-003"].remedy and "of the RAM" not in made["RDS-MEM-003"].remedy
 
 
 def test_redis_that_refuses_even_info_is_not_measured(
