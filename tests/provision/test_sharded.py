@@ -33,11 +33,6 @@ def sharded(standalone: str, settings: Settings) -> Iterator[Client]:
     routers.stop()
 
 
-@pytest.fixture
-def production(settings: Settings) -> Settings:
-    return settings.model_copy(update={"profile": "production"})
-
-
 def judged(client: Client, settings: Settings, tier: AtlasCluster | None = None) -> dict[str, Check]:
     server = inspect(client, client, settings)
     assert server.kind == "sharded cluster" and len(server.hosts) == 2

@@ -11,7 +11,14 @@ from secrets import token_hex
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterCrossSlotError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 from leadbook.core import addresses, connect
 from leadbook.core.settings import Settings
@@ -201,6 +208,19 @@ def append(redis: Redis) -> Written | None:
         redis.delete(key)
     grown, status = after["aof_current_size"] - before["aof_current_size"], after.get("aof_last_write_status")
     return Written(fine=grown > 0 and status == "ok", told=f"one SET appended {grown} bytes", status=status)
+
+
+def cluster_refusal(redis: Redis) -> str:
+    """Why Redis refuses two keys at once, which every look-up of the pipeline asks for; empty where it answers.
+
+    In cluster mode it does: the two lie in different slots, and one command may name keys of one slot only (Redis
+    cluster specification, "Implemented subset"), or another node keeps the first. Read-only. Raises RedisError.
+    """
+    try:
+        redis.mget([linkedin_key(f"leadbook-probe-{number}") for number in range(2)])
+    except (ClusterCrossSlotError, MovedError) as error:
+        return f"MGET of two keys is refused ({str(error)[:60]})"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,8 @@ def _unsaved(cache: Cache) -> Finding:
 
 
 def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
-    """Both key formats: written with the profile's time to live, found, expiring, deleted again."""
+    """Both key formats: written with the profile's time to live, found, expiring, deleted again; and keys asked for
+    together, as look-ups do."""
     life = int(settings.key_ttl_days * DAY_S)
 
     def key(built: str, expected: str) -> Finding:
@@ -150,9 +151,15 @@ def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
         fine = seen.found and 0 < seen.life_s <= life and seen.deleted
         return fine, f"{expected.rpartition('leadbook-probe')[0]}… expires in {seen.life_s / DAY_S:.1f} days"
 
+    def several() -> Finding:
+        mode = f"redis_mode {got(redis).info('server').get('redis_mode')}"  # type: ignore[union-attr]
+        refused = probes.cluster_refusal(got(redis))
+        return not refused, f"{mode}: {refused or 'MGET of two keys is answered'}"
+
     mark = f"leadbook-probe-{token_hex(4)}"
     url, address = f"https://www.linkedin.com/in/{mark}", f"{mark}@example.com"
     return checks_of({
         "RDS-KEY-001": lambda: key(linkedin_key(url), f"lead:linkedin:{url}"),
         "RDS-KEY-002": lambda: key(email_key(address), f"lead:email:{address}"),
+        "RDS-KEY-003": several,
     }, settings)  # fmt: skip
