@@ -78,13 +78,6 @@ def speaks_plainly(host: str, port: int) -> bool:
     return len(answer) == 16 and struct.unpack("<iiii", answer)[3] == OP_MSG
 
 
-def roles_of(client: Client) -> tuple[list[str], list[str]]:
-    """(users, `role@database` of each role) of this connection, as connectionStatus tells. Any account may ask."""
-    info = client.admin.command("connectionStatus")["authInfo"]
-    users = [f"{user['user']}@{user['db']}" for user in info["authenticatedUsers"]]
-    return users, sorted(f"{role['role']}@{role['db']}" for role in info["authenticatedUserRoles"])
-
-
 def anonymous(uri: str) -> str:
     """The address without user, password and the options that belong to them."""
     return addresses.parse(uri).without_credentials("authsource", "authmechanism", "authmechanismproperties")

@@ -15,11 +15,12 @@ from leadbook.core.connect import Client, Database
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import PRIVILEGE, Finding, Missing, checks_of, got
-from leadbook.provision import pools, security
+from leadbook.provision import excess, pools, security
 from leadbook.provision.asked import REFUSED_DBA, Asked, on_loopback
 from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import GB, Server, majority_journals
+from leadbook.rehearsal import servers
 
 Checks = tuple[Check, ...]
 
@@ -196,17 +197,20 @@ def access(client: Client, reporting: Client | None, uri: str, server: Server, s
 
     return checks_of({
         "MDB-SEC-004": refused,
-        "MDB-SEC-005": lambda: _narrow(client),
+        "MDB-SEC-005": lambda: _narrow(client, settings),
         "MDB-SEC-006": lambda: _reads_only(reporting, client, settings),
     }, settings, this_machine=on_loopback(server.names))  # fmt: skip
 
 
-def _narrow(client: Client) -> Finding:
-    users, roles = security.roles_of(client)
-    if not users:
+def _narrow(client: Client, settings: Settings) -> Finding:
+    own = servers.status() if settings.is_rehearsal else None
+    found = excess.of_application(client, {settings.database, *(own.databases if own else ())})
+    if not found.users:
         return Doubtful(None), "no user is logged in: everything is allowed to everybody"
-    broad = [role for role in roles if role.partition("@")[0] in security.BROAD_ROLES]
-    return len(broad), f"the application holds {', '.join(broad or roles) or 'no role'}"
+    told = f"the application holds {', '.join(found.roles) or 'no role'}"
+    if not found.told:
+        return Doubtful(None), f"{told}; what these allow is not told here"
+    return found.count, f"{told}; beyond readWrite on {settings.database}: {found}"
 
 
 def _reads_only(reporting: Client | None, client: Client, settings: Settings) -> Finding:
@@ -214,7 +218,11 @@ def _reads_only(reporting: Client | None, client: Client, settings: Settings) ->
         return Doubtful(None), "no reporting user is named; the task book suggests one"
     if security.may_write(reporting, client, settings.database):
         return False, "its probe insert was stored"
-    return True, f"its insert was refused; it holds {', '.join(security.roles_of(reporting)[1])}"
+    found = excess.of_reporting(reporting, settings.database)
+    told = f"its insert was refused; it holds {', '.join(found.roles) or 'no role'}"
+    if not found.told:
+        return Doubtful(True), f"{told}; what these allow is not told here"
+    return not found.count, f"{told}" + (f", and may {found}" if found.count else "")
 
 
 # --------------------------------------------------------------------------------------------------------------- host
