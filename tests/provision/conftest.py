@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,11 @@ def started(tmp_path: Path, settings: Settings) -> Iterator[Callable[..., Redis]
         running.append((process, client))
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            try:
+            with suppress(AwayError):
                 client.ping()
-                break
-            except AwayError:
-                time.sleep(0.05)
-        return client
+                return client
+            time.sleep(0.05)
+        raise TimeoutError("Redis did not start")
 
     yield start
     for process, client in running:

@@ -21,7 +21,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.judging import attempt
 from leadbook.phases.p01 import redis_verdicts, sections, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
-from leadbook.provision.asked import on_loopback
+from leadbook.provision.asked import Asked, on_loopback
 from leadbook.provision.cache import Cache, inspect_cache
 from leadbook.provision.connectivity import mongodb_latency, redis_latency
 from leadbook.provision.pools import held
@@ -160,6 +160,33 @@ def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings:
     assert made["MDB-ENG-004"].verdict is WARN and "once it is full" in made["MDB-ENG-004"].evidence
     topology = {c.id: c for c in verdicts.topology(server, production)}
     assert topology["MDB-TOP-001"].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("percent", "verdict"), [(24, "fail"), (25, "pass"), (80, "pass"), (95, "fail")])
+def test_the_share_of_the_ram_that_the_cache_takes_is_held_against_both_ends(
+    mongo: Client, admin: Client, settings: Settings, percent: int, verdict: str
+) -> None:
+    production = settings.model_copy(update={"profile": "production"})
+    server = inspect(mongo, admin, production)
+    size = {"wiredTiger": {"cache": {"maximum bytes configured": percent * 10**8}}}
+    machine = {"system": {"memSizeMB": 10**10 / 1024**2}}
+    of = replace(server, status=Asked(values={**server.status.values, **size}), host=Asked(values=machine))
+    made = by_id(*verdicts.host(of, production, mongo[settings.database]))
+    assert told(made, "MDB-ENG-002") == [verdict] and made["MDB-ENG-002"].measured == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("release", "verdict"),
+    [("4.4.29", "fail"), ("5.0.30", "fail"), ("6.0.5", "fail"), ("7.2.2", "fail"), ("7.3.4", "fail"), ("8.0.4", "pass"),
+     ("8.2.1", "warn"), ("10.0.0", "warn")],
+)  # fmt: skip
+def test_a_release_that_has_ended_fails_and_only_one_too_new_to_be_known_warns(
+    mongo: Client, settings: Settings, release: str, verdict: str
+) -> None:
+    production = settings.model_copy(update={"profile": "production"})
+    server = replace(inspect(mongo, mongo, production), build=Asked(values={"version": release}))
+    made = by_id(*verdicts.topology(server, production))
+    assert told(made, "MDB-VER-002") == [verdict] and objection(made["MDB-VER-002"], production) == ""
 
 
 def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:

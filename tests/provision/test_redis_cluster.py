@@ -13,12 +13,14 @@ from leadbook.core.checks import Check, Verdict
 from leadbook.core.connect import redis_address
 from leadbook.core.settings import Settings
 from leadbook.phases.p01 import redis_verdicts
+from leadbook.rehearsal.servers import replica_set
 
 
 @pytest.fixture
 def cluster(started: Callable[..., Redis]) -> Redis:
     """A cluster of one node, which holds all slots."""
-    redis = started("--save", "", "--cluster-enabled", "yes")
+    (bus,) = replica_set.free_ports(1)
+    redis = started("--save", "", "--cluster-enabled", "yes", "--cluster-port", str(bus))
     redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
     deadline = time.monotonic() + 20
     while b"cluster_state:ok" not in _bytes(redis) and time.monotonic() < deadline:

@@ -92,10 +92,17 @@ def _series(server: Server) -> str:
     return ".".join(server.version.split(".")[:2])
 
 
+def _numbers(series: str) -> tuple[int, ...]:
+    return tuple(map(int, series.split(".")))
+
+
 def _support(series: str) -> Finding:
     until = SUPPORTED_UNTIL.get(series)
     if until is None:
-        return Doubtful(series), f"{series} is not in the list that this check knows"
+        newest = max(SUPPORTED_UNTIL, key=_numbers)
+        if _numbers(series) < _numbers(newest):
+            return 0, f"MongoDB {series} is older than {newest} and not among the releases still supported"
+        return Doubtful(series), f"{series} is newer than the list that this check knows"
     return (until - datetime.now(UTC).date()).days, f"MongoDB {series} is supported until {until}"
 
 
