@@ -89,7 +89,7 @@ def test_what_is_missing_is_told_as_a_command_to_paste(dba: Callable[..., Holder
         ("User n8n has no permissions to run the 'config|get' command", "ACL SETUSER n8n +config|get"),
         (
             "User n8n has no permissions to access one of the keys used as arguments",
-            "ACL SETUSER n8n ~lead:* ~leadbook:*",
+            "ACL SETUSER n8n ~lead:* ~leadbook_scratch:*",
         ),
         ("this user has no permissions to run the 'bgsave' command", "ACL SETUSER NAME +bgsave"),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from leadbook.bench import concerns
 from leadbook.bench.concerns import CONCERNS
+from leadbook.core import connect
 from leadbook.core.checks import Verdict
 from leadbook.phases.p03 import verdicts
 
@@ -68,6 +69,24 @@ def test_what_goes_over_the_wire_is_judged_and_not_what_the_profile_says(place):
     assert (place.settings.write_concern, told["production"].id) == ("majority", "BCH-WC-005")
     assert [told[one].verdict for one in ("rehearsal", "production")] == [Verdict.WARN, Verdict.FAIL]
     assert "w: 1" in told["production"].evidence
+
+
+@pytest.mark.parametrize(("option", "wire"), [("w=1", "w: 1,"), ("w=majority&journal=false", "j: false")])
+def test_an_option_of_the_address_that_weakens_the_writes_fails_though_the_profile_asks_for_majority(
+    place, option, wire
+):
+    endpoints = dataclasses.replace(place.endpoints, mongodb_uri=f"{place.endpoints.mongodb_uri}&{option}")
+    with connect.mongodb(endpoints.mongodb_uri, place.settings) as client:
+        weak = dataclasses.replace(place, mongodb=client, endpoints=endpoints)
+        found = concerns.measure(weak)
+        weak.close()
+    production = place.settings.model_copy(update={"profile": "production"})
+    checks = {check.id: check for check in verdicts.concerns(found, production)}
+    for check_id in ("BCH-WC-001", "BCH-WC-005"):
+        assert checks[check_id].verdict is Verdict.FAIL and wire in checks[check_id].evidence
+    assert "the profile asks for w: majority" in checks["BCH-WC-001"].evidence
+    mild = {check.id: check.verdict.value for check in verdicts.concerns(found, place.settings)}
+    assert (mild["BCH-WC-001"], mild["BCH-WC-005"]) == ("fail", "warn")
 
 
 def test_documents_that_never_became_readable_fail_the_price(place):

@@ -21,7 +21,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.judging import attempt
 from leadbook.phases.p01 import redis_verdicts, sections, verdicts
 from leadbook.phases.p01.documents import connection_string, documents, infrastructure
-from leadbook.provision.asked import on_loopback
+from leadbook.provision.asked import Asked, on_loopback
 from leadbook.provision.cache import Cache, inspect_cache
 from leadbook.provision.connectivity import mongodb_latency, redis_latency
 from leadbook.provision.pools import held
@@ -134,7 +134,7 @@ def test_rehearsal_servers_pass(guarded_checks: dict[str, Check]) -> None:
     assert {c.id for c in guarded_checks.values() if c.verdict is WARN} == {"MDB-TOP-001"}
     assert {c.id for c in guarded_checks.values() if c.verdict is NA} == {
         "MDB-VER-002", "MDB-TOP-003", "MDB-HST-001", "MDB-HST-002", "MDB-HST-003", "MDB-ENG-002", "MDB-ENG-004",
-        "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-003",
+        "RDS-SEC-002", "RDS-MEM-001", "RDS-MEM-003", "RDS-PER-004",
     }  # fmt: skip
 
 
@@ -160,6 +160,33 @@ def test_floors_are_judged_in_production(mongo: Client, admin: Client, settings:
     assert made["MDB-ENG-004"].verdict is WARN and "once it is full" in made["MDB-ENG-004"].evidence
     topology = {c.id: c for c in verdicts.topology(server, production)}
     assert topology["MDB-TOP-001"].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("percent", "verdict"), [(24, "fail"), (25, "pass"), (80, "pass"), (95, "fail")])
+def test_the_share_of_the_ram_that_the_cache_takes_is_held_against_both_ends(
+    mongo: Client, admin: Client, settings: Settings, percent: int, verdict: str
+) -> None:
+    production = settings.model_copy(update={"profile": "production"})
+    server = inspect(mongo, admin, production)
+    size = {"wiredTiger": {"cache": {"maximum bytes configured": percent * 10**8}}}
+    machine = {"system": {"memSizeMB": 10**10 / 1024**2}}
+    of = replace(server, status=Asked(values={**server.status.values, **size}), host=Asked(values=machine))
+    made = by_id(*verdicts.host(of, production, mongo[settings.database]))
+    assert told(made, "MDB-ENG-002") == [verdict] and made["MDB-ENG-002"].measured == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("release", "verdict"),
+    [("4.4.29", "fail"), ("5.0.30", "fail"), ("6.0.5", "fail"), ("7.2.2", "fail"), ("7.3.4", "fail"), ("8.0.4", "pass"),
+     ("8.2.1", "warn"), ("10.0.0", "warn")],
+)  # fmt: skip
+def test_a_release_that_has_ended_fails_and_only_one_too_new_to_be_known_warns(
+    mongo: Client, settings: Settings, release: str, verdict: str
+) -> None:
+    production = settings.model_copy(update={"profile": "production"})
+    server = replace(inspect(mongo, mongo, production), build=Asked(values={"version": release}))
+    made = by_id(*verdicts.topology(server, production))
+    assert told(made, "MDB-VER-002") == [verdict] and objection(made["MDB-VER-002"], production) == ""
 
 
 def test_members_are_listed(mongo: Client, admin: Client, settings: Settings) -> None:
@@ -321,7 +348,9 @@ def test_what_info_leaves_out_is_not_measurable_with_the_providers_place(setting
     assert "ElastiCache" in memory["RDS-MEM-004"].remedy
 
 
-@pytest.mark.parametrize(("percent", "verdict"), [(79.9, "fail"), (80, "pass"), (90, "pass"), (90.1, "fail")])
+@pytest.mark.parametrize(
+    ("percent", "verdict"), [(0, "fail"), (79.9, "warn"), (80, "pass"), (90, "pass"), (90.1, "fail")]
+)
 def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(percent: float, verdict: str) -> None:
     production = Settings.from_mapping({"profile": "production"})
     cache = Cache(address="cache:6379", encrypted=True, info={"total_system_memory": 10**10,
@@ -330,6 +359,19 @@ def test_the_share_of_the_ram_that_redis_may_fill_is_held_against_both_ends(perc
     check = made["RDS-MEM-003"]
     assert (check.measured, check.target, check.verdict.value) == (percent, "80 to 90 %", verdict)
     assert objection(check, production) == ""
+
+
+def test_a_redis_that_uses_little_of_its_machine_is_asked_for_its_real_limit() -> None:
+    """2 GB of a container on a host of 64: 80 % of the RAM would have the kernel kill Redis."""
+    production = Settings.from_mapping({"profile": "production"})
+    cache = Cache(address="cache:6379", encrypted=True,
+                  info={"total_system_memory": 68_719_476_736, "maxmemory": 1_677_721_600})  # fmt: skip
+    made = {check.id: check for check in redis_verdicts.memory(cache, "redis://127.0.0.1:1/0", production)}
+    assert told(made, "RDS-MEM-001", "RDS-MEM-002", "RDS-MEM-003") == ["warn", "pass", "warn"]
+    for check_id in ("RDS-MEM-001", "RDS-MEM-003"):
+        assert "limit of its container" in made[check_id].evidence
+        assert objection(made[check_id], production) == ""
+    assert "container" in made["RDS-MEM-003"].remedy and "of the RAM" not in made["RDS-MEM-003"].remedy
 
 
 def test_redis_that_refuses_even_info_is_not_measured(
@@ -429,7 +471,7 @@ def test_wrong_key_format_fails(
     """Whoever builds `linkedin:…` keys would never find the pipeline's."""
     monkeypatch.setattr(redis_verdicts, "linkedin_key", lambda url: f"linkedin:{url}")
     made = redis_verdicts.keys(redis_client, settings)
-    assert [check.verdict.value for check in made] == ["fail", "pass"]
+    assert [check.verdict.value for check in made] == ["fail", "pass", "pass"]
 
 
 # ------------------------------------------------------------------------------------------------- documents

@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Any, Literal
 
 from pymongo.errors import PyMongoError
+from redis import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from leadbook.alerts.channels import recipients_of
@@ -33,11 +34,14 @@ from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
 from leadbook.n8n.client import open_n8n
 from leadbook.phases import attestations
+from leadbook.provision.asked import REDIS_RIGHTS
+from leadbook.provision.cache import cluster_refusal
 from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
 from leadbook.rehearsal import servers
 from leadbook.schema.guard import has_unique_index
 from leadbook.schema.state import pending
+from leadbook.schema.undo import SCRATCH_KEYS
 
 PATIENCE_MS = 2_000
 LEAST_FREE = 1_000_000_000
@@ -225,21 +229,36 @@ def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settin
     return ok(about, f"user {user.name} has what it needs ({user.told(wanted)})")
 
 
-REFUSALS = {
-    NoPermissionError: ("its user may not ask or write", "ACL SETUSER NAME ~lead:* +@read +@write +info +ping +scan"),
+REFUSALS: dict[type[RedisError], tuple[str, str]] = {
+    NoPermissionError: ("its user may not ask or write", f"ACL SETUSER NAME {REDIS_RIGHTS}"),
     ReadOnlyError: ("takes no writes: it is a replica", "name the primary's address in the variable"),
     OutOfMemoryError: ("is full and refuses keys", "CONFIG SET maxmemory-policy allkeys-lru, or give it memory"),
 }
 """What Redis may refuse, and how that is mended."""
 
 
+def _pinged(client: Redis) -> None:
+    """Raises NoPermissionError where the user may not even connect, UnreachableError where nobody answers."""
+    try:
+        client.ping()
+    except NoPermissionError:
+        raise
+    except (RedisError, OSError):
+        connect.ping_redis(client)
+
+
 def _redis(url: str, about: str, settings: Settings) -> Iterator[Diagnosis]:
     with connect.redis(url, settings) as client:
         try:
-            connect.ping_redis(client)
+            _pinged(client)
             told: dict[str, Any] = client.info()
             yield ok(about, f"answers: {told.get('redis_version')}")
-            client.set(linkedin_key(f"leadbook-doctor-{token_hex(8)}"), "1", xx=True)  # over a key that is there: none
+            if refused := cluster_refusal(client):
+                todo = "name an endpoint without cluster mode: with it the cache answers no look-up"
+                yield problem(about, f"is in cluster mode: {refused}", todo)
+                return
+            for key in (linkedin_key(""), SCRATCH_KEYS):
+                client.set(f"{key}leadbook-doctor-{token_hex(8)}", "1", xx=True)  # over a key that is there: none
         except tuple(REFUSALS) as error:
             yield problem(about, *REFUSALS[type(error)])
             return

@@ -47,6 +47,8 @@ then judged like any other, not an error of the whole question."""
 APP_NAME = "leadbook"
 logging.getLogger("pymongo").addHandler(logging.NullHandler())
 """The driver's background thread logs a traceback each second in which it cannot log in; the call itself tells it."""
+_CONCERN = {"w": "w", "wtimeout": "wTimeoutMS", "j": "journal"}
+"""Parts of a write concern, and the options of the driver that set them."""
 _PROFILE = ("minPoolSize", "maxPoolSize", "wTimeoutMS", "journal")
 """Options of the profile that the driver holds against those in the address."""
 
@@ -157,8 +159,18 @@ def _refusal(error: BaseException, address: Address) -> str:
     return "the driver refuses one of its options" if address.options else f"the driver refuses it; {addresses.ENCODE}"
 
 
+def write_concern(settings: Settings) -> dict[str, Any]:
+    """The write concern that the settings ask for, as a command carries it; what stands in an address wins over it."""
+    number = settings.write_concern.isdigit()
+    concern: dict[str, Any] = {"w": int(settings.write_concern) if number else settings.write_concern}
+    if settings.wtimeout_ms and concern["w"] != 0:
+        concern["wtimeout"] = settings.wtimeout_ms
+    if settings.journal != "default":
+        concern["j"] = settings.journal == "true"
+    return concern
+
+
 def _options(settings: Settings) -> dict[str, Any]:
-    concern = settings.write_concern
     options: dict[str, Any] = {
         "appname": APP_NAME,
         "maxPoolSize": settings.max_pool_size,
@@ -169,13 +181,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "socketTimeoutMS": settings.socket_timeout_ms or None,
         "serverSelectionTimeoutMS": settings.server_selection_timeout_ms,
         "waitQueueTimeoutMS": settings.wait_queue_timeout_ms,
-        "w": int(concern) if concern.isdigit() else concern,
     }
-    if settings.wtimeout_ms and concern != "0":
-        options["wTimeoutMS"] = settings.wtimeout_ms
-    if settings.journal != "default":
-        options["journal"] = settings.journal == "true"
-    return options
+    return options | {_CONCERN[name]: value for name, value in write_concern(settings).items()}
 
 
 def redis(url: str, settings: Settings, *, application: str = APP_NAME) -> redis_py.Redis:
@@ -238,6 +245,15 @@ def redis_address(client: redis_py.Redis) -> str:
     return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
 
 
+def server_of(client: Client) -> tuple[str, int] | None:
+    """Host and port of the primary, of a standalone server, or of one mongos of several, which the driver takes in
+    turns; None where there is no primary. Raises ServerSelectionTimeoutError."""
+    if client.topology_description.topology_type_name == "Sharded":
+        client.admin.command("ping")
+        return next(((host, port) for host, port in sorted(client.nodes) if port), None)
+    return client.address
+
+
 _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
     (r"handshake( operation)? timed out", "no answer in time",
      "the server may be frozen or overloaded, or does not speak TLS where the address asks for it"),
@@ -253,7 +269,8 @@ _DIAGNOSES: tuple[tuple[str, str, str], ...] = (
      "is the server running, and is this its port?"),
     (r"[Aa]uthenticat|WRONGPASS|NOAUTH|bad auth|AuthenticationError|invalid username-password", "authentication failed",
      "check user and password in the address (for MongoDB also authSource)"),
-    (r"not authorized|NOPERM|requires authentication", "not authorised", "grant the user the role it needs"),
+    (r"NOPERM|NoPermissionError", "its user may not", "leadbook doctor prints the ACL rules that it needs"),
+    (r"not authorized|requires authentication", "not authorised", "grant the user the role it needs"),
     (r"LOADING|BusyLoading", "still loading its data set", "wait until it has loaded"),
     (r"No replica set members|No primary|not primary", "no primary answers", "look at the replica set's members"),
     (r"connection closed|reset by peer|closed by server", "connection closed by the server",

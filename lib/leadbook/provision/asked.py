@@ -13,10 +13,23 @@ from leadbook.core import connect, write_errors
 from leadbook.core.addresses import is_loopback
 from leadbook.core.connect import Client
 from leadbook.core.errors import UnreachableError
+from leadbook.schema.undo import SCRATCH_KEYS
 
 UNAUTHORIZED = 13
 FORBIDDEN_CODES = frozenset({UNAUTHORIZED, 59, 115, 8000})
 """Unauthorized, CommandNotFound, CommandNotSupported, and Atlas' own refusal on small tiers."""
+REDIS_KEYS = f"~lead:* ~{SCRATCH_KEYS}*"
+"""Keys that leadbook reads and writes: leads', and those of trials."""
+REDIS_RIGHTS = (
+    f"{REDIS_KEYS} +ping +info +config|get +client|setname +client|id +select +get +mget +exists +ttl "
+    "+scan +dbsize +memory|usage +set +del +unlink +evalsha +script|load"
+)
+"""Rules of an ACL user who may do all that leadbook asks of Redis, besides what only an administrator or a watch does
+(and names when it is refused). CLIENT SETINFO is sent, too, and may be refused: Redis before 7.2 knows no such rule.
+tests/provision/test_redis_rights.py works as such a user."""
+_READS = {"config": ("get",), "client": ("setname", "id"), "script": ("load",), "memory": ("usage",),
+          "slowlog": ("get",), "latency": ("latest",)}  # fmt: skip
+"""Of commands that Redis 6 refuses without naming the subcommand, those that are sent; all of CONFIG would set, too."""
 REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"
 
 
@@ -65,7 +78,10 @@ def acl(refusal: str) -> str:
     """The command that allows what Redis refused with NOPERM, for the user whom it names."""
     user = re.search(r"User (\S+) has", refusal)
     name, command = user[1] if user else "NAME", re.search(r"'([^']+)' command", refusal)
-    return f"ACL SETUSER {name} " + (f"+{command[1]}" if command else "~lead:* ~leadbook:*")
+    if command is None:
+        return f"ACL SETUSER {name} {REDIS_KEYS}"
+    allowed = [f"+{command[1]}|{part}" for part in _READS.get(command[1], ())] or [f"+{command[1]}"]
+    return f"ACL SETUSER {name} {' '.join(allowed)}"
 
 
 def on_loopback(hosts: Iterable[str]) -> bool:

@@ -6,11 +6,19 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterCrossSlotError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 from leadbook.core import addresses, connect
 from leadbook.core.settings import Settings
@@ -84,6 +92,29 @@ class Cache:
         return int(self.info.get("rdb_saves") or 0) > 0 or (started > 0 and last > started + STARTING_S)
 
     @property
+    def last_snapshot(self) -> Written | None:
+        """The last snapshot since the server started; None where INFO tells of none: a server that starts sets the
+        time of its last snapshot to that of its start, with status ok."""
+        if not self.saved_since_start:
+            return None
+        status = self.info.get("rdb_last_bgsave_status")
+        return Written(fine=status == "ok", told=f"last snapshot {self._last_save:%Y-%m-%d %H:%M} UTC", status=status)
+
+    @property
+    def snapshot_age_h(self) -> float | None:
+        """Hours since the last snapshot, by the server's clock; None where INFO tells of none since the start."""
+        age = self._now - self._last_save
+        return round(age.total_seconds() / 3600, 2) if self.saved_since_start else None
+
+    @property
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(float(self.info.get("server_time_usec") or time.time() * 1e6) / 1e6, UTC)
+
+    @property
+    def _last_save(self) -> datetime:
+        return datetime.fromtimestamp(float(self.info.get("rdb_last_save_time") or 0), UTC)
+
+    @property
     def persistence(self) -> str:
         """`snapshots and append-only file`, one of them, `none`, or `unknown`. Without CONFIG, snapshots are known by
         one that was written."""
@@ -144,16 +175,6 @@ class Written:
         return f"{self.told}, status {self.status}"
 
 
-def last_snapshot(redis: Redis) -> Written | None:
-    """The last snapshot as INFO tells it; None where the service tells nothing. Read-only."""
-    found = redis.info("persistence")
-    if not found.get("rdb_last_save_time"):
-        return None
-    last = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found["rdb_last_save_time"]))
-    status = found.get("rdb_last_bgsave_status")
-    return Written(fine=status == "ok", told=f"last snapshot {last}", status=status)
-
-
 def snapshot(redis: Redis) -> Written:
     """Ask for a snapshot (BGSAVE) and wait up to SNAPSHOT_SECONDS for it."""
     before = after = redis.info("persistence")
@@ -187,6 +208,19 @@ def append(redis: Redis) -> Written | None:
         redis.delete(key)
     grown, status = after["aof_current_size"] - before["aof_current_size"], after.get("aof_last_write_status")
     return Written(fine=grown > 0 and status == "ok", told=f"one SET appended {grown} bytes", status=status)
+
+
+def cluster_refusal(redis: Redis) -> str:
+    """Why Redis refuses two keys at once, which every look-up of the pipeline asks for; empty where it answers.
+
+    In cluster mode it does: the two lie in different slots, and one command may name keys of one slot only (Redis
+    cluster specification, "Implemented subset"), or another node keeps the first. Read-only. Raises RedisError.
+    """
+    try:
+        redis.mget([linkedin_key(f"leadbook-probe-{number}") for number in range(2)])
+    except (ClusterCrossSlotError, MovedError) as error:
+        return f"MGET of two keys is refused ({str(error)[:60]})"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

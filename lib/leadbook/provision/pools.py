@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.core import write_errors
+from leadbook.core import connect, write_errors
 from leadbook.core.connect import Client
 from leadbook.core.settings import Settings
 
@@ -40,8 +40,7 @@ class Held:
 def held(client: Client, redis: Redis | None, settings: Settings) -> list[Held]:
     """Pool, time-out and write concern settings of both clients, read from the clients themselves."""
     pool = client.options.pool_options
-    concern = client.write_concern.document
-    asked_w = int(settings.write_concern) if settings.write_concern.isdigit() else settings.write_concern
+    concern, asked = client.write_concern.document, connect.write_concern(settings)
     rows: list[tuple[str, Any, Any, str]] = [
         ("maxPoolSize", settings.max_pool_size, _whole(pool.max_pool_size), "connections"),
         ("minPoolSize", settings.min_pool_size, pool.min_pool_size, "connections"),
@@ -56,8 +55,9 @@ def held(client: Client, redis: Redis | None, settings: Settings) -> list[Held]:
             "ms",
         ),
         ("waitQueueTimeoutMS", settings.wait_queue_timeout_ms, _ms(pool.wait_queue_timeout), "ms"),
-        ("w", asked_w, concern.get("w", 1), ""),
-        ("wTimeoutMS", settings.wtimeout_ms or None, concern.get("wtimeout"), "ms"),
+        ("w", asked["w"], concern.get("w", 1), ""),
+        ("wTimeoutMS", asked.get("wtimeout"), concern.get("wtimeout"), "ms"),
+        ("journal", asked.get("j"), concern.get("j"), ""),
     ]
     found = [Held(service="MongoDB", setting=s, asked=a, value=v, unit=u) for s, a, v, u in rows]
     return found + (_redis_held(redis, settings) if redis is not None else [])

@@ -46,7 +46,7 @@ def handshake(client: Client) -> Tls | None:
     Raises OSError (ssl.SSLError among others).
     """
     context: Any = client.options.pool_options._ssl_context
-    address = client.address
+    address = connect.server_of(client)
     if context is None or address is None:
         return None
     with (
@@ -65,24 +65,17 @@ def handshake(client: Client) -> Tls | None:
 
 
 def speaks_plainly(host: str, port: int) -> bool:
-    """True if the server answers an unencrypted `hello`. Raises OSError where nobody listens."""
+    """True if the server answers an unencrypted `hello`, False if it cuts the connection off. Raises OSError where
+    nobody listens, TimeoutError where it does neither within TIMEOUT_S."""
     body = b"\0\0\0\0" + b"\0" + bson.encode({"hello": 1, "$db": "admin"})
     message = struct.pack("<iiii", 16 + len(body), 1, 0, OP_MSG) + body
     with socket.create_connection((host, port), TIMEOUT_S) as plain:
-        plain.settimeout(TIMEOUT_S)
         try:
             plain.sendall(message)
-            answer = plain.recv(16)
-        except OSError:
+            answer = plain.recv(16, socket.MSG_WAITALL)
+        except (ConnectionResetError, BrokenPipeError):
             return False
     return len(answer) == 16 and struct.unpack("<iiii", answer)[3] == OP_MSG
-
-
-def roles_of(client: Client) -> tuple[list[str], list[str]]:
-    """(users, `role@database` of each role) of this connection, as connectionStatus tells. Any account may ask."""
-    info = client.admin.command("connectionStatus")["authInfo"]
-    users = [f"{user['user']}@{user['db']}" for user in info["authenticatedUsers"]]
-    return users, sorted(f"{role['role']}@{role['db']}" for role in info["authenticatedUserRoles"])
 
 
 def anonymous(uri: str) -> str:

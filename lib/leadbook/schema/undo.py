@@ -221,8 +221,8 @@ def left_of(database: Database[Document], redis: redis_py.Redis | None, keys: It
 
 
 def address_of(client: Client) -> str:
-    """`host:port` of the primary that the client speaks to; empty where there is none."""
-    return ":".join(map(str, client.address)) if client.address else ""
+    """`host:port` of the primary, or of a mongos, that the client speaks to; empty where there is none."""
+    return ":".join(map(str, connect.server_of(client) or ()))
 
 
 def insist_on_mongodb(client: Client) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +72,19 @@ def test_results_tell_of_a_run(site, leads, ingest, vendor_file):
     found = look_up(site, None, leads, rounds=2)
     text = documents.optimization(result, result, measured, found, measured.table(), site.settings)
     assert "records that are no lead" in text and "not measured" in text and "ordered: false" in text
+
+
+def test_prepared_documents_sent_without_the_journal_are_not_sent_as_configured(site):
+    from leadbook.bench import limits
+    from leadbook.phases.p04 import speed
+
+    def check(endpoints):
+        measured = limits.measure(replace(site, endpoints=endpoints), documents=50, batches=(50,), rounds=1)
+        return next(one for one in speed._batches(measured, site.settings) if one.id == "PIPE-INS-003")
+
+    assert check(site.endpoints).verdict.value == "pass"
+    weak = check(replace(site.endpoints, mongodb_uri=f"{site.endpoints.mongodb_uri}&journal=false"))
+    assert weak.verdict.value == "fail" and "j: false" in weak.evidence
 
 
 def test_the_handoff_shows_the_nodes_that_the_workflows_hold_for_this_profile():

@@ -32,7 +32,7 @@ def connection_string(uri: str, rows: Sequence[Held]) -> str:
     known = {name.lower() for name in options}
     for row in rows:
         if row.service == "MongoDB" and row.value is not None and row.setting.lower() not in known:
-            options[row.setting] = row.value
+            options[row.setting] = str(row.value).lower() if isinstance(row.value, bool) else row.value
     place = f"{address.shown}{address.path or '/'}"
     return f"{address.scheme}://<username>:<password>@{place}?{urlencode(options, safe='<>./,:')}"
 

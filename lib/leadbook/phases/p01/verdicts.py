@@ -15,11 +15,12 @@ from leadbook.core.connect import Client, Database
 from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import PRIVILEGE, Finding, Missing, checks_of, got
-from leadbook.provision import pools, security
+from leadbook.provision import excess, pools, security
 from leadbook.provision.asked import REFUSED_DBA, Asked, on_loopback
 from leadbook.provision.connectivity import Latency
 from leadbook.provision.pools import Held
 from leadbook.provision.server import GB, Server, majority_journals
+from leadbook.rehearsal import servers
 
 Checks = tuple[Check, ...]
 
@@ -91,16 +92,23 @@ def _series(server: Server) -> str:
     return ".".join(server.version.split(".")[:2])
 
 
+def _numbers(series: str) -> tuple[int, ...]:
+    return tuple(map(int, series.split(".")))
+
+
 def _support(series: str) -> Finding:
     until = SUPPORTED_UNTIL.get(series)
     if until is None:
-        return Doubtful(series), f"{series} is not in the list that this check knows"
+        newest = max(SUPPORTED_UNTIL, key=_numbers)
+        if _numbers(series) < _numbers(newest):
+            return 0, f"MongoDB {series} is older than {newest} and not among the releases still supported"
+        return Doubtful(series), f"{series} is newer than the list that this check knows"
     return (until - datetime.now(UTC).date()).days, f"MongoDB {series} is supported until {until}"
 
 
 def _refuse_sharded(server: Server) -> None:
     if server.kind == "sharded cluster":
-        raise Missing(Unmeasured("mongos does not tell its shards' members", "ask each shard"))
+        raise Missing(Unmeasured("a mongos does not tell of its shards' members and hosts", "ask each shard"))
 
 
 def _voters(server: Server) -> Finding:
@@ -126,6 +134,7 @@ def _health(server: Server) -> Finding:
 
 
 def _lag(server: Server) -> Finding:
+    _refuse_sharded(server)
     if server.kind == "standalone":
         return Inapplicable("a standalone server has no secondary"), ""
     answered(server.replication)
@@ -153,8 +162,7 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
 
     def cut_off() -> Finding:
         got(tls)
-        told = security.speaks_plainly(*(client.address or ("localhost", 27017)))
-        return not told, f"an unencrypted hello was {'answered' if told else 'cut off'}"
+        return _cut_off([(host, port) for host, port in server.hosts if port])
 
     def certificate() -> Finding:
         found = got(tls)
@@ -170,6 +178,22 @@ def encryption(client: Client, server: Server, settings: Settings) -> Checks:
     return checks_of(asked, settings, this_machine=on_loopback(server.names))
 
 
+def _cut_off(members: Sequence[tuple[str, int]]) -> Finding:
+    """Whether each member cuts an unencrypted hello off; one that answers fails, silence is no refusal."""
+    plain, silent = [], []
+    for host, port in members:
+        try:
+            plain += [f"{host}:{port}"] * security.speaks_plainly(host, port)
+        except OSError as error:
+            silent.append(f"{host}:{port} ({type(error).__name__})")
+    if plain:
+        return False, f"an unencrypted hello was answered by {', '.join(plain)}"
+    if silent or not members:
+        why = f"an unencrypted hello was neither answered nor cut off by {', '.join(silent) or 'anybody'}"
+        return Unmeasured(why, "see that every member listens and answers, then run the section again"), ""
+    return True, f"an unencrypted hello was cut off by {len(members)} of {len(members)} members"
+
+
 def access(client: Client, reporting: Client | None, uri: str, server: Server, settings: Settings) -> Checks:
     """Anonymous clients are refused, the application has what it needs, the reporting user only reads."""
 
@@ -180,17 +204,20 @@ def access(client: Client, reporting: Client | None, uri: str, server: Server, s
 
     return checks_of({
         "MDB-SEC-004": refused,
-        "MDB-SEC-005": lambda: _narrow(client),
+        "MDB-SEC-005": lambda: _narrow(client, settings),
         "MDB-SEC-006": lambda: _reads_only(reporting, client, settings),
     }, settings, this_machine=on_loopback(server.names))  # fmt: skip
 
 
-def _narrow(client: Client) -> Finding:
-    users, roles = security.roles_of(client)
-    if not users:
+def _narrow(client: Client, settings: Settings) -> Finding:
+    own = servers.status() if settings.is_rehearsal else None
+    found = excess.of_application(client, {settings.database, *(own.databases if own else ())})
+    if not found.users:
         return Doubtful(None), "no user is logged in: everything is allowed to everybody"
-    broad = [role for role in roles if role.partition("@")[0] in security.BROAD_ROLES]
-    return len(broad), f"the application holds {', '.join(broad or roles) or 'no role'}"
+    told = f"the application holds {', '.join(found.roles) or 'no role'}"
+    if not found.told:
+        return Doubtful(None), f"{told}; what these allow is not told here"
+    return found.count, f"{told}; beyond readWrite on {settings.database}: {found}"
 
 
 def _reads_only(reporting: Client | None, client: Client, settings: Settings) -> Finding:
@@ -198,7 +225,11 @@ def _reads_only(reporting: Client | None, client: Client, settings: Settings) ->
         return Doubtful(None), "no reporting user is named; the task book suggests one"
     if security.may_write(reporting, client, settings.database):
         return False, "its probe insert was stored"
-    return True, f"its insert was refused; it holds {', '.join(security.roles_of(reporting)[1])}"
+    found = excess.of_reporting(reporting, settings.database)
+    told = f"its insert was refused; it holds {', '.join(found.roles) or 'no role'}"
+    if not found.told:
+        return Doubtful(True), f"{told}; what these allow is not told here"
+    return not found.count, f"{told}" + (f", and may {found}" if found.count else "")
 
 
 # --------------------------------------------------------------------------------------------------------------- host
@@ -211,10 +242,16 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     """
 
     def sized(asked: Asked, value: float | None, listed: str, evidence: str) -> Finding:
-        found = getattr(tier, listed) if tier is not None and not value else None
+        hidden = not value or server.kind == "sharded cluster"
+        found = getattr(tier, listed) if tier is not None and hidden else None
         return (found, f"{tier.tier} by Atlas' list") if tier and found else floor(asked, value, evidence)
 
+    def engine() -> Finding:
+        _refuse_sharded(server)
+        return answered(server.status).get("storageEngine.name"), "serverStatus.storageEngine"
+
     def floor(asked: Asked, value: float | None, evidence: str) -> Finding:
+        _refuse_sharded(server)
         if settings.is_rehearsal and asked.problem:
             return Inapplicable(f"a floor of production; not seen here: {asked.problem}"), ""
         answered(asked)
@@ -232,12 +269,11 @@ def host(server: Server, settings: Settings, database: Database, tier: AtlasClus
     share = 100 * server.cache_gb / server.memory_gb if server.cache_gb and server.memory_gb else None
     cache = Asked(problem=server.status.problem or server.host.problem)
     journal = "probe insert acknowledged with w: majority, j: true"
-    engine = "storageEngine.name"
     return checks_of({
         "MDB-HST-001": lambda: sized(server.host, server.cores, "cores", server.system),
         "MDB-HST-002": lambda: sized(server.host, server.memory_gb, "memory_gb", server.system),
         "MDB-HST-003": lambda: sized(server.storage, server.storage_gb, "disk_gb", "file system of the data"),
-        "MDB-ENG-001": lambda: (answered(server.status).get(engine), "serverStatus.storageEngine"),
+        "MDB-ENG-001": engine,
         "MDB-ENG-002": lambda: floor(cache, share, f"cache of {server.cache_gb or 0:.2f} GB"),
         "MDB-ENG-003": lambda: (majority_journals(database, settings), journal),
         OPLOG: window,
@@ -277,6 +313,8 @@ def pool(client: Client, redis: Redis | Unmeasured, rows: Sequence[Held], settin
 
 def shown(value: Any) -> str:
     """A setting's value for people; None is `none`."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:,}" if isinstance(value, int) else f"{value:g}"
     return "none" if value is None else str(value)

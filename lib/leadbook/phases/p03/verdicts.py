@@ -13,6 +13,7 @@ from leadbook.bench.lookups import LookupTimes
 from leadbook.bench.pools import Pool
 from leadbook.bench.profiler import SLOW_MS, Caught
 from leadbook.bench.references import References
+from leadbook.core import connect
 from leadbook.core.checks import Check, Doubtful, Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.core.traces import concern_text
@@ -88,12 +89,12 @@ def _batch_size(found: Inserts, settings: Settings) -> Answered:
 def concerns(found: Concerns, settings: Settings) -> Checks:
     """Steps 1.4.1.1 to 1.4.1.3: the concern sent, its errors seen, every price measured."""
     own = found.configured
-    asked, wire = dict(own.concern.document), dict(own.wire or {})
+    asked, wire = connect.write_concern(settings), dict(own.wire or {})
     missing = sum(price.missing for price in found.prices)
     fire = next(one for one in found.losses if not one.acknowledged)
     majority, loose = (found.price(name) for name in ("majority", "w: 1, j: false"))
     return checks_of({
-        "BCH-WC-001": (wire == asked, f"asked for {concern_text(asked)}, sent {concern_text(wire)}"),
+        "BCH-WC-001": (wire == asked, f"the profile asks for {concern_text(asked)}, sent: {concern_text(wire)}"),
         "BCH-WC-002": (
             own.unreported,
             f"{own.sent} sent, {own.stored} stored, {own.reported} reported, ten of them duplicates",
@@ -108,7 +109,7 @@ def concerns(found: Concerns, settings: Settings) -> Checks:
             "never use it for leads",
         ),
         "BCH-WC-005": (
-            wire.get("w") == "majority",
+            wire.get("w") == "majority" and wire.get("j") is not False,
             f"sent on the wire: {concern_text(wire)}; majority {majority.rate.text('documents/s')}; w: 1, j: false "
             f"{loose.rate.text('documents/s')}: {difference(majority.readable, loose.readable).text()}",
         ),

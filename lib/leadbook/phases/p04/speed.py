@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from leadbook.bench import limits
 from leadbook.bench.limits import Limits
+from leadbook.core import connect
 from leadbook.core.checks import Check, judge
 from leadbook.core.settings import Settings
+from leadbook.core.traces import concern_text
 from leadbook.phases.judging import checks_of
 from leadbook.phases.p04 import figures
 from leadbook.phases.p04.work import PipelineWork, tried
@@ -61,7 +63,8 @@ def _batches(found: Limits, settings: Settings) -> tuple[Check, ...]:
     singles = sorted((rate for rate in found.rates if rate.writers == 1), key=lambda one: one.rate)
     slowest, best = singles[0], singles[-1]
     share = found.single(settings.batch_size).rate / best.rate
-    as_set = all("ordered: false" in sent and f"w: {settings.write_concern}," in f"{sent}," for sent in found.sent)
+    asked = f"ordered: false, writeConcern {concern_text(connect.write_concern(settings))}"
+    as_set = all(sent == asked for sent in found.sent)
     configured = f"{settings.batch_size} a batch; best is {best.batch} with {best.rate:,.0f} documents/s"
     measured = {
         "PIPE-INS-001": (found.wrong, found.read_back),
