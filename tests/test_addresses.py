@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -158,6 +159,26 @@ def test_only_what_can_be_read_is_shown() -> None:
     assert Redactor().address("redis://:a/b@h") == addresses.UNREADABLE
     assert Redactor().address("rediss://u:p@h:1/2?password=x") == "rediss://h:1/2"
     assert "S3cret" not in repr(parse("mongodb://app:S3cret@h/?tlsCertificateKeyFilePassword=S3cret"))
+
+
+def test_spellings_of_one_address_share_the_name_that_is_written_under() -> None:
+    def names(uri: str, database: str = "leads") -> list[str]:
+        return addresses.places(uri, database)
+
+    spelt = (
+        "mongodb://h1:27017,h2:27017/",
+        "mongodb://u:p@h2,H1/?tls=true",
+        "mongodb://h1",
+        "mongodb://h1:27017/leads",
+    )
+    assert len({names(uri)[0] for uri in spelt}) == 1
+    assert set(names("mongodb://h2")) & set(names("mongodb://h1,h2"))
+    former = hashlib.sha256(b"h1,h2:27017/leads").hexdigest()[:16]
+    assert former in names("mongodb://h1,h2:27017") and names("mongodb://h1", "x")[0] != names("mongodb://h1")[0]
+    assert names("mongodb+srv://h1")[0] != names("mongodb://h1")[0]  # a record of names is no host
+    others = ("mongodb://h3", "mongodb://h1:27018", "mongodb://[::1]", "mongodb+srv://c.example.net")
+    assert not any(set(names(uri)) & set(names("mongodb://h1,h2")) for uri in others)
+    assert names("mongodb://[::1]")[0] == names("mongodb://[::1]:27017")[0]
 
 
 def test_a_stranger_gets_no_credentials() -> None:

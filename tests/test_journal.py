@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
@@ -42,6 +43,24 @@ def test_what_is_written_while_the_database_is_away_waits_and_is_carried_over_on
     here.spool.write_text(text)  # a carrier that was killed before it emptied the spool
     assert [entry["action"] for entry in here.entries("action")] == ["erase"]
     assert database[COLLECTION].count_documents({}) == 1
+
+
+@pytest.mark.parametrize("spelt", ["mongodb://h1:27017", "mongodb://h2,h1/", "mongodb://h1,h2:27017/?tls=true"])
+def test_what_waits_under_another_spelling_of_the_address_is_carried_over(database, tmp_path, spelt):
+    waits = Journal(database, spelt, tmp_path)
+    waits._spooled([waits.entry("action", action="new")])
+    former = hashlib.sha256(f"h1:27017,h2:27017/{database.name}".encode()).hexdigest()[:16]  # of earlier versions
+    (tmp_path / f"{former}.jsonl").write_text(waits.spool.read_text().replace("new", "old").replace('"_id"', '"other"'))
+    there = Journal(database, "mongodb://h2:27017,H1", tmp_path)
+    assert {one["action"] for one in there.waiting()} == {"old", "new"} and not there.elsewhere()
+    assert there.carry_over() == 2 and not there.waiting()
+
+
+def test_spools_that_share_no_host_are_left_alone_and_counted(database, tmp_path):
+    other = Journal(database, "mongodb://cluster0.example.net", tmp_path)
+    other._spooled([other.entry("action", action="x"), other.entry("action", action="y")])
+    mine = Journal(database, "mongodb://h1", tmp_path)
+    assert not mine.waiting() and mine.carry_over() == 0 and mine.elsewhere() == {other.spool: 2}
 
 
 def test_a_kind_that_the_journal_does_not_know_is_refused(journal):

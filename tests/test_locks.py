@@ -68,9 +68,22 @@ def test_other_databases_and_other_servers_are_free(own_place, settings, monkeyp
     with TargetLock(settings, "leadbook run"):
         monkeypatch.setenv("MONGODB_URI", "mongodb://u:secret@elsewhere.example:27017/?tls=true")
         with TargetLock(settings, "leadbook run") as lock:
-            assert "elsewhere" not in lock.path.name and "secret" not in lock.path.read_text()
+            assert not any("elsewhere" in one.name or "secret" in one.read_text() for one in lock.paths)
             other = settings.model_copy(update={"database": "another"})
             TargetLock(other, "leadbook run").release()
+
+
+@pytest.mark.parametrize("spelt", ["mongodb://h1", "mongodb://h2:27017,h1", "mongodb://app:secret@H2/?tls=true"])
+def test_another_spelling_of_the_address_meets_the_holder_too(settings, monkeypatch, spelt, tmp_path):
+    monkeypatch.setattr("leadbook.rehearsal.locks.PROJECT", tmp_path)
+    monkeypatch.setenv("MONGODB_URI", "mongodb://h1:27017,h2:27017/")
+    with TargetLock(settings, "leadbook run"):
+        monkeypatch.setenv("MONGODB_URI", spelt)
+        with pytest.raises(RefusedError, match="leadbook run"):
+            TargetLock(settings, "leadbook run")
+    TargetLock(settings, "leadbook run").release()
+    monkeypatch.setenv("MONGODB_URI", "mongodb://h1:27017,h2:27017/")
+    TargetLock(settings, "leadbook run").release()  # who was refused keeps nothing
 
 
 def test_a_killed_holder_leaves_no_lock(own_place, settings):

@@ -14,6 +14,7 @@ import pytest
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
+from leadbook.actions import ingester
 from leadbook.actions import turn as turns
 from leadbook.actions.acts import ACTIONS
 from leadbook.commands.act import act, effects, listed, parse
@@ -102,6 +103,20 @@ def test_a_follower_confirms_what_it_obeys(production, leads, database, endpoint
         done = act(production(), ["batch_size=250"], approve=plan.hash)
         assert (done.after["followers"], done.after["confirmed"]) == (1, 1) and done.so
     assert act(production(), ["batch_size=300"]).plan.warns  # it has ended: the next one obeys
+
+
+def test_orders_that_a_follower_does_not_obey_are_not_told_as_done(
+    production, leads, database, endpoints, clean_redis, monkeypatch
+):
+    monkeypatch.setattr(ingester, "CONFIRM_S", 0.5)
+    with Logbook(Journal(database, endpoints.mongodb_uri), Staging(database[production().staging_collection])):
+        done = approved(production, "batch_size=250")
+        assert (done.after["followers"], done.after["confirmed"]) == (1, 0) and done.done and not done.so
+        again = act(production(), ["batch_size=250"])
+        assert again.plan.is_so_already and not again.so and "1 of 1 followers" in again.plan.lacks
+    (told,) = entries(database, endpoints)
+    assert told["done"] == {"changed": 1} and told["after"]["confirmed"] == 0  # whoever is started next obeys
+    assert act(production(), ["batch_size=250"]).so
 
 
 def test_the_eviction_policy_is_changed_and_put_back(production, leads, clean_redis):
@@ -287,6 +302,28 @@ def test_one_acts_at_a_time_and_a_dead_ones_turn_is_taken_over(production, leads
     assert approved(production, "writers=3").so
     killed, done = entries(database, endpoints)
     assert "killed" in killed["problem"] and killed["action"] == "redis_clear" and not done.get("problem")
+    assert database["sprint_control"].count_documents({"_id": turns.ID}) == 0
+
+
+@pytest.mark.trust(
+    way="Ctrl-C in the middle of a `leadbook act` that is under way", status=2, says="leadbook: interrupted",
+    leaves="the journal tells that it was interrupted, so *Scaling actions* does too; the next action has its turn",
+)  # fmt: skip
+def test_an_action_that_is_interrupted_is_told_and_its_turn_is_free(production, leads, database, endpoints, trust):
+    argv = [sys.executable, "-m", "leadbook.cli", "act", "writers=3", "--profile", "production"]
+    argv += ["-p", f"database={production().database}", "-p", f"approve={TYPED}"]
+    book = Logbook(Journal(database, endpoints.mongodb_uri), Staging(database[production().staging_collection]))
+    with book, subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as acting:
+        until = time.monotonic() + 30
+        while control.read(database).version == 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        acting.send_signal(signal.SIGINT)  # it waits for the follower, which never obeys
+        _, said = acting.communicate(timeout=30)
+    trust.check(acting.returncode, said)
+    assert control.read(database).writers == 3
+    (told,) = entries(database, endpoints)
+    assert told["problem"].startswith("interrupted") and told["action"] == "writers"
+    assert [one.problem for one in effects(production()) if one.kind == "scaling"] == [told["problem"]]
     assert database["sprint_control"].count_documents({"_id": turns.ID}) == 0
 
 

@@ -42,7 +42,7 @@ def test_deeds_are_told_by_kind_with_evidence_and_effect(journal):
     told = deeds(journal, history)
     assert [one.what for one in told] == ["batch_size", "writers", "kill_operation", "redis_policy", "recover"]
     assert told[0].effect.state == "not yet measured" and told[0].evidence["own_setting"] == 500
-    assert told[3].problem and told[3].effect.why == "it was not done"
+    assert told[3].problem and told[3].effect.why == "it did not end in order"
     assert [one.is_resolution for one in told] == [False, False, True, False, True]
 
 

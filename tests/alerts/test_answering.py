@@ -1,12 +1,13 @@
 """The commands: what is open, a test message, an answer, a watch that stopped; and what the journal keeps of it."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from leadbook.core.errors import UsageError
 from leadbook.core.journal import Journal
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.watch.place import folder_of
-from receivers import web
+from receivers import mail, web
 
 NOW = datetime.now(UTC)
 
@@ -111,6 +112,27 @@ def test_a_watch_that_stopped_is_told_once_and_so_is_its_return(receiver, sends,
         for minutes in (0, 6):
             watch.take([], later + timedelta(minutes=minutes))
     assert len(receiver.taken) == 2 and "OVER, level 2: The watch" in receiver.taken[1]
+
+
+def test_a_test_message_that_some_are_refused_is_no_success(receiver, sends, monkeypatch, capsys):
+    with mail() as server:
+        monkeypatch.setenv("LEADBOOK_ALERTS_1", server.url("dba@example.com,lead@example.com"))
+        server.refused = {"lead@"}
+        monkeypatch.setattr(sys, "argv", ["leadbook", "alerts", "--test", "--profile", "production", "-p",
+                                          "alerts=true"])  # fmt: skip
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 1 and "PARTLY delivered: refused for 1 of 2 recipients" in capsys.readouterr().out
+
+
+def test_a_watch_begun_under_another_spelling_of_the_address_is_found(sends, away):
+    def at(uri):
+        return folder_of(sends, replace(away, mongodb_uri=uri))
+
+    begun = at("mongodb://h1:27017,h2:27017")
+    assert at("mongodb://h1") == at("mongodb://H2,h1/?tls=true") == begun
+    (former := begun.with_name(hashlib.sha256(b"h1,h2/leads").hexdigest()[:16])).mkdir()  # by an earlier version
+    assert at("mongodb://h1:27017,h2:27017") == at("mongodb://h2,h1") == former != at("mongodb://h3")
 
 
 HANGS = """

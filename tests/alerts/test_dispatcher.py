@@ -135,6 +135,26 @@ def test_what_cannot_be_delivered_is_kept_and_told_and_news_wait_behind_it(dba, 
     assert not one.titles("undeliverable")
 
 
+def test_a_critical_alert_waits_for_no_pause_of_a_letter_before_it(dba, watch):
+    dba.always = (500, {}, 0)
+    one = watch()
+    for minutes in range(32):
+        one.take(minutes, alert())
+    assert len(dba.got) == 6  # the next one would be at 63 minutes
+    dba.always = (200, {}, 0)
+    for minutes in (33, 33.5):
+        one.take(minutes, alert(), alert("GRAVE-1", level=4, minutes=33))
+    assert len(dba.taken) == 2 and "critical" in dba.taken[1]
+
+
+def test_what_holds_a_critical_alert_is_tried_once_a_minute(dba, watch):
+    dba.always = (500, {}, 0)
+    one = watch()
+    for half_minutes in range(21):
+        one.take(half_minutes / 2, alert("GRAVE-1", level=4))
+    assert len(dba.got) == 11
+
+
 def test_a_retry_after_is_honoured(dba, watch):
     dba.answers = [(429, {"Retry-After": "600"}, 0)]
     one = watch()
@@ -385,6 +405,11 @@ def test_mail_arrives_and_says_whom_it_was_refused(watch, monkeypatch):
         assert "To: dba@example.com, lead@example.com" in text and "\nBcc:" not in text
         letter = next(iter(one.dispatcher.book.state.letters.values()))
         assert (letter.state, letter.reason) == ("delivered", "refused for 1 of 2 recipients")
+        assert "partly delivered by smtp" in one.titles("undeliverable")[0]
+        assert "(refused for 1 of 2 recipients)" in one.dispatcher.standing()[0]["state"]
+        server.refused = set()
+        one.take(2, alert(), alert("LATER-1", minutes=2))
+        assert len(server.taken) == 2 and not one.titles("undeliverable")
 
 
 def test_apprise_takes_what_it_knows_and_says_honestly_what_arrived(watch, monkeypatch, receiver):

@@ -286,7 +286,7 @@ def test_the_command_shows_its_plan_and_its_ledger_and_no_person(site, database,
              f"backup_dir={kept.backup_dir}"]  # fmt: skip
     approval = f"approve=recover on {kept.database}"
     asked = leadbook(*words)
-    assert asked.returncode == 0 and "Nothing was changed" in asked.stdout and f"'{approval[8:]}'" in asked.stdout
+    assert asked.returncode == 1 and "Nothing was changed" in asked.stdout and f"'{approval[8:]}'" in asked.stdout
     done = leadbook(*words, "-p", approval, "--json")
     assert done.returncode == 1, "one is missing still"
     assert json.loads(done.stdout)["done"]["restored"] == {"staging": 1}

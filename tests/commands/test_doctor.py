@@ -6,6 +6,7 @@ import pytest
 
 from leadbook.commands.doctor import examine, next_command
 from leadbook.core import addresses
+from leadbook.core.journal import Journal
 
 USERS = {
     "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
@@ -62,6 +63,14 @@ def test_what_is_not_set_comes_first(production, monkeypatch):
 def test_a_missing_schema_is_named_with_its_command(production, database):
     told = problems(examine(production()))["schema"]
     assert "unique index" in told.text and "approve='apply_schema on leadbook_test'" in told.todo
+
+
+def test_entries_that_wait_under_another_address_are_named(production, leads, database, monkeypatch, tmp_path):
+    monkeypatch.setattr("leadbook.core.journal.PROJECT", tmp_path)
+    other = Journal(database, "mongodb+srv://cluster0.example.net")
+    other._spooled([other.entry("action", action="x")])
+    (told,) = [one for one in examine(production()) if one.about == "journal" and one.state == "note"]
+    assert "1 entries wait" in told.text and f"cat {other.spool} >> " in told.text and other.waiting()
 
 
 def test_servers_that_do_not_answer_cost_seconds(production, monkeypatch):

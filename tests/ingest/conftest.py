@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from leadbook.core import connect
 from leadbook.core.settings import Settings
 from leadbook.ingest import pipeline
 from leadbook.ingest.site import Site
+from leadbook.rehearsal.servers import owner
 from leadbook.schema.state import apply
 
 Document = dict[str, Any]
@@ -61,3 +64,16 @@ def ingest(site: Site) -> Callable[..., pipeline.PipelineResult]:
         return pipeline.finish(pipeline.run(sources, site, workers=1), site)
 
     return run
+
+
+@pytest.fixture
+def dead() -> dict[str, Any]:
+    """The mark of a process that was killed."""
+    words = "import json; from leadbook.rehearsal.servers.owner import me; print(json.dumps(me()), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        mark: dict[str, Any] = json.loads(process.stdout.readline())
+        assert not owner.has_ended(mark)
+        process.kill()
+    assert owner.has_ended(mark)
+    return mark

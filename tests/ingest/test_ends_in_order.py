@@ -7,11 +7,20 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from bson import ObjectId
 
 from ingest.background import Command, settled, until
 from ingest.vendor_records import person
+from leadbook.core.journal import Journal
+from leadbook.ingest.drain import drain
 from leadbook.ingest.staging import Staging
 from leadbook.rehearsal import servers
+from leadbook.rehearsal.servers import owner
+
+
+@pytest.fixture
+def journal(database, endpoints):
+    return Journal(database, endpoints.mongodb_uri)
 
 
 @pytest.fixture
@@ -105,29 +114,70 @@ def test_files_that_are_stopped_print_what_they_did(site, leads, endpoints, sett
 
 @pytest.mark.trust(
     way="`leadbook ingest --staged` is killed (SIGKILL) in the middle of its batches", status=None,
-    says=("claimed by a worker that is gone",), leaves="the next run waits for the claims, takes them and ends with 0",
+    says=("were claimed by a process that is gone: they are taken now",),
+    leaves="the next run on that machine takes its claims within seconds and ends with 0; on another it waits for them",
 )  # fmt: skip
 def test_what_a_killed_command_had_claimed_is_brought_in_by_the_next(site, staged, leads, endpoints, settings, trust):
+    held = kill_in_the_middle(staged, endpoints, settings)
+    following = Command(["ingest", "--staged", "--json"], endpoints, settings)
+    try:
+        status, out, err = following.ended(100)  # its claims last for 120 s
+    finally:
+        following.kill()
+    trust.check(None, err)
+    ledger = json.loads(out)
+    assert status == 0 and ledger["staging"] == {"waiting": 0, "claimed": 0, "taken_over": held}
+    assert leads.count_documents({}) == 3_000 == sum(Staging(staged).ended().values())
+
+
+def kill_in_the_middle(staged, endpoints, settings, **parameters):
+    """Kill a drain of 3,000 records that has claims; how many it leaves."""
     stage(staged, *[person(f"p{index}") for index in range(3_000)])
-    command = Command(["ingest", "--staged", "--json"], endpoints, settings)
+    command = Command(["ingest", "--staged", "--json"], endpoints, settings, **parameters)
     try:
         until(lambda: staged.count_documents({"pipeline.state": "claimed"}) > 0)
     finally:
         command.kill()
     settled(staged)
     held = Staging(staged).claimed()
-    assert held.count > 0
-    following = Command(["ingest", "--staged", "--json"], endpoints, settings)
-    try:
-        told = following.process.stderr.readline()  # two minutes are long for a test: once told, all claims end
-        staged.update_many({"pipeline.state": "claimed"}, [{"$set": {"pipeline.until": "$$NOW"}}])
-        status, out, err = following.ended(120)
-    finally:
-        following.kill()
-    trust.check(None, told + err)
-    ledger = json.loads(out)
-    assert status == 0 and ledger["staging"] == {"waiting": 0, "claimed": 0, "taken_over": held.count}
-    assert leads.count_documents({}) == 3_000 == sum(Staging(staged).ended().values())
+    assert held.count > held.expired == 0
+    return held.count
+
+
+OTHERS = {
+    "another machine": {"mark.machine": "00000000"},
+    "another start of this machine": {"mark.born": "d7a4f1a0-0000-4000-8000-000000000000:4711"},
+    "a cluster's workers": {"executor": "dask"},
+    "vendors are asked": {"enriches": True},
+    "an earlier version": {"mark": None},
+    "a process that lives": {"mark": owner.me()},
+}
+"""What `session.begun` may say that keeps a session's claims until they expire."""
+
+
+@pytest.mark.parametrize("told", OTHERS.values(), ids=OTHERS)
+def test_claims_of_others_than_a_dead_process_of_this_machine_keep_their_lease(site, staged, journal, told, dead):
+    stage(staged, person("ana"), person("ben"))
+    begun = {"mark": dead, "executor": "processes", "enriches": False, "session": ObjectId()}
+    for name, value in told.items():
+        first, _, second = name.partition(".")
+        begun[first] = {**begun[first], second: value} if second else value
+    journal.write("session.begun", source="staging", **begun)
+    assert Staging(staged, session=begun["session"], lease_s=6.0).claim(10).records
+    lines = []
+    result = drain(site, workers=1, notice=lines.append)
+    assert not result.problem and result.taken_over == 2 and len(lines) == 1 and "when its claim expires" in lines[0]
+
+
+def test_a_late_end_of_a_dead_process_changes_no_record_that_another_has_claimed(staged):
+    stage(staged, person("ana"))
+    dead, other = (Staging(staged, session=ObjectId()) for _ in range(2))
+    late = dead.claim(1)
+    assert dead.expire() == 1
+    taken = other.claim(1)
+    key = late.records[0]["_id"]
+    assert dead.end(late, {key: "rejected.validation"}) == {} and dead.expire() == 0
+    assert other.end(taken, {key: "stored"}) == {key: "stored"} and Staging(staged).ended() == {"stored": 1}
 
 
 @pytest.mark.slow

@@ -65,12 +65,7 @@ def test_two_followers_share_and_their_ledgers_add_up(
         unique = stage(staged, STAGED)
         until(lambda: len(staged.distinct("pipeline.session", {"pipeline.state": "done"})) == 2)
         if killed:
-            two[0].kill()
-            time.sleep(1.0)  # its worker processes end with it
-            process = {"$regex": f"process {two[0].process.pid}$"}
-            (begun,) = journal.entries("session.begun", by=process)
-            held = {"pipeline.state": "claimed", "pipeline.session": begun["session"]}
-            staged.update_many(held, [{"$set": {"pipeline.until": "$$NOW"}}])  # two minutes are long for a test
+            two[0].kill()  # the other takes what it held, in seconds
         until(lambda: not Staging(staged).left(), max(200, STAGED / 80))
         ends = []
         for one in two[int(killed) :]:

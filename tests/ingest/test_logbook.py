@@ -20,7 +20,7 @@ from leadbook.core.journal import Journal
 from leadbook.ingest import logbook as logbook_module
 from leadbook.ingest import pipeline
 from leadbook.ingest.drain import drain
-from leadbook.ingest.logbook import Logbook, bury
+from leadbook.ingest.logbook import LOOK_S, Departed, Logbook, bury
 from leadbook.ingest.staging import Staging
 from leadbook.lead.ledger import STORED, Ledger
 
@@ -117,6 +117,18 @@ def test_a_dead_session_is_ended_once_with_what_is_known_of_it(site, staged, jou
     assert living not in ended and sum(str(dead) in line for line in lines) == 1
     assert bury(journal, Staging(staged)) == []
     assert len(journal.entries("session.ended")) == 3
+
+
+def test_a_session_whose_process_is_gone_from_this_machine_is_ended_at_the_second_look(staged, journal, dead):
+    killed, elsewhere = ObjectId(), ObjectId()
+    own = {"source": "staging", "executor": "processes", "enriches": False}
+    journal.write("session.begun", session=killed, mark=dead, **own)
+    journal.write("session.begun", session=elsewhere, mark=dead | {"machine": "00000000"}, **own)
+    departed = Departed(journal)
+    assert bury(journal, Staging(staged), departed) == []
+    time.sleep(LOOK_S)
+    assert bury(journal, Staging(staged), departed) == [killed]
+    assert [one["session"] for one in journal.entries("session.ended")] == [killed]
 
 
 @pytest.mark.parametrize("odd", [{}, {"ledger": {"read": 3}}, {"ledger": {"read": 3, "stored": 9}}])

@@ -225,7 +225,7 @@ def test_deleted_leads_forbid_the_close_and_recover_brings_them_back(lived, comm
     lost = {check["id"]: check for check in record(closed, "09")["checks"]}["FIN-LOSS-002"]
     assert lost["measured"] == 200 and any(str(one) in lost["evidence"] for one in gone)
     planned = command("recover")
-    assert planned.returncode == 0 and "200" in planned.stdout and leads.count_documents({}) == len(before) - 200
+    assert planned.returncode == 1 and "200" in planned.stdout and leads.count_documents({}) == len(before) - 200
     done = command("recover", more=("-p", f"approve=recover on {DATABASE}"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert {lead["_id"]: lead["linkedin_url"] for lead in leads.find({}, {"linkedin_url": 1})} == before

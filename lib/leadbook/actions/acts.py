@@ -23,6 +23,8 @@ ACTIONS: Mapping[str, Action] = {
     one.name: one for part in (ingester, cache, profiler, index, operation, atlas, scaling) for one in part.ACTIONS
 }
 """By name."""
+INTERRUPTED = "interrupted: look at what is so now"
+"""What the journal is told where somebody ends an action in the middle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,13 @@ class Acted:
 
     @property
     def is_done(self) -> bool:
-        """Whether everything that the plan would change is so now, as far as it can be seen."""
+        """Whether everything that the plan would change is so now, as far as it can be seen, and every follower that
+        lives has confirmed it."""
+        return self.is_changed and self.after.get("confirmed", 0) >= self.after.get("followers", 0)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether what the plan changes is changed, whoever obeys it yet."""
         return all(self.after.get(name, wanted) == wanted for name, wanted in self.plan.would.items())
 
 
@@ -60,7 +68,8 @@ def planned(scene: ActScene, name: str, given: Given) -> ActPlan:
 
 
 def done(scene: ActScene, name: str, given: Given, plan: ActPlan, *, approved: str, because: str = "") -> Acted:
-    """Do what was planned, if the situation is still the one that was approved; the journal is told, also of a failure.
+    """Do what was planned, if the situation is still the one that was approved; the journal is told, also
+    of a failure and of an interruption.
 
     approved: the plan's hash, or what was typed.  because: key of the alarm that it answers. Raises as `planned`.
     """
@@ -76,11 +85,13 @@ def done(scene: ActScene, name: str, given: Given, plan: ActPlan, *, approved: s
             )
         try:
             acted = Acted(plan=plan, after=action_named(name).do(scene, plan))
-        except (LeadbookError, PyMongoError, RedisError) as error:
+        except BaseException as error:
             with suppress(OSError):
                 scene.journal.write("action", **told, done={"changed": 0}, problem=_line(error))
-            raise _redis(scene, error) if isinstance(error, RedisError) else error from None
-        is_begun = acted.is_done or action_named(name).wait is not None
+            if isinstance(error, RedisError):
+                raise _redis(scene, error) from None
+            raise
+        is_begun = acted.is_changed or action_named(name).wait is not None
         entry = scene.journal.write("action", **told, after=dict(acted.after), done={"changed": int(is_begun)})
     return _ended(scene, acted, told, entry)
 
@@ -101,7 +112,10 @@ def _plain(plan: ActPlan) -> dict[str, Any]:
     return {"about": dict(plan.about), "evidence": dict(plan.evidence), "why": plan.why, "back": plan.back}
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
+    """Why it did not end in order. Who interrupts it (Ctrl-C) does not undo what the server has taken already."""
+    if not isinstance(error, Exception):
+        return INTERRUPTED
     return str(error) if isinstance(error, LeadbookError) else write_errors.described(error)
 
 

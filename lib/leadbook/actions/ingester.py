@@ -42,6 +42,7 @@ def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
         before = seen.values()[name]
         own = scene.settings.model_dump()[_SETTING[name]]
         warns = [] if alive else ["no follower is alive: the next one that is started obeys"]
+        deaf = sum(not _obeys(one, seen) for one in alive)
         return ActPlan(
             action=name, target=scene.target, now={name: before}, would={name: wanted},
             about={"version": seen.version},
@@ -50,6 +51,7 @@ def _plan_of(name: str) -> Callable[[ActScene, Given], ActPlan]:
                 "own_setting": f"{own} in profile {scene.settings.profile}; null stands for a follower's own",
             },
             why=_WHY[name], back=scene.command(f"act {name}={DEFAULT if before is None else before}"), warns=warns,
+            lacks=f"{deaf} of {len(alive)} followers do not obey orders {seen.version} yet" if deaf else "",
         )  # fmt: skip
 
     return plan
@@ -69,11 +71,15 @@ def _confirmed(scene: ActScene, given: Orders) -> tuple[int, int]:
     until = datetime.now(UTC) + timedelta(seconds=CONFIRM_S)
     while True:
         alive = followers(scene)
-        obeys = sum(one["work"].get("orders", 0) >= given.version for one in alive)
+        obeys = sum(_obeys(one, given) for one in alive)
         if obeys == len(alive) or datetime.now(UTC) > until:
             return len(alive), obeys
         scene.progress(obeys)
         time.sleep(0.5)
+
+
+def _obeys(follower: Mapping[str, Any], orders: Orders) -> bool:
+    return bool(follower["work"].get("orders", 0) >= orders.version)
 
 
 _WHY = {

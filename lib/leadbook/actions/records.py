@@ -80,6 +80,7 @@ class ActPlan:
 
     why: what it is good for.  back: how it is undone.  warns: what somebody should know before.  rows: what there is
     to choose from, where nothing is chosen yet.  needs: rights of the DBA's user that are missing, as commands.
+    lacks: what is wanted was ordered already, and who does not obey it yet.
     """
 
     action: str
@@ -93,6 +94,7 @@ class ActPlan:
     warns: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
     needs: str = ""
+    lacks: str = ""
     is_choice: bool = False
 
     @property

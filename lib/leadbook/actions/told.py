@@ -86,7 +86,7 @@ def _deed(entry: Entry, acted: Sequence[Entry], history: History) -> Deed:
     name, plan = str(entry.get("action", "")), _mapping(entry.get("plan"))
     others = [one for one in acted if one["_id"] != entry["_id"] and not one.get("problem")]
     moves = ACTIONS[name].moves if name in ACTIONS else ()
-    found = Effect(state="not measurable", why="it was not done")
+    found = Effect(state="not measurable", why="it did not end in order")
     if not entry.get("problem"):
         found = effect(entry, others, history, moves)
     return Deed(

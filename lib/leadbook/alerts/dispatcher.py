@@ -24,7 +24,7 @@ from leadbook.alerts.channels import recipients_of
 from leadbook.alerts.course import Course, Entry
 from leadbook.alerts.postman import Postman
 from leadbook.alerts.records import Alert, Delivery
-from leadbook.alerts.states import Letter
+from leadbook.alerts.states import Letter, urgent
 from leadbook.core.journal import Journal
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
@@ -32,6 +32,8 @@ from leadbook.core.settings import Settings
 LOCK, ASIDE_LOCK = "alerts.lock", "alerts-check.lock"
 LONGEST_PAUSE_MIN = 32
 """Between two attempts: 1, 2, 4, 8, 16 and from then on 32 minutes."""
+HASTE = timedelta(minutes=1)
+"""Between two attempts at what holds a critical alert, or what one waits behind."""
 REPEATED = "(This may be a repetition: leadbook was stopped before it knew whether the message had arrived.)"
 LATE = timedelta(minutes=5)
 """A letter that comes later says when it was written."""
@@ -108,11 +110,13 @@ class Dispatcher:
             self.book.append(list(self._course().of_time(now)))
             self._write_letters(now)
             self._postman.look()
+            self._hasten(now)
             self._send_due(now)
             self._journal()
 
     def standing(self) -> list[dict[str, Any]]:
-        """What a page or terminal shows: open alerts, letters that cannot be delivered, levels without an address.
+        """What a page or terminal shows: open alerts, letters that cannot be delivered (or not to everybody; they have
+        no `next`), levels without an address.
 
         Each has `kind` (`alert`, `undeliverable`, `note`), `title` and `state`; an alert `at` (since), `key`, `level`
         and `answered` (by whom, empty while nobody has); what is undeliverable `at`, `channel`, `tries`, `next`.
@@ -181,6 +185,16 @@ class Dispatcher:
             self.book.state, now, most=self.settings.alert_most_an_hour, heading=self.heading, answer=answer,
             dry=self.dry, aside=aside, only=only,
         )))  # fmt: skip
+
+    def _hasten(self, now: datetime) -> None:
+        """A critical alert waits for no longer pause, neither in its own letter nor behind another's."""
+        state = self.book.state
+        for letter in state.unfinished():
+            news = [state.news[one].level for one in state.waiting.get(letter.channel, ()) if one in state.news]
+            soon = max(now, letter.tried + HASTE)
+            if letter.state == "failed" and letter.due > soon and urgent(max([letter.level, *news])):
+                entry = {"e": "hastened", "at": now.isoformat(), "letter": letter.id, "next": soon.isoformat()}
+                self.book.append([entry])
 
     def _send_due(self, now: datetime, *, aside: bool = False) -> None:
         """Begin an attempt for each letter that is due; what a killed process had begun is due at once."""

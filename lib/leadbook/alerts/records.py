@@ -35,7 +35,7 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What became of one attempt. reason: why not, or what to know though it arrived; it holds nothing of the address.
+    """What became of one attempt. reason: why not, or for whom not though it arrived; it holds nothing of the address.
 
     retry_after_s: how long the receiver asked not to be asked again, s.
     """
@@ -43,3 +43,8 @@ class Delivery:
     delivered: bool
     reason: str = ""
     retry_after_s: float | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it arrived for everybody."""
+        return self.delivered and not self.reason

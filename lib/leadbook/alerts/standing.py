@@ -24,7 +24,7 @@ def of(
         {"kind": "alert", "at": one.begun.isoformat(), "key": one.key, "level": one.level, "title": one.title,
          "state": word(state, one, now), "answered": _answer(one, now)} for one in troubles
     ]  # fmt: skip
-    return [*told, *_undelivered(state), *_notes(state, recipients, dry=dry, problem=problem)]
+    return [*told, *_undelivered(state), *_partly(state), *_notes(state, recipients, dry=dry, problem=problem)]
 
 
 def _undelivered(state: Situation) -> Iterator[dict[str, Any]]:
@@ -37,6 +37,16 @@ def _undelivered(state: Situation) -> Iterator[dict[str, Any]]:
         yield {"kind": "undeliverable", "at": letter.at.isoformat(), "channel": letter.channel, "level": letter.level,
                "title": title, "subject": letter.subject, "tries": letter.tries, "next": letter.due.isoformat(),
                "state": letter.reason}  # fmt: skip
+
+
+def _partly(state: Situation) -> Iterator[dict[str, Any]]:
+    """The last letter of a channel that arrived, where some of its recipients were refused."""
+    last = {one.channel: one for one in state.letters.values() if one.state == "delivered"}
+    for letter in last.values():
+        if letter.reason:
+            yield {"kind": "undeliverable", "at": letter.at.isoformat(), "channel": letter.channel,
+                   "level": letter.level, "title": f"partly delivered by {letter.channel}: {letter.reason}",
+                   "subject": letter.subject, "tries": letter.tries, "next": "", "state": letter.reason}  # fmt: skip
 
 
 def _times(number: int) -> str:
@@ -98,7 +108,8 @@ def _way(state: Situation, trouble: Trouble) -> str:
         return "told to nobody: no address"
     if failing:
         return f"not delivered to {len(missing)} of {len(trouble.channels)}: {failing[-1].reason}"
-    return "being sent" if missing else f"sent to {_who(trouble)}"
+    refused = "; ".join(sorted({one.reason for one in mine if one.state == "delivered" and one.reason}))
+    return "being sent" if missing else f"sent to {_who(trouble)}" + (f" ({refused})" if refused else "")
 
 
 def _is_of(state: Situation, number: int, trouble: Trouble) -> bool:

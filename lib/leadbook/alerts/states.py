@@ -2,7 +2,8 @@
 
 An entry is a flat JSON object with `e`, its kind, and `at`. Kinds: of a trouble `begun`, `graver`, `ended`, `again`,
 `over`, `escalated`, `ack`, `asked` (an answer's time was over), `live` (a dry run has ended); of telling `news`; of
-letters `letter`, `would`, `attempt`, `delivered`, `failed`, `moved`; `told` and `journalled` for the journal.
+letters `letter`, `would`, `attempt`, `delivered`, `failed`, `hastened`, `moved`; `told` and `journalled` for the
+journal.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class News:
 class Letter:
     """A message for one channel. state: `waiting`, `attempt`, or of FINISHED, or `failed`.  due: not sent before.
 
-    aside: written by a check beside a watch that hangs.
+    aside: written by a check beside a watch that hangs.  tried: when the last attempt began.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Letter:
     due: datetime
     state: str = "waiting"
     tries: int = 0
+    tried: datetime = LONG_AGO
     reason: str = ""
     aside: bool = False
 
@@ -118,8 +120,10 @@ class Situation:
         elif kind == "journalled":
             for oid in entry["oids"]:
                 self.journal.pop(oid, None)
+        elif kind == "hastened":
+            self.letters[entry["letter"]].due = datetime.fromisoformat(entry["next"])
         elif kind in ("attempt", "delivered", "failed", "would"):
-            self._on_its_way(kind, entry)
+            self._on_its_way(kind, entry, at)
         elif kind == "begun":
             self.troubles[entry["key"]] = Trouble(
                 key=entry["key"], level=entry["level"], title=entry["title"], lines=list(entry["lines"]),
@@ -171,13 +175,13 @@ class Situation:
         self.waiting[letter.channel] = [one for one in self.waiting.get(letter.channel, []) if one not in letter.news]
         self._forget(at)
 
-    def _on_its_way(self, kind: str, entry: Mapping[str, Any]) -> None:
+    def _on_its_way(self, kind: str, entry: Mapping[str, Any], at: datetime) -> None:
         letter = self.letters[entry["letter"]]
         if letter.state in FINISHED:
             return
         letter.state, letter.reason = kind, entry.get("reason", "")
         if kind == "attempt":
-            letter.tries += 1
+            letter.tries, letter.tried = letter.tries + 1, at
         elif kind == "failed":
             letter.due = datetime.fromisoformat(entry["next"])
 
@@ -234,5 +238,5 @@ def _for_journal(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def urgent(level: int) -> bool:
-    """Whether an alert of this level may use what the hourly limit keeps back."""
+    """Whether an alert of this level may use what the hourly limit keeps back, and waits for no long pause."""
     return level >= CRITICAL

@@ -29,7 +29,7 @@ def act(
     """Change something of the running sprint: first the plan; done with --approve HASH of it, or -p approve='act on
     DATABASE'. Without a name: what can be done.
 
-    Exit 0 done, planned or so already, 1 done but not so yet, 2 refused, misused or nobody answers.
+    Exit 0 done, planned or so already, 1 done or ordered but not so yet, 2 refused, misused or nobody answers.
     """
     from leadbook.commands import act as acting
 
@@ -47,7 +47,7 @@ def act(
         print_json(report.as_dict())
     else:
         _print_report(report)
-    if report.done and not report.so:
+    if not report.so:
         fail("not all is so yet: look again in a minute", 1)
 
 
@@ -91,7 +91,7 @@ def _print_report(report: ActReport) -> None:
         if text:
             say(f"{name:9} {text}")
     if plan.is_so_already:
-        say("already so: nothing to do")
+        say(f"already ordered, and not so yet: {plan.lacks}" if plan.lacks else "already so: nothing to do")
     elif report.done:
         say(f"{'done' if report.so else 'begun'}; `leadbook act --effects` shows what it changed")
     else:

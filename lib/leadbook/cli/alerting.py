@@ -22,7 +22,8 @@ def alerts(
 ) -> None:
     """Tell which alerts are open, who was told, what could not be delivered; --test tries every address.
 
-    Nothing is sent without `-p alerts=true`: a dry run tells what would be. Exit 1 where something cannot be delivered.
+    Nothing is sent without `-p alerts=true`: a dry run tells what would be. Exit 1 where something cannot be delivered,
+    or not to everybody.
     """
     from leadbook.commands import ack as commands
 
@@ -61,14 +62,15 @@ def _tested(settings: Settings, found: dict[str, Delivery | None], text: str, as
             say(text)
         for name, word in words.items():
             say(f"{name}: {word}")
-    raise typer.Exit(1 if any(one is not None and not one.delivered for one in found.values()) else 0)
+    raise typer.Exit(1 if any(one is not None and not one.is_whole for one in found.values()) else 0)
 
 
 def _word(delivery: Delivery | None) -> str:
     if delivery is None:
         return "would be sent"
-    note = f" ({delivery.reason})" if delivery.reason else ""
-    return f"delivered{note}" if delivery.delivered else f"NOT delivered: {delivery.reason}"
+    if delivery.is_whole:
+        return "delivered"
+    return f"{'PARTLY' if delivery.delivered else 'NOT'} delivered: {delivery.reason}"
 
 
 @app.command()

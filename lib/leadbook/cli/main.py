@@ -27,6 +27,8 @@ from leadbook.core.redactor import Redactor
 
 COMMANDS = (runs, servers, leads, watching, acting, alerting, rehearsing, recovery, care, measurements, n8n)
 """Modules whose functions are commands: loaded, they are known to the application."""
+CTRL_C = 130
+"""What Typer (`typer/core.py`) makes of a KeyboardInterrupt, without a word."""
 
 
 def main() -> None:
@@ -41,6 +43,8 @@ def main() -> None:
         fail(missing_package(error), 2)
     except Exception as error:  # noqa: BLE001  an exit status of 1 would say NO-GO
         fail(_one_line(error), 2)
+    if status == CTRL_C:
+        fail("interrupted", 2)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -24,7 +24,8 @@ def recover(
     given.
 
     Nothing that is stored is overwritten, and nobody comes back who asked for erasure. What enrichment or a CRM run
-    added to a lead is in backups only. Exit 1 when leads are missing still, 2 when it ended early: run it again then.
+    added to a lead is in backups only. Exit 0 when none is missing, 1 when leads are missing still, also where nothing
+    was approved, 2 when it ended early: run it again then.
     """
     from leadbook.commands import recover as commands
     from leadbook.commands.leads import IncompleteError
@@ -40,7 +41,7 @@ def recover(
     _ended(told, as_json)
     if told["done"] is None and told["plan"]["come_back"] and not as_json:
         say(f"Nothing was changed. To do it, give the same command once more with: -p approve='{told['approval']}'")
-    if told["done"] and told["done"]["still_missing"]:
+    if told["done"]["still_missing"] if told["done"] else told["plan"]["missing"]:
         raise typer.Exit(1)
 
 

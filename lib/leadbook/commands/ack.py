@@ -124,8 +124,8 @@ def ack(settings: Settings, key: str, *, by: str = "", seconds: float | None = N
 
 
 @contextmanager
-def dispatching(settings: Settings, endpoints: connect.Endpoints, folder: Path) -> Iterator[Dispatcher]:
-    """The dispatcher of a watch folder, which writes what happens into the sprint's journal too; closed at the end.
+def dispatching(settings: Settings, endpoints: connect.Endpoints, folder: Path) -> Iterator[tuple[Dispatcher, Journal]]:
+    """The dispatcher of a watch folder, and the sprint's journal into which it writes what happens; closed at the end.
 
     Sends only where the setting `alerts` is true. Asks no server before there is something to write.
     """
@@ -133,7 +133,7 @@ def dispatching(settings: Settings, endpoints: connect.Endpoints, folder: Path) 
     with connect.mongodb(endpoints.mongodb_uri, hurried(settings, PATIENCE_MS)) as client:
         journal = Journal(client[settings.database], endpoints.mongodb_uri)
         with Dispatcher(settings, folder, heading=heading, journal=journal) as dispatcher:
-            yield dispatcher
+            yield dispatcher, journal
 
 
 def tell_stale(settings: Settings, endpoints: connect.Endpoints, why: str, wait_s: float = TEST_S) -> str:
@@ -148,5 +148,5 @@ def tell_stale(settings: Settings, endpoints: connect.Endpoints, why: str, wait_
         why, "Nobody is warned of anything else until it runs again.",
         f"To do (DBA): leadbook watch --profile {settings.profile}",
     ))  # fmt: skip
-    with dispatching(settings, endpoints, folder_of(settings, endpoints)) as dispatcher:
+    with dispatching(settings, endpoints, folder_of(settings, endpoints)) as (dispatcher, _):
         return dispatcher.tell(alert, now, wait_s)

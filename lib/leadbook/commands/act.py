@@ -84,7 +84,7 @@ def act(
         if plan.is_choice:
             return ActReport(plan=plan)
         if plan.is_so_already:
-            return ActReport(plan=plan, after=dict(plan.now))
+            return ActReport(plan=plan, so=not plan.lacks, after=dict(plan.now))
         typed = approved(settings, ACTION)
         if not approve and not typed:
             return ActReport(plan=plan, next=_next(settings, words, plan))

@@ -350,6 +350,11 @@ def _life(place: Place) -> Iterator[Diagnosis]:
             "journal", f"{waits} entries wait in this machine's spool; the next command that writes carries them over"
         )
     )
+    spool = place.journal.spool
+    for other, count in place.journal.elsewhere().items():
+        how = f"cat {other} >> {spool} && rm {other}"
+        told = f"{count} entries wait in {other.name}, for another database; if MONGODB_URI named this one otherwise"
+        yield note("journal", f"{told}, they are its own: {how}")
     sessions = sprint.followers(place.journal)
     yield ok("sessions", f"{len(sessions.alive)} ingest sessions alive")
     for dead in sessions.dead:

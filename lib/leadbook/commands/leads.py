@@ -23,7 +23,7 @@ from leadbook.enrich.services import Services
 from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.drain import drain, lease_of
-from leadbook.ingest.logbook import Beat, Logbook
+from leadbook.ingest.logbook import HERE, Beat, Logbook
 from leadbook.ingest.readers.records import checked_file
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
@@ -141,9 +141,10 @@ def _logbook(site: Site, heard: Heard, notice: Notice, *, staged: bool = False, 
         database, settings = site.database(client), site.settings
         staging = Staging(database[settings.staging_collection]) if staged else None
         journal = Journal(database, site.endpoints.mongodb_uri)
+        executor = settings.executor if settings.executor in HERE else "dask"  # an address stays out of the journal
         with Logbook(journal, staging, heard=heard, notice=notice, max_age_s=settings.backlog_max_age_s,
                      stuck_s=lease_of(site) if staged else float("inf"), clock=settings.clock,
-                     **named) as book:  # fmt: skip
+                     executor=executor, enriches=site.services.enriches, **named) as book:  # fmt: skip
             yield book
 
 

@@ -7,6 +7,7 @@ read in one way, and nothing of one that cannot is ever shown.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import ipaddress
 import json
@@ -17,6 +18,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MONGODB = ("mongodb", "mongodb+srv")
 REDIS = ("redis", "rediss", "unix")
+DEFAULT_PORT = ":27017"
+"""Of a MongoDB that is named without one."""
 SHORTEST = 3
 """Shorter pieces are no secrets worth masking: every text holds them."""
 
@@ -145,6 +148,25 @@ def shown(url: str) -> str:
         return parse(url).shown
     except AddressError:
         return UNREADABLE
+
+
+def places(uri: str, database: str) -> list[str]:
+    """Names of this machine's files for a database, sixteen hexadecimal digits each: the one to write under, then those
+    that other spellings of its address may have written under.
+
+    A host is of one replica set only, so addresses that share a host share a name: there is one for each host, and the
+    first host's is written under. The others are of all hosts together, as earlier versions named them.
+    """
+    try:
+        address = parse(uri)
+        hosts, is_srv = address.hosts, address.scheme == "mongodb+srv"
+    except AddressError:
+        hosts, is_srv = (UNREADABLE,), True
+    plain = sorted(host.lower() for host in hosts)
+    full = sorted({one if is_srv or re.search(r":\d+$|\.sock$", one) else f"{one}{DEFAULT_PORT}" for one in plain})
+    bare = [one.removesuffix(DEFAULT_PORT) for one in full]
+    spelt = [*full, *(",".join(sorted(one)) for one in (plain, full, bare))]
+    return list(dict.fromkeys(hashlib.sha256(f"{one}/{database}".encode()).hexdigest()[:16] for one in spelt))
 
 
 # ---------------------------------------------------------------------------------------------------------- secrets

@@ -6,7 +6,8 @@ next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor, mark (of its
+  process, see `owner.me`), executor (`processes`, `threads` or `dask`), enriches (whether vendors are asked)
 - `session.batch`: session, source, ledger (see `lead.ledger`)
 - `session.beat`: session, source, backlog (waiting, claimed, oldest_s; empty for files), work (see `ingest.logbook`):
   sent once a minute while it lives, and when it obeys new orders
@@ -25,7 +26,6 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -59,13 +59,16 @@ Entry = dict[str, Any]
 
 class Journal:
     """The journal of one database. uri: the address it is reached by.  spool: folder of this machine for entries that
-    the database could not take."""
+    the database could not take.
+
+    spool: the file that they are written to.  spools: that and those of other spellings of the address, read as well.
+    """
 
     def __init__(self, database: connect.Database, uri: str, spool: Path | None = None) -> None:
         self.collection = database.get_collection(COLLECTION, write_concern=WriteConcern("majority"))
-        hosts = ",".join(sorted(host.lower() for host in addresses.shown(uri).split(",")))
-        name = hashlib.sha256(f"{hosts}/{database.name}".encode()).hexdigest()[:16]
-        self.spool = (spool or PROJECT / ".leadbook" / "spool") / f"{name}.jsonl"
+        folder = spool or PROJECT / ".leadbook" / "spool"
+        self.spools = [folder / f"{name}.jsonl" for name in addresses.places(uri, database.name)]
+        self.spool = self.spools[0]
         self._holds = False
         self.by = f"leadbook {__version__} on {platform.node()}, process {os.getpid()}"
 
@@ -119,17 +122,18 @@ class Journal:
             os.fsync(file.fileno())
 
     def carry_over(self) -> int:
-        """Take what waits in the spool into the database; how many entries. Raises PyMongoError: they wait on."""
-        if not self.spool.exists():
-            return 0
-        with self.spool.open("r+", encoding="utf-8") as file:
+        """Take what waits in the spools into the database; how many entries. Raises PyMongoError: they wait on."""
+        return sum(self._carried(spool) for spool in self.spools if spool.exists())
+
+    def _carried(self, spool: Path) -> int:
+        with spool.open("r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             text = file.read()
             entries = _parsed(text)
             with pymongo.timeout(PATIENCE_S):
                 self._insert(entries)
             if torn := [line for line in text.splitlines() if line.strip() and not _parsed(line)]:
-                with self.spool.with_suffix(".torn").open("a", encoding="utf-8") as kept:
+                with spool.with_suffix(".torn").open("a", encoding="utf-8") as kept:
                     kept.write("\n".join([*torn, ""]))
             file.truncate(0)
         return len(entries)
@@ -172,11 +176,21 @@ class Journal:
         return max(filter(_is_sound, [*there, *waits]), key=_order, default=None)
 
     def waiting(self) -> list[Entry]:
-        """Entries that wait in this machine's spool."""
-        try:
-            return _parsed(self.spool.read_text(encoding="utf-8"))
-        except OSError:
-            return []
+        """Entries that wait in this machine's spools."""
+        return [entry for spool in self.spools for entry in _read(spool)]
+
+    def elsewhere(self) -> dict[Path, int]:
+        """How many entries wait in other spools of this machine: of other databases, or of this one by an address that
+        shares no host with this journal's."""
+        others = sorted({*self.spool.parent.glob("*.jsonl")} - {*self.spools})
+        return {spool: count for spool in others if (count := len(_read(spool)))}
+
+
+def _read(spool: Path) -> list[Entry]:
+    try:
+        return _parsed(spool.read_text(encoding="utf-8"))
+    except OSError:
+        return []
 
 
 def _parsed(text: str) -> list[Entry]:

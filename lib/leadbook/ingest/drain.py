@@ -13,9 +13,11 @@ from pymongo.errors import PyMongoError
 from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError
+from leadbook.core.journal import Journal
 from leadbook.enrich.enrich import batch_seconds
 from leadbook.ingest.batches import BatchReport, Undecided
 from leadbook.ingest.control import Ear
+from leadbook.ingest.logbook import LOOK_S, Departed
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.session import WorkOrder, drain_some
 from leadbook.ingest.site import Site
@@ -93,6 +95,7 @@ class _Drain:
         self.lost, self.is_fresh, self.troubles = False, True, 0
         self.executor = executor or self._started(workers)
         self.bell = Bell(self.staging.collection) if follow else None
+        self.departed = Departed(Journal(self.staging.collection.database, site.endpoints.mongodb_uri))
         self.result.work = self._work()
 
     def _staging(self, *, listens: bool) -> Staging:
@@ -280,12 +283,16 @@ class _Drain:
     def wait(self) -> bool:
         """Wait for something to do; False when there is nothing to wait for, or a stop."""
         claimed = self.staging.claimed()
-        self._tell(claimed)
-        if claimed.expired:
+        gone = self.staging.retry(lambda: self.departed.of(claimed.sessions))
+        freed = sum(self._freed(session) for session, is_certain in gone.items() if is_certain)
+        if not gone:
+            self._tell(claimed)
+        if claimed.expired or freed:
             time.sleep(min(self.futile, 1))
             return True
         if self.bell is not None:
-            due = time.monotonic() + (min(claimed.next_s, RECHECK_S) if claimed.count else RECHECK_S)
+            longest = LOOK_S if gone else RECHECK_S
+            due = time.monotonic() + (min(claimed.next_s, longest) if claimed.count else longest)
             while not self.stop() and not self.bell.wait() and time.monotonic() < due:
                 pass
             return True
@@ -293,6 +300,14 @@ class _Drain:
             return False
         time.sleep(min(claimed.next_s, 1.0) + 0.01)
         return not self.stop()
+
+    def _freed(self, session: ObjectId) -> int:
+        """Give up what a session held whose process is gone; how many records. Its tokens stay: what the server still
+        carries out for it changes no record that another has claimed since."""
+        freed = Staging(self.staging.collection, session=session).expire()
+        if freed:
+            self.notice(f"{freed} records of {self.name} were claimed by a process that is gone: they are taken now")
+        return freed
 
     def _tell(self, claimed: Claimed) -> None:
         """Say once of claims that did not end since the last look who may hold them, and until when."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.staging import LONG_AGO, Backlog, Staging
 from leadbook.ingest.store.patience import Patience
 from leadbook.lead.ledger import Ledger, UnbalancedError
+from leadbook.rehearsal.servers import owner
 
 BEAT_S = 60.0
 
@@ -35,6 +36,13 @@ FLUSH_S = 1.0
 
 DEAD_S = 180.0
 """A session that gave no sign for so long, and did not end, counts as dead."""
+
+LOOK_S = 3.0
+"""A process that is gone at two looks so far apart has taken its worker processes with it: they end when it does, but
+not in the same instant (`workers._begin`)."""
+
+HERE = ("processes", "threads")
+"""Executors whose workers end with the process that began the session; a Dask cluster's go on without it."""
 
 SIGNS = ("session.begun", "session.batch", "session.beat")
 
@@ -84,6 +92,34 @@ class _Told:
         }  # fmt: skip
 
 
+class Departed:
+    """Which sessions have ended with their process, as far as this machine can tell: nobody need wait for them.
+
+    Those only that say so of themselves in `session.begun`: a process of this machine, since its last start, with
+    workers of its own, that asks no vendor (who would be paid twice for a lead that was just bought).
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._begun, self._first = dict[ObjectId, Entry](), dict[ObjectId, float]()
+
+    def of(self, sessions: Iterable[ObjectId]) -> dict[ObjectId, bool]:
+        """Those of `sessions` whose process is gone, and whether it was so at two looks LOOK_S apart. Raises
+        PyMongoError."""
+        gone = [session for session in sessions if self._is_gone(session)]
+        now = time.monotonic()
+        return {session: now - self._first.setdefault(session, now) >= LOOK_S for session in gone}
+
+    def _is_gone(self, session: ObjectId) -> bool:
+        if session not in self._begun and (found := self.journal.newest("session.begun", session=session)):
+            self._begun[session] = found
+        told = self._begun.get(session, {})
+        if told.get("executor") not in HERE or told.get("enriches") is not False:
+            return False
+        mark = told.get("mark")
+        return isinstance(mark, Mapping) and owner.has_ended(mark)
+
+
 class Logbook(Repeater):
     """Keeps one session while entered: hand `take` to a run as its progress, and `session` to a drain.
 
@@ -108,10 +144,11 @@ class Logbook(Repeater):
         self._told, self._read, self._obeys = 0, 0, 0
         self._progress = self._beaten = self._may_bury = time.monotonic()
         self._is_late = self._is_deaf = False
+        self._departed = Departed(journal)
 
     def __enter__(self) -> Self:
         self.heard(self._beat("begun", self._backlog()))
-        self._write([self.journal.entry("session.begun", session=self.session, **self.named)])
+        self._write([self.journal.entry("session.begun", session=self.session, mark=owner.me(), **self.named)])
         self._bury()
         return super().__enter__()
 
@@ -197,22 +234,25 @@ class Logbook(Repeater):
         if self.staging is None or time.monotonic() < self._may_bury:
             return
         try:
-            for session in bury(self.journal, self.staging):
-                self.notice(f"ingest session {session} gave no sign for {DEAD_S:.0f} s: the journal holds its ledger")
+            for session in bury(self.journal, self.staging, self._departed):
+                self.notice(f"ingest session {session} gives no sign any more: the journal holds its ledger")
         except (PyMongoError, OSError):
             return  # the next beat looks again
 
 
-def bury(journal: Journal, staging: Staging) -> list[ObjectId]:
+def bury(journal: Journal, staging: Staging, departed: Departed | None = None) -> list[ObjectId]:
     """End sessions that gave no sign for DEAD_S and did not end, each with the ledger of what it did; which they were.
+    Also those that have `departed`.
 
     Batches tell what a session did, until its last sign; the staging collection also what it did after that, as long as
     its records are kept. Of each outcome the larger count is true. Raises PyMongoError and OSError.
     """
     buried = []
-    for one in unended(journal):
+    found = [one for one in unended(journal) if one["_id"] != staging.session]
+    gone = departed.of(one["_id"] for one in found) if departed else {}
+    for one in found:
         session = one["_id"]
-        if one["silent_s"] < DEAD_S or session == staging.session:
+        if one["silent_s"] < DEAD_S and not gone.get(session):
             continue
         batches = filter(None, map(_ledger, journal.entries("session.batch", session=session)))
         counts = Counter(sum(batches, Ledger()).outcomes()) | Counter(staging.ended(session))

@@ -87,12 +87,13 @@ class Claim:
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
     """Records that are claimed now. expired: by workers that gave no sign in time, free to be taken. next_s, last_s:
-    until the first and the last of the other claims expire, seconds; 0 where there is none."""
+    until the first and the last of the other claims expire, seconds; 0 where there is none. sessions: of those."""
 
     count: int = 0
     expired: int = 0
     next_s: float = 0.0
     last_s: float = 0.0
+    sessions: Sequence[ObjectId] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,8 @@ class Staging:
         rows = self.retry(lambda: list(self.collection.aggregate([
             {"$match": _CLAIMED}, {"$set": {"left": left}},
             {"$group": {
-                "_id": {"$lt": ["$left", 0]}, "count": {"$sum": 1}, "next": {"$min": "$left"}, "last": {"$max": "$left"}
+                "_id": {"$lt": ["$left", 0]}, "count": {"$sum": 1}, "next": {"$min": "$left"},
+                "last": {"$max": "$left"}, "sessions": {"$addToSet": "$pipeline.session"},
             }},
         ])))  # fmt: skip
         held = {bool(row["_id"]): row for row in rows}
@@ -213,6 +215,7 @@ class Staging:
         return Claimed(
             count=lasting.get("count", 0) + expired.get("count", 0), expired=expired.get("count", 0),
             next_s=float(lasting.get("next", 0.0)), last_s=float(lasting.get("last", 0.0)),
+            sessions=[one for one in lasting.get("sessions", ()) if isinstance(one, ObjectId)],
         )  # fmt: skip
 
     def backlog(self) -> Backlog:

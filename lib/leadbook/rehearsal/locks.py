@@ -1,13 +1,12 @@
 """Who works on a target now: a run has it alone, and who comes too learns who that is.
 
-Two runs on one set of servers empty and fill each other's database, and both report nonsense. The lock is a file of
+Two runs on one set of servers empty and fill each other's database, and both report nonsense. The lock is files of
 this checkout, held by the kernel's `flock`: it ends with its holder, however that ends.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -30,22 +29,27 @@ class TargetLock:
 
     def __init__(self, settings: Settings, what: str, *, shared: bool = False) -> None:
         self.what, self.shared = what, shared
-        self.path = _path(settings)
-        self._file: TextIO | None = self._taken()
-
-    def _taken(self) -> TextIO:
+        self.paths = _paths(settings)
+        self._files: list[TextIO] = []
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = self.path.open("a+", encoding="utf-8")
+            self._files.extend(map(self._taken, self.paths))
+        except RefusedError:
+            self.release()
+            raise
+
+    def _taken(self, path: Path) -> TextIO:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = path.open("a+", encoding="utf-8")
         except OSError as error:
             raise RefusedError(
-                f"cannot write {self.path} ({error.strerror}), which tells who works on the servers; let this "
+                f"cannot write {path} ({error.strerror}), which tells who works on the servers; let this "
                 "user write there, or work in a checkout of your own"
             ) from None
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(self.path)
+            holder = _holder(path)
             file.close()
             raise RefusedError(
                 f"{holder} works on these servers and this database; wait until it has ended, or end it"
@@ -59,8 +63,8 @@ class TargetLock:
 
     def release(self) -> None:
         """Let others work there; does nothing the second time."""
-        file, self._file = self._file, None
-        if file is not None:
+        files, self._files = self._files, []
+        for file in files:
             file.close()
 
     def __enter__(self) -> Self:
@@ -80,11 +84,10 @@ def _holder(path: Path) -> str:
         return "another leadbook process"
 
 
-def _path(settings: Settings) -> Path:
-    """One file for the rehearsal servers of this checkout, one for each database on servers of others."""
+def _paths(settings: Settings) -> list[Path]:
+    """One file for the rehearsal servers of this checkout; for a database on servers of others one for each host, so
+    that who comes by another spelling of the address meets the holder too."""
     uri = os.environ.get(settings.mongodb_uri_env, "").strip()
     if not uri:
-        return default_folder() / "use.lock"
-    hosts = ",".join(sorted(host.lower() for host in addresses.shown(uri).split(",")))
-    name = hashlib.sha256(f"{hosts}/{settings.database}".encode()).hexdigest()[:16]
-    return PROJECT / ".leadbook" / "locks" / f"{name}.lock"
+        return [default_folder() / "use.lock"]
+    return [PROJECT / ".leadbook" / "locks" / f"{name}.lock" for name in addresses.places(uri, settings.database)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from leadbook.core import addresses
@@ -15,11 +14,12 @@ from leadbook.watch.series import Series
 def folder_of(settings: Settings, endpoints: Endpoints) -> Path:
     """The folder of this sprint's series, heartbeat and alerts, which no other target shares.
 
-    In `watch_dir`, named by sixteen hexadecimal digits that stand for hosts and database, as the journal's spool is.
+    In `watch_dir`, named by sixteen hexadecimal digits that stand for host and database, as the journal's spool is.
+    Where a watch was begun under another spelling of the address, that one's folder; of several the latest in use.
     """
-    hosts = ",".join(sorted(host.lower() for host in addresses.shown(endpoints.mongodb_uri).split(",")))
-    digest = hashlib.sha256(f"{hosts}/{settings.database}".encode()).hexdigest()[:16]
-    return project_path(settings.watch_dir or ".leadbook/watch") / digest
+    root = project_path(settings.watch_dir or ".leadbook/watch")
+    folders = [root / name for name in addresses.places(endpoints.mongodb_uri, settings.database)]
+    return max(filter(Path.is_dir, folders), key=lambda one: one.stat().st_mtime, default=folders[0])
 
 
 def series_of(settings: Settings, endpoints: Endpoints) -> Series:

@@ -12,10 +12,9 @@ from typing import Any
 from bson import json_util
 from rich.console import RenderableType
 
-from leadbook.alerts.dispatcher import Dispatcher
+from leadbook.commands.ack import dispatching
 from leadbook.commands.place import hurried
-from leadbook.core import addresses, connect, files
-from leadbook.core.journal import COLLECTION, Journal
+from leadbook.core import connect, files
 from leadbook.core.settings import Settings
 from leadbook.forecast.forecast import forecast
 from leadbook.phases.live import messages
@@ -97,13 +96,8 @@ class Alerts:
         self._stack = ExitStack()
 
     def __enter__(self) -> Alerts:
-        uri = self._endpoints.mongodb_uri
-        client = self._stack.enter_context(connect.mongodb(uri, hurried(self._settings, PATIENCE_MS)))
-        self._journal = client[self._settings.database][COLLECTION]
-        self._dispatcher = self._stack.enter_context(Dispatcher(
-            self._settings, self._folder, heading=messages.heading(self._settings, addresses.shown(uri)),
-            journal=Journal(client[self._settings.database], uri),
-        ))  # fmt: skip
+        made = dispatching(self._settings, self._endpoints, self._folder)
+        self._dispatcher, self._journal = self._stack.enter_context(made)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -122,5 +116,5 @@ class Alerts:
         page is passed on. Raises PyMongoError."""
         drawn = {"_id": 0, **dict.fromkeys(DRAWN, 1)}
         actions = {"kind": "action", "at": {"$type": "date"}}  # an entry that somebody else wrote may have none
-        found = self._journal.find(actions, drawn).sort([("at", -1)]).limit(MOST_ACTIONS)
+        found = self._journal.collection.find(actions, drawn).sort([("at", -1)]).limit(MOST_ACTIONS)
         return [json.loads(json_util.dumps(one | {"at": one["at"].isoformat()})) for one in found][::-1]

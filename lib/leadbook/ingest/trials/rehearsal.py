@@ -51,7 +51,8 @@ def reset(site: Site) -> str:
         database = site.database(mongodb)
         keys = forget_keys(redis, collection_uuid(database[settings.collection]))
         removed = sum(database[name].delete_many({}).deleted_count for name in _own(settings))
-        Journal(database, endpoints.mongodb_uri).spool.unlink(missing_ok=True)
+        for spool in Journal(database, endpoints.mongodb_uri).spools:
+            spool.unlink(missing_ok=True)
     if redis is not None:
         redis.close()
     return f"The rehearsal starts from nothing: {removed:,} documents and {keys:,} keys of earlier runs were removed."

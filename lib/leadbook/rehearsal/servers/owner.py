@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from leadbook.rehearsal.servers import leash
 from leadbook.rehearsal.servers.state import default_folder
 
@@ -67,6 +69,24 @@ def is_gone(mark: Mapping[str, Any]) -> bool:
             return float(mark["idle_s"]) > PATIENCE.total_seconds()
         return datetime.now(UTC) - datetime.fromisoformat(mark["at"]) > LONGEST
     except (KeyError, TypeError, ValueError):
+        return False
+
+
+def has_ended(mark: Mapping[str, Any]) -> bool:
+    """Whether the process that left this mark has ended for certain: it was one of this machine, since its last start.
+
+    Cloned machines share name, installation and space of process numbers, never the id of their start; so a mark of
+    another start, or of another machine, is never called ended. Nor is a process that this user may not look at
+    (proc(5), hidepid): it is there as long as a signal could be sent.
+    """
+    try:
+        pid, born = int(mark["pid"]), str(mark["born"])
+        start, colon, _ = born.partition(":")
+        ours = leash.created_at(os.getpid()).partition(":")[0]
+        if mark["machine"] != machine() or not colon or start != ours or leash.alive(pid, born):
+            return False
+        return bool(leash.created_at(pid)) or not psutil.pid_exists(pid)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
 
 
