@@ -65,6 +65,13 @@ def test_a_missing_schema_is_named_with_its_command(production, database):
     assert "unique index" in told.text and "approve='apply_schema on leadbook_test'" in told.todo
 
 
+def test_what_deletes_records_by_itself_is_named(production, leads, database):
+    staged = database[production().staging_collection]
+    staged.create_index("collected_at", expireAfterSeconds=60)
+    told = problems(examine(production()))["schema"]
+    assert "collected_at" in told.text and "dropIndex" in told.todo
+
+
 def test_entries_that_wait_under_another_address_are_named(production, leads, database, monkeypatch, tmp_path):
     monkeypatch.setattr("leadbook.core.journal.PROJECT", tmp_path)
     other = Journal(database, "mongodb+srv://cluster0.example.net")

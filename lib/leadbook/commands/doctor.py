@@ -322,25 +322,24 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
     if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
         return
-    left = [change for change in pending(leads, settings) if change.kind != "finding"]
-    told = "; ".join(change.line for change in left[:3])
-    yield (
-        problem("schema", f"{len(left)} changes are pending: {told}", how)
-        if left
-        else ok("schema", f"as designed, unique index on {leads.name}.linkedin_url")
-    )
+    changes = pending(leads, settings)
+    losing = [change for change in changes if change.loses]
+    yield from (problem("schema", change.line, change.remedy) for change in losing)
+    if left := [change for change in changes if change.kind != "finding"]:
+        told = "; ".join(change.line for change in left[:3])
+        yield problem("schema", f"{len(left)} changes are pending: {told}", how)
+    elif not losing:
+        yield ok("schema", f"as designed, unique index on {leads.name}.linkedin_url")
 
 
 def _life(place: Place) -> Iterator[Diagnosis]:
     profile = place.settings.profile
     found = leftovers(place)
-    yield (
-        problem(
-            "leftovers", f"{found.found} things of trials and killed sessions", f"leadbook cleanup --profile {profile}"
-        )
-        if found.found
-        else ok("leftovers", "none")
-    )
+    if found.found:
+        told = f"{found.found} things of trials and killed sessions"
+        yield problem("leftovers", told, f"leadbook cleanup --profile {profile}")
+    else:
+        yield ok("leftovers", "none")
     yield from (note("leftovers", told) for told in found.spared)
     waits = len(place.journal.waiting())
     yield (
