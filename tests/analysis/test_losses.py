@@ -7,7 +7,7 @@ import pytest
 
 from analysis_leads import NOW, lead
 from leadbook.analysis.losses import Places
-from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
+from leadbook.core.checks import Verdict, judge, not_applicable
 from leadbook.core.definitions import catalogue
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
@@ -20,9 +20,8 @@ from leadbook.phases.p09.sections import FinalAnalysis
 
 
 def evidence(**facts):
-    """What phase 06 left, which began before the leads of `lead` were made."""
-    at = (NOW - timedelta(hours=1)).isoformat()
-    return RunEvidence(checks={"06": [replace(not_measured("BKP-DMP-001", ""), taken_at=at)]}, facts={"06": facts})
+    """What phase 06 left, whose dump began before the leads of `lead` were made."""
+    return RunEvidence(facts={"06": {"backup_taken_at": (NOW - timedelta(hours=1)).isoformat(), **facts}})
 
 
 @pytest.fixture

@@ -53,10 +53,12 @@ class Places:
 
 @dataclass(frozen=True, kw_only=True)
 class BackupCount:
-    """How many leads phase 06's backup held, None where none is known.  began: before it counted them."""
+    """Phase 06's backup. leads: how many it held, None where it took none of the leads.  began: what was acknowledged
+    before then is in it.  unproven: checks without which a backup is none, and that did not pass."""
 
     leads: int | None = None
     began: datetime | None = None
+    unproven: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)

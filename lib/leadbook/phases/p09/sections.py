@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
 from leadbook.monitor.validation import review_latest
 from leadbook.phases import collected, deeds
+from leadbook.phases.console.seen import newest_snapshot
 from leadbook.phases.documents import incomplete
 from leadbook.phases.judging import Answers, attempt, checks_of, of_each
 from leadbook.phases.p09 import checks, figures, losses, push, tables
@@ -47,6 +49,7 @@ class FinalAnalysis(Findings):
     def __init__(
         self, leads: Collection[Document], *, admin: Client, reporting_user: Client | None, redis: Redis | None,
         settings: Settings, evidence: RunEvidence, journal: Journal | None = None, done: deeds.Told = (),
+        snapshot: datetime | None = None,
     ) -> None:  # fmt: skip
         database = leads.database
         self.own, self.leads = leads, reporting.reporting_collection(reporting_user, leads)
@@ -54,7 +57,7 @@ class FinalAnalysis(Findings):
         self.admin, self.reporting_user, self.redis = admin, reporting_user, redis
         self.settings, self.evidence, self.journal = settings, evidence, journal
         self.sent = parse_sent(settings.sent)
-        self.checks, self.done = {}, done
+        self.checks, self.done, self.snapshot = {}, done, snapshot
 
     @classmethod
     def of(cls, book: Any) -> FinalAnalysis:
@@ -63,6 +66,7 @@ class FinalAnalysis(Findings):
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
             evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
+            snapshot=newest_snapshot(book),
         )  # fmt: skip
 
     def _judged(self, told: Answers) -> tuple[Check, ...]:
@@ -187,7 +191,7 @@ class FinalAnalysis(Findings):
             profiler=attempt(lambda: current(self.admin[self.settings.database])),
             left=attempt(partial(left_behind, self.own.database)),
             members=attempt(partial(read_replication, self.admin)), backup=self.evidence.backup,
-            settings=self.settings,
+            leads=self.statistics.total, snapshot=self.snapshot, settings=self.settings,
         )  # fmt: skip
         made = self._judged(told)
         return Section(tables=(push.steps(self.checks), *push.inserted(inserts)), checks=made)
