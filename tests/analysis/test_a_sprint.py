@@ -97,20 +97,21 @@ class Sprint:
         self.tell(session, "staging", [ledger for _, _, ledger in result.batches][:told], result.ledger, end)
         return result
 
-    def bring(self, path, vendor):
+    def bring(self, path, vendor, *, stop=lambda: "", end="ended"):
         """Bring a file in, as `leadbook ingest` does."""
-        result = run([file_source(path, vendor)], self.site, workers=1)
+        result = run([file_source(path, vendor)], self.site, workers=1, stop=stop)
         ledgers = [ledger for _, _, ledger in result.batches]
-        self.tell(ObjectId(), "files", ledgers, result.ledger, "ended", names=[path.name], vendor=vendor)
+        self.tell(ObjectId(), "files", ledgers, result.ledger, end, problem=result.problem, names=[path.name],
+                  vendor=vendor)  # fmt: skip
         return result
 
-    def tell(self, session, source, ledgers, whole, end, **more):
+    def tell(self, session, source, ledgers, whole, end, problem="", **more):
         self.journal.write("session.begun", session=session, source=source, **more)
         for ledger in ledgers:
             self.journal.write("session.batch", session=session, source=source, ledger=ledger.as_dict())
         if end:
             dead = {"dead": True} if end == "dead" else {}
-            self.journal.write("session.ended", session=session, ledger=whole.as_dict(), problem="", **dead)
+            self.journal.write("session.ended", session=session, ledger=whole.as_dict(), problem=problem, **dead)
 
     def close(self):
         """The checks of 9.2, 9.6 and 9.9, by id."""
@@ -235,6 +236,40 @@ def test_staged_records_that_have_expired_are_covered_by_the_journal(ended):
 
 
 # ----------------------------------------------------------------------------------------------------------- accidents
+
+
+@pytest.mark.trust(
+    way="`leadbook ingest FILE` is stopped or killed half-way, and the sprint is closed", status=None,
+    says=("not read to their end", "run these files again"),
+    leaves="What was read is stored. FIN-LOSS-001 fails until the file was read to its end; nothing is stored twice.",
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["ended", "dead", ""])
+def test_a_file_that_was_not_read_to_its_end_is_a_loss_until_it_is(sprint, end, trust):
+    small = sprint.site.settings.model_copy(update={"batch_size": BATCH, "writers": 1})
+    sprint.site = Site(endpoints=sprint.site.endpoints, settings=small)
+    path, vendor = sprint.exports[0]
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return "stopped by SIGTERM" if len(asked) > 3 else ""
+
+    part = sprint.bring(path, vendor, stop=stop, end=end)
+    assert 0 < part.ledger.read < len(Sprint.payloads(path, vendor))
+    check = failing(sprint)["FIN-LOSS-001"]
+    assert (check.verdict, check.measured) == (Verdict.FAIL, 1) and path.name in check.evidence
+    trust.check(None, check.evidence)
+    sprint.bring(*sprint.exports[1])
+    assert failing(sprint)["FIN-LOSS-001"].measured == 1, "another file does not mend it"
+    whole = sprint.bring(path, vendor)
+    assert {check.verdict for check in failing(sprint).values()} == {Verdict.NOT_APPLICABLE}, "nothing was staged"
+    assert sprint.totals().files_stored == sprint.leads.count_documents({}) > whole.ledger.stored
+
+
+def test_a_file_of_which_nothing_was_read_is_not_nothing(sprint):
+    sprint.journal.write("session.begun", session=ObjectId(), source="files", names=["a.csv", "b.csv"], vendor="apollo")
+    check = failing(sprint)["FIN-LOSS-001"]
+    assert (check.verdict, check.measured) == (Verdict.FAIL, 2) and "a.csv (no end told), b.csv" in check.evidence
 
 
 def test_stored_leads_that_are_deleted(ended):

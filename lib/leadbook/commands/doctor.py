@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from leadbook.alerts.channels import recipients_of
+from leadbook.analysis.sessions import cut_short, read_sessions
 from leadbook.atlas.project import open_project
 from leadbook.commands import sprint
 from leadbook.commands.cleanup import leftovers
@@ -336,6 +337,11 @@ def _life(place: Place) -> Iterator[Diagnosis]:
     for dead in sessions.dead:
         told = f"{dead}, and it did not end; a new one takes over what it had claimed"
         yield problem("sessions", told, f"leadbook ingest --staged --profile {profile}")
+    for name, one in cut_short(read_sessions(place.journal, ledgers=False)):
+        if one.id not in sessions.reading:
+            told = f"{name} was not read to its end ({one.cut}), and nothing tells how much of it is missing"
+            again = f"leadbook ingest {name} --vendor {one.vendor} --profile {profile}"
+            yield problem("files", told, again)
 
 
 # -------------------------------------------------------------------------------------------------------------- files

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from leadbook.analysis.sessions import FILES
 from leadbook.backup.folder import backups_place
 from leadbook.backup.newest import backup_named
 from leadbook.backup.origin import Origin
@@ -43,12 +44,13 @@ OVERDUE_S = BEAT_S + 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Followers:
-    """Ingest sessions that did not end. overdue: they should have given a sign by now.  dead: they gave none for three
-    minutes. All by their host and process."""
+    """Sessions of staged records that did not end. overdue: they should have given a sign by now.  dead: they gave none
+    for three minutes. All by their host and process.  reading: ids of sessions that read files, and may live."""
 
     alive: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +105,14 @@ def lines(now: Standing) -> Iterator[str]:
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
-    yield f"ingest sessions: {len(now.followers.alive)} alive" + "".join(
-        f", {len(some)} {how}: {'; '.join(some[:2])}"
-        for how, some in (("overdue, perhaps dead", now.followers.overdue), ("dead", now.followers.dead))
-        if some
+    yield (
+        f"ingest sessions: {len(now.followers.alive)} alive"
+        + "".join(
+            f", {len(some)} {how}: {'; '.join(some[:2])}"
+            for how, some in (("overdue, perhaps dead", now.followers.overdue), ("dead", now.followers.dead))
+            if some
+        )
+        + (f"; {len(now.followers.reading)} read files" if now.followers.reading else "")
     )
     yield (
         f"last backup: {now.backup[0]}, {now.backup[1]:,} leads"
@@ -146,11 +152,14 @@ def _watch(place: Place) -> str:
 
 def followers(journal: Journal) -> Followers:
     """Ingest sessions that began and did not end, as the journal knows them. Raises pymongo's errors."""
-    found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": []}
+    found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": [], "reading": []}
     for one in unended(journal):
         silent = one["silent_s"]
         state = "dead" if silent > DEAD_S else "overdue" if silent > OVERDUE_S else "alive"
-        found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+        if one["source"] != FILES:
+            found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+        elif state != "dead":
+            found["reading"].append(str(one["_id"]))
     return Followers(**{state: tuple(some) for state, some in found.items()})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadbook.analysis.losses import Gap, Lost, Named, Places, Rejects, Unstaged, without_outcome
-from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDifference
+from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDifference, cut_short
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
@@ -23,10 +23,11 @@ FAULTS = 6
 
 
 def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> Answered:
-    """Records that wait, are claimed, or failed; and what files' ledgers leave open."""
-    open_ = without_outcome(places)
+    """Records that wait, are claimed, or failed; and what files' ledgers leave open. Of a file that was not read to its
+    end nothing tells how much is missing: it counts as one."""
+    open_, cut = without_outcome(places), cut_short(sessions)
     files = sum(one.unbalanced for one in sessions if one.source == FILES)
-    if not totals.records:
+    if not totals.records and not cut:
         return Answered(NOTHING)
     staged, read = totals.of_staged, totals.of_files
     said = [
@@ -35,7 +36,9 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     ]  # fmt: skip
     said += [f"without an outcome: {open_.count:,}{first(open_.first, open_.count)}"] if open_.count else []
     said += [f"ledgers of files do not add up by {files:,}"] if files else []
-    return Answered(open_.count + read["failed"] + files, "; ".join(said))
+    part = ", ".join(f"{name} ({one.cut})" for name, one in cut[:FAULTS]) + (", …" if len(cut) > FAULTS else "")
+    said += [f"not read to their end: {part}; run these files again with the same vendor"] if cut else []
+    return Answered(open_.count + read["failed"] + files + len(cut), "; ".join(said))
 
 
 def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
