@@ -344,6 +344,30 @@ def test_without_stamps_the_parameter_sent_tells(sprint):
     assert check.measured == 40 and "flow-99: 0 of 40 records came" in check.evidence
 
 
+def test_requests_for_erasure_explain_no_record_that_did_not_come(sprint):
+    sprint.collect()
+    some = [one["_id"] for one in sprint.staging.find({"collector.workflow": "flow-1", "collector.batch": 1}).limit(20)]
+    sprint.staging.delete_many({"_id": {"$in": some}})
+    sprint.drain()
+    SuppressionList(sprint.leads.database[SUPPRESSED]).add(f"person{n}@shop.example" for n in range(60))
+    assert failing(sprint)["FIN-LOSS-005"].measured == 20
+
+
+def test_records_that_an_erasure_deleted_are_explained_by_it(sprint):
+    sprint.collect()
+    one = sprint.staging.find_one({"vendor": "phantombuster", "payload": {"$exists": True}})
+    told = sprint.staging.find_one_and_delete({"_id": one["_id"]})
+    sprint.staging.insert_one(told | {"_id": "https://www.linkedin.com/in/person-1"})
+    sprint.drain()
+    ended = sprint.staging.find_one_and_delete({"_id": "https://www.linkedin.com/in/person-1"})
+    assert ended["pipeline"]["state"] == "done"
+    assert sprint.close()["FIN-LOSS-005"].verdict is Verdict.NOT_MEASURED, "nobody says why it is gone"
+    gone = {"leads": 0, "staged": 1, "ended": 1}
+    sprint.journal.write("action", action="erase", plan={}, done={"deleted": gone})
+    check = sprint.close()["FIN-LOSS-005"]
+    assert check.verdict is Verdict.PASS and "1 short: erasures deleted 1 records" in check.evidence
+
+
 def test_a_collector_without_stamps_beside_stamped_ones_is_named(ended):
     vendor = ended.exports[0][1]
     ended.staging.insert_one({"vendor": vendor, "payload": {}, "collector": "by hand"})

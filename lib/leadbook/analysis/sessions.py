@@ -96,6 +96,28 @@ def cut_short(sessions: Iterable[IngestSession]) -> list[tuple[str, IngestSessio
     return [(name, one) for (_, name), one in last.items() if one.cut]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ErasedCount:
+    """What one erasure deleted. leads; staged: records whose own `_id` told the person, all others are stripped and
+    stay.  ended: of those, records that had an outcome."""
+
+    at: datetime
+    leads: int
+    staged: int
+    ended: int
+
+
+def read_erasures(journal: Journal | None) -> list[ErasedCount]:
+    """What `leadbook erase` deleted, by the journal; older entries tell of leads alone. Raises PyMongoError."""
+    found = []
+    for entry in journal.entries("action", action="erase") if journal else ():
+        planned = {"leads": (entry.get("plan") or {}).get("leads")}
+        told = {**planned, **((entry.get("done") or {}).get("deleted") or {})}
+        counts = {name: told.get(name) or 0 for name in ("leads", "staged", "ended")}
+        found.append(ErasedCount(at=entry["at"], **counts))
+    return found
+
+
 def counts_of(ledger: Mapping[str, Any]) -> Counter[str]:
     """`read` and records by kind of outcome of a ledger's mapping (see `lead.ledger`)."""
     said = {name: ledger.get(name) or 0 for name in ("read", *KINDS)}

@@ -54,7 +54,7 @@ def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
         f"{places.leads.count_documents({}):,} leads in the collection",
         "stored as said by " + ", ".join(f"{name} {count:,}" for name, count in said.items()),
         *(absent or ["none absent"]),
-        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} erasures were asked for since"
+        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} leads were erased since"
           for gap in gaps if gap.fewer > 0 >= gap.lost),
         f"{len(named.erased):,} erased on request",
         *(["Redis is away, so leads from files have one witness less"] if places.redis is None else []),
@@ -91,7 +91,8 @@ def _told_of(found: Named) -> str:
 
 
 def arrived(found: Sequence[Arrived], erased: int, gone: int) -> Answered:
-    """Records that collectors sent and that did not come. Not measured where nothing tells what somebody sent."""
+    """Records that collectors sent and that did not come. erased: records that erasures deleted; those that they
+    stripped are still there. Not measured where nothing tells what somebody sent."""
     if not found and not gone:
         return Answered(Inapplicable("nothing was staged: no collector was at work"))
     if gone:
@@ -108,7 +109,7 @@ def arrived(found: Sequence[Arrived], erased: int, gone: int) -> Answered:
     if silent:
         return Answered(Unmeasured(unknown, BOTH_WAYS))
     by = f"{sum(one.sent is not None for one in found)} by the parameter sent, the others by their stamps"
-    explained = f"; {short:,} short, explained by {erased:,} erasures" if short else ""
+    explained = f"; {short:,} short: erasures deleted {erased:,} records" if short else ""
     return Answered(0, f"{len(found)} collectors, {by}{explained}")
 
 

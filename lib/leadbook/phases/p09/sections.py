@@ -17,7 +17,7 @@ from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
-from leadbook.analysis.sessions import STAGING, differences, read_sessions
+from leadbook.analysis.sessions import STAGING, differences, read_erasures, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
 from leadbook.analysis.statistics import read_statistics
 from leadbook.analysis.totals import read_totals
@@ -85,7 +85,8 @@ class FinalAnalysis(Findings):
         """9.2: collected, unique, by source; what became of all that was brought in, by vendor and collector."""
         self.statistics = found = read_statistics(self.leads, self.settings)
         self.sessions = read_sessions(self.journal)
-        self.totals = totals = read_totals(self.staging, self.sessions)
+        self.erasures = read_erasures(self.journal)
+        self.totals = totals = read_totals(self.staging, self.sessions, self.erasures)
         plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
         shown = (tables.statistics(found, totals, self.settings), *tables.brought(totals))
         return Section(tables=shown, plots=(plot,), checks=self._judged(checks.counts(found, totals)))
@@ -130,7 +131,7 @@ class FinalAnalysis(Findings):
         totals, sessions, settings = self.totals, self.sessions, self.settings
         named = lost_leads(places)
         other = unstaged(places, named, totals, sessions)
-        counted = gaps(places, other, self.evidence.backup, sessions)
+        counted = gaps(places, other, self.evidence.backup, sessions, self.erasures)
         rejects = read_rejects(places, totals, settings.rejected_ttl_days)
         unlike = differences(sessions, totals.ended, expires=settings.staging_ttl_days > 0, erased=totals.erased)
         came = arrivals(self.staging, totals, self.sent)
@@ -138,7 +139,7 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-001": losses.ended(totals, places, sessions),
             "FIN-LOSS-002": losses.kept(named, counted, places),
             **losses.rejects(rejects, totals.records),
-            "FIN-LOSS-005": losses.arrived(came, places.erased(), totals.gone.total()),
+            "FIN-LOSS-005": losses.arrived(came, sum(one.staged for one in self.erasures), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
             **of_each({"FIN-LAST-001": losses.newest}, attempt(partial(review_latest, self.leads))),
