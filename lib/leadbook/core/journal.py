@@ -12,11 +12,12 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
   sent once a minute while it lives, and when it obeys new orders
 - `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one
   session the newest counts: who was only cut off for a while ends again, by itself
-- `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
+- `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`). Where the
+  runner does not believe a phase that had closed, one more, whose record is not closed
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
 - `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts; of `erase` `left` and
-  `deleted`, what went whole), approved (what was approved). Those of `leadbook act` hold also who, target, before, after,
-  hash (of the plan), kind_of_action, because (the alarm that it answers), problem
+  `deleted`, what went whole), approved (what was approved). Those of `leadbook act` hold also who, target, before,
+  after, hash (of the plan), kind_of_action, because (the alarm that it answers), problem
 - `alert`: event (`begun`, `graver`, `told`, `unanswered`, `answered`, `over`), key, moment (by the sprint's clock);
   level, title, since, ended; of `told` levels and the channel's kind, never an address; of `answered` person and
   until: see `alerts.incidents`
