@@ -14,8 +14,10 @@ from leadbook.analysis.sessions import read_sessions
 from leadbook.analysis.stamps import parse_sent
 from leadbook.analysis.totals import read_totals
 from leadbook.core.checks import Verdict
+from leadbook.core.definitions import definition
 from leadbook.core.errors import ParameterError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import file_source, run
 from leadbook.ingest.readers.records import read_records
@@ -25,6 +27,7 @@ from leadbook.lead.vendors import load_vendor
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
 from leadbook.rehearsal import sample
+from leadbook.schema.state import create_like
 
 WHOLE = ("FIN-LOSS-001", "FIN-LOSS-002", "FIN-LOSS-003", "FIN-LOSS-004", "FIN-LOSS-005", "FIN-LOSS-006", "FIN-LOSS-008")
 BATCH = 50
@@ -106,6 +109,7 @@ class Sprint:
         return result
 
     def tell(self, session, source, ledgers, whole, end, problem="", **more):
+        more["leads"] = collection_uuid(self.leads)
         self.journal.write("session.begun", session=session, source=source, **more)
         for ledger in ledgers:
             self.journal.write("session.batch", session=session, source=source, ledger=ledger.as_dict())
@@ -366,6 +370,48 @@ def test_records_that_an_erasure_deleted_are_explained_by_it(sprint):
     sprint.journal.write("action", action="erase", plan={}, done={"deleted": gone})
     check = sprint.close()["FIN-LOSS-005"]
     assert check.verdict is Verdict.PASS and "1 short: erasures deleted 1 records" in check.evidence
+
+
+@pytest.mark.trust(
+    way="Collectors are tried out, the trial's collections are dropped, and the real sprint is closed", status=None,
+    says=("of collections that were dropped, counted nowhere here",),
+    leaves="Only the sprint's records are counted. FIN-LOSS-009 fails until a person signs that it was the trial.",
+)  # fmt: skip
+def test_a_trial_that_was_dropped_is_counted_nowhere_and_told(sprint, admin, trust):
+    sprint.collect()
+    trial = sprint.drain().ledger
+    sprint.bring(*sprint.exports[2])
+    settings, sent = sprint.site.settings, sprint.sent.total()
+    for collection in (sprint.leads, sprint.staging, sprint.rejects):
+        collection.drop()
+    create_like(sprint.leads.database, settings.collection, settings)
+    sprint.redis.flushdb()
+    sprint.collect()
+    sprint.drain()
+    made = sprint.close()
+    assert failing(sprint) == {}, "the sprint itself is whole"
+    assert made["FIN-COUNT-001"].measured == sprint.sent.total() - sent == sent
+    check = made["FIN-LOSS-009"]
+    assert (check.verdict, check.measured) == (Verdict.WARN, 2), "production fails: it may have been the sprint"
+    assert f"they stored {trial.stored:,} leads" in check.evidence and definition("FIN-LOSS-009").acceptable
+    trust.check(None, check.evidence)
+
+
+def test_leads_that_are_dropped_in_the_middle_of_a_sprint_are_a_loss(ended):
+    lost = ended.leads.count_documents({})
+    ended.leads.drop()
+    create_like(ended.leads.database, ended.leads.name, ended.site.settings)
+    found = failing(ended)
+    assert found["FIN-LOSS-002"].measured == lost, "their staged records bear witness"
+    assert "FIN-LOSS-008" not in found
+
+
+def test_sessions_of_another_collection_in_the_database_are_told_and_no_loss(ended):
+    ended.leads.database["others"].insert_one({})
+    more = {"session": ObjectId(), "leads": collection_uuid(ended.leads.database["others"])}
+    ended.journal.write("session.begun", source="files", names=["x.csv"], vendor="apollo", **more)
+    check = ended.close()["FIN-LOSS-009"]
+    assert check.verdict is Verdict.PASS and "1 of other collections" in check.evidence and failing(ended) == {}
 
 
 def test_a_collector_without_stamps_beside_stamped_ones_is_named(ended):

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pymongo.collection import Collection
+
 from leadbook.core.journal import Entry, Journal
+from leadbook.core.provenance import collection_uuids
 
 KINDS = ("stored", "filled", "duplicate", "rejected", "failed")
 ENDED = KINDS[:-1]
@@ -28,7 +31,8 @@ class IngestSession:
     """One `leadbook ingest`, as the journal knows it. source: `files` or `staging`.  names: of files.  by: who.
 
     end: `ended`, `dead` (another found it so) or empty (at work, or nobody has looked yet).  problem: why it ended
-    before its time.  told: `read` and records by kind of outcome.
+    before its time.  leads: UUID of their collection; empty where it does not say.  told: `read` and records by kind of
+    outcome.
     """
 
     id: str
@@ -40,6 +44,7 @@ class IngestSession:
     last: datetime = NEVER
     end: str = ""
     problem: str = ""
+    leads: str = ""
     told: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -85,6 +90,7 @@ def _session(name: str, entries: list[Entry]) -> IngestSession:
         id=name, source=str(first.get("source") or entries[0].get("source") or ""),
         names=tuple(map(str, [names] if isinstance(names, str) else names)), vendor=str(first.get("vendor") or ""),
         by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end, problem=str(last.get("problem") or ""),
+        leads=str(first.get("leads") or ""),
         told=sum(map(counts_of, ledgers), Counter()),
     )  # fmt: skip
 
@@ -94,6 +100,31 @@ def cut_short(sessions: Iterable[IngestSession]) -> list[tuple[str, IngestSessio
     sessions: in the order in which they began."""
     last = {(one.vendor, name): one for one in sessions if one.source == FILES for name in one.names or ("files",)}
     return [(name, one) for (_, name), one in last.items() if one.cut]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parted:
+    """Sessions by whose leads they brought in. mine: of the leads that are there now, or they do not say.  elsewhere:
+    of another collection that is there too.  dropped: of leads that are there no more, whoever dropped them."""
+
+    mine: list[IngestSession]
+    elsewhere: list[IngestSession]
+    dropped: list[IngestSession]
+
+
+def parted(
+    sessions: Iterable[IngestSession], leads: Collection[dict[str, Any]], staging: Collection[dict[str, Any]]
+) -> Parted:
+    """Sessions by their collections. One whose staged records are there still is today's, whatever became of its leads:
+    the records bear witness of them. Raises PyMongoError."""
+    found, there = Parted(mine=[], elsewhere=[], dropped=[]), collection_uuids(leads.database)
+    staged = set(map(str, staging.distinct("pipeline.session")))
+    for one in sessions:
+        if one.leads in ("", there.get(leads.name)) or one.id in staged:
+            found.mine.append(one)
+        else:
+            (found.elsewhere if one.leads in there.values() else found.dropped).append(one)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

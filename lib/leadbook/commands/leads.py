@@ -18,6 +18,7 @@ from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.services import Services
 from leadbook.ingest import pipeline
@@ -141,9 +142,10 @@ def _logbook(site: Site, heard: Heard, notice: Notice, *, staged: bool = False, 
         database, settings = site.database(client), site.settings
         staging = Staging(database[settings.staging_collection]) if staged else None
         journal = Journal(database, site.endpoints.mongodb_uri)
+        uuid = collection_uuid(database[settings.collection])
         with Logbook(journal, staging, heard=heard, notice=notice, max_age_s=settings.backlog_max_age_s,
                      stuck_s=lease_of(site) if staged else float("inf"), clock=settings.clock,
-                     **named) as book:  # fmt: skip
+                     leads=uuid, **named) as book:  # fmt: skip
             yield book
 
 

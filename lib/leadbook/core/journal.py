@@ -6,7 +6,8 @@ next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor; leads: UUID of
+  their collection (see `provenance`), empty where it was not there
 - `session.batch`: session, source, ledger (see `lead.ledger`)
 - `session.beat`: session, source, backlog (waiting, claimed, oldest_s; empty for files), work (see `ingest.logbook`):
   sent once a minute while it lives, and when it obeys new orders

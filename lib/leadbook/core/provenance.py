@@ -92,8 +92,16 @@ def collection_uuid(collection: connect.Collection) -> str:
 
     Empty for a collection that does not exist yet: no Redis key may be believed or written then.
     """
-    found = next(iter(collection.database.list_collections(filter={"name": collection.name})), None)
-    uuid = (found or {}).get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
+    return next((_uuid(one) for one in collection.database.list_collections(filter={"name": collection.name})), "")
+
+
+def collection_uuids(database: connect.Database) -> dict[str, str]:
+    """`collection_uuid` of each collection that is there, by name. Raises PyMongoError."""
+    return {str(one["name"]): _uuid(one) for one in database.list_collections()}
+
+
+def _uuid(told: Mapping[str, Any]) -> str:
+    uuid = told.get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
     return bytes(getattr(uuid, "bytes", uuid)).hex()[:12] if uuid is not None else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadbook.analysis.losses import Gap, Lost, Named, Places, Rejects, Unstaged, without_outcome
-from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDifference, cut_short
+from leadbook.analysis.sessions import FILES, KINDS, IngestSession, Parted, SessionDifference, cut_short
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
@@ -136,6 +136,23 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
         return Answered(Unmeasured(why, NO_LEAD.remedy))
     count = sum(one.untold + one.unseen for one in found if not one.why)
     return Answered(count, "; ".join(said) or f"sessions of the staging collection: {sessions}, all as the data says")
+
+
+def dropped(found: Parted) -> Answered:
+    """Sessions of leads that somebody dropped. Whether that was the trial or the sprint no data can tell: a person
+    says so. Who read nothing and ended lost nothing."""
+    lost = [one for one in found.dropped if one.told.total() or one.end != "ended"]
+    said = [f"{len(found.mine):,} sessions of these leads"]
+    if found.elsewhere:
+        said.append(f"{len(found.elsewhere):,} of other collections that are there too, counted nowhere here")
+    if lost:
+        stored = sum(one.told["stored"] for one in lost)
+        begun, last = min(one.begun for one in lost), max(one.last for one in lost)
+        said.append(
+            f"{len(lost):,} of collections that were dropped, counted nowhere here: they stored {stored:,} leads, "
+            f"{begun:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        )
+    return Answered(len(lost), "; ".join(said))
 
 
 def newest(found: BatchReview) -> Answered:

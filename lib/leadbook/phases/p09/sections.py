@@ -17,7 +17,7 @@ from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
-from leadbook.analysis.sessions import STAGING, differences, read_erasures, read_sessions
+from leadbook.analysis.sessions import STAGING, differences, parted, read_erasures, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
 from leadbook.analysis.statistics import read_statistics
 from leadbook.analysis.totals import read_totals
@@ -84,7 +84,8 @@ class FinalAnalysis(Findings):
     def final_statistics(self) -> Section:
         """9.2: collected, unique, by source; what became of all that was brought in, by vendor and collector."""
         self.statistics = found = read_statistics(self.leads, self.settings)
-        self.sessions = read_sessions(self.journal)
+        self.parted = parted(read_sessions(self.journal), self.own, self.staging)
+        self.sessions = self.parted.mine
         self.erasures = read_erasures(self.journal)
         self.totals = totals = read_totals(self.staging, self.sessions, self.erasures)
         plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
@@ -142,6 +143,7 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-005": losses.arrived(came, sum(one.staged for one in self.erasures), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
+            "FIN-LOSS-009": losses.dropped(self.parted),
             **of_each({"FIN-LAST-001": losses.newest}, attempt(partial(review_latest, self.leads))),
         }  # fmt: skip
         story = attempt(lambda: self.journal.entries("stage", "action") if self.journal else [])
