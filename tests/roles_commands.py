@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.roles_ground import DATABASE, Ground, Outcome
 
-from leadbook.commands import doctor as doctors
 from leadbook.commands import sprint
 from leadbook.commands.act import act
 from leadbook.commands.cleanup import cleanup
+from leadbook.commands.doctor import examine as doctors
 from leadbook.commands.erase import erase
 from leadbook.commands.leads import ingest_staged, replay_rejected
 from leadbook.commands.place import addresses

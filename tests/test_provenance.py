@@ -85,6 +85,40 @@ def test_any_other_record_is_refused_and_said(tmp_path, changes, why):
     assert records.used == {}
 
 
+def sealed(**changes):
+    content = record(**changes)
+    return content | {"seal": seal(content)}
+
+
+def of_both(tmp_path, here, there):
+    """What counts of a record in the run's folder and one in the journal."""
+    path = tmp_path / "records" / "03.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(here))
+    records = Records(tmp_path, TARGET, timedelta(hours=48), elsewhere=lambda _: json.dumps(there))
+    return records.of("03").get("facts"), records.refused.get("03", "")
+
+
+OLD, NEW = {"insert_rate": 1.0}, {"insert_rate": 2.0}
+BROKEN = {"closed": None, "broken": "the kernel died"}
+
+
+@pytest.mark.parametrize(("here", "there", "counts", "why"), [
+    (sealed(at=hours_ago(40), facts=OLD), sealed(at=hours_ago(1), facts=NEW), NEW, ""),
+    (sealed(at=hours_ago(50), facts=OLD), sealed(at=hours_ago(1), facts=NEW), NEW, ""),
+    (sealed(at=hours_ago(1), facts=NEW), sealed(at=hours_ago(40), facts=OLD), NEW, ""),
+    (sealed(at=hours_ago(2)), record(broken_at=hours_ago(1), **BROKEN), None, "the kernel died"),
+    (record(broken_at=hours_ago(1), **BROKEN), sealed(at=hours_ago(2)), None, "the kernel died"),
+    (record(broken_at=hours_ago(2), **BROKEN), sealed(at=hours_ago(1), facts=NEW), NEW, ""),
+    (sealed(at=hours_ago(1), target={"database": "other"}), sealed(at=hours_ago(2), facts=OLD), OLD, ""),
+    (sealed(at=hours_ago(1), opened={"profile": "rehearsal"}), sealed(at=hours_ago(2), facts=OLD), OLD, ""),
+    (sealed(at=hours_ago(1), target={"database": "other"}), {}, None, "its database is other"),
+])  # fmt: skip
+def test_of_the_folders_record_and_the_journals_the_newer_counts(tmp_path, here, there, counts, why):
+    found, refused = of_both(tmp_path, here, there)
+    assert found == counts and (why in refused if why else not refused)
+
+
 def test_a_record_that_is_edited_later_is_read_once(tmp_path):
     records, _ = read(tmp_path, record())
     (tmp_path / "records" / "03.json").write_text(json.dumps(record(facts={"insert_rate": 999_999.0})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from tests import made_run as made
 from leadbook.commands import stages
 from leadbook.core import journal
 from leadbook.core.checks import Verdict
-from leadbook.report.records import STAGES, RunRecord
+from leadbook.report.records import PHASES, STAGES, Break, RunRecord, Status
 from leadbook.report.verdict import decide
 from leadbook.runner.chain import RunResult
 
@@ -41,6 +42,24 @@ def test_the_journal_holds_the_verdict_of_each_stage_that_a_run_was_asked_for(da
         ("live", "HEALTHY", 0, ["TST-08-001"]), ("ready", "BROKEN", 2, []),
     ]  # fmt: skip
     assert all(entry["run"] == made.run().id and entry["reason"] for entry in found)
+
+
+def test_a_phase_that_closed_and_is_not_believed_counts_in_no_later_stage(database, settings, endpoints, tmp_path):
+    database[settings.collection].insert_one({})
+    run = made.run().id
+    book = journal.Journal(database, endpoints.mongodb_uri)
+    for number, of in (("03", run), ("06", "another run")):
+        book.write(
+            "phase", phase=number, profile="rehearsal", run=of, verdict="pass", counts={}, record='{"closed": 1}'
+        )
+    wrong = tuple(replace(made.phase(number), status=Status.BROKEN, broken=Break(reason="forged"))
+                  for number in ("03", "06"))  # fmt: skip
+    for asked in (("03", "06"), PHASES):
+        record = replace(made.run(), asked=asked, phases=wrong)
+        assert stages.journal(settings, result(record, tmp_path)) == ""
+    told = json.loads(book.record_of("03", "rehearsal"))
+    assert told["closed"] is None and told["broken"] == "forged" and told["broken_at"]
+    assert book.record_of("06", "rehearsal") == '{"closed": 1}', "this run has left nothing of it that could count"
 
 
 def test_a_run_that_could_not_reach_mongodb_leaves_its_verdict_in_the_spool(settings, monkeypatch, tmp_path):

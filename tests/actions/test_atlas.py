@@ -9,7 +9,7 @@ from leadbook.actions import atlas as acting
 from leadbook.actions import scaling
 from leadbook.atlas.failures import AtlasBusyError, AtlasDeniedError, AtlasDoubtError
 from leadbook.commands.act import act, effects
-from leadbook.commands.doctor import examine
+from leadbook.commands.doctor.examine import examine
 from leadbook.core import addresses
 from leadbook.core.errors import LeadbookError, ParameterError, RefusedError, UnreachableError
 from leadbook.core.journal import Journal

@@ -14,8 +14,10 @@ from leadbook.analysis.sessions import read_sessions
 from leadbook.analysis.stamps import parse_sent
 from leadbook.analysis.totals import read_totals
 from leadbook.core.checks import Verdict
+from leadbook.core.definitions import definition
 from leadbook.core.errors import ParameterError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import file_source, run
 from leadbook.ingest.readers.records import read_records
@@ -25,6 +27,7 @@ from leadbook.lead.vendors import load_vendor
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
 from leadbook.rehearsal import sample
+from leadbook.schema.state import create_like
 
 WHOLE = ("FIN-LOSS-001", "FIN-LOSS-002", "FIN-LOSS-003", "FIN-LOSS-004", "FIN-LOSS-005", "FIN-LOSS-006", "FIN-LOSS-008")
 BATCH = 50
@@ -97,20 +100,22 @@ class Sprint:
         self.tell(session, "staging", [ledger for _, _, ledger in result.batches][:told], result.ledger, end)
         return result
 
-    def bring(self, path, vendor):
+    def bring(self, path, vendor, *, stop=lambda: "", end="ended"):
         """Bring a file in, as `leadbook ingest` does."""
-        result = run([file_source(path, vendor)], self.site, workers=1)
+        result = run([file_source(path, vendor)], self.site, workers=1, stop=stop)
         ledgers = [ledger for _, _, ledger in result.batches]
-        self.tell(ObjectId(), "files", ledgers, result.ledger, "ended", names=[path.name], vendor=vendor)
+        self.tell(ObjectId(), "files", ledgers, result.ledger, end, problem=result.problem, names=[path.name],
+                  vendor=vendor)  # fmt: skip
         return result
 
-    def tell(self, session, source, ledgers, whole, end, **more):
+    def tell(self, session, source, ledgers, whole, end, problem="", **more):
+        more["leads"] = collection_uuid(self.leads)
         self.journal.write("session.begun", session=session, source=source, **more)
         for ledger in ledgers:
             self.journal.write("session.batch", session=session, source=source, ledger=ledger.as_dict())
         if end:
             dead = {"dead": True} if end == "dead" else {}
-            self.journal.write("session.ended", session=session, ledger=whole.as_dict(), problem="", **dead)
+            self.journal.write("session.ended", session=session, ledger=whole.as_dict(), problem=problem, **dead)
 
     def close(self):
         """The checks of 9.2, 9.6 and 9.9, by id."""
@@ -237,6 +242,40 @@ def test_staged_records_that_have_expired_are_covered_by_the_journal(ended):
 # ----------------------------------------------------------------------------------------------------------- accidents
 
 
+@pytest.mark.trust(
+    way="`leadbook ingest FILE` is stopped or killed half-way, and the sprint is closed", status=None,
+    says=("not read to their end", "run these files again"),
+    leaves="What was read is stored. FIN-LOSS-001 fails until the file was read to its end; nothing is stored twice.",
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["ended", "dead", ""])
+def test_a_file_that_was_not_read_to_its_end_is_a_loss_until_it_is(sprint, end, trust):
+    small = sprint.site.settings.model_copy(update={"batch_size": BATCH, "writers": 1})
+    sprint.site = Site(endpoints=sprint.site.endpoints, settings=small)
+    path, vendor = sprint.exports[0]
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return "stopped by SIGTERM" if len(asked) > 3 else ""
+
+    part = sprint.bring(path, vendor, stop=stop, end=end)
+    assert 0 < part.ledger.read < len(Sprint.payloads(path, vendor))
+    check = failing(sprint)["FIN-LOSS-001"]
+    assert (check.verdict, check.measured) == (Verdict.FAIL, 1) and path.name in check.evidence
+    trust.check(None, check.evidence)
+    sprint.bring(*sprint.exports[1])
+    assert failing(sprint)["FIN-LOSS-001"].measured == 1, "another file does not mend it"
+    whole = sprint.bring(path, vendor)
+    assert {check.verdict for check in failing(sprint).values()} == {Verdict.NOT_APPLICABLE}, "nothing was staged"
+    assert sprint.totals().files_stored == sprint.leads.count_documents({}) > whole.ledger.stored
+
+
+def test_a_file_of_which_nothing_was_read_is_not_nothing(sprint):
+    sprint.journal.write("session.begun", session=ObjectId(), source="files", names=["a.csv", "b.csv"], vendor="apollo")
+    check = failing(sprint)["FIN-LOSS-001"]
+    assert (check.verdict, check.measured) == (Verdict.FAIL, 2) and "a.csv (no end told), b.csv" in check.evidence
+
+
 def test_stored_leads_that_are_deleted(ended):
     gone = [one["_id"] for one in ended.leads.find().limit(200)]
     ended.leads.delete_many({"_id": {"$in": gone}})
@@ -307,6 +346,72 @@ def test_without_stamps_the_parameter_sent_tells(sprint):
     sprint.changed = {"sent": f"{sprint.changed['sent']}, flow-99=40"}
     check = failing(sprint)["FIN-LOSS-005"]
     assert check.measured == 40 and "flow-99: 0 of 40 records came" in check.evidence
+
+
+def test_requests_for_erasure_explain_no_record_that_did_not_come(sprint):
+    sprint.collect()
+    some = [one["_id"] for one in sprint.staging.find({"collector.workflow": "flow-1", "collector.batch": 1}).limit(20)]
+    sprint.staging.delete_many({"_id": {"$in": some}})
+    sprint.drain()
+    SuppressionList(sprint.leads.database[SUPPRESSED]).add(f"person{n}@shop.example" for n in range(60))
+    assert failing(sprint)["FIN-LOSS-005"].measured == 20
+
+
+def test_records_that_an_erasure_deleted_are_explained_by_it(sprint):
+    sprint.collect()
+    one = sprint.staging.find_one({"vendor": "phantombuster", "payload": {"$exists": True}})
+    told = sprint.staging.find_one_and_delete({"_id": one["_id"]})
+    sprint.staging.insert_one(told | {"_id": "https://www.linkedin.com/in/person-1"})
+    sprint.drain()
+    ended = sprint.staging.find_one_and_delete({"_id": "https://www.linkedin.com/in/person-1"})
+    assert ended["pipeline"]["state"] == "done"
+    assert sprint.close()["FIN-LOSS-005"].verdict is Verdict.NOT_MEASURED, "nobody says why it is gone"
+    gone = {"leads": 0, "staged": 1, "ended": 1}
+    sprint.journal.write("action", action="erase", plan={}, done={"deleted": gone})
+    check = sprint.close()["FIN-LOSS-005"]
+    assert check.verdict is Verdict.PASS and "1 short: erasures deleted 1 records" in check.evidence
+
+
+@pytest.mark.trust(
+    way="Collectors are tried out, the trial's collections are dropped, and the real sprint is closed", status=None,
+    says=("of collections that were dropped, counted nowhere here",),
+    leaves="Only the sprint's records are counted. FIN-LOSS-009 fails until a person signs that it was the trial.",
+)  # fmt: skip
+def test_a_trial_that_was_dropped_is_counted_nowhere_and_told(sprint, admin, trust):
+    sprint.collect()
+    trial = sprint.drain().ledger
+    sprint.bring(*sprint.exports[2])
+    settings, sent = sprint.site.settings, sprint.sent.total()
+    for collection in (sprint.leads, sprint.staging, sprint.rejects):
+        collection.drop()
+    create_like(sprint.leads.database, settings.collection, settings)
+    sprint.redis.flushdb()
+    sprint.collect()
+    sprint.drain()
+    made = sprint.close()
+    assert failing(sprint) == {}, "the sprint itself is whole"
+    assert made["FIN-COUNT-001"].measured == sprint.sent.total() - sent == sent
+    check = made["FIN-LOSS-009"]
+    assert (check.verdict, check.measured) == (Verdict.WARN, 2), "production fails: it may have been the sprint"
+    assert f"they stored {trial.stored:,} leads" in check.evidence and definition("FIN-LOSS-009").acceptable
+    trust.check(None, check.evidence)
+
+
+def test_leads_that_are_dropped_in_the_middle_of_a_sprint_are_a_loss(ended):
+    lost = ended.leads.count_documents({})
+    ended.leads.drop()
+    create_like(ended.leads.database, ended.leads.name, ended.site.settings)
+    found = failing(ended)
+    assert found["FIN-LOSS-002"].measured == lost, "their staged records bear witness"
+    assert "FIN-LOSS-008" not in found
+
+
+def test_sessions_of_another_collection_in_the_database_are_told_and_no_loss(ended):
+    ended.leads.database["others"].insert_one({})
+    more = {"session": ObjectId(), "leads": collection_uuid(ended.leads.database["others"])}
+    ended.journal.write("session.begun", source="files", names=["x.csv"], vendor="apollo", **more)
+    check = ended.close()["FIN-LOSS-009"]
+    assert check.verdict is Verdict.PASS and "1 of other collections" in check.evidence and failing(ended) == {}
 
 
 def test_a_collector_without_stamps_beside_stamped_ones_is_named(ended):

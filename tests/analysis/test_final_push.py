@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 
-from analysis_leads import whole_analysis
+from analysis_leads import lead, whole_analysis
 from leadbook.analysis.losses import BackupCount
 from leadbook.analysis.push import PARTS, last_inserts, left_behind, read_drained, unlike_design
+from leadbook.backup.backup import back_up
+from leadbook.backup.folder import backups_folder
 from leadbook.bench.profiler import current
-from leadbook.core.checks import Unmeasured, Verdict
+from leadbook.core.checks import Unmeasured, Verdict, judge
+from leadbook.core.definitions import definition
 from leadbook.monitor.topology import Replication, read_replication
 from leadbook.phases.judging import attempt, checks_of
 from leadbook.phases.p09 import push
+from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.schema.indexes import INDEXES
 
 NOW = datetime.now(UTC)
@@ -39,7 +43,8 @@ def judged(ten, staging, admin, settings):
         }  # fmt: skip
         found = {name: given[name] if name in given else attempt(ask) for name, ask in read.items()}
         backup = given.get("backup", BackupCount(leads=10, began=NOW + timedelta(hours=1)))
-        told = push.told(**found, backup=backup, settings=given.get("settings", settings))
+        told = push.told(**found, backup=backup, leads=given.get("leads", 10), snapshot=given.get("snapshot"),
+                         settings=given.get("settings", settings))  # fmt: skip
         return {check.id: check for check in checks_of(told, settings)}
 
     return judge
@@ -128,16 +133,72 @@ def test_secondaries_that_lag_warn_and_far_behind_fail(judged):
     assert of(None, members=1, healthy=1) is of(None, members=2, healthy=2, arbiters=1) is Verdict.NOT_APPLICABLE
 
 
-def test_a_backup_that_is_older_than_the_last_lead_warns(judged):
-    for backup in (BackupCount(leads=5, began=NOW - timedelta(days=3_000)), BackupCount()):
-        check = judged(backup=backup)["FIN-PUSH-008"]
-        assert check.verdict is Verdict.WARN and "--only 06" in check.remedy
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("backup", "stored", "says"), [
+    (BackupCount(leads=10, began=NOW - timedelta(days=3_000)), 10, "begun at 20"),
+    (BackupCount(), 10, "left no backup of the leads"),
+    (BackupCount(leads=0, began=LATER), 10, "left no backup of the leads"),
+    (BackupCount(leads=9, began=LATER), 10, "backup of 9 leads was begun at"),
+    (BackupCount(leads=10, began=LATER, unproven=("BKP-DMP-005",)), 10, "not proven: BKP-DMP-005"),
+])  # fmt: skip
+def test_a_backup_that_is_none_or_lacks_the_last_leads_warns(judged, backup, stored, says):
+    check = judged(backup=backup, leads=stored)["FIN-PUSH-008"]
+    assert check.verdict is Verdict.WARN and "--only 06" in check.remedy and says in check.evidence
+
+
+def test_a_snapshot_of_atlas_after_the_last_lead_stands_in(judged):
+    check = judged(backup=BackupCount(), snapshot=LATER)["FIN-PUSH-008"]
+    assert check.verdict is Verdict.PASS and "Atlas' newest completed snapshot" in check.evidence
+    early = judged(backup=BackupCount(), snapshot=NOW - timedelta(days=3_000))["FIN-PUSH-008"]
+    assert early.verdict is Verdict.WARN
+
+
+def proofs(**changed):
+    made = {name: judge(name, 0) for name in definition("FIN-PUSH-008").follows} | {
+        "BKP-DMP-001": judge("BKP-DMP-001", 5)
+    }
+    return [*(made | {name.replace("_", "-"): check for name, check in changed.items()}).values()]
+
+
+@pytest.mark.trust(
+    way="The disk fills up while phase 06 dumps the leads, and the sprint is closed", status=None,
+    says=("left no backup of the leads",),
+    leaves="No backup. FIN-PUSH-008 fails in production: make room, run 06 once more, then close.",
+)  # fmt: skip
+def test_only_a_dump_that_came_to_its_end_is_a_backup(judged, trust):
+    full = OSError(28, "No space left on device")
+    ids = ("BKP-DMP-001", "BKP-DMP-002", "BKP-DMP-005")
+    failed = RunEvidence(checks={"06": checks_of(dict.fromkeys(ids, full))})
+    check = judged(backup=failed.backup)["FIN-PUSH-008"]
+    assert check.verdict is Verdict.WARN
+    trust.check(None, check.evidence)
+    facts = {"06": {"backup": "leads-x", "backup_leads": 10, "backup_taken_at": LATER.isoformat()}}
+    whole = RunEvidence(checks={"06": proofs()}, facts=facts)
+    assert judged(backup=whole.backup)["FIN-PUSH-008"].verdict is Verdict.PASS
+    unsound = RunEvidence(checks={"06": proofs(BKP_DMP_002=judge("BKP-DMP-002", 1))}, facts=facts)
+    assert judged(backup=unsound.backup)["FIN-PUSH-008"].verdict is Verdict.WARN
+
+
+def test_what_was_stored_while_the_dump_ran_is_not_in_it(ten, database, settings, tmp_path):
+    kept = settings.model_copy(update={"backup_dir": str(tmp_path)})
+    late = []
+
+    def store(_):
+        if not late:
+            late.append(lead("late", created_at=datetime.now(UTC)))
+            ten.insert_one(late[0])
+
+    taken = back_up(database, [ten.name], backups_folder(kept), kept, on_batch=store)
+    facts = {"backup_leads": 10, "backup_taken_at": taken.manifest.taken_at}
+    assert RunEvidence(facts={"06": facts}).backup.began < late[0]["created_at"], "06's checks come after it"
 
 
 def test_the_last_inserts_are_told_by_time(ten):
     base = datetime(2026, 5, 1, 12, tzinfo=UTC)
-    for number, lead in enumerate(ten.find({}, {"_id": 1})):
-        ten.update_one(lead, {"$set": {"created_at": base + timedelta(minutes=10 * number)}})
+    for number, one in enumerate(ten.find({}, {"_id": 1})):
+        ten.update_one(one, {"$set": {"created_at": base + timedelta(minutes=10 * number)}})
     found = last_inserts(ten)
     assert found.last == base + timedelta(minutes=90) and len(found.parts) == PARTS
     assert found.parts["leads"].sum() == 7 and list(found.parts.iloc[0])[:2] == ["12:30:00", "12:35:00"]

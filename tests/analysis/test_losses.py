@@ -7,8 +7,9 @@ import pytest
 
 from analysis_leads import NOW, lead
 from leadbook.analysis.losses import Places
-from leadbook.core.checks import Verdict, judge, not_applicable, not_measured
+from leadbook.core.checks import Verdict, judge, not_applicable
 from leadbook.core.definitions import catalogue
+from leadbook.core.journal import Journal
 from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
@@ -20,9 +21,8 @@ from leadbook.phases.p09.sections import FinalAnalysis
 
 
 def evidence(**facts):
-    """What phase 06 left, which began before the leads of `lead` were made."""
-    at = (NOW - timedelta(hours=1)).isoformat()
-    return RunEvidence(checks={"06": [replace(not_measured("BKP-DMP-001", ""), taken_at=at)]}, facts={"06": facts})
+    """What phase 06 left, whose dump began before the leads of `lead` were made."""
+    return RunEvidence(facts={"06": {"backup_taken_at": (NOW - timedelta(hours=1)).isoformat(), **facts}})
 
 
 @pytest.fixture
@@ -141,11 +141,18 @@ def test_a_record_whose_id_is_a_document_is_looked_for_like_any_other(places):
     assert judged(places)["FIN-LOSS-003"].measured == 1
 
 
-def test_fewer_leads_that_requests_for_erasure_may_explain_are_told(places):
+def test_fewer_leads_are_explained_by_those_that_erasures_deleted_and_by_no_more(places, endpoints, tmp_path):
+    journal = Journal(places.leads.database, endpoints.mongodb_uri, tmp_path)
+    before = journal.entry("action", action="erase", plan={"leads": 5}, done={"left": {}})
+    journal.add([before | {"at": NOW - timedelta(days=9)}])  # by an older leadbook, before the backup
+    journal.write("action", action="erase", plan={"leads": 1}, done={"deleted": {"leads": 1}})
+    SuppressionList(places.leads.database[SUPPRESSED]).add(["https://www.linkedin.com/in/x", "member:1", "x@y.example"])
     places.leads.delete_one({})
-    SuppressionList(places.leads.database[SUPPRESSED]).add(["https://www.linkedin.com/in/somebody"])
-    check = judged(places, evidence(backup_leads=10))["FIN-LOSS-002"]
-    assert check.verdict is Verdict.PASS and "1 fewer than phase 06's backup counted, 1 erasures" in check.evidence
+    check = judged(places, evidence(backup_leads=10), journal)["FIN-LOSS-002"]
+    assert check.verdict is Verdict.PASS and "1 fewer than phase 06's backup counted, 1 leads were" in check.evidence
+    places.leads.delete_one({})
+    check = judged(places, evidence(backup_leads=10), journal)["FIN-LOSS-002"]
+    assert (check.verdict, check.measured) == (Verdict.FAIL, 1), "three keys tell one person"
 
 
 def test_redis_away_is_said(places):

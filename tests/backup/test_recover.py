@@ -269,6 +269,23 @@ def test_without_a_sound_backup_of_this_target_nothing_is_taken(sprint, database
         run(kept, "both", backup=sprint.path)
 
 
+@pytest.mark.trust(
+    way="The leads' collection is dropped and made again, and `leadbook recover --from backup` runs", status=2,
+    says=("dropped and made again", "name the right one by --backup PATH"),
+    leaves="Nothing is changed; with --backup PATH the leads of that backup come back.",
+)  # fmt: skip
+def test_leads_of_a_collection_that_was_dropped_come_back_from_the_backup_that_is_named(
+    sprint, database, kept, admin, trust
+):
+    database[kept.collection].drop()
+    apply(database[kept.collection], admin, kept)
+    with pytest.raises(InputFileError) as caught:
+        run(kept, "backup")
+    trust.check(caught.value.exit_status, str(caught.value))
+    held = sprint.manifest.documents_of(kept.collection)
+    assert run(kept, "backup", backup=sprint.path)["done"]["restored"] == {"backup": held}
+
+
 def test_another_approval_is_none(sprint, database, kept):
     delete(database, kept)
     left = database[kept.collection].count_documents({})

@@ -39,7 +39,11 @@ def test_the_whole_phase_passes_and_leaves_nothing(filled, opened, clean_redis, 
     assert "@" not in document.markdown and str(tmp_path / "backups") in document.markdown
     assert backups(tmp_path / "backups") == [] and scratches(filled) == []
     assert found[3].plots[0].figure.axes[0].get_xlabel()
-    assert found[0].facts == {"backup_leads": 1_500} and found[0].found[0].manifest.documents == 1_500
+    made_backup = found[0].found[0]
+    assert made_backup.manifest.documents == 1_500
+    assert found[0].facts == {
+        "backup": made_backup.path.name, "backup_taken_at": made_backup.manifest.taken_at, "backup_leads": 1_500
+    }  # fmt: skip
     assert found[2].found.seconds > 0
     tables = [table for section in found for table in section.tables]
     assert len(tables) == 3

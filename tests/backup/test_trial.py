@@ -53,7 +53,7 @@ def test_an_empty_database_is_tried_with_made_leads_of_which_nothing_stays(
     assert {check.verdict for check in made} == {Verdict.PASS}, [c for c in made if c.verdict is not Verdict.PASS]
     assert {check.id for check in made} == of_our_backups
     held = found[0].found[0].manifest.documents_of(subject.settings.collection)
-    assert held == subject.leads_made and found[0].facts["backup_leads"] is None
+    assert held == subject.leads_made and not found[0].facts
     assert "There are no leads yet" in found[0].says and "There are no leads yet" in found[-1].documents[0].markdown
     shown = [check.evidence for check in made] + [section.frame.to_string() for section in found]
     assert "leadbook_scratch" not in " ".join(shown) and "made leads" in shown[1]

@@ -1,12 +1,16 @@
 """What is missing is named with what mends it, in seconds, by users of least rights, and nothing is changed."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from bson import ObjectId
 
-from leadbook.commands.doctor import examine, next_command
+from leadbook.commands.doctor.examine import examine, next_command
 from leadbook.core import addresses
 from leadbook.core.journal import Journal
+from leadbook.ingest.logbook import bury
+from leadbook.ingest.staging import Staging
 
 USERS = {
     "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
@@ -78,6 +82,19 @@ def test_entries_that_wait_under_another_address_are_named(production, leads, da
     other._spooled([other.entry("action", action="x")])
     (told,) = [one for one in examine(production()) if one.about == "journal" and one.state == "note"]
     assert "1 entries wait" in told.text and f"cat {other.spool} >> " in told.text and other.waiting()
+
+
+def test_dead_sessions_of_files_and_of_staging_want_different_commands(production, database, endpoints, leads):
+    journal, long_ago = Journal(database, endpoints.mongodb_uri), datetime.now(UTC) - timedelta(minutes=9)
+    files = {"source": "files", "names": ["a.csv"], "vendor": "apollo"}
+    for at, named in ((long_ago, files), (long_ago, {"source": "staging"}), (None, files | {"names": ["now.csv"]})):
+        entry = journal.entry("session.begun", session=ObjectId(), **named)
+        journal.add([entry | ({"at": at} if at else {})])
+    told = [one for one in examine(production()) if one.state == "problem" and one.about in ("sessions", "files")]
+    assert [one.about for one in told] == ["sessions", "files"] and "--staged" in told[0].todo
+    assert told[1].todo == "leadbook ingest a.csv --vendor apollo --profile production"
+    bury(journal, Staging(database[production().staging_collection]))
+    assert problems(examine(production()))["files"].todo == told[1].todo, "that it is buried mends nothing"
 
 
 def test_servers_that_do_not_answer_cost_seconds(production, monkeypatch):

@@ -8,8 +8,10 @@ import bson
 import pytest
 
 from ingest.vendor_records import contact, person
+from leadbook.analysis.sessions import read_erasures
 from leadbook.commands.erase import erase
 from leadbook.core.errors import UsageError
+from leadbook.core.journal import Journal
 from leadbook.ingest.drain import drain
 from leadbook.ingest.replay import replay
 from leadbook.lead.suppression import SUPPRESSED
@@ -74,6 +76,7 @@ def test_erased_everywhere_and_kept_out(given, stored, site, production, databas
     assert stored.count_documents({"collector.workflow": {"$exists": True}}) == total
     (entry,) = database["sprint_journal"].find({"kind": "action"})
     assert entry["plan"]["outcomes"]["stored"] == 1
+    assert entry["done"]["deleted"] == {"leads": 1, "staged": 0, "ended": 0}, "staged records are stripped"
     stored.insert_many(staged(person("ana-x", name="Ana Quill"), person("dora", name="Dora")))
     stored.insert_many(staged(contact("ana-quill-2", Email="ana.x@shop.example", **{"Last Name": "Quill"}),
                               vendor="apollo"))  # fmt: skip
@@ -81,6 +84,18 @@ def test_erased_everywhere_and_kept_out(given, stored, site, production, databas
     assert (ledger.stored, ledger.rejected) == (1, {"erasure_request": 2})
     assert not replay(site).problem
     assert not [word for word in TOLD if word in everything(database, clean_redis)]
+
+
+def test_records_whose_own_id_names_the_person_go_whole_and_are_told(site, production, database, settings):
+    (done,), (waits,) = staged(person("ana-x")), staged(person("ana-x", headline="again"))
+    raw = database[settings.staging_collection]
+    raw.insert_one(done | {"_id": "https://www.linkedin.com/in/ana-x"})
+    drain(site)
+    raw.insert_one(waits | {"_id": "https://www.linkedin.com/in/ana-x/?later"})
+    assert erase(production(approve=APPROVED), "linkedin.com/in/ana-x").clean
+    assert raw.count_documents({}) == 0
+    (told,) = read_erasures(Journal(database, "mongodb://nowhere/"))
+    assert (told.leads, told.staged, told.ended) == (1, 2, 1)
 
 
 def test_an_address_of_gmail_is_found_in_any_spelling(site, production, database, clean_redis, settings):

@@ -8,10 +8,40 @@ import pytest
 from bson import ObjectId
 
 from ingest.vendor_records import person
+from leadbook.backup.backup import back_up
+from leadbook.backup.folder import backups_folder, remove
 from leadbook.commands import about, sprint
+from leadbook.core.definitions import definition
 from leadbook.core.errors import UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.ingest.drain import drain
+
+
+def backed_up(journal, name, taken_at, leads, *, proven=True):
+    """Phase 06's record in the journal."""
+    verdict = "pass" if proven else "error"
+    checks = [{"id": proof, "verdict": verdict} for proof in definition("FIN-PUSH-008").follows]
+    record = {"closed": {"at": "2026-12-01T00:00:00+00:00"}, "checks": checks,
+              "facts": {"backup": name, "backup_taken_at": taken_at, "backup_leads": leads}}  # fmt: skip
+    journal.write("phase", phase="06", profile="production", run="2", verdict="fail", counts={},
+                  record=json.dumps(record))  # fmt: skip
+
+
+def test_the_last_backup_is_one_that_was_proven_and_is_there(production, database, endpoints, tmp_path):
+    settings = production(backup_dir=str(tmp_path / "backups"))
+    database[settings.collection].insert_one({"_id": 1})
+    kept = back_up(database, [settings.collection], backups_folder(settings), settings)
+    journal = Journal(database, endpoints.mongodb_uri)
+    told = (kept.path.name, kept.manifest.taken_at, 1)
+    assert "no record" in sprint.status(settings).no_backup
+    backed_up(journal, *told)
+    assert sprint.status(settings).backup == (kept.manifest.taken_at, 1), "of the dump, not of the close"
+    backed_up(journal, *told, proven=False)
+    unproven = sprint.status(settings)
+    assert unproven.backup is None and f"did not prove {kept.path.name}" in "\n".join(sprint.lines(unproven))
+    backed_up(journal, *told)
+    remove(kept.path)
+    assert sprint.status(settings).backup is None
 
 
 def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
@@ -24,9 +54,7 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     journal.collection.delete_many({})
     journal.write("stage", stage="ready", run="1", verdict="NO-GO", reason="", exit_status=1, risks=[])
     journal.write("stage", stage="ready", run="2", verdict="GO", reason="", exit_status=0, risks=["MDB-VER-001"])
-    record = {"closed": {"at": "2026-01-01T00:00:00+00:00"}, "facts": {"backup_leads": 61}}
-    journal.write("phase", phase="06", profile="production", run="2", verdict="pass", counts={},
-                  record=json.dumps(record))  # fmt: skip
+    backed_up(journal, "leads-20260101T000000Z-abcdef", "2026-01-01T00:00:00+00:00", 61)
     alive, overdue, dead, ended = (ObjectId() for _ in range(4))
     for session in (alive, overdue, dead, ended):
         journal.write("session.begun", session=session, source="staging", names=[], vendor="")
@@ -38,7 +66,7 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     found = sprint.status(production())
     assert time.monotonic() - began < 3 and journal.collection.count_documents({}) == before
     assert (found.leads, found.staged, found.waiting, found.last_hour) == (30, 31, 1, 30)
-    assert found.stages["ready"].verdict == "GO" and found.backup == ("2026-01-01T00:00:00+00:00", 61)
+    assert found.stages["ready"].verdict == "GO" and found.backup is None and "does not lie in" in found.no_backup
     assert (len(found.followers.alive), len(found.followers.overdue), len(found.followers.dead)) == (1, 1, 1)
     text = list(sprint.lines(found))
     assert any("1 alive, 1 overdue, perhaps dead: " in line and "last sign 9" in line for line in text)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from leadbook.cli.app import app
 from leadbook.cli.main import COMMANDS
-from leadbook.commands.doctor import _asked, _n8n
+from leadbook.commands.doctor.examine import _asked, _n8n
 from leadbook.core.checks import Verdict
 from leadbook.core.errors import UnreachableError
 from leadbook.core.provenance import collection_uuid

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from leadbook.commands import doctor
+from leadbook.commands.doctor import examine as doctor
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.connect import redis_address
 from leadbook.core.settings import Settings

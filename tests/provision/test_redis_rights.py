@@ -10,7 +10,7 @@ from bson import ObjectId
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from leadbook.commands import doctor
+from leadbook.commands.doctor import examine as doctor
 from leadbook.core import connect
 from leadbook.core.checks import BLOCKING
 from leadbook.core.connect import redis_address

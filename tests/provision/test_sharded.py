@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from leadbook.atlas.records import AtlasCluster
-from leadbook.commands import doctor
+from leadbook.commands.doctor import examine as doctor
 from leadbook.core import connect
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.connect import Client

@@ -46,6 +46,21 @@ def test_a_sound_backup_has_an_age_and_one_of_other_servers_has_none(part, kept)
     assert "on these servers" in part.read(MOMENT).unmeasured["backup"]
 
 
+def test_the_leads_collection_made_again_has_no_backup_yet(part, kept, production, database):
+    assert part.read(MOMENT).readings
+    database[production.collection].drop()
+    database[production.collection].insert_one({"_id": 2})
+    assert "dropped and made again" in part.read(MOMENT).unmeasured["backup"]
+
+
+def test_a_newer_one_that_cannot_be_read_is_told_beside_the_age(part, kept, production, database):
+    taken = back_up(database, [production.collection], kept.path.parent, production)
+    later = taken.path.rename(kept.path.parent / "leads-20990101T000000Z-abcdef")
+    (later / MANIFEST).write_text(taken.manifest.as_json().replace(production.database, "x"))
+    found = part.read(MOMENT)
+    assert found.readings["backup.age_h"] < 0.1 and later.name in found.unmeasured["backup.newer"]
+
+
 def test_a_damaged_backup_has_no_age(part, kept):
     (kept.path / next(iter(kept.manifest.files))).write_bytes(b"")
     found = part.read(MOMENT)

@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from redis import Redis
 from redis.exceptions import RedisError
 
-from leadbook.analysis.sessions import FILES, STAGING, IngestSession
+from leadbook.analysis.sessions import FILES, NEVER, STAGING, ErasedCount, IngestSession
 from leadbook.analysis.totals import Totals
 from leadbook.core.connect import LENIENT
 from leadbook.core.provenance import collection_uuid
@@ -45,18 +45,15 @@ class Places:
     rejects: Collection[Document]
     redis: Redis | None
 
-    def erased(self, since: datetime | None = None) -> int:
-        """Persons who asked for erasure, since a moment."""
-        wanted = {"asked_at": {"$gte": since}} if since else {}
-        return self.leads.database[SUPPRESSED].count_documents(wanted)
-
 
 @dataclass(frozen=True, kw_only=True)
 class BackupCount:
-    """How many leads phase 06's backup held, None where none is known.  began: before it counted them."""
+    """Phase 06's backup. leads: how many it held, None where it took none of the leads.  began: what was acknowledged
+    before then is in it.  unproven: checks without which a backup is none, and that did not pass."""
 
     leads: int | None = None
     began: datetime | None = None
+    unproven: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)
@@ -72,8 +69,8 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """How many fewer leads there are than a witness counted. erased: requests for erasure since; so many leads at most
-    may be gone for good reason."""
+    """How many fewer leads there are than a witness counted. erased: leads that erasures deleted since, by the journal;
+    so many at most are gone for good reason."""
 
     witness: str
     said: int
@@ -82,7 +79,7 @@ class Gap:
 
     @property
     def lost(self) -> int:
-        """Leads that no request for erasure explains; negative where there are more than the witness counted."""
+        """Leads that no erasure explains; negative where there are more than the witness counted."""
         return self.fewer - self.erased
 
 
@@ -161,19 +158,24 @@ def _replayed(places: Places) -> set[bytes]:
     return found.there
 
 
-def gaps(places: Places, other: Unstaged, backup: BackupCount, sessions: Sequence[IngestSession]) -> list[Gap]:
+def gaps(
+    places: Places, other: Unstaged, backup: BackupCount, sessions: Sequence[IngestSession],
+    erasures: Sequence[ErasedCount],
+) -> list[Gap]:  # fmt: skip
     """Witnesses that tell of stored leads by their number alone. Raises pymongo's errors."""
+
+    def gap(witness: str, said: int, now: int, since: datetime) -> Gap:
+        erased = sum(one.leads for one in erasures if one.at >= since)
+        return Gap(witness=witness, said=said, fewer=said - now, erased=erased)
+
     found = []
     if other.said:
-        began = min((one.begun for one in sessions), default=None)
-        found.append(_gap("the journal's sessions (leads not staged)", other.said, other.leads, began, places))
+        began = min((one.begun for one in sessions), default=NEVER)
+        found.append(gap("the journal's sessions (leads not staged)", other.said, other.leads, began))
     if backup.leads:
-        found.append(_gap("phase 06's backup", backup.leads, places.leads.count_documents({}), backup.began, places))
+        leads = places.leads.count_documents({})
+        found.append(gap("phase 06's backup", backup.leads, leads, backup.began or NEVER))
     return found
-
-
-def _gap(witness: str, said: int, now: int, since: datetime | None, places: Places) -> Gap:
-    return Gap(witness=witness, said=said, fewer=said - now, erased=places.erased(since))
 
 
 def _held(wanted: Document, collection: Collection[Document], name: str, places: Places, found: Lost) -> int:

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pymongo.collection import Collection
+
 from leadbook.core.journal import Entry, Journal
+from leadbook.core.provenance import collection_uuids
 
 KINDS = ("stored", "filled", "duplicate", "rejected", "failed")
 ENDED = KINDS[:-1]
@@ -27,8 +30,9 @@ SLACK = timedelta(minutes=2)
 class IngestSession:
     """One `leadbook ingest`, as the journal knows it. source: `files` or `staging`.  names: of files.  by: who.
 
-    end: `ended`, `dead` (another found it so) or empty (at work, or nobody has looked yet).  told: `read` and records
-    by kind of outcome.
+    end: `ended`, `dead` (another found it so) or empty (at work, or nobody has looked yet).  problem: why it ended
+    before its time.  leads: UUID of their collection; empty where it does not say.  told: `read` and records by kind of
+    outcome.
     """
 
     id: str
@@ -39,6 +43,8 @@ class IngestSession:
     begun: datetime = NEVER
     last: datetime = NEVER
     end: str = ""
+    problem: str = ""
+    leads: str = ""
     told: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -47,19 +53,26 @@ class IngestSession:
         return abs(self.told["read"] - sum(self.told[kind] for kind in KINDS))
 
     @property
+    def cut(self) -> str:
+        """Why it did not come to its end in order: of files it may have read a part only. Empty where it did."""
+        return self.problem or ("" if self.end == "ended" else "no end told")
+
+    @property
     def complete(self) -> bool:
         """Whether it came to its end and nothing failed."""
-        return self.end == "ended" and not self.told["failed"]
+        return not self.cut and not self.told["failed"]
 
     def covers(self, at: Any) -> bool:
         """Whether it was at work at that time."""
         return isinstance(at, datetime) and self.begun <= at + SLACK and at <= self.last + SLACK
 
 
-def read_sessions(journal: Journal | None) -> list[IngestSession]:
-    """The journal's ingest sessions, in the order in which they began. Raises PyMongoError."""
+def read_sessions(journal: Journal | None, *, ledgers: bool = True) -> list[IngestSession]:
+    """The journal's ingest sessions, in the order in which they began. ledgers: with what those told that did not end;
+    a journal has tens of thousands of such entries. Raises PyMongoError."""
     entries: dict[str, list[Entry]] = {}
-    for entry in journal.entries("session.begun", "session.batch", "session.beat", "session.ended") if journal else ():
+    kinds = ("session.begun", "session.ended", *(("session.batch", "session.beat") if ledgers else ()))
+    for entry in journal.entries(*kinds) if journal else ():
         entries.setdefault(str(entry.get("session")), []).append(entry)
     return sorted((_session(name, mine) for name, mine in entries.items()), key=lambda one: one.begun)
 
@@ -76,9 +89,64 @@ def _session(name: str, entries: list[Entry]) -> IngestSession:
     return IngestSession(
         id=name, source=str(first.get("source") or entries[0].get("source") or ""),
         names=tuple(map(str, [names] if isinstance(names, str) else names)), vendor=str(first.get("vendor") or ""),
-        by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end,
+        by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end, problem=str(last.get("problem") or ""),
+        leads=str(first.get("leads") or ""),
         told=sum(map(counts_of, ledgers), Counter()),
     )  # fmt: skip
+
+
+def cut_short(sessions: Iterable[IngestSession]) -> list[tuple[str, IngestSession]]:
+    """Files, by name, whose last session did not come to its end in order: what it left unread is in no ledger.
+    sessions: in the order in which they began."""
+    last = {(one.vendor, name): one for one in sessions if one.source == FILES for name in one.names or ("files",)}
+    return [(name, one) for (_, name), one in last.items() if one.cut]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parted:
+    """Sessions by whose leads they brought in. mine: of the leads that are there now, or they do not say.  elsewhere:
+    of another collection that is there too.  dropped: of leads that are there no more, whoever dropped them."""
+
+    mine: list[IngestSession]
+    elsewhere: list[IngestSession]
+    dropped: list[IngestSession]
+
+
+def parted(
+    sessions: Iterable[IngestSession], leads: Collection[dict[str, Any]], staging: Collection[dict[str, Any]]
+) -> Parted:
+    """Sessions by their collections. One whose staged records are there still is today's, whatever became of its leads:
+    the records bear witness of them. Raises PyMongoError."""
+    found, there = Parted(mine=[], elsewhere=[], dropped=[]), collection_uuids(leads.database)
+    staged = set(map(str, staging.distinct("pipeline.session")))
+    for one in sessions:
+        if one.leads in ("", there.get(leads.name)) or one.id in staged:
+            found.mine.append(one)
+        else:
+            (found.elsewhere if one.leads in there.values() else found.dropped).append(one)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasedCount:
+    """What one erasure deleted. leads; staged: records whose own `_id` told the person, all others are stripped and
+    stay.  ended: of those, records that had an outcome."""
+
+    at: datetime
+    leads: int
+    staged: int
+    ended: int
+
+
+def read_erasures(journal: Journal | None) -> list[ErasedCount]:
+    """What `leadbook erase` deleted, by the journal; older entries tell of leads alone. Raises PyMongoError."""
+    found = []
+    for entry in journal.entries("action", action="erase") if journal else ():
+        planned = {"leads": (entry.get("plan") or {}).get("leads")}
+        told = {**planned, **((entry.get("done") or {}).get("deleted") or {})}
+        counts = {name: told.get(name) or 0 for name in ("leads", "staged", "ended")}
+        found.append(ErasedCount(at=entry["at"], **counts))
+    return found
 
 
 def counts_of(ledger: Mapping[str, Any]) -> Counter[str]:

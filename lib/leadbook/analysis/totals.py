@@ -15,7 +15,7 @@ import pandas as pd
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, IngestSession
+from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, ErasedCount, IngestSession
 from leadbook.core.connect import LENIENT
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW, said_vendor, vendor_of
@@ -43,7 +43,7 @@ class Brought:
 class Totals:
     """All that was brought in. staged: by collector.  files: by set of files.  ended: staged records by the session
     that ended them.  files_stored: leads that files brought in, by the journal.  again: files
-    that were brought in more than once.  erased: staged records whose persons were erased after they had ended.
+    that were brought in more than once.  erased: staged records that had ended when their persons were erased.
     gone: records that sessions ended, and that are not staged any more (they have expired, or were removed)."""
 
     staged: tuple[Brought, ...] = ()
@@ -90,13 +90,15 @@ class Totals:
         )
 
 
-def read_totals(staging: Collection[dict[str, Any]], sessions: Sequence[IngestSession]) -> Totals:
+def read_totals(
+    staging: Collection[dict[str, Any]], sessions: Sequence[IngestSession], erasures: Iterable[ErasedCount] = ()
+) -> Totals:
     """Count the staged records, and what the journal tells of files. Raises PyMongoError."""
     fields = {"vendor": "$vendor", "collector": WORKFLOW, "state": "$pipeline.state", "outcome": "$pipeline.outcome",
               "session": "$pipeline.session"}  # fmt: skip
     sums: dict[tuple[str, str], Counter[str]] = {}
     ended: dict[str, Counter[str]] = {}
-    erased = 0
+    erased = sum(one.ended for one in erasures)
     counted = staging.with_options(codec_options=LENIENT).aggregate([{"$group": {"_id": fields, "n": {"$sum": 1}}}])
     for row in counted:
         of, count = row["_id"], row["n"]

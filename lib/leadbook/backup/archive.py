@@ -63,8 +63,8 @@ class Manifest:
     """What a backup says of itself.
 
     taken_at: UTC, ISO 8601; everything acknowledged before it is in the backup.  seconds: time it took.
-    profile: whose leads it holds, or TRIAL.  replica_set: empty for a standalone server, and in older backups.
-    hosts: members of the replica set, `host:port`; empty where there is none, and in older backups.
+    profile: whose leads it holds, or TRIAL.  replica_set, hosts, collection_uuid: where the leads were, see
+    `origin.Origin`; all or the last two are empty in older backups.
     consistency: `snapshot` (one point in time for all collections) or `none` (each document by itself).
     files: SHA-256 and bytes by file name.  made_by: the process that took it (`owner.me`).  holds no document.
     """
@@ -80,6 +80,7 @@ class Manifest:
     made_by: Mapping[str, Any] = field(default_factory=dict)
     replica_set: str = ""
     hosts: tuple[str, ...] = ()
+    collection_uuid: str = ""
 
     @property
     def documents(self) -> int:

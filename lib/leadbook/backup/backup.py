@@ -86,7 +86,7 @@ def back_up(
     trial: they hold made leads. Raises pymongo's errors and OSError.
     """
     profile = TRIAL if trial else settings.profile
-    origin = Origin.read(database.client)
+    origin = Origin.read(database[settings.collection])
     for pause_s in (0.2, 0.4, 0.6, 0.8):
         try:
             return _back_up(database, list(names), folder, profile, origin, on_batch)
@@ -115,7 +115,7 @@ def _back_up(
             server_version=database.client.server_info()["version"], database=database.name,
             consistency="snapshot" if snapshot else "none", collections=entries,
             files={path.name: described(path) for path in partial.iterdir()}, made_by=owner.me(),
-            replica_set=origin.replica_set, hosts=origin.hosts,
+            replica_set=origin.replica_set, hosts=origin.hosts, collection_uuid=origin.collection_uuid,
         )  # fmt: skip
         with private_file(partial / MANIFEST) as file:
             file.write(manifest.as_json().encode())

@@ -104,7 +104,7 @@ def doctor(as_json: AsJson = False, profile: Profile = "rehearsal", override: Ov
 
     Exit 0 all is well, 1 something is to be mended, 2 misuse.
     """
-    from leadbook.commands import doctor as doctors
+    from leadbook.commands.doctor import examine as doctors
 
     settings = settings_of(profile, override)
     found = doctors.examine(settings)

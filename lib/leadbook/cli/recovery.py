@@ -14,7 +14,9 @@ from leadbook.cli.app import AsJson, Override, Profile, app, out, print_json, sa
 @app.command()
 def recover(
     source: Annotated[str, typer.Option("--from", help="staging, backup, or both: the backup first, staging the rest")],
-    backup: Annotated[Path | None, typer.Option(help="folder of one backup; else the newest sound one")] = None,
+    backup: Annotated[
+        Path | None, typer.Option(help="folder of one backup; else the newest sound one of these leads")
+    ] = None,
     vendor: Annotated[str, typer.Option(help="of staged records that name none")] = "",
     as_json: AsJson = False,
     profile: Profile = "rehearsal",

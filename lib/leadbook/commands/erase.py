@@ -49,9 +49,13 @@ def erase(settings: Settings, person: str) -> Erased:
         if not approved(settings, ACTION):
             told = how_to_approve(settings, ACTION, "erase -")
             return Erased(plan=plan, left=None, elsewhere=tuple(_elsewhere(place, plan)), next=told)
-        left = erasure.erase()
-        place.journal.write("action", action=ACTION, plan=plan.as_dict(), done={"left": left.as_dict()},
-                            approved=f"{ACTION} on {settings.database}")  # fmt: skip
+        left = None
+        try:
+            left = erasure.erase()
+        finally:  # what is gone is gone: the close explains by it why leads are missing
+            done = {"left": left and left.as_dict(), "deleted": dict(erasure.deleted)}
+            place.journal.write("action", action=ACTION, plan=plan.as_dict(), done=done,
+                                approved=f"{ACTION} on {settings.database}")  # fmt: skip
         return Erased(plan=plan, left=left, elsewhere=tuple(_elsewhere(place, plan)))
 
 

@@ -18,6 +18,7 @@ from leadbook.core import connect
 from leadbook.core import write_errors as faults
 from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.core.journal import Journal
+from leadbook.core.provenance import collection_uuid
 from leadbook.core.settings import Settings
 from leadbook.enrich.services import Services
 from leadbook.ingest import pipeline
@@ -144,7 +145,8 @@ def _logbook(site: Site, heard: Heard, notice: Notice, *, staged: bool = False, 
         executor = settings.executor if settings.executor in HERE else "dask"  # an address stays out of the journal
         with Logbook(journal, staging, heard=heard, notice=notice, max_age_s=settings.backlog_max_age_s,
                      stuck_s=lease_of(site) if staged else float("inf"), clock=settings.clock,
-                     executor=executor, enriches=site.services.enriches, **named) as book:  # fmt: skip
+                     executor=executor, enriches=site.services.enriches,
+                     leads=collection_uuid(database[settings.collection]), **named) as book:  # fmt: skip
             yield book
 
 

@@ -40,7 +40,7 @@ def recover(
     name = load_vendor(vendor).name if vendor else ""
     with opened(settings, "leadbook recover") as place:
         try:
-            path, notes = _backup(place.client, settings, source, backup)
+            path, notes = _backup(place.database[settings.collection], settings, source, backup)
             plan = missing.plan(place.database, settings, source, path, notes=notes, vendor=name)
             return _done(plan, place, show)
         except PyMongoError as error:
@@ -48,16 +48,17 @@ def recover(
 
 
 def _backup(
-    client: connect.Client, settings: Settings, source: str, named: Path | None
+    leads: connect.Collection, settings: Settings, source: str, named: Path | None
 ) -> tuple[Path | None, tuple[str, ...]]:
     """The backup to read, and what to know of others. Without one only staging can give leads back."""
     if named is not None:
         return newest.checked_backup(named, settings), ()
     folder = backups_folder(settings)
-    found, notes = newest.newest_sound(folder, settings, Origin.read(client))
+    found, notes = newest.newest_sound(folder, settings, Origin.read(leads))
     if found is None and source == missing.BACKUP:
-        raise InputFileError(folder, "; ".join([f"no sound backup of {settings.database} lies there", *notes]),
-                             hint="name one by --backup, or use --from staging")  # fmt: skip
+        told = f"no sound backup of {settings.database} that is surely of these leads lies there"
+        raise InputFileError(folder, "; ".join([told, *notes]),
+                             hint="name the right one by --backup PATH, or use --from staging")  # fmt: skip
     return found, notes
 
 

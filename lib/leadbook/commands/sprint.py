@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from leadbook.analysis.sessions import FILES
+from leadbook.backup.folder import backups_place
+from leadbook.backup.newest import backup_named
+from leadbook.backup.origin import Origin
 from leadbook.commands.place import Place, opened
+from leadbook.core.errors import InputFileError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
 from leadbook.ingest.logbook import BEAT_S, DEAD_S, unended
 from leadbook.monitor.staging import read_intake
+from leadbook.phases.proven import unproven
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
 from leadbook.watch import heartbeat
@@ -38,12 +44,13 @@ OVERDUE_S = BEAT_S + 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Followers:
-    """Ingest sessions that did not end. overdue: they should have given a sign by now.  dead: they gave none for three
-    minutes. All by their host and process."""
+    """Sessions of staged records that did not end. overdue: they should have given a sign by now.  dead: they gave none
+    for three minutes. All by their host and process.  reading: ids of sessions that read files, and may live."""
 
     alive: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +60,8 @@ class Standing:
 
     watch: how `leadbook watch` of this machine stands.
 
-    backup: when phase 06 took the last one of real leads, and how many; None where its newest record tells of none.
+    backup: when the dump of the one that phase 06 proved last began, and how many leads it holds; None where none
+    counts here, and `no_backup` says why.
     """
 
     profile: str
@@ -70,6 +78,7 @@ class Standing:
     last_hour: int = 0
     followers: Followers = Followers()
     backup: tuple[str, int] | None = None
+    no_backup: str = ""
     watch: str = "nobody watches"
     next: str = ""
 
@@ -96,15 +105,19 @@ def lines(now: Standing) -> Iterator[str]:
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
-    yield f"ingest sessions: {len(now.followers.alive)} alive" + "".join(
-        f", {len(some)} {how}: {'; '.join(some[:2])}"
-        for how, some in (("overdue, perhaps dead", now.followers.overdue), ("dead", now.followers.dead))
-        if some
+    yield (
+        f"ingest sessions: {len(now.followers.alive)} alive"
+        + "".join(
+            f", {len(some)} {how}: {'; '.join(some[:2])}"
+            for how, some in (("overdue, perhaps dead", now.followers.overdue), ("dead", now.followers.dead))
+            if some
+        )
+        + (f"; {len(now.followers.reading)} read files" if now.followers.reading else "")
     )
     yield (
         f"last backup: {now.backup[0]}, {now.backup[1]:,} leads"
         if now.backup
-        else "last backup: none of real leads on record"
+        else f"last backup: none that counts: {now.no_backup}"
     )
     yield f"next: {now.next}"
 
@@ -121,7 +134,7 @@ def _read(place: Place) -> dict[str, Any]:
         "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
-        "backup": _backup(place), "watch": _watch(place),
+        **_backup(place), "watch": _watch(place),
     }  # fmt: skip
 
 
@@ -139,20 +152,37 @@ def _watch(place: Place) -> str:
 
 def followers(journal: Journal) -> Followers:
     """Ingest sessions that began and did not end, as the journal knows them. Raises pymongo's errors."""
-    found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": []}
+    found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": [], "reading": []}
     for one in unended(journal):
         silent = one["silent_s"]
         state = "dead" if silent > DEAD_S else "overdue" if silent > OVERDUE_S else "alive"
-        found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+        if one["source"] != FILES:
+            found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+        elif state != "dead":
+            found["reading"].append(str(one["_id"]))
     return Followers(**{state: tuple(some) for state, some in found.items()})
 
 
-def _backup(place: Place) -> tuple[str, int] | None:
+def _backup(place: Place) -> dict[str, Any]:
+    """`backup` and `no_backup` of the standing. What 06 told counts with the backup itself, which is not read again."""
+    settings, folder = place.settings, backups_place(place.settings)
     try:
-        record = json.loads(place.journal.record_of("06", place.settings.profile) or "{}")
-        return str(record["closed"]["at"]), int(record["facts"]["backup_leads"])
-    except (ValueError, KeyError, TypeError):
-        return None
+        record = json.loads(place.journal.record_of("06", settings.profile))
+        missing = unproven({one["id"]: one["verdict"] for one in record["checks"]})
+        facts, ended = record["facts"], bool(record["closed"])
+    except (ValueError, LookupError, TypeError):
+        return {"no_backup": "phase 06 has left no record of one"}
+    name, taken_at, leads = (facts.get(fact) for fact in ("backup", "backup_taken_at", "backup_leads"))
+    if not (name and taken_at and leads):
+        return {"no_backup": "the newest phase 06 backed up no leads"}
+    if missing or not ended:
+        return {"no_backup": f"phase 06 did not prove {name}: {', '.join(missing) or 'it did not end'}"}
+    try:
+        if backup_named(name, folder, settings, Origin.read(place.database[settings.collection])) is None:
+            return {"no_backup": f"{name} does not lie in {folder} of this machine"}
+    except (InputFileError, OSError) as error:
+        return {"no_backup": str(error)}
+    return {"backup": (taken_at, leads)}
 
 
 def _next(settings: Settings, now: Standing) -> str:

@@ -6,18 +6,20 @@ next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor, mark (of its
-  process, see `owner.me`), executor (`processes`, `threads` or `dask`), enriches (whether vendors are asked)
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor; mark (of its
+  process, see `owner.me`), executor (`processes`, `threads` or `dask`), enriches (whether vendors are asked); leads:
+  UUID of their collection (see `provenance`), empty where it was not there
 - `session.batch`: session, source, ledger (see `lead.ledger`)
 - `session.beat`: session, source, backlog (waiting, claimed, oldest_s; empty for files), work (see `ingest.logbook`):
   sent once a minute while it lives, and when it obeys new orders
 - `session.ended`: session, ledger, problem; `dead`: true where another found that it gives no sign any more. Of one
   session the newest counts: who was only cut off for a while ends again, by itself
-- `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`)
+- `phase`: phase, profile, run, verdict, counts, record (the whole record as JSON text, see `provenance`). Where the
+  runner does not believe a phase that had closed, one more, whose record is not closed
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
-- `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts), approved (what was
-  approved). Those of `leadbook act` hold also who, target, before, after, hash (of the plan), kind_of_action, because
-  (the alarm that it answers), problem
+- `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts; of `erase` `left` and
+  `deleted`, what went whole), approved (what was approved). Those of `leadbook act` hold also who, target, before,
+  after, hash (of the plan), kind_of_action, because (the alarm that it answers), problem
 - `alert`: event (`begun`, `graver`, `told`, `unanswered`, `answered`, `over`), key, moment (by the sprint's clock);
   level, title, since, ended; of `told` levels and the channel's kind, never an address; of `answered` person and
   until: see `alerts.incidents`

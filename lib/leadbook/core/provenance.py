@@ -92,8 +92,16 @@ def collection_uuid(collection: connect.Collection) -> str:
 
     Empty for a collection that does not exist yet: no Redis key may be believed or written then.
     """
-    found = next(iter(collection.database.list_collections(filter={"name": collection.name})), None)
-    uuid = (found or {}).get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
+    return next((_uuid(one) for one in collection.database.list_collections(filter={"name": collection.name})), "")
+
+
+def collection_uuids(database: connect.Database) -> dict[str, str]:
+    """`collection_uuid` of each collection that is there, by name. Raises PyMongoError."""
+    return {str(one["name"]): _uuid(one) for one in database.list_collections()}
+
+
+def _uuid(told: Mapping[str, Any]) -> str:
+    uuid = told.get("info", {}).get("uuid")  # a UUID or a Binary, as the client is configured
     return bytes(getattr(uuid, "bytes", uuid)).hex()[:12] if uuid is not None else ""
 
 
@@ -125,7 +133,7 @@ def code_digest() -> str:
 
 def read_record(run_dir: Path, phase: str) -> dict[str, Any]:
     """The sidecar record of a phase; an empty mapping when the phase left none or it cannot be read."""
-    return _read(run_dir, phase)[0]
+    return _parsed(_content(run_dir, phase))[0]
 
 
 def facts_of(run: Path, phase: str) -> dict[str, Any]:
@@ -149,12 +157,16 @@ def seal(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read(run_dir: Path, phase: str, elsewhere: Callable[[str], str] = lambda _: "") -> tuple[dict[str, Any], str]:
-    """(record, SHA-256 of it): its file in this run, else what `elsewhere` knows of the phase as JSON text."""
+def _content(run_dir: Path, phase: str) -> bytes:
+    """A phase's record in a run's folder; empty where it left none."""
     try:
-        content = (run_dir / "records" / f"{phase}.json").read_bytes()
+        return (run_dir / "records" / f"{phase}.json").read_bytes()
     except OSError:
-        content = elsewhere(phase).encode()
+        return b""
+
+
+def _parsed(content: bytes) -> tuple[dict[str, Any], str]:
+    """(record, SHA-256 of it)."""
     try:
         record = json.loads(content)
     except ValueError:
@@ -162,11 +174,22 @@ def _read(run_dir: Path, phase: str, elsewhere: Callable[[str], str] = lambda _:
     return (record, hashlib.sha256(content).hexdigest()) if isinstance(record, dict) else ({}, "")
 
 
+def _moment(record: Mapping[str, Any]) -> datetime:
+    """When a phase was closed, else when it broke, else when it began."""
+    closed, opened = record.get("closed") or {}, record.get("opened") or {}
+    try:
+        found = datetime.fromisoformat(closed.get("at") or record.get("broken_at") or opened["started_at"])
+    except (LookupError, ValueError, TypeError):
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 class Records:
     """Records of earlier phases, read once each. `used` and `refused` say which counted and why others did not.
 
     otherwise: by phase, what of a record that counts was measured with other `parameters` or by other code.
-    elsewhere: asked for a phase that left nothing in this run, JSON text or "": the journal knows earlier stages.
+    elsewhere: what is known of a phase besides this run's folder, JSON text or "": the journal knows other runs and
+    machines. Of both the newer counts, whole or not: a folder of notebooks run by hand may hold one of last week.
     """
 
     def __init__(
@@ -183,7 +206,7 @@ class Records:
     def of(self, phase: str) -> dict[str, Any]:
         """The record of a phase where it counts here, else an empty mapping; `refused` then says why."""
         if phase not in self._read:
-            record, digest = _read(self.run_dir, phase, self.elsewhere)
+            record, digest = self._newer(phase)
             problem = self._problem(record)
             if problem:
                 self.refused[phase] = problem
@@ -198,6 +221,19 @@ class Records:
                     self.otherwise[phase] = unlike
             return record
         return self._read[phase]
+
+    def _newer(self, phase: str) -> tuple[dict[str, Any], str]:
+        """The newer of both records, with its digest; one of another target or profile stands back."""
+        both = [_parsed(_content(self.run_dir, phase)), _parsed(self.elsewhere(phase).encode())]
+        found = [one for one in both if one[0]]
+        return max([one for one in found if not self._foreign(one[0])] or found,
+                   key=lambda one: _moment(one[0]), default=({}, ""))  # fmt: skip
+
+    def _foreign(self, record: Mapping[str, Any]) -> bool:
+        closed, opened = record.get("closed") or {}, record.get("opened") or {}
+        target = closed.get("target") or opened.get("target") or {}
+        other = opened.get("profile") not in (None, self.target.profile)
+        return other or bool(target and self.target.difference(target))
 
     def _problem(self, record: Mapping[str, Any]) -> str:
         """Why a record does not count; empty when it does."""

@@ -274,13 +274,14 @@ def _ledger(entry: Entry) -> Ledger | None:
 
 
 def unended(journal: Journal) -> list[dict[str, Any]]:
-    """Sessions without an end since their last sign, the oldest sign first: `_id`, `by`, `sign` (when) and `silent_s`
-    (for how long, by the server's clock). Raises PyMongoError."""
-    is_sign = {"$in": ["$kind", [*SIGNS]]}
+    """Sessions without an end since their last sign, the oldest sign first: `_id`, `by`, `source`, `sign` (when) and
+    `silent_s` (for how long, by the server's clock). Raises PyMongoError."""
+    is_sign, is_begin = {"$in": ["$kind", [*SIGNS]]}, {"$eq": ["$kind", "session.begun"]}
     return list(journal.collection.aggregate([
         {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}, "at": {"$type": "date"}}},
         {"$group": {
             "_id": "$session", "by": {"$first": "$by"}, "sign": {"$max": {"$cond": [is_sign, "$at", None]}},
+            "source": {"$max": {"$cond": [is_begin, "$source", None]}},
             "end": {"$max": {"$cond": [is_sign, None, "$at"]}},
         }},
         {"$match": {"$expr": {"$gt": ["$sign", {"$ifNull": ["$end", LONG_AGO]}]}}},

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,8 @@ def condemn_sidecar(path: Path, phase: str, broken: Break) -> None:
     Raises OSError.
     """
     empty: dict[str, Any] = {"phase": phase, "opened": None, "checks": [], "facts": {}, "documents": []}
-    record = {**empty, **(read_sidecar(path) or {}), "closed": None, "broken": str(broken)}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {**empty, **(read_sidecar(path) or {}), "closed": None, "broken": str(broken), "broken_at": at}
     files.write(path, json.dumps(record, indent=1))
 
 

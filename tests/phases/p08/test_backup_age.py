@@ -9,10 +9,11 @@ import pytest
 from leadbook.backup.archive import MANIFEST, Manifest
 from leadbook.backup.backup import back_up
 from leadbook.backup.folder import backups, backups_folder, remove
-from leadbook.backup.newest import checked_backup, newest_backup, newest_sound
+from leadbook.backup.newest import backup_named, checked_backup, newest_of, newest_sound, sound
 from leadbook.backup.origin import Origin
 from leadbook.core.checks import Verdict, judge, not_measured
 from leadbook.core.definitions import definition
+from leadbook.core.errors import InputFileError
 from leadbook.phases.judging import attempt, checks_of
 from leadbook.phases.p08.servers import backup_age
 
@@ -31,6 +32,16 @@ def proofs(**changed):
 def of_backup(backup, proven, settings):
     (check,) = checks_of(backup_age(backup, proven, settings), settings)
     return check
+
+
+def here(settings, database):
+    return Origin.read(database[settings.collection])
+
+
+def looked_at(settings, database, name):
+    """As 08 looks at the backup that 06 names."""
+    path = backup_named(name, backups_folder(settings), settings, here(settings, database))
+    return None if path is None else sound(path)
 
 
 def taken(hours_ago=0.0):
@@ -74,40 +85,73 @@ def test_its_age_is_that_of_the_dump_not_of_the_last_drill(production):
     assert check.verdict is Verdict.FAIL and check.measured > 59
 
 
-def test_the_backup_that_lies_in_the_folder_is_looked_at(production, kept, admin):
-    assert newest_backup(production, admin).taken_at == kept.manifest.taken_at
-    assert newest_backup(production.model_copy(update={"database": "another"}), admin) is None
-    assert newest_backup(production.model_copy(update={"collection": "another"}), admin) is None
+def test_the_backup_that_lies_in_the_folder_is_looked_at(production, kept, database):
+    assert looked_at(production, database, kept.path.name).taken_at == kept.manifest.taken_at
 
 
-@pytest.mark.parametrize(("changed", "counts"), [
-    ({"hosts": ("a:1", "b:2")}, False),  # another `rs0`
-    ({"replica_set": "rs9"}, False),
-    ({"hosts": ()}, True),  # older backups name no members
-])  # fmt: skip
-def test_a_backup_of_other_servers_is_not_of_these(production, kept, admin, changed, counts):
+def test_it_is_the_one_that_phase_06_named(production, kept, database):
+    later = back_up(database, [production.collection], kept.path.parent, production)
+    assert looked_at(production, database, kept.path.name).taken_at == kept.manifest.taken_at
+    remove(kept.path)
+    assert later.path.exists() and looked_at(production, database, kept.path.name) is None
+    assert looked_at(production, database, "") is None
+
+
+OTHERS = (
+    {"hosts": ("a:1", "b:2")}, {"hosts": ()}, {"replica_set": "rs9"}, {"replica_set": ""},
+    {"collection_uuid": "0123456789ab"}, {"collection_uuid": ""},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_a_backup_of_other_leads_counts_only_where_a_person_names_it(production, kept, database, changed):
     (kept.path / MANIFEST).write_text(replace(kept.manifest, **changed).as_json())
-    assert (newest_backup(production, admin) is not None) is counts
-    found, notes = newest_sound(kept.path.parent, production, Origin.read(admin))
-    assert (found is not None) is counts and len(notes) == int(not counts)
+    check = of_backup(attempt(lambda: looked_at(production, database, kept.path.name)), proofs(), production)
+    assert check.verdict is Verdict.ERROR and "it " in check.evidence
+    found, notes = newest_sound(kept.path.parent, production, here(production, database))
+    assert found is None and len(notes) == 1 and kept.path.name in notes[0]
+    assert newest_of(kept.path.parent, production, here(production, database)) == (None, notes)
     assert checked_backup(kept.path, production) == kept.path
 
 
-def test_one_member_in_common_is_enough(production, kept, admin):
+@pytest.mark.parametrize("changed", [{"database": "another"}, {"collection": "another"}])
+def test_a_backup_of_another_database_or_collection_is_never_of_this_one(production, kept, database, changed):
+    other = production.model_copy(update=changed)
+    assert newest_of(kept.path.parent, other, here(production, database))[0] is None
+    with pytest.raises(InputFileError):
+        checked_backup(kept.path, other)
+
+
+def test_a_backup_without_a_lead_saves_none(production, database):
+    database.create_collection(production.collection)
+    empty = back_up(database, [production.collection], backups_folder(production), production)
+    found, (note,) = newest_of(empty.path.parent, production, here(production, database))
+    assert found is None and "holds no document" in note
+
+
+def test_one_that_cannot_be_read_hides_no_other(production, kept, database):
+    taken = back_up(database, [production.collection], kept.path.parent, production)
+    later = taken.path.rename(kept.path.parent / "leads-20990101T000000Z-abcdef")
+    (later / MANIFEST).write_text(taken.manifest.as_json().replace(production.database, "x"))
+    found, (note,) = newest_of(kept.path.parent, production, here(production, database))
+    assert found == kept.path and later.name in note and "digest" in note
+
+
+def test_one_member_in_common_is_enough(production, kept, database):
     some = replace(kept.manifest, hosts=("gone:1", *kept.manifest.hosts))
     (kept.path / MANIFEST).write_text(some.as_json())
-    assert newest_backup(production, admin) is not None
+    assert looked_at(production, database, kept.path.name) is not None
 
 
-def test_a_backup_that_was_deleted_is_none_whatever_phase_06_says(production, kept, admin):
+def test_a_backup_that_was_deleted_is_none_whatever_phase_06_says(production, kept, database):
     remove(kept.path)
-    check = of_backup(attempt(lambda: newest_backup(production, admin)), proofs(), production)
+    check = of_backup(attempt(lambda: looked_at(production, database, kept.path.name)), proofs(), production)
     assert not backups(backups_folder(production))
     assert check.verdict is Verdict.NOT_MEASURED and "no backup of" in check.evidence
 
 
-def test_a_backup_that_was_damaged_since_has_no_age(production, kept, admin):
+def test_a_backup_that_was_damaged_since_has_no_age(production, kept, database):
     manifest = json.loads((kept.path / MANIFEST).read_text())
     (kept.path / next(iter(manifest["files"]))).write_bytes(b"")
-    check = of_backup(attempt(lambda: newest_backup(production, admin)), proofs(), production)
+    check = of_backup(attempt(lambda: looked_at(production, database, kept.path.name)), proofs(), production)
     assert check.verdict is Verdict.ERROR and kept.path.name in check.evidence

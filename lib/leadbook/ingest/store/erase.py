@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -107,6 +108,9 @@ class Erasure:
         self.keys, self.shared = set(self.given), set[str]()
         self.mine: list[_Found] = []
         self.mentions: list[_Found] = []
+        self.deleted: Counter[str] = Counter()
+        """What went whole: `leads`; `staged` records, and `ended`, those of them that had an outcome. All others are
+        stripped, and still counted."""
 
     def look(self) -> Traces:
         """Find everything; changes nothing."""
@@ -175,9 +179,12 @@ class Erasure:
 
     def _take_away(self) -> None:
         ids = {place: [one.id for one in self.mine if one.place == place] for place in ("leads", "staged", "rejected")}
-        self.leads.delete_many({"_id": {"$in": ids["leads"]}})
-        for collection, name in ((self.staging, "_id"), (self.rejects, "staged_id")):  # a collector's own `_id`
-            collection.delete_many({name: {"$in": [one for one in ids["staged"] if _named(one) & self.keys]}})
+        self.deleted["leads"] += self.leads.delete_many({"_id": {"$in": ids["leads"]}}).deleted_count
+        telling = [one for one in ids["staged"] if _named(one) & self.keys]  # a collector's own `_id`
+        done = self.staging.delete_many({"_id": {"$in": telling}, "pipeline.state": "done"}).deleted_count
+        open_ = self.staging.delete_many({"_id": {"$in": telling}}).deleted_count
+        self.deleted.update(staged=done + open_, ended=done)
+        self.rejects.delete_many({"staged_id": {"$in": telling}})
         self.rejects.update_many({"_id": {"$in": ids["rejected"]}}, {
             "$set": {"payload": payload_text(NOTHING), "reason": ERASED, "reasons": [ERASED]},
             "$unset": {"detail": "", "payload_truncated": ""},

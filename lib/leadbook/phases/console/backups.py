@@ -136,6 +136,11 @@ def _restored_elsewhere(project: AtlasProject) -> Finding:
     return AlsoAttested(f"restored into {jobs[0].into} by {day(jobs[0].finished)}; what was compared is not told"), ""
 
 
+def newest(project: AtlasProject) -> datetime | None:
+    """When the newest completed snapshot was taken; None without one. Raises as `_completed`."""
+    return next((at for at, _ in _completed(project.snapshots())), None)
+
+
 def newest_age(project: AtlasProject) -> Finding:
     """Age of the newest completed snapshot, hours."""
     done = _completed(project.snapshots())

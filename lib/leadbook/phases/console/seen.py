@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.phases.console import advisor, backups, load
@@ -40,6 +41,12 @@ def see_atlas(book: Phase) -> AtlasSeen:
     return AtlasSeen(
         load=found, checks=only_by_atlas(questions, settings), snapshot_age=_age(atlas), tables=(*drawn, *advice)
     )
+
+
+def newest_snapshot(book: Phase) -> datetime | None:
+    """When Atlas took its newest completed snapshot; None where it is not told."""
+    found = attempt(lambda: backups.newest(got(atlas_of(book))))
+    return found if isinstance(found, datetime) else None
 
 
 def _age(atlas: Atlas) -> Finding | None:

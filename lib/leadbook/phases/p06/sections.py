@@ -52,7 +52,6 @@ def backup(subject: Subject) -> Section:
         "file MB": "size on disk, MB",
         "content hash": "first digits of the sum of each document's SHA-256; the order of documents does not matter",
     }
-    leads = manifest.documents_of(subject.settings.collection) if manifest and not subject.made else None
     return subject.plain(
         Section(
             says=subject.told(),
@@ -63,10 +62,16 @@ def backup(subject: Subject) -> Section:
                     **of_found(checks.of("BKP-DMP"), dump, checks.dump),
                 }
             ),
-            facts={"backup_leads": leads},
+            facts=_facts(subject, dump[0]) if isinstance(dump, tuple) and not subject.made else {},
             found=_known(dump),
         )
     )
+
+
+def _facts(subject: Subject, made: Backup) -> dict[str, Any]:
+    """Which backup of the leads this is, for phases and commands that ask for it."""
+    leads = made.manifest.documents_of(subject.settings.collection)
+    return {"backup": made.path.name, "backup_taken_at": made.manifest.taken_at, "backup_leads": leads}
 
 
 def _contents(manifest: Manifest) -> Iterable[Sequence[Any]]:

@@ -101,9 +101,10 @@ TAKE = (
 def backup_age(
     backup: Manifest | Failed | None, proofs: Sequence[Check], settings: Settings, elsewhere: Finding | None = None
 ) -> Answers:
-    """Age of the newest backup that is there, is sound, and was held against the live leads.
+    """Age of the backup that phase 06 held against the live leads, where that very one is there and sound.
 
-    proofs: checks of phase 06 of this run; those that make a backup one are named in the catalogue (`follows`).
+    backup: the one that 06 names.  proofs: checks of phase 06 of this run; those that make a backup one are named in
+    the catalogue (`follows`).
     elsewhere: age of the provider's newest snapshot, where leadbook has taken none.
     """
     check_id, evidence = "MON-BACKUP-001", ""
@@ -116,7 +117,7 @@ def backup_age(
         answer, evidence = elsewhere
     elif backup is None:
         answer = Unmeasured(
-            f"no backup of {settings.database} on these servers lies in the backups' folder",
+            f"no backup of {settings.database} that phase 06 proved here lies in the backups' folder",
             TAKE.format(settings.database),
         )
     elif isinstance(backup, Manifest) and missing:

@@ -14,7 +14,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from leadbook.backup.archive import Manifest
-from leadbook.backup.newest import newest_backup
+from leadbook.backup.folder import backups_folder
+from leadbook.backup.newest import backup_named, sound
+from leadbook.backup.origin import Origin
 from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.measure import canary
@@ -148,8 +150,9 @@ def _timed(
     }
 
 
-def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
-    """Read disk, oplog, Redis's own records (since the snapshot began), the leads of the last hour, the backups."""
+def look_around(place: BenchmarkSession, seen: Observation, proven: str = "") -> Surroundings:
+    """Read disk, oplog, Redis's own records (since the snapshot began), the leads of the last hour, the backup that
+    phase 06 proved. proven: its name."""
     settings, admin, redis = place.settings, place.admin, place.redis
     away = seen.absent.get("redis", "")
     state: RedisState | Failed = Unmeasured(away)
@@ -163,9 +166,18 @@ def look_around(place: BenchmarkSession, seen: Observation) -> Surroundings:
         oplog=attempt(lambda: read_oplog(admin)),
         redis=state,
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
-        backup=attempt(lambda: newest_backup(settings, admin)),
+        backup=attempt(lambda: _backup(place, proven)),
         staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
     )
+
+
+def _backup(place: BenchmarkSession, name: str) -> Manifest | None:
+    """That backup, read again; None where it is not there. Raises InputFileError where it is not sound, or not of these
+    leads."""
+    settings = place.settings
+    origin = Origin.read(place.database[settings.collection])
+    path = backup_named(name, backups_folder(settings), settings, origin)
+    return None if path is None else sound(path)
 
 
 def _benchmarks(book: Phase) -> dict[str, Any]:
@@ -183,14 +195,14 @@ def _kept(place: BenchmarkSession) -> Watched | Unmeasured:
 
 def take(book: Phase) -> Snapshot:
     """Watch, look around, and watch once more where a time was missed."""
-    place, benchmarks = BenchmarkSession.of(book), _benchmarks(book)
+    place, benchmarks, proven = BenchmarkSession.of(book), _benchmarks(book), str(book.facts("06").get("backup", ""))
     try:
         seen, again, heard = observe(place), None, None
         missed = [check for checks in _timed(seen, place.settings, benchmarks).values() for check in checks]
         if measuring.missed(missed):
             again, heard = measuring.retaken(lambda: observe(place))
         return Snapshot(
-            settings=place.settings, seen=seen, around=look_around(place, seen), again=again, heard=heard,
+            settings=place.settings, seen=seen, around=look_around(place, seen, proven), again=again, heard=heard,
             benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),
             atlas=see_atlas(book),
         )  # fmt: skip

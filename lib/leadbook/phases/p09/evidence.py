@@ -14,6 +14,7 @@ from leadbook.analysis.losses import BackupCount
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.provenance import ago
 from leadbook.page.tables import target_text
+from leadbook.phases.proven import unproven
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
 AREAS = {"inserts": "Insert rate", "duplicates": "Duplicate checks", "queries": "Queries", "pool": "Connection pool"}
@@ -49,10 +50,12 @@ class RunEvidence:
 
     @property
     def backup(self) -> BackupCount:
-        """What phase 06 said of the leads that it backed up; begun before that, when its first check was made."""
-        leads = self.fact("06", "backup_leads")
-        began = min((datetime.fromisoformat(check.taken_at) for check in self.checks.get("06", ())), default=None)
-        return BackupCount(leads=leads if type(leads) is int else None, began=began)
+        """What phase 06 said of its backup of the leads; without the time of the dump it counts as none."""
+        leads, taken = self.fact("06", "backup_leads"), self.fact("06", "backup_taken_at")
+        if type(leads) is not int or not isinstance(taken, str):
+            return BackupCount()
+        missing = unproven({check.id: check.verdict for check in self.checks.get("06", ())})
+        return BackupCount(leads=leads, began=datetime.fromisoformat(taken), unproven=missing)
 
     def named(self, phase: str) -> str:
         """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h old`."""

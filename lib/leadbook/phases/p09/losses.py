@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadbook.analysis.losses import Gap, Lost, Named, Places, Rejects, Unstaged, without_outcome
-from leadbook.analysis.sessions import FILES, KINDS, IngestSession, SessionDifference
+from leadbook.analysis.sessions import FILES, KINDS, IngestSession, Parted, SessionDifference, cut_short
 from leadbook.analysis.stamps import Arrived
 from leadbook.analysis.totals import OPEN, Totals
 from leadbook.core.checks import Inapplicable, Unmeasured
@@ -23,10 +23,11 @@ FAULTS = 6
 
 
 def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> Answered:
-    """Records that wait, are claimed, or failed; and what files' ledgers leave open."""
-    open_ = without_outcome(places)
+    """Records that wait, are claimed, or failed; and what files' ledgers leave open. Of a file that was not read to its
+    end nothing tells how much is missing: it counts as one."""
+    open_, cut = without_outcome(places), cut_short(sessions)
     files = sum(one.unbalanced for one in sessions if one.source == FILES)
-    if not totals.records:
+    if not totals.records and not cut:
         return Answered(NOTHING)
     staged, read = totals.of_staged, totals.of_files
     said = [
@@ -35,7 +36,9 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     ]  # fmt: skip
     said += [f"without an outcome: {open_.count:,}{first(open_.first, open_.count)}"] if open_.count else []
     said += [f"ledgers of files do not add up by {files:,}"] if files else []
-    return Answered(open_.count + read["failed"] + files, "; ".join(said))
+    part = ", ".join(f"{name} ({one.cut})" for name, one in cut[:FAULTS]) + (", …" if len(cut) > FAULTS else "")
+    said += [f"not read to their end: {part}; run these files again with the same vendor"] if cut else []
+    return Answered(open_.count + read["failed"] + files + len(cut), "; ".join(said))
 
 
 def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
@@ -51,7 +54,7 @@ def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
         f"{places.leads.count_documents({}):,} leads in the collection",
         "stored as said by " + ", ".join(f"{name} {count:,}" for name, count in said.items()),
         *(absent or ["none absent"]),
-        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} erasures were asked for since"
+        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} leads were erased since"
           for gap in gaps if gap.fewer > 0 >= gap.lost),
         f"{len(named.erased):,} erased on request",
         *(["Redis is away, so leads from files have one witness less"] if places.redis is None else []),
@@ -88,7 +91,8 @@ def _told_of(found: Named) -> str:
 
 
 def arrived(found: Sequence[Arrived], erased: int, gone: int) -> Answered:
-    """Records that collectors sent and that did not come. Not measured where nothing tells what somebody sent."""
+    """Records that collectors sent and that did not come. erased: records that erasures deleted; those that they
+    stripped are still there. Not measured where nothing tells what somebody sent."""
     if not found and not gone:
         return Answered(Inapplicable("nothing was staged: no collector was at work"))
     if gone:
@@ -105,7 +109,7 @@ def arrived(found: Sequence[Arrived], erased: int, gone: int) -> Answered:
     if silent:
         return Answered(Unmeasured(unknown, BOTH_WAYS))
     by = f"{sum(one.sent is not None for one in found)} by the parameter sent, the others by their stamps"
-    explained = f"; {short:,} short, explained by {erased:,} erasures" if short else ""
+    explained = f"; {short:,} short: erasures deleted {erased:,} records" if short else ""
     return Answered(0, f"{len(found)} collectors, {by}{explained}")
 
 
@@ -132,6 +136,23 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
         return Answered(Unmeasured(why, NO_LEAD.remedy))
     count = sum(one.untold + one.unseen for one in found if not one.why)
     return Answered(count, "; ".join(said) or f"sessions of the staging collection: {sessions}, all as the data says")
+
+
+def dropped(found: Parted) -> Answered:
+    """Sessions of leads that somebody dropped. Whether that was the trial or the sprint no data can tell: a person
+    says so. Who read nothing and ended lost nothing."""
+    lost = [one for one in found.dropped if one.told.total() or one.end != "ended"]
+    said = [f"{len(found.mine):,} sessions of these leads"]
+    if found.elsewhere:
+        said.append(f"{len(found.elsewhere):,} of other collections that are there too, counted nowhere here")
+    if lost:
+        stored = sum(one.told["stored"] for one in lost)
+        begun, last = min(one.begun for one in lost), max(one.last for one in lost)
+        said.append(
+            f"{len(lost):,} of collections that were dropped, counted nowhere here: they stored {stored:,} leads, "
+            f"{begun:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        )
+    return Answered(len(lost), "; ".join(said))
 
 
 def newest(found: BatchReview) -> Answered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import pandas as pd
@@ -16,6 +17,7 @@ from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
 from leadbook.phases.judging import Answered, Answers, Tell, of_each
 from leadbook.phases.p09.checks import NO_LEAD
+from leadbook.phases.proven import BACKED_UP
 from leadbook.phases.section import Table
 from leadbook.schema.state import Change
 
@@ -38,9 +40,10 @@ NO_TIER = "this tier does not offer it"
 def told(
     *, drained: Drained | Failed, inserts: LastInserts | Failed, unlike: list[Change] | Failed,
     profiler: ProfilerLevel | Failed, left: Sequence[str] | Failed, members: Replication | Failed, backup: BackupCount,
-    settings: Settings,
+    leads: int, snapshot: datetime | None, settings: Settings,
 ) -> Answers:  # fmt: skip
-    """One answer a check; what could not be read is told by those that need it."""
+    """One answer a check; what could not be read is told by those that need it. leads: stored ones.  snapshot: when
+    Atlas took its newest completed one; None where it does not tell."""
     of_drained: Mapping[str, Tell[Drained]] = {
         "FIN-PUSH-001": _waiting, "FIN-PUSH-002": _claimed, "FIN-PUSH-003": partial(_arriving, settings)
     }  # fmt: skip
@@ -50,7 +53,7 @@ def told(
         "FIN-PUSH-005": _profiled(profiler),
         **of_each({"FIN-PUSH-006": _left}, left),
         **of_each({"FIN-PUSH-007": _level}, members),
-        **of_each({"FIN-PUSH-008": partial(_backed_up, backup)}, inserts),
+        **of_each({BACKED_UP: partial(_backed_up, backup, leads, snapshot)}, inserts),
     }
 
 
@@ -103,14 +106,23 @@ def _level(found: Replication) -> Answered:
     return Answered(found.lag_s if found.healthy == found.members else Doubtful(found.lag_s), said)
 
 
-def _backed_up(backup: BackupCount, inserts: LastInserts) -> Answered:
+def _backed_up(backup: BackupCount, leads: int, snapshot: datetime | None, inserts: LastInserts) -> Answered:
+    """A lead's time is of when it was made, so the last ones are known by their number too: `recover` brings leads back
+    with the time that they had."""
     if inserts.last is None:
         return Answered(NO_LEAD)
     last = f"the last lead was stored at {inserts.last:%Y-%m-%d %H:%M:%S} UTC"
-    if backup.began is None:
-        return Answered(False, f"{last}; phase 06 left no backup that counts here")
-    said = f"{last}; phase 06's backup was begun at {backup.began:%Y-%m-%d %H:%M:%S}"
-    return Answered(backup.began > inserts.last, said)
+    if backup.began is None or not backup.leads:
+        said, holds = "phase 06 left no backup of the leads that counts here", False
+    else:
+        said = f"phase 06's backup of {backup.leads:,} leads was begun at {backup.began:%Y-%m-%d %H:%M:%S}"
+        said += f", and {leads:,} are stored" if leads > backup.leads else ""
+        said += f"; not proven: {', '.join(backup.unproven)}" if backup.unproven else ""
+        holds = backup.began > inserts.last and leads <= backup.leads and not backup.unproven
+    if snapshot is not None and not holds:
+        said += f"; Atlas' newest completed snapshot is of {snapshot:%Y-%m-%d %H:%M:%S}"
+        holds = snapshot > inserts.last
+    return Answered(holds, f"{last}; {said}")
 
 
 def steps(checks: Mapping[str, Check]) -> Table:

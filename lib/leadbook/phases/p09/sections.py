@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from leadbook.analysis.configuration import read_configuration
 from leadbook.analysis.integrity import Validation, breaking, guarded, index_counts, validate
 from leadbook.analysis.losses import Places, gaps, lost_leads, read_rejects, unstaged
 from leadbook.analysis.push import last_inserts, left_behind, read_drained, unlike_design
-from leadbook.analysis.sessions import STAGING, differences, read_sessions
+from leadbook.analysis.sessions import STAGING, differences, parted, read_erasures, read_sessions
 from leadbook.analysis.stamps import arrivals, parse_sent
 from leadbook.analysis.statistics import read_statistics
 from leadbook.analysis.totals import read_totals
@@ -30,6 +31,7 @@ from leadbook.ingest.trials.rehearsal import ensure_leads
 from leadbook.monitor.topology import read_replication
 from leadbook.monitor.validation import review_latest
 from leadbook.phases import collected, deeds
+from leadbook.phases.console.seen import newest_snapshot
 from leadbook.phases.documents import incomplete
 from leadbook.phases.judging import Answers, attempt, checks_of, of_each
 from leadbook.phases.p09 import checks, figures, losses, push, tables
@@ -47,6 +49,7 @@ class FinalAnalysis(Findings):
     def __init__(
         self, leads: Collection[Document], *, admin: Client, reporting_user: Client | None, redis: Redis | None,
         settings: Settings, evidence: RunEvidence, journal: Journal | None = None, done: deeds.Told = (),
+        snapshot: datetime | None = None,
     ) -> None:  # fmt: skip
         database = leads.database
         self.own, self.leads = leads, reporting.reporting_collection(reporting_user, leads)
@@ -54,7 +57,7 @@ class FinalAnalysis(Findings):
         self.admin, self.reporting_user, self.redis = admin, reporting_user, redis
         self.settings, self.evidence, self.journal = settings, evidence, journal
         self.sent = parse_sent(settings.sent)
-        self.checks, self.done = {}, done
+        self.checks, self.done, self.snapshot = {}, done, snapshot
 
     @classmethod
     def of(cls, book: Any) -> FinalAnalysis:
@@ -63,6 +66,7 @@ class FinalAnalysis(Findings):
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
             evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
+            snapshot=newest_snapshot(book),
         )  # fmt: skip
 
     def _judged(self, told: Answers) -> tuple[Check, ...]:
@@ -80,8 +84,10 @@ class FinalAnalysis(Findings):
     def final_statistics(self) -> Section:
         """9.2: collected, unique, by source; what became of all that was brought in, by vendor and collector."""
         self.statistics = found = read_statistics(self.leads, self.settings)
-        self.sessions = read_sessions(self.journal)
-        self.totals = totals = read_totals(self.staging, self.sessions)
+        self.parted = parted(read_sessions(self.journal), self.own, self.staging)
+        self.sessions = self.parted.mine
+        self.erasures = read_erasures(self.journal)
+        self.totals = totals = read_totals(self.staging, self.sessions, self.erasures)
         plot = Plot(figures.sources(found.by_source), "Leads by source: who brought how many")
         shown = (tables.statistics(found, totals, self.settings), *tables.brought(totals))
         return Section(tables=shown, plots=(plot,), checks=self._judged(checks.counts(found, totals)))
@@ -127,7 +133,7 @@ class FinalAnalysis(Findings):
         totals, sessions, settings = self.totals, self.sessions, self.settings
         named = lost_leads(places)
         other = unstaged(places, named, totals, sessions)
-        counted = gaps(places, other, self.evidence.backup, sessions)
+        counted = gaps(places, other, self.evidence.backup, sessions, self.erasures)
         rejects = read_rejects(places, totals, settings.rejected_ttl_days)
         unlike = differences(sessions, totals.ended, expires=settings.staging_ttl_days > 0, erased=totals.erased)
         came = arrivals(self.staging, totals, self.sent)
@@ -135,9 +141,10 @@ class FinalAnalysis(Findings):
             "FIN-LOSS-001": losses.ended(totals, places, sessions),
             "FIN-LOSS-002": losses.kept(named, counted, places),
             **losses.rejects(rejects, totals.records),
-            "FIN-LOSS-005": losses.arrived(came, places.erased(), totals.gone.total()),
+            "FIN-LOSS-005": losses.arrived(came, sum(one.staged for one in self.erasures), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),
             "FIN-LOSS-008": losses.told_alike(unlike, sum(one.source == STAGING for one in sessions), totals),
+            "FIN-LOSS-009": losses.dropped(self.parted),
             **of_each({"FIN-LAST-001": losses.newest}, attempt(partial(review_latest, self.leads))),
         }  # fmt: skip
         story = attempt(lambda: self.journal.entries("stage", "action") if self.journal else [])
@@ -188,7 +195,7 @@ class FinalAnalysis(Findings):
             profiler=attempt(lambda: current(self.admin[self.settings.database])),
             left=attempt(partial(left_behind, self.own.database)),
             members=attempt(partial(read_replication, self.admin)), backup=self.evidence.backup,
-            settings=self.settings,
+            leads=self.statistics.total, snapshot=self.snapshot, settings=self.settings,
         )  # fmt: skip
         made = self._judged(told)
         return Section(tables=(push.steps(self.checks), *push.inserted(inserts)), checks=made)

@@ -124,7 +124,7 @@ def _session_row(
     why = "none" if unlike is None else unlike.why or "nothing explains it"
     if known is None:
         return (name[-6:], "", "", "not in the journal", None, None, data, why)
-    began, end = f"{known.begun:%Y-%m-%d %H:%M:%S}", known.end or "no end told"
+    began, end = f"{known.begun:%Y-%m-%d %H:%M:%S}", known.cut or known.end
     return (name[-6:], known.source, began, end, known.told["read"], _ended(known.told), data, why)
 
 

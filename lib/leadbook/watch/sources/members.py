@@ -14,6 +14,9 @@ from leadbook.watch.records import Event
 from leadbook.watch.sources.access import Access
 from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
+SHOWN = 2
+"""Backups of which it is told why they do not count, of many."""
+
 
 class Elections:
     """Who is primary, and in which term: every user may ask for it (`hello`)."""
@@ -102,23 +105,22 @@ class DiskSpace(SourcePart):
 class BackupAge(SourcePart):
     """Age of the newest backup that is sound; every byte of it is read once, when it is new."""
 
-    name, server, covers = "backup", "", ("backup",)
+    name, covers = "backup", ("backup",)
 
     def __init__(self, access: Access) -> None:
         super().__init__(access)
         self._known: tuple[str, datetime | None, str] = ("", None, "")
-        self._origin: Origin | None = None
 
     def read(self, moment: Moment) -> SourceReading:
         """Look into the folder of backups; makes none where there is none."""
         del moment
         settings = self._access.settings
         folder = backups_place(settings)
-        self._origin = self._origin or Origin.read(self._access.database.client)
-        path = newest_of(folder, settings, self._origin) if folder.is_dir() else None
+        origin = Origin.read(self._access.database[settings.collection])
+        path, notes = newest_of(folder, settings, origin) if folder.is_dir() else (None, ())
         if path is None:
             why = f"no backup of {settings.database} on these servers lies in the backups' folder"
-            return SourceReading(unmeasured={"backup": why})
+            return SourceReading(unmeasured={"backup": "; ".join([why, *notes[:SHOWN]])})
         if self._known[0] != path.name:
             try:
                 self._known = (path.name, datetime.fromisoformat(sound(path).taken_at), "")
@@ -127,4 +129,6 @@ class BackupAge(SourcePart):
         taken = self._known[1]
         if taken is None:
             return SourceReading(unmeasured={"backup": self._known[2]})
-        return SourceReading(readings={"backup.age_h": (datetime.now(UTC) - taken).total_seconds() / 3600})
+        age_h = (datetime.now(UTC) - taken).total_seconds() / 3600
+        newer = {"backup.newer": "; ".join(notes[:SHOWN])} if notes else {}
+        return SourceReading(readings={"backup.age_h": age_h}, unmeasured=newer)

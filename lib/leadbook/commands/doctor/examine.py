@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,9 +21,9 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 
 from leadbook.alerts.channels import recipients_of
 from leadbook.atlas.project import open_project
-from leadbook.commands import sprint
-from leadbook.commands.cleanup import leftovers
-from leadbook.commands.place import Place, hurried, opened
+from leadbook.commands.doctor.database import PATIENCE_MS, of_database
+from leadbook.commands.doctor.diagnosis import Diagnosis, note, ok, problem
+from leadbook.commands.place import hurried
 from leadbook.core import connect
 from leadbook.core.errors import LeadbookError
 from leadbook.core.files import project_path
@@ -39,43 +38,15 @@ from leadbook.provision.cache import cluster_refusal
 from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
 from leadbook.rehearsal import servers
-from leadbook.schema.guard import has_unique_index
-from leadbook.schema.state import pending
 from leadbook.schema.undo import SCRATCH_KEYS
 
-PATIENCE_MS = 2_000
 LEAST_FREE = 1_000_000_000
 """Bytes that backups and reports of a sprint need at most."""
 SKEW_S = CLOCK_SLACK.total_seconds()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diagnosis:
-    """One line. state: `ok`, `problem`, or `note` for what is fine either way.  todo: how a problem is mended."""
-
-    state: Literal["ok", "problem", "note"]
-    about: str
-    text: str
-    todo: str = ""
-
-
 Ask = Callable[[str, Settings], Iterator[Diagnosis]]
 """Asks somebody who must answer: what the findings are about, and settings of short patience."""
-
-
-def ok(about: str, text: str) -> Diagnosis:
-    """A finding that all is well."""
-    return Diagnosis(state="ok", about=about, text=text)
-
-
-def problem(about: str, text: str, todo: str) -> Diagnosis:
-    """A finding that something is to be mended."""
-    return Diagnosis(state="problem", about=about, text=text, todo=todo)
-
-
-def note(about: str, text: str) -> Diagnosis:
-    """A finding to know, and nothing to mend."""
-    return Diagnosis(state="note", about=about, text=text)
 
 
 def examine(settings: Settings) -> list[Diagnosis]:
@@ -97,7 +68,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
         told = list(pool.map(lambda about: _asked(about, asked[about], quick), asked))
     found += [one for part in told for one in part]
     if told[0][0].state != "problem":
-        found += _place(settings)
+        found += of_database(settings)
     return [*found, *_files(settings), *_alerts(settings)]
 
 
@@ -296,69 +267,6 @@ def _n8n(about: str, settings: Settings) -> Iterator[Diagnosis]:
             if n8n.warning
             else ok(about, f"answers: {count} workflows; leadbook n8n check tells more")
         )
-
-
-# -------------------------------------------------------------------------------------------------------- the sprint
-
-
-def _place(settings: Settings) -> list[Diagnosis]:
-    """The database as it is: whose it is, its schema, what is left over, what waits, who gives no sign."""
-    try:
-        with opened(settings, patience_ms=PATIENCE_MS) as place:
-            return [*_schema(place), *_life(place)]
-    except LeadbookError as error:
-        return [problem("database", str(error), str(error).rpartition("; ")[2])]
-    except PyMongoError as error:
-        return [problem("database", described(error), "look at the server's log, then try again")]
-
-
-def _schema(place: Place) -> Iterator[Diagnosis]:
-    settings = place.settings
-    leads = place.database[settings.collection]
-    if settings.is_rehearsal and not leads.database.list_collection_names():
-        yield note("schema", "the database is empty: the next run makes what it needs")
-        return
-    how = f"leadbook run --stage ready --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
-    if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
-        yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
-        return
-    changes = pending(leads, settings)
-    losing = [change for change in changes if change.loses]
-    yield from (problem("schema", change.line, change.remedy) for change in losing)
-    if left := [change for change in changes if change.kind != "finding"]:
-        told = "; ".join(change.line for change in left[:3])
-        yield problem("schema", f"{len(left)} changes are pending: {told}", how)
-    elif not losing:
-        yield ok("schema", f"as designed, unique index on {leads.name}.linkedin_url")
-
-
-def _life(place: Place) -> Iterator[Diagnosis]:
-    profile = place.settings.profile
-    found = leftovers(place)
-    if found.found:
-        told = f"{found.found} things of trials and killed sessions"
-        yield problem("leftovers", told, f"leadbook cleanup --profile {profile}")
-    else:
-        yield ok("leftovers", "none")
-    yield from (note("leftovers", told) for told in found.spared)
-    waits = len(place.journal.waiting())
-    yield (
-        ok("journal", "nothing waits in this machine's spool")
-        if not waits
-        else note(
-            "journal", f"{waits} entries wait in this machine's spool; the next command that writes carries them over"
-        )
-    )
-    spool = place.journal.spool
-    for other, count in place.journal.elsewhere().items():
-        how = f"cat {other} >> {spool} && rm {other}"
-        told = f"{count} entries wait in {other.name}, for another database; if MONGODB_URI named this one otherwise"
-        yield note("journal", f"{told}, they are its own: {how}")
-    sessions = sprint.followers(place.journal)
-    yield ok("sessions", f"{len(sessions.alive)} ingest sessions alive")
-    for dead in sessions.dead:
-        told = f"{dead}, and it did not end; a new one takes over what it had claimed"
-        yield problem("sessions", told, f"leadbook ingest --staged --profile {profile}")
 
 
 # -------------------------------------------------------------------------------------------------------------- files

@@ -1,0 +1,1 @@
+"""What `leadbook doctor` looks at: what is set, who answers, and the sprint in the database as it is."""
