@@ -3,8 +3,8 @@
 import pytest
 
 from analysis_leads import whole_analysis
-from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_granted, writes_let_through
-from leadbook.core import connect, traces
+from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_let_through
+from leadbook.core import addresses, connect, traces
 from leadbook.core.checks import MEND, Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
@@ -17,6 +17,7 @@ from leadbook.phases.p09 import checks
 from leadbook.phases.p09.evidence import RunEvidence, metrics
 from leadbook.phases.p09.sections import FinalAnalysis
 from leadbook.phases.section import Document
+from leadbook.provision.excess import of_reporting
 
 READING = {
     "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",
@@ -149,7 +150,7 @@ def test_without_earlier_phases_performance_is_not_measured(settings):
 
 
 def ready(leads, reporting, settings):
-    granted = None if reporting is None else writes_granted(reporting, settings.database)
+    granted = None if reporting is None else of_reporting(reporting, settings.database)
     tried = checks.NOT_TRIED if reporting is None else writes_let_through(leads)
     told = checks.ready(plans(leads), granted, sizes(leads), settings, tried)
     return {check.id: check for check in checks_of(told, settings)}
@@ -171,6 +172,22 @@ def test_a_reporting_user_that_may_write_fails(ten, clients, settings):
     assert "let through: delete, update, findAndModify" in made["FIN-READY-003"].evidence
     assert ten.count_documents({}) == 10
     assert ready(ten, None, settings)["FIN-READY-003"].verdict is Verdict.WARN
+
+
+def test_a_reporting_user_that_may_drop_the_leads_fails_though_its_writes_are_refused(
+    ten, clients, settings, endpoints
+):
+    _, admin, _, _ = clients
+    roles = [{"role": name, "db": settings.database} for name in ("read", "dbAdmin")]
+    admin.admin.command("createUser", "rd_dropper", pwd="not-secret", roles=roles)
+    own = addresses.parse(endpoints.admin_uri)
+    uri = endpoints.admin_uri.replace(f"{own.user}:{own.password}@", "rd_dropper:not-secret@")
+    try:
+        with connect.mongodb(uri, settings) as dropper:
+            made = ready(reporting_collection(dropper, ten), dropper, settings)["FIN-READY-003"]
+    finally:
+        admin.admin.command("dropUser", "rd_dropper")
+    assert made.verdict is Verdict.FAIL and "dropCollection" in made.evidence and "refused each time" in made.evidence
 
 
 def test_the_templates_are_package_data():

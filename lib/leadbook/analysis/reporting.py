@@ -22,9 +22,6 @@ PROBLEMS = {UNAUTHORIZED: "not authorised", NAMESPACE_NOT_FOUND: "the collection
 """What a server's code says of a query, for people."""
 LOOKS = re.compile("SCAN|EXPRESS|^IDHACK")
 """Stages of a plan that look documents up."""
-_WRITES = frozenset({
-    "insert", "update", "remove", "createCollection", "dropCollection", "createIndex", "dropIndex", "dropDatabase",
-})  # fmt: skip
 
 
 def reporting_collection(
@@ -60,18 +57,6 @@ def _plan(leads: Collection[dict[str, Any]], query: ReportQuery) -> dict[str, An
     except PyMongoError as error:
         row["problem"] = type(error).__name__
     return row
-
-
-def writes_granted(reporting: MongoClient[dict[str, Any]], database: str) -> tuple[list[str], int]:
-    """Writing actions on the database that the reporting user may do, and how many actions it may do in all."""
-    status = reporting.admin.command({"connectionStatus": 1, "showPrivileges": True})
-    granted = {
-        action
-        for privilege in status["authInfo"].get("authenticatedUserPrivileges", [])
-        if privilege.get("resource", {}).get("db") in ("", database)
-        for action in privilege["actions"]
-    }
-    return sorted(granted & _WRITES), len(granted)
 
 
 def writes_let_through(leads: Collection[dict[str, Any]]) -> list[str]:

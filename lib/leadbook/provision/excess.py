@@ -29,6 +29,8 @@ LOOKS = READS | frozenset({
     "viewUser",
 })  # fmt: skip
 """Actions that change nothing: those of `read` and `clusterMonitor`, and a look at users and roles."""
+CHANGES = frozenset({"dropCollection", "dropDatabase", "insert", "remove", "update"})
+"""Those of `dbOwner` by which documents change or vanish."""
 LOOKING_ROLES = frozenset({"read", "readAnyDatabase", "clusterMonitor"})
 OF_THE_SERVER = ("", "admin", "config", "local")
 """Databases by which a user reaches every other: none named (all), and MongoDB's own."""
@@ -88,9 +90,9 @@ def _excess(client: Client, needed: Callable[[Mapping[str, Any]], frozenset[str]
     return Excess(users=users, roles=roles, rights=rights, told=bool(privileges))
 
 
-def _gravest(action: str) -> tuple[bool, bool, str]:
-    """For sorting: what changes something first, then what shows documents."""
-    return action in LOOKS, action != "find", action
+def _gravest(action: str) -> tuple[bool, bool, bool, str]:
+    """For sorting: what changes documents or drops them first, then other changes, then what shows documents."""
+    return action in LOOKS, action != "find", action not in CHANGES, action
 
 
 def _database(privilege: Mapping[str, Any]) -> str:

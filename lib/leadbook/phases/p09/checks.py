@@ -18,6 +18,7 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.phases.judging import Answered, Answers, of_each
 from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_end
+from leadbook.provision.excess import Excess
 
 STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
@@ -170,11 +171,11 @@ def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
 
 
 def ready(
-    plans: pd.DataFrame, granted: tuple[list[str], int] | None, sizes: dict[str, int] | Unmeasured | Exception,
+    plans: pd.DataFrame, granted: Excess | None, sizes: dict[str, int] | Unmeasured | Exception,
     settings: Settings, tried: list[str] | Unmeasured | Exception = NOT_TRIED,
 ) -> Answers:  # fmt: skip
-    """Every query runs for the reporting user (granted: None without one), who cannot write, by that user's rights and
-    where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
+    """Every query runs for the reporting user (granted: what it may do beyond reading, None without one), who cannot
+    write, by that user's rights and where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
     failed, filtered = plans[plans["problem"] != ""], plans[plans["filtered"]]
     none = absent(sizes)
     who = "the reporting user" if granted is not None else "the application's user"
@@ -194,18 +195,19 @@ def ready(
     }
 
 
-def _rights(
-    granted: tuple[list[str], int] | None, tried: list[str] | Unmeasured | Exception, settings: Settings
-) -> Answered:
+def _rights(granted: Excess | None, tried: list[str] | Unmeasured | Exception, settings: Settings) -> Answered:
     if granted is None:
         unset = f"no reporting user: {settings.mongodb_reporting_uri_env} is not set, which is optional"
         return Answered(Doubtful(None), unset)
-    writes, count = granted
-    evidence = f"may {', '.join(writes)}" if writes else f"{count} actions granted, none of them writes"
-    if not isinstance(tried, list):
-        return Answered(tried if isinstance(tried, Exception) else count > 0 and not writes, evidence)
-    evidence += f"; tried, and let through: {', '.join(tried)}" if tried else "; tried to write: refused each time"
-    return Answered(count > 0 and not writes and not tried, evidence)
+    reads = bool(granted.users) and not granted.count
+    allowed = f"may {granted}" if granted.count else "may read only" if granted.told else "is not told what it may do"
+    evidence = f"it holds {', '.join(granted.roles) or 'no role'} and {allowed}"
+    if isinstance(tried, list):
+        evidence += f"; tried, and let through: {', '.join(tried)}" if tried else "; tried to write: refused each time"
+        reads = reads and not tried
+    elif isinstance(tried, Exception):
+        return Answered(tried, evidence)
+    return Answered(reads if granted.told or not reads else Doubtful(True), evidence)
 
 
 def _sizes(sizes: dict[str, int] | Unmeasured | Exception) -> Answered:

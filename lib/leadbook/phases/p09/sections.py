@@ -39,6 +39,7 @@ from leadbook.phases.p09.documents import Findings, documents, score_sentence
 from leadbook.phases.p09.evidence import RunEvidence, metrics, trends
 from leadbook.phases.p09.recommendations import recommend
 from leadbook.phases.section import Plot, Section, Table, section
+from leadbook.provision.excess import of_reporting
 
 Document = dict[str, Any]
 
@@ -165,7 +166,7 @@ class FinalAnalysis(Findings):
     def readiness(self) -> Section:
         """9.8: the report's queries as the reporting user."""
         plans, user = reporting.plans(self.leads), self.reporting_user
-        granted = None if user is None else reporting.writes_granted(user, self.settings.database)
+        granted = None if user is None else of_reporting(user, self.settings.database)
         tried = checks.NOT_TRIED if user is None else attempt(partial(reporting.writes_let_through, self.leads))
         sizes = attempt(partial(reporting.sizes, self.leads))
         made = self._judged(checks.ready(plans, granted, sizes, self.settings, tried))
