@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from leadbook.actions.told import DRILL
 from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.integrity import IndexCount
 from leadbook.analysis.queries import COUNTERPARTS, QUERIES, Stage
@@ -164,11 +165,19 @@ STORY = {
 def story(entries: Sequence[Mapping[str, Any]]) -> Table:
     """What the journal tells of the sprint: verdicts of its stages, and actions such as a recovery or an erasure."""
     rows = [
-        (f"{one['at']:%Y-%m-%d %H:%M}", one.get("stage") or one.get("action"),
+        (f"{one['at']:%Y-%m-%d %H:%M}", _named(one),
          one.get("verdict") or _counts(one.get("done")), ", ".join(one.get("risks", ())))
         for one in entries
     ]  # fmt: skip
     return Table(pd.DataFrame(rows, columns=list(STORY)), "The sprint, by its journal", STORY)
+
+
+def _named(entry: Mapping[str, Any]) -> str:
+    """A stage, what an action is called, or what a drill did."""
+    name = str(entry.get("stage") or entry.get("action"))
+    if name == DRILL:
+        return f"planned drill: {entry.get('what')}"
+    return {"rehearse_sprint": "the rehearsal's sprint"}.get(name, name.replace("_", " "))
 
 
 def _counts(done: Any) -> str:
