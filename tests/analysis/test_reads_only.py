@@ -21,7 +21,7 @@ from leadbook.phases.section import Document
 READING = {
     "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",
     "dbStats", "connectionStatus", "validate", "serverStatus", "replSetGetConfig", "getDefaultRWConcern",
-    "getCmdLineOpts", "profile", "replSetGetStatus",
+    "getCmdLineOpts", "profile", "fsync", "replSetGetStatus",
     "buildInfo", "buildinfo", "saslStart", "saslContinue", "hello", "ping", "endSessions",
     "killCursors",
 }  # fmt: skip

@@ -22,6 +22,7 @@ from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_e
 STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
+LATER = "run it again a minute after the last write, when the server has written its files"
 STAGES = "run the stages ready and live"
 NOT_TRIED = Unmeasured("no reporting user to try it with")
 NO_LEAD = Unmeasured("no lead is stored", "bring leads in: leadbook ingest")
@@ -108,6 +109,7 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     if not isinstance(found, Validation):
         return Answered(NO_LEAD if absent(found) else found)
     problems = (*found.errors, *found.warnings)
+    skipped = sum("transient" in one for one in found.warnings)
     first = f" First: {problems[0][:160]}" if problems else ""
     evidence = (
         f"validate ({found.mode}) of {found.documents:,} documents and {found.indexes} indexes in {found.seconds:.1f} "
@@ -115,6 +117,9 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     )
     if found.valid and not found.documents:
         return Answered(NO_LEAD)
+    if found.valid and skipped:
+        parts = f"not completed ({skipped} of {found.indexes + 1} parts skipped: their files had unwritten changes)"
+        return Answered(Unmeasured(f"{parts}; documents and keys were read. {evidence}", LATER))
     if found.valid and found.warnings:
         return Answered(Doubtful(True), evidence, "run it again when nothing else uses the collection")
     return Answered(found.valid, evidence)
