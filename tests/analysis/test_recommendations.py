@@ -94,9 +94,11 @@ def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
     left = {"check_p95_ms": 2.447, "check_worst_ms": 4.9, "check_samples": 270, "few_worst_ms": 3.0, "few_samples": 54,
             "many_p99_ms": 1.5, "many_p95_ms": 1.0, "many_worst_ms": 9.0, "many_samples": 2_000}  # fmt: skip
     closed = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
-    evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left}, closed={"03": closed})
-    value, told = slow_end(evidence, "check")
-    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
+    at_rest = {"check_p99_ms": 0.143, "rest_p99_ms": 0.2, "few_p99_ms": 0.1}
+    evidence = RunEvidence(facts={"03": at_rest, "08": left}, closed={"03": closed})
+    assert slow_end(evidence, "check") == (2.447, "p95 of 270, phase 08"), "under load, as its median is"
+    value, told = slow_end(evidence, "rest")
+    assert value == 0.2 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
     assert slow_end(evidence, "few") == (3.0, "slowest of 54, phase 08")
     assert slow_end(evidence, "many") == (1.5, "p99 of 2,000, phase 08")
     assert slow_end(evidence, "nothing") is None
