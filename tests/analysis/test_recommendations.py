@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
-from leadbook.core.checks import Verdict, judge, warned
+from leadbook.core.checks import Unmeasured, Verdict, judge, warned
 from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks as told
 from leadbook.phases.p09.evidence import RunEvidence, metrics, slow_end, trends
@@ -57,6 +57,30 @@ def test_a_failed_check_becomes_the_first_recommendation(ten, settings):
 def test_warnings_of_this_phase_are_not_repeated_as_failures(ten, settings):
     made = advice(ten, settings, checks=[warned("FIN-COUNT-004", 10, evidence="a stretch goal")])
     assert not [each for each in made if each.priority == "high" and "FIN-COUNT-004" in each.evidence]
+
+
+def test_every_warning_is_there_a_missing_backup_first_and_nothing_is_cut(ten, settings):
+    long = "idx_a: redundant prefix; " * 30
+    lifetime = judge("MDB-SCH-010", False, evidence="raw_leads: its records are kept")
+    evidence = RunEvidence(checks={"02": [lifetime], "03": [judge("BCH-IDX-003", 4, evidence=long)],
+                                   "05": [judge("LOAD-TUN-001", "needed", evidence="8 writers: faster, +60 %")],
+                                   "08": [warned("MON-HOST-001", 91.0, evidence="busy")]})  # fmt: skip
+    mine = [
+        judge("FIN-PUSH-008", False, evidence="no backup", settings=settings),
+        judge("FIN-ANOM-004", 5, evidence="BrightData email 17 %"),
+        judge("FIN-INT-001", Unmeasured("not completed (13 of 13 parts skipped)")), judge("FIN-ANOM-001", 18),
+    ]  # fmt: skip
+    made = advice(ten, settings, evidence, mine)
+    assert made[0].topic == "A backup was begun after the last lead" and made[0].priority == "high"
+    assert made[0].impact == "it becomes true: A backup was begun after the last lead"
+    rows = {each.evidence.partition(",")[0]: each for each in made}
+    assert rows["FIN-INT-001"].priority == "high" and "13 of 13" in rows["FIN-INT-001"].evidence
+    assert "BrightData" in rows["FIN-ANOM-004"].evidence and rows["FIN-ANOM-004"].about == "data"
+    assert "FIN-ANOM-001" not in rows, "its rules have a row each"
+    assert long in rows["BCH-IDX-003"].evidence and "MON-HOST-001" in rows
+    assert "run notebook 02 with -p staging_ttl_days=90" in rows["MDB-SCH-010"].action
+    assert rows["LOAD-TUN-001"].impact == "the effect that its evidence tells"
+    assert not [each for each in made if "from no to yes" in each.impact or "needed to not" in each.impact]
 
 
 def test_strict_validation_needs_no_recommendation(ten, settings):
