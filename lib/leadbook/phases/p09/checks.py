@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -22,6 +22,10 @@ from leadbook.phases.p09.evidence import AREAS, PERFORMANCE, RunEvidence, slow_e
 STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
+KINDS: Mapping[str, Kind] = {
+    "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
+}  # fmt: skip
+"""Checks of anomalies, and the kind of rule that each counts."""
 LATER = "run it again a minute after the last write, when the server has written its files"
 STAGES = "run the stages ready and live"
 NOT_TRIED = Unmeasured("no reporting user to try it with")
@@ -148,12 +152,14 @@ def _valid(leads: int, broken: Breaking) -> Answered:
 
 def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> Answers:
     """One for each kind, and one for sources that differ; what was found warns and goes to the Data Researcher."""
-    kinds: dict[str, Kind] = {
-        "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
-    }  # fmt: skip
     told = {
-        check_id: _odd([each for each in found if each.rule.kind == kind], leads) for check_id, kind in kinds.items()
+        check_id: _odd([each for each in found if each.rule.kind == kind], leads) for check_id, kind in KINDS.items()
     }
+    shared = [f"{each.rule.name}: {each.leads:,}" for each in found if each.rule.kind == "shared" and each.leads]
+    if shared:
+        doubled = next(iter(KINDS))
+        said = f"{told[doubled].evidence}. Not counted, since they are no sign of a duplicate: {'; '.join(shared)}"
+        told[doubled] = told[doubled]._replace(evidence=said)
     named = "; ".join(f"{row.source} {row.field} {row.percent:.0f} %" for row in outliers.head(6).itertuples())
     evidence = f"25 points or more below all sources: {named or 'none'}"
     return {**told, "FIN-ANOM-004": Answered(len(outliers) if leads else NO_LEAD, evidence)}
@@ -161,7 +167,8 @@ def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> A
 
 def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
     shown = "; ".join(f"{each.rule.name}: {each.leads:,}" for each in mine if each.leads) or "nothing"
-    evidence = f"{len(mine)} rules over {leads:,} leads: {shown}"
+    hits = sum(bool(each.leads) for each in mine)
+    evidence = f"{hits} of {len(mine)} rules found something among {leads:,} leads: {shown}"
     return Answered(sum(each.leads for each in mine) if leads else NO_LEAD, evidence)
 
 

@@ -30,6 +30,7 @@ COLUMNS = {
     "step": "of the task book", "what": "what it asks for", "checks": "that answer it", "passed": "of those",
     "verdict": "the gravest of them so far", "what is not well": "checks that fail, warn or could not be measured",
 }  # fmt: skip
+BACKED_UP = "FIN-PUSH-008"
 QUIET_S = 900.0
 """A collector's batch takes minutes: ten of them at 833 leads an hour stage a batch of fifty every four minutes."""
 NO_TIER = "this tier does not offer it"
@@ -50,7 +51,7 @@ def told(
         "FIN-PUSH-005": _profiled(profiler),
         **of_each({"FIN-PUSH-006": _left}, left),
         **of_each({"FIN-PUSH-007": _level}, members),
-        **of_each({"FIN-PUSH-008": partial(_backed_up, backup)}, inserts),
+        **of_each({BACKED_UP: partial(_backed_up, backup)}, inserts),
     }
 
 
@@ -64,7 +65,8 @@ def _waiting(found: Drained) -> Answered:
 
 
 def _claimed(found: Drained) -> Answered:
-    said = f"{found.claimed:,} of {found.staged:,} staged records are claimed, {found.expired:,} of them by the dead"
+    dead = f"{found.expired:,} of them by workers that died"
+    said = f"{found.claimed:,} of {found.staged:,} staged records are claimed, {dead}"
     return Answered(found.claimed if found.staged else NOT_STAGED, said)
 
 
@@ -72,7 +74,7 @@ def _arriving(settings: Settings, found: Drained) -> Answered:
     """A close judges what does not change any more. Collectors pause between batches: where the last one came a moment
     ago more may come; those of a rehearsal are known to have ended."""
     last = f"; the last was staged {found.quiet_s:,.0f} s ago" if found.quiet_s is not None else ""
-    said = f"{found.arrived:,} more records and leads than 9.2 counted{last}"
+    said = f"{found.arrived:,} more records and leads than section 9.2 counted{last}"
     soon = settings.is_production and found.quiet_s is not None and found.quiet_s < QUIET_S
     return Answered(Doubtful(0) if soon and not found.arrived else found.arrived, said)
 

@@ -16,8 +16,9 @@ from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.p05.advice import batch_size
 from leadbook.phases.p08.decisions import DECISION, topic
-from leadbook.phases.p09.checks import BREAKING
+from leadbook.phases.p09.checks import BREAKING, KINDS
 from leadbook.phases.p09.evidence import RunEvidence
+from leadbook.phases.p09.push import BACKED_UP
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
@@ -25,10 +26,8 @@ VALIDATION = "validation_level"
 """The parameter by which a check's remedy is known to be on the validator, which `_validator` advises on."""
 
 
-BACKUP = definition("FIN-PUSH-008")
+BACKUP = definition(BACKED_UP)
 """A backup of the final leads, the most pressing of all."""
-COUNTED = ("FIN-ANOM-001", "FIN-ANOM-002", "FIN-ANOM-003")
-"""Checks whose rules have a row each (`_odd`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +96,7 @@ def _warned(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommen
     warned = [*_warnings(evidence), *(one for one in checks if one.verdict is Verdict.WARN), *dark]
     told = {name for check in warned for name in definition(check.id).follows}
     for check in warned:
-        apart = check.id in (*told, *COUNTED) or VALIDATION in check.remedy or check.title.startswith(DECISION)
+        apart = check.id in (*told, *KINDS) or VALIDATION in check.remedy or check.title.startswith(DECISION)
         if not apart:
             yield Recommendation(
                 priority="high" if check.id == BACKUP.id or check in dark else "medium", topic=check.title,
