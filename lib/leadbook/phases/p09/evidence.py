@@ -26,6 +26,13 @@ _TOPICS = {
 }  # fmt: skip
 PERFORMANCE = ("03", "05", "08")
 """Phases that measure performance."""
+TRENDS = {
+    "inserts_per_s": "inserts, documents/s (server)", "write_latency_ms": "write latency, ms (server, mean)",
+    "read_latency_ms": "read latency, ms (server, mean)", "cache_dirty_percent": "dirty part of the cache, %",
+    "pool_used_percent": "connections in use, % of the pool", "pool_wait_ms": "wait for a connection, ms (mean)",
+    "redis_memory_percent": "Redis memory in use, % of maxmemory",
+}  # fmt: skip
+"""Readings of phase 08's trend in words."""
 _MEASURING = ("03", "04", "05", "08")
 _UNITS = ("documents/s", "leads/hour", "ms", "us", "%")
 
@@ -116,11 +123,14 @@ def slow_end(evidence: RunEvidence, name: str) -> tuple[float, str] | None:
 
 
 def trends(evidence: RunEvidence) -> pd.DataFrame:
-    """A row a reading of phase 08: mean of the first third and of the last third of the snapshot, and change in %."""
+    """A row a reading of phase 08: mean of the first third and of the last third of the snapshot, and change in %.
+
+    The server's own means, of everybody's operations; phase 08's degradation is of its probes' medians.
+    """
     trend = evidence.fact("08", "trend") or {}
     rows = []
     for name, parts in trend.items():
         first, last = parts.get("first_third"), parts.get("last_third")
         change = 100 * (last - first) / first if first and last is not None else None
-        rows.append({"reading": name, "first third": first, "last third": last, "change %": change})
+        rows.append({"reading": TRENDS.get(name, name), "first third": first, "last third": last, "change %": change})
     return pd.DataFrame(rows, columns=["reading", "first third", "last third", "change %"])
