@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leadbook.actions.told import deeds, series_of
+from leadbook.actions.told import DRILL, KEYS, deeds, series_of
 from leadbook.core.checks import Unmeasured
 from leadbook.core.journal import Journal
-from leadbook.phases.deeds import TITLES, frame, in_words, tables
+from leadbook.phases.deeds import TITLES, frame, in_words, lost_keys, still_open, tables
 from leadbook.phases.p08 import documents, sections
 from leadbook.watch import place
 from leadbook.watch.history import History
@@ -58,6 +58,43 @@ def test_the_effect_is_read_from_the_watchs_own_series(journal, settings, endpoi
                                        readings={"ingest.documents_per_s": rate}))  # fmt: skip
     found = deeds(journal, series_of(watched, endpoints))[0].effect
     assert found.state == "measured" and found.moved[0].text.startswith("+50 %") and found.beside == 2
+
+
+def alarmed(journal, key, title, *, over=False, minutes=14):
+    at = datetime.now(UTC) + timedelta(minutes=minutes)  # the sprint's clock runs ahead
+    journal.write("alert", event="begun", key=key, title=title, level=1, moment=at, since=at, dry=True)
+    if over:
+        journal.write("alert", event="over", key=key, moment=at + timedelta(minutes=3), ended=at)
+
+
+def test_a_planned_drill_is_no_incident_and_says_when_the_watch_told_it(database, leads, endpoints):
+    book = Journal(database, endpoints.mongodb_uri)
+    alarmed(book, "LIVE-RDS-006", "The duplicate cache was lost", over=True)
+    began = datetime.now(UTC)
+    book.write("action", action=DRILL, alarm="LIVE-RDS-006", began=began, plan={}, done={KEYS: 1_200},
+               what="the rehearsal emptied the duplicate cache at 60 % of the sprint")  # fmt: skip
+    book.write("action", action=DRILL, alarm="LIVE-COL-001/apify-2", began=began, plan={}, done={}, what="silence")
+    alarmed(book, "LIVE-RDS-006", "The duplicate cache was lost", minutes=30)
+    told = deeds(book)
+    drills = frame([one for one in told if one.nature == "drill"], "resolution")
+    assert list(drills["by"]) == ["the rehearsal"] * 2 and drills["action"][0].startswith(
+        "planned drill: the rehearsal"
+    )
+    assert "the watch told it after 0." in drills["after"][0] and "not told by the watch" in drills["after"][1]
+    assert [one.nature for one in told].count("alarm") == 1, "the alarm before the drill stands for itself"
+    assert still_open(told) == "", "a drill that goes on is no open alarm"
+    assert "1,200 keys" in lost_keys(told) and "60 %" in lost_keys(told)
+    said = in_words(told)
+    assert "Planned drills of the rehearsal among them: 2." in said and "sprint's clock" in said
+
+
+def test_an_alarm_that_goes_on_is_told_as_open(database, leads, endpoints):
+    book = Journal(database, endpoints.mongodb_uri)
+    alarmed(book, "LIVE-DISK-001", "The disk is nearly full")
+    said = still_open(deeds(book))
+    assert said.startswith("1 alarm was still open") and "LIVE-DISK-001" in said and "nobody answered" in said
+    alarmed(book, "LIVE-DISK-001", "The disk is nearly full", over=True, minutes=30)
+    assert still_open(deeds(book)).startswith("1 alarm was")
 
 
 def test_documents_write_themselves(journal):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pandas import DataFrame
 
 from analysis_leads import NOW, lead
 from leadbook.analysis.anomalies import find_anomalies
@@ -65,6 +66,18 @@ def test_nothing_personal_is_shown(ten, settings):
     shown = tables.anomalies(found).frame.to_string() + repr(found)
     for secret in ("jane.secret", "JANET", "SECRETSON", "4155550199", "secretslug"):
         assert secret not in shown, secret
+
+
+def test_leads_that_share_a_switchboard_are_told_and_not_counted_as_duplicates(ten, settings):
+    ten.insert_many([lead(f"desk{n}", phone="+14155550100") for n in range(6)])
+    ten.insert_many([lead(f"twice{n}", additional_data={"linkedin_member_id": "5"}) for n in range(2)])
+    found = find_anomalies(ten, settings, now=NOW)
+    (check,) = checks_of({"FIN-ANOM-001": checks.anomalies(found, DataFrame(), 18)["FIN-ANOM-001"]}, settings)
+    assert check.measured == 2 and check.evidence.startswith("1 of 3 rules found something among 18 leads")
+    assert "Not counted" in check.evidence and "one phone number on five leads or more: 6" in check.evidence
+    assert {each.rule.name for each in found if each.rule.kind == "shared"} == {
+        "one phone number on five leads or more"
+    }
 
 
 def test_test_domains_are_allowed_on_rehearsal_only(ten, settings):

@@ -71,7 +71,7 @@ def test_what_waits_and_what_is_claimed_fails_and_nobody_can_accept_it(judged, s
     made = judged()
     waits, held = made["FIN-PUSH-001"], made["FIN-PUSH-002"]
     assert (waits.verdict, waits.measured) == (Verdict.FAIL, 2) and "2 of 5 staged records wait" in waits.evidence
-    assert (held.verdict, held.measured) == (Verdict.FAIL, 2) and "1 of them by the dead" in held.evidence
+    assert (held.verdict, held.measured) == (Verdict.FAIL, 2) and "1 of them by workers that died" in held.evidence
     assert "leadbook ingest --staged" in waits.remedy
 
 

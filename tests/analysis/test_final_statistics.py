@@ -1,11 +1,12 @@
 """Final statistics, completeness and cost: each number is the one that was stored."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from leadbook.analysis.completeness import completeness, source_outliers
-from leadbook.analysis.queries import COUNTERPARTS, QUERIES
+from leadbook.analysis.queries import COUNTERPARTS, queries
 from leadbook.analysis.sessions import IngestSession
 from leadbook.analysis.statistics import cost_per_qualified, read_statistics
 from leadbook.analysis.totals import Totals, read_totals
@@ -108,13 +109,21 @@ def test_a_source_that_fills_a_field_much_less_is_found(ten):
 
 def test_the_table_of_counterparts_names_every_statement_of_the_task_book():
     frame = tables.counterparts().frame
-    assert len(frame) == len(QUERIES) + len(COUNTERPARTS)
+    assert len(frame) == len(queries()) + len(COUNTERPARTS)
     left = " ".join(frame["task book (SQL)"])
     for word in ("COUNT(DISTINCT linkedin_url)", "AVG(data_quality_score)", "VACUUM ANALYZE", "COPY", "shared_buffers"):
         assert word in left
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_the_counterparts_can_be_pasted_and_a_day_is_a_day():
+    run = dict(zip(*(tables.counterparts().frame[name] for name in ("remark", "run here (MongoDB)")), strict=True))
+    assert run["leads with an e-mail; by index"] == 'aggregate([{$match: {email: {$gt: ""}}}, {$count: "count"}])'
+    assert 'data_collected_date: {$gte: ISODate("' in run["leads of one day; by index"]
+    (day,) = (one for one in queries(datetime(2026, 5, 2, 9, 30, tzinfo=UTC)) if one.name == "leads of one day")
+    assert day.pipeline[0]["$match"] == {"data_collected_date": {"$gte": datetime(2026, 5, 1, tzinfo=UTC)}}
+
+
+@pytest.mark.parametrize("query", queries(), ids=lambda query: query.name)
 def test_queries_only_read(query):
     stages = {name for stage in query.pipeline for name in stage}
     assert not stages & {"$out", "$merge"}

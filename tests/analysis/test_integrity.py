@@ -1,5 +1,7 @@
 """Integrity: broken documents, lost documents and missing indexes are seen."""
 
+from dataclasses import replace
+
 import pytest
 from pymongo.errors import OperationFailure
 
@@ -11,6 +13,7 @@ from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks, sections
 from leadbook.phases.p09.evidence import RunEvidence
 from leadbook.phases.p09.sections import FinalAnalysis
+from leadbook.rehearsal import sample
 
 
 @pytest.fixture
@@ -52,6 +55,24 @@ def test_one_refusal_costs_only_the_checks_that_need_the_answer(ten, judged, mon
     assert made["FIN-INT-001"].verdict in (Verdict.PASS, Verdict.WARN)
     for check_id in ("FIN-INT-002", "FIN-INT-003", "FIN-INT-004", "FIN-LAST-001"):
         assert made[check_id].verdict is Verdict.NOT_MEASURED and "not authorized" in made[check_id].evidence
+
+
+def test_validate_is_complete_though_leads_came_a_moment_ago(leads, judged):
+    leads.insert_many(sample.documents(500, 3))
+    assert judged(leads)["FIN-INT-001"].verdict is Verdict.PASS
+
+
+def test_parts_that_validate_passed_over_are_not_measured(settings):
+    busy = "Could not complete validation of table:x. This is a transient issue as it was actively in use"
+    other = Validation(mode="full", valid=True, documents=9, indexes=12, seconds=0.1, errors=(), warnings=(busy,) * 13)
+    answers = checks.integrity(other, [], set(), Breaking(mode=""), 9)
+    (check,) = checks_of({"FIN-INT-001": answers["FIN-INT-001"]}, settings)
+    assert check.verdict is Verdict.NOT_MEASURED and check.measured is None
+    assert "not completed (13 of 13 parts skipped" in check.evidence and "a minute after" in check.remedy
+    told = replace(other, warnings=("Detected an unusual version",))
+    answers = checks.integrity(told, [], set(), Breaking(mode=""), 9)
+    (check,) = checks_of({"FIN-INT-001": answers["FIN-INT-001"]}, settings)
+    assert check.verdict is Verdict.WARN, "another warning is one"
 
 
 def test_validate_may_be_gentle_or_off(ten, judged, settings):

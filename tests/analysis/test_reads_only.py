@@ -5,7 +5,7 @@ import pytest
 from analysis_leads import whole_analysis
 from leadbook.analysis.reporting import plans, reporting_collection, sizes, writes_let_through
 from leadbook.core import addresses, connect, traces
-from leadbook.core.checks import MEND, Verdict
+from leadbook.core.checks import MEND, Inapplicable, Verdict, judge
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import PROJECT
@@ -14,6 +14,7 @@ from leadbook.phases import deeds
 from leadbook.phases.documents import incomplete
 from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks
+from leadbook.phases.p09.documents import proven
 from leadbook.phases.p09.evidence import RunEvidence, metrics
 from leadbook.phases.p09.sections import FinalAnalysis
 from leadbook.phases.section import Document
@@ -22,7 +23,7 @@ from leadbook.provision.excess import of_reporting
 READING = {
     "find", "getMore", "aggregate", "count", "distinct", "listIndexes", "listCollections", "explain", "collStats",
     "dbStats", "connectionStatus", "validate", "serverStatus", "replSetGetConfig", "getDefaultRWConcern",
-    "getCmdLineOpts", "profile", "replSetGetStatus",
+    "getCmdLineOpts", "profile", "fsync", "replSetGetStatus",
     "buildInfo", "buildinfo", "saslStart", "saslContinue", "hello", "ping", "endSessions",
     "killCursors",
 }  # fmt: skip
@@ -84,9 +85,19 @@ def test_the_documents_have_their_readers_and_say_what_was_not_measured(ten, cli
     assert "not measured" in text["performance-metrics"].lower()
     assert "Not measured: phase 06" in text["database-maintenance-guide"]
     assert f"database `{settings.database}`" in text["database-maintenance-guide"]
+    assert "| kept | no, removed after the drill |" in text["final-database-configuration"]
+    assert "| asked for, days, at least | 7 |" in text["final-database-configuration"]
     for name, body in text.items():
         assert "@firm" not in body and "linkedin.com/in/ann" not in body, name
         assert not [section for section in WANTED[name] if section.lower() not in body.lower()], name
+
+
+def test_what_phase_06_proved_is_told_as_it_was_measured():
+    found = [judge("BKP-RST-003", 1.47, evidence="7,246 documents in 0.55 s"), judge("BKP-RST-001", 0),
+             judge("BKP-ATL-001", Inapplicable("no Atlas"))]  # fmt: skip
+    said = proven(found)
+    assert "ended: 2 pass, 1 not applicable." in said
+    assert "Recovery time for 20,000 leads: 1.47 s, extrapolated from 7,246 documents in 0.55 s." in said
 
 
 def test_a_document_that_holds_an_empty_table_or_an_unmeasured_section_is_counted():

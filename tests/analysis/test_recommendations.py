@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from leadbook.analysis.anomalies import find_anomalies
 from leadbook.analysis.completeness import completeness
 from leadbook.analysis.statistics import read_statistics
-from leadbook.core.checks import Verdict, judge, warned
+from leadbook.core.checks import Unmeasured, Verdict, judge, warned
 from leadbook.phases.judging import checks_of
 from leadbook.phases.p09 import checks as told
 from leadbook.phases.p09.evidence import RunEvidence, metrics, slow_end, trends
@@ -59,6 +59,30 @@ def test_warnings_of_this_phase_are_not_repeated_as_failures(ten, settings):
     assert not [each for each in made if each.priority == "high" and "FIN-COUNT-004" in each.evidence]
 
 
+def test_every_warning_is_there_a_missing_backup_first_and_nothing_is_cut(ten, settings):
+    long = "idx_a: redundant prefix; " * 30
+    lifetime = judge("MDB-SCH-010", False, evidence="raw_leads: its records are kept")
+    evidence = RunEvidence(checks={"02": [lifetime], "03": [judge("BCH-IDX-003", 4, evidence=long)],
+                                   "05": [judge("LOAD-TUN-001", "needed", evidence="8 writers: faster, +60 %")],
+                                   "08": [warned("MON-HOST-001", 91.0, evidence="busy")]})  # fmt: skip
+    mine = [
+        judge("FIN-PUSH-008", False, evidence="no backup", settings=settings),
+        judge("FIN-ANOM-004", 5, evidence="BrightData email 17 %"),
+        judge("FIN-INT-001", Unmeasured("not completed (13 of 13 parts skipped)")), judge("FIN-ANOM-001", 18),
+    ]  # fmt: skip
+    made = advice(ten, settings, evidence, mine)
+    assert made[0].topic == "A proven backup was begun after the last lead" and made[0].priority == "high"
+    assert made[0].impact == "it becomes true: A proven backup was begun after the last lead"
+    rows = {each.evidence.partition(",")[0]: each for each in made}
+    assert rows["FIN-INT-001"].priority == "high" and "13 of 13" in rows["FIN-INT-001"].evidence
+    assert "BrightData" in rows["FIN-ANOM-004"].evidence and rows["FIN-ANOM-004"].about == "data"
+    assert "FIN-ANOM-001" not in rows, "its rules have a row each"
+    assert long in rows["BCH-IDX-003"].evidence and "MON-HOST-001" in rows
+    assert "staging_ttl_days: 90, rejected_ttl_days: 90), then run notebook 02" in rows["MDB-SCH-010"].action
+    assert rows["LOAD-TUN-001"].impact == "the effect that its evidence tells"
+    assert not [each for each in made if "from no to yes" in each.impact or "needed to not" in each.impact]
+
+
 def test_strict_validation_needs_no_recommendation(ten, settings):
     strict = settings.model_copy(update={"validation_level": "strict", "validation_action": "error"})
     assert "Validator" in {each.topic for each in advice(ten, settings)}
@@ -94,9 +118,11 @@ def test_a_time_is_told_by_the_percentile_that_its_samples_bear():
     left = {"check_p95_ms": 2.447, "check_worst_ms": 4.9, "check_samples": 270, "few_worst_ms": 3.0, "few_samples": 54,
             "many_p99_ms": 1.5, "many_p95_ms": 1.0, "many_worst_ms": 9.0, "many_samples": 2_000}  # fmt: skip
     closed = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
-    evidence = RunEvidence(facts={"03": {"check_p99_ms": 0.143}, "08": left}, closed={"03": closed})
-    value, told = slow_end(evidence, "check")
-    assert value == 0.143 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
+    at_rest = {"check_p99_ms": 0.143, "rest_p99_ms": 0.2, "few_p99_ms": 0.1}
+    evidence = RunEvidence(facts={"03": at_rest, "08": left}, closed={"03": closed})
+    assert slow_end(evidence, "check") == (2.447, "p95 of 270, phase 08"), "under load, as its median is"
+    value, told = slow_end(evidence, "rest")
+    assert value == 0.2 and told.startswith("p99, phase 03 of 20") and told.endswith("5 h old")
     assert slow_end(evidence, "few") == (3.0, "slowest of 54, phase 08")
     assert slow_end(evidence, "many") == (1.5, "p99 of 2,000, phase 08")
     assert slow_end(evidence, "nothing") is None
@@ -116,5 +142,5 @@ def test_metrics_are_compiled_by_area(settings):
 
 def test_a_trend_is_the_change_from_the_first_third_to_the_last(settings):
     frame = trends(earlier(settings)).set_index("reading")
-    assert frame.loc["inserts_per_s", "change %"] == 50.0
-    assert frame["change %"].isna()["pool_wait_ms"]
+    assert frame.loc["inserts, documents/s (server)", "change %"] == 50.0
+    assert frame["change %"].isna()["wait for a connection, ms (mean)"]

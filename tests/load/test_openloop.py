@@ -8,6 +8,7 @@ import time
 import pytest
 
 from leadbook.core import connect
+from leadbook.core.settings import Settings
 from leadbook.load import openloop
 from leadbook.load.load import InsertLoad, Loader
 from leadbook.load.openloop import RateStep
@@ -15,6 +16,7 @@ from leadbook.measure.operations import LoadTarget, Task
 from leadbook.measure.rounds import poisson
 from leadbook.measure.workers import TaskOutcome, run_tasks
 from leadbook.phases.judging import checks_of, of_each
+from leadbook.phases.p05 import checks, figures
 from leadbook.phases.p05.checks import rates
 
 STALL = 0.2
@@ -97,6 +99,18 @@ def test_the_knee_is_the_last_rate_that_was_kept_up_with():
     assert openloop.knee([skipped, good, late]) is good
     assert openloop.knee([good]) is None, "where all were kept up with, no knee was reached"
     assert openloop.knee([late, skipped]) is None
+
+
+def test_the_knee_tells_what_was_done_and_the_caption_what_was_measured():
+    good, late = step(1_000), step(2_000, lambda due: 0.02 + 0.3 * due)
+    for one in (good, late):
+        one.outcome.latencies.extend(latency for _, _, latency in one.outcome.ends)
+    told = checks.rates(Settings())["LOAD-OPN-003"]((good, late))
+    assert told.answer == 1_000 and "1000/s offered and kept up with, 1,000/s done" in told.evidence
+    assert "/s done until the last answer, the slowest batch in " in told.evidence and "; 2000/s not" in told.evidence
+    said = figures.hidden([good, late])
+    assert "at 2000/s the slowest took" in said and "of which a closed loop would have told 20 ms" in said
+    assert figures.hidden([]) == ""
 
 
 @pytest.mark.parametrize("begins", [0.0, 0.5, 1.0, 1.6])

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from leadbook.actions.told import KEYS
 from leadbook.commands import live
 from leadbook.core.errors import LeadbookError, RefusedError
 from leadbook.core.journal import COLLECTION, Journal
@@ -49,7 +50,10 @@ def test_collectors_and_a_follower_live_through_a_sprint(small, database, endpoi
     assert database[small.collection].count_documents({}) == facts["unique"]
     assert database[small.staging_collection].count_documents({"pipeline.state": "done"}) == facts["records"]
     assert not at_work(os.getpid())
-    entry = Journal(database, endpoints.mongodb_uri).entries("action")[-1]
+    *drills, entry = Journal(database, endpoints.mongodb_uri).entries("action")
+    silent, lost = drills
+    assert silent["alarm"] == "LIVE-COL-001/apify-2" and "apify-2 sent nothing from 45 to 75 %" in silent["what"]
+    assert lost["alarm"] == "LIVE-RDS-006" and lost["done"][KEYS] >= 0 and "60 % of the sprint" in lost["what"]
     assert entry["plan"]["collectors"] == facts["collectors"] and entry["done"]["stored"] == facts["unique"]
     assert f"{facts['records']:,} records of 10 collectors and 4 vendors" in console.file.getvalue()
 

@@ -44,7 +44,6 @@ def test_a_panel_without_readings_says_not_measured():
     figure = monitoring.timeline(TIMELINE)
     assert len(figure.axes) == 8
     assert texts(figure).count("not measured") == 6
-    assert "nothing to compare" in texts(monitoring.batch_sizes(SIZES.iloc[:0], 1000))
 
 
 def test_every_panel_has_a_unit():

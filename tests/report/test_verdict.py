@@ -63,6 +63,13 @@ def test_the_close_is_decided_by_09_and_tells_what_08_found():
     assert decide(stage("close", made.broken("08"), made.not_run("09"))).exit_status == 2
 
 
+def test_an_alarm_that_is_open_at_the_close_stands_in_its_first_lines():
+    going = "1 alarm was still open when the watch last told: the disk is nearly full."
+    alarmed = replace(made.phase("09"), facts={"open_alarms": going})
+    assert going in decide(stage("close", alarmed)).reason
+    assert going in decide(stage("close", replace(bad("09"), facts={"open_alarms": going}))).reason
+
+
 def test_a_rehearsal_has_the_word_of_the_first_bad_stage_and_names_all_three():
     found = decide(made.run(bad("08"), bad("09")))
     assert (found.verdict, found.exit_status, found.told) == ("CRITICAL", 1, "GO, CRITICAL, NOT ACCEPTED")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from leadbook.actions.acts import ACTIONS
 from leadbook.actions.effect import Effect, effect
@@ -17,6 +17,11 @@ from leadbook.core.settings import Settings
 from leadbook.watch import place
 from leadbook.watch.history import History
 
+DRILL = "drill"
+"""Journal action of a fault that a rehearsal puts in on purpose."""
+KEYS = "keys_removed"
+"""Of a drill: how many keys it took from Redis."""
+UNANSWERED = "nobody answered"
 RESOLVES = {"recover": "missing leads", "cleanup": "leftovers of trials and killed sessions"}
 """Older actions that end a trouble, and which."""
 
@@ -26,7 +31,8 @@ class Deed:
     """One action. kind: `optimisation`, `scaling` or `resolution`.  what: its name.  why: what it is good for.
 
     because: the alarm that it answers.  before, after: what was and is so, by name.  evidence: what was known when it
-    was approved.  problem: why it failed.
+    was approved.  problem: why it failed.  nature: an action, an alarm, or a drill, a fault that the rehearsal put in
+    on purpose.  goes_on: an alarm that was not over when the watch last told.
     """
 
     at: datetime
@@ -43,6 +49,8 @@ class Deed:
     approved: str = ""
     problem: str = ""
     effect: Effect = field(default_factory=lambda: Effect(state="not measurable"))
+    nature: Literal["action", "alarm", "drill"] = "action"
+    goes_on: bool = False
 
     @property
     def is_resolution(self) -> bool:
@@ -56,20 +64,44 @@ def deeds(journal: Journal, history: History | None = None) -> list[Deed]:
     replaced = {entry.get("of") for entry in entries} - {None}
     acted = [entry for entry in entries if entry.get("hash") and entry["_id"] not in replaced]
     found = [_deed(entry, acted, history or History()) for entry in acted]
-    found += map(_alarm, incidents(journal.entries("alert")))
+    found += _alarms(incidents(journal.entries("alert")), [one for one in entries if one.get("action") == DRILL])
     found += [_older(entry) for entry in entries if entry.get("action") in RESOLVES and not entry.get("hash")]
     return sorted(found, key=lambda one: one.at)
+
+
+def _alarms(found: Sequence[Incident], drills: Sequence[Entry]) -> Iterator[Deed]:
+    """A drill takes the first alarm of its key that came after it began; the others stand for themselves."""
+    left = list(found)
+    for entry in drills:
+        began = entry["began"]
+        told = next((one for one in left if one.key == entry["alarm"] and one.noted and one.noted >= began), None)
+        if told is not None:
+            left.remove(told)
+        yield _drill(entry, told)
+    yield from map(_alarm, left)
+
+
+def _drill(entry: Entry, told: Incident | None) -> Deed:
+    after = "not told by the watch"
+    if told is not None and told.noted is not None:
+        after = f"the watch told it after {(told.noted - entry['began']).total_seconds():.1f} s"
+    return Deed(
+        at=entry["began"], what=f"planned drill: {entry['what']}", kind="resolution", who="the rehearsal",
+        because=str(entry["alarm"]), after={"alarm": after}, evidence=_counts(entry.get("done")), nature="drill",
+        effect=Effect(state="not measurable", why="a drill, not an action"),
+    )  # fmt: skip
 
 
 def _alarm(one: Incident) -> Deed:
     """An alarm, from its beginning to its end, and who answered it."""
     lasted = {"state": "goes on"} if one.minutes is None else {"lasted_min": round(one.minutes, 1)}
     return Deed(
-        at=one.begun, what=one.title, kind="resolution", who=one.person or "nobody answered", because=one.key,
+        at=one.begun, what=one.title, kind="resolution", who=one.person or UNANSWERED, because=one.key,
         before={"level": one.level}, after=lasted,
         evidence={"levels told": one.told or "none", "told again for want of an answer": one.escalated,
                   "message sent": "no, alerts are off" if one.dry else "yes"},
-        effect=Effect(state="not measurable", why="an alarm, not an action"),
+        effect=Effect(state="not measurable", why="an alarm, not an action"), nature="alarm",
+        goes_on=one.minutes is None,
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ class Incident:
     """One alert from its beginning to its end. begun, over: by the sprint's clock; over is None while it goes on.
 
     level: the highest it had.  told: levels that were told.  person, answered: who answered first, and when.
-    escalated: how often nobody had answered in time.  dry: nothing was sent.
+    escalated: how often nobody had answered in time.  dry: nothing was sent.  noted: when the journal had it, by the
+    machine's clock.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Incident:
     answered: datetime | None = None
     escalated: int = 0
     dry: bool = False
+    noted: datetime | None = None
 
     @property
     def minutes(self) -> float | None:
@@ -42,7 +44,8 @@ def incidents(entries: Iterable[Mapping[str, Any]]) -> list[Incident]:
         if event == "begun":
             ended += [going.pop(key)] if key in going else []
             going[key] = Incident(key=key, title=str(entry["title"]), level=int(entry["level"]),
-                                  begun=entry.get("since", entry["moment"]), dry=bool(entry.get("dry")))  # fmt: skip
+                                  begun=entry.get("since", entry["moment"]), dry=bool(entry.get("dry")),
+                                  noted=entry.get("at"))  # fmt: skip
         elif key in going:
             going[key] = _after(going[key], event, entry)
             if event == "over":

@@ -20,7 +20,7 @@ from pymongo.collection import Collection
 from leadbook.core.settings import Settings
 from leadbook.lead.masks import mask_email, mask_name, mask_phone, mask_url
 
-Kind = Literal["duplicate", "inconsistent", "suspicious"]
+Kind = Literal["duplicate", "shared", "inconsistent", "suspicious"]
 EXAMPLES = 2
 
 

@@ -26,14 +26,17 @@ def read_configuration(
     """Ask the servers; what a user may not read is None, never guessed."""
     found = optional(lambda: actual(leads))
     state = found if found is not None and found.exists else None
-    kind = "mongod's provider or `leadbook` dump (phase 06)" if settings.is_production else "phase 06 of the rehearsal"
+    taken, kept = "phase 06 of the rehearsal, as a drill", "no, removed after the drill"
+    if settings.is_production:
+        taken = "mongod's provider, or `leadbook`'s dump (phase 06)"
+        kept = "the dump until somebody removes it; snapshots as the provider is set"
     return {
         "MongoDB": _mongodb(admin),
         "Collection": [("database", leads.database.name), ("collection", leads.name), *_collection(state)],
         "Indexes": [(index.name, str(index)) for index in (state.indexes if state else ())],
         "Redis": _redis(optional(lambda: inspect_cache(redis)) if redis is not None else None),
         "Connection pools": _pools(leads.database.client, redis, settings),
-        "Backup": [("taken by", kind), ("kept, days, at least", settings.target_backup_days),
+        "Backup": [("taken by", taken), ("kept", kept), ("asked for, days, at least", settings.target_backup_days),
                    ("proven by", "phase 06: dump, restore beside the original, compare")],
     }  # fmt: skip
 

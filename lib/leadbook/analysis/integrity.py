@@ -7,11 +7,13 @@ the parameter `validate_collection` says `full`; both read only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter, sleep
 from typing import Any
 
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 from leadbook.schema.state import actual
 
@@ -58,13 +60,18 @@ def validate(leads: Collection[dict[str, Any]], mode: str) -> Validation:
 
 
 def _validate(leads: Collection[dict[str, Any]], option: Mapping[str, bool]) -> dict[str, Any]:
-    """Up to twice: right after inserts, tables in use are passed over with a "transient" warning."""
+    """Again while tables with unwritten changes are passed over with a "transient" warning: a checkpoint writes them.
+
+    It is asked for (fsync changes no data), and comes by itself within a minute where the user may not ask.
+    """
     result: dict[str, Any] = {}
-    for wait in (0.0, 1.0):
+    for wait in (0.0, 1.0, 20.0, 45.0):
         sleep(wait)
         result = leads.database.command({"validate": leads.name, **option})
         if not any("transient" in str(warning) for warning in result.get("warnings", [])):
             break
+        with suppress(OperationFailure):
+            leads.database.client.admin.command("fsync")
     return result
 
 

@@ -7,7 +7,7 @@ side by side; every report refers to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.collection import Collection
@@ -27,7 +27,7 @@ class ReportQuery:
     filtered: bool = False
 
 
-QUERIES: tuple[ReportQuery, ...] = (
+_QUERIES: tuple[ReportQuery, ...] = (
     ReportQuery(
         name="total leads", sql="SELECT COUNT(*)",
         pipeline=({"$collStats": {"count": {}}}, {"$project": {"_id": 0, "count": 1}}),
@@ -70,12 +70,7 @@ QUERIES: tuple[ReportQuery, ...] = (
         name="qualified leads not yet in the CRM", sql="SELECT COUNT(*) WHERE is_qualified AND NOT crm_synced",
         filtered=True, pipeline=({"$match": {"is_qualified": True, "crm_synced": False}}, {"$count": "count"}),
     ),
-    ReportQuery(
-        name="leads of one day", sql="SELECT COUNT(*) WHERE data_collected_date >= yesterday", filtered=True,
-        pipeline=({"$match": {"data_collected_date": {"$gte": datetime(2000, 1, 1, tzinfo=UTC)}}}, {"$count": "count"}),
-    ),
 )  # fmt: skip
-"""What the final report asks, in its order."""
 
 COUNTERPARTS: tuple[tuple[str, str, str], ...] = (
     (
@@ -92,9 +87,20 @@ COUNTERPARTS: tuple[tuple[str, str, str], ...] = (
 """PostgreSQL's maintenance and what stands for it here."""
 
 
+def queries(now: datetime | None = None) -> tuple[ReportQuery, ...]:
+    """What the final report asks, in its order; leads of one day from yesterday's midnight on, UTC."""
+    today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
+    since: Stage = {"$match": {"data_collected_date": {"$gte": today - timedelta(days=1)}}}
+    day = ReportQuery(
+        name="leads of one day", sql="SELECT COUNT(*) WHERE data_collected_date >= yesterday", filtered=True,
+        pipeline=(since, {"$count": "count"}),
+    )  # fmt: skip
+    return *_QUERIES, day
+
+
 def query(name: str) -> ReportQuery:
     """The query of that name."""
-    return next(each for each in QUERIES if each.name == name)
+    return next(each for each in queries() if each.name == name)
 
 
 def run(leads: Collection[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
-from leadbook.analysis.queries import QUERIES, ReportQuery
+from leadbook.analysis.queries import ReportQuery, queries
 from leadbook.core.connect import LENIENT
 from leadbook.provision.asked import UNAUTHORIZED
 from leadbook.schema.explain import stages
@@ -37,7 +37,7 @@ def reporting_collection(
 
 def plans(leads: Collection[dict[str, Any]]) -> pd.DataFrame:
     """A row a query of the report: `query`, `filtered`, `plan`, `ms`, `problem`. Runs and explains each one."""
-    return pd.DataFrame([_plan(leads, each) for each in QUERIES])
+    return pd.DataFrame([_plan(leads, each) for each in queries()])
 
 
 def _plan(leads: Collection[dict[str, Any]], query: ReportQuery) -> dict[str, Any]:

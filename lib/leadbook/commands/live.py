@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from leadbook.actions.told import DRILL, KEYS
 from leadbook.commands.rehearse.processes import FOLLOWER, OF_A_RUN, WATCH, of_sprint
 from leadbook.core import connect, files
 from leadbook.core.errors import LeadbookError, RefusedError, UnreachableError
@@ -33,6 +35,7 @@ from leadbook.ingest.staging import Staging
 from leadbook.ingest.trials import rehearsal
 from leadbook.rehearsal import adoption, servers
 from leadbook.rehearsal.servers.owner import passing_folder
+from leadbook.rehearsal.shape import SILENT, SILENT_ONE
 from leadbook.rehearsal.tether import Tethered
 from leadbook.watch.place import folder_of, series_of
 
@@ -48,15 +51,32 @@ SNAPSHOTS, LEAST_S = 25, 0.5
 """The watch takes so many snapshots, each in so many real seconds at least."""
 CACHE_LOST = 0.6
 """After this share of the sprint the leads' keys are gone from Redis."""
+ONCE_S = 7 * 86_400.0
+"""Until its next turn: a drill is done once."""
 
 
 def _lose_cache(settings: Settings, endpoints: connect.Endpoints) -> None:
     """Remove the leads' keys of this collection, and no others: the pipeline writes them anew."""
     with (
-        suppress(PyMongoError, RedisError), connect.mongodb(endpoints.mongodb_uri, settings) as client,
+        suppress(PyMongoError, RedisError, OSError), connect.mongodb(endpoints.mongodb_uri, settings) as client,
         connect.redis(endpoints.redis_url, settings) as redis,
     ):  # fmt: skip
-        rehearsal.forget_keys(redis, collection_uuid(client[settings.database][settings.collection]))
+        began, database = datetime.now(UTC), client[settings.database]
+        keys = rehearsal.forget_keys(redis, collection_uuid(database[settings.collection]))
+        Journal(database, endpoints.mongodb_uri).write(
+            "action", action=DRILL, alarm="LIVE-RDS-006", began=began, plan={}, done={KEYS: keys},
+            what=f"the rehearsal emptied the duplicate cache at {100 * CACHE_LOST:.0f} % of the sprint",
+        )  # fmt: skip
+
+
+def _tell_silence(settings: Settings, endpoints: connect.Endpoints) -> None:
+    """One collector holds back what it has from now on (`shape.live_plan`): the journal tells that this is meant."""
+    held = " to ".join(f"{100 * share:.0f}" for share in SILENT)
+    with suppress(PyMongoError, OSError), connect.mongodb(endpoints.mongodb_uri, settings) as client:
+        Journal(client[settings.database], endpoints.mongodb_uri).write(
+            "action", action=DRILL, alarm=f"LIVE-COL-001/{SILENT_ONE}", began=datetime.now(UTC), plan={},
+            what=f"the collector {SILENT_ONE} sent nothing from {held} % of the sprint", done={},
+        )  # fmt: skip
 
 
 def _tell_watch(watch: Tethered, console: Console) -> None:
@@ -118,8 +138,9 @@ def sprint(settings: Settings, console: Console) -> Iterator[None]:
         )
         every_s = CLOCK * max(LEAST_S, settings.live_seconds / SNAPSHOTS)
         watch = stack.enter_context(of_sprint("the watch", folder, profile, *WATCH, "--every", f"{every_s:.0f}s"))
-        stack.enter_context(Ticker(partial(_lose_cache, settings, endpoints), settings.live_seconds,
-                                   first_after_s=CACHE_LOST * settings.live_seconds))  # fmt: skip
+        for drill, share in ((_tell_silence, SILENT[0]), (_lose_cache, CACHE_LOST)):
+            begins_s = share * settings.live_seconds
+            stack.enter_context(Ticker(partial(drill, settings, endpoints), ONCE_S, first_after_s=begins_s))
         yield
         sent = json.loads(collectors.result(settings.live_seconds + COLLECTORS_S))
         drained(Staging(client[settings.database][settings.staging_collection]), follower)

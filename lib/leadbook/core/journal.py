@@ -19,7 +19,8 @@ An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and pro
 - `stage`: stage, run, verdict, reason, exit_status, risks (ids of accepted checks)
 - `action`: action (`recover`, `erase`, `cleanup`, `apply_schema`, …), plan, done (counts; of `erase` `left` and
   `deleted`, what went whole), approved (what was approved). Those of `leadbook act` hold also who, target, before,
-  after, hash (of the plan), kind_of_action, because (the alarm that it answers), problem
+  after, hash (of the plan), kind_of_action, because (the alarm that it answers), problem. A rehearsal's `drill` holds
+  what it did, began, and the alarm that it shall raise
 - `alert`: event (`begun`, `graver`, `told`, `unanswered`, `answered`, `over`), key, moment (by the sprint's clock);
   level, title, since, ended; of `told` levels and the channel's kind, never an address; of `answered` person and
   until: see `alerts.incidents`

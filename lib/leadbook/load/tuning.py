@@ -11,7 +11,7 @@ from typing import Any
 from leadbook.bench.pools import first_burst
 from leadbook.load.load import Loader
 from leadbook.measure.inserts import insert_batches
-from leadbook.measure.intervals import Difference, difference
+from leadbook.measure.intervals import NEARLY_NOTHING, Difference, difference
 from leadbook.measure.operations import Task
 from leadbook.measure.rounds import interleaved
 from leadbook.measure.session import BenchmarkSession, unwaited
@@ -45,10 +45,16 @@ class SettingTrial:
 
     @property
     def measured(self) -> tuple[str, str]:
-        """Before and after with their intervals."""
+        """Before and after with their intervals, small values with three decimals."""
         sides = (self.effect.before, self.effect.after)
-        before, after = (side.text(digits=0 if side.middle >= 100 else 1) for side in sides)
+        before, after = (side.text(digits=0 if side.middle >= 100 else 1 if side.middle >= 1 else 3) for side in sides)
         return before, after
+
+    @property
+    def told(self) -> str:
+        """The effect; where next to nothing is left of a number, both numbers: `19.3 → 0.019`."""
+        before, after, ratio = self.effect.before.middle, self.effect.after.middle, self.effect.ratio.middle
+        return f"{before:.3g} → {after:.2g}" if self.effect.shown and ratio < NEARLY_NOTHING else self.effect.text()
 
 
 def _compared(

@@ -11,14 +11,15 @@ from typing import Any
 import pandas as pd
 
 from leadbook.actions.effect import Effect
-from leadbook.actions.told import Deed, deeds, series_of
+from leadbook.actions.told import KEYS, UNANSWERED, Deed, deeds, series_of
 from leadbook.core.checks import Unmeasured
 from leadbook.phases.judging import attempt
 from leadbook.phases.phase import Phase
 from leadbook.phases.section import Table
 
 COLUMNS = {
-    "when": "UTC", "action": "what was done, and what it is good for", "by": "who did it, as which user of MongoDB",
+    "when": "UTC; of an alarm by the sprint's clock, which a rehearsal lets run ahead",
+    "action": "what was done, and what it is good for", "by": "who did it, as which user of MongoDB",
     "before": "what was so", "after": "what was so then, or why it failed",
     "effect": "readings of the watch before against after, with the 95 % interval of the change",
     "evidence": "what the plan showed when it was approved",
@@ -65,7 +66,37 @@ def in_words(told: Told) -> str:
     if not told:
         return "Nothing was done to the running sprint by `leadbook act`."
     counts = [f"{len(frame(told, kind))} under *{title}*" for kind, title in TITLES.items()]
-    return f"The journal tells of {len(told)} actions and alarms: {', '.join(counts)}."
+    drills = sum(one.nature == "drill" for one in told)
+    many = "action or alarm" if len(told) == 1 else "actions, alarms and drills"
+    said = [f"The journal tells of {len(told)} {many}: {', '.join(counts)}."]
+    if drills:
+        said.append(
+            f"Planned drills of the rehearsal among them: {drills}. They are no incidents: nobody had to answer."
+        )
+    if any(one.nature == "alarm" for one in told):
+        said.append("Times of alarms are by the sprint's clock, which a rehearsal lets run ahead.")
+    return " ".join(said)
+
+
+def still_open(told: Told) -> str:
+    """The alarms that were not over when the watch last told, in a sentence; empty without any."""
+    going = [one for one in told if one.goes_on] if isinstance(told, Sequence) else []
+    if not going:
+        return ""
+    named = "; ".join(f"{one.what} ({one.because}, {facts(one.before)}, since {one.at:%Y-%m-%d %H:%M:%S} UTC by the "
+                      f"sprint's clock, {_answered(one.who)})" for one in going)  # fmt: skip
+    many = "alarm was" if len(going) == 1 else "alarms were"
+    return f"{len(going)} {many} still open when the watch last told: {named}."
+
+
+def lost_keys(told: Told) -> str:
+    """The planned drills that took keys from Redis, in words; empty without any."""
+    drills = [one for one in told if one.nature == "drill"] if isinstance(told, Sequence) else []
+    return "; ".join(f"{one.what} ({one.evidence[KEYS]:,} keys)" for one in drills if KEYS in one.evidence)
+
+
+def _answered(who: str) -> str:
+    return who if who == UNANSWERED else f"answered by {who}"
 
 
 def effect_in_words(effect: Effect) -> str:

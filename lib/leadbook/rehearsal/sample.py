@@ -9,9 +9,12 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from leadbook.core.settings import Settings
+from leadbook.lead.score import Rules
 from leadbook.rehearsal import exports, people
 from leadbook.rehearsal.people import Person
 
@@ -79,7 +82,8 @@ def write_sample(directory: Path | str, *, records: int, seed: int) -> SampleFac
 
 
 def documents(n: int, seed: int, start: int = 0) -> list[dict[str, Any]]:
-    """`n` leads as the collection stores them, from person `start` on: every field but the absent `crm_sync_date`.
+    """`n` leads as the collection stores them, from person `start` on: every field but the absent `crm_sync_date`, and
+    an e-mail for 46 of 100, as in the rehearsal's sprint; scored and qualified by leadbook's own rule.
 
     URL and e-mail are unique over all calls with the same seed whose ranges do not overlap. About 1 kB each in BSON.
     """
@@ -97,13 +101,20 @@ _STATES = {
     "Ontario": "ON",
     "New South Wales": "NSW",
 }
+WITH_EMAIL = 6
+"""So many of 13 sample leads have an e-mail."""
 _ABOUT = "Plans, buys and measures paid campaigns across search and social; reports return on spend every week. "
+
+
+@cache
+def _rules() -> Rules:
+    return Rules.of(Settings())
 
 
 def _document(who: Person) -> dict[str, Any]:
     company, place = who.company, who.place
     at = _START + timedelta(seconds=who.number % 86_400)
-    return {
+    lead: dict[str, Any] = {
         "linkedin_url": f"https://www.linkedin.com/in/{who.slug}",
         "full_name": f"{who.first} {who.last}",
         "job_title": who.title,
@@ -118,8 +129,6 @@ def _document(who: Person) -> dict[str, Any]:
         "company_size": company.size,
         "data_source": "Apollo" if who.number % 4 else "BrightData",
         "data_collected_date": at,
-        "data_quality_score": 100,
-        "is_qualified": who.title in people.TITLES,
         "email_verified": who.number % 2 == 0,
         "crm_synced": False,
         "created_at": at,
@@ -128,6 +137,10 @@ def _document(who: Person) -> dict[str, Any]:
             "linkedin_member_id": str(who.member_id),
             "about": _ABOUT * (1 + who.number % 3),
             "followers": who.number % 5000,
-            "quality_points": 120,
         },
     }
+    if who.number % 13 >= WITH_EMAIL:
+        del lead["email"]
+    judged = _rules().judged(lead)
+    lead["additional_data"]["quality_points"] = judged.pop("additional_data.quality_points")
+    return lead | judged

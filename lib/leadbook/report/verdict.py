@@ -188,6 +188,7 @@ def _close(run: RunRecord) -> RunVerdict:
     beside = tuple(failed(blockers(_checks(run, STAGES["live"]))))
     ids = ", ".join(check.id for check in beside)
     tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
+    tail += "".join(f" {one.facts['open_alarms']}" for one in run.phases if one.facts.get("open_alarms"))
     if blocking:
         again = f"Close again: `leadbook run --stage close{options(run)}`."
         return RunVerdict(

@@ -16,7 +16,9 @@ from leadbook.core.checks import Verdict
 from leadbook.core.definitions import catalogue
 from leadbook.core.errors import LeadbookError, ParameterError
 from leadbook.core.journal import Journal
+from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.lead.ledger import Ledger
 from leadbook.phases.p04 import documents, duplicates, endtoend, quality, rules, runs, speed, tryout
 from leadbook.phases.p04.work import PipelineWork
 from leadbook.rehearsal.sample import write_sample
@@ -170,6 +172,13 @@ def work(book):
     work = PipelineWork.begin(book)
     yield work
     work.end()
+
+
+def test_who_knew_a_duplicate_stands_in_a_column_each():
+    known = {"batch": 176, "redis": 1_076, "mongodb": 113}
+    run = PipelineResult(ledger=Ledger(read=1_365, duplicate=known), seconds=1.0)
+    frame = duplicates._table({"first": run}).frame
+    assert list(frame.loc[0, ["known in the batch", "known by Redis", "known by MongoDB"]]) == [176, 1_076, 113]
 
 
 def test_a_section_out_of_order_says_which_one_comes_first(work):

@@ -10,6 +10,7 @@ from leadbook.core.errors import UsageError
 from leadbook.core.settings import Settings
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.intervals import difference
+from leadbook.phases.p05 import checks, figures
 from leadbook.phases.p05.advice import Advice, advise
 from made_facts import batch_size_decision
 
@@ -43,6 +44,17 @@ def test_what_the_pipeline_does_already_is_its_value_and_stays():
                          better="higher", effect=difference(SLOW, FAST), in_use=True)  # fmt: skip
     (found,) = advise(Settings(), {}, [asked], [])
     assert (found.current, found.proposed) == ("MGET 100", None) and "already" in found.evidence
+
+
+def test_a_change_that_leaves_next_to_nothing_is_told_by_both_numbers_and_drawn_as_times_better():
+    waits, gone = [19.2, 19.4, 19.3, 19.3], [0.019, 0.019, 0.018, 0.02]
+    faster = SettingTrial(name="pool", parameter="min_pool_size", before=5, after=20, better="lower",
+                          unit="ms, slowest check-out", effect=difference(waits, gone))  # fmt: skip
+    (found,) = advise(Settings(), {}, [faster], [])
+    assert found.effect == "19.3 → 0.019 ms, slowest check-out" and "0.019 (0.01" in found.evidence
+    assert checks.TRIALS["LOAD-TUN-003"][1](faster).evidence.endswith("faster, 19.3 → 0.019 (ms, slowest check-out)")
+    (axes,) = figures.effects([faster]).axes
+    assert axes.collections[0].get_offsets()[0][0] == pytest.approx(1_016, rel=0.05)
 
 
 def test_majority_is_never_advised_away():

@@ -1,5 +1,6 @@
 """The hour that a watch has kept: told with its gaps, and judged on production instead of six seconds."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from leadbook.core.settings import Settings
 from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import hour_told, sections
 from leadbook.phases.p08.hour import read_hour
+from leadbook.watch.periods import Period
 from leadbook.watch.place import series_of
 from leadbook.watch.records import Event, LiveSnapshot
 
@@ -69,12 +71,25 @@ def told(settings, **changed):
     return kept, snapshot(observation(wrote=False), settings=settings, kept=kept, **changed)
 
 
+def test_a_clock_that_runs_ahead_is_named_and_open_outcomes_are_explained(settings):
+    keep(settings, datetime.now(UTC) + timedelta(minutes=20), count=40)
+    kept, shown = told(settings)
+    text = " ".join(sections.last_hour(shown).sentences)
+    assert (
+        "That clock goes faster" in text and "cannot be held against" in text and "outcome is written after" not in text
+    )
+    late = [replace(one, readings=one.readings | {"sprint.stored": one.readings["sprint.stored"] - 114 * (one is last)})
+            for last in kept.hour.snapshots[-1:] for one in kept.hour.snapshots]  # fmt: skip
+    said = hour_told.in_words(replace(kept, hour=Period(late)), 20_000)
+    assert "114 of the leads are not among them" in " ".join(said)
+
+
 def test_the_hour_and_the_parts_of_the_sprint(settings):
     keep(settings, NOW, skip=range(585, 588))
     kept, shown = told(settings)
     section = sections.last_hour(shown)
     text = " ".join(section.sentences)
-    assert "27 snapshots of 30 due; nothing was read for 480 s in 1 gaps" in text
+    assert "27 snapshots of 30 due, one each 120 s; nothing was read for 480 s in 1 gaps" in text
     assert "(1,000 an hour); 19,967 of 20,000 are there" in text and "The rules called the sprint" in text
     assert kept.hour.per_hour("sprint.leads") == pytest.approx(1_000, abs=2)
     assert len(kept.hour.snapshots) == 27 == sum(kept.verdicts.values())

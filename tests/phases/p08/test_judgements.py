@@ -15,11 +15,11 @@ from leadbook.monitor.loop import Timeline
 from leadbook.monitor.slow import Logging, SlowOperation, slow_operations
 from leadbook.monitor.staging import Collector, Intake
 from leadbook.monitor.topology import Oplog, Replication, read_redis_state
-from leadbook.monitor.validation import HourOfLeads, read_pace, review_first_batch
+from leadbook.monitor.validation import BatchReview, HourOfLeads, read_pace, review_first_batch
 from leadbook.monitor.workload import BatchInsert, Lookup
-from leadbook.phases.p08 import performance, sections, servers
+from leadbook.phases.p08 import documents, performance, sections, servers
 from leadbook.phases.p08.decisions import bottleneck, issues
-from leadbook.phases.p08.frames import slow_frame
+from leadbook.phases.p08.frames import slow_frame, worded
 from leadbook.schema.state import create_like
 
 CALM = {"pool.used_percent": [10.0], "redis.memory_percent": [10.0], "redis.evicted_per_s": [0.0]}
@@ -70,6 +70,31 @@ def test_one_slow_batch_does_not_change_the_batch_size():
     steady = [BatchInsert(at=n, sent=size, acknowledged=1000, seconds=1.0) for n in range(6) for size in (100, 500)]
     hiccup = BatchInsert(at=7, sent=500, acknowledged=1000, seconds=9.0)
     assert decided(observation(batches=(*steady, hiccup)))["MON-ADV-003"].verdict is Verdict.PASS
+
+
+def test_advice_of_phase_05_that_is_open_stands_beside_the_decisions():
+    needed = judge("LOAD-TUN-001", "needed", evidence="8 writers against the 2", remedy="set writers to 8")
+    taken = snapshot(observation(), load=(needed, judge("LOAD-TUN-003", "not needed")))
+    said = " ".join(sections.decided(taken).sentences)
+    assert "Its advice is open: set writers to 8 (8 writers against the 2)" in said and "min_pool_size" not in said
+    page = documents.optimizations(taken)
+    assert "by this snapshot, nothing is needed. Phase 05 compared" in page and "set writers to 8" in page
+    assert "Phase 05" not in documents.optimizations(snapshot(observation()))
+
+
+def test_a_watch_that_wrote_nothing_shows_no_empty_plot_and_says_whose_leads_it_read():
+    review = BatchReview(what="newest 500 leads", sent=None, found=500, incomplete=0, undated=0, faulty=0, altered=None)
+    shown = sections.inserts(snapshot(observation(review=review, wrote=False)))
+    assert not shown.plots and not shown.tables and "phase 03 does" in shown.sentences[0]
+    told = by_id(shown.checks)
+    assert told["MON-BATCH-001"].evidence.startswith("this watch wrote none; in its place the newest 500 leads")
+    assert told["MON-BATCH-002"].evidence.endswith("values are not compared")
+    assert sections.inserts(snapshot(observation(batches=several({100: 2_000.0})))).plots
+
+
+def test_readings_are_named_in_words():
+    names = ("pool.wait_ms_sum_per_s", "pool.in_use", "mongodb.read_latency_us_per_s", "redis.hit_percent")
+    assert list(map(worded, names)) == ["wait, ms in all a second", "in use", "read latency, us a second", "hit, %"]
 
 
 def test_an_undecided_step_is_not_measured_and_a_needed_one_warns():

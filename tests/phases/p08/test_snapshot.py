@@ -103,7 +103,7 @@ def test_the_documents_hold_readings_decisions_and_no_lead(rehearsed):
         assert f"## {heading}" in log, heading
     for heading in ("Decisions", "Actions", "bottleneck", "Batch sizes", "Slow operations"):
         assert heading in advice
-    assert "mongodb.write_latency_ms" in log and "optimize slow queries" in advice
+    assert "write latency, ms" in log and "optimize slow queries" in advice
     assert "linkedin.com/in/" not in log + advice and "@" not in log + advice
 
 

@@ -28,7 +28,7 @@ def provider_facts(atlas: Atlas, checks: Iterable[Check]) -> dict[str, Any]:
         "told_by": "Atlas' API", "cluster": found.name, "instance": size(found), "instance_type": found.tier,
         "provider": found.provider, "region": found.region, "release": found.version,
         "tier_auto_scaling": f"{found.lowest_tier} to {found.highest_tier}" if found.scales_tier else "off or not told",
-    } if found else {"told_by": "attestations, or nobody"}  # fmt: skip
+    } if found else {"told_by": "persons who attest it; no API is asked"}  # fmt: skip
     return {**listed, **{check.title: told_of(check) for check in checks}}
 
 

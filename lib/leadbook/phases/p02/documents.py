@@ -65,5 +65,6 @@ def index_summary(study: QueryStudy) -> Document:
     text = render(
         __file__, "index-summary", basis=basis(study), indexes=tables.indexes(study.review).frame,
         queries=tables.queries(study.queries).frame, advice=tables.advice(study.review.advice).frame,
+        on_sample=study.on_sample,
     )  # fmt: skip
     return Document("index-summary", "Index summary", text, ("Technical Lead",))

@@ -102,7 +102,8 @@ def indexes(studied: Studied, collection: str, settings: Settings) -> tuple[Chec
         found = review()
         if not found.sampled:
             raise Missing(Unmeasured(f"{got(studied).subject or collection} holds no lead to sample"))
-        return _advised("low selectivity", found.advice)
+        count, said = _advised("low selectivity", found.advice)
+        return count, f"on sample leads, of which none is in a CRM yet: {said}" if got(studied).on_sample else said
 
     return checks_of({
         "MDB-IDX-013": unused,

@@ -236,7 +236,11 @@ def indexes(found: Prices, settings: Settings) -> Checks:
             f"all together: {found.prices[ALL].cost.text('us', 1)} a document",
         ),
         "BCH-IDX-002": (None if found.hide_problem else len(found.hidden), "; ".join(told)),
-        "BCH-IDX-003": (len(remarks), "; ".join(f"{name}: {said}" for name, said in remarks.items())),
+        "BCH-IDX-003": (
+            len(remarks),
+            "on sample leads, of which none is in a CRM yet: "
+            + ("; ".join(f"{name}: {said}" for name, said in remarks.items()) or "none"),
+        ),
     }, settings)  # fmt: skip
 
 

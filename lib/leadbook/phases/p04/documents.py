@@ -67,14 +67,14 @@ def optimization(
         "optimization-results", result=result, again=again, limits=limits, best=limits.best, found=found,
         queries=queries, issues=issues_met(result), settings=settings,
         stages=", ".join(f"{name} {value:,.0f}" for name, value in sorted(per.items())),
-        share=result.written_per_second / limits.best.rate, truth=cache_sentence(result.cache),
+        share=result.written_per_second / limits.best.rate, truth=f"In the first run: {cache_sentence(result.cache)}",
     )  # fmt: skip
 
 
 def cache_sentence(cache: CacheTruth) -> str:
     """How far the cache was right, in one sentence."""
     return (
-        f"Asked about {cache.asked:,} leads, Redis knew {cache.hits:,}; it called {cache.false_new:,} new that MongoDB "
+        f"asked about {cache.asked:,} leads, Redis knew {cache.hits:,}; it called {cache.false_new:,} new that MongoDB "
         f"knew ({number(cache.false_new_percent, '%')} of the known ones)."
     )
 

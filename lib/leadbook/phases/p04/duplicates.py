@@ -8,6 +8,7 @@ from leadbook.core.checks import Check, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.ingest.pipeline import PipelineResult
 from leadbook.ingest.site import Site
+from leadbook.lead.ledger import DUPLICATES
 from leadbook.phases.judging import Answered, checks_of
 from leadbook.phases.p04 import contents, documents, runs
 from leadbook.phases.p04.contents import Accuracy
@@ -20,7 +21,9 @@ UNAIDED = 3_000
 
 COLUMNS = {
     "run": "which run of the same input", "stored": "new leads", "filled": "leads that gained a field",
-    "batch, redis, mongodb": "who knew the duplicates", "records/s": "records brought to an outcome a second",
+    "known in the batch": "duplicates within one batch", "known by Redis": "duplicates that the cache named",
+    "known by MongoDB": "duplicates that the unique index or a look-up named",
+    "records/s": "records brought to an outcome a second",
 }  # fmt: skip
 
 
@@ -42,7 +45,7 @@ def repeat(work: PipelineWork) -> Section:
 
 def _table(three: Mapping[str, PipelineResult]) -> Table:
     rows = [
-        (name, run.ledger.stored, run.ledger.filled, ", ".join(f"{n:,}" for n in run.ledger.duplicate.values()),
+        (name, run.ledger.stored, run.ledger.filled, *(run.ledger.duplicate.get(by, 0) for by in DUPLICATES),
          round(run.leads_per_second)) for name, run in three.items()
     ]  # fmt: skip
     return rows_table("The same input three times", COLUMNS, rows)
@@ -74,7 +77,7 @@ def lookups(work: PipelineWork) -> Section:
     away = work.book.redis_problem or "Redis is away"
     found = work.lookups = look_up(work.trial, work.book.redis, work.leads, away=away)
     return Section(
-        says=documents.cache_sentence(work.full_run.result.cache),
+        says=f"In the first run: {documents.cache_sentence(work.full_run.result.cache)}",
         tables=(Table(found.table(), "Looking up one batch of stored leads"),),
         checks=lookup_checks(found, work.settings),
         found=found,

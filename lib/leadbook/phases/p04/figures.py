@@ -17,7 +17,7 @@ STEPS = (
     ("2 Transform", "map columns, clean,\none form a field", "no required field:\nrejected, kept"),
     ("3 Duplicates", "batch, then Redis,\nthen MongoDB decides", "Redis away:\nMongoDB alone"),
     ("4 Enrich", "Hunter, Clearbit;\nnew leads only; optional", "3 attempts, then\nnot enriched"),
-    ("5 Score", "points, qualification,\ntimes, defaults", "parameters,\nnot code"),
+    ("5 Score", "points, qualification,\ntimes, defaults", "cannot fail: what is\nnot there scores 0"),
     ("6 Store", "insert_many, unordered,\n100 to 500 a batch", "in doubt: same _id\nagain, never twice"),
     ("7 CRM", "HubSpot upsert;\nqualified only; optional", "per lead, resumed\nlater"),
 )

@@ -94,7 +94,7 @@ def _of_trial(trial: SettingTrial) -> Advice:
         parameter=trial.parameter,
         current=trial.after if trial.in_use else trial.before,
         proposed=trial.after if trial.improved and not trial.in_use else None,
-        effect=trial.effect.text(),
+        effect=f"{trial.told} {trial.unit}" if "→" in trial.told else trial.told,
         evidence=evidence,
         in_profile=trial.parameter in Settings.model_fields,
     )
@@ -127,7 +127,7 @@ def _rate(steps: Sequence[RateStep]) -> Advice | None:
         current=None,
         proposed=None,
         in_profile=False,
-        effect=f"kept up with {bend.rate:,.0f} documents/s, not with the next step",
+        effect=f"kept up with {bend.rate:,.0f} documents/s offered ({bend.achieved:,.0f} done), not with the next step",
         evidence="open loop, latency from the intended start; let collectors stay below this rate",
     )
 

@@ -204,7 +204,10 @@ def _knee(steps: Sequence[RateStep]) -> Answered:
     bend, ordered = knee(steps), sorted(steps, key=lambda one: one.rate)
     if bend is not None:
         missed = ordered[ordered.index(bend) + 1]
-        return Answered(bend.rate, f"{bend.name} kept up with, {missed.name} not")
+        done = f"{bend.achieved:,.0f}/s done until the last answer"
+        if (worst := bend.outcome.latencies.worst_ms) is not None:
+            done += f", the slowest batch in {worst:,.0f} ms"
+        return Answered(bend.rate, f"{bend.name} offered and kept up with, {done}; {missed.name} not")
     if ordered[0].kept_up:
         return Answered(ordered[-1].rate, f"every rate up to {ordered[-1].name} was kept up with")
     return Answered(Doubtful(None), "not even the lowest rate was kept up with")
@@ -237,17 +240,17 @@ def rates(settings: Settings) -> Mapping[str, Tell[tuple[RateStep, ...]]]:
 
 
 def _effect(trial: SettingTrial) -> str:
-    return f"{trial.parameter}: {trial.before} to {trial.after}: {trial.effect.text()} ({trial.unit})"
+    return f"{trial.parameter}: {trial.before} to {trial.after}: {trial.told} ({trial.unit})"
 
 
 def _another(things: str, trial: SettingTrial) -> Answered:
     """Whether another value is needed: only where it is shown to be the faster one."""
     beside = f"{trial.after} {things} against the {trial.before} in force"
     if not trial.effect.shown:
-        return Answered("not needed", f"{beside}: {trial.effect.text()} ({trial.unit})")
+        return Answered("not needed", f"{beside}: {trial.told} ({trial.unit})")
     word, answer = ("faster", "needed") if trial.improved else ("slower", "not needed")
     return Answered(
-        answer, f"{beside}: {word}, {trial.effect.text()} ({trial.unit})",
+        answer, f"{beside}: {word}, {trial.told} ({trial.unit})",
         f"set {trial.parameter} to {trial.after}: leadbook tune",
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from leadbook.load.load import Mixed
 from leadbook.load.openloop import RateStep, knee
@@ -59,6 +60,17 @@ def latency_by_rate(steps: Sequence[RateStep], *, target: float) -> Figure:
         )  # fmt: skip
     figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=2)
     return figure
+
+
+def hidden(steps: Sequence[RateStep]) -> str:
+    """What a closed loop would have hidden at the highest rate, for the caption; empty where nothing was timed."""
+    last = max(steps, key=lambda one: one.rate, default=None)
+    worst, service = (last.outcome.latencies.worst_ms, last.outcome.service.worst_ms) if last else (None, None)
+    if last is None or worst is None or service is None:
+        return ""
+    return (
+        f"; at {last.name} the slowest took {worst:,.0f} ms, of which a closed loop would have told {service:,.0f} ms"
+    )
 
 
 def timeline(mixed: Mixed | None) -> Figure:
@@ -117,24 +129,28 @@ def _to_the_end(slices: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects(trials: Iterable[SettingTrial]) -> Figure:
-    """Effect of each change with its interval, percent."""
+    """How many times better each change made what it changes, with its interval."""
     found = list(trials)
     figure, axes = style.figure(
         "What each change did",
-        "change of what was measured, % (grey: no difference shown)",
+        "times better: faster, or more of it (grey: no difference shown)",
         "",
         size=(8.0, 0.6 * max(len(found), 1) + 1.6),
     )
     if not found:
         return style.nothing(figure)
     style.sideways(axes)
-    for place, effect in enumerate(one.effect for one in found):
-        colour, ratio = palette.SERIES[0] if effect.shown else palette.SERIES[6], effect.ratio
-        ends = [100 * (end - 1) for end in (ratio.low, ratio.high) if end is not None]
+    for place, one in enumerate(found):
+        colour, ratio = palette.SERIES[0] if one.effect.shown else palette.SERIES[6], one.effect.ratio
+        way = 1 if one.better == "higher" else -1
+        ends = [end**way for end in (ratio.low, ratio.high) if end is not None and end > 0]
         axes.plot(ends, [place] * len(ends), color=colour, linewidth=2)
-        axes.scatter([100 * (ratio.middle - 1)], [place], color=colour, s=30, zorder=3)
+        axes.scatter([ratio.middle**way], [place], color=colour, s=30, zorder=3)
     axes.set_yticks(range(len(found)), [one.name for one in found])
-    axes.axvline(0, color=palette.INK, linewidth=1)
-    axes.set_xscale("symlog", linthresh=100)
+    axes.axvline(1, color=palette.INK, linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
     return figure

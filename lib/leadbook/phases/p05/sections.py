@@ -118,8 +118,7 @@ class LoadTest:
         self.found.steps = taken.found or ()
         plot = Plot(
             figures.latency_by_rate(self.found.steps, target=self.settings.target_insert_rate),
-            "Latency of a batch of 50 against the offered rate; beyond the knee waiting grows, and the closed loop's "
-            "view stays calm",
+            f"Latency of a batch of 50 against the offered rate{figures.hidden(self.found.steps)}",
         )
         return Section(tables=(tables.rates(self.found.steps),), plots=(plot,), checks=tuple(taken.checks))
 
@@ -152,7 +151,7 @@ class LoadTest:
         """5.8: errors that nobody planned, and what each change did."""
         problems = self.found.problems
         made = self._judged(checks.issues(problems), next(iter(problems), ""), self.found.outcomes or None)
-        caption = "Effect of each change with its 95 % interval; grey ones show no difference"
+        caption = "How many times better each change made it, with its 95 % interval; grey ones show no difference"
         return Section(plots=(Plot(figures.effects(self.found.trials.values()), caption),), checks=made)
 
     @section("documents", "5.7", "5.8")

@@ -126,7 +126,7 @@ def rates(steps: Iterable[RateStep]) -> Table:
 def trials(found: Iterable[SettingTrial]) -> Table:
     """Changes of one setting each."""
     rows = [
-        (one.name, str(one.before), str(one.after), one.unit, *one.measured, one.effect.text()) for one in found
+        (one.name, str(one.before), str(one.after), one.unit, *one.measured, one.told) for one in found
     ]  # fmt: skip
     return rows_table("Before and after", TRIALS, rows)
 

@@ -27,6 +27,9 @@ DRILLS = {
     "BKP-COR-004": ("dump interrupted half-way",),
 }
 
+RECOVERY = "BKP-RST-003"
+"""The time that a recovery would take."""
+
 
 def of(*areas: str) -> list[str]:
     """Ids of the checks of these areas (beginnings of ids)."""
@@ -103,7 +106,7 @@ def recovery(found: Recovery) -> Answers:
         "BKP-RST-001": (sum(one.refused for one in found.restored), f"{found.documents:,} documents restored"
                         f"{'' if bypassed else '; the account may not bypass validation'}"),
         "BKP-RST-002": (bool(found.refusal), found.refusal or "restored over an original"),
-        "BKP-RST-003": (found.estimate and round(found.estimate, 2),
+        RECOVERY: (found.estimate and round(found.estimate, 2),
                         f"{found.documents:,} documents in {found.seconds:.2f} s: verify, load, build indexes"),
         "BKP-CMP-001": (sum(abs(one.documents_backup - one.documents_restored) for one in copies), ", ".join(counts)),
         "BKP-CMP-002": (not unlike, f"differing: {_names(unlike)}; {since}"),

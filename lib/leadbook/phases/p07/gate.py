@@ -144,7 +144,7 @@ def _collected(book: Phase) -> Answered:
 def _of_fact(record: EarlierPhase, fact: str) -> Answered:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
-    what = f"{fact}, lower end of its 95 % interval," if fact in LOWER_ENDS else fact
+    what = fact.replace("_", " ") + (", lower end of its 95 % interval," if fact in LOWER_ENDS else "")
     evidence = f"{what} of phase {record.phase}, {record.at}".rstrip(", ")
     return Answered(value if told else record.left_nothing(fact), evidence)
 

@@ -16,6 +16,9 @@ from leadbook.phases.p08.frames import batch_sizes_frame, decisions_frame, looku
 from leadbook.phases.p08.hour import Watched
 from leadbook.phases.p08.snapshot import Snapshot
 
+TUNING = "LOAD-TUN-"
+"""Checks of phase 05 that compare a setting."""
+
 
 def summary(seen: Observation) -> str:
     """One paragraph: how long, what ran meanwhile, what could not be watched."""
@@ -61,6 +64,18 @@ def _parts(kept: hour_told.Kept) -> pd.DataFrame | None:
     return hour_told.stages_frame(kept) if isinstance(kept, Watched) else None
 
 
+def advised(snapshot: Snapshot) -> str:
+    """What phase 05 advises and nobody has set yet, beside what this snapshot decided; empty where it advises nothing.
+
+    Phase 05 compared settings in rounds under more load than a snapshot sees: neither refutes the other.
+    """
+    open_ones = [one for one in snapshot.load if one.id.startswith(TUNING) and one.verdict is Verdict.WARN]
+    if not open_ones:
+        return ""
+    told = "; ".join(f"{one.remedy} ({one.evidence})" for one in open_ones)
+    return f"Phase 05 compared settings in rounds, under more load than this snapshot saw. Its advice is open: {told}."
+
+
 def optimizations(snapshot: Snapshot) -> str:
     """The document "Optimizations and scaling" as Markdown: decisions, resources, batch sizes, actions."""
     needed = [f"{topic(one)}: {one.remedy}" for one in snapshot.decided if one.verdict is Verdict.WARN]
@@ -72,7 +87,8 @@ def optimizations(snapshot: Snapshot) -> str:
     return render(
         __file__, "optimizations-and-scaling", seen=snapshot.seen, summary=_plain(snapshot.seen),
         settings=snapshot.settings, resources=resources,
-        decisions=decisions_frame(snapshot.decided), actions="; ".join(needed) or "none is needed",
+        decisions=decisions_frame(snapshot.decided), actions="; ".join(needed) or "by this snapshot, nothing is needed",
+        advised=advised(snapshot),
         done=in_words(snapshot.done), optimisations=frame(snapshot.done, "optimisation"),
         scaling=frame(snapshot.done, "scaling"), resolved=frame(snapshot.done, "resolution"),
         sizes=batch_sizes_frame(snapshot.seen), slow=slow_frame(snapshot.seen.slow or ()),

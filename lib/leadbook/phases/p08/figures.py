@@ -58,10 +58,6 @@ def _draw(axes: Axes, frame: pd.DataFrame, readings: Sequence[tuple[str, str]]) 
 def batch_sizes(frame: pd.DataFrame, target: float) -> Figure:
     """Documents/s by batch size (columns `batch size`, `documents/s`), with the target line (documents/s)."""
     figure, axes = style.figure("Insert rate by batch size", "documents a batch", "documents/s", size=(6.5, 3.2))
-    if frame.empty:
-        axes.text(0.5, 0.5, "no batch was written: nothing to compare", transform=axes.transAxes, ha="center")
-        axes.set_xticks([])
-        return figure
     places = range(len(frame))
     axes.bar(places, frame["documents/s"], color=palette.SERIES[0], width=0.5)
     axes.set_xticks(list(places), [str(size) for size in frame["batch size"]])

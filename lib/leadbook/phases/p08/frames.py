@@ -30,6 +30,10 @@ COLUMNS = {
     "most": "largest sample",
 }  # fmt: skip
 """Columns of this phase's tables and what they mean."""
+UNITS = {
+    "_ms_sum": "ms in all", "_ms": "ms", "_us": "us", "_s": "s", "_percent": "%", "_mb": "MB", "_gb": "GB",
+    "_bytes": "bytes",
+}  # fmt: skip
 _OPERATIONS = {"filtered": "filtered find", "mongodb": "duplicate check, MongoDB", "redis": "duplicate check, Redis"}
 _SLOWEST = 15
 
@@ -48,8 +52,17 @@ def readings_frame(timeline: Timeline, source: str) -> pd.DataFrame:
     """Mean, least and most of every reading of one source; counters are shown as rates only."""
     frame = timeline.frame.filter(like=f"{source}.").dropna(axis="columns", how="all")
     told = frame[[name for name in frame if f"{name}_per_s" not in timeline.frame]]
-    columns = {"reading": told.columns, "mean": told.mean(), "least": told.min(), "most": told.max()}
+    columns = {"reading": list(map(worded, told.columns)), "mean": told.mean(), "least": told.min(), "most": told.max()}
     return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def worded(reading: str) -> str:
+    """A timeline's column for people: `mongodb.read_latency_us_per_s` is `read latency, us a second`."""
+    name = reading.partition(".")[2]
+    each, name = " a second" * name.endswith("_per_s"), name.removesuffix("_per_s")
+    suffix = next((end for end in UNITS if name.endswith(end)), "")
+    unit = f"{UNITS[suffix]}{each}" if suffix else each.strip()
+    return ", ".join(filter(None, (name.removesuffix(suffix).replace("_", " "), unit)))
 
 
 def batch_sizes_frame(seen: Observation) -> pd.DataFrame:

@@ -22,7 +22,8 @@ from leadbook.watch.records import Event
 
 Kept = Watched | Unmeasured | Exception | None
 COLUMNS = {
-    "reading": "what is read, each interval", "unit": "its unit", "begin": "first reading of the hour",
+    "reading": "what is read, each interval", "unit": "its unit; of an age by the sprint's clock",
+    "begin": "first reading of the hour",
     "middle": "half of the readings were below", "most": "largest reading", "end": "last reading",
     "snapshots": "in which it was read", "collector": "its workflow, as it stamps its records",
     "vendor": "whose records it stages", "staged": "records within the hour", "waiting": "of its records, not ended",
@@ -52,17 +53,33 @@ def in_words(kept: Kept, wanted: int) -> tuple[str, ...]:
     """How the hour went, in sentences."""
     if not isinstance(kept, Watched):
         return (NONE,) if not isinstance(kept, Exception) else (f"The series could not be read: {kept}.",)
-    return tuple(filter(None, (_read(kept), _pace(kept.hour, wanted), _outcomes(kept.hour), _verdicts(kept))))
+    hour = kept.hour
+    return tuple(filter(None, (_read(kept), _clock(hour), _pace(hour, wanted), _outcomes(hour), _verdicts(kept))))
 
 
 def _read(kept: Watched) -> str:
     hour = kept.hour
     gaps = f"; nothing was read for {hour.unread_s:,.0f} s in {len(hour.gaps)} gaps, marked below" if hour.gaps else ""
-    ahead = ", which a rehearsal lets run ahead" if hour.last.at > datetime.now(UTC) else ""
+    ahead = ", which a rehearsal lets run ahead" if _is_ahead(hour) else ""
     torn = f" {kept.torn} lines of the series could not be read." if kept.torn else ""
     return (
         f"From {_moment(hour.first.at)} to {_moment(hour.last.at)} UTC, by the sprint's clock{ahead}: "
-        f"{len(hour.snapshots):,} snapshots of {hour.expected:,} due{gaps}.{torn}"
+        f"{len(hour.snapshots):,} snapshots of {hour.expected:,} due, one each "
+        f"{hour.last.interval_s:,.0f} s{gaps}.{torn}"
+    )
+
+
+def _is_ahead(hour: Period) -> bool:
+    return hour.last.at > datetime.now(UTC)
+
+
+def _clock(hour: Period) -> str:
+    """What a clock that runs ahead means for the numbers below."""
+    if not _is_ahead(hour):
+        return ""
+    return (
+        "That clock goes faster than the real one. Times, ages and pauses in the tables and the plot below are by it, "
+        "so that they cannot be held against those of the sections above."
     )
 
 
@@ -82,7 +99,10 @@ def _outcomes(hour: Period) -> str:
         for name, word in names.items()
         if (grown := hour.growth(f"sprint.{name}")) is not None
     ]
-    return f"Staged records came to: {', '.join(told)}." if told else ""
+    leads, stored = hour.growth("sprint.leads"), hour.growth("sprint.stored")
+    late = round(leads[0] - stored[0]) if leads and stored else 0
+    why = f" {late:,} of the leads are not among them: a record's outcome is written after its lead." * (late > 0)
+    return f"Staged records came to: {', '.join(told)}.{why}" if told else ""
 
 
 def _verdicts(kept: Watched) -> str:

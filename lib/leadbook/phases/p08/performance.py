@@ -100,11 +100,12 @@ def inserts(
     if not review.found and not review.sent:
         there = faults = Unmeasured("no lead is stored yet, so no batch can be read back")
     sent = "" if review.sent is None else f" of {review.sent}"
-    altered = "not known how many were" if review.altered is None else review.altered
-    told = f"{review.incomplete} lack a required field, {review.undated} a timestamp, {altered} altered"
+    mine = review.what if review.sent is not None else f"this watch wrote none; in its place the {review.what}"
+    told = f"{review.incomplete} lack a required field, {review.undated} a timestamp"
+    told += "; values are not compared" if review.altered is None else f", {review.altered} altered"
     return {
-        "MON-BATCH-001": (there, f"{review.what}: {review.found}{sent} read back"),
-        "MON-BATCH-002": (faults, f"{review.what}: {told}"),
+        "MON-BATCH-001": (there, f"{mine}: {review.found}{sent} read back"),
+        "MON-BATCH-002": (faults, f"{mine}: {told}"),
         "MON-RATE-002": _at_rest(intake, settings) or _kept_rate(hour) or _hourly(pace, seen, settings),
     }
 
@@ -240,7 +241,7 @@ def _degraded(seen: Observation, hour: Period | None) -> Finding:
         shown += f"; {_series(hour)}"
     few = Unmeasured("too few operations to compare the first third with the last")
     worst = round(max(ratios.values()), 2) if ratios else few
-    return worst, f"median of the last third over the first: {shown}"
+    return worst, f"probes of this watch, median of the last third over the first: {shown}"
 
 
 def pool(seen: Observation) -> Answers:

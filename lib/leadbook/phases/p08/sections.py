@@ -78,13 +78,19 @@ def last_hour(snapshot: Snapshot) -> Section:
         (hour_told.stages_frame(kept), "The sprint so far: launch, sustained, scaling, final push"),
     )
     tables = tuple(Table(frame, title, hour_told.COLUMNS) for frame, title in frames if len(frame))
-    drawn = Plot(hour_told.plot(kept.hour), "The hour in time: leads, backlog and duplicate checks; gaps are grey")
+    drawn = Plot(
+        hour_told.plot(kept.hour),
+        "The hour in time, by the sprint's clock: leads, backlog and duplicate checks; gaps are grey",
+    )
     return Section(says=says, tables=tables, plots=(drawn,), found=kept)
 
 
 def inserts(snapshot: Snapshot) -> Section:
     """Rates by batch size, the first batch read back, leads an hour."""
     frame = batch_sizes_frame(snapshot.seen)
+    if frame.empty:
+        said = "This watch wrote nothing itself, so it compares no batch sizes: phase 03 does."
+        return Section(says=said, checks=snapshot.groups["inserts"])
     bars = figures.batch_sizes(frame, snapshot.settings.target_insert_rate)
     return Section(
         tables=(Table(frame, "Batches during the snapshot", COLUMNS),),
@@ -120,7 +126,9 @@ def issues(snapshot: Snapshot) -> Section:
 def decided(snapshot: Snapshot) -> Section:
     """What the task book asks for "if needed", and what was done of it."""
     shown = (Table(decisions_frame(snapshot.decided), "Decisions", COLUMNS), *deeds.tables(snapshot.done))
-    return Section(says=deeds.in_words(snapshot.done), tables=shown, checks=snapshot.decided)
+    return Section(
+        says=(deeds.in_words(snapshot.done), documents.advised(snapshot)), tables=shown, checks=snapshot.decided
+    )
 
 
 def written(snapshot: Snapshot) -> Section:

@@ -57,9 +57,10 @@ class Snapshot:
     """All that phase 08 judges.
 
     again: a second observation where the first one missed a time, and heard: the constant workload around it.
-    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  kept: the series
-    of a watch; on production, checks of duration are of its last hour where that ends about now.  done: what was done
-    to the running sprint, by the journal.  atlas: what its API told; None where it is not asked.
+    benchmarks: facts of phase 03 of this target, `source` says of when.  proofs: checks of phase 06.  load: those of
+    phase 05, whose advice is told beside the decisions.  kept: the series of a watch; on production, checks of duration
+    are of its last hour where that ends about now.  done: what was done to the running sprint, by the journal.  atlas:
+    what its API told; None where it is not asked.
     """
 
     settings: Settings
@@ -69,6 +70,7 @@ class Snapshot:
     heard: canary.Canary | None = None
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     proofs: Sequence[Check] = ()
+    load: Sequence[Check] = ()
     kept: Watched | Failed | None = None
     done: Told = ()
     atlas: AtlasSeen | None = None
@@ -203,8 +205,8 @@ def take(book: Phase) -> Snapshot:
             again, heard = measuring.retaken(lambda: observe(place))
         return Snapshot(
             settings=place.settings, seen=seen, around=look_around(place, seen, proven), again=again, heard=heard,
-            benchmarks=benchmarks, proofs=book.checks("06"), kept=attempt(lambda: _kept(place)), done=done_to(book),
-            atlas=see_atlas(book),
+            benchmarks=benchmarks, proofs=book.checks("06"), load=book.checks("05"),
+            kept=attempt(lambda: _kept(place)), done=done_to(book), atlas=see_atlas(book),
         )  # fmt: skip
     finally:
         place.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 
 import pandas as pd
@@ -23,6 +23,11 @@ from leadbook.provision.excess import Excess
 STRETCH, BREAKING = "FIN-COUNT-004", "FIN-INT-003"
 READY = ("03", "05")
 """Phases of the ready stage that measure performance."""
+KINDS: Mapping[str, Kind] = {
+    "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
+}  # fmt: skip
+"""Checks of anomalies, and the kind of rule that each counts."""
+LATER = "run it again a minute after the last write, when the server has written its files"
 STAGES = "run the stages ready and live"
 NOT_TRIED = Unmeasured("no reporting user to try it with")
 UNCOUNTED = "MongoDB's own validate looks into these too; one that is hidden can be counted once it is shown"
@@ -110,6 +115,7 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     if not isinstance(found, Validation):
         return Answered(NO_LEAD if absent(found) else found)
     problems = (*found.errors, *found.warnings)
+    skipped = sum("transient" in one for one in found.warnings)
     first = f" First: {problems[0][:160]}" if problems else ""
     evidence = (
         f"validate ({found.mode}) of {found.documents:,} documents and {found.indexes} indexes in {found.seconds:.1f} "
@@ -117,6 +123,9 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     )
     if found.valid and not found.documents:
         return Answered(NO_LEAD)
+    if found.valid and skipped:
+        parts = f"not completed ({skipped} of {found.indexes + 1} parts skipped: their files had unwritten changes)"
+        return Answered(Unmeasured(f"{parts}; documents and keys were read. {evidence}", LATER))
     if found.valid and found.warnings:
         return Answered(Doubtful(True), evidence, "run it again when nothing else uses the collection")
     return Answered(found.valid, evidence)
@@ -150,12 +159,14 @@ def _valid(leads: int, broken: Breaking) -> Answered:
 
 def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> Answers:
     """One for each kind, and one for sources that differ; what was found warns and goes to the Data Researcher."""
-    kinds: dict[str, Kind] = {
-        "FIN-ANOM-001": "duplicate", "FIN-ANOM-002": "inconsistent", "FIN-ANOM-003": "suspicious",
-    }  # fmt: skip
     told = {
-        check_id: _odd([each for each in found if each.rule.kind == kind], leads) for check_id, kind in kinds.items()
+        check_id: _odd([each for each in found if each.rule.kind == kind], leads) for check_id, kind in KINDS.items()
     }
+    shared = [f"{each.rule.name}: {each.leads:,}" for each in found if each.rule.kind == "shared" and each.leads]
+    if shared:
+        doubled = next(iter(KINDS))
+        said = f"{told[doubled].evidence}. Not counted, since they are no sign of a duplicate: {'; '.join(shared)}"
+        told[doubled] = told[doubled]._replace(evidence=said)
     named = "; ".join(f"{row.source} {row.field} {row.percent:.0f} %" for row in outliers.head(6).itertuples())
     evidence = f"25 points or more below all sources: {named or 'none'}"
     return {**told, "FIN-ANOM-004": Answered(len(outliers) if leads else NO_LEAD, evidence)}
@@ -163,7 +174,8 @@ def anomalies(found: Sequence[Anomaly], outliers: pd.DataFrame, leads: int) -> A
 
 def _odd(mine: Sequence[Anomaly], leads: int) -> Answered:
     shown = "; ".join(f"{each.rule.name}: {each.leads:,}" for each in mine if each.leads) or "nothing"
-    evidence = f"{len(mine)} rules over {leads:,} leads: {shown}"
+    hits = sum(bool(each.leads) for each in mine)
+    evidence = f"{hits} of {len(mine)} rules found something among {leads:,} leads: {shown}"
     return Answered(sum(each.leads for each in mine) if leads else NO_LEAD, evidence)
 
 
@@ -174,8 +186,11 @@ def ready(
     plans: pd.DataFrame, granted: Excess | None, sizes: dict[str, int] | Unmeasured | Exception,
     settings: Settings, tried: list[str] | Unmeasured | Exception = NOT_TRIED,
 ) -> Answers:  # fmt: skip
-    """Every query runs for the reporting user (granted: what it may do beyond reading, None without one), who cannot
-    write, by that user's rights and where it was tried (writes that were let through); filtered ones use an index; sizes are known."""
+    """Every query runs for the reporting user, who cannot write, by that user's rights and where it was tried (writes
+    that were let through); filtered ones use an index; sizes are known.
+
+    granted: what that user may do beyond reading; None without one.
+    """
     failed, filtered = plans[plans["problem"] != ""], plans[plans["filtered"]]
     none = absent(sizes)
     who = "the reporting user" if granted is not None else "the application's user"

@@ -12,13 +12,14 @@ from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.configuration import Configuration
 from leadbook.analysis.statistics import Statistics, cost_basis, cost_per_qualified
 from leadbook.analysis.totals import Totals
-from leadbook.core.checks import Check, Verdict
+from leadbook.core.checks import Check, Verdict, tally
 from leadbook.core.definitions import catalogue
 from leadbook.core.settings import Settings
 from leadbook.page.prose import number
 from leadbook.page.tables import target_text
 from leadbook.phases import deeds
 from leadbook.phases.documents import render
+from leadbook.phases.p06.checks import RECOVERY
 from leadbook.phases.p09 import tables
 from leadbook.phases.p09.evidence import AREAS, RunEvidence, metrics, slow_end, trends
 from leadbook.phases.p09.recommendations import PRIORITIES, Recommendation
@@ -133,7 +134,7 @@ def _upkeep(made: Findings) -> dict[str, Any]:
     limits = [one for one in catalogue().values() if one.phase == "08" and isinstance(one.target, int | float)]
     return {
         "configuration": made.configuration.items(),
-        "backups": [(one.title, one.verdict.value) for one in backups], "proven": _proven(backups),
+        "backups": [(one.title, one.verdict.value) for one in backups], "proven": proven(backups),
         "thresholds": [(one.title, target_text(one.told(one.target)), one.source, one.remedy)
                        for one in limits if one.compare != "true"],
         "targets": [(field.description, getattr(made.settings, name)) for name, field in Settings.model_fields.items()
@@ -142,10 +143,13 @@ def _upkeep(made: Findings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _proven(backups: Sequence[Check]) -> str:
+def proven(backups: Sequence[Check]) -> str:
+    """How the checks of phase 06 ended, and how long a recovery would take."""
     if not backups:
         return "Not measured: phase 06 left nothing that counts here."
-    passed = sum(1 for check in backups if check.verdict is Verdict.PASS)
-    recovery = next((check for check in backups if "recovery time" in check.title.lower()), None)
-    took = f" Recovery time measured: {recovery.measured} {recovery.unit}." if recovery and recovery.measured else ""
-    return f"Last time {passed} of {len(backups)} checks of phase 06 passed.{took}"
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in tally(backups).items())
+    recovery = next((check for check in backups if check.id == RECOVERY), None)
+    took = ""
+    if recovery and recovery.measured is not None:
+        took = f" {recovery.title}: {number(recovery.measured, recovery.unit)}, extrapolated from {recovery.evidence}."
+    return f"Last time the checks of phase 06 ended: {counted}.{took}"

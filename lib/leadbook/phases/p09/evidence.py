@@ -27,6 +27,13 @@ _TOPICS = {
 }  # fmt: skip
 PERFORMANCE = ("03", "05", "08")
 """Phases that measure performance."""
+TRENDS = {
+    "inserts_per_s": "inserts, documents/s (server)", "write_latency_ms": "write latency, ms (server, mean)",
+    "read_latency_ms": "read latency, ms (server, mean)", "cache_dirty_percent": "dirty part of the cache, %",
+    "pool_used_percent": "connections in use, % of the pool", "pool_wait_ms": "wait for a connection, ms (mean)",
+    "redis_memory_percent": "Redis memory in use, % of maxmemory",
+}  # fmt: skip
+"""Readings of phase 08's trend in words."""
 _MEASURING = ("03", "04", "05", "08")
 _UNITS = ("documents/s", "leads/hour", "ms", "us", "%")
 
@@ -106,10 +113,10 @@ def metrics(evidence: RunEvidence) -> pd.DataFrame:
 
 
 def slow_end(evidence: RunEvidence, name: str) -> tuple[float, str] | None:
-    """The slow end of a time, by the percentile that its samples bear: phase 08's p99, else phase 03's, else phase 08's
-    p95 or slowest. None without any."""
+    """The slow end of a time: under load, by the percentile that phase 08's samples bear, so that it is of the same
+    times as phase 08's median; phase 03's p99 at rest where 08 left none. None without any."""
     found = [(phase, which, evidence.number(phase, f"{name}_{which}_ms"))
-             for phase, which in (("08", "p99"), ("03", "p99"), ("08", "p95"), ("08", "worst"))]  # fmt: skip
+             for phase, which in (("08", "p99"), ("08", "p95"), ("08", "worst"), ("03", "p99"))]  # fmt: skip
     for phase, which, value in found:
         if value is not None:
             count = evidence.number(phase, f"{name}_samples")
@@ -119,11 +126,14 @@ def slow_end(evidence: RunEvidence, name: str) -> tuple[float, str] | None:
 
 
 def trends(evidence: RunEvidence) -> pd.DataFrame:
-    """A row a reading of phase 08: mean of the first third and of the last third of the snapshot, and change in %."""
+    """A row a reading of phase 08: mean of the first third and of the last third of the snapshot, and change in %.
+
+    The server's own means, of everybody's operations; phase 08's degradation is of its probes' medians.
+    """
     trend = evidence.fact("08", "trend") or {}
     rows = []
     for name, parts in trend.items():
         first, last = parts.get("first_third"), parts.get("last_third")
         change = 100 * (last - first) / first if first and last is not None else None
-        rows.append({"reading": name, "first third": first, "last third": last, "change %": change})
+        rows.append({"reading": TRENDS.get(name, name), "first third": first, "last third": last, "change %": change})
     return pd.DataFrame(rows, columns=["reading", "first third", "last third", "change %"])

@@ -41,8 +41,8 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     return Answered(open_.count + read["failed"] + files + len(cut), "; ".join(said))
 
 
-def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
-    """The worst witness is judged: a lead that two of them miss is one lead."""
+def kept(named: Lost, gaps: Sequence[Gap], places: Places, drilled: str = "") -> Answered:
+    """The worst witness is judged: a lead that two of them miss is one lead. drilled: why Redis knows of fewer."""
     said = named.said | {gap.witness: gap.said for gap in gaps}
     if not any(said.values()):
         why = "nothing tells of a stored lead: no staged record, no key in Redis, no session of files, no backup"
@@ -58,6 +58,7 @@ def kept(named: Lost, gaps: Sequence[Gap], places: Places) -> Answered:
           for gap in gaps if gap.fewer > 0 >= gap.lost),
         f"{len(named.erased):,} erased on request",
         *(["Redis is away, so leads from files have one witness less"] if places.redis is None else []),
+        *([f"Redis is a cache and may know of fewer: {drilled}"] if drilled else []),
     ]  # fmt: skip
     return Answered(max([len(gone), *(gap.lost for gap in gaps)]), "; ".join(told))
 
@@ -141,6 +142,8 @@ def told_alike(found: Sequence[SessionDifference], sessions: int, totals: Totals
 def dropped(found: Parted) -> Answered:
     """Sessions of leads that somebody dropped. Whether that was the trial or the sprint no data can tell: a person
     says so. Who read nothing and ended lost nothing."""
+    if not (found.mine or found.elsewhere or found.dropped):
+        return Answered(Unmeasured("the journal knows of no ingest session", NO_LEAD.remedy))
     lost = [one for one in found.dropped if one.told.total() or one.end != "ended"]
     said = [f"{len(found.mine):,} sessions of these leads"]
     if found.elsewhere:

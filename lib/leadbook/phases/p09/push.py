@@ -67,7 +67,8 @@ def _waiting(found: Drained) -> Answered:
 
 
 def _claimed(found: Drained) -> Answered:
-    said = f"{found.claimed:,} of {found.staged:,} staged records are claimed, {found.expired:,} of them by the dead"
+    dead = f"{found.expired:,} of them by workers that died"
+    said = f"{found.claimed:,} of {found.staged:,} staged records are claimed, {dead}"
     return Answered(found.claimed if found.staged else NOT_STAGED, said)
 
 
@@ -75,7 +76,7 @@ def _arriving(settings: Settings, found: Drained) -> Answered:
     """A close judges what does not change any more. Collectors pause between batches: where the last one came a moment
     ago more may come; those of a rehearsal are known to have ended."""
     last = f"; the last was staged {found.quiet_s:,.0f} s ago" if found.quiet_s is not None else ""
-    said = f"{found.arrived:,} more records and leads than 9.2 counted{last}"
+    said = f"{found.arrived:,} more records and leads than section 9.2 counted{last}"
     soon = settings.is_production and found.quiet_s is not None and found.quiet_s < QUIET_S
     return Answered(Doubtful(0) if soon and not found.arrived else found.arrived, said)
 

@@ -16,13 +16,18 @@ from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.p05.advice import batch_size
 from leadbook.phases.p08.decisions import DECISION, topic
-from leadbook.phases.p09.checks import BREAKING
+from leadbook.phases.p09.checks import BREAKING, KINDS
 from leadbook.phases.p09.evidence import RunEvidence
+from leadbook.phases.proven import BACKED_UP
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
 VALIDATION = "validation_level"
 """The parameter by which a check's remedy is known to be on the validator, which `_validator` advises on."""
+
+
+BACKUP = definition(BACKED_UP)
+"""A backup of the final leads, the most pressing of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +51,11 @@ def recommend(
 ) -> list[Recommendation]:  # fmt: skip
     """All of them, high priority first. checks: those of this phase."""
     made = [
-        *_failed(checks, evidence), *_warned(evidence), *_batch_size(evidence, settings),
+        *_failed(checks, evidence), *_warned(checks, evidence), *_batch_size(evidence, settings),
         *_validator(evidence, checks, settings), *_decisions(evidence), *_email(found, fields, settings),
         *_company(found, settings), *_odd(anomalies, found), *_score(found), *_growth(found),
     ]  # fmt: skip
-    return sorted(made, key=lambda each: PRIORITIES.index(each.priority))
+    return sorted(made, key=lambda each: (PRIORITIES.index(each.priority), each.topic != BACKUP.title))
 
 
 def _sentence(text: str) -> str:
@@ -69,27 +74,40 @@ def _failed(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommen
 
 
 def _effect(check: Check) -> str:
-    """What the change does to the number that asks for it."""
+    """What the change does to the number that asks for it; of a yes or no, what is true then."""
     if check.measured is None:
         return f"not known: nothing was measured; asked for is {target_text(check)}"
+    if check.measured is False:
+        return f"it becomes true: {check.title}"
+    if isinstance(check.measured, bool | str):
+        return "the effect that its evidence tells"
     return f"from {measured_text(check)} to {target_text(check)}"
 
 
 def _warnings(evidence: RunEvidence) -> list[Check]:
-    return [check for check in evidence.troubled() if check.verdict is Verdict.WARN and check.remedy]
+    """Of earlier phases; the gates of 07 repeat what others say."""
+    return [one for one in evidence.troubled() if one.verdict is Verdict.WARN and one.remedy and one.phase != "07"]
 
 
-def _warned(evidence: RunEvidence) -> Iterator[Recommendation]:
-    """A warned check that another one follows from is left to that one's row, the validator to its own."""
-    warned = [check for check in _warnings(evidence) if check.phase in ("01", "02", "03", "05", "06")]
+def _warned(checks: Sequence[Check], evidence: RunEvidence) -> Iterator[Recommendation]:
+    """All warnings, and what this phase could not measure. A warned check that another one follows from is left to that
+    one's row; the validator, decisions and anomalies to their own."""
+    dark = [one for one in checks if one.verdict is Verdict.NOT_MEASURED]
+    warned = [*_warnings(evidence), *(one for one in checks if one.verdict is Verdict.WARN), *dark]
     told = {name for check in warned for name in definition(check.id).follows}
     for check in warned:
-        if check.id not in told and VALIDATION not in check.remedy:
+        apart = check.id in (*told, *KINDS) or VALIDATION in check.remedy or check.title.startswith(DECISION)
+        if not apart:
             yield Recommendation(
-                priority="medium", topic=check.title, action=check.remedy,
-                evidence=f"{check.id}, phase {check.phase}: {check.evidence}"[:300],
-                impact=_effect(check),
+                priority="high" if check.id == BACKUP.id or check in dark else "medium", topic=check.title,
+                action=_by_name(check), evidence=f"{check.id}, phase {check.phase}: {check.evidence}",
+                impact=_effect(check), about="data" if check.id.startswith("FIN-ANOM") else "database",
             )  # fmt: skip
+
+
+def _by_name(check: Check) -> str:
+    """Its remedy, for who reads it in another notebook."""
+    return check.remedy.replace("this notebook", f"notebook {check.phase}")
 
 
 def _batch_size(evidence: RunEvidence, settings: Settings) -> Iterator[Recommendation]:

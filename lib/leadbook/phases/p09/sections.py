@@ -64,10 +64,12 @@ class FinalAnalysis(Findings):
     def of(cls, book: Any) -> FinalAnalysis:
         """The analysis of an opened phase. On rehearsal, without leads, a small sample is brought in first."""
         ensure_leads(Site(endpoints=book.endpoints, settings=book.settings), book.mongodb, book.admin)
+        done = deeds.done_to(book)
+        if going := deeds.still_open(done):
+            book.show(Section(says=f"**{going}**", facts={"open_alarms": going}))
         return cls(
             book.leads, admin=book.admin, reporting_user=book.reporting, redis=book.redis, settings=book.settings,
-            evidence=RunEvidence.of(book), journal=book.journal, done=deeds.done_to(book),
-            snapshot=newest_snapshot(book),
+            evidence=RunEvidence.of(book), journal=book.journal, done=done, snapshot=newest_snapshot(book),
         )  # fmt: skip
 
     def _judged(self, told: Answers) -> tuple[Check, ...]:
@@ -140,7 +142,7 @@ class FinalAnalysis(Findings):
         came = arrivals(self.staging, totals, self.sent)
         told = {
             "FIN-LOSS-001": losses.ended(totals, places, sessions),
-            "FIN-LOSS-002": losses.kept(named, counted, places),
+            "FIN-LOSS-002": losses.kept(named, counted, places, deeds.lost_keys(self.done)),
             **losses.rejects(rejects, totals.records),
             "FIN-LOSS-005": losses.arrived(came, sum(one.staged for one in self.erasures), totals.gone.total()),
             "FIN-LOSS-006": losses.nobodys(other, self.leads.count_documents({})),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
+from leadbook.actions.told import DRILL
 from leadbook.analysis.anomalies import Anomaly
 from leadbook.analysis.integrity import IndexCount
-from leadbook.analysis.queries import COUNTERPARTS, QUERIES, Stage
+from leadbook.analysis.queries import COUNTERPARTS, Stage, queries
 from leadbook.analysis.sessions import ENDED, IngestSession, SessionDifference
 from leadbook.analysis.statistics import Statistics
 from leadbook.analysis.totals import Totals
@@ -38,7 +40,7 @@ COLUMNS = {
     "index": "name of the index", "fields": "its keys", "unique": "refuses a second equal value",
     "through the index": "documents counted through it", "by a scan": "documents it should know",
     "whole": "both agree; or why it cannot be counted",
-    "anomaly": "the rule", "kind": "possible duplicate, contradiction, or suspicion",
+    "anomaly": "the rule", "kind": "possible duplicate, shared line, contradiction, or suspicion",
     "groups": "sets of leads that belong together", "example": "masked", "what it means": "why it matters",
     "what to do": "advice",
     "query": "query of the report", "filtered": "selects by a field, so an index should help",
@@ -63,22 +65,23 @@ def table(frame: pd.DataFrame, title: str) -> Table:
 def counterparts() -> Table:
     """Statements of the task book: PostgreSQL, MongoDB, and a remark."""
     rows: list[Sequence[str]] = [
-        (each.sql, _shown(each.pipeline), f"{each.name}{'; by index' if each.filtered else ''}") for each in QUERIES
+        (each.sql, _shown(each.pipeline), f"{each.name}{'; by index' if each.filtered else ''}") for each in queries()
     ]
     frame = pd.DataFrame([*rows, *COUNTERPARTS], columns=["task book (SQL)", "run here (MongoDB)", "remark"])
     return table(frame, "The task book's SQL and its counterpart")
 
 
 def _shown(pipeline: Sequence[Stage]) -> str:
-    return " → ".join(f"{name} {_short(body)}".strip() for stage in pipeline for name, body in stage.items())
+    """As mongosh takes it."""
+    return f"aggregate({_short(list(pipeline))})"
 
 
 def _short(body: Any) -> str:
     if isinstance(body, dict):
         return "{" + ", ".join(f"{key}: {_short(value)}" for key, value in body.items()) + "}"
     if isinstance(body, list):
-        return "[" + ", ".join(json.dumps(one) if isinstance(one, str) else _short(one) for one in body) + "]"
-    return "null" if body is None else str(body).lower() if isinstance(body, bool) else f"{body}"
+        return "[" + ", ".join(map(_short, body)) + "]"
+    return f'ISODate("{body:%Y-%m-%dT%H:%M:%SZ}")' if isinstance(body, datetime) else json.dumps(body)
 
 
 def statistics(found: Statistics, totals: Totals, settings: Settings) -> Table:
@@ -168,11 +171,19 @@ STORY = {
 def story(entries: Sequence[Mapping[str, Any]]) -> Table:
     """What the journal tells of the sprint: verdicts of its stages, and actions such as a recovery or an erasure."""
     rows = [
-        (f"{one['at']:%Y-%m-%d %H:%M}", one.get("stage") or one.get("action"),
+        (f"{one['at']:%Y-%m-%d %H:%M}", _named(one),
          one.get("verdict") or _counts(one.get("done")), ", ".join(one.get("risks", ())))
         for one in entries
     ]  # fmt: skip
     return Table(pd.DataFrame(rows, columns=list(STORY)), "The sprint, by its journal", STORY)
+
+
+def _named(entry: Mapping[str, Any]) -> str:
+    """A stage, what an action is called, or what a drill did."""
+    name = str(entry.get("stage") or entry.get("action"))
+    if name == DRILL:
+        return f"planned drill: {entry.get('what')}"
+    return {"rehearse_sprint": "the rehearsal's sprint"}.get(name, name.replace("_", " "))
 
 
 def _counts(done: Any) -> str:
