@@ -18,7 +18,9 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
+from leadbook.page.cards import verdict_html
 from leadbook.page.offline import contained
+from leadbook.page.palette import VERDICT_COLOURS
 from leadbook.report import gates, junit, site
 from leadbook.report.html import stylesheet
 from leadbook.report.records import PHASES, STAGES, DocumentRecord, read_run
@@ -103,7 +105,8 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     write(directory, benchmarks(made.check(verdict=Verdict.FAIL)))
     page = (directory / "03_x.html").read_text()
     soup = BeautifulSoup(page, "html.parser")
-    assert "1 of" in soup.h1.get_text() and "checks blocks" in soup.h1.get_text()
+    assert soup.h1.get_text() == "Benchmarks: does not pass"
+    assert re.search(r"1 of \d+ checks blocks", soup.select_one(".verdict .why").get_text())
     assert page.index("use larger batches") < page.index("3.1 Inserts")  # what blocks stands above the notebook
     assert [summary.get_text() for summary in soup.select("details.code > summary")] == [
         "parameters and their defaults [1]", "code [2]", "code, not run",
@@ -114,6 +117,34 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     assert soup.select(".toc a")[0].get_text() == "3.1 Inserts & more" and soup.find(id="s1") is not None
     assert soup.find("a", href="02_x.html") is not None and "docs (https://docs.example/x)" in soup.get_text()
     assert soup.find(id="s1").find_next_sibling().get_text() == "Task book steps: 1.1.4.2"
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "headline", "tone"),
+    [("07", Verdict.PASS, "GO", "GO"), ("07", Verdict.FAIL, "NO-GO", "NO-GO"), ("08", Verdict.PASS, "HEALTHY", "HEALTHY"),
+     ("08", Verdict.WARN, "ATTENTION", "ATTENTION"), ("09", Verdict.PASS, "ACCEPTED", "ACCEPTED"),
+     ("09", Verdict.FAIL, "NOT ACCEPTED", "NOT-ACCEPTED")],
+)  # fmt: skip
+def test_the_page_of_a_gate_says_the_verdict_of_its_stage(directory, number, verdict, headline, tone):
+    (directory / "notebooks" / "03_x.ipynb").rename(directory / "notebooks" / "gate.ipynb")
+    gate = made.phase(number, made.check(number, verdict), notebook="notebooks/gate.ipynb", page="gate.html")
+    write(directory, gate)
+    card = BeautifulSoup((directory / "gate.html").read_text(), "html.parser").select_one(".verdict")
+    assert card.h1.get_text() == f"{gate.title}: {headline}" and tone in card["class"]
+    write(directory, gate, made.broken("03"))
+    card = BeautifulSoup((directory / "gate.html").read_text(), "html.parser").select_one(".verdict")
+    assert headline not in card.h1.get_text(), "a run that broke has no verdict of any stage"
+
+
+def test_a_phase_has_one_word_and_one_colour_on_the_index_on_its_page_and_at_its_end(directory):
+    phase = benchmarks(made.check(verdict=Verdict.WARN))
+    write(directory, phase)
+    index = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    assert index.select("#phases tbody tr")[2].select_one(".badge").get_text() == "warn"
+    card = BeautifulSoup((directory / "03_x.html").read_text(), "html.parser").select_one(".verdict")
+    assert card.h1.get_text() == "Benchmarks: passes with 1 warning" and "ATTENTION" in card["class"]
+    end = verdict_html("03", "Benchmarks", phase.checks)
+    assert "Benchmarks: passes with 1 warning" in end and VERDICT_COLOURS[Verdict.WARN] in end
 
 
 def test_a_broken_phase_has_a_banner_and_shows_the_cell(directory):

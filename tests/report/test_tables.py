@@ -13,7 +13,8 @@ from tests.made_run import check
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, palette, style, tables
-from leadbook.page.prose import number, with_profile
+from leadbook.page.prose import number, pipe_table, with_profile
+from leadbook.report.html import document_body
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_target_is_written_for_people(target, text):
 
 def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
     blocking = check(verdict=Verdict.FAIL, remedy="run `leadbook run <x>`")
-    card = cards.verdict_html("03", "Benchmarks", "fail", {"fail": 1}, [blocking])
+    card = cards.verdict_html("03", "Benchmarks", [blocking])
     assert "run <code>leadbook run &lt;x&gt;</code>" in card and "`" not in card
     assert tables.cell("see `a <b>`") == "see <code>a &lt;b&gt;</code>"
 
@@ -79,7 +80,7 @@ def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
 def test_a_card_says_once_what_several_checks_wait_for():
     same = [check(verdict=Verdict.FAIL, id=f"X-{n}", remedy="apply the schema") for n in (1, 2)]
     other = check(verdict=Verdict.FAIL, id="X-3", remedy="raise the limit")
-    card = cards.verdict_html("02", "Schema", "fail", {"fail": 3}, [same[0], other, same[1]])
+    card = cards.verdict_html("02", "Schema", [same[0], other, same[1]])
     assert card.count("apply the schema") == 1 and card.count("<b>Do:</b>") == 2
     assert card.index("X-1") < card.index("X-2") < card.index("X-3")
 
@@ -99,7 +100,8 @@ def test_an_accepted_risk_is_seen_on_the_page_and_asks_for_nothing():
     shown = tables.checks_table([blocks, other])
     assert shown.index("MDB-HST-002") < shown.index("MDB-HST-001") and shown.count("risk accepted") == 1
     assert "hostInfo. Accepted by Ada on 2026-11-01: a trial" in shown and shown.count("Do: ") == 1
-    card = cards.verdict_html("01", "Provisioning", "pass", {"fail": 1}, [], [blocks])
+    card = cards.verdict_html("01", "Provisioning", [blocks])
+    assert "passes with 1 accepted risk" in card
     assert "1 fail; 1 of them an accepted risk" in card and "Accepted by Ada on 2026-11-01" in card
 
 
@@ -141,3 +143,22 @@ def test_a_logarithmic_axis_has_plain_numbers():
 def test_commands_for_n8n_and_roles_name_the_profile_too():
     told = with_profile("`leadbook n8n export --out DIR`, `leadbook roles`", "production")
     assert told == "`leadbook n8n export --out DIR --profile production`, `leadbook roles --profile production`"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["+6***81 (23 leads); +4***20 (22 leads)", "count({}, hint _id_)", "location_city, _state, _country", "~~gone~~",
+     "mongodb://<username>:<password>@h/?a=1&amp;b=2", "[out](https://x.example)", r"a\b | c \| d", "2 * 3 * 4",
+     "__x__ and a_b_c", "C*** T*** <i>x</i>", "a lone ` tick"],
+)  # fmt: skip
+def test_a_cell_of_a_document_reads_as_the_value_it_was_made_of(words):
+    page = document_body(f"# T\n\n{pipe_table(['_a_', 'b'], [[words, 1]])}\n")
+    assert [one.get_text() for one in page.find_all(["th", "td"])] == ["_a_", "b", words, "1"]
+    assert not page.find_all(["em", "strong", "del", "a", "i"])
+
+
+def test_code_in_a_cell_of_a_document_stays_code_and_plain_words_stay_as_they_are():
+    told = pipe_table(["a"], [["see `leadbook run --x *_y_`, p50_ms < 50 ms [c]"]])
+    assert told.endswith("| see `leadbook run --x *_y_`, p50_ms < 50 ms [c] |")
+    piped = document_body(pipe_table(["a"], [["`x | y`"]]))
+    assert piped.td.code.get_text() == "x | y"

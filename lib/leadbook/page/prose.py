@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_MEASURED = "not measured"
+_MARKUP = re.compile(r"[\\*`]|~(?=~)|(?<=~)~|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[])")
+"""What Markdown would read as more than itself within a line."""
 
 
 def number(value: float | None, unit: str = "", digits: int | None = None, missing: str = NOT_MEASURED) -> str:
@@ -97,7 +99,7 @@ def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], missing: s
     lines = ["| " + " | ".join(_escaped(shown(cell, missing)) for cell in row) + " |" for row in rows]
     if not lines:
         return "Nothing to show."
-    head = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
+    head = ["| " + " | ".join(map(_escaped, headers)) + " |", "|" + " --- |" * len(headers)]
     return "\n".join(head + lines)
 
 
@@ -106,5 +108,12 @@ def frame_table(frame: pd.DataFrame, missing: str = NOT_MEASURED) -> str:
     return pipe_table([str(name) for name in frame.columns], frame.itertuples(index=False, name=None), missing)
 
 
+def literal(text: str) -> str:
+    """`text` as Markdown that shows it and nothing else; `code` in backticks stays code. Marks that would take no
+    effect where they stand (`snake_case`, `< 50`) are left alone, so that the raw text stays readable."""
+    pieces = re.split(r"(`[^`]+`)", text)
+    return "".join(one if at % 2 else _MARKUP.sub(r"\\\g<0>", one) for at, one in enumerate(pieces))
+
+
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return literal(text).replace("|", "\\|").replace("\n", " ")

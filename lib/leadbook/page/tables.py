@@ -80,7 +80,8 @@ def _plain_index(dataframe: pd.DataFrame) -> bool:
     return index.name is None and (len(index) == 0 or type(index).__name__ == "RangeIndex")
 
 
-def _verdict_badge(value: Any) -> str:
+def verdict_badge(value: Any) -> str:
+    """A verdict in a table as its badge, an accepted risk told below; any other word as it is."""
     verdict, accepted, _ = str(value).partition(ACCEPTED)
     try:
         return badge(Verdict(verdict)) + (f"<br>{RISK}" if accepted else "")
@@ -117,7 +118,7 @@ def _header(name: str, meaning: str, right: bool) -> str:
 def _cells(row: Iterable[Any], names: list[str], numeric: list[bool]) -> str:
     made = []
     for value, name, right in zip(row, names, numeric, strict=True):
-        inside = _verdict_badge(value) if name.lower() == "verdict" else cell(value)
+        inside = verdict_badge(value) if name.lower() == "verdict" else cell(value)
         style = "text-align:right;font-variant-numeric:tabular-nums" if right else "text-align:left"
         made.append(f'<td data-label="{escape(name, quote=True)}" style="{style}">{inside}</td>')
     return "".join(made)

@@ -204,6 +204,14 @@ def _close(run: RunRecord) -> RunVerdict:
 _JUDGES: Mapping[str, Callable[[RunRecord], RunVerdict]] = {"ready": _ready, "live": _live, "close": _close}
 
 
+def gate_of(run: RunRecord, phase: str) -> RunVerdict | None:
+    """The verdict of the stage that `phase` ends; of 08 that of the live stage also where a close asked for it. None
+    for the other phases, and where the run has no verdict of any stage."""
+    stage = next((stage for stage, phases in STAGES.items() if phases[-1] == phase), "")
+    judged = {one.stage: one for one in decide(run).stages} if stage else {}
+    return (judged.get(stage) or _JUDGES[stage](run)) if judged else None
+
+
 def _checks(run: RunRecord, phases: Iterable[str]) -> list[Check]:
     return [check for phase in run.phases if phase.phase in phases for check in phase.checks]
 
