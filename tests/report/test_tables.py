@@ -13,7 +13,7 @@ from tests.made_run import check
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, palette, style, tables
-from leadbook.page.prose import number, pipe_table, with_profile
+from leadbook.page.prose import frame_table, number, pipe_table, with_profile
 from leadbook.report.html import document_body
 
 
@@ -64,10 +64,34 @@ def test_checks_are_shown_blocking_ones_first_with_their_remedy():
 @pytest.mark.parametrize(
     ("target", "text"),
     [(">= 1000.0 documents/s", "≥ 1,000 documents/s"), ("<= 0.60 USD", "≤ 0.6 USD"), ("6.0.5", "6.0.5"),
-     ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms")],
+     ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms"), (">= 1.2 TLS", "TLS 1.2 or newer"),
+     (">= 100.0 %", "100 %"), ("< 1000 us", "< 1,000 µs")],
 )  # fmt: skip
 def test_a_target_is_written_for_people(target, text):
     assert tables.target_text(check(target=target)) == tables.target_text(target) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1.3, "TLS", "TLS 1.3"), (35.07, "us", "35.07 µs"), (0.0005556, "h", "2 s"), (0.5, "h", "30 min"),
+     (30, "h", "30 h"), (0, "h", "0 h"), (True, "", "yes"), (None, "ms", "–")],
+)  # fmt: skip
+def test_a_measured_value_is_written_for_people(value, unit, text):
+    assert tables.measured_text(check(measured=value, unit=unit)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("documents_per_s", "documents/s"), ("p50_ms", "median, ms"), ("query_p50_ms", "query median, ms"),
+     ("worst_ms", "slowest, ms"), ("p999_ms", "p99.9, ms"), ("per_s", "a second"), ("cost_us", "cost, µs"),
+     ("linkedin_url", "linkedin_url"), ("check-outs", "check-outs"), ("window h", "window h")],
+)  # fmt: skip
+def test_a_column_is_headed_in_the_readers_words(name, text):
+    frame = pd.DataFrame({name: [1.5], "why": [None]})
+    html = tables.render(frame, "T", {name: "what it means"})
+    assert f'data-label="{text}"' in html and f">{text}</th>" in html and f"<b>{text}</b> what it means" in html
+    assert document_body(frame_table(frame)).th.get_text() == text
+    assert document_body(frame_table(frame)).find_all("td")[1].get_text() == "–", "as in a cell of a page"
 
 
 def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
@@ -138,6 +162,19 @@ def test_a_logarithmic_axis_has_plain_numbers():
     style.log_scale(axes)
     narrow.canvas.draw()
     assert {"20", "60"} <= {tick.get_text() for tick in axes.get_yticklabels(minor=True)}
+
+
+def test_an_axis_has_its_thousands_apart_and_keeps_names():
+    drawn, axes = style.figure("Rates", "", "documents/s")
+    axes.bar(["one", "two"], [900, 12_000])
+    parts, several = style.panels(1, 1, size=(4, 3))
+    style.panel(several[0], "One")
+    several[0].plot([0, 26_000], [0.5, 1.5])
+    drawn.canvas.draw()
+    parts.canvas.draw()
+    assert "12,000" in {tick.get_text() for tick in axes.get_yticklabels()}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["one", "two"]
+    assert "20,000" in {tick.get_text() for tick in several[0].get_xticklabels()}
 
 
 def test_commands_for_n8n_and_roles_name_the_profile_too():

@@ -65,7 +65,8 @@ def in_words(told: Told) -> str:
     if not told:
         return "Nothing was done to the running sprint by `leadbook act`."
     counts = [f"{len(frame(told, kind))} under *{title}*" for kind, title in TITLES.items()]
-    return f"The journal tells of {len(told)} actions and alarms: {', '.join(counts)}."
+    what = "action or alarm" if len(told) == 1 else "actions and alarms"
+    return f"The journal tells of {len(told)} {what}: {', '.join(counts)}."
 
 
 def effect_in_words(effect: Effect) -> str:

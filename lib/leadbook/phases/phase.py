@@ -306,7 +306,7 @@ class Phase:
 
     def figure(self, figure: Figure, caption: str) -> None:
         """Show a plot; the caption is its alternative text too."""
-        metadata = {"image/png": {"alt": caption}}
+        metadata = {"image/png": {"alt": caption, "as_drawn": style.tells_by_lightness(figure)}}
         display({"image/png": style.png(figure), "text/plain": caption}, metadata=metadata, raw=True)
         self.say(f"*{caption}*")
 

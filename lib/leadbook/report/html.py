@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pygments.formatters import HtmlFormatter
 from leadbook.core.checks import GRAVEST, Check, Verdict, accepted, only_calls_for_a_look
 from leadbook.page.cards import standing
 from leadbook.page.offline import contained
-from leadbook.page.prose import ticks, whose_data
+from leadbook.page.prose import ticks, when, whose_data
 from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, verdict_badge
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
 from leadbook.report.verdict import RunVerdict, finding, gate_of
@@ -61,14 +60,6 @@ def stylesheet(*, code: bool = False) -> Markup:
     return Markup(own)  # noqa: S704  our own files
 
 
-def when(text: str) -> str:
-    """`2026-11-23 18:40 UTC` of an ISO time."""
-    try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
-        return text
-
-
 def seconds_text(seconds: float) -> str:
     """A length of time for people: `0.4 s`, `37 s`, `2 min 05 s`."""
     if seconds < 10:
@@ -99,6 +90,7 @@ def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
     names = {Path(other.notebook).name: other.page for other in run.phases if other.phase in links}
     body = contained(_exporter().from_notebook_node(notebook)[0], names)
     contents = _contents(body)
+    _link_documents(body, phase)
     numbers = list(links)
     here, gate = numbers.index(phase.phase), gate_of(run, phase.phase)
     blocking = _ordered(phase.blocking)
@@ -206,6 +198,16 @@ def _contents(body: BeautifulSoup) -> list[tuple[str, str]]:
         heading["id"] = f"s{number}"
         found.append((f"s{number}", heading.get_text().strip()))
     return found
+
+
+def _link_documents(body: BeautifulSoup, phase: PhaseRecord) -> None:
+    """Where the notebook names the file of a document that it wrote, a link to the document's page."""
+    for document in phase.documents:
+        page = str(Path(document.path).with_suffix(".html"))
+        for code in body.find_all("code", string=document.path):
+            link = body.new_tag("a", href=page)
+            link.string = page
+            code.replace_with(link)
 
 
 # -------------------------------------------------------------------------------------------------------- documents
