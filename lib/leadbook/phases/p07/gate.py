@@ -145,7 +145,8 @@ def _collected(book: Phase) -> Answered:
 def _of_fact(record: EarlierPhase, fact: str) -> Answered:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
-    what = f"{words(fact)}, lower end of its 95 % interval," if fact in LOWER_ENDS else words(fact)
+    name = words(fact).partition(",")[0]
+    what = f"{name}, lower end of its 95 % interval," if fact in LOWER_ENDS else name
     evidence = f"{what} of phase {record.phase}, {when(record.at)}".rstrip(", ")
     return Answered(value if told else record.left_nothing(fact), evidence)
 
