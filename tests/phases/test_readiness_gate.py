@@ -169,3 +169,10 @@ def test_the_plot_leaves_out_what_has_no_number(records):
     titles = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert "Database insert rate" in titles
     assert not [title for title in titles if "backup" in title]
+
+
+def test_evidence_names_a_number_its_time_and_its_phases_in_words(records):
+    records["03"] = replace(records["03"], at="2026-11-30T13:06:28+00:00")
+    found = {check.id: check.evidence for check in gate.gate_checks(records, SETTINGS)}
+    assert found["GATE-DUP-001"] == "duplicate check Redis p99 of phase 03, 2026-11-30 13:06 UTC"
+    assert "checks of phase 06: " in found["GATE-BKP-001"] and "checks of phases 01, 02, 06: " in found["GATE-INF-001"]

@@ -18,7 +18,10 @@ from leadbook.core.definitions import catalogue
 from leadbook.core.errors import InputFileError
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
+from leadbook.page import style
+from leadbook.page.cards import verdict_html
 from leadbook.page.offline import contained
+from leadbook.page.palette import VERDICT_COLOURS
 from leadbook.report import gates, junit, site
 from leadbook.report.html import stylesheet
 from leadbook.report.records import PHASES, STAGES, DocumentRecord, read_run
@@ -30,6 +33,9 @@ OUTPUTS = [
     nbformat.v4.new_output("display_data", {"text/html": '<style>@import "https://evil.example/a.css";</style>'}),
     nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo=", "text/plain": "plot"},
                            metadata={"image/png": {"alt": "Rates by batch"}}),
+    nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo=", "text/plain": "plot"},
+                           metadata={"image/png": {"alt": "Heat", "as_drawn": True}}),
+    nbformat.v4.new_output("display_data", {"text/markdown": "Document **Guide** written to `documents/guide.md`."}),
     nbformat.v4.new_output("display_data", {"application/javascript": "alert(2)"}),
     nbformat.v4.new_output("display_data", {"application/scrapbook.scrap.json+json": {"name": "03/opened"}}),
     nbformat.v4.new_output("display_data", {"text/markdown": "See [docs](https://docs.example/x) and `code`"}),
@@ -103,7 +109,8 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     write(directory, benchmarks(made.check(verdict=Verdict.FAIL)))
     page = (directory / "03_x.html").read_text()
     soup = BeautifulSoup(page, "html.parser")
-    assert "1 of" in soup.h1.get_text() and "checks blocks" in soup.h1.get_text()
+    assert soup.h1.get_text() == "Benchmarks: does not pass"
+    assert re.search(r"1 of \d+ checks blocks", soup.select_one(".verdict .why").get_text())
     assert page.index("use larger batches") < page.index("3.1 Inserts")  # what blocks stands above the notebook
     assert [summary.get_text() for summary in soup.select("details.code > summary")] == [
         "parameters and their defaults [1]", "code [2]", "code, not run",
@@ -114,6 +121,35 @@ def test_a_page_folds_code_shows_outputs_and_names_its_plots(directory):
     assert soup.select(".toc a")[0].get_text() == "3.1 Inserts & more" and soup.find(id="s1") is not None
     assert soup.find("a", href="02_x.html") is not None and "docs (https://docs.example/x)" in soup.get_text()
     assert soup.find(id="s1").find_next_sibling().get_text() == "Task book steps: 1.1.4.2"
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "headline", "tone"),
+    [("07", Verdict.PASS, "GO", "GO"), ("07", Verdict.FAIL, "NO-GO", "NO-GO"),
+     ("08", Verdict.PASS, "HEALTHY", "HEALTHY"), ("08", Verdict.WARN, "ATTENTION", "ATTENTION"),
+     ("09", Verdict.PASS, "ACCEPTED", "ACCEPTED"),
+     ("09", Verdict.FAIL, "NOT ACCEPTED", "NOT-ACCEPTED")],
+)  # fmt: skip
+def test_the_page_of_a_gate_says_the_verdict_of_its_stage(directory, number, verdict, headline, tone):
+    (directory / "notebooks" / "03_x.ipynb").rename(directory / "notebooks" / "gate.ipynb")
+    gate = made.phase(number, made.check(number, verdict), notebook="notebooks/gate.ipynb", page="gate.html")
+    write(directory, gate)
+    card = BeautifulSoup((directory / "gate.html").read_text(), "html.parser").select_one(".verdict")
+    assert card.h1.get_text() == f"{gate.title}: {headline}" and tone in card["class"]
+    write(directory, gate, made.broken("03"))
+    card = BeautifulSoup((directory / "gate.html").read_text(), "html.parser").select_one(".verdict")
+    assert headline not in card.h1.get_text(), "a run that broke has no verdict of any stage"
+
+
+def test_a_phase_has_one_word_and_one_colour_on_the_index_on_its_page_and_at_its_end(directory):
+    phase = benchmarks(made.check(verdict=Verdict.WARN))
+    write(directory, phase)
+    index = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
+    assert index.select("#phases tbody tr")[2].select_one(".badge").get_text() == "warn"
+    card = BeautifulSoup((directory / "03_x.html").read_text(), "html.parser").select_one(".verdict")
+    assert card.h1.get_text() == "Benchmarks: passes with 1 warning" and "ATTENTION" in card["class"]
+    end = verdict_html("03", "Benchmarks", phase.checks)
+    assert "Benchmarks: passes with 1 warning" in end and VERDICT_COLOURS[Verdict.WARN] in end
 
 
 def test_a_broken_phase_has_a_banner_and_shows_the_cell(directory):
@@ -145,6 +181,69 @@ def test_a_long_address_in_a_documents_table_may_break_and_stays_whole(directory
     assert len(value.find_all("wbr")) > 5
 
 
+def test_a_document_looks_as_the_phases_do_also_on_a_phone(directory):
+    text = "# T\n\n**MADE-UP DATA.** So.\n\n| verdict | a |\n|--|--|\n| fail | 1 |\n| fail, risk accepted | 2 |\n"
+    (directory / "documents" / "guide.md").write_text(text)
+    write(directory, benchmarks())
+    soup = BeautifulSoup((directory / "documents" / "guide.html").read_text(), "html.parser")
+    assert soup.get_text().count("MADE-UP DATA") == 1 and soup.select_one("p.data.MADE-UP-DATA b") is not None
+    cells = soup.select(".lb-table tbody td")
+    assert [one["data-label"] for one in cells] == ["verdict", "a"] * 2, "cards say what each value is"
+    assert [one.get_text() for one in soup.select("td .lb-badge")] == ["fail", "fail"]
+    assert "risk accepted" in cells[2].get_text()
+
+
+def test_a_plot_scrolls_and_where_lightness_is_a_number_it_is_not_inverted(directory):
+    write(directory, benchmarks())
+    plots = BeautifulSoup((directory / "03_x.html").read_text(), "html.parser").select(".plot > img")
+    assert [(one["alt"], one.get("class")) for one in plots] == [("Rates by batch", None), ("Heat", ["as-drawn"])]
+    css = str(stylesheet())
+    assert ".output img:not(.as-drawn) { filter: invert" in css and css.count("invert(") == 1
+    drawn, axes = style.figure("T", "x", "y")
+    assert not style.tells_by_lightness(drawn)
+    axes.imshow([[1, 2]])
+    assert style.tells_by_lightness(drawn)
+
+
+def test_a_page_leads_from_the_document_it_wrote_to_its_page(directory):
+    write(directory, benchmarks())
+    soup = BeautifulSoup((directory / "03_x.html").read_text(), "html.parser")
+    assert soup.find("a", href="documents/guide.html") is not None
+
+
+def test_the_first_screen_shows_three_warnings_first_what_production_would_not_bear(directory):
+    late = made.check("09", Verdict.WARN, id="FIN-PUSH-008", title="A backup after the last lead", measured=False)
+    others = [made.check(verdict=Verdict.WARN, id=f"TST-03-{n}", title=f"Warning {n}") for n in range(1, 5)]
+    write(directory, benchmarks(*others), made.phase("09", late))
+    shown = BeautifulSoup((directory / "index.html").read_text(), "html.parser").select_one(".first")
+    told = [one.get_text() for one in shown.select("li")]
+    assert "5 warnings block nothing" in shown.get_text() and len(told) == 3
+    assert told[0].endswith("A backup after the last lead: no") and "Warning 1: 812.5" in told[1]
+    write(directory, benchmarks(*others, made.check(verdict=Verdict.FAIL)))
+    assert BeautifulSoup((directory / "index.html").read_text(), "html.parser").select_one(".first") is None
+
+
+def test_the_task_book_tells_steps_that_this_run_could_not_show_apart(directory):
+    write(directory, benchmarks())
+    told = BeautifulSoup((directory / "index.html").read_text(), "html.parser").select_one("#trace")
+    counts = [int(one.get_text().split()[0]) for one in told.select("p b")]
+    answered, shown, elsewhere, passed = counts
+    assert answered == shown + elsewhere == 158 and elsewhere > 0 and passed == shown
+    assert "only production can show" in told.get_text()
+    heads = [one.get_text() for one in told.select("table")[0].select("th")]
+    assert heads == ["Task", "Steps", "Answered", "Shown", "Nothing blocks"]
+    backup = next(row for row in told.select("table")[1].select("tbody tr") if row.td.get_text() == "1.1.1.4")
+    assert backup.find("td", attrs={"data-label": "shown"}).get_text() in {"does not apply here", "yes"}
+
+
+def test_gates_say_what_they_ask_in_words_and_what_a_simulation_says_nothing_of():
+    found = {gate.title: gate for gate in gates.gates(made.run())}
+    assert found["Cluster: TLS"].target == "TLS 1.2 or newer" and found["Backups kept"].target == "7 days or more"
+    assert "says nothing of a vendor" in found["Collection rate"].note and not found["Batch insert rate"].note
+    real = {gate.title: gate for gate in gates.gates(made.run(profile="production"))}
+    assert not real["Collection rate"].note
+
+
 def test_the_index_tells_the_verdict_the_reason_and_the_way_on(directory):
     write(directory, benchmarks(made.check(verdict=Verdict.FAIL)), warnings=("something <odd>",))
     soup = BeautifulSoup((directory / "index.html").read_text(), "html.parser")
@@ -163,8 +262,8 @@ def test_the_servers_are_told_in_numbers_for_people(tmp_path):
     site.write(record, tmp_path, Redactor())
     soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
     told = {name.text: name.find_next_sibling("dd").text for name in soup.select("dl.wide dt")}
-    assert told["mongodb round trip p50 ms"] == "0.2775"
-    assert (told["mongodb pool idle (ms)"], told["tls"], told["servers"]) == ("600,000", "yes", "rehearsal")
+    assert told["MongoDB: round trip median, ms"] == "0.2775"
+    assert (told["MongoDB: pool: idle (ms)"], told["TLS"], told["servers"]) == ("600,000", "yes", "rehearsal")
 
 
 def test_a_page_that_cannot_be_made_does_not_take_the_report_down(directory):

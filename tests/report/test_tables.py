@@ -13,7 +13,8 @@ from tests.made_run import check
 from leadbook.core.checks import Verdict, judge
 from leadbook.core.traces import concern_text
 from leadbook.page import cards, palette, style, tables
-from leadbook.page.prose import number, with_profile
+from leadbook.page.prose import frame_table, number, pipe_table, with_profile
+from leadbook.report.html import document_body
 
 
 @pytest.mark.parametrize(
@@ -63,15 +64,39 @@ def test_checks_are_shown_blocking_ones_first_with_their_remedy():
 @pytest.mark.parametrize(
     ("target", "text"),
     [(">= 1000.0 documents/s", "≥ 1,000 documents/s"), ("<= 0.60 USD", "≤ 0.6 USD"), ("6.0.5", "6.0.5"),
-     ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms")],
+     ("M30", "M30"), ("yes", "yes"), ("< 50.0 ms", "< 50 ms"), (">= 1.2 TLS", "TLS 1.2 or newer"),
+     (">= 100.0 %", "100 %"), ("< 1000 us", "< 1,000 µs")],
 )  # fmt: skip
 def test_a_target_is_written_for_people(target, text):
     assert tables.target_text(check(target=target)) == tables.target_text(target) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1.3, "TLS", "TLS 1.3"), (35.07, "us", "35.07 µs"), (0.0005556, "h", "2 s"), (0.5, "h", "30 min"),
+     (30, "h", "30 h"), (0, "h", "0 h"), (True, "", "yes"), (None, "ms", "–")],
+)  # fmt: skip
+def test_a_measured_value_is_written_for_people(value, unit, text):
+    assert tables.measured_text(check(measured=value, unit=unit)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("documents_per_s", "documents/s"), ("p50_ms", "median, ms"), ("query_p50_ms", "query median, ms"),
+     ("worst_ms", "slowest, ms"), ("p999_ms", "p99.9, ms"), ("per_s", "a second"), ("cost_us", "cost, µs"),
+     ("linkedin_url", "linkedin_url"), ("check-outs", "check-outs"), ("window h", "window h")],
+)  # fmt: skip
+def test_a_column_is_headed_in_the_readers_words(name, text):
+    frame = pd.DataFrame({name: [1.5], "why": [None]})
+    html = tables.render(frame, "T", {name: "what it means"})
+    assert f'data-label="{text}"' in html and f">{text}</th>" in html and f"<b>{text}</b> what it means" in html
+    assert document_body(frame_table(frame)).th.get_text() == text
+    assert document_body(frame_table(frame)).find_all("td")[1].get_text() == "–", "as in a cell of a page"
+
+
 def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
     blocking = check(verdict=Verdict.FAIL, remedy="run `leadbook run <x>`")
-    card = cards.verdict_html("03", "Benchmarks", "fail", {"fail": 1}, [blocking])
+    card = cards.verdict_html("03", "Benchmarks", [blocking])
     assert "run <code>leadbook run &lt;x&gt;</code>" in card and "`" not in card
     assert tables.cell("see `a <b>`") == "see <code>a &lt;b&gt;</code>"
 
@@ -79,7 +104,7 @@ def test_a_command_in_backticks_is_shown_as_code_on_the_card_and_in_a_cell():
 def test_a_card_says_once_what_several_checks_wait_for():
     same = [check(verdict=Verdict.FAIL, id=f"X-{n}", remedy="apply the schema") for n in (1, 2)]
     other = check(verdict=Verdict.FAIL, id="X-3", remedy="raise the limit")
-    card = cards.verdict_html("02", "Schema", "fail", {"fail": 3}, [same[0], other, same[1]])
+    card = cards.verdict_html("02", "Schema", [same[0], other, same[1]])
     assert card.count("apply the schema") == 1 and card.count("<b>Do:</b>") == 2
     assert card.index("X-1") < card.index("X-2") < card.index("X-3")
 
@@ -99,7 +124,8 @@ def test_an_accepted_risk_is_seen_on_the_page_and_asks_for_nothing():
     shown = tables.checks_table([blocks, other])
     assert shown.index("MDB-HST-002") < shown.index("MDB-HST-001") and shown.count("risk accepted") == 1
     assert "hostInfo. Accepted by Ada on 2026-11-01: a trial" in shown and shown.count("Do: ") == 1
-    card = cards.verdict_html("01", "Provisioning", "pass", {"fail": 1}, [], [blocks])
+    card = cards.verdict_html("01", "Provisioning", [blocks])
+    assert "passes with 1 accepted risk" in card
     assert "1 fail; 1 of them an accepted risk" in card and "Accepted by Ada on 2026-11-01" in card
 
 
@@ -138,6 +164,38 @@ def test_a_logarithmic_axis_has_plain_numbers():
     assert {"20", "60"} <= {tick.get_text() for tick in axes.get_yticklabels(minor=True)}
 
 
+def test_an_axis_has_its_thousands_apart_and_keeps_names():
+    drawn, axes = style.figure("Rates", "", "documents/s")
+    axes.bar(["one", "two"], [900, 12_000])
+    parts, several = style.panels(1, 1, size=(4, 3))
+    style.panel(several[0], "One")
+    several[0].plot([0, 26_000], [0.5, 1.5])
+    drawn.canvas.draw()
+    parts.canvas.draw()
+    assert "12,000" in {tick.get_text() for tick in axes.get_yticklabels()}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["one", "two"]
+    assert "20,000" in {tick.get_text() for tick in several[0].get_xticklabels()}
+
+
 def test_commands_for_n8n_and_roles_name_the_profile_too():
     told = with_profile("`leadbook n8n export --out DIR`, `leadbook roles`", "production")
     assert told == "`leadbook n8n export --out DIR --profile production`, `leadbook roles --profile production`"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["+6***81 (23 leads); +4***20 (22 leads)", "count({}, hint _id_)", "location_city, _state, _country", "~~gone~~",
+     "mongodb://<username>:<password>@h/?a=1&amp;b=2", "[out](https://x.example)", r"a\b | c \| d", "2 * 3 * 4",
+     "__x__ and a_b_c", "C*** T*** <i>x</i>", "a lone ` tick"],
+)  # fmt: skip
+def test_a_cell_of_a_document_reads_as_the_value_it_was_made_of(words):
+    page = document_body(f"# T\n\n{pipe_table(['_a_', 'b'], [[words, 1]])}\n")
+    assert [one.get_text() for one in page.find_all(["th", "td"])] == ["_a_", "b", words, "1"]
+    assert not page.find_all(["em", "strong", "del", "a", "i"])
+
+
+def test_code_in_a_cell_of_a_document_stays_code_and_plain_words_stay_as_they_are():
+    told = pipe_table(["a"], [["see `leadbook run --x *_y_`, p50_ms < 50 ms [c]"]])
+    assert told.endswith("| see `leadbook run --x *_y_`, p50_ms < 50 ms [c] |")
+    piped = document_body(pipe_table(["a"], [["`x | y`"]]))
+    assert piped.td.code.get_text() == "x | y"

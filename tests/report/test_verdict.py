@@ -26,13 +26,19 @@ def test_a_whole_rehearsal_without_a_blocker_is_go_healthy_accepted_and_says_who
     found = decide(made.run())
     assert (found.verdict, found.exit_status, found.told) == ("GO", 0, "GO, HEALTHY, ACCEPTED")
     assert "All 9 phases" in found.reason and "not of production" in found.reason
-    assert "--profile production --stage ready" in found.steps[0]
+    assert "--profile production --stage ready" in found.steps[-1]
+    assert [step.partition(":")[0] for step in found.steps] == [
+        "DBA", "DBA, Technical Lead, Project Manager", "DBA", "Technical Lead", "DBA",
+    ]  # fmt: skip
+    told = " ".join(found.steps)
+    order = ("MONGODB_URI", "attestations", "doctor", "apply_schema on lead_generation", "n8n export", "--stage ready")
+    assert sorted(order, key=told.index) == list(order), "in the README's order"
 
 
 @pytest.mark.parametrize(
     ("name", "word", "step"),
     [("ready", "GO", "leadbook ingest --staged --follow --profile production"), ("live", "HEALTHY", "--stage close"),
-     ("close", "ACCEPTED", "Hand over: Guide, for Technical Lead and Project Manager.")],
+     ("close", "ACCEPTED", "DBA: hand over Guide, for Technical Lead and Project Manager.")],
 )  # fmt: skip
 def test_a_stage_is_judged_by_its_own_checks_and_says_what_comes_next(name, word, step):
     last = made.phase(STAGES[name][-1], documents=(made.document(),))

@@ -60,7 +60,8 @@ class Canary:
     def busy(self) -> str:
         """Why the host is called busy, in a clause; empty where it is quiet or too little is known."""
         if self.waited > BUSY:
-            return f"constant work beside it waited {self.waited:.0%} of its time for a processor (limit {BUSY:.0%})"
+            waited = f"constant work beside it waited {100 * self.waited:.0f} % of its time for a processor"
+            return f"{waited} (limit {100 * BUSY:.0f} %)"
         if self.noise is not None and self.noise > NOISY:
-            return f"constant work beside it varied by {self.noise:.0%} (limit {NOISY:.0%})"
+            return f"constant work beside it varied by {100 * self.noise:.0f} % (limit {100 * NOISY:.0f} %)"
         return ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from leadbook.core.checks import Check, Verdict, only_calls_for_a_look
+from leadbook.core.checks import Check, Verdict, accepted, blockers, only_calls_for_a_look, tally
 from leadbook.page.palette import VERDICT_COLOURS
 from leadbook.page.prose import ticks
 from leadbook.page.tables import RISK, badge
@@ -19,31 +19,40 @@ def production_banner(target: str) -> str:
     )
 
 
-def verdict_html(
-    phase: str, title: str, verdict: str, counts: Mapping[str, int], blocking: Iterable[Check],
-    risks: Sequence[Check] = (), *, missing: int = 0,
-) -> str:  # fmt: skip
-    """The verdict of a phase (`pass` or `fail`), how many checks found what, and what blocks with its remedy.
+def standing(phase: str, checks: Sequence[Check], *, missing: int = 0) -> tuple[Verdict, str]:
+    """How a phase stands: its colour and word on the index, and the words of its page and its notebook.
 
-    risks: checks that block no more, since somebody accepts that.  missing: checks of the phase that were not recorded.
+    missing: checks of the phase that were not recorded.
     """
-    blocking = list(blocking)
-    passes, looks = verdict == Verdict.PASS.value, not missing and only_calls_for_a_look(phase, blocking)
-    word = "passes" if passes else "calls for a look" if looks else "does not pass"
-    shade = Verdict.FAIL if word == "does not pass" else Verdict.WARN if risks or not passes else Verdict.PASS
-    colour = VERDICT_COLOURS[shade]
-    summary = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no check was recorded"
+    blocking, risks = blockers(checks), len(accepted(checks))
+    if missing or not checks or (blocking and not only_calls_for_a_look(phase, blocking)):
+        return Verdict.FAIL, "does not pass"
+    if blocking:
+        return Verdict.WARN, "calls for a look"
+    warnings = sum(check.verdict is Verdict.WARN for check in checks)
+    found = ((warnings, "warning"), (risks, "accepted risk"))
+    notes = [f"{count} {what}{'s' * (count > 1)}" for count, what in found if count]
+    return (Verdict.WARN, f"passes with {' and '.join(notes)}") if notes else (Verdict.PASS, "passes")
+
+
+def verdict_html(phase: str, title: str, checks: Sequence[Check], *, missing: int = 0) -> str:
+    """The verdict of a phase, how many checks found what, and what blocks with its remedy.
+
+    missing: checks of the phase that were not recorded.
+    """
+    state, words = standing(phase, checks, missing=missing)
+    summary = ", ".join(f"{count} {name}" for name, count in tally(checks).items()) or "no check was recorded"
     if missing:
-        recorded = sum(counts.values())
-        summary += f"; {recorded} of {recorded + missing} checks recorded: run the notebook's other cells"
+        summary += f"; {len(checks)} of {len(checks) + missing} checks recorded: run the notebook's other cells"
+    risks = accepted(checks)
     if risks:
         summary += f"; {len(risks)} of them an accepted risk"
-    items = "".join(_to_do(remedy, same) for remedy, same in _by_remedy(blocking).items())
+    items = "".join(_to_do(remedy, same) for remedy, same in _by_remedy(blockers(checks)).items())
     items += "".join(f"<li>{_found(c, RISK)} A{escape(c.accepted[1:])}</li>" for c in risks)
     return (
-        f'<div class="lb-verdict" style="border-left:.5em solid {colour};padding:.6em 1em;margin:1em 0">'
-        f'<div style="font-size:1.3em;font-weight:700">Phase {escape(phase)}, {escape(title)}: {word}</div>'
-        f"<div>{escape(summary)}</div>{f'<ul>{items}</ul>' if items else ''}</div>"
+        f'<div class="lb-verdict" style="border-left:.5em solid {VERDICT_COLOURS[state]};padding:.6em 1em;'
+        f'margin:1em 0"><div style="font-size:1.3em;font-weight:700">Phase {escape(phase)}, {escape(title)}: '
+        f"{words}</div><div>{escape(summary)}</div>{f'<ul>{items}</ul>' if items else ''}</div>"
     )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_MEASURED = "not measured"
+_MARKUP = re.compile(r"[\\*`]|~(?=~)|(?<=~)~|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[])")
+"""What Markdown would read as more than itself within a line."""
 
 
 def number(value: float | None, unit: str = "", digits: int | None = None, missing: str = NOT_MEASURED) -> str:
@@ -26,6 +28,35 @@ def number(value: float | None, unit: str = "", digits: int | None = None, missi
     whole = abs(value) >= 1000 or value == int(value)
     text = f"{value:,.0f}" if whole else f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
     return f"{text} {unit}".strip()
+
+
+_UNITS = {"per_s": "/s", "ms": ", ms", "us": ", µs", "s": ", s", "percent": ", %", "gb": ", GB", "days": ", days",
+          "hours": ", hours", "bytes": ", bytes"}  # fmt: skip
+_UNIT = re.compile(rf"(\w+?)_({'|'.join(_UNITS)})")
+_NAMES = {"mongodb": "MongoDB", "redis": "Redis", "wiredtiger": "WiredTiger", "ram": "RAM", "cpu": "CPU", "ttl": "TTL",
+          "p50": "median", "p999": "p99.9", "worst": "slowest", "tls": "TLS"}  # fmt: skip
+
+
+def words(name: str) -> str:
+    """A name of code for people: `round_trip_p50_ms` is `round trip median, ms`. A text is left as it is."""
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        return name
+    found = _UNIT.fullmatch(name)
+    base, unit = (found[1], _UNITS[found[2]]) if found else (name, "")
+    return " ".join(_NAMES.get(one, one) for one in base.split("_")) + unit
+
+
+def heading(name: str) -> str:
+    """A column's name for people: `documents_per_s` is `documents/s`. Names without a unit are terms, and stay."""
+    return "a second" if name == "per_s" else words(name) if _UNIT.fullmatch(name) else name
+
+
+def when(text: str) -> str:
+    """`2026-11-23 18:40 UTC` of an ISO time; another text as it is."""
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return text
 
 
 def absent(value: Any) -> bool:
@@ -97,14 +128,21 @@ def pipe_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], missing: s
     lines = ["| " + " | ".join(_escaped(shown(cell, missing)) for cell in row) + " |" for row in rows]
     if not lines:
         return "Nothing to show."
-    head = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
+    head = ["| " + " | ".join(map(_escaped, headers)) + " |", "|" + " --- |" * len(headers)]
     return "\n".join(head + lines)
 
 
-def frame_table(frame: pd.DataFrame, missing: str = NOT_MEASURED) -> str:
+def frame_table(frame: pd.DataFrame, missing: str = "–") -> str:
     """A DataFrame as a Markdown table, without its index. missing: what stands for None and NaN."""
-    return pipe_table([str(name) for name in frame.columns], frame.itertuples(index=False, name=None), missing)
+    return pipe_table([heading(str(name)) for name in frame.columns], frame.itertuples(index=False, name=None), missing)
+
+
+def literal(text: str) -> str:
+    """`text` as Markdown that shows it and nothing else; `code` in backticks stays code. Marks that would take no
+    effect where they stand (`snake_case`, `< 50`) are left alone, so that the raw text stays readable."""
+    pieces = re.split(r"(`[^`]+`)", text)
+    return "".join(one if at % 2 else _MARKUP.sub(r"\\\g<0>", one) for at, one in enumerate(pieces))
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return literal(text).replace("|", "\\|").replace("\n", " ")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 from PIL import Image
 
 from leadbook.page.palette import GRID, INK, MUTED, PAPER, SERIES, TARGET
@@ -27,6 +29,7 @@ def figure(title: str, xlabel: str, ylabel: str, *, size: tuple[float, float] = 
     axes.set_xlabel(xlabel, fontsize=10, color=MUTED)
     axes.set_ylabel(ylabel, fontsize=10, color=MUTED)
     axes.tick_params(labelsize=9, colors=MUTED, length=3)
+    _write_out(axes)
     axes.set_facecolor(PAPER)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -50,10 +53,17 @@ def panel(axes: Axes, title: str, ylabel: str = "") -> None:
     axes.set_prop_cycle(color=list(SERIES))
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
     axes.set_ylabel(ylabel, fontsize=9, color=MUTED)
+    _write_out(axes)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8, colors=MUTED, length=3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """What each series is called, below the plot, where it hides nothing; nothing where none has a name."""
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=columns)
 
 
 def sideways(axes: Axes) -> None:
@@ -66,6 +76,25 @@ def empty(axes: Axes, why: str = "not measured") -> None:
     """A pair of axes that has nothing to show, and why."""
     axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=MUTED)
     axes.set_yticks([])
+
+
+class _Whole(ScalarFormatter):
+    """Numbers as everywhere else: `12,000`, never `12000` or `1.2e4`."""
+
+    def __init__(self) -> None:
+        super().__init__(useOffset=False)
+        self.set_scientific(False)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return re.sub(r"\d+", lambda found: f"{int(found[0]):,}", super().__call__(x, pos), count=1)
+
+
+def _write_out(axes: Axes) -> None:
+    """Numbers of both axes with thousands apart; names and times of an axis stay what they are."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.isDefault_majfmt:
+            axis.set_major_formatter(_Whole())
+            axis.isDefault_majfmt = True
 
 
 class _Plain(LogFormatter):
@@ -100,6 +129,11 @@ def target_line(axes: Axes, value: float, label: str, *, vertical: bool = False)
         axes.axhline(value, color=TARGET, linestyle="--", linewidth=1.3)
         axes.annotate(label, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, 4), ha="right", va="bottom",
                       textcoords="offset points", fontsize=9, color=TARGET)  # fmt: skip
+
+
+def tells_by_lightness(drawn: Figure) -> bool:
+    """Whether how light a place is stands for a number, as on a heat map: such a plot may not be inverted."""
+    return any(axes.images or any(isinstance(one, QuadMesh) for one in axes.collections) for axes in drawn.axes)
 
 
 def png(drawn: Figure) -> bytes:

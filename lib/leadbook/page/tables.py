@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from leadbook.core.checks import BLOCKING, Check, Verdict
 from leadbook.page.by_hand import details
 from leadbook.page.palette import VERDICT_COLOURS
-from leadbook.page.prose import absent, number, shown, ticked, unboxed
+from leadbook.page.prose import absent, heading, number, shown, ticked, unboxed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,8 @@ def _plain_index(dataframe: pd.DataFrame) -> bool:
     return index.name is None and (len(index) == 0 or type(index).__name__ == "RangeIndex")
 
 
-def _verdict_badge(value: Any) -> str:
+def verdict_badge(value: Any) -> str:
+    """A verdict in a table as its badge, an accepted risk told below; any other word as it is."""
     verdict, accepted, _ = str(value).partition(ACCEPTED)
     try:
         return badge(Verdict(verdict)) + (f"<br>{RISK}" if accepted else "")
@@ -111,20 +112,20 @@ def render(
 
 def _header(name: str, meaning: str, right: bool) -> str:
     hint = f' title="{escape(meaning, quote=True)}"' if meaning else ""
-    return f'<th scope="col"{hint} style="text-align:{"right" if right else "left"}">{escape(name)}</th>'
+    return f'<th scope="col"{hint} style="text-align:{"right" if right else "left"}">{escape(heading(name))}</th>'
 
 
 def _cells(row: Iterable[Any], names: list[str], numeric: list[bool]) -> str:
     made = []
     for value, name, right in zip(row, names, numeric, strict=True):
-        inside = _verdict_badge(value) if name.lower() == "verdict" else cell(value)
+        inside = verdict_badge(value) if name.lower() == "verdict" else cell(value)
         style = "text-align:right;font-variant-numeric:tabular-nums" if right else "text-align:left"
-        made.append(f'<td data-label="{escape(name, quote=True)}" style="{style}">{inside}</td>')
+        made.append(f'<td data-label="{escape(heading(name), quote=True)}" style="{style}">{inside}</td>')
     return "".join(made)
 
 
 def _table(title: str, head: str, body: str, meanings: Mapping[str, str]) -> str:
-    legend = " · ".join(f"<b>{escape(name)}</b> {escape(meaning)}" for name, meaning in meanings.items())
+    legend = " · ".join(f"<b>{escape(heading(name))}</b> {escape(meaning)}" for name, meaning in meanings.items())
     legend = f'<p class="lb-legend" style="font-size:.85em;opacity:.8;margin:.3em 0 1em">{legend}</p>' if legend else ""
     return (
         '<div class="lb-table" style="overflow-x:auto"><table>'
@@ -133,16 +134,27 @@ def _table(title: str, head: str, body: str, meanings: Mapping[str, str]) -> str
     )
 
 
+_ODD_UNITS = {"us": "µs"}
+"""Units as people write them."""
+
+
 def measured_text(check: Check) -> str:
     """The measured value with its unit, as plain text; a dash when there is none."""
     told = shown(check.measured, "–")
-    return f"{told} {check.unit}".strip() if _is_number(check.measured) and not absent(check.measured) else told
+    if not _is_number(check.measured) or absent(check.measured):
+        return told
+    if check.unit == "h" and 0 < check.measured < 1:
+        return number(60 * check.measured, "min") if check.measured > 1 / 60 else number(3_600 * check.measured, "s")
+    return f"TLS {told}" if check.unit == "TLS" else f"{told} {_ODD_UNITS.get(check.unit, check.unit)}".strip()
 
 
 def target_text(target: Check | str) -> str:
-    """The target for people: `>= 1000.0 documents/s` becomes `≥ 1,000 documents/s`."""
+    """The target for people: `>= 1000.0 documents/s` becomes `≥ 1,000 documents/s`, `>= 1.2 TLS` `TLS 1.2 or newer`;
+    of what cannot be more than all, `100 %`."""
     text = (target if isinstance(target, str) else target.target).replace(">=", "≥").replace("<=", "≤")
-    return re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
+    text = re.sub(r"(?<![\w.,])\d+(\.\d+)?(?![\w,]|\.\d)", lambda found: number(float(found[0])), text)
+    text = re.sub(r"^≥ ([\d.]+) TLS$", r"TLS \1 or newer", text)
+    return re.sub(r"(?<=\d) us\b", " µs", "100 %" if text == "≥ 100 %" else text)
 
 
 def checks_frame(checks: Iterable[Check], names: Mapping[str, Any] | None = None) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from redis import Redis
 from leadbook import __version__
 from leadbook.core import addresses, connect, files
 from leadbook.core.addresses import secret_values
-from leadbook.core.checks import Check, Verdict, accepted, blockers, plain, tally, unrecorded
+from leadbook.core.checks import Check, Verdict, blockers, plain, tally, unrecorded
 from leadbook.core.errors import LeadbookError, ParameterError, UnreachableError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Records, Target, code_digest, read_record, seal, settings_digest
@@ -306,7 +306,7 @@ class Phase:
 
     def figure(self, figure: Figure, caption: str) -> None:
         """Show a plot; the caption is its alternative text too."""
-        metadata = {"image/png": {"alt": caption}}
+        metadata = {"image/png": {"alt": caption, "as_drawn": style.tells_by_lightness(figure)}}
         display({"image/png": style.png(figure), "text/plain": caption}, metadata=metadata, raw=True)
         self.say(f"*{caption}*")
 
@@ -321,8 +321,7 @@ class Phase:
         verdict = Verdict.FAIL.value if found or missing or not checks else Verdict.PASS.value
         if told := self.records.told():
             self.say(told)
-        title, risks = TITLES[self.number], accepted(checks)
-        display(HTML(cards.verdict_html(self.number, title, verdict, counts, found, risks, missing=len(missing))))
+        display(HTML(cards.verdict_html(self.number, TITLES[self.number], checks, missing=len(missing))))
         self._put("closed", {
             "verdict": verdict, "counts": counts, "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": self._target_now().as_dict(), "records": self.records.used,

@@ -20,7 +20,8 @@ from leadbook.report.records import PHASES, STAGES, RunRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One row: `check` decides (the worst), `others` share the target; None and empty when nothing measures it."""
+    """One row: `check` decides (the worst), `others` share the target; None and empty when nothing measures it. note:
+    what is to be known of the value."""
 
     title: str
     target: str
@@ -28,15 +29,19 @@ class Gate:
     verdict: str
     check: Check | None
     others: tuple[Check, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateSource:
-    """What decides a gate: every check with the parameter `target`, or `checks` by id; of one `stage`, or of all."""
+    """What decides a gate: every check with the parameter `target`, or `checks` by id; of one `stage`, or of all.
+    asks, made_up: see `gates.yaml`."""
 
     target: str = ""
     checks: Sequence[str] = ()
     stage: str = ""
+    asks: str = ""
+    made_up: str = ""
 
     @property
     def entries(self) -> list[Definition]:
@@ -66,13 +71,12 @@ def _gate(title: str, source: GateSource, run: RunRecord) -> Gate | None:
         return None
     found = _worst_first(check for check in run.checks if check.id in ids)
     if not found:
-        missing = Verdict.NOT_MEASURED.value
-        return Gate(
-            title=title, target=_asked(source.target, run), measured="–", verdict=missing, check=None, others=()
-        )
+        target, missing = source.asks or _asked(source.target, run), Verdict.NOT_MEASURED.value
+        return Gate(title=title, target=target, measured="–", verdict=missing, check=None, others=())
     first = found[0]
-    return Gate(title=title, target=target_text(first), measured=measured_text(first), verdict=first.verdict.value,
-                check=first, others=tuple(found[1:]))  # fmt: skip
+    note = source.made_up if run.profile != "production" and first.measured is not None else ""
+    return Gate(title=title, target=source.asks or target_text(first), measured=measured_text(first),
+                verdict=first.verdict.value, check=first, others=tuple(found[1:]), note=note)  # fmt: skip
 
 
 def _asked(target: str, run: RunRecord) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mistune
 import nbformat
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter
@@ -18,17 +17,19 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from leadbook.core.checks import GRAVEST, Check, Verdict, accepted, only_calls_for_a_look
+from leadbook.page.cards import standing
 from leadbook.page.offline import contained
-from leadbook.page.prose import ticks, whose_data
-from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text
+from leadbook.page.prose import ticks, when, whose_data
+from leadbook.page.tables import LONG_WORD, breakable, measured_text, target_text, verdict_badge
 from leadbook.report.records import DocumentRecord, PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import finding
+from leadbook.report.verdict import RunVerdict, finding, gate_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 12
 """Blocking checks that a page or the index shows in full; further ones are folded."""
 LONGEST_TEXT = 20_000
 """Characters of one printed output that a page shows."""
+_WHOSE = ("REAL DATA.", "MADE-UP DATA.")
 _BANNERS = {"papermill-error-cell-tag", "leadbook-broken"}
 
 
@@ -59,14 +60,6 @@ def stylesheet(*, code: bool = False) -> Markup:
     return Markup(own)  # noqa: S704  our own files
 
 
-def when(text: str) -> str:
-    """`2026-11-23 18:40 UTC` of an ISO time."""
-    try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
-        return text
-
-
 def seconds_text(seconds: float) -> str:
     """A length of time for people: `0.4 s`, `37 s`, `2 min 05 s`."""
     if seconds < 10:
@@ -79,12 +72,7 @@ def state(phase: PhaseRecord) -> str:
     """One word for a phase: not run, broken, fail (a check blocks), warn or pass."""
     if phase.status is not Status.RAN:
         return phase.status.value
-    if not phase.checks or (phase.blocking and not only_calls_for_a_look(phase.phase, phase.blocking)):
-        return Verdict.FAIL.value
-    if phase.blocking:
-        return Verdict.WARN.value
-    warns = Verdict.WARN.value in phase.counts or accepted(phase.checks)
-    return Verdict.WARN.value if warns else Verdict.PASS.value
+    return standing(phase.phase, phase.checks)[0].value
 
 
 # ------------------------------------------------------------------------------------------------------------ pages
@@ -102,38 +90,48 @@ def page(phase: PhaseRecord, run: RunRecord, directory: Path) -> str:
     names = {Path(other.notebook).name: other.page for other in run.phases if other.phase in links}
     body = contained(_exporter().from_notebook_node(notebook)[0], names)
     contents = _contents(body)
+    _link_documents(body, phase)
     numbers = list(links)
-    here = numbers.index(phase.phase)
+    here, gate = numbers.index(phase.phase), gate_of(run, phase.phase)
     blocking = _ordered(phase.blocking)
     seen = [check for check in blocking if phase.broken is None or check.verdict is not Verdict.NOT_MEASURED]
     return environment().get_template("page.html.j2").render(
         css=stylesheet(code=True), run=run, phase=phase, body=str(body), contents=contents, blocking=seen[:SHOWN],
         folded=[check for check in blocking if check not in seen[:SHOWN]],
         warnings=[check for check in phase.checks if check.verdict is Verdict.WARN], accepted=accepted(phase.checks),
-        headline=_headline(phase), tone=_tone(phase),
+        headline=_headline(phase, gate), because=_because(phase, gate), tone=_tone(phase, gate),
         previous=run.phase(numbers[here - 1]) if here else None,
         next=run.phase(numbers[here + 1]) if here + 1 < len(numbers) else None,
     )  # fmt: skip
 
 
-def _headline(phase: PhaseRecord) -> str:
+def _headline(phase: PhaseRecord, gate: RunVerdict | None) -> str:
     if phase.status is Status.BROKEN:
         return "BROKEN"
+    return gate.told if gate else standing(phase.phase, phase.checks)[1]
+
+
+def _because(phase: PhaseRecord, gate: RunVerdict | None) -> str:
+    """Of what the headline was made: the stage's reason, or how many of the phase's checks block."""
+    if phase.status is Status.BROKEN:
+        return ""
+    if gate:
+        return gate.reason
     if not phase.checks:
-        return "recorded no check"
-    risks = len(accepted(phase.checks))
+        return "It recorded no check."
+    blocking, risks = len(phase.blocking), len(accepted(phase.checks))
     apart = f", {risks} accepted as risk{'s' if risks > 1 else ''}" if risks else ""
-    if phase.blocking and only_calls_for_a_look(phase.phase, phase.blocking):
-        return f"no check failed, {len(phase.blocking)} of {len(phase.checks)} could not be seen{apart}"
-    if blocking := len(phase.blocking):
-        return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}{apart}"
-    return f"none of {len(phase.checks)} checks blocks{apart}"
+    if blocking and only_calls_for_a_look(phase.phase, phase.blocking):
+        return f"No check failed, {blocking} of {len(phase.checks)} could not be seen{apart}."
+    if blocking:
+        return f"{blocking} of {len(phase.checks)} checks {'blocks' if blocking == 1 else 'block'}{apart}."
+    return f"None of {len(phase.checks)} checks blocks{apart}."
 
 
-def _tone(phase: PhaseRecord) -> str:
-    if state(phase) == "warn" and (phase.blocking or accepted(phase.checks)):
-        return "ATTENTION"
-    return {"broken": "broken", "pass": "pass", "warn": "pass"}.get(state(phase), "NO-GO")
+def _tone(phase: PhaseRecord, gate: RunVerdict | None) -> str:
+    if gate:
+        return gate.verdict
+    return {"broken": "broken", "pass": "pass", "warn": "ATTENTION"}.get(state(phase), "NO-GO")
 
 
 def _ordered(checks: list[Check]) -> list[Check]:
@@ -202,23 +200,63 @@ def _contents(body: BeautifulSoup) -> list[tuple[str, str]]:
     return found
 
 
+def _link_documents(body: BeautifulSoup, phase: PhaseRecord) -> None:
+    """Where the notebook names the file of a document that it wrote, a link to the document's page."""
+    for document in phase.documents:
+        page = str(Path(document.path).with_suffix(".html"))
+        for code in body.find_all("code", string=document.path):
+            link = body.new_tag("a", href=page)
+            link.string = page
+            code.replace_with(link)
+
+
 # -------------------------------------------------------------------------------------------------------- documents
 
 
-def document_page(document: DocumentRecord, run: RunRecord, directory: Path) -> str:
-    """The page of one Markdown document; HTML inside it is shown, not obeyed. Raises OSError."""
-    text = (directory / document.path).read_text(encoding="utf-8")
+def document_body(text: str, names: Mapping[str, str] | None = None) -> BeautifulSoup:
+    """A document's Markdown as the report shows it; HTML inside it is shown, not obeyed. Whose data it tells of is
+    left out: the page says so itself.
+
+    names: file name of another document -> its page.
+    """
     markdown = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
-    names: Mapping[str, str] = {Path(other.path).name: _page_name(other) for p in run.phases for other in p.documents}
     body = contained(str(markdown(text)), names)
+    first = body.find("strong")
+    if first is not None and first.get_text() in _WHOSE and first.parent is not None:
+        first.parent.decompose()
     for table in body.find_all("table"):
-        table.wrap(body.new_tag("div", attrs={"class": "scroll"}))
-        for told in table.find_all(string=LONG_WORD):
-            told.replace_with(BeautifulSoup(breakable(told), "html.parser"))
+        table.wrap(body.new_tag("div", attrs={"class": "lb-table"}))
+        heads = [head.get_text() for head in table.find_all("th")]
+        for row in table.select("tbody tr"):
+            for head, told in zip(heads, row.find_all("td"), strict=False):
+                _dress(head, told)
+    return body
+
+
+def _dress(head: str, told: Tag) -> None:
+    """One cell of a document's table as the tables of phases show theirs."""
+    told["data-label"] = head
+    if head.lower() == "verdict":
+        told.replace_with(_parsed(f'<td data-label="{head}">{verdict_badge(told.get_text())}</td>'))
+        return
+    for code in told.find_all("code"):  # a pipe is escaped even there, and Markdown's reader leaves it so
+        code.string = code.get_text().replace("\\|", "|")
+    for long in told.find_all(string=LONG_WORD):
+        long.replace_with(_parsed(breakable(long)))
+
+
+def _parsed(html: str) -> BeautifulSoup:
+    return BeautifulSoup(html, "html.parser")
+
+
+def document_page(document: DocumentRecord, run: RunRecord, directory: Path) -> str:
+    """The page of one Markdown document. Raises OSError."""
+    text = (directory / document.path).read_text(encoding="utf-8")
+    names = {Path(other.path).name: _page_name(other) for phase in run.phases for other in phase.documents}
     return (
         environment()
         .get_template("document.html.j2")
-        .render(css=stylesheet(), run=run, document=document, body=str(body))
+        .render(css=stylesheet(), run=run, document=document, body=str(document_body(text, names)))
     )
 
 

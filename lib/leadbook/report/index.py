@@ -10,12 +10,16 @@ from typing import Any
 from markupsafe import Markup
 
 from leadbook.core.checks import BLOCKING, GRAVEST, Check, Verdict, blockers, tally
+from leadbook.page.prose import words
 from leadbook.page.tables import cell
 from leadbook.report import traceability
 from leadbook.report.gates import gates
 from leadbook.report.html import SHOWN, environment, page_links, stylesheet
 from leadbook.report.records import PHASES, PhaseRecord, RunRecord, Status
-from leadbook.report.verdict import RunVerdict, is_grave
+from leadbook.report.verdict import RunVerdict, is_grave, warnings_first
+
+_SHOWN = frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR})
+"""Verdicts of a check that was answered in a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,15 @@ def render(run: RunRecord, decision: RunVerdict, directory: Path, notebooks: Pat
         css=stylesheet(), run=run, decision=decision, heading=heading(run), counts=tally(asked),
         total=len(run.checks), blocking=blocking, unseen=unseen, shown=SHOWN, pages=page_links(run), gates=gates(run),
         audiences=_audiences(run), limits=_limits(run), trace=_trace(run, notebooks), servers=_servers(run),
+        warnings=_warnings(asked, decision),
         target=target_text(run),
         ran=sum(phase.status is Status.RAN for phase in run.phases), log=(directory / "run.log").exists(),
     )  # fmt: skip
+
+
+def _warnings(checks: Iterable[Check], decision: RunVerdict) -> list[Check]:
+    """Warnings for the first screen: where nothing blocks, and those that it does not show already."""
+    return [] if decision.exit_status else warnings_first(one for one in checks if one not in decision.attention)
 
 
 def _blocking(run: RunRecord, checks: Iterable[Check]) -> tuple[list[Check], list[tuple[PhaseRecord, int]]]:
@@ -110,13 +120,13 @@ def _servers(run: RunRecord) -> list[tuple[str, Markup]]:
     opened = next((phase.opened for phase in run.phases if phase.opened), None) or {}
     if opened.get("servers"):
         rows.insert(0, ("servers", opened["servers"]))
-    rows += [(name.replace("_", " "), value) for name, value in run.host.items()]
+    rows += [(words(name), value) for name, value in run.host.items()]
     return [(name, Markup(cell(value))) for name, value in rows]  # noqa: S704  cell escapes
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in values.items():
-        title = f"{before} {name}".strip().replace("_", " ")
+        title = f"{before}: {words(name)}" if before else words(name)
         if isinstance(value, Mapping):
             yield from _flat(value, title)
         else:
@@ -130,15 +140,23 @@ def _trace(run: RunRecord, notebooks: Path) -> dict[str, Any]:
         row["checks"] = [told for told in row["checks"] if told[0] in verdicts]
     rows = [row for row in rows if row["checks"] or not row["covered"]]
     for row in rows:
-        row["passed"] = row["covered"] and not any(Verdict(v) in BLOCKING for _, _, v in row["checks"])
-    tasks: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        task = tasks.setdefault(row["task"], {"title": row["task"], "steps": 0, "answered": 0, "passed": 0})
-        task["steps"] += 1
-        task["answered"] += bool(row["covered"])
-        task["passed"] += bool(row["passed"])
+        told = {Verdict(verdict) for _, _, verdict in row["checks"]}
+        row["shown"] = bool(told & _SHOWN)
+        row["elsewhere"] = told == {Verdict.NOT_APPLICABLE}
+        row["passed"] = row["shown"] and not told & BLOCKING
+    titles = dict.fromkeys(row["task"] for row in rows)
+    tasks = [{"title": title, **_counts(row for row in rows if row["task"] == title)} for title in titles]
     return {
-        "rows": rows, "tasks": list(tasks.values()), "total": len(rows),
-        "answered": sum(bool(row["covered"]) for row in rows), "passed": sum(bool(row["passed"]) for row in rows),
+        "rows": rows,
+        "tasks": tasks,
+        **_counts(rows),
         "uncovered": [row["step"] for row in rows if not row["covered"]],
-    }  # fmt: skip
+    }
+
+
+def _counts(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Steps in all, and those that a check answers, that this run showed, that only another environment can show, and
+    that were shown with nothing that blocks."""
+    found = list(rows)
+    kinds = {"answered": "covered", "shown": "shown", "elsewhere": "elsewhere", "passed": "passed"}
+    return {"total": len(found), **{name: sum(bool(row[kind]) for row in found) for name, kind in kinds.items()}}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from leadbook.core.redactor import Redactor
 from leadbook.core.settings import PROJECT
+from leadbook.page.prose import when
 from leadbook.report import html, index, junit
 from leadbook.report.records import RunRecord
 from leadbook.report.verdict import RunVerdict, decide
@@ -16,7 +17,7 @@ from leadbook.report.verdict import RunVerdict, decide
 def begin(record: RunRecord, directory: Path, redactor: Redactor) -> Path:
     """The page of a run that has only begun; a killed run leaves it behind. Raises OSError."""
     reason = (
-        f"This run began at {html.when(record.started_at)} and has no verdict yet. If nothing is running any more, it "
+        f"This run began at {when(record.started_at)} and has no verdict yet. If nothing is running any more, it "
         "was killed or lost its machine, and ended without a verdict: nothing of it counts."
     )
     steps = ("Wait for its end. If it has been killed, run it again: `leadbook run`.",)

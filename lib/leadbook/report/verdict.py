@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from leadbook.core.checks import Check, Verdict, accepted, blockers, failed, tally
 from leadbook.core.definitions import OWNERS, Definition, catalogue
+from leadbook.core.errors import LeadbookError
+from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, target_text
 from leadbook.report.parameters import eased, options, unapproved
 from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
@@ -124,13 +126,31 @@ def _rehearsed(run: RunRecord, stages: tuple[RunVerdict, ...], whose: str) -> Ru
     if not bad:
         told.insert(0, f"All {len(run.phases)} phases ran to their end and nothing blocks ({_counted(run.checks)}).")
     blocking = _each(one.blocking for one in stages)
-    again = (f"Rehearse again: `leadbook run{options(run)}`.",)
-    real = ("Make the real sprint ready: `leadbook run --profile production --stage ready`.",)
+    again = (f"DBA: rehearse again, `leadbook run{options(run)}`.",)
     return RunVerdict(
         verdict=bad[0].verdict if bad else "GO", reason=" ".join(told) + whose, blocking=blocking,
         attention=tuple(check for check in _each(one.attention for one in stages) if check not in blocking),
-        accepted=_each(one.accepted for one in stages), steps=again if bad else real, stages=stages,
+        accepted=_each(one.accepted for one in stages), steps=again if bad else _real_sprint(), stages=stages,
     )  # fmt: skip
+
+
+def _real_sprint() -> tuple[str, ...]:
+    """Who does what from a rehearsal that went well to the sprint itself, in the README's order."""
+    try:
+        database = Settings.for_notebook({"profile": "production"}).database
+    except LeadbookError:  # its file is being written: no reason to lose a report
+        database = "DATABASE"
+    return (
+        "DBA: put the real addresses into the environment: `MONGODB_URI`, `MONGODB_ADMIN_URI`, `REDIS_URL`.",
+        "DBA, Technical Lead, Project Manager: look, and sign for what only a person can see, in a copy of "
+        "`params/attestations.example.yaml` as `params/attestations.yaml`.",
+        "DBA: ask what to mend first, `leadbook doctor --profile production`; then make the collections, `leadbook run "
+        f"--profile production --only 02 -p approve='apply_schema on {database}'`.",
+        "Technical Lead: bring the collectors into n8n, `leadbook n8n export --profile production --out n8n-import`, "
+        "and start each once.",
+        "DBA: ask whether the sprint may begin, `leadbook run --profile production --stage ready`; the Project Manager "
+        "begins it with GO.",
+    )
 
 
 def _each(groups: Iterable[tuple[Check, ...]]) -> tuple[Check, ...]:
@@ -144,7 +164,7 @@ def _ready(run: RunRecord) -> RunVerdict:
     """GO when no check of 01 to 07 blocks."""
     checks = _checks(run, STAGES["ready"])
     blocking, risks = blockers(checks), accepted(checks)
-    again = f"Ask again: `leadbook run --stage ready{options(run)}`."
+    again = f"DBA: ask again, `leadbook run --stage ready{options(run)}`."
     if blocking:
         sign = "Where a risk shall stand, its owner signs for it under `accepted:` in the attestations file."
         return RunVerdict(
@@ -152,9 +172,10 @@ def _ready(run: RunRecord) -> RunVerdict:
             accepted=tuple(risks), steps=(*unapproved(run), *([sign] if run.profile == "production" else []), again),
         )  # fmt: skip
     begin = (
-        f"Start the collectors: they stage into `{run.parameters.get('staging_collection', 'raw_leads')}`.",
-        f"Bring in what they stage: `leadbook ingest --staged --follow{options(run)}`.",
-        f"Look at the sprint every hour: `leadbook run --stage live{options(run)}`.",
+        "Technical Lead: start the collectors; they stage into "
+        f"`{run.parameters.get('staging_collection', 'raw_leads')}`.",
+        f"DBA: bring in what they stage, `leadbook ingest --staged --follow{options(run)}`.",
+        f"DBA: look at the sprint every hour, `leadbook run --stage live{options(run)}`.",
     )
     reason = f"All {len(STAGES['ready'])} phases ran to their end and {_none_blocks(checks)}"
     return RunVerdict(stage="ready", verdict="GO", reason=reason, accepted=tuple(risks), steps=begin)
@@ -166,8 +187,8 @@ def _live(run: RunRecord) -> RunVerdict:
     open_ones = [check for check in checks if not check.accepted]
     broken = failed(open_ones)
     looks = [check for check in open_ones if check.verdict in (Verdict.WARN, Verdict.NOT_MEASURED, Verdict.MANUAL)]
-    again = f"Look again within the hour: `leadbook run --stage live{options(run)}`."
-    close = f"When collectors have ended and nothing waits any more: `leadbook run --stage close{options(run)}`."
+    again = f"DBA: look again within the hour, `leadbook run --stage live{options(run)}`."
+    close = f"DBA: when collectors have ended and nothing waits any more, `leadbook run --stage close{options(run)}`."
     if broken:
         word, reason = "CRITICAL", f"{len(broken)} of {len(checks)} checks failed. {_first(broken)}"
     elif looks:
@@ -190,19 +211,27 @@ def _close(run: RunRecord) -> RunVerdict:
     tail = f" Phase 08 found {len(beside)} failed, which does not forbid the close: {ids}." if beside else ""
     tail += "".join(f" {one.facts['open_alarms']}" for one in run.phases if one.facts.get("open_alarms"))
     if blocking:
-        again = f"Close again: `leadbook run --stage close{options(run)}`."
+        again = f"DBA: close again, `leadbook run --stage close{options(run)}`."
         return RunVerdict(
             stage="close", verdict="NOT ACCEPTED", reason=f"{_why_not(blocking, checks)}{tail}",
             blocking=tuple(blocking), attention=beside, accepted=tuple(risks), steps=(again,),
         )  # fmt: skip
     documents = [document for phase in run.phases if phase.phase == "09" for document in phase.documents]
-    over = tuple(f"Hand over: {one.title}, for {' and '.join(one.audience)}." for one in documents)
+    over = tuple(f"DBA: hand over {one.title}, for {' and '.join(one.audience)}." for one in documents)
     reason = f"Phases 08 and 09 ran to their end and {_none_blocks(checks)}{tail}"
     return RunVerdict(stage="close", verdict="ACCEPTED", reason=reason, attention=beside, accepted=tuple(risks),
                       steps=over)  # fmt: skip
 
 
 _JUDGES: Mapping[str, Callable[[RunRecord], RunVerdict]] = {"ready": _ready, "live": _live, "close": _close}
+
+
+def gate_of(run: RunRecord, phase: str) -> RunVerdict | None:
+    """The verdict of the stage that `phase` ends; of 08 that of the live stage also where a close asked for it. None
+    for the other phases, and where the run has no verdict of any stage."""
+    stage = next((stage for stage, phases in STAGES.items() if phases[-1] == phase), "")
+    judged = {one.stage: one for one in decide(run).stages} if stage else {}
+    return (judged.get(stage) or _JUDGES[stage](run)) if judged else None
 
 
 def _checks(run: RunRecord, phases: Iterable[str]) -> list[Check]:
@@ -278,6 +307,13 @@ def _first(checks: list[Check]) -> str:
 def _failures_first(checks: Iterable[Check]) -> list[Check]:
     """Failures first, and of these what nobody may accept: lost and doubled leads."""
     return sorted(checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check)))
+
+
+def warnings_first(checks: Iterable[Check]) -> list[Check]:
+    """Warnings, first those that would fail in production, then in the order of the phases: later ones often follow."""
+    found = [check for check in checks if check.verdict is Verdict.WARN]
+    entries = catalogue()
+    return sorted(found, key=lambda check: check.id not in entries or entries[check.id].warns != "rehearsal")
 
 
 def is_grave(check: Check) -> bool:

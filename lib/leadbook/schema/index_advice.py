@@ -165,7 +165,7 @@ def advise(
             found.append(IndexAdvice(
                 kind="low selectivity", index=one.index,
                 evidence=f"{one.distinct} distinct values in {one.sampled:,} leads; the commonest covers "
-                         f"{one.commonest_share:.0%}",
+                         f"{100 * one.commonest_share:.0f} %",
                 advice="of use for the rare value only; a partial index over the rare value is smaller and serves it",
             ))  # fmt: skip
     return found + _unused(indexes, usage)

@@ -9,7 +9,8 @@ from urllib.parse import unquote_plus, urlencode
 from leadbook.core import addresses
 from leadbook.core.checks import Check
 from leadbook.core.settings import Settings
-from leadbook.page.prose import shown
+from leadbook.page.prose import words
+from leadbook.page.tables import measured_text
 from leadbook.phases.documents import render
 from leadbook.phases.section import Document
 from leadbook.provision.cache import Cache
@@ -85,7 +86,7 @@ def documents(facts: Facts, checks: Sequence[Check], server: Server, settings: S
 
     def found(*prefixes: str) -> list[tuple[str, ...]]:
         return [
-            (f"{check.id} {check.title}", check.verdict.value, _measured(check), check.evidence or "–")
+            (f"{check.id} {check.title}", check.verdict.value, measured_text(check), check.evidence or "–")
             for check in checks
             if check.id.startswith(prefixes)
         ]
@@ -102,8 +103,4 @@ def documents(facts: Facts, checks: Sequence[Check], server: Server, settings: S
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(name.replace("_", " "), value) for name, value in values.items()]
-
-
-def _measured(check: Check) -> str:
-    return "–" if check.measured is None else f"{shown(check.measured)} {check.unit}".rstrip()
+    return [(words(name), value) for name, value in values.items()]

@@ -180,6 +180,5 @@ def round_trips_plot(samples: Mapping[str, Sequence[float]]) -> Figure:
         axes.plot(np.median(ordered), 50, "o", color=colour)
     style.log_scale(axes, "x")
     axes.set_ylim(0, 102)
-    if samples:
-        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    style.legend_below(drawn, axes)
     return drawn

@@ -32,7 +32,7 @@ def throughput(bars: pd.DataFrame, *, target: float) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.6, len(batches) + 0.1)
     style.target_line(axes, target, f"target {target:,.0f}/s")
-    _legend(figure, axes)
+    style.legend_below(figure, axes)
     return figure
 
 
@@ -77,7 +77,7 @@ def percentiles(curves: Mapping[str, Curve], title: str, *, target: float | None
     style.log_scale(axes)
     if target is not None:
         style.target_line(axes, target, f"target {target:g} ms")
-    _legend(figure, axes)
+    style.legend_below(figure, axes)
     return figure
 
 
@@ -100,14 +100,14 @@ def checkouts(found: Iterable[Pool], *, targets: Mapping[str, float]) -> Figure:
         )
     axes.set_xticks(range(len(groups)), [f"{service}\n{threads} threads" for service, threads in groups])
     style.log_scale(axes)
+    axes.set_ylim(top=3 * max([*bars["worst_ms"], *targets.values()]))  # room for the targets' names above the bars
     for service, target in targets.items():
         wide = [place for place, (name, _) in enumerate(groups) if name == service]
         if wide:
             axes.hlines(target, min(wide) - 0.45, max(wide) + 0.45, color=palette.TARGET, linestyle="--", linewidth=1.3)
-            axes.annotate(f"target {target:g} ms", (max(wide) + 0.45, target), xytext=(-2, 4), ha="right", fontsize=9,
-                          textcoords="offset points", color=palette.TARGET,
-                          bbox={"facecolor": palette.PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1})  # fmt: skip
-    _legend(figure, axes)
+            axes.annotate(f"{service}: target {target:g} ms", ((min(wide) + max(wide)) / 2, 1.0), ha="center",
+                          xycoords=("data", "axes fraction"), va="top", fontsize=9, color=palette.TARGET)  # fmt: skip
+    style.legend_below(figure, axes)
     return figure
 
 
@@ -138,9 +138,3 @@ def _whiskers(axes: Axes, places: Sequence[float], bars: pd.DataFrame) -> None:
 def _stretched(percentile: float) -> float:
     """Percentiles as HDR plots draw them: the distance to 100 on a log scale."""
     return -math.log10(1 - percentile / 100) if percentile < 100 else 6.0
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Below the plot, where it hides nothing."""
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower left", fontsize=9, frameon=False, ncols=3)

@@ -15,7 +15,7 @@ from leadbook.measure.disclosure import LIKE, Disclosure, disclose
 from leadbook.measure.session import BenchmarkSession, Leads
 from leadbook.measure.trials import Problems, attempt
 from leadbook.page.prose import pipe_table
-from leadbook.page.tables import target_text
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.console import advisor
 from leadbook.phases.console.asked import with_api
 from leadbook.phases.console.atlas import Atlas, atlas_of
@@ -316,5 +316,5 @@ def _performance(
 
 
 def _verdicts(checks: Iterable[Check]) -> str:
-    rows = [[one.id, one.title, str(one.verdict), one.measured, target_text(one)] for one in checks]
+    rows = [[one.id, one.title, str(one.verdict), measured_text(one), target_text(one)] for one in checks]
     return pipe_table(["check", "what", "verdict", "measured", "target"], rows) if rows else "Not run in this run."

@@ -25,12 +25,12 @@ from leadbook.schema.indexes import INDEXES
 INSERTS = {
     "variant": "call, batch size, ordered or not",
     "documents_per_s": "documents/s, mean over rounds with 95 % bootstrap interval",
-    "against_best": "the best unordered size against this one; overlapping intervals show no difference",
+    "against best": "the best unordered size against this one; overlapping intervals show no difference",
     "p50_ms": "median of whole calls, ms (a batch is one call)",
-    "p99_ms": "99th percentile of calls, ms; empty below 1,000 calls",
+    "p99_ms": "99th percentile of calls, ms; – below 1,000 calls",
     "worst_ms": "slowest call, ms",
     "calls": "calls timed in all rounds",
-    "client_cpu": "CPU of this Python process, share of one core; near 1.0 Python is the limit",
+    "CPU of the client": "CPU of this Python process, share of one core; near 1.0 Python is the limit",
     "sent": "documents sent in all rounds",
     "missing": "documents sent and not found afterwards",
 }
@@ -38,7 +38,7 @@ PRICES = {
     "write concern": "as asked of the driver",
     "documents_per_s": "documents/s until a count found them all, mean over rounds with 95 % bootstrap interval",
     "returned_per_s": "documents/s until the driver returned; w: 0 returns before anything is stored",
-    "against_majority": "against majority, by the time until readable; overlapping intervals show no difference",
+    "against majority": "against majority, by the time until readable; overlapping intervals show no difference",
     "may lose": "what can be gone although no error was seen",
 }
 LOSSES = {
@@ -57,7 +57,7 @@ LOOKUPS = {
     "calls": "calls timed in all rounds",
     "p50_ms": "median of whole calls, ms",
     "p95_ms": "95th percentile, ms",
-    "p99_ms": "99th percentile, ms; empty below 1,000 calls",
+    "p99_ms": "99th percentile, ms; – below 1,000 calls",
     "worst_ms": "slowest call, ms",
     "keys_per_s": "leads checked a second by one caller",
     "wrong": "answers that differ from the truth",
@@ -78,7 +78,7 @@ POOLS = {
     "size": "connections allowed",
     "check-outs": "check-outs seen in the pool's events",
     "p50_ms": "median wait for a connection, ms",
-    "p99_ms": "99th percentile of the wait, ms; empty below 1,000",
+    "p99_ms": "99th percentile of the wait, ms; – below 1,000",
     "worst_ms": "longest wait, ms",
     "query_p50_ms": "median of whole operations, the wait included, ms",
     "opened": "connections opened meanwhile",
@@ -86,7 +86,7 @@ POOLS = {
 }
 INDEX_PRICES = {
     "index": "index on the collection: none, each alone, all",
-    "us_per_document": "insert time of one document in batches, median over rounds, microseconds",
+    "µs a document": "insert time of one document in batches, median over rounds, microseconds",
     "cost_us": "microseconds more than without any index, median with 95 % interval; no cost shown where it holds zero",
     "serves": "the query it is for",
     "matched": "share of the leads that have its fields which one equality on it matches on average",
@@ -215,7 +215,8 @@ def indexes(found: Prices) -> Table:
     serves, remarks = {index.name: index.serves for index in INDEXES}, index_remarks(found)
     return rows_table("The price of each index", INDEX_PRICES, (
         (name, round(median(price.micros), 1), "" if name == NONE else _cost(price), serves.get(name, ""),
-         f"{found.selectivity[name].mean_share:.2%}" if name in found.selectivity else "", found.used.get(name),
+         f"{100 * found.selectivity[name].mean_share:.2f} %" if name in found.selectivity else "",
+         found.used.get(name),
          remarks.get(name, ""))
         for name, price in found.prices.items()
     ))  # fmt: skip

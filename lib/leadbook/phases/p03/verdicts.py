@@ -233,7 +233,7 @@ def indexes(found: Prices, settings: Settings) -> Checks:
     return checks_of({
         "BCH-IDX-001": (
             len(found.prices) - 2,
-            f"all together: {found.prices[ALL].cost.text('us', 1)} a document",
+            f"all together: {found.prices[ALL].cost.text('µs', 1)} a document",
         ),
         "BCH-IDX-002": (None if found.hide_problem else len(found.hidden), "; ".join(told)),
         "BCH-IDX-003": (

@@ -108,7 +108,7 @@ FORMAT_COLUMNS = {
 }  # fmt: skip
 EXAMPLE_COLUMNS = {
     "reason": "first reason of the rejection", "records": "how many are kept with it", "example": "source and record",
-    "name": "masked", "URL": "masked; empty where it is no profile's",
+    "name": "masked", "URL": "masked; – where it is no profile's",
 }  # fmt: skip
 
 

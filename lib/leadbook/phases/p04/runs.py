@@ -119,7 +119,7 @@ def ledger_checks(run: FullRun) -> tuple[Check, ...]:
     balanced = all(part.read == part.accounted for part in parts)
     sums = sum((part for _, _, part in result.batches), Ledger()) == total
     off = abs(total.read - held.read) + abs(total.stored - held.unique) + abs(total.rejects - held.rejects)
-    counted = f"{held.told_by}: {held.read} records, {held.unique} leads, {held.rejects} rejects"
+    counted = f"{held.told_by}: {held.read:,} records, {held.unique:,} leads, {held.rejects:,} rejects"
     found = {
         "PIPE-LED-001": (balanced and sums, f"{len(result.batches)} batches, {len(result.sources)} sources"),
         "PIPE-LED-002": (total.failed, result.problem or in_words(total)),

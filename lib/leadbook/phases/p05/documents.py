@@ -13,7 +13,7 @@ from leadbook.load.openloop import RateStep
 from leadbook.load.tuning import SettingTrial
 from leadbook.measure.trials import Problems
 from leadbook.measure.workers import TaskOutcome
-from leadbook.page.tables import target_text
+from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.documents import render
 from leadbook.phases.p05 import tables
 from leadbook.phases.p05.advice import Advice
@@ -70,7 +70,9 @@ def documents(test: Measured) -> tuple[Document, ...]:
     """Both documents, with all that was measured."""
     named = {name: found for name, found in vars(tables).items() if inspect.isfunction(found)}
     groups = [(title, [one for one in test.advice if one.parameter.startswith(keys)]) for title, keys in GROUPS.items()]
-    verdicts = [(one.id, one.title, str(one.verdict), one.measured, target_text(one)) for one in test.checks.values()]
+    verdicts = [
+        (one.id, one.title, str(one.verdict), measured_text(one), target_text(one)) for one in test.checks.values()
+    ]
     problems = [(name, write_errors.line(why)) for name, why in test.problems.items()]
     values = {"test": test, "groups": groups, "verdicts": verdicts, "problems": problems, **named}
     return tuple(Document(slug, title, render(__file__, slug, **values), READERS)

@@ -17,6 +17,7 @@ from leadbook.core.checks import Check, Inapplicable, Unmeasured, Verdict, accep
 from leadbook.core.provenance import ago
 from leadbook.core.settings import Settings
 from leadbook.lead.ledger import Ledger
+from leadbook.page.prose import when, words
 from leadbook.page.tables import measured_text, target_text
 from leadbook.phases.collected import in_last_hour
 from leadbook.phases.console import alerting
@@ -144,8 +145,9 @@ def _collected(book: Phase) -> Answered:
 def _of_fact(record: EarlierPhase, fact: str) -> Answered:
     value: Any = record.facts.get(fact)
     told = isinstance(value, int | float) and not isinstance(value, bool)
-    what = fact.replace("_", " ") + (", lower end of its 95 % interval," if fact in LOWER_ENDS else "")
-    evidence = f"{what} of phase {record.phase}, {record.at}".rstrip(", ")
+    name = words(fact).partition(",")[0]
+    what = f"{name}, lower end of its 95 % interval," if fact in LOWER_ENDS else name
+    evidence = f"{what} of phase {record.phase}, {when(record.at)}".rstrip(", ")
     return Answered(value if told else record.left_nothing(fact), evidence)
 
 
@@ -155,7 +157,7 @@ def _nothing_blocks(asked: Sequence[EarlierPhase]) -> Answered:
     found = [check.id for record in asked for check in blockers(record.checks)]
     found += [left_out for record in asked for left_out in record.left_out]
     counted = sum(len(record.checks) for record in asked)
-    what = f"{counted} checks of phases {', '.join(record.phase for record in asked)}"
+    what = f"{counted} checks of phase{'s' * (len(asked) > 1)} {', '.join(record.phase for record in asked)}"
     how = f"blocking {', '.join(found)}" if found else "none blocks"
     if risks := [check.id for record in asked for check in accepted(record.checks)]:
         how += f", {len(risks)} accepted ({', '.join(risks)})"
@@ -170,16 +172,16 @@ def earlier(book: Phase) -> Section:
     columns = {
         "phase": "number of the notebook",
         "counts here": "its record is of this target and profile and young enough; if not, why",
-        "run": "run that left it; empty for a notebook run by hand",
-        "closed at": "when it reached its verdict, UTC",
+        "run": "run that left it; – for a notebook run by hand",
+        "closed at": "when it reached its verdict",
         "age": "how long ago that was",
         "checks": "checks recorded",
         "blocking": "checks that failed, broke, were not measured, or wait for a person, and that nobody accepted",
         "not recorded": "checks of the catalogue that the phase left out",
     }
     rows = [
-        (one.phase, one.counts, one.run or None, one.at or None, ago(one.at) if one.at else None, len(one.checks),
-         len(blockers(one.checks)), None if one.problem else len(one.left_out))
+        (one.phase, one.counts, one.run or None, when(one.at) if one.at else None, ago(one.at) if one.at else None,
+         len(one.checks), len(blockers(one.checks)), None if one.problem else len(one.left_out))
         for one in collect(book).values()
     ]  # fmt: skip
     return Section(tables=(Table(pd.DataFrame(rows, columns=list(columns)), "What phases 01 to 06 left", columns),))
@@ -213,8 +215,8 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
     told = infrastructure if isinstance(infrastructure, Mapping) else {}
     topics = [
         (
-            str(topic).replace("_", " ").capitalize().replace("Mongodb", "MongoDB"),
-            [(str(name).replace("_", " "), value) for name, value in values.items()]
+            _topic(str(topic)),
+            [(words(str(name)), value) for name, value in values.items()]
             if isinstance(values, Mapping)
             else [(topic, values)],
         )
@@ -231,6 +233,11 @@ def written(checks: Sequence[Check], infrastructure: Any) -> Section:
         ),
         checks=checks_of({"GATE-DOC-001": (not unmeasured, valued), "GATE-DOC-002": (bool(told), source)}),
     )
+
+
+def _topic(name: str) -> str:
+    told = words(name)
+    return f"{told[:1].upper()}{told[1:]}"
 
 
 def _document(title: str, **values: Any) -> Document:

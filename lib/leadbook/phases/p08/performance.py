@@ -195,7 +195,7 @@ def _rate(seen: Observation, settings: Settings, benchmarks: Mapping[str, Any]) 
             f"with w={settings.write_concern}, all indexes and the validator, into a scratch collection"
         )
     peak = seen.timeline.statistic("mongodb.inserts_per_s", "max")
-    seen_here = f"arriving now: at most {peak:.0f} documents/s" if peak is not None else "arrivals not reported"
+    seen_here = f"arriving now: at most {peak:,.0f} documents/s" if peak is not None else "arrivals not reported"
     measured = benchmarks.get("insert_rate")
     if isinstance(measured, int | float):
         return round(measured), f"capacity measured by {benchmarks.get('source', 'phase 03')}; {seen_here}"

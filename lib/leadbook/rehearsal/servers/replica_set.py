@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,8 @@ START_SECONDS = 60.0
 OPLOG_MB = 4096
 """Upper bound; the file grows with what is written. A thorough run writes about 2 GB within minutes, and an oplog that
 it fills has a window of minutes, which would say nothing about a server in use."""
+CERTIFICATE_LASTS = timedelta(days=365)
+"""As those of real servers: trustme's own would last until the year 3000."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 ALWAYS_ALLOWED = ("lead_generation",)
 """Databases that the application may use besides the settings' own: the task book's name."""
@@ -64,7 +67,8 @@ def private(path: Path, content: str | bytes, mode: int = 0o600) -> Path:
 def configure(data: Path, ports: Sequence[int]) -> None:
     """Write certificates, keyFile and one configuration file a member (`mongod-0.conf` …) into `data`."""
     authority = trustme.CA(organization_name="leadbook rehearsal")
-    certificate = authority.issue_cert(HOST, "localhost", organization_name="leadbook rehearsal")
+    certificate = authority.issue_cert(HOST, "localhost", organization_name="leadbook rehearsal",
+                                       not_after=datetime.now(UTC) + CERTIFICATE_LASTS)  # fmt: skip
     authority.cert_pem.write_to_path(data / "ca.pem")
     private(data / "server.pem", certificate.private_key_and_cert_chain_pem.bytes())
     private(data / "keyfile", base64.b64encode(secrets.token_bytes(256)), 0o400)
