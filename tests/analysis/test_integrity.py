@@ -64,12 +64,13 @@ def test_validate_is_complete_though_leads_came_a_moment_ago(leads, judged):
 
 def test_parts_that_validate_passed_over_are_not_measured(settings):
     busy = "Could not complete validation of table:x. This is a transient issue as it was actively in use"
-    other = Validation(mode="full", valid=True, documents=9, indexes=12, seconds=0.1, errors=(), warnings=(busy,) * 13)
+    other = Validation(mode="full", valid=True, documents=9, indexes=12, seconds=0.1, errors=(), warnings=(busy,) * 13,
+                       passed_over=13)  # fmt: skip
     answers = checks.integrity(other, [], set(), Breaking(mode=""), 9)
     (check,) = checks_of({"FIN-INT-001": answers["FIN-INT-001"]}, settings)
     assert check.verdict is Verdict.NOT_MEASURED and check.measured is None
     assert "not completed (13 of 13 parts skipped" in check.evidence and "a minute after" in check.remedy
-    told = replace(other, warnings=("Detected an unusual version",))
+    told = replace(other, warnings=("Detected an unusual version",), passed_over=0)
     answers = checks.integrity(told, [], set(), Breaking(mode=""), 9)
     (check,) = checks_of({"FIN-INT-001": answers["FIN-INT-001"]}, settings)
     assert check.verdict is Verdict.WARN, "another warning is one"

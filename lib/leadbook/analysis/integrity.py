@@ -7,14 +7,13 @@ the parameter `validate_collection` says `full`; both read only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
 
+from leadbook.schema import whole
 from leadbook.schema.state import actual
 
 
@@ -37,7 +36,7 @@ class IndexCount:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What `validate` found. mode: full or background.  seconds: it took."""
+    """What `validate` found. mode: full or background.  seconds: it took.  passed_over: parts that it left out."""
 
     mode: str
     valid: bool
@@ -46,33 +45,19 @@ class Validation:
     seconds: float
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
+    passed_over: int = 0
 
 
 def validate(leads: Collection[dict[str, Any]], mode: str) -> Validation:
     """MongoDB's own `validate`, full or in the background. Raises OperationFailure."""
     started = perf_counter()
-    result = _validate(leads, {mode: True})
+    result = whole.validate(leads, mode)
     return Validation(
         mode=mode, valid=bool(result.get("valid")), documents=result.get("nrecords", 0),
         indexes=result.get("nIndexes", 0), seconds=perf_counter() - started,
         errors=tuple(map(str, result.get("errors", ()))), warnings=tuple(map(str, result.get("warnings", ()))),
+        passed_over=whole.passed_over(result),
     )  # fmt: skip
-
-
-def _validate(leads: Collection[dict[str, Any]], option: Mapping[str, bool]) -> dict[str, Any]:
-    """Again while tables with unwritten changes are passed over with a "transient" warning: a checkpoint writes them.
-
-    It is asked for (fsync changes no data), and comes by itself within a minute where the user may not ask.
-    """
-    result: dict[str, Any] = {}
-    for wait in (0.0, 1.0, 20.0, 45.0):
-        sleep(wait)
-        result = leads.database.command({"validate": leads.name, **option})
-        if not any("transient" in str(warning) for warning in result.get("warnings", [])):
-            break
-        with suppress(OperationFailure):
-            leads.database.client.admin.command("fsync")
-    return result
 
 
 def index_counts(leads: Collection[dict[str, Any]]) -> list[IndexCount]:

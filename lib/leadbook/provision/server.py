@@ -102,7 +102,8 @@ class Server:
 def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> SetMember:
     lag = None
     if entry.get("stateStr") == "SECONDARY" and head is not None and entry.get("optimeDate"):
-        lag = max(0.0, (head - entry["optimeDate"]).total_seconds())
+        delay = settings.get("secondaryDelaySecs", settings.get("slaveDelay", 0))  # the latter before MongoDB 5.0
+        lag = max(0.0, (head - entry["optimeDate"]).total_seconds() - delay)
     return SetMember(
         name=entry["name"], state=entry.get("stateStr", "?"), healthy=entry.get("health") == 1,
         votes=settings.get("votes"), priority=settings.get("priority"), lag_s=lag,

@@ -115,7 +115,6 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     if not isinstance(found, Validation):
         return Answered(NO_LEAD if absent(found) else found)
     problems = (*found.errors, *found.warnings)
-    skipped = sum("transient" in one for one in found.warnings)
     first = f" First: {problems[0][:160]}" if problems else ""
     evidence = (
         f"validate ({found.mode}) of {found.documents:,} documents and {found.indexes} indexes in {found.seconds:.1f} "
@@ -123,8 +122,9 @@ def _validated(found: Validation | Unmeasured | Exception) -> Answered:
     )
     if found.valid and not found.documents:
         return Answered(NO_LEAD)
-    if found.valid and skipped:
-        parts = f"not completed ({skipped} of {found.indexes + 1} parts skipped: their files had unwritten changes)"
+    if found.valid and found.passed_over:
+        of_all = f"{found.passed_over} of {found.indexes + 1} parts skipped"
+        parts = f"not completed ({of_all}: their files had unwritten changes)"
         return Answered(Unmeasured(f"{parts}; documents and keys were read. {evidence}", LATER))
     if found.valid and found.warnings:
         return Answered(Doubtful(True), evidence, "run it again when nothing else uses the collection")
