@@ -167,13 +167,13 @@ def test_the_journal_keeps_what_happened_and_no_address(receiver, sends, tmp_pat
     with Dispatcher(sends, folder, heading="MADE-UP DATA", journal=journal) as watch:
         for minutes in (0, 1, 16, 17):
             watch.take([alert(at=NOW)], NOW + timedelta(minutes=minutes))
-            assert watch.wait(5)
-            watch._writer.join(5)
+            assert watch.wait(30)
+            watch._writer.join(30)
             if minutes == 16:
                 commands.ack(sends, "LIVE-DISK-001", by="Ada")
         for minutes in (20, 30, 31):
             watch.take([], NOW + timedelta(minutes=minutes))
-            watch._writer.join(5)
+            watch._writer.join(30)
     entries = journal.entries("alert")
     assert "127.0.0.1" not in str([entry | {"by": ""} for entry in entries])
     (one,) = incidents(entries)
