@@ -56,6 +56,14 @@ def test_what_waits_under_another_spelling_of_the_address_is_carried_over(databa
     assert there.carry_over() == 2 and not there.waiting()
 
 
+def test_a_spool_that_cannot_be_opened_holds_up_no_entry(database, tmp_path):
+    database.create_collection("leads")
+    journal = Journal(database, "mongodb://h:1", spool=tmp_path)
+    journal.spool.mkdir(parents=True)  # no user opens a folder as a file
+    journal.write("action", action="x")
+    assert database[COLLECTION].count_documents({"kind": "action"}) == 1
+
+
 def test_spools_that_share_no_host_are_left_alone_and_counted(database, tmp_path):
     other = Journal(database, "mongodb://cluster0.example.net", tmp_path)
     other._spooled([other.entry("action", action="x"), other.entry("action", action="y")])

@@ -154,8 +154,9 @@ def places(uri: str, database: str) -> list[str]:
     """Names of this machine's files for a database, sixteen hexadecimal digits each: the one to write under, then those
     that other spellings of its address may have written under.
 
-    A host is of one replica set only, so addresses that share a host share a name: there is one for each host, and the
-    first host's is written under. The others are of all hosts together, as earlier versions named them.
+    A host is of one replica set only, so there is a name for each host, and the first one's, in order of their letters,
+    is written under: an address that holds this host finds what was written, one that holds other members only does
+    not. The last names are of all hosts together, as earlier versions named them.
     """
     try:
         address = parse(uri)

@@ -93,7 +93,8 @@ class Journal:
         can be written."""
         try:
             if self._takes():
-                self.carry_over()
+                with suppress(OSError):  # a spool that this user may not read keeps its entries, and holds up no other
+                    self.carry_over()
                 with pymongo.timeout(PATIENCE_S):
                     self._insert(entries)
                 return
@@ -183,8 +184,8 @@ class Journal:
         return [entry for spool in self.spools for entry in _read(spool)]
 
     def elsewhere(self) -> dict[Path, int]:
-        """How many entries wait in other spools of this machine: of other databases, or of this one by an address that
-        shares no host with this journal's."""
+        """How many entries wait in other spools of this machine: of other databases, or of this one by an address
+        that lacks the host this journal writes under."""
         others = sorted({*self.spool.parent.glob("*.jsonl")} - {*self.spools})
         return {spool: count for spool in others if (count := len(_read(spool)))}
 
