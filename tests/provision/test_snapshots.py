@@ -30,8 +30,18 @@ def test_a_start_is_no_snapshot(started: Callable[..., Redis], production: Setti
     assert verdicts_of(never) == ["fail", "not applicable"]
     assert "since the server started" in never["RDS-PER-002"].evidence and "BGSAVE" in never["RDS-PER-002"].remedy
     on.save()
+    assert verdicts_of(judged(on, production)) == ["pass", "not applicable"], "nothing has changed since"
+    on.set("lead:x", "1")
     written = judged(on, production)
     assert verdicts_of(written) == ["pass", "pass"] and written["RDS-PER-004"].measured < 1
+
+
+def test_a_start_is_borne_where_the_append_only_file_is_written(
+    started: Callable[..., Redis], production: Settings
+) -> None:
+    made = judged(started("--save", "3600 1", "--appendonly", "yes"), production)
+    assert verdicts_of(made) == ["warn", "not applicable"]
+    assert "append-only file is written" in made["RDS-PER-002"].evidence
 
 
 def test_whether_a_redis_without_config_ever_writes_one_is_not_measured(
@@ -48,6 +58,7 @@ def test_an_old_snapshot_fails_by_its_age(
     """What that Redis told, forty days later by its own clock."""
     redis = started("--save", "3600 1")
     redis.save()
+    redis.set("lead:x", "1")
     told = inspect_cache(redis)
     later = {name: told.info[name] + 40 * 86_400 * unit for name, unit in (
         ("server_time_usec", 10**6), ("uptime_in_seconds", 1))}  # fmt: skip

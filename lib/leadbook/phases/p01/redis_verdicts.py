@@ -122,6 +122,8 @@ def persistence(redis: Redis | Unmeasured, inspected: Inspected, settings: Setti
         cache = inspect_cache(got(redis))
         if not cache.last_snapshot:
             return Inapplicable("no snapshot is known: see RDS-PER-002"), ""
+        if cache.info.get("rdb_changes_since_last_save") == 0:
+            return Inapplicable("nothing has changed since the last snapshot"), str(cache.last_snapshot)
         return cache.snapshot_age_h, str(cache.last_snapshot)
 
     asked = {"RDS-PER-001": configured, "RDS-PER-002": snapshot, "RDS-PER-003": appended, "RDS-PER-004": age}
@@ -135,7 +137,10 @@ def _unsaved(cache: Cache) -> Finding:
     told, save = "no snapshot since the server started", cache.configuration.get("save")
     if save is None:
         return Unmeasured(f"{told}; whether it makes any is not told", f"look at {cache.place}"), ""
-    return (False, told) if save else (Inapplicable("snapshots are switched off: save is empty"), "")
+    if not save:
+        return Inapplicable("snapshots are switched off: save is empty"), ""
+    appends = cache.info.get("aof_enabled") and cache.info.get("aof_last_write_status") == "ok"
+    return (Doubtful(False), f"{told}; the append-only file is written") if appends else (False, told)
 
 
 def keys(redis: Redis | Unmeasured, settings: Settings) -> Checks:
