@@ -155,6 +155,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_read_to_its_end(
 
 def test_rejects_of_two_files_of_one_name_hide_nothing(site, database, vendor_file):
     kept = database[site.settings.rejected_collection]
-    for records in (["{broken"], ["{broken"], ["{broken", person("ana")]):
+    first = [person("ana"), "{broken"]
+    for records in (first, first, [*first, person("bea")]):
         commands.ingest_files([vendor_file(*records)], "brightdata", site.settings)
     assert kept.count_documents({}) == 2, "the same file again adds none"
