@@ -10,7 +10,7 @@ from bson import Decimal128, ObjectId
 
 from analysis_leads import lead
 from leadbook.analysis.collecting import read_collecting
-from leadbook.analysis.sessions import read_sessions
+from leadbook.analysis.sessions import cut_short, read_sessions
 from leadbook.analysis.stamps import parse_sent
 from leadbook.analysis.totals import read_totals
 from leadbook.core.checks import Verdict
@@ -22,6 +22,7 @@ from leadbook.ingest.drain import drain
 from leadbook.ingest.pipeline import file_source, run
 from leadbook.ingest.readers.records import read_records
 from leadbook.ingest.site import Site
+from leadbook.lead.ledger import Ledger
 from leadbook.lead.suppression import SUPPRESSED, SuppressionList
 from leadbook.lead.vendors import load_vendor
 from leadbook.phases.p09.evidence import RunEvidence
@@ -274,6 +275,35 @@ def test_a_file_of_which_nothing_was_read_is_not_nothing(sprint):
     sprint.journal.write("session.begun", session=ObjectId(), source="files", names=["a.csv", "b.csv"], vendor="apollo")
     check = failing(sprint)["FIN-LOSS-001"]
     assert (check.verdict, check.measured) == (Verdict.FAIL, 2) and "a.csv (no end told), b.csv" in check.evidence
+
+
+@pytest.mark.parametrize(
+    ("later", "left"),
+    [
+        ({"names": ["result.csv"], "contents": ["c2"], "paths": ["p2"]}, ["result.csv"]),
+        ({"names": ["moved.csv"], "contents": ["c1"], "paths": ["p2"]}, []),
+        ({"names": ["result.csv"], "contents": ["c2"], "paths": ["p1"]}, []),
+        ({"names": ["result.csv"], "contents": ["c1"], "paths": ["p1"], "vendor": "apify"}, ["result.csv"]),
+        ({"names": ["result.csv"]}, []),
+        ({"names": ["x.csv", "result.csv"], "contents": ["c3", "c1"], "paths": ["p3", "p4"]}, []),
+    ],
+    ids=["another of its name", "moved", "mended in its place", "another vendor", "by an older leadbook", "of several"],
+)  # fmt: skip
+def test_a_half_read_file_is_settled_by_its_content_or_in_its_place_not_by_its_name(sprint, later, left):
+    first = {"vendor": "apollo", "names": ["result.csv"], "contents": ["c1"], "paths": ["p1"]}
+    for end, more in (("dead", first), ("ended", {"vendor": "apollo"} | later)):
+        sprint.tell(ObjectId(), "files", [], Ledger(), end, **more)
+    assert [name for name, _ in cut_short(read_sessions(sprint.journal))] == left
+    sprint.tell(ObjectId(), "files", [], Ledger(), "dead", **first)
+    assert [name for name, _ in cut_short(read_sessions(sprint.journal))] == ["result.csv"], "cut again, named once"
+
+
+def test_entries_of_older_sessions_go_by_name(sprint):
+    old, new = {"names": ["result.csv"]}, {"names": ["result.csv"], "contents": ["c1"], "paths": ["p1"]}
+    for end, more, left in (("dead", old, 1), ("dead", new, 1), ("dead", new | {"contents": ["c2"]}, 2),
+                            ("ended", new, 0)):  # fmt: skip
+        sprint.tell(ObjectId(), "files", [], Ledger(), end, vendor="apollo", **more)
+        assert len(cut_short(read_sessions(sprint.journal))) == left
 
 
 def test_stored_leads_that_are_deleted(ended):

@@ -16,10 +16,12 @@ from leadbook.phases.p09 import checks, tables
 from leadbook.phases.p09.documents import score_sentence
 
 
-def files(read, stored=0, rejected=0, failed=0, names=("a.csv",), end="ended"):
+def files(read, stored=0, rejected=0, failed=0, names=("a.csv",), end="ended", content=""):
     told = Counter(read=read, stored=stored, rejected=rejected, failed=failed)
     told["duplicate"] = read - stored - rejected - failed
-    return IngestSession(id=str(read), source="files", names=names, vendor="apollo", end=end, told=told)
+    marks = (content,) if content else ()
+    return IngestSession(id=str(read), source="files", names=names, vendor="apollo", end=end, told=told,
+                         contents=marks, paths=marks and ("p",))  # fmt: skip
 
 
 def judged(told, settings):
@@ -58,6 +60,17 @@ def test_files_are_counted_once_however_often_they_are_brought_in(database):
     assert dict(totals.of_files) == {"stored": 957, "rejected": 50}
     restored = read_totals(database["raw_leads"], [again, files(1_000, stored=200, rejected=50)])
     assert restored.files_stored == 450, "what a later run stored had been lost meanwhile"
+
+
+def test_files_of_one_name_and_other_content_are_several(database):
+    cut, other = files(600, stored=400, rejected=100, failed=100, end="dead", content="c1"), files(300, content="c2")
+    totals = read_totals(database["raw_leads"], [cut])
+    assert totals.of_files["failed"] == 100
+    mended = read_totals(database["raw_leads"], [cut, other, files(300, content="c2")])
+    assert mended.records == 900 and mended.again == ("a.csv (brought in 2 times)",)
+    assert mended.of_files == {"stored": 400, "rejected": 100, "duplicate": 400}, "it was mended since"
+    old = read_totals(database["raw_leads"], [files(200), cut, other, files(100)])
+    assert old.records == 900 and old.again == ("a.csv (brought in 3 times)",), "older sessions go by the name"
 
 
 def test_an_empty_collection_fails_the_counts_and_measures_no_quality(leads, settings):

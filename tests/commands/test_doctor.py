@@ -97,6 +97,17 @@ def test_dead_sessions_of_files_and_of_staging_want_different_commands(productio
     assert problems(examine(production()))["files"].todo == told[1].todo, "that it is buried mends nothing"
 
 
+def test_two_half_read_files_of_one_name_are_both_named(production, database, endpoints, leads):
+    journal = Journal(database, endpoints.mongodb_uri)
+    for number, cut in (("1", True), ("2", True), ("3", False)):
+        marks = {"contents": [f"c{number}"], "paths": [f"p{number}"]}
+        session = {"session": ObjectId()}
+        journal.write("session.begun", source="files", names=["a.csv"], vendor="apollo", **session, **marks)
+        journal.write("session.ended", **session, ledger={}, problem="killed" if cut else "")
+    told = [one.text for one in examine(production()) if one.about == "files"]
+    assert len(told) == 2 and all(text.startswith("a.csv, begun ") for text in told)
+
+
 def test_servers_that_do_not_answer_cost_seconds(production, monkeypatch):
     for name in ("MONGODB_URI", "MONGODB_ADMIN_URI"):
         monkeypatch.setenv(name, "mongodb://planted:secret@127.0.0.1:9/")

@@ -1,12 +1,15 @@
 """The command line's functions: one clear error for each thing a user can get wrong, and the ledger otherwise."""
 
 import gzip
+from functools import partial
 
 import pytest
 
 from ingest.vendor_records import person
+from leadbook.analysis.sessions import cut_short, read_sessions
 from leadbook.commands import leads as commands
 from leadbook.core.errors import InputFileError, LeadbookError, ParameterError, UnreachableError, UsageError
+from leadbook.core.journal import Journal
 from leadbook.schema import guard
 
 
@@ -116,3 +119,43 @@ def test_a_file_of_another_vendor_is_refused_before_it_is_read(site, leads, vend
         commands.ingest_files([vendor_file(person("ana"))], vendor, site.settings)
     trust.check(caught.value.exit_status, str(caught.value))
     assert "\n" not in str(caught.value) and leads.count_documents({}) == 0
+
+
+@pytest.mark.trust(
+    way="a file is still being written, or replaced, while `leadbook ingest FILE` reads it", status=2,
+    says=("was changed or moved while it was read", "run it again"),
+    leaves="what was read is stored; the file counts as not read to its end until the same command ends with 0",
+)  # fmt: skip
+@pytest.mark.parametrize("how", ["grows", "replaced", "moved"])
+def test_a_file_that_changes_while_it_is_read_is_not_read_to_its_end(
+    site, leads, endpoints, vendor_file, monkeypatch, trust, how
+):
+    path, run = vendor_file(person("ana")), commands.pipeline.run
+    more = vendor_file(person("ana"), person("bea"), name="more.jsonl")
+    acts = {
+        "grows": lambda: path.write_bytes(more.read_bytes()), "replaced": lambda: more.rename(path),
+        "moved": lambda: path.rename(path.with_name("gone.jsonl")),
+    }  # fmt: skip
+
+    def meanwhile(*given, act, **named):
+        result = run(*given, **named)
+        act()
+        return result
+
+    journal = Journal(leads.database, endpoints.mongodb_uri)
+    monkeypatch.setattr(commands.pipeline, "run", partial(meanwhile, act=path.touch))
+    commands.ingest_files([path], "brightdata", site.settings)
+    assert not cut_short(read_sessions(journal)), "only touched"
+    monkeypatch.setattr(commands.pipeline, "run", partial(meanwhile, act=acts[how]))
+    with pytest.raises(commands.IncompleteError) as caught:
+        commands.ingest_files([path], "brightdata", site.settings)
+    trust.check(caught.value.exit_status, str(caught.value))
+    assert leads.count_documents({}) == 1 and len(cut_short(read_sessions(journal))) == 1
+
+
+def test_rejects_of_two_files_of_one_name_hide_nothing(site, database, vendor_file):
+    kept = database[site.settings.rejected_collection]
+    first = [person("ana"), "{broken"]
+    for records in (first, first, [*first, person("bea")]):
+        commands.ingest_files([vendor_file(*records)], "brightdata", site.settings)
+    assert kept.count_documents({}) == 2, "the same file again adds none"

@@ -11,6 +11,9 @@ from bson import ObjectId
 
 from ingest.background import Command, settled, until
 from ingest.vendor_records import person
+from leadbook.analysis.sessions import cut_short, read_sessions
+from leadbook.analysis.totals import read_totals
+from leadbook.commands.leads import ingest_files
 from leadbook.core.journal import Journal
 from leadbook.ingest.drain import drain
 from leadbook.ingest.staging import Staging
@@ -110,6 +113,26 @@ def test_files_that_are_stopped_print_what_they_did(site, leads, endpoints, sett
         command.kill()
     trust.check(status, out + err)
     assert json.loads(out)["stored"] == leads.count_documents({}) < 6_000
+
+
+def test_a_killed_file_is_not_settled_by_another_of_its_name(
+    site, leads, endpoints, settings, vendor_file, journal, tmp_path
+):
+    killed = vendor_file(*[person(f"p{index}") for index in range(6_000)], name="result.jsonl")
+    command = Command(["ingest", str(killed), "--vendor", "brightdata", "--json"], endpoints, settings, batch_size=20)
+    try:
+        until(lambda: leads.count_documents({}) > 100)
+    finally:
+        command.kill()
+    settled(leads)
+    for folder, count in (("b2", 30), ("b3", 6_000)):
+        (tmp_path / folder).mkdir()
+        other = vendor_file(*[person(f"p{index}") for index in range(count)], name=f"{folder}/result.jsonl")
+        ingest_files([other], "brightdata", settings)
+        assert [name for name, _ in cut_short(read_sessions(journal))] == (["result.jsonl"] if count == 30 else [])
+    totals = read_totals(leads.database[settings.staging_collection], read_sessions(journal))
+    assert totals.records == 6_030 and totals.again == ("result.jsonl (brought in 2 times)",)
+    assert str(tmp_path) not in str(journal.entries())
 
 
 @pytest.mark.trust(

@@ -27,8 +27,26 @@ SLACK = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadFile:
+    """A file that a session read. content, path: digests; empty where an older leadbook did not tell."""
+
+    vendor: str
+    name: str
+    content: str = ""
+    path: str = ""
+
+    def is_mended_by(self, later: ReadFile) -> bool:
+        """Whether nothing of it is missing once `later` was read to its end: the same content, wherever it lies, or
+        what lies in its place now."""
+        if not (self.content and later.content):
+            return (self.vendor, self.name) == (later.vendor, later.name)
+        return self.vendor == later.vendor and (self.content == later.content or self.path == later.path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class IngestSession:
-    """One `leadbook ingest`, as the journal knows it. source: `files` or `staging`.  names: of files.  by: who.
+    """One `leadbook ingest`, as the journal knows it. source: `files` or `staging`.  names: of files; contents, paths:
+    their digests, where it says.  by: who.
 
     end: `ended`, `dead` (another found it so) or empty (at work, or nobody has looked yet).  problem: why it ended
     before its time.  leads: UUID of their collection; empty where it does not say.  told: `read` and records by kind of
@@ -38,6 +56,8 @@ class IngestSession:
     id: str
     source: str = ""
     names: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     vendor: str = ""
     by: str = ""
     begun: datetime = NEVER
@@ -46,6 +66,14 @@ class IngestSession:
     problem: str = ""
     leads: str = ""
     told: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def files(self) -> list[ReadFile]:
+        """The files that it read, or was to read."""
+        if not len(self.names) == len(self.contents) == len(self.paths):
+            return [ReadFile(vendor=self.vendor, name=name) for name in self.names or ("files",)]
+        told = zip(self.names, self.contents, self.paths, strict=True)
+        return [ReadFile(vendor=self.vendor, name=name, content=content, path=path) for name, content, path in told]
 
     @property
     def unbalanced(self) -> int:
@@ -84,22 +112,34 @@ def _session(name: str, entries: list[Entry]) -> IngestSession:
     batches = [one for one in entries if one["kind"] == "session.batch"]
     told = [last] if end == "ended" and last.get("ledger") else batches
     ledgers = [one.get("ledger") or {} for one in told]
-    names = first.get("names") or ()
     own = [one["at"] for one in entries if not one.get("dead")] or [entries[0]["at"]]
     return IngestSession(
         id=name, source=str(first.get("source") or entries[0].get("source") or ""),
-        names=tuple(map(str, [names] if isinstance(names, str) else names)), vendor=str(first.get("vendor") or ""),
-        by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end, problem=str(last.get("problem") or ""),
-        leads=str(first.get("leads") or ""),
+        names=_texts(first.get("names")), contents=_texts(first.get("contents")), paths=_texts(first.get("paths")),
+        vendor=str(first.get("vendor") or ""), by=str(entries[0].get("by", "")), begun=own[0], last=own[-1], end=end,
+        problem=str(last.get("problem") or ""), leads=str(first.get("leads") or ""),
         told=sum(map(counts_of, ledgers), Counter()),
     )  # fmt: skip
 
 
+def _texts(told: Any) -> tuple[str, ...]:
+    """What an entry lists, or says alone."""
+    return tuple(map(str, [told] if isinstance(told, str) else told or ()))
+
+
 def cut_short(sessions: Iterable[IngestSession]) -> list[tuple[str, IngestSession]]:
-    """Files, by name, whose last session did not come to its end in order: what it left unread is in no ledger.
+    """Files, by name, that no session read to its end after one that did not: what that left unread is in no ledger.
     sessions: in the order in which they began."""
-    last = {(one.vendor, name): one for one in sessions if one.source == FILES for name in one.names or ("files",)}
-    return [(name, one) for (_, name), one in last.items() if one.cut]
+    cut: list[tuple[ReadFile, IngestSession]] = []
+    for one in sessions:
+        for file in one.files if one.source == FILES else ():
+            untold = ReadFile(vendor=file.vendor, name=file.name)
+            cut = [
+                (other, before) for other, before in cut
+                if not (other in (file, untold) if one.cut else other.is_mended_by(file))
+            ]  # fmt: skip
+            cut += [(file, one)] if one.cut else []
+    return [(file.name, one) for file, one in cut]
 
 
 @dataclass(frozen=True, kw_only=True)

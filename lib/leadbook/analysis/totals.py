@@ -7,7 +7,7 @@ read = stored + filled + duplicate + rejected + failed + waiting + claimed: in a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, ErasedCount, IngestSession
+from leadbook.analysis.sessions import ENDED, FILES, KINDS, STAGING, ErasedCount, IngestSession, cut_short
 from leadbook.core.connect import LENIENT
 from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.staging import LONGEST_NAME, WORKFLOW, said_vendor, vendor_of
@@ -108,12 +108,11 @@ def read_totals(
             ended.setdefault(str(of["session"]), Counter())[kind] += count
         elif of.get("outcome") == rejected(ERASED):
             erased += count
-    groups = _by_files(sessions)
+    groups, cut = _by_files(sessions), {one.id for _, one in cut_short(sessions)}
     return Totals(
         staged=tuple(Brought(vendor=of[0], collector=of[1], counts=counts) for of, counts in sorted(sums.items())),
-        files=tuple(_of_files(names, mine) for names, mine in groups.items()), ended=ended,
-        files_stored=sum(map(_stored, groups.values())),
-        again=tuple(f"{names[1]} (brought in {len(mine)} times)" for names, mine in groups.items() if len(mine) > 1),
+        files=tuple(_of_files(mine, cut) for mine in groups), ended=ended, files_stored=sum(map(_stored, groups)),
+        again=tuple(f"{_names(mine[0])} (brought in {len(mine)} times)" for mine in groups if len(mine) > 1),
         erased=erased, gone=_gone(sessions, ended, erased),
     )  # fmt: skip
 
@@ -146,27 +145,44 @@ def vendor_named(record: dict[str, Any]) -> str:
 # --------------------------------------------------------------------------------------------------------------- files
 
 
-def _by_files(sessions: Iterable[IngestSession]) -> dict[tuple[str, str], list[IngestSession]]:
-    """Sessions that read files, by vendor and names: the same files may be brought in again."""
-    found: dict[tuple[str, str], list[IngestSession]] = {}
+def _by_files(sessions: Iterable[IngestSession]) -> list[list[IngestSession]]:
+    """Sessions that read files, by vendor, names and content: the same files may be brought in again. Those that do
+    not tell the content go by the names alone."""
+    found: dict[tuple[str, str], list[list[IngestSession]]] = {}
     for one in sessions:
         if one.source == FILES:
-            found.setdefault((one.vendor, ", ".join(one.names) or "files"), []).append(one)
-    return found
+            groups = found.setdefault((one.vendor, _names(one)), [])
+            mine = next((mine for mine in groups if _are_alike(mine, one)), None)
+            if mine is None:
+                groups.append(mine := [])
+            mine.append(one)
+    return [mine for groups in found.values() for mine in groups]
 
 
-def _of_files(names: tuple[str, str], sessions: Sequence[IngestSession]) -> Brought:
-    """What became of the records of files in the end, however often they were brought in."""
-    left = max(one.told["read"] for one in sessions)
+def _names(session: IngestSession) -> str:
+    return ", ".join(session.names) or "files"
+
+
+def _are_alike(known: Sequence[IngestSession], other: IngestSession) -> bool:
+    """Whether nothing says that they read other content."""
+    told = {one.contents for one in known if one.contents}
+    return not told or not other.contents or other.contents in told
+
+
+def _of_files(sessions: Sequence[IngestSession], cut: Container[str]) -> Brought:
+    """What became of the records of files in the end, however often they were brought in. cut: ids of sessions whose
+    files nobody has read to their end since: what failed in others is settled by the mended file."""
+    left, last = max(one.told["read"] for one in sessions), sessions[-1]
     counts: Counter[str] = Counter()
     for kind, said in (
-        ("failed", sessions[-1].told["failed"]), ("rejected", max(one.told["rejected"] for one in sessions)),
+        ("failed", 0 if last.cut and last.id not in cut else last.told["failed"]),
+        ("rejected", max(one.told["rejected"] for one in sessions)),
         ("stored", _stored(sessions)), ("filled", sum(one.told["filled"] for one in sessions)),
         ("duplicate", left),
     ):  # fmt: skip
         counts[kind] = min(left, said)
         left -= counts[kind]
-    return Brought(vendor=names[0] or "(several vendors)", collector=f"{names[1]} (file)", counts=counts)
+    return Brought(vendor=last.vendor or "(several vendors)", collector=f"{_names(last)} (file)", counts=counts)
 
 
 def _stored(sessions: Sequence[IngestSession]) -> int:

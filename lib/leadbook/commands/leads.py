@@ -25,6 +25,7 @@ from leadbook.ingest import pipeline
 from leadbook.ingest.crm import Synced
 from leadbook.ingest.drain import drain, lease_of
 from leadbook.ingest.logbook import HERE, Beat, Logbook
+from leadbook.ingest.readers.marks import FileMark
 from leadbook.ingest.readers.records import checked_file
 from leadbook.ingest.replay import replay
 from leadbook.ingest.site import Site
@@ -71,12 +72,21 @@ def ingest_files(
     for path in files:
         checked_file(path, name)
     with ends_in_order(notice) as stop, _site(settings) as site, _shown(progress) as show:
+        marks = [FileMark.of(path) for path in files]
         sources = [pipeline.file_source(path, name) for path in files]
         watched = [_Watched(source.records, path) for source, path in zip(sources, files, strict=True)]
-        sources = [replace(source, records=records) for source, records in zip(sources, watched, strict=True)]
-        with _logbook(site, heard, notice, names=[path.name for path in files], vendor=name) as book:
-            watch = CacheWatch(notice, book.take, show)
-            ledger = _told(pipeline.run(sources, site, progress=watch, stop=stop), site)
+        sources = [
+            replace(source, records=records, content=mark.content)
+            for source, records, mark in zip(sources, watched, marks, strict=True)
+        ]
+        with _logbook(
+            site, heard, notice, names=[path.name for path in files], contents=[mark.content for mark in marks],
+            paths=[mark.place for mark in marks], vendor=name,
+        ) as book:  # fmt: skip
+            result = pipeline.run(sources, site, progress=CacheWatch(notice, book.take, show), stop=stop)
+            result.problem = result.problem or "; ".join(filter(None, (mark.changed for mark in marks)))
+            book.take(result)
+            ledger = _told(result, site)
     if unreadable is not None:
         unreadable += [records.told(settings.rejected_collection) for records in watched if records.count]
     return ledger

@@ -6,9 +6,11 @@ next writer carries them over.
 
 An entry holds `_id`, `kind`, `at` (UTC), `by` (leadbook's version, host and process) and what its kind says:
 
-- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor; mark (of its
-  process, see `owner.me`), executor (`processes`, `threads` or `dask`), enriches (whether vendors are asked); leads:
-  UUID of their collection (see `provenance`), empty where it was not there
+- `session.begun`: session (ObjectId), source (`staging`, `files` or `replay`), names (of files), vendor; contents and
+  paths, in the order of names: 12 hexadecimal digits of the SHA-256 of what each file held before it was read, as it
+  lay there, and of its resolved path (absent in entries of older leadbooks); mark (of its process, see
+  `owner.me`), executor (`processes`, `threads` or `dask`), enriches (whether vendors are asked); leads: UUID of their
+  collection (see `provenance`), empty where it was not there
 - `session.batch`: session, source, ledger (see `lead.ledger`)
 - `session.beat`: session, source, backlog (waiting, claimed, oldest_s; empty for files), work (see `ingest.logbook`):
   sent once a minute while it lives, and when it obeys new orders

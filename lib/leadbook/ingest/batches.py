@@ -80,6 +80,7 @@ class RecordBatch:
     ids: `_id`s of staged records, which their leads take over; None for files.  since: when each staged record was
     first claimed: a lead made earlier is another record's.  attempts: how often it was claimed.  called: a vendor's
     name that no file of params/vendors knows, kept with the rejects.  kept: its records are among the rejects already.
+    content: of a file, see `FileMark`.
     """
 
     source: str
@@ -90,6 +91,7 @@ class RecordBatch:
     attempts: Sequence[int] = ()
     called: str = ""
     kept: bool = False
+    content: str = ""
 
     def part(self, positions: slice) -> RecordBatch:
         """Some of its records as a batch of their own."""
@@ -105,6 +107,7 @@ class RecordBatch:
         return Reject(
             source=self.source, vendor=self.vendor or self.called, number=record.number, payload=record.payload,
             reasons=reasons, detail=detail, staged_id=None if self.ids is None else self.ids[position],
+            content=self.content,
         )  # fmt: skip
 
 

@@ -35,11 +35,13 @@ INLINE_BATCHES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSource:
-    """Records of one vendor under one name. records: any iterable; read once."""
+    """Records of one vendor under one name. records: any iterable; read once.  content: see `FileMark`; empty where
+    they come from no file."""
 
     name: str
     vendor: str
     records: Iterable[RawRecord]
+    content: str = ""
 
 
 def file_source(path: Path, vendor: str) -> RecordSource:
@@ -168,7 +170,7 @@ def _batches(sources: Iterable[RecordSource], size: int) -> Iterator[RecordBatch
     for source in sources:
         records = iter(source.records)
         while part := list(islice(records, size)):
-            yield RecordBatch(source=source.name, vendor=source.vendor, records=part)
+            yield RecordBatch(source=source.name, vendor=source.vendor, records=part, content=source.content)
 
 
 def _timed(batches: Iterator[RecordBatch], result: PipelineResult) -> Iterator[RecordBatch]:

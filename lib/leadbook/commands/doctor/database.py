@@ -80,6 +80,7 @@ def _life(place: Place) -> Iterator[Diagnosis]:
         yield problem("sessions", told, f"leadbook ingest --staged --profile {profile}")
     for name, one in cut_short(read_sessions(place.journal, ledgers=False)):
         if one.id not in sessions.reading:
-            told = f"{name} was not read to its end ({one.cut}), and nothing tells how much of it is missing"
+            told = f"{name}, begun {one.begun:%m-%d %H:%M} UTC, was not read to its end ({one.cut}), "
+            told += "and nothing tells how much of it is missing"
             again = f"leadbook ingest {name} --vendor {one.vendor} --profile {profile}"
             yield problem("files", told, again)

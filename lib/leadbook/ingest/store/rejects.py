@@ -1,7 +1,8 @@
 """Rejected records: kept with their raw payload and reasons, so that nothing read is ever lost.
 
 The payload is kept as JSON text: no field name in it can act as an operator, whatever the vendor sent. The `_id`
-follows from the record, so that running a file again adds nothing.
+follows from the record and its file's content, so that running a file again adds nothing, and another file of the same
+name hides nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Reject:
     """A record that is no lead. reasons: the first is the ledger's. number: of the record in its source, from 1.
 
     payload: as read: a mapping, or text where the record could not be parsed. detail: the server's reason, if any.
-    staged_id: `_id` of the staged record, None for files.
+    staged_id: `_id` of the staged record, None for files.  content: digest of the file, see `FileMark`; or empty.
     """
 
     source: str
@@ -39,12 +40,14 @@ class Reject:
     reasons: tuple[str, ...]
     detail: str = ""
     staged_id: Any = None
+    content: str = ""
 
     def document(self, at: datetime) -> dict[str, Any]:
         """As stored."""
         text = payload_text(self.payload)
         staged = "" if self.staged_id is None else bson.encode({"_id": self.staged_id}).hex()  # 1 is not "1"
-        identity = json.dumps([self.vendor, self.source, self.number, text, staged]).encode()
+        parts = [self.vendor, self.source, self.number, text, staged, *filter(None, [self.content])]
+        identity = json.dumps(parts).encode()
         made = {
             "_id": hashlib.sha256(identity).hexdigest()[:32],
             "vendor": self.vendor, "source": _encodable(self.source), "record_number": self.number,

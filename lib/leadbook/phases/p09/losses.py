@@ -37,7 +37,8 @@ def ended(totals: Totals, places: Places, sessions: Sequence[IngestSession]) -> 
     said += [f"without an outcome: {open_.count:,}{first(open_.first, open_.count)}"] if open_.count else []
     said += [f"ledgers of files do not add up by {files:,}"] if files else []
     part = ", ".join(f"{name} ({one.cut})" for name, one in cut[:FAULTS]) + (", …" if len(cut) > FAULTS else "")
-    said += [f"not read to their end: {part}; run these files again with the same vendor"] if cut else []
+    part += "; run these files again with the same vendor, a mended one from where it lay"
+    said += [f"not read to their end: {part}"] if cut else []
     return Answered(open_.count + read["failed"] + files + len(cut), "; ".join(said))
 
 
