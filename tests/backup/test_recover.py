@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 from datetime import UTC, datetime
 
 import pytest
@@ -269,21 +270,74 @@ def test_without_a_sound_backup_of_this_target_nothing_is_taken(sprint, database
         run(kept, "both", backup=sprint.path)
 
 
+@pytest.fixture
+def dropped(site, database, kept, admin):
+    """Two leads, one of them of a file, a backup of both, then their collection dropped and made again; the backup."""
+    leads, staged = database[kept.collection], database[kept.staging_collection]
+    stage(database, kept, [("brightdata", person("ana")), ("brightdata", person("ben"))])
+    drain(site, workers=1)
+    staged.delete_one({"payload.url": {"$regex": "ana"}})
+    assert staged.count_documents({}) == 1, "nothing but the backup knows of ana"
+    backup = back_up(database, collections_of(kept), backups_folder(kept), kept)
+    leads.drop()
+    apply(leads, admin, kept)
+    return backup
+
+
+def words(settings, *, approve=False):
+    approval = ["-p", f"approve=recover on {settings.database}"] if approve else []
+    return ["-p", f"database={settings.database}", "-p", "members=1", "-p", f"backup_dir={settings.backup_dir}",
+            *approval]  # fmt: skip
+
+
 @pytest.mark.trust(
-    way="The leads' collection is dropped and made again, and `leadbook recover --from backup` runs", status=2,
-    says=("dropped and made again", "name the right one by --backup PATH"),
-    leaves="Nothing is changed; with --backup PATH the leads of that backup come back.",
+    way="The leads' collection is dropped and made again, and `leadbook recover` runs, also with an approval", status=1,
+    says=("Not known whether leads are lost", "are not here", "leadbook recover --profile rehearsal", "--backup"),
+    leaves="Nothing comes from the backup unasked; the last line names it, and its command brings all its leads back.",
 )  # fmt: skip
-def test_leads_of_a_collection_that_was_dropped_come_back_from_the_backup_that_is_named(
-    sprint, database, kept, admin, trust
+@pytest.mark.parametrize("source", ["both", "staging", "backup"])
+def test_after_a_drop_the_last_line_names_the_backup_that_holds_what_nobody_else_knows(
+    dropped, database, kept, trust, source
 ):
-    database[kept.collection].drop()
-    apply(database[kept.collection], admin, kept)
-    with pytest.raises(InputFileError) as caught:
-        run(kept, "backup")
-    trust.check(caught.value.exit_status, str(caught.value))
-    held = sprint.manifest.documents_of(kept.collection)
-    assert run(kept, "backup", backup=sprint.path)["done"]["restored"] == {"backup": held}
+    done = leadbook("recover", "--from", source, *words(kept, approve=True))
+    last = done.stdout.splitlines()[-1]
+    trust.check(done.returncode, last)
+    assert "No lead is missing" not in done.stdout and "linkedin.com" not in done.stdout
+    named = shlex.split(last[last.index("leadbook recover") :])[1:]
+    assert named[named.index("--backup") + 1] == str(dropped.path) and "approve" not in last
+    asked = leadbook(*named)
+    assert asked.returncode == 1 and "Nothing was changed" in asked.stdout
+    leadbook(*named, "-p", f"approve=recover on {kept.database}")
+    assert database[kept.collection].count_documents({}) == 2
+    again = leadbook("recover", "--from", source, *words(kept))
+    assert again.returncode == 0 and "No lead is missing" in again.stdout, "all it holds is here: nothing is in doubt"
+
+
+def test_json_tells_the_command_too(dropped, database, kept):
+    done = leadbook("recover", "--from", "both", "--json", *words(kept, approve=True))
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and str(dropped.path) in shlex.split(told["next"])
+    (one,) = told["plan"]["dropped"]
+    assert one == {"backup": str(dropped.path), "leads": 2, "missing": 2, "missing_elsewhere": 1}
+    assert told["done"]["restored"] == {"staging": 1} and not told["done"]["still_missing"]
+
+
+def test_a_newer_backup_of_the_collection_made_again_hides_nothing_until_it_is_named(dropped, site, database, kept):
+    stage(database, kept, [("brightdata", person("cleo"))])
+    drain(site, workers=1)
+    newer = back_up(database, collections_of(kept), backups_folder(kept), kept)
+    run(kept, "staging")
+    doubted = leadbook("recover", "--from", "both", *words(kept))
+    assert doubted.returncode == 1 and str(dropped.path) in doubted.stdout.splitlines()[-1]
+    meant = leadbook("recover", "--from", "both", "--backup", str(newer.path), *words(kept))
+    assert meant.returncode == 0 and "No lead is missing" in meant.stdout
+
+
+def test_of_a_dropped_collection_the_erased_are_not_missing(dropped, database, kept):
+    held = missing.documents_in(dropped.path / f"{kept.collection}.bson.zst")
+    SuppressionList(database[SUPPRESSED]).add([document["linkedin_url"] for document in held])
+    done = leadbook("recover", "--from", "both", *words(kept))
+    assert done.returncode == 0 and "No lead is missing" in done.stdout
 
 
 def test_another_approval_is_none(sprint, database, kept):

@@ -1,6 +1,8 @@
 """Where a sprint stands, from its journal and its data; in a moment, and nothing changed."""
 
 import json
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +16,10 @@ from leadbook.commands import about, sprint
 from leadbook.core.definitions import definition
 from leadbook.core.errors import UnreachableError
 from leadbook.core.journal import Journal
+from leadbook.enrich.enrich import ERASED
 from leadbook.ingest.drain import drain
+from leadbook.lead.ledger import rejected
+from leadbook.rehearsal.servers import leash, owner
 
 
 def backed_up(journal, name, taken_at, leads, *, proven=True):
@@ -89,3 +94,42 @@ def test_versions_of_leadbook_and_its_servers(production, leads):
     told = about.versions() | about.of_servers(production())
     assert {"leadbook", "code", "Python", "pymongo", "Redis"} <= told.keys()
     assert any(name.startswith("MongoDB at") for name in told)
+
+
+def test_fewer_leads_than_staged_records_say_are_stored_name_recover(production, site, database, settings):
+    leads, raw = database[settings.collection], database[settings.staging_collection]
+    raw.insert_many([{"vendor": "brightdata", "payload": person(f"p{number}")} for number in range(5)])
+    drain(site)
+    leads.insert_one({"linkedin_url": "https://www.linkedin.com/in/of-a-file", "full_name": "A", "job_title": "x",
+                      "company_name": "y"})  # fmt: skip
+    assert "recover" not in sprint.status(production()).next, "leads of files are more, and no alarm"
+    leads.drop()
+    gone = sprint.status(production())
+    assert (gone.stored, gone.leads) == (5, 0)
+    assert any("5 staged records are recorded as stored, and 0 leads are there" in line for line in sprint.lines(gone))
+    assert gone.next.endswith("leadbook recover --from both --profile production")
+    raw.update_many({}, {"$set": {"pipeline.outcome": rejected(ERASED)}})
+    assert "recover" not in sprint.status(production()).next, "their persons asked for it"
+
+
+def test_a_follower_that_was_killed_on_this_machine_is_dead_at_once(production, leads, database, settings, endpoints):
+    journal = Journal(database, endpoints.mongodb_uri)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        mark = owner.me() | {"pid": process.pid, "born": leash.created_at(process.pid)}
+        for source, executor, where in (
+            ("staging", "threads", {}), ("files", "processes", {}), ("staging", "dask", {}),
+            ("staging", "threads", {"machine": "00000000"}),
+        ):  # fmt: skip
+            journal.write("session.begun", session=ObjectId(), source=source, executor=executor, mark=mark | where)
+        lives = sprint.followers(journal)
+        assert (len(lives.alive), len(lives.dead), len(lives.reading)) == (3, 0, 1)
+        process.kill()
+    found = sprint.followers(journal)
+    assert (len(found.alive), len(found.dead), found.reading) == (2, 1, ()), "of others only their beats tell"
+    assert "its process has ended" in found.dead[0]
+    journal.collection.delete_many({"$or": [{"executor": "dask"}, {"mark.machine": "00000000"}]})
+    database[settings.staging_collection].insert_one({"vendor": "brightdata", "payload": person("waits")})
+    assert "no follower is alive: leadbook ingest --staged --follow" in sprint.status(production()).next
+    database[settings.staging_collection].delete_many({})
+    journal.write("stage", stage="ready", run="2", verdict="GO", reason="", exit_status=0, risks=[])
+    assert "start a follower (leadbook ingest --staged --follow" in sprint.status(production()).next

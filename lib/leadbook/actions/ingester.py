@@ -25,7 +25,7 @@ def followers(scene: ActScene) -> list[dict[str, Any]]:
     found = []
     for one in unended(scene.journal):
         begun = scene.journal.newest("session.begun", session=one["_id"])
-        if one["silent_s"] > DEAD_S or not begun or begun.get("source") != "staging":
+        if one["gone"] or one["silent_s"] > DEAD_S or not begun or begun.get("source") != "staging":
             continue
         beat = scene.journal.newest("session.beat", session=one["_id"]) or {}
         found.append({"session": str(one["_id"])[-6:], "sign": one["sign"], "work": dict(beat.get("work") or {})})

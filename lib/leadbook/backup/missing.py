@@ -44,11 +44,22 @@ class LostLead:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """A backup of a collection that is gone (see `newest.of_dropped`): it bears witness, and nothing is taken from it
+    until a person names it. leads: in it.  missing: those of them that are, by their names in a plan."""
+
+    backup: Path
+    leads: int
+    missing: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecoveryPlan:
     """What a recovery would do. source: one of SOURCES.  backup: the one that is read, None where there is none.
 
     notes: what a user should know of the backups.  known, missing: leads by witness.  erased: missing, and on the list
     of requests, so that they stay out.  leads: the missing ones by URL, by their `_id` where they have none.
+    dropped: backups that are compared only.
     """
 
     source: str
@@ -59,6 +70,7 @@ class RecoveryPlan:
     erased: int
     leads: Mapping[str, LostLead]
     vendor: str = ""
+    dropped: tuple[Dropped, ...] = ()
 
     def way(self, lead: LostLead) -> str:
         """Where a missing lead comes back from; empty where it does not."""
@@ -74,6 +86,10 @@ class RecoveryPlan:
         """How many do not come back, by reason."""
         return Counter(self._why(lead) for lead in self.leads.values() if not self.way(lead))
 
+    def alone(self, dropped: Dropped) -> int:
+        """How many missing leads of such a backup nothing else brings back."""
+        return sum(name not in self.leads or not self.way(self.leads[name]) for name in dropped.missing)
+
     def _why(self, lead: LostLead) -> str:
         if lead.saved or (self.source == BACKUP and lead.staged and not lead.problem):
             return f"only {BACKUP if lead.saved else STAGING} has them: use --from {BOTH}"
@@ -85,6 +101,8 @@ class RecoveryPlan:
             "from": self.source, "backup": self.backup.name if self.backup else None, "notes": list(self.notes),
             "known": dict(self.known), "missing_by_witness": dict(self.missing), "missing": len(self.leads),
             "erased": self.erased, "come_back": dict(self.ways()), "stay_missing": dict(self.stay()),
+            "dropped": [{"backup": str(one.backup), "leads": one.leads, "missing": len(one.missing),
+                         "missing_elsewhere": self.alone(one)} for one in self.dropped],
         }  # fmt: skip
 
 
@@ -93,20 +111,21 @@ class RecoveryPlan:
 
 def plan(
     database: connect.Database, settings: Settings, source: str, backup: Path | None, *,
-    notes: Sequence[str] = (), vendor: str = "",
+    notes: Sequence[str] = (), vendor: str = "", dropped: Sequence[Path] = (),
 ) -> RecoveryPlan:  # fmt: skip
-    """Look for missing leads. backup: a sound one.  vendor: of staged records that name none. Raises pymongo's errors
-    and InputFileError."""
+    """Look for missing leads. backup: a sound one.  vendor: of staged records that name none.  dropped: sound backups
+    that are only compared. Raises pymongo's errors and InputFileError."""
     search = _Search(database, settings, source, vendor)
     if backup is not None:
         search.in_backup(backup)
     search.in_staging()
     if search.found and source != BACKUP and settings.on_duplicate == "fill":
         search.sightings()
+    compared = tuple(search.in_dropped(path) for path in dropped)
     return RecoveryPlan(
         source=source, backup=backup, notes=tuple(notes), known=search.known,
         missing={witness: len(search.missing[witness]) for witness in search.known},
-        erased=len(search.erased), leads=search.found, vendor=vendor,
+        erased=len(search.erased), leads=search.found, vendor=vendor, dropped=compared,
     )  # fmt: skip
 
 
@@ -132,6 +151,14 @@ class _Search:
                 name = self.saved[key_of(lead_id)] = name_of(lead_id, url)
                 self.missing[BACKUP].add(name)
                 self.found[name] = LostLead(saved=True)
+
+    def in_dropped(self, path: Path) -> Dropped:
+        """What a backup that is only compared says."""
+        leads, names = 0, set[str]()
+        for part in parts(documents_in(path / f"{self.settings.collection}{DATA}"), BATCH):
+            leads += len(part)
+            names.update(name_of(*one) for one in self._absent([(lead.get("_id"), lead) for lead in part]))
+        return Dropped(backup=path, leads=leads, missing=frozenset(names))
 
     def in_staging(self) -> None:
         """Staged records whose lead is missing."""

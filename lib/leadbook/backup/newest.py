@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from leadbook.backup.archive import Manifest, read_manifest
@@ -28,6 +29,20 @@ def newest_sound(folder: Path, settings: Settings, origin: Origin) -> tuple[Path
             return path, tuple(notes)
         notes.append(f"{path.name} is unsound and not used: {problems[0]}")
     return None, tuple(notes)
+
+
+def of_dropped(folder: Path, settings: Settings, origin: Origin) -> tuple[Path, ...]:
+    """Backups of these settings' leads on these servers that do not count for one reason: they are of a collection of
+    that name that is gone, or do not say of which. The newest sound one of each collection, newest first."""
+    found: dict[str, Path] = {}
+    for path in reversed(backups(folder)):
+        with suppress(InputFileError, OSError):
+            manifest = read_manifest(path)
+            if manifest.collection_uuid in found or _other(manifest, settings) or origin.other_servers(manifest):
+                continue
+            if origin.objection(manifest) and not verify(path).problems:
+                found[manifest.collection_uuid] = path
+    return tuple(found.values())
 
 
 def _counting(folder: Path, settings: Settings, origin: Origin, notes: list[str]) -> Iterator[Path]:

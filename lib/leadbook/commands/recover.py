@@ -40,8 +40,8 @@ def recover(
     name = load_vendor(vendor).name if vendor else ""
     with opened(settings, "leadbook recover") as place:
         try:
-            path, notes = _backup(place.database[settings.collection], settings, source, backup)
-            plan = missing.plan(place.database, settings, source, path, notes=notes, vendor=name)
+            path, dropped, notes = _backup(place.database[settings.collection], settings, source, backup)
+            plan = missing.plan(place.database, settings, source, path, notes=notes, vendor=name, dropped=dropped)
             return _done(plan, place, show)
         except PyMongoError as error:
             raise IncompleteError(f"{faults.described(error)}; run it again once MongoDB answers") from None
@@ -49,17 +49,20 @@ def recover(
 
 def _backup(
     leads: connect.Collection, settings: Settings, source: str, named: Path | None
-) -> tuple[Path | None, tuple[str, ...]]:
-    """The backup to read, and what to know of others. Without one only staging can give leads back."""
+) -> tuple[Path | None, tuple[Path, ...], tuple[str, ...]]:
+    """The backup to read, those to compare only, and what to know of others. Where a person names one, that is the one
+    to go by, and no other is in doubt."""
     if named is not None:
-        return newest.checked_backup(named, settings), ()
+        return newest.checked_backup(named, settings), (), ()
     folder = backups_folder(settings)
-    found, notes = newest.newest_sound(folder, settings, Origin.read(leads))
-    if found is None and source == missing.BACKUP:
+    origin = Origin.read(leads)
+    found, notes = newest.newest_sound(folder, settings, origin)
+    dropped = newest.of_dropped(folder, settings, origin)
+    if found is None and not dropped and source == missing.BACKUP:
         told = f"no sound backup of {settings.database} that is surely of these leads lies there"
         raise InputFileError(folder, "; ".join([told, *notes]),
                              hint="name the right one by --backup PATH, or use --from staging")  # fmt: skip
-    return found, notes
+    return found, dropped, notes
 
 
 def _done(plan: missing.RecoveryPlan, place: Place, show: Callable[[Told], None]) -> Told:

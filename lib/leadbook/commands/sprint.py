@@ -13,11 +13,13 @@ from leadbook.backup.folder import backups_place
 from leadbook.backup.newest import backup_named
 from leadbook.backup.origin import Origin
 from leadbook.commands.place import Place, opened
+from leadbook.core.connect import Collection
 from leadbook.core.errors import InputFileError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
 from leadbook.ingest.logbook import BEAT_S, DEAD_S, unended
+from leadbook.lead.ledger import STORED
 from leadbook.monitor.staging import read_intake
 from leadbook.phases.proven import unproven
 from leadbook.report.records import STAGES
@@ -45,7 +47,8 @@ OVERDUE_S = BEAT_S + 15.0
 @dataclass(frozen=True, kw_only=True)
 class Followers:
     """Sessions of staged records that did not end. overdue: they should have given a sign by now.  dead: they gave none
-    for three minutes. All by their host and process.  reading: ids of sessions that read files, and may live."""
+    for three minutes, or their process has ended on this machine. All by their host and process.  reading:
+    ids of sessions that read files, and may live."""
 
     alive: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
@@ -55,8 +58,9 @@ class Followers:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
-    workers that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
+    """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  stored: those
+    of them that are recorded as stored; more of them than leads means that leads are gone.  claimed: now, by workers
+    that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
     watch: how `leadbook watch` of this machine stands.
 
@@ -72,6 +76,7 @@ class Standing:
     leads_wanted: int = 0
     staged: int = 0
     staged_wanted: int = 0
+    stored: int = 0
     waiting: int = 0
     claimed: int = 0
     oldest_s: float = 0.0
@@ -103,6 +108,8 @@ def lines(now: Standing) -> Iterator[str]:
         yield f"{told}; watch: {now.watch}" if stage == "live" else told
     yield f"leads: {now.leads:,} unique of {now.leads_wanted:,} wanted; staged: {now.staged:,} of {now.staged_wanted:,}"
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
+    if now.stored > now.leads:
+        yield f"leads are gone: {now.stored:,} staged records are recorded as stored, and {now.leads:,} leads are there"
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
     yield (
@@ -127,15 +134,24 @@ def _read(place: Place) -> dict[str, Any]:
     staging = database[settings.staging_collection]
     intake = read_intake(staging)
     left = intake.backlog
+    stored, leads = _stored(staging, database[settings.collection])
     return {
         "profile": settings.profile, "redis": place.redis_problem or "answers",
         "target": Target.read(place.client, settings, place.endpoints).name,
         "stages": dict(_stages(place.journal)), "followers": followers(place.journal),
-        "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
+        "leads": leads, "stored": stored, "leads_wanted": settings.target_unique,
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
         **_backup(place), "watch": _watch(place),
     }  # fmt: skip
+
+
+def _stored(staging: Collection, leads: Collection) -> tuple[int, int]:
+    """Staged records that are recorded as stored, and leads. In this order: a lead is there before its record says so.
+    An erased person's record says so. An estimate may be wrong after a crash: one that is too low is not believed."""
+    stored = staging.count_documents({"pipeline.state": "done", "pipeline.outcome": STORED})
+    there = leads.estimated_document_count()
+    return stored, there if there >= stored else leads.count_documents({})
 
 
 def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
@@ -155,9 +171,10 @@ def followers(journal: Journal) -> Followers:
     found: dict[str, list[str]] = {"alive": [], "overdue": [], "dead": [], "reading": []}
     for one in unended(journal):
         silent = one["silent_s"]
-        state = "dead" if silent > DEAD_S else "overdue" if silent > OVERDUE_S else "alive"
+        state = "dead" if one["gone"] or silent > DEAD_S else "overdue" if silent > OVERDUE_S else "alive"
         if one["source"] != FILES:
-            found[state].append(f"{one['by']}, last sign {silent:.0f} s ago")
+            ended = ", its process has ended" if one["gone"] else ""
+            found[state].append(f"{one['by']}, last sign {silent:.0f} s ago{ended}")
         elif state != "dead":
             found["reading"].append(str(one["_id"]))
     return Followers(**{state: tuple(some) for state, some in found.items()})
@@ -191,6 +208,11 @@ def _next(settings: Settings, now: Standing) -> str:
     follow = f"leadbook ingest --staged --follow{profile}"
     verdicts = {stage: now.stages[stage].verdict for stage in now.stages}
     good = {stage for stage, verdict in verdicts.items() if EXIT.get(verdict) == 0}
+    if now.stored > now.leads:
+        return (
+            f"{now.stored - now.leads:,} leads or more are gone; see what comes back: "
+            f"leadbook recover --from both{profile}"
+        )
     if "close" in good:
         return "the sprint is accepted: hand its documents over"
     if (now.waiting or now.claimed) and not now.followers.alive:
@@ -202,9 +224,8 @@ def _next(settings: Settings, now: Standing) -> str:
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
     if now.staged < now.staged_wanted:
-        return (
-            f"let the collectors go on, keep a follower running ({follow}), look at: leadbook run --stage live{profile}"
-        )
+        run = "keep a follower running" if now.followers.alive else "start a follower"
+        return f"let the collectors go on, {run} ({follow}), look at: leadbook run --stage live{profile}"
     if now.waiting or now.claimed:
         return f"wait until nothing is left in staging, then leadbook run --stage close{profile}"
     return f"leadbook run --stage close{profile}"

@@ -114,10 +114,13 @@ class Departed:
         if session not in self._begun and (found := self.journal.newest("session.begun", session=session)):
             self._begun[session] = found
         told = self._begun.get(session, {})
-        if told.get("executor") not in HERE or told.get("enriches") is not False:
-            return False
-        mark = told.get("mark")
-        return isinstance(mark, Mapping) and owner.has_ended(mark)
+        return told.get("enriches") is False and _has_ended(told)
+
+
+def _has_ended(begun: Mapping[str, Any]) -> bool:
+    """Whether a session has ended for certain with its process. begun: its `session.begun`."""
+    mark = begun.get("mark")
+    return begun.get("executor") in HERE and isinstance(mark, Mapping) and owner.has_ended(mark)
 
 
 class Logbook(Repeater):
@@ -274,16 +277,19 @@ def _ledger(entry: Entry) -> Ledger | None:
 
 
 def unended(journal: Journal) -> list[dict[str, Any]]:
-    """Sessions without an end since their last sign, the oldest sign first: `_id`, `by`, `source`, `sign` (when) and
-    `silent_s` (for how long, by the server's clock). Raises PyMongoError."""
+    """Sessions without an end since their last sign, the oldest sign first: `_id`, `by`, `source`, `sign` (when),
+    `silent_s` (for how long, by the server's clock) and `gone` (its process has ended, as this machine knows). Raises
+    PyMongoError."""
     is_sign, is_begin = {"$in": ["$kind", [*SIGNS]]}, {"$eq": ["$kind", "session.begun"]}
-    return list(journal.collection.aggregate([
+    found = list(journal.collection.aggregate([
         {"$match": {"kind": {"$in": [*SIGNS, "session.ended"]}, "at": {"$type": "date"}}},
         {"$group": {
             "_id": "$session", "by": {"$first": "$by"}, "sign": {"$max": {"$cond": [is_sign, "$at", None]}},
             "source": {"$max": {"$cond": [is_begin, "$source", None]}},
             "end": {"$max": {"$cond": [is_sign, None, "$at"]}},
+            "begun": {"$max": {"$cond": [is_begin, {"mark": "$mark", "executor": "$executor"}, None]}},
         }},
         {"$match": {"$expr": {"$gt": ["$sign", {"$ifNull": ["$end", LONG_AGO]}]}}},
         {"$set": {"silent_s": {"$divide": [{"$subtract": ["$$NOW", "$sign"]}, 1000]}}}, {"$sort": {"sign": 1}},
     ]))  # fmt: skip
+    return [{**one, "gone": _has_ended(one.pop("begun") or {})} for one in found]

@@ -9,7 +9,7 @@ import pytest
 from leadbook.backup.archive import MANIFEST, Manifest
 from leadbook.backup.backup import back_up
 from leadbook.backup.folder import backups, backups_folder, remove
-from leadbook.backup.newest import backup_named, checked_backup, newest_of, newest_sound, sound
+from leadbook.backup.newest import backup_named, checked_backup, newest_of, newest_sound, of_dropped, sound
 from leadbook.backup.origin import Origin
 from leadbook.core.checks import Verdict, judge, not_measured
 from leadbook.core.definitions import definition
@@ -112,6 +112,22 @@ def test_a_backup_of_other_leads_counts_only_where_a_person_names_it(production,
     assert found is None and len(notes) == 1 and kept.path.name in notes[0]
     assert newest_of(kept.path.parent, production, here(production, database)) == (None, notes)
     assert checked_backup(kept.path, production) == kept.path
+    dropped = of_dropped(kept.path.parent, production, here(production, database))
+    assert dropped == ((kept.path,) if "collection_uuid" in changed else ()), "only its collection speaks against it"
+
+
+def test_of_each_dropped_collection_the_newest_sound_backup_is_compared(production, kept, database):
+    def of(uuid, day, *, broken=False):
+        path = back_up(database, [production.collection], kept.path.parent, production).path
+        (path / MANIFEST).write_text(replace(kept.manifest, collection_uuid=uuid).as_json())
+        if broken:
+            next(path.glob("*.bson.zst")).write_bytes(b"x")
+        return path.rename(kept.path.parent / f"leads-209901{day:02}T000000Z-abcdef")
+
+    of("a", 1)
+    sound_one, other = of("a", 2), of("b", 3)
+    of("a", 4, broken=True)
+    assert of_dropped(kept.path.parent, production, here(production, database)) == (other, sound_one)
 
 
 @pytest.mark.parametrize("changed", [{"database": "another"}, {"collection": "another"}])
