@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
+from pymongo import MongoClient
 
 from leadbook.commands.doctor.examine import examine, next_command
-from leadbook.core import addresses
+from leadbook.core import addresses, connect
 from leadbook.core.journal import Journal
 from leadbook.ingest.logbook import bury
 from leadbook.ingest.staging import Staging
+from leadbook.monitor.topology import read_replication
 
 USERS = {
     "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
@@ -74,6 +76,35 @@ def test_what_deletes_records_by_itself_is_named(production, leads, database):
     staged.create_index("collected_at", expireAfterSeconds=60)
     told = problems(examine(production()))["schema"]
     assert "collected_at" in told.text and "dropIndex" in told.todo
+
+
+def test_what_deletes_entries_of_the_journal_is_named(production, leads, endpoints):
+    entries = Journal(leads.database, endpoints.mongodb_uri).collection
+    entries.create_index("at", expireAfterSeconds=60)
+    told = problems(examine(production()))["schema"]
+    assert "sprint_journal: index at_1" in told.text and 'db.sprint_journal.dropIndex("at_1")' in told.todo
+    entries.drop_index("at_1")
+
+
+def test_a_member_in_recovering_is_a_problem_that_names_it(own_servers, settings, monkeypatch, clean_redis):
+    state = own_servers(members=3, redis=False)
+    uris = {"MONGODB_URI": state.mongodb_uri, "MONGODB_ADMIN_URI": state.admin_uri}
+    for name, uri in uris.items():
+        monkeypatch.setenv(name, uri)
+    with connect.mongodb(state.admin_uri, settings) as client:
+        assert read_replication(client).healthy == 3
+        secondary = next(iter(client.secondaries))
+        with MongoClient(
+            *secondary, directConnection=True, tls=True, tlsCAFile=str(state.ca_file), username="leadbook_admin",
+            password=client.options.pool_options._credentials.password,
+        ) as member_of:  # fmt: skip
+            member_of.admin.command("replSetMaintenance", True)
+            until = time.monotonic() + 20
+            while read_replication(client).healthy == 3 and time.monotonic() < until:
+                time.sleep(0.1)
+    told = problems(examine(settings))["members"]
+    assert told.text == f"2 of 3 members healthy: {secondary[0]}:{secondary[1]} RECOVERING"
+    assert "replSetMaintenance" in told.todo
 
 
 def test_entries_that_wait_under_another_address_are_named(production, leads, database, monkeypatch, tmp_path):

@@ -80,6 +80,15 @@ def test_a_sprint_in_ten_lines(production, site, database, settings, endpoints):
     assert found.stages["ready"].verdict == "GO"
 
 
+def test_what_deletes_records_by_itself_is_named_in_a_line(production, leads):
+    settings = production()
+    assert not sprint.status(settings).losing
+    leads.database[settings.staging_collection].create_index("collected_at", expireAfterSeconds=60)
+    (line,) = [one for one in sprint.lines(sprint.status(settings)) if "deleted or refused" in one]
+    assert f"{settings.staging_collection}: index collected_at_1" in line
+    assert line.endswith("leadbook doctor --profile production")
+
+
 def test_before_anything_ran_the_next_thing_is_to_get_ready(production, database):
     assert sprint.status(production()).next == "leadbook run --stage ready --profile production"
 

@@ -7,8 +7,9 @@ import pytest
 from leadbook.analysis.push import unlike_design
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import definition
+from leadbook.core.journal import Journal
 from leadbook.phases.p02 import verdicts
-from leadbook.schema.state import apply, pending
+from leadbook.schema.state import apply, losing, pending
 
 ID, DESIGNED, EXTRA, LIFE = "MDB-SCH-011", "MDB-SCH-004", "MDB-IDX-017", "MDB-SCH-010"
 
@@ -118,6 +119,19 @@ def test_a_clustered_collection_with_a_life_of_its_own_fails(judged, admin, sett
     assert found[ID].verdict is Verdict.FAIL and "60 s after the time in their _id" in found[ID].evidence
     run_by_hand(admin, settings, found[ID].remedy)
     assert judged()[ID].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("made", [{"expireAfterSeconds": 3600}, {"unique": True}], ids=str)
+def test_an_index_that_deletes_or_refuses_entries_of_the_journal_fails(judged, leads, settings, made):
+    """What files became is known from there only."""
+    entries = Journal(leads.database, "mongodb://127.0.0.1").collection
+    entries.create_index("at", **made)
+    found = judged()[ID]
+    assert found.verdict is Verdict.FAIL and "sprint_journal: index at_1" in found.evidence
+    assert 'db.sprint_journal.dropIndex("at_1")' in found.remedy and "ttl_days" not in found.remedy
+    assert [one.collection for one in unlike_design(leads, settings)] == ["sprint_journal"]
+    entries.drop_index("at_1")
+    assert losing(leads, settings) == []
 
 
 # ------------------------------------------------------------------------------------------------------- the leads

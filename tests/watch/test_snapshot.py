@@ -20,9 +20,11 @@ from leadbook.ingest.logbook import Logbook
 from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.lead.ledger import FILLED, STORED, rejected
+from leadbook.phases.live.judge import CRITICAL, Judge
 from leadbook.rehearsal import servers
 from leadbook.schema.state import apply
 from leadbook.watch.clock import SprintClock
+from leadbook.watch.history import History
 from leadbook.watch.names import READINGS
 from leadbook.watch.records import LiveSnapshot
 from leadbook.watch.snapshot import SnapshotReader
@@ -133,6 +135,40 @@ def test_counts_stay_exact_while_the_mark_moves(settings, endpoints, staged):
         staged.update_one({"_id": claim.records[0]["_id"]}, {"$set": {"pipeline.until": datetime(2000, 1, 1)}})
         seen = watch.read(9, 30.0).readings
         assert (seen["sprint.waiting"], seen["sprint.claimed"], seen["sprint.expired"]) == (2, 3, 1)
+
+
+@pytest.mark.trust(
+    way="Somebody's TTL index deletes waiting records while the watch runs", status=None,
+    says=("Something deletes or refuses records by itself", "leadbook doctor"),
+    leaves="a CRITICAL alarm within two minutes, that is over when the index was dropped",
+)  # fmt: skip
+def test_what_deletes_records_by_itself_alarms_until_it_is_dropped(settings, endpoints, staged, monkeypatch, trust):
+    judge, history = Judge(settings), History()
+    monkeypatch.setattr("leadbook.watch.sources.losing.EVERY_S", 0.0)
+
+    def look(number):
+        seen = watch.read(number, 30.0)
+        history.add(seen)
+        judge.take(seen, history)
+        return seen.readings["mongodb.losing"], [one for one in judge.findings if one.rule == "LIVE-MDB-003"]
+
+    with reader(settings, endpoints) as watch:
+        assert look(0) == (0, [])
+        staged.create_index("collected_at", expireAfterSeconds=3600)
+        count, (finding,) = look(1)
+        assert count == 1 and judge.verdict == CRITICAL
+        trust.check(None, f"{finding.title}: {finding.evidence}; {finding.remedy}")
+        staged.drop_index("collected_at_1")
+        assert look(2) == (0, [])
+
+
+def test_it_is_not_asked_each_time_what_deletes_records(settings, endpoints, staged):
+    with reader(settings, endpoints) as watch:
+        for number in range(2):
+            seen = watch.read(number, 30.0)
+            assert seen.readings["mongodb.losing"] == 0
+            asked = [one for one in watch._access.trace.commands if one.name == "listIndexes"]
+            assert bool(asked) is (number == 0)
 
 
 def test_a_collector_that_fell_silent_is_named_while_others_send(settings, endpoints, staged):

@@ -24,6 +24,7 @@ from leadbook.monitor.staging import read_intake
 from leadbook.phases.proven import unproven
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
+from leadbook.schema.state import losing
 from leadbook.watch import heartbeat
 from leadbook.watch.place import folder_of
 
@@ -62,7 +63,7 @@ class Standing:
     of them that are recorded as stored; more of them than leads means that leads are gone.  claimed: now, by workers
     that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
-    watch: how `leadbook watch` of this machine stands.
+    watch: how `leadbook watch` of this machine stands.  losing: what deletes records or refuses them by itself.
 
     backup: when the dump of the one that phase 06 proved last began, and how many leads it holds; None where none
     counts here, and `no_backup` says why.
@@ -85,6 +86,7 @@ class Standing:
     backup: tuple[str, int] | None = None
     no_backup: str = ""
     watch: str = "nobody watches"
+    losing: tuple[str, ...] = ()
     next: str = ""
 
 
@@ -110,6 +112,9 @@ def lines(now: Standing) -> Iterator[str]:
     oldest = f", the oldest for {now.oldest_s:,.0f} s" if now.oldest_s else ""
     if now.stored > now.leads:
         yield f"leads are gone: {now.stored:,} staged records are recorded as stored, and {now.leads:,} leads are there"
+    if now.losing:
+        told = f"records are deleted or refused: {'; '.join(now.losing)}"
+        yield f"{told}; what stops it: leadbook doctor --profile {now.profile}"
     yield f"staging: {now.waiting:,} waiting{oldest}; {now.claimed:,} claimed by workers"
     yield f"collected in the last hour: {now.last_hour:,} records"
     yield (
@@ -143,6 +148,7 @@ def _read(place: Place) -> dict[str, Any]:
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
         **_backup(place), "watch": _watch(place),
+        "losing": tuple(f"{one.collection}: {one.line}" for one in losing(database[settings.collection], settings)),
     }  # fmt: skip
 
 

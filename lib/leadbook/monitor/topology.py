@@ -27,7 +27,7 @@ class Replication:
     """A replica set at one moment. members: 0 on a server without a replica set.  healthy: that answer and are at work.
     arbiters: members without data.  lag_s: of the slowest member with data, less its configured delay, whatever its
     state; None where none tells.  delays: why the configured delays are not known; empty where they are.
-    term: grows by each election.  states: by member."""
+    term: grows by each election.  states: by member.  ailing: of those that are not healthy."""
 
     members: int
     healthy: int = 0
@@ -37,6 +37,7 @@ class Replication:
     term: int | None = None
     elected_at: datetime | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+    ailing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def others(self) -> int:
@@ -127,14 +128,19 @@ def replication_of(status: Mapping[str, Any], configuration: Asked) -> Replicati
     elected = primary.get("electionDate") if primary else None  # a command's answer has no zones
     return Replication(
         members=len(members),
-        healthy=sum(1 for member in members if member["health"] == 1 and member["state"] in AT_WORK),
+        healthy=sum(map(_is_healthy, members)),
         arbiters=sum(1 for member in members if member["state"] == ARBITER),
         lag_s=max(0.0, *behind) if behind else None,
         delays=configuration.problem,
         term=status.get("term"),
         elected_at=elected and elected.replace(tzinfo=UTC),
         states={member["name"]: member["stateStr"] for member in members},
+        ailing={member["name"]: member["stateStr"] for member in members if not _is_healthy(member)},
     )
+
+
+def _is_healthy(member: Mapping[str, Any]) -> bool:
+    return bool(member["health"] == 1 and member["state"] in AT_WORK)
 
 
 def _tells_optime(member: Mapping[str, Any]) -> bool:

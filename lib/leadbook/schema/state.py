@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from leadbook.core import connect
+from leadbook.core import connect, journal
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import DUPLICATE, duplicate_key
 from leadbook.lead.fields import FIELDS
@@ -105,6 +105,15 @@ def pending(collection: Collection[Document], settings: Settings) -> list[Change
     leads, *others = desired(settings)
     states = [replace(leads, name=collection.name), *others]
     return [change for state in states for change in differing(state, actual(collection.database[state.name]))]
+
+
+def losing(collection: Collection[Document], settings: Settings) -> list[Change]:
+    """What deletes or refuses by itself: leads, staged and rejected records, entries of the journal. Read-only.
+
+    Raises PyMongoError. The right to read the database is enough."""
+    entries = actual(collection.database[journal.COLLECTION])
+    ledger = differing(CollectionState(name=entries.name, validator={}), entries)
+    return [change for change in (*pending(collection, settings), *ledger) if change.loses]
 
 
 def differing(wanted: CollectionState, found: CollectionState) -> list[Change]:
@@ -233,7 +242,7 @@ def _unexpected(wanted: CollectionState, index: IndexSpec) -> Change:
     if loses:
         does = "refuses records" if _refuses(wanted, index) else "deletes records"
         remedy = f"now: {_drop(wanted, index)}; hidden or not, it {does}"
-        if index.ends and not wanted.validator:
+        if index.ends and not wanted.validator and wanted.name != journal.COLLECTION:
             remedy += "; where personal data is to end, set staging_ttl_days or rejected_ttl_days in the profile"
     else:
         remedy = f'keep it, or hide it first and watch: db.{wanted.name}.hideIndex("{index.name}")'

@@ -74,6 +74,10 @@ READINGS: dict[str, tuple[str, str]] = {
     "mongodb.slow_scans": ("operations", "of those, queries that scanned the collection"),
     "mongodb.longest_running_s": ("s", "longest operation on the leads' database under way"),
     "mongodb.members_down": ("members", "members that are not healthy"),
+    "mongodb.losing": (
+        "causes",
+        "what deletes records or refuses them by itself: a TTL index, a cap; looked for once a minute",
+    ),
     "mongodb.lag_s": ("s", "replication lag of the slowest secondary"),
     "mongodb.elections": ("elections", "elections since the snapshot before"),
     "mongodb.oplog_window_h": ("h", "hours that the oplog spans"),

@@ -31,6 +31,7 @@ from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 from leadbook.watch.sources.clients import MongoClients, RedisClients
 from leadbook.watch.sources.counts import SprintCounts
 from leadbook.watch.sources.ingesters import Ingesters
+from leadbook.watch.sources.losing import Losing
 from leadbook.watch.sources.members import BackupAge, DiskSpace, Elections, Members, OplogSpan
 from leadbook.watch.sources.probes import CanaryProbe, MongoProbe, RedisProbe
 from leadbook.watch.sources.servers import Host, MongoStatus, RedisStatus
@@ -144,8 +145,8 @@ def _parts(access: Access) -> Sequence[SourcePart]:
     return (
         CanaryProbe(access), MongoStatus(access), RedisStatus(access), Host(access), probe, RedisProbe(access, probe),
         Members(access), DiskSpace(access), OplogSpan(access), counts, Collectors(access, counts), Ingesters(access),
-        MongoClients(access), RedisClients(access), SlowQueries(access), RedisSlow(access), BackupAge(access),
-        AtlasMetrics(access),
+        Losing(access), MongoClients(access), RedisClients(access), SlowQueries(access), RedisSlow(access),
+        BackupAge(access), AtlasMetrics(access),
     )  # fmt: skip
 
 

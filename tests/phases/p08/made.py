@@ -31,7 +31,7 @@ def observation(columns=None, **changed):
 
 def snapshot(seen, settings=SETTINGS, **changed):
     """That observation as phase 08 has it, with nothing looked at around it."""
-    around = Surroundings(disk=UNSEEN, oplog=UNSEEN, redis=UNSEEN, pace=None, backup=None, staged=UNSEEN)
+    around = Surroundings(disk=UNSEEN, oplog=UNSEEN, redis=UNSEEN, pace=None, backup=None, staged=UNSEEN, losing=UNSEEN)
     return Snapshot(**{"settings": settings, "seen": seen, "around": around, **changed})
 
 

@@ -165,8 +165,14 @@ def test_while_collectors_are_at_work_it_only_watches_and_tells_what_waits(
     assert checks["MON-DUP-003"].measured == 100 and checks["MON-STG-001"].verdict is Verdict.PASS
     shown = sections.staging(made)
     assert "1 staged records wait" in shown.says and list(shown.tables[0].frame["collector"]) == ["apollo-1"]
-    made = snapshot(endpoints, settings, mongo, admin, redis_client, backlog_max_age_s=0.001)
-    assert judged(made)["MON-STG-001"].verdict is Verdict.WARN
+    assert checks["MON-STG-002"].verdict is Verdict.PASS
+    database[settings.staging_collection].create_index("collected_at", expireAfterSeconds=3600)
+    checks = judged(snapshot(endpoints, settings, mongo, admin, redis_client, backlog_max_age_s=0.001))
+    assert checks["MON-STG-001"].verdict is Verdict.WARN
+    assert checks["MON-STG-002"].verdict is Verdict.FAIL and "raw_leads: index collected_at_1" in (
+        checks["MON-STG-002"].evidence
+    )
+    assert 'db.raw_leads.dropIndex("collected_at_1")' in checks["MON-STG-002"].remedy
 
 
 @pytest.mark.trust(

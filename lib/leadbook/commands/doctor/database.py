@@ -15,7 +15,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import described
 from leadbook.schema.guard import has_unique_index
-from leadbook.schema.state import pending
+from leadbook.schema.state import losing, pending
 
 PATIENCE_MS = 2_000
 
@@ -42,12 +42,12 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
         return
     changes = pending(leads, settings)
-    losing = [change for change in changes if change.loses]
-    yield from (problem("schema", change.line, change.remedy) for change in losing)
+    loses = losing(leads, settings)
+    yield from (problem("schema", f"{one.collection}: {one.line}", one.remedy) for one in loses)
     if left := [change for change in changes if change.kind != "finding"]:
         told = "; ".join(change.line for change in left[:3])
         yield problem("schema", f"{len(left)} changes are pending: {told}", how)
-    elif not losing:
+    elif not loses:
         yield ok("schema", f"as designed, unique index on {leads.name}.linkedin_url")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from redis import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
@@ -31,6 +31,7 @@ from leadbook.core.provenance import CLOCK_SLACK
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import described
 from leadbook.lead.keys import linkedin_key
+from leadbook.monitor.topology import read_replication
 from leadbook.n8n.client import open_n8n
 from leadbook.phases import attestations
 from leadbook.provision.asked import REDIS_RIGHTS
@@ -157,6 +158,7 @@ def _user(uri: str, wanted: Rights, about: str, settings: Settings) -> Iterator[
     with connect.mongodb(uri, settings) as client:
         connect.ping_mongodb(client)
         yield from _server(client, about) if wanted is APPLICATION else [ok(about, "answers")]
+        yield from _members(client) if wanted is RIGHTS else ()
         yield _rights(client, about, wanted, settings)
 
 
@@ -189,6 +191,22 @@ def _server(client: connect.Client, about: str) -> Iterator[Diagnosis]:
     said = f"the server's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
     todo = "let both machines keep time by NTP: claims and ages are told by clocks"
     yield ok("clock", said) if abs(skew) <= SKEW_S else problem("clock", said, todo)
+
+
+def _members(client: connect.Client) -> Iterator[Diagnosis]:
+    """Whether all members of the replica set are at work; nothing where there is none, or the user may not ask."""
+    try:
+        seen = read_replication(client)
+    except OperationFailure:
+        return  # the missing right is told by `_rights`; some tiers of Atlas do not offer it
+    if not seen.members:
+        return
+    said = f"{seen.healthy} of {seen.members} members healthy"
+    if seen.healthy == seen.members:
+        yield ok("members", said)
+        return
+    todo = "look at its log and at rs.status(); on a member in RECOVERING: db.adminCommand({replSetMaintenance: false})"
+    yield problem("members", f"{said}: {', '.join(f'{name} {state}' for name, state in seen.ailing.items())}", todo)
 
 
 def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settings) -> Diagnosis:

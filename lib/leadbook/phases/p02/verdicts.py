@@ -26,6 +26,7 @@ from leadbook.schema.state import (
     differing,
     extra,
     index_change,
+    losing,
     pending,
 )
 from leadbook.schema.validator import validator
@@ -76,7 +77,7 @@ def structure(leads: Leads, settings: Settings) -> tuple[Check, ...]:
     found = attempt(lambda: actual(leads))
     sides = attempt(lambda: [(side, actual(leads.database[side.name])) for side in others])
     differ = attempt(lambda: [one for side, state in got(sides) for one in differing(side, state)])
-    loses = attempt(lambda: [one for one in (*differing(design, got(found)), *got(differ)) if one.loses])
+    loses = attempt(lambda: losing(leads, settings))
     numbered = enumerate(INDEXES, start=1)
     told: dict[str, Tell[CollectionState]] = {
         "MDB-SCH-001": partial(_exists, leads),
@@ -121,7 +122,9 @@ def _sides(settings: Settings, differ: Sequence[Change]) -> Answered:
 
 def _loses(settings: Settings, loses: Sequence[Change]) -> Answered:
     said = "; ".join(f"{one.collection}: {one.line}" for one in loses)
-    return Answered(not loses, said or "listCollections and listIndexes of all three", _remedy(loses, settings))
+    return Answered(
+        not loses, said or "listCollections and listIndexes of all three and the journal", _remedy(loses, settings)
+    )
 
 
 def _ends(asked: Mapping[str, IndexSpec], sides: Sequence[tuple[CollectionState, CollectionState]]) -> Answered:

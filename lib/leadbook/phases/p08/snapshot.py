@@ -34,6 +34,7 @@ from leadbook.phases.live.judge import Judge
 from leadbook.phases.p08 import decisions, performance, readings, servers, staged
 from leadbook.phases.p08.hour import Watched, read_hour
 from leadbook.phases.phase import Phase
+from leadbook.schema.state import Change, losing
 from leadbook.watch.periods import Period
 
 SPRINT_H = 24
@@ -50,6 +51,7 @@ class Surroundings:
     pace: HourOfLeads | Failed | None
     backup: Manifest | Failed | None
     staged: Intake | Failed
+    losing: Sequence[Change] | Failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ class Snapshot:
                 **servers.backup_age(around.backup, self.proofs, settings, age),
                 **servers.redis(around.redis, settings),
             },
-            "staged": staged.waiting(around.staged, settings),
+            "staged": {**staged.waiting(around.staged, settings), **staged.losing(around.losing)},
             "inserts": performance.inserts(seen, around.pace, settings, self.hour, around.staged),
             "slow": performance.slow(seen, settings),
         }
@@ -170,6 +172,7 @@ def look_around(place: BenchmarkSession, seen: Observation, proven: str = "") ->
         pace=attempt(lambda: read_pace(place.database[settings.collection], now)),
         backup=attempt(lambda: _backup(place, proven)),
         staged=attempt(lambda: read_intake(place.database[settings.staging_collection])),
+        losing=attempt(lambda: losing(place.database[settings.collection], settings)),
     )
 
 

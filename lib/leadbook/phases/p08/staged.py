@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pandas as pd
 from leadbook.core.checks import Inapplicable, Unmeasured
 from leadbook.core.settings import Settings
 from leadbook.monitor.staging import Intake
-from leadbook.phases.judging import Answered, Answers
+from leadbook.phases.judging import Answered, Answers, of_each
+from leadbook.schema.state import Change
 
 COLUMNS = {
     "collector": "its workflow, as it stamps its records", "vendor": "whose records it stages",
@@ -39,6 +41,17 @@ def in_words(intake: Seen) -> str:
         f"{left.left:,} staged records wait, {left.claimed:,} of them claimed by a worker{oldest}; "
         f"{intake.in_hour:,} were staged within the last hour."
     )
+
+
+def losing(found: Sequence[Change] | Unmeasured | Exception) -> Answers:
+    """Nothing deletes records by itself, or refuses them."""
+    return of_each({"MON-STG-002": _losing}, found)
+
+
+def _losing(found: Sequence[Change]) -> Answered:
+    said = "; ".join(f"{one.collection}: {one.line}" for one in found)
+    remedy = "; ".join(dict.fromkeys(one.remedy for one in found))
+    return Answered(len(found), said or "listCollections and listIndexes of all three and the journal", remedy)
 
 
 def waiting(intake: Seen, settings: Settings) -> Answers:

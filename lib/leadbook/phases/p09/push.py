@@ -82,7 +82,8 @@ def _arriving(settings: Settings, found: Drained) -> Answered:
 
 
 def _designed(unlike: list[Change]) -> Answered:
-    said = "; ".join(one.line for one in unlike) or "validator and indexes are as designed"
+    told = [f"{one.collection}: {one.line}" for one in unlike]
+    said = "; ".join(told) or "validator and indexes are as designed; nothing deletes or refuses records by itself"
     return Answered(len(unlike), said, "; ".join(dict.fromkeys(filter(None, (one.remedy for one in unlike)))))
 
 
