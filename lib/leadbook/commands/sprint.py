@@ -13,7 +13,7 @@ from leadbook.backup.folder import backups_place
 from leadbook.backup.newest import backup_named
 from leadbook.backup.origin import Origin
 from leadbook.commands.place import Place, opened
-from leadbook.core.errors import InputFileError
+from leadbook.core.errors import InputFileError, LeadbookError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
@@ -22,6 +22,7 @@ from leadbook.monitor.staging import read_intake
 from leadbook.phases.proven import unproven
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
+from leadbook.schema.guard import has_unique_index
 from leadbook.watch import heartbeat
 from leadbook.watch.place import folder_of
 
@@ -58,7 +59,8 @@ class Standing:
     """Where the sprint stands. stages: those that ran.  staged: all records that collectors wrote.  claimed: now, by
     workers that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
-    watch: how `leadbook watch` of this machine stands.
+    watch: how `leadbook watch` of this machine stands.  has_schema: the unique index is there, without which nothing is
+    ingested.
 
     backup: when the dump of the one that phase 06 proved last began, and how many leads it holds; None where none
     counts here, and `no_backup` says why.
@@ -80,6 +82,7 @@ class Standing:
     backup: tuple[str, int] | None = None
     no_backup: str = ""
     watch: str = "nobody watches"
+    has_schema: bool = True
     next: str = ""
 
 
@@ -134,7 +137,7 @@ def _read(place: Place) -> dict[str, Any]:
         "leads": database[settings.collection].estimated_document_count(), "leads_wanted": settings.target_unique,
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
-        **_backup(place), "watch": _watch(place),
+        **_backup(place), "watch": _watch(place), "has_schema": _has_schema(place),
     }  # fmt: skip
 
 
@@ -143,6 +146,13 @@ def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
         if found := journal.newest("stage", stage=stage):
             risks = tuple(map(str, found.get("risks") or ()))
             yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
+
+
+def _has_schema(place: Place) -> bool:
+    try:
+        return has_unique_index(place.database[place.settings.collection])
+    except LeadbookError:  # who may not see it is told by `leadbook doctor`
+        return True
 
 
 def _watch(place: Place) -> str:
@@ -185,6 +195,24 @@ def _backup(place: Place) -> dict[str, Any]:
     return {"backup": (taken_at, leads)}
 
 
+def apply_schema(settings: Settings) -> str:
+    """The command that makes the collections, or what they lack: the README's first run. A rehearsal's makes them."""
+    if settings.is_rehearsal:
+        return f"leadbook run --profile {settings.profile} --only 02"
+    approved = f"apply_schema on {settings.database}"
+    return f"leadbook run --profile {settings.profile} --only 02 -p approve='{approved}'"
+
+
+def _backup_first(settings: Settings, now: Standing) -> str:
+    """What comes before the next thing while leads have no backup; empty where they have one, or need none."""
+    if settings.is_rehearsal or not now.leads or now.backup:
+        return ""
+    return (
+        f"make a backup: leadbook run --profile {settings.profile} --only 06 -p approve='restore_drill on "
+        f"{settings.database}' (where the provider takes them, look at its snapshots); then "
+    )
+
+
 def _next(settings: Settings, now: Standing) -> str:
     """The next thing to do, as a command where there is one."""
     profile = f" --profile {settings.profile}"
@@ -199,12 +227,16 @@ def _next(settings: Settings, now: Standing) -> str:
     if "close" in verdicts:
         return f"close was {verdicts['close']}: do what its report names, then leadbook run --stage close{profile}"
     if "ready" not in good:
+        if settings.is_production and not now.has_schema:
+            return f"make the collections: {apply_schema(settings)}"
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
+    first = _backup_first(settings, now)
     if now.staged < now.staged_wanted:
         return (
-            f"let the collectors go on, keep a follower running ({follow}), look at: leadbook run --stage live{profile}"
+            f"{first}let the collectors go on, keep a follower running ({follow}), "
+            f"look at: leadbook run --stage live{profile}"
         )
     if now.waiting or now.claimed:
-        return f"wait until nothing is left in staging, then leadbook run --stage close{profile}"
-    return f"leadbook run --stage close{profile}"
+        return f"{first}wait until nothing is left in staging, then leadbook run --stage close{profile}"
+    return f"{first}leadbook run --stage close{profile}"
