@@ -23,6 +23,13 @@ from leadbook.schema.scratch import SCRATCH_PREFIX
 PROFILES = ("rehearsal", "ci", "production")
 
 
+def test_what_waits_for_an_approval_keeps_those_that_were_given():
+    settings = Settings.from_mapping({"profile": "production", "database": "d", "approve": "load_test on d"})
+    told = settings.how_to_approve("apply_schema", "write probes")
+    assert told.startswith("to let leadbook write probes, run ")
+    assert "-p approve='load_test on d, apply_schema on d'" in told
+
+
 def test_the_rehearsal_is_the_defaults():
     assert Settings.from_mapping(load_profile("rehearsal")) == Settings()
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 
+from analysis_leads import lead
 from ingest.vendor_records import person
 from leadbook.backup.backup import back_up
 from leadbook.backup.folder import backups_folder, remove
@@ -89,8 +90,26 @@ def test_what_deletes_records_by_itself_is_named_in_a_line(production, leads):
     assert line.endswith("leadbook doctor --profile production")
 
 
-def test_before_anything_ran_the_next_thing_is_to_get_ready(production, database):
+def test_before_anything_ran_the_next_thing_are_the_collections_then_to_get_ready(production, database, request):
+    how = "leadbook run --profile production --only 02 -p approve='apply_schema on leadbook_test'"
+    assert sprint.status(production()).next == f"make the collections: {how}"
+    request.getfixturevalue("leads")
     assert sprint.status(production()).next == "leadbook run --stage ready --profile production"
+
+
+def test_leads_without_a_backup_are_backed_up_first(production, leads, database, endpoints):
+    settings = production()
+    journal = Journal(database, endpoints.mongodb_uri)
+    journal.collection.delete_many({})
+    journal.write("stage", stage="ready", run="1", verdict="GO", reason="", exit_status=0, risks=[])
+    assert sprint.status(settings).next.startswith("let the collectors go on"), "nothing is stored that could be lost"
+    leads.insert_one(lead("One"))
+    how = "leadbook run --profile production --only 06 -p approve='restore_drill on leadbook_test'"
+    told = sprint.status(settings).next
+    assert told.startswith(f"make a backup: {how}") and "let the collectors go on" in told
+    kept = back_up(database, [settings.collection], backups_folder(settings), settings)
+    backed_up(journal, kept.path.name, kept.manifest.taken_at, 1)
+    assert sprint.status(settings).next.startswith("let the collectors go on")
 
 
 def test_nobody_answers(production, monkeypatch):

@@ -66,6 +66,16 @@ def test_it_says_what_a_person_signed_for_and_what_an_api_measured(tmp_path):
     assert "attested by a person" not in (tmp_path / "index.html").read_text()
 
 
+def test_a_live_sprint_tells_what_needs_a_look_and_what_to_do_about_it(tmp_path):
+    unseen = {"verdict": Verdict.NOT_MEASURED, "measured": None, "remedy": "take one: `leadbook run --only 06`"}
+    looks = [made.check("08", **unseen, id="MON-BACKUP-001"), made.check("08", Verdict.WARN)]
+    live = of(stage="live", asked=("08",), profile="production")
+    page = summary(sealed(tmp_path, replace(live, phases=(bad(looks, "08"),)))).markdown
+    assert "## leadbook: ATTENTION" in page and "### What needs a look: 2" in page
+    rows = [line for line in page.splitlines() if line.startswith("| not measured") or line.startswith("| warn")]
+    assert "MON-BACKUP-001" in rows[0] and "leadbook run --only 06" in rows[0] and "use larger batches" in rows[1]
+
+
 def test_it_says_the_verdict_whose_data_what_blocks_with_remedy_and_owner_and_where_the_report_is(tmp_path):
     directory = sealed(tmp_path, of(bad(failing())))
     told = summary(directory, link="https://github.com/o/r/actions/runs/1/artifacts/2")

@@ -7,7 +7,7 @@ from tests import made_run as made
 
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import Definition
-from leadbook.report.records import STAGES
+from leadbook.report.records import STAGES, Break, Status
 from leadbook.report.verdict import Remedy, decide, finding
 
 
@@ -145,6 +145,58 @@ def test_a_part_of_the_chain_is_partial_however_well_it_went():
     assert (found.verdict, found.exit_status) == ("PARTIAL", 0) and "1 of 9 phases ran; this is no GO" in found.reason
     failed = decide(made.run(*others, made.phase("03", made.check(verdict=Verdict.FAIL)), asked=("03",)))
     assert (failed.verdict, failed.exit_status) == ("PARTIAL", 1)
+
+
+def part_of_production(*asked: str, verdict: Verdict = Verdict.PASS):
+    ran = [bad(number, verdict) for number in asked]
+    others = [made.not_run(f"0{n}", asked=False) for n in range(1, 10) if f"0{n}" not in asked]
+    approved = {"approve": "restore_drill on leadbook_test", "database": "leadbook_test"}
+    return decide(made.run(*ran, *others, asked=asked, profile="production", parameters=approved))
+
+
+@pytest.mark.parametrize(
+    ("asked", "step", "no"),
+    [("06", "leadbook status --profile production", "no GO"), ("02", "leadbook status --profile production", "no GO"),
+     ("08", "leadbook run --stage live --profile production", "no verdict on the live sprint"),
+     ("09", "leadbook run --stage close --profile production", "no acceptance")],
+)  # fmt: skip
+def test_after_a_part_in_production_nothing_leads_to_the_stage_that_puts_load_on_the_servers(asked, step, no):
+    found = part_of_production(asked)
+    assert found.verdict == "PARTIAL" and f"this is {no}." in found.reason
+    assert step in found.steps[0] and "ready" not in found.steps[0] and "approve" not in found.steps[0]
+    assert not part_of_production(asked, verdict=Verdict.FAIL).steps, "its remedies come first"
+    assert "status" in part_of_production("06", "07", "08", "09").steps[0]
+
+
+def test_a_live_sprint_without_a_backup_is_told_to_make_it_first():
+    unseen = [replace(one, verdict=Verdict.NOT_MEASURED, measured=None, remedy=f"mend {one.id}")
+              if one.id in ("MON-BACKUP-001", "MON-DISK-002", "MON-HOST-001") else one
+              for one in made.checks_of("08")]  # fmt: skip
+    found = decide(stage("live", made.phase("08", checks=tuple(reversed(unseen)))))
+    assert found.verdict == "ATTENTION" and "MON-BACKUP-001" in found.reason
+    assert found.remedies["DBA"][0].checks == ("MON-BACKUP-001",) and len(found.remedies["DBA"]) == 3
+
+
+def test_an_approval_is_for_its_own_run_and_other_settings_go_on():
+    said = {"approve": "load_test on leads_1", "database": "leads_1", "batch_size": 77}
+    for name, *later in (("ready", "--follow", "--stage live"), ("live", "--stage close")):
+        steps = decide(stage(name, parameters=said)).steps
+        for command in later:
+            step = next(step for step in steps if command in step)
+            assert "approve" not in step and "-p batch_size=77" in step
+    again = decide(stage("ready", bad("03"), parameters=said)).steps[-1]
+    assert "approve=load_test on leads_1" in again, "the same stage needs it again"
+
+
+def test_an_interrupted_phase_is_told_as_that_and_what_it_left_is_named():
+    why = Break(reason="interrupted by SIGINT; what it had not removed yet stays", cell=7, cells=20)
+    cut = made.phase("03", status=Status.BROKEN, broken=why)
+    found = decide(stage("ready", cut, interrupted="SIGINT"))
+    assert found.verdict == "BROKEN" and "interrupted by SIGINT in phase 03" in found.reason
+    assert "leadbook cleanup --profile production" in found.steps[0]
+    assert found.steps[1] == "Run it again: `leadbook run --stage ready --profile production`."
+    own = decide(stage("ready", made.broken("03"), interrupted="SIGINT"))
+    assert "Mend the cause" in " ".join(own.steps), "it broke before the signal came"
 
 
 def test_a_finding_reads_as_a_clause():

@@ -394,6 +394,8 @@ def test_unapproved_production_writes_nothing(leads, admin, endpoints, settings,
     assert {
         check.verdict for check in (*probed, *plan_verdicts.queries(found, unapproved)) if check.id != "MDB-SCH-009"
     } == {Verdict.NOT_MEASURED}
+    asked = next(one for one in probed if one.id == "MDB-PRB-001").remedy
+    assert "write probe documents into scratch collections" in asked and "that are missing" not in asked
     assert sections.query_effort(tables.queries(found.queries).frame) is not None
     assert "nothing is recommended" in documents.schema(unapproved, runs).markdown
     assert documents.index_summary(found).markdown

@@ -11,8 +11,10 @@ import pytest
 from leadbook.commands.watching.hourly import Hourly
 from leadbook.commands.watching.watch import WatchOptions, _Watching
 from leadbook.core import connect
+from leadbook.core.errors import RefusedError
 from leadbook.core.settings import Settings, load_profile
 from leadbook.ingest.stops import Stop
+from leadbook.rehearsal.locks import TargetLock
 from leadbook.watch.clock import SprintClock
 from leadbook.watch.records import LiveSnapshot
 from leadbook.watch.series import Series
@@ -50,6 +52,27 @@ def test_a_report_at_each_full_hour(tmp_path):
     assert load_profile(str(tmp_path / "report.yaml"))["batch_size"] == 77
     assert one.last(at(59)) and not one.last(at(59))
     wait(one)
+
+
+def test_whom_a_report_keeps_out_is_told_that_it_is_the_watchs(tmp_path, settings, monkeypatch):
+    monkeypatch.setenv("LEADBOOK_STATE", str(tmp_path))
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    code = (
+        "import time; from leadbook.core.settings import Settings; from leadbook.rehearsal.locks import TargetLock\n"
+        "with TargetLock(Settings.from_mapping({}), 'leadbook run --stage live', shared=True):\n"
+        " print('holds', flush=True); time.sleep(60)"
+    )
+    one = hourly(tmp_path, code)
+    one.turn(at(0))
+    one.turn(at(1))
+    until = time.monotonic() + 20
+    while "holds" not in (tmp_path / "report.log").read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    try:
+        with pytest.raises(RefusedError, match="the report of leadbook watch, leadbook run --stage live"):
+            TargetLock(settings, "leadbook run")
+    finally:
+        one.abandon()
 
 
 def test_one_at_a_time_and_who_was_left_out_is_counted(tmp_path):
@@ -92,5 +115,6 @@ def test_the_end_waits_for_a_report_or_a_signal_and_leaves_none_behind(tmp_path,
     first = {*psutil.Process().children()} - others
     watching.end(stop)
     watching.__exit__()
+    assert "no other run may work on these servers" in notices[0] and "Ctrl-C" in notices[0]
     assert psutil.wait_procs(first | {*psutil.Process().children()} - others, timeout=5)[1] == []
     assert len([line for line in notices if line.startswith("report BROKEN")]) == (0 if signalled else 2)

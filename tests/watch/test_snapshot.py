@@ -13,6 +13,7 @@ from ingest.vendor_records import person
 from leadbook.core import connect
 from leadbook.core.errors import ParameterError
 from leadbook.core.journal import Journal
+from leadbook.core.redactor import Redactor
 from leadbook.core.settings import Settings
 from leadbook.ingest import logbook
 from leadbook.ingest.drain import drain
@@ -21,6 +22,7 @@ from leadbook.ingest.site import Site
 from leadbook.ingest.staging import Staging
 from leadbook.lead.ledger import FILLED, STORED, rejected
 from leadbook.phases.live.judge import CRITICAL, Judge
+from leadbook.phases.phase import Phase
 from leadbook.rehearsal import servers
 from leadbook.schema.state import apply
 from leadbook.watch.clock import SprintClock
@@ -236,6 +238,28 @@ def test_a_scan_is_told_with_the_index_that_would_help(settings, endpoints, admi
     assert (row["collection"], row["count"], row["index"]) == (
         settings.collection, 2, "{funding_stage: 1, job_level: 1}"
     )  # fmt: skip
+
+
+def test_what_leadbooks_own_notebooks_ask_is_no_slow_query_of_the_sprint(settings, endpoints, admin, leads):
+    leads.insert_many([{"linkedin_url": f"https://www.linkedin.com/in/p{n}", "phone": f"+1{n}"} for n in range(200)])
+    before = admin[settings.database].command({"profile": 0, "slowms": -1})["slowms"]
+    book = Phase("09", settings, endpoints, Redactor())
+    try:
+        with reader(settings, endpoints) as watch:
+            watch.read(1, 30.0)
+            for client in (book.mongodb, book.admin, book.reporting or book.mongodb):
+                found = client[settings.database][settings.collection]
+                assert found.find_one({"phone": "+17", "$nor": [{"phone": None}]})
+            leads.find_one({"job_level": 1})
+            time.sleep(0.01)
+            seen = watch.read(2, 30.0)
+    finally:
+        admin[settings.database].command({"profile": 0, "slowms": before})
+        for client in {book.mongodb, book.admin, book.reporting} - {None}:
+            client.close()
+    assert [row["fields"] for row in seen.details["slow"] if "COLLSCAN" in row["plan"]] == [["job_level"]], (
+        "what an ingester asks is told"
+    )
 
 
 def test_connections_are_told_by_client_and_user_without_addresses(settings, endpoints, leads, redis_client):

@@ -64,7 +64,8 @@ def run(
         keep.refuse_target(keep_as)
     from leadbook.runner import chain  # papermill and the pages take a second to load: a mistyped word waits for none
 
-    with Workplace(settings, "leadbook run", err, phases_tell=True, shared=stage == "live") as rehearsal:
+    part = f" --stage {stage}" if stage else f" --only {only}" if only else ""
+    with Workplace(settings, f"leadbook run{part}", err, phases_tell=True, shared=stage == "live") as rehearsal:
         attestations.in_force(settings)  # a broken file is told before anything runs
         if told := unknown(settings, asked):
             notice(told)

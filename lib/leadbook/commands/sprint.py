@@ -14,7 +14,7 @@ from leadbook.backup.newest import backup_named
 from leadbook.backup.origin import Origin
 from leadbook.commands.place import Place, opened
 from leadbook.core.connect import Collection
-from leadbook.core.errors import InputFileError
+from leadbook.core.errors import InputFileError, LeadbookError
 from leadbook.core.journal import Journal
 from leadbook.core.provenance import Target
 from leadbook.core.settings import Settings
@@ -24,6 +24,7 @@ from leadbook.monitor.staging import read_intake
 from leadbook.phases.proven import unproven
 from leadbook.report.records import STAGES
 from leadbook.report.verdict import EXIT
+from leadbook.schema.guard import has_unique_index
 from leadbook.schema.state import losing
 from leadbook.watch import heartbeat
 from leadbook.watch.place import folder_of
@@ -63,7 +64,8 @@ class Standing:
     of them that are recorded as stored; more of them than leads means that leads are gone.  claimed: now, by workers
     that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
-    watch: how `leadbook watch` of this machine stands.  losing: what deletes records or refuses them by itself.
+    watch: how `leadbook watch` of this machine stands.  losing: what deletes records or refuses them by itself.  has_schema: the
+    unique index is there, without which nothing is ingested.
 
     backup: when the dump of the one that phase 06 proved last began, and how many leads it holds; None where none
     counts here, and `no_backup` says why.
@@ -87,6 +89,7 @@ class Standing:
     no_backup: str = ""
     watch: str = "nobody watches"
     losing: tuple[str, ...] = ()
+    has_schema: bool = True
     next: str = ""
 
 
@@ -147,7 +150,7 @@ def _read(place: Place) -> dict[str, Any]:
         "leads": leads, "stored": stored, "leads_wanted": settings.target_unique,
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
-        **_backup(place), "watch": _watch(place),
+        **_backup(place), "watch": _watch(place), "has_schema": _has_schema(place),
         "losing": tuple(f"{one.collection}: {one.line}" for one in losing(database[settings.collection], settings)),
     }  # fmt: skip
 
@@ -165,6 +168,13 @@ def _stages(journal: Journal) -> Iterator[tuple[str, StageVerdict]]:
         if found := journal.newest("stage", stage=stage):
             risks = tuple(map(str, found.get("risks") or ()))
             yield stage, StageVerdict(verdict=str(found.get("verdict")), at=found["at"], risks=risks)
+
+
+def _has_schema(place: Place) -> bool:
+    try:
+        return has_unique_index(place.database[place.settings.collection])
+    except LeadbookError:  # who may not see it is told by `leadbook doctor`
+        return True
 
 
 def _watch(place: Place) -> str:
@@ -208,6 +218,24 @@ def _backup(place: Place) -> dict[str, Any]:
     return {"backup": (taken_at, leads)}
 
 
+def apply_schema(settings: Settings) -> str:
+    """The command that makes the collections, or what they lack: the README's first run. A rehearsal's makes them."""
+    if settings.is_rehearsal:
+        return f"leadbook run --profile {settings.profile} --only 02"
+    approved = f"apply_schema on {settings.database}"
+    return f"leadbook run --profile {settings.profile} --only 02 -p approve='{approved}'"
+
+
+def _backup_first(settings: Settings, now: Standing) -> str:
+    """What comes before the next thing while leads have no backup; empty where they have one, or need none."""
+    if settings.is_rehearsal or not now.leads or now.backup:
+        return ""
+    return (
+        f"make a backup: leadbook run --profile {settings.profile} --only 06 -p approve='restore_drill on "
+        f"{settings.database}' (where the provider takes them, look at its snapshots); then "
+    )
+
+
 def _next(settings: Settings, now: Standing) -> str:
     """The next thing to do, as a command where there is one."""
     profile = f" --profile {settings.profile}"
@@ -227,11 +255,14 @@ def _next(settings: Settings, now: Standing) -> str:
     if "close" in verdicts:
         return f"close was {verdicts['close']}: do what its report names, then leadbook run --stage close{profile}"
     if "ready" not in good:
+        if settings.is_production and not now.has_schema:
+            return f"make the collections: {apply_schema(settings)}"
         why = f"ready was {verdicts['ready']}: mend what its report names, then " if "ready" in verdicts else ""
         return f"{why}leadbook run --stage ready{profile}"
+    first = _backup_first(settings, now)
     if now.staged < now.staged_wanted:
         run = "keep a follower running" if now.followers.alive else "start a follower"
-        return f"let the collectors go on, {run} ({follow}), look at: leadbook run --stage live{profile}"
+        return f"{first}let the collectors go on, {run} ({follow}), look at: leadbook run --stage live{profile}"
     if now.waiting or now.claimed:
-        return f"wait until nothing is left in staging, then leadbook run --stage close{profile}"
-    return f"leadbook run --stage close{profile}"
+        return f"{first}wait until nothing is left in staging, then leadbook run --stage close{profile}"
+    return f"{first}leadbook run --stage close{profile}"

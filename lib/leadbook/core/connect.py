@@ -45,6 +45,11 @@ LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
 then judged like any other, not an error of the whole question."""
 
 APP_NAME = "leadbook"
+NOTEBOOK = "leadbook-notebook"
+"""What the phases' clients are called: what they ask of a live sprint is no part of it."""
+WATCH = "leadbook-watch"
+ASKS = (NOTEBOOK, WATCH)
+"""Names of clients that look at a sprint; what ingests is called APP_NAME."""
 logging.getLogger("pymongo").addHandler(logging.NullHandler())
 """The driver's background thread logs a traceback each second in which it cannot log in; the call itself tells it."""
 _CONCERN = {"w": "w", "wtimeout": "wTimeoutMS", "j": "journal"}

@@ -300,10 +300,12 @@ class Settings(BaseModel):
             )  # fmt: skip
         return bool(named)
 
-    def how_to_approve(self, action: str) -> str:
-        """What to type so that `approves(action)` is true: the remedy of a check that waits for an approval."""
-        command = f"leadbook run --profile production --stage ready -p approve='{action} on {self.database}'"
-        return f"to let leadbook {allowed.ACTIONS[action]}, run `{command}`"
+    def how_to_approve(self, action: str, what: str = "") -> str:
+        """What to type so that `approves(action)` is true, beside what is approved: the remedy of a check that waits
+        for it. what: it would let leadbook do here, where that is not all of `allowed.ACTIONS`."""
+        said = ", ".join(filter(None, (self.approve.strip(" ,"), f"{action} on {self.database}")))
+        command = f"leadbook run --profile production --stage ready -p approve='{said}'"
+        return f"to let leadbook {what or allowed.ACTIONS[action]}, run `{command}`"
 
     def refuse_unapproved(self, action: str) -> None:
         """Raise RefusedError, naming what to type, unless `approves(action)`."""

@@ -78,12 +78,11 @@ class Phase:
         self._record: dict[str, Any] = {
             "phase": number, "opened": None, "checks": {}, "facts": {}, "documents": {}, "closed": None,
         }  # fmt: skip
-        self.mongodb: MongoClient[dict[str, Any]] = connect.mongodb(endpoints.mongodb_uri, settings)
-        self.admin: MongoClient[dict[str, Any]] = (
-            connect.mongodb(endpoints.admin_uri, settings) if endpoints.admin_uri else self.mongodb
-        )
+        client = partial(connect.mongodb, settings=settings, application=connect.NOTEBOOK)
+        self.mongodb: MongoClient[dict[str, Any]] = client(endpoints.mongodb_uri)
+        self.admin: MongoClient[dict[str, Any]] = client(endpoints.admin_uri) if endpoints.admin_uri else self.mongodb
         self.reporting: MongoClient[dict[str, Any]] | None = (
-            connect.mongodb(endpoints.reporting_uri, settings) if endpoints.reporting_uri else None
+            client(endpoints.reporting_uri) if endpoints.reporting_uri else None
         )
         self._dba = cache(partial(blocked.holder, self.admin, settings.database, own=endpoints.has_own_admin))
         self.redis: Redis | None = None

@@ -19,6 +19,9 @@ from leadbook.core.errors import RefusedError
 from leadbook.core.settings import PROJECT, Settings
 from leadbook.rehearsal.servers.state import default_folder
 
+FOR = "LEADBOOK_FOR"
+"""Environment variable: for whom a command works here, told to those that it keeps out."""
+
 
 class TargetLock:
     """The right to work on the settings' servers: `with TargetLock(settings, "leadbook run"): …`.
@@ -57,7 +60,8 @@ class TargetLock:
         file.seek(0)
         file.truncate()
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        json.dump({"what": self.what, "pid": os.getpid(), "since": at}, file)
+        what = f"{told}, {self.what}" if (told := os.environ.get(FOR, "")) else self.what
+        json.dump({"what": what, "pid": os.getpid(), "since": at}, file)
         file.flush()
         return file
 

@@ -30,15 +30,17 @@ def eased(parameters: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def options(run: RunRecord) -> str:
-    """What a command needs so that it works as this run did: its profile, and what was set beside that."""
+def options(run: RunRecord, *, without: tuple[str, ...] = ()) -> str:
+    """What a command needs so that it works as this run did: its profile, and what was set beside that. without: keys
+    that the command has no use for."""
     named = "" if run.profile == "rehearsal" else f" --profile {run.profile}"
     try:
         usual = Settings.from_mapping(load_profile(run.profile)).model_dump()
     except LeadbookError:
         return named
     other = {key: value for key, value in run.parameters.items() if key in usual and value != usual[key]}
-    told = "".join(f" -p {shlex.quote(f'{key}={_text(value)}')}" for key, value in other.items() if key != "run_dir")
+    left_out = {"run_dir", *without}
+    told = "".join(f" -p {shlex.quote(f'{key}={_text(value)}')}" for key, value in other.items() if key not in left_out)
     return named + (told if len(told) <= LONGEST else " and the same -p options")
 
 

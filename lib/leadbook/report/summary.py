@@ -18,7 +18,7 @@ from leadbook.lead.masks import mask_people
 from leadbook.page.prose import whose_data
 from leadbook.report.index import heading, target_text
 from leadbook.report.records import RunRecord, read_run
-from leadbook.report.verdict import RunVerdict, decide, finding
+from leadbook.report.verdict import RunVerdict, decide, failures_first, finding
 
 RESULTS = "checks.json"
 SHOWN = 20
@@ -135,6 +135,8 @@ def _page(run: RunRecord, decision: RunVerdict, words: _Words) -> list[str]:
     if len(decision.stages) > 1:
         lines += words.table(("stage", "verdict"), ((one.stage, one.told) for one in decision.stages))
     lines += _checks("What blocks" if decision.blocking else "What failed", _errors(run, decision), words)
+    if decision.stage == "live":
+        lines += _checks("What needs a look", failures_first(decision.attention), words)
     lines += _checks("Accepted risks", decision.accepted, words, accepted=True)
     if decision.steps:
         lines += ["### What to do next", "", *(f"1. {words.prose(step)}" for step in decision.steps), ""]

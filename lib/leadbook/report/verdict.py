@@ -16,6 +16,8 @@ from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
 
 EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
 """Exit status of the command by verdict; for all others but PARTIAL it is 2."""
+_BACKUP = "MON-BACKUP-001"
+"""Of what a live sprint has to look at, a backup that is missing is made first: all else can be mended later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class RunVerdict:
     @property
     def remedies(self) -> dict[str, tuple[Remedy, ...]]:
         """What each owner has to do about what blocks; in a live sprint where nothing does, about what needs a look."""
-        return _remedies(_failures_first(self.blocking or (self.attention if self.stage == "live" else ())))
+        return _remedies(failures_first(self.blocking or (self.attention if self.stage == "live" else ())))
 
     def masked(self, mask: Callable[[str], str]) -> RunVerdict:
         """The same with every reason masked."""
@@ -171,11 +173,12 @@ def _ready(run: RunRecord) -> RunVerdict:
             stage="ready", verdict="NO-GO", reason=_why_not(blocking, checks), blocking=tuple(blocking),
             accepted=tuple(risks), steps=(*unapproved(run), *([sign] if run.profile == "production" else []), again),
         )  # fmt: skip
+    other = _elsewhere(run)
     begin = (
         "Technical Lead: start the collectors; they stage into "
         f"`{run.parameters.get('staging_collection', 'raw_leads')}`.",
-        f"DBA: bring in what they stage, `leadbook ingest --staged --follow{options(run)}`.",
-        f"DBA: look at the sprint every hour, `leadbook run --stage live{options(run)}`.",
+        f"DBA: bring in what they stage, `leadbook ingest --staged --follow{other}`.",
+        f"DBA: look at the sprint every hour, `leadbook run --stage live{other}`.",
     )
     reason = f"All {len(STAGES['ready'])} phases ran to their end and {_none_blocks(checks)}"
     return RunVerdict(stage="ready", verdict="GO", reason=reason, accepted=tuple(risks), steps=begin)
@@ -188,7 +191,7 @@ def _live(run: RunRecord) -> RunVerdict:
     broken = failed(open_ones)
     looks = [check for check in open_ones if check.verdict in (Verdict.WARN, Verdict.NOT_MEASURED, Verdict.MANUAL)]
     again = f"DBA: look again within the hour, `leadbook run --stage live{options(run)}`."
-    close = f"DBA: when collectors have ended and nothing waits any more, `leadbook run --stage close{options(run)}`."
+    close = _when_ended(run)
     if broken:
         word, reason = "CRITICAL", f"{len(broken)} of {len(checks)} checks failed. {_first(broken)}"
     elif looks:
@@ -244,19 +247,39 @@ def _none_blocks(checks: list[Check]) -> str:
     return f"none of {len(checks)} checks blocks ({_counted(checks)}){apart}."
 
 
+def _elsewhere(run: RunRecord) -> str:
+    """Options for a command of another stage: what was approved for this run was for this run."""
+    return options(run, without=("approve",))
+
+
+def _when_ended(run: RunRecord) -> str:
+    return f"DBA: when collectors have ended and nothing waits any more, `leadbook run --stage close{_elsewhere(run)}`."
+
+
 # ------------------------------------------------------------------------------------------------ broken, partial
 
 
 def _broken(run: RunRecord, broken: list[PhaseRecord]) -> RunVerdict:
     later = [phase.phase for phase in run.phases if phase.asked and phase.status is Status.NOT_RUN]
     tail = f" Not run: {', '.join(later)}." if later else ""
-    again = f"leadbook run{f' --stage {run.stage}' if run.stage else ''}{options(run)}"
+    part = f" --only {run.asked[0]}" if not run.whole and len(run.asked) == 1 else ""
+    again = f"leadbook run{f' --stage {run.stage}' if run.stage else part}{options(run)}"
     if run.broken:
         return RunVerdict(verdict="BROKEN", reason=f"{run.broken}{tail}",
                           steps=(f"Find the cause and end it, then run it all again: `{again}`.",))  # fmt: skip
-    if not broken:
-        reason = f"The run was interrupted by {run.interrupted}.{tail}"
-        return RunVerdict(verdict="BROKEN", reason=reason, steps=("Run it again.",))
+    if run.interrupted and all(phase.broken and run.interrupted in phase.broken.reason for phase in broken):
+        within = "".join(f" in phase {phase.phase}, {phase.title}" for phase in broken)
+        steps = (
+            f"See what it left in the database, such as scratch collections, and remove it: `leadbook cleanup"
+            f"{_elsewhere(run)}`.",
+            f"Run it again: `{again}`.",
+        )
+        reason = f"The run was interrupted by {run.interrupted}{within}: nothing is wrong by that, and nothing judged."
+        return RunVerdict(
+            verdict="BROKEN",
+            reason=f"{reason}{tail}",
+            steps=steps if broken and run.profile == "production" else steps[1:],
+        )
     phase = broken[0]
     reason = f"Phase {phase.phase}, {phase.title}, broke: {phase.broken}.{tail}"
     steps = (
@@ -270,13 +293,22 @@ def _broken(run: RunRecord, broken: list[PhaseRecord]) -> RunVerdict:
 def _partial(run: RunRecord) -> RunVerdict:
     ran = [phase for phase in run.phases if phase.status is Status.RAN]
     checks = _checks(run, run.asked)
-    blocking, head = blockers(checks), f"{len(ran)} of {len(run.phases)} phases ran; this is no GO."
+    stage = next((name for name in ("live", "close") if set(run.asked) <= set(STAGES[name])), "ready")
+    blocking, head = blockers(checks), f"{len(ran)} of {len(run.phases)} phases ran; this is {_NO_VERDICT[stage]}."
     why = _why_not(blocking, checks) if blocking else "Nothing that was asked for blocks."
-    whole = "leadbook run" if run.profile != "production" else "leadbook run --profile production --stage ready"
+    following = {
+        "ready": f"DBA: see where the sprint stands and what comes next, `leadbook status{_elsewhere(run)}`.",
+        "live": f"DBA: ask how the sprint does, `leadbook run --stage live{_elsewhere(run)}`.",
+        "close": _when_ended(run),
+    }
+    step = following[stage] if run.profile == "production" else f"Run it all: `leadbook run{options(run)}`."
     return RunVerdict(
         verdict="PARTIAL", reason=f"{head} {why}", blocking=tuple(blocking), accepted=tuple(accepted(checks)),
-        steps=() if blocking else (f"Run it all: `{whole}`.",),
+        steps=() if blocking else (step,),
     )  # fmt: skip
+
+
+_NO_VERDICT = {"ready": "no GO", "live": "no verdict on the live sprint", "close": "no acceptance"}
 
 
 # ------------------------------------------------------------------------------------------------------ sentences
@@ -300,13 +332,15 @@ def _why_not(blocking: list[Check], checks: list[Check]) -> str:
 
 def _first(checks: list[Check]) -> str:
     more = f"; and {len(checks) - 1} more" if len(checks) > 1 else ""
-    first = _failures_first(checks)[0]
+    first = failures_first(checks)[0]
     return f"{first.id}, {finding(first)}{more}."
 
 
-def _failures_first(checks: Iterable[Check]) -> list[Check]:
-    """Failures first, and of these what nobody may accept: lost and doubled leads."""
-    return sorted(checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check)))
+def failures_first(checks: Iterable[Check]) -> list[Check]:
+    """Failures first, and of these what nobody may accept: lost and doubled leads; then a backup that is missing."""
+    return sorted(
+        checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check), check.id != _BACKUP)
+    )
 
 
 def warnings_first(checks: Iterable[Check]) -> list[Check]:

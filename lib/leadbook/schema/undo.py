@@ -302,7 +302,7 @@ def sweep(
 def _fate(record: Document) -> str:
     if record.get("kept"):
         return "left something changed on purpose"
-    return "left without cleaning up" if record.get("ended") else "was killed"
+    return "left without cleaning up" if record.get("ended") else "was killed or interrupted"
 
 
 def _put_back(

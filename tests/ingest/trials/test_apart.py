@@ -44,5 +44,5 @@ def test_what_a_killed_process_left_the_next_phase_removes(site, database, admin
     child.join()
     assert clean_redis.dbsize() == 2
     (told,) = undo.sweep(database, admin, clean_redis)
-    assert "was killed; put back: 1 scratch collections dropped, 2 Redis keys removed" in told
+    assert "was killed or interrupted; put back: 1 scratch collections dropped, 2 Redis keys removed" in told
     assert clean_redis.dbsize() == 0 and set(database.list_collection_names()) - {undo.COLLECTION} == before

@@ -78,6 +78,7 @@ def test_a_backup_that_was_not_proven_has_none(production, name, made):
     other = {None: None, "fail": judge(name, 0 if name == "BKP-DMP-001" else 1), "not measured": not_measured(name, "")}
     check = of_backup(taken(), proofs(**{name.replace("-", "_"): other[made]}), production)
     assert check.verdict is Verdict.NOT_MEASURED
+    assert "--only 06" in check.remedy
 
 
 def test_its_age_is_that_of_the_dump_not_of_the_last_drill(production):

@@ -37,7 +37,7 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
     if settings.is_rehearsal and not leads.database.list_collection_names():
         yield note("schema", "the database is empty: the next run makes what it needs")
         return
-    how = f"leadbook run --stage ready --profile {settings.profile} -p approve='apply_schema on {settings.database}'"
+    how = sprint.apply_schema(settings)
     if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
         return

@@ -18,6 +18,7 @@ import yaml
 
 from leadbook.core import files
 from leadbook.core.settings import Settings
+from leadbook.rehearsal.locks import FOR
 from leadbook.watch.records import Event, LiveSnapshot
 
 COMMAND = (sys.executable, "-m", "leadbook.cli", "run", "--stage", "live")
@@ -64,7 +65,12 @@ class Hourly:
         argv = [*self.command, "--profile", str(profile)]
         with (self.folder / "report.log").open("wb") as log:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, FOR: "the report of leadbook watch"},
             )
         self._began, self._for = time.monotonic(), at.isoformat()
 

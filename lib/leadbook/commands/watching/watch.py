@@ -298,7 +298,10 @@ class _Watching:
             hourly, reason = self.hourly, stop.reason
             for begin in (lambda: hourly.running, lambda: hourly.last(self.history.last)):
                 if self._guarded("the hourly report", begin):
-                    self.notice("a report is being made; a signal ends that")
+                    self.notice(
+                        "the watch's report is being made (phase 08, minutes): until it has ended no other run may "
+                        "work on these servers; Ctrl-C or another signal ends it at once"
+                    )
                 while (made := hourly.ended(self.clock.now())) is None and hourly.running:
                     if stop.reason != reason:
                         return  # what is being made is ended when the watch is left

@@ -16,6 +16,8 @@ from leadbook.schema.studies import IndexReview, QueryStudy
 
 Studied = QueryStudy | Unmeasured | Exception
 
+SAMPLE = "put sample leads into a scratch collection, explain the queries there and remove it again"
+
 PLANS = tuple(f"MDB-PLAN-{number:03d}" for number in range(1, 14))
 """A check for each judged query, in the order of `schema.contracts`."""
 
@@ -27,7 +29,7 @@ def queries(studied: Studied, settings: Settings) -> tuple[Check, ...]:
         found = got(studied)
         if not found.subject:
             why = f"fewer than {ENOUGH:,} leads are stored, and a scratch collection of sample leads is not approved"
-            raise Missing(Unmeasured(why, settings.how_to_approve("apply_schema")))
+            raise Missing(Unmeasured(why, settings.how_to_approve("apply_schema", SAMPLE)))
         return found.queries
 
     def plan(number: int) -> Finding:

@@ -24,6 +24,7 @@ _CONFIGURED = {
     "MDB-PRB-009": "null defaults",
 }
 _STRICTLY = {"MDB-PRB-005": "missing field", "MDB-PRB-006": "wrong type"}
+PROBES = "write probe documents into scratch collections and remove both again"
 _UNAPPROVED = "probes make scratch collections in this database, and nothing is approved there"
 
 
@@ -39,7 +40,7 @@ def probes(
     if settings.approves("apply_schema"):
         runs = attempt(lambda: probe_modes(leads, settings))
     else:
-        runs = Unmeasured(_UNAPPROVED, settings.how_to_approve("apply_schema"))
+        runs = Unmeasured(_UNAPPROVED, settings.how_to_approve("apply_schema", PROBES))
 
     def run(mode: str) -> ProbeRun:
         return next(one for one in got(runs) if one.mode == mode)

@@ -121,7 +121,9 @@ def backup_age(
             TAKE.format(settings.database),
         )
     elif isinstance(backup, Manifest) and missing:
-        answer = Unmeasured(f"phase 06 proved no backup that counts here ({', '.join(missing)})")
+        answer = Unmeasured(
+            f"phase 06 proved no backup that counts here ({', '.join(missing)})", TAKE.format(settings.database)
+        )
     elif isinstance(backup, Manifest):
         taken = datetime.fromisoformat(backup.taken_at)
         answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)

@@ -22,7 +22,7 @@ from leadbook.core.traces import CommandTrace
 from leadbook.provision.asked import FORBIDDEN_CODES, REFUSED_DBA, UNAUTHORIZED, acl
 from leadbook.provision.rights import Holder
 
-APPLICATION = "leadbook-watch"
+APPLICATION = connect.WATCH
 FIRST_S = 1.5
 """The first question to a server waits no longer: one that is away costs each snapshot so much."""
 EACH_S = 2.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from leadbook.watch.sources.access import APPLICATION
+from leadbook.core import connect
 from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 MOST = 40
@@ -34,7 +34,7 @@ class MongoClients(SourcePart):
             }},
             {"$sort": {"connections": -1}},
         ]))  # fmt: skip
-        longest = max((row["longest_us"] or 0 for row in rows if row["_id"].get("app") != APPLICATION), default=0)
+        longest = max((row["longest_us"] or 0 for row in rows if row["_id"].get("app") not in connect.ASKS), default=0)
         clients = [
             {"server": "mongodb", "client": str(row["_id"].get("app") or row["_id"].get("driver") or "unnamed")[:NAME],
              "user": str(row["_id"].get("user") or ""), "connections": row["connections"], "active": row["active"]}

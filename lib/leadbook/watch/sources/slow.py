@@ -8,11 +8,12 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from leadbook.core import connect
 from leadbook.monitor.slow import SlowOperation, slow_operations
 from leadbook.monitor.topology import optional
 from leadbook.schema.index_advice import helping
 from leadbook.schema.indexes import IndexSpec
-from leadbook.watch.sources.access import APPLICATION, Access
+from leadbook.watch.sources.access import Access
 from leadbook.watch.sources.base import Moment, SourcePart, SourceReading
 
 SHAPES = 20
@@ -40,7 +41,7 @@ class SlowQueries(SourcePart):
         if found is None:
             raise OperationFailure(how, 13)
         self._since = moment.server  # a look that failed is made up for by the next one
-        found = [one for one in found if one.application != APPLICATION]
+        found = [one for one in found if one.application not in connect.ASKS]
         scans = [one for one in found if one.is_query and "COLLSCAN" in one.plan]
         readings = {"mongodb.slow": float(len(found)), "mongodb.slow_scans": float(len(scans))}
         settings = self._access.settings
