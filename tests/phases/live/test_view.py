@@ -15,6 +15,7 @@ from leadbook.forecast.records import Forecast, Headroom, Milestone
 from leadbook.phases.live.drawn import words
 from leadbook.phases.live.rules import rulebook
 from leadbook.phases.live.view import POINTS, gaps, growth, make_view, segments, thinned
+from leadbook.phases.proven import how_to_back_up
 from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
 
@@ -101,6 +102,13 @@ def test_where_atlas_is_asked_a_limit_and_a_rule_name_the_action_that_moves_it()
     asked, rule = made.SETTINGS.model_copy(update={"atlas_project": "0" * 24}), rulebook()["LIVE-DISK-001"]
     assert rule.remedy_in(made.SETTINGS) == rule.remedy and "`leadbook act atlas-scale`" in rule.remedy_in(asked)
     assert words.commands(rulebook()["LIVE-BKP-001"].remedy_in(asked))[-1] == "leadbook act atlas-snapshot"
+
+
+def test_whoever_copies_the_remedy_of_a_missing_backup_gets_one_that_is_restored_as_a_trial_too():
+    wanted = how_to_back_up(made.SETTINGS).strip("`")
+    assert wanted.endswith(f"-p approve='restore_drill on {made.SETTINGS.database}'")
+    for name in ("LIVE-BKP-001", "LIVE-BKP-002"):
+        assert words.commands(rulebook()[name].remedy_in(made.SETTINGS))[0] == wanted
 
 
 def test_a_finding_belongs_to_a_part_by_its_reading_else_by_its_words():
