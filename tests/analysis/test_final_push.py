@@ -178,7 +178,7 @@ def test_only_a_dump_that_came_to_its_end_is_a_backup(judged, trust):
     facts = {"06": {"backup": "leads-x", "backup_leads": 10, "backup_taken_at": LATER.isoformat()}}
     whole = RunEvidence(checks={"06": proofs()}, facts=facts)
     check = judged(backup=whole.backup)["FIN-PUSH-008"]
-    assert check.verdict is Verdict.PASS and "not restored as a trial" in check.evidence
+    assert check.verdict is Verdict.PASS and "no trial restore of it passed" in check.evidence
     tried = [*proofs(), judge("BKP-RST-001", 0), judge("BKP-CMP-001", 0)]
     check = judged(backup=RunEvidence(checks={"06": tried}, facts=facts).backup)["FIN-PUSH-008"]
     assert check.verdict is Verdict.PASS and "; restored as a trial, too" in check.evidence

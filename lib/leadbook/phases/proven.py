@@ -12,8 +12,8 @@ BACKED_UP = "FIN-PUSH-008"
 """The check of 09 that asks for a proven backup; it follows from those that prove one."""
 
 
-TRIED = ("BKP-RST-001", "BKP-CMP-001")
-"""Checks of 06 that pass where the backup was also restored, beside the leads, and compared."""
+RESTORED, COMPARED = "BKP-RST-001", "BKP-CMP-001"
+"""Checks of 06 that pass where the backup was also restored, beside the leads, and all its documents came back."""
 
 
 def how_to_back_up(settings: Settings) -> str:
@@ -23,7 +23,7 @@ def how_to_back_up(settings: Settings) -> str:
 
 def restored(verdicts: Mapping[str, str]) -> bool:
     """Whether the backup was restored as a trial, too. verdicts: of phase 06's checks, by id."""
-    return all(verdicts.get(proof) == Verdict.PASS for proof in TRIED)
+    return all(verdicts.get(proof) == Verdict.PASS for proof in (RESTORED, COMPARED))
 
 
 def unproven(verdicts: Mapping[str, str]) -> tuple[str, ...]:

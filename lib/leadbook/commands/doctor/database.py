@@ -43,7 +43,8 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
         return
     changes = pending(leads, settings)
     losing = [change for change in changes if change.loses]
-    yield from (problem("schema", change.line, change.remedy) for change in losing)
+    for change in losing:
+        yield problem("schema", change.line, f"in database {settings.database}: {change.remedy.removeprefix('now: ')}")
     if left := [change for change in changes if change.kind != "finding"]:
         told = "; ".join(change.line for change in left[:3])
         yield problem("schema", f"{len(left)} changes are pending: {told}", how)

@@ -119,7 +119,7 @@ def _backed_up(backup: BackupCount, leads: int, snapshot: datetime | None, how: 
         said = f"phase 06's backup of {backup.leads:,} leads was begun at {backup.began:%Y-%m-%d %H:%M:%S}"
         said += f", and {leads:,} are stored" if leads > backup.leads else ""
         said += f"; not proven: {', '.join(backup.unproven)}" if backup.unproven else ""
-        said += f"; {'restored as a trial, too' if backup.restored else 'not restored as a trial'}"
+        said += f"; {'restored as a trial, too' if backup.restored else 'no trial restore of it passed'}"
         holds = backup.began > inserts.last and leads <= backup.leads and not backup.unproven
     if snapshot is not None and not holds:
         said += f"; Atlas' newest completed snapshot is of {snapshot:%Y-%m-%d %H:%M:%S}"
