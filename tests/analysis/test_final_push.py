@@ -157,7 +157,8 @@ LATER = NOW + timedelta(hours=1)
 ])  # fmt: skip
 def test_a_backup_that_is_none_or_lacks_the_last_leads_warns(judged, backup, stored, says):
     check = judged(backup=backup, leads=stored)["FIN-PUSH-008"]
-    assert check.verdict is Verdict.WARN and "--only 06" in check.remedy and says in check.evidence
+    assert check.verdict is Verdict.WARN and says in check.evidence
+    assert "--only 06 -p approve='restore_drill on " in check.remedy
 
 
 def test_a_snapshot_of_atlas_after_the_last_lead_stands_in(judged):
@@ -188,7 +189,11 @@ def test_only_a_dump_that_came_to_its_end_is_a_backup(judged, trust):
     trust.check(None, check.evidence)
     facts = {"06": {"backup": "leads-x", "backup_leads": 10, "backup_taken_at": LATER.isoformat()}}
     whole = RunEvidence(checks={"06": proofs()}, facts=facts)
-    assert judged(backup=whole.backup)["FIN-PUSH-008"].verdict is Verdict.PASS
+    check = judged(backup=whole.backup)["FIN-PUSH-008"]
+    assert check.verdict is Verdict.PASS and "no trial restore of it passed" in check.evidence
+    tried = [*proofs(), judge("BKP-RST-001", 0), judge("BKP-CMP-001", 0)]
+    check = judged(backup=RunEvidence(checks={"06": tried}, facts=facts).backup)["FIN-PUSH-008"]
+    assert check.verdict is Verdict.PASS and "; restored as a trial, too" in check.evidence
     unsound = RunEvidence(checks={"06": proofs(BKP_DMP_002=judge("BKP-DMP-002", 1))}, facts=facts)
     assert judged(backup=unsound.backup)["FIN-PUSH-008"].verdict is Verdict.WARN
 

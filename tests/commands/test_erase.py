@@ -1,5 +1,6 @@
 """One person's data go from everywhere, whatever form they have, and do not come back; nobody else's change."""
 
+import subprocess
 import threading
 import time
 from datetime import UTC, datetime
@@ -9,6 +10,9 @@ import pytest
 
 from ingest.vendor_records import contact, person
 from leadbook.analysis.sessions import read_erasures
+from leadbook.backup.backup import back_up
+from leadbook.backup.folder import backups_folder
+from leadbook.cli import care
 from leadbook.commands.erase import erase
 from leadbook.core.errors import UsageError
 from leadbook.core.journal import Journal
@@ -136,6 +140,31 @@ def test_a_person_does_not_come_back_by_a_follower_at_work(site, production, dat
         worker.join()
     assert leads.count_documents({}) == 600
     assert not [word for word in TOLD if word in everything(database, clean_redis)]
+
+
+@pytest.fixture
+def told(monkeypatch, capsys):
+    """`told(settings)`: what `leadbook erase` says of Ana in a terminal, on one line."""
+
+    def said(settings) -> str:
+        monkeypatch.setattr(care, "settings_of", lambda *_: settings)
+        care.erase("linkedin.com/in/ana-x")
+        return " ".join(capsys.readouterr().out.split())
+
+    return said
+
+
+def test_the_end_tells_the_servers_from_the_backups_and_how_those_end(stored, production, database, told):
+    settings = production(approve=APPROVED)
+    made = back_up(database, [settings.collection], backups_folder(settings), settings)
+    said = told(settings)
+    assert "done: nothing of this person is left on the servers" in said and "left here" not in said
+    assert "1 backups on this machine hold, or may hold, the person until they are deleted" in said
+    before, _, delete = said.partition("restore_drill on leadbook_test'`, then delete these: `")
+    assert "--profile production --only 06" in before
+    subprocess.run(["/bin/sh", "-c", delete.partition("`")[0]], check=True)
+    assert not made.path.exists()
+    assert "backups" not in told(settings)
 
 
 def test_what_is_no_person_is_refused_and_not_repeated(production):

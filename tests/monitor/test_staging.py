@@ -45,6 +45,7 @@ def test_what_waits_and_what_each_collector_staged(staging):
     assert set(by_name) == {"apollo-1", "by hand", ""}, "of the last day"
     assert (by_name["apollo-1"].in_day, by_name["apollo-1"].in_hour, by_name["apollo-1"].waiting) == (3, 2, 2)
     assert by_name["apollo-1"].last_s == pytest.approx(300, abs=60) and by_name[""].in_day == 2
+    assert found.first is not None and abs(found.first - ago(60 * 48)) < timedelta(minutes=1)
     assert not is_lively(staging)
     staging.insert_one(record("apollo-1", 0))
     assert is_lively(staging)
@@ -52,6 +53,7 @@ def test_what_waits_and_what_each_collector_staged(staging):
 
 def test_a_record_with_an_id_of_its_own_is_as_old_as_it_was_collected(staging):
     staging.insert_one({"_id": "x", "payload": {}, "collected_at": ago(120)})
-    assert read_intake(staging).backlog.oldest_s == pytest.approx(7200, abs=60)
+    found = read_intake(staging)
+    assert (found.backlog.oldest_s, found.first) == (pytest.approx(7200, abs=60), None)
     staging.update_one({}, {"$unset": {"collected_at": 1}})
     assert read_intake(staging).backlog == Backlog(waiting=1)

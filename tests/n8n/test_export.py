@@ -164,14 +164,17 @@ def test_a_wrong_vendor_address(words, settings, tmp_path):
         commands.export_to(settings, tmp_path / "x", vendor_urls=[words])
 
 
-def test_the_command_says_what_to_type_and_shows_no_password(production, database, tmp_path, endpoints):
+def test_the_command_says_what_to_type_and_shows_no_password(production, database, tmp_path, endpoints, monkeypatch):
     words = [sys.executable, "-m", "leadbook.cli", "n8n", "export", "--out", str(tmp_path / "e"),
              "--profile", "production", "-p", f"database={production.database}"]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ), check=False)
     assert done.returncode == 0, done.stderr
     ids = [json.loads(path.read_text())["id"] for path in (tmp_path / "e" / "workflows").iterdir()]
     assert len(ids) == 12 and all(f" {one}" in done.stdout for one in ids) and "restart n8n" in done.stdout
-    assert "import:credentials" in done.stdout and "delete it after the import" in done.stdout
+    assert "import:credentials" in done.stdout and "alert channel's address; delete it after the import" in done.stdout
+    monkeypatch.delenv(production.alert_level_1_env)
+    made = export.Exported(folder=tmp_path, workflows=(), ids=(), credentials=())
+    assert "holds passwords; delete it" in commands.what_next(made, production)[-1]
     held = json.loads((tmp_path / "e" / "credentials.json").read_text())
     for word in (held[1]["data"]["password"], "verysecretword3", *endpoints.mongodb_uri.split("@")[0].split(":")[2:]):
         assert word not in done.stdout + done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from bson import ObjectId
@@ -13,15 +15,19 @@ from redis.exceptions import NoPermissionError
 from leadbook.commands.doctor import examine as doctor
 from leadbook.core import connect
 from leadbook.core.checks import BLOCKING
-from leadbook.core.connect import redis_address
+from leadbook.core.connect import Endpoints, redis_address
 from leadbook.core.settings import Settings
 from leadbook.ingest.store.cache import LeadCache
 from leadbook.phases.judging import attempt
 from leadbook.phases.p01 import redis_verdicts
 from leadbook.provision import pools
-from leadbook.provision.asked import acl
+from leadbook.provision.asked import REDIS_RIGHTS, acl
 from leadbook.provision.cache import inspect_cache
 from leadbook.schema.undo import SCRATCH_KEYS, keys_of_session
+from leadbook.watch.sources.access import Access
+from leadbook.watch.sources.base import Moment
+from leadbook.watch.sources.clients import RedisClients
+from leadbook.watch.sources.slow import RedisSlow
 
 LEADS = [{"linkedin_url": f"https://www.linkedin.com/in/{name}", "email": f"{name}@example.com"} for name in "abc"]
 
@@ -45,13 +51,13 @@ def worker(root: Redis, settings: Settings) -> Callable[[str], str]:
 
 def printed(url: str, settings: Settings) -> str:
     """What `leadbook doctor` prints for this user."""
-    (found,) = [one for one in doctor._redis(url, "Redis", settings) if one.state == "problem"]
+    found = next(one for one in doctor._redis(url, "Redis", settings) if one.state == "problem")
     assert "may not" in found.text
     return found.todo
 
 
 def test_a_user_with_exactly_what_doctor_prints_works(
-    root: Redis, worker: Callable[[str], str], production: Settings
+    root: Redis, worker: Callable[[str], str], production: Settings, endpoints: Endpoints
 ) -> None:
     url = worker("ACL SETUSER NAME -@all")
     url = worker(printed(url, production))
@@ -74,9 +80,32 @@ def test_a_user_with_exactly_what_doctor_prints_works(
         assert not refused and not pools.share(redis.client_id, 2).failures
         redis.set(f"{SCRATCH_KEYS}token:1", "1", ex=60)
         assert redis.unlink(*keys_of_session(redis, "token")) == 1
+        now = datetime.now(UTC)
+        with Access(production, replace(endpoints, redis_url=url)) as watch:
+            for part in (RedisSlow(watch), RedisClients(watch)):
+                part.read(Moment(number=1, at=now, real=0.0, server=now))
         assert redis.dbsize() == 0 and redis.memory_usage("lead:linkedin:none") is None
     # CLIENT SETINFO is the driver's own name, which it tells where it may
     assert {entry[b"object"] for entry in root.execute_command("ACL", "LOG")} <= {b"client|setinfo"}
+
+
+@pytest.mark.parametrize("right", ["slowlog|get", "client|list"])
+def test_doctor_misses_what_a_watch_asks_and_names_the_user(
+    right: str, worker: Callable[[str], str], settings: Settings
+) -> None:
+    url = worker(f"ACL SETUSER NAME {REDIS_RIGHTS} -{right}")
+    found = printed(url, settings)
+    assert found.startswith("ACL SETUSER NAME ")
+    worker(found)
+    assert [one.state for one in doctor._redis(url, "Redis", settings)] == ["ok", "ok"]
+
+
+def test_doctor_foresees_that_a_redis_without_a_snapshot_blocks_ready(root: Redis, production: Settings) -> None:
+    url = f"redis://{redis_address(root)}/0"
+    (found,) = [one for one in doctor._redis(url, "Redis", production) if one.state == "problem"]
+    assert "RDS-PER-002" in found.text and "BGSAVE" in found.todo
+    root.save()
+    assert not [one for one in doctor._redis(url, "Redis", production) if one.state == "problem"]
 
 
 def test_doctor_misses_the_keys_of_trials(worker: Callable[[str], str], settings: Settings) -> None:

@@ -181,6 +181,17 @@ def test_markdown_and_workflow_commands_in_a_finding_are_shown_and_not_obeyed(tm
     assert "%0A" in told.annotations[0] and "%0D" in told.annotations[0]
 
 
+def test_a_command_in_a_remedy_can_be_copied_from_a_terminal(tmp_path):
+    command = "leadbook run --only 06 -p approve='restore_drill on lead_generation' --profile production"
+    told = summary(sealed(tmp_path, of(bad(failing(remedy=f"run `{command}`, see _x_ of lead_generation")))))
+    assert f"run `{command}`, see &#95;x&#95; of lead_generation" in told.markdown
+    html = str(mistune.create_markdown(escape=False, plugins=["table"])(told.markdown))
+    assert "<em>" not in html and "on lead_generation&#x27;" in html.replace("'", "&#x27;")
+    (tmp_path / "b").mkdir()
+    hidden = summary(sealed(tmp_path / "b", of(bad(failing(remedy="`a|b` and `::error::x`")))))
+    assert "<code>a&#124;b</code>" in hidden.markdown and "::error" not in hidden.markdown
+
+
 def test_people_and_secrets_are_masked_before_anything_is_escaped(tmp_path):
     leak = f"jane.doe@example.com https://www.linkedin.com/in/jane-doe {SECRET}"
     directory = sealed(tmp_path, of(bad(failing(measured=leak, remedy=leak))))

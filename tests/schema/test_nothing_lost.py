@@ -62,6 +62,7 @@ def test_a_staging_collection_that_deletes_or_refuses_fails(judged, staging, adm
     assert "unhide" not in found[ID].remedy, "a hidden index is slow, and loses nothing"
     assert found[LIFE].verdict is Verdict.WARN
     assert f"{staging.name}: MongoDB deletes them 3,600 s after staged_at (staged_at_1);" in found[LIFE].evidence
+    assert f"{staging.name}: {staging.name} " not in found[ID].evidence
     trust.check(None, found[ID].evidence + found[ID].remedy)
     staging.drop_index("staged_at_1")
     run_by_hand(admin, settings, found[ID].remedy)

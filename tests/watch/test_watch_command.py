@@ -119,7 +119,7 @@ def test_a_snapshot_that_measured_nothing_lets_the_heart_stand_still(place, monk
     monkeypatch.setattr(watch_parts, "reader", lambda settings, points, clock: Blind(points, settings, clock))
     told, _ = run(place, turns=6)
     assert [bool(turn.verdict) for turn in told] == [True, True, False, False, False, False]
-    assert "NOT JUDGED" in told[-1].line and "the watch sees nothing of a source" in told[-1].line.lower()
+    assert "NOT JUDGED" in told[-1].line and "the watch sees nothing of mongodb, of the sprint" in told[-1].line.lower()
     assert json.loads((folder_of(place, endpoints) / heartbeat.NAME).read_text())["number"] == 2
 
 

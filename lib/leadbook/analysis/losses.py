@@ -49,11 +49,13 @@ class Places:
 @dataclass(frozen=True, kw_only=True)
 class BackupCount:
     """Phase 06's backup. leads: how many it held, None where it took none of the leads.  began: what was acknowledged
-    before then is in it.  unproven: checks without which a backup is none, and that did not pass."""
+    before then is in it.  unproven: checks without which a backup is none, and that did not pass.
+    restored: as a trial, too, and compared."""
 
     leads: int | None = None
     began: datetime | None = None
     unproven: Sequence[str] = ()
+    restored: bool = False
 
 
 @dataclass(kw_only=True)

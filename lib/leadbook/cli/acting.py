@@ -130,7 +130,7 @@ def _print_effects(found: list[Deed], as_json: bool) -> None:
         return
     for one in found:
         answers = f", for {one.because}" if one.because else ""
-        say(f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.what}, by {one.who}{answers}")
+        say(f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.what}, {_who(one)}{answers}")
         moved = {name: value for name, value in one.before.items() if one.after.get(name, value) != value}
         for name, value in moved.items():
             say(f"    {name}: {_value(value)} -> {_value(one.after[name])}")
@@ -138,6 +138,14 @@ def _print_effects(found: list[Deed], as_json: bool) -> None:
             say(f"    {line}")
     if not found:
         say("nothing was done yet")
+
+
+def _who(deed: Deed) -> str:
+    from leadbook.actions.told import UNANSWERED
+
+    if deed.nature != "alarm":
+        return f"by {deed.who or 'nobody named'}"
+    return deed.who if deed.who == UNANSWERED else f"answered by {deed.who}"
 
 
 def _effect(deed: Deed) -> Iterator[str]:

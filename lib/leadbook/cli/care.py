@@ -51,7 +51,10 @@ def erase(
     if done.next:
         say(done.next)
     elif done.clean:
-        say("done: nothing of this person is left here, and the list of requests keeps the person out")
+        copies = f"; {done.copies} scratch collections and copies there may hold the person" if done.copies else ""
+        say(f"done: nothing of this person is left on the servers{copies}; the list of requests keeps the person out")
+        if count := len(done.backups):
+            say(f"{count} backups on this machine hold, or may hold, the person until they are deleted: see above")
     else:
         fail("not all could be removed: workers hold records still, or Redis is away; run it again", 1)
 

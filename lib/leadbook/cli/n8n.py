@@ -110,6 +110,7 @@ def n8n_export(
     """
     from leadbook.commands.n8n import export as commands
 
-    made = commands.export_to(settings_of(profile, override), folder, vendor_urls=vendor_url or (), notice=notice)
-    for line in commands.what_next(made):
+    settings = settings_of(profile, override)
+    made = commands.export_to(settings, folder, vendor_urls=vendor_url or (), notice=notice)
+    for line in commands.what_next(made, settings):
         say(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from leadbook.backup.folder import backups, backups_folder
@@ -15,19 +17,22 @@ from leadbook.lead.keys import decode
 from leadbook.schema.scratch import SCRATCH_PREFIX
 
 ACTION = "erase"
-SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
     """What was found and what was done, nothing of the person. plan, left: counts; left is None where nothing was done.
 
-    elsewhere: what a person has to do where leadbook does not reach, a sentence each.  next: how to approve.
+    elsewhere: what a person has to do where leadbook does not reach, a sentence each.  copies: scratch collections and
+    copies on the servers that may hold the person.  backups: names of those on this machine that hold, or may hold, the
+    person.  next: how to approve.
     """
 
     plan: Traces
     left: Traces | None
     elsewhere: tuple[str, ...]
+    copies: int = 0
+    backups: tuple[str, ...] = ()
     next: str = ""
 
     @property
@@ -48,7 +53,7 @@ def erase(settings: Settings, person: str) -> Erased:
         plan = erasure.look()
         if not approved(settings, ACTION):
             told = how_to_approve(settings, ACTION, "erase -")
-            return Erased(plan=plan, left=None, elsewhere=tuple(_elsewhere(place, plan)), next=told)
+            return replace(_found(place, plan), next=told)
         left = None
         try:
             left = erasure.erase()
@@ -56,7 +61,16 @@ def erase(settings: Settings, person: str) -> Erased:
             done = {"left": left and left.as_dict(), "deleted": dict(erasure.deleted)}
             place.journal.write("action", action=ACTION, plan=plan.as_dict(), done=done,
                                 approved=f"{ACTION} on {settings.database}")  # fmt: skip
-        return Erased(plan=plan, left=left, elsewhere=tuple(_elsewhere(place, plan)))
+        return replace(_found(place, plan), left=left)
+
+
+def _found(place: Place, plan: Traces) -> Erased:
+    """The plan, with what may hold the person beside it."""
+    folder, scratch = backups_folder(place.settings), {"name": {"$regex": f"^{SCRATCH_PREFIX}"}}
+    names = tuple(path.name for path in backups(folder))
+    copies = len(place.database.list_collection_names(filter=scratch))
+    elsewhere = [*_elsewhere(place, plan), *_copied(place.settings, folder, names, copies)]
+    return Erased(plan=plan, left=None, elsewhere=tuple(elsewhere), copies=copies, backups=names)
 
 
 def _own_key(place: Place) -> Any:
@@ -80,14 +94,23 @@ def _elsewhere(place: Place, plan: Traces) -> Iterator[str]:
         )
     if plan.sent:
         yield f"the CRM took {plan.sent} of these leads: delete the contact in HubSpot, permanently (GDPR delete)"
-    folder = backups_folder(place.settings)
-    if names := [path.name for path in backups(folder)]:
-        more = f" and {len(names) - SHOWN} older" if len(names) > SHOWN else ""
-        yield (
-            f"{len(names)} backups in {folder} may hold the person: {', '.join(names[-SHOWN:])}{more}; what leadbook "
-            "restores from them leaves the person out, and deleting them ends it"
-        )
-    copies = place.database.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH_PREFIX}"}})
-    if copies:
-        yield f"{len(copies)} scratch collections and copies may hold the person: `leadbook cleanup` removes them"
     yield "vendor files, and what the collectors keep, are yours to delete: leadbook does not know where they lie"
+
+
+def _copied(settings: Settings, folder: Path, names: tuple[str, ...], copies: int) -> Iterator[str]:
+    """How it ends that copies and backups hold the person. Of a rehearsal no backup is told to be deleted: those of
+    production may lie in the same folder."""
+    profile = f"--profile {settings.profile}"
+    if copies:
+        yield f"{copies} scratch collections and copies may hold the person: `leadbook cleanup {profile}` removes them"
+    if names:
+        ends = "deleting them ends it"
+        if settings.is_production:
+            ends = (
+                f"to end it take a new one, `leadbook run {profile} --only 06 -p approve='restore_drill on "
+                f"{settings.database}'`, then delete these: `cd {shlex.quote(str(folder))} && rm -r {' '.join(names)}`"
+            )
+        yield (
+            f"{len(names)} backups in {folder} hold, or may hold, the person: {', '.join(names)}; what leadbook "
+            f"restores from them leaves the person out; {ends}"
+        )

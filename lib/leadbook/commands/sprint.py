@@ -64,8 +64,8 @@ class Standing:
     of them that are recorded as stored; more of them than leads means that leads are gone.  claimed: now, by workers
     that may live.  oldest_s: age of the oldest record without an outcome.  last_hour: records staged within it.
 
-    watch: how `leadbook watch` of this machine stands.  losing: what deletes records or refuses them by itself.  has_schema: the
-    unique index is there, without which nothing is ingested.
+    watch: how `leadbook watch` of this machine stands.  losing: what deletes records or refuses them by itself.
+    has_schema: the unique index is there, without which nothing is ingested.
 
     backup: when the dump of the one that phase 06 proved last began, and how many leads it holds; None where none
     counts here, and `no_backup` says why.

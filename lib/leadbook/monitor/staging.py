@@ -35,11 +35,13 @@ class Collector:
 @dataclass(frozen=True, kw_only=True)
 class Intake:
     """What comes in, and what of it is not ended yet. collectors: who staged something within a day.
-    staged: records of all time."""
+    staged: records of all time.  first: when the first of them was staged; None where there is none, or not every `_id`
+    tells."""
 
     backlog: Backlog
     collectors: Sequence[Collector]
     staged: int = 0
+    first: datetime | None = None
 
     @property
     def in_hour(self) -> int:
@@ -51,7 +53,16 @@ def read_intake(collection: Collection) -> Intake:
     """What waits, by the index on `pipeline.state`; what was staged within a day, by `_id`. Raises PyMongoError."""
     staging = Staging(collection, patience=Patience(0.0))
     backlog, collectors = staging.backlog(), tuple(_collectors(staging.collection))
-    return Intake(backlog=backlog, collectors=collectors, staged=collection.estimated_document_count())
+    staged = collection.estimated_document_count()
+    return Intake(backlog=backlog, collectors=collectors, staged=staged, first=_first(staging.collection))
+
+
+def _first(staging: Collection) -> datetime | None:
+    """When the first record was staged, by the index on `_id`."""
+    if staging.find_one({"_id": {"$not": {"$type": "objectId"}}}, {"_id": 1}):
+        return None
+    oldest = staging.find_one({}, {"_id": 1}, sort=[("_id", 1)])
+    return oldest["_id"].generation_time if oldest else None
 
 
 def _collectors(staging: Collection) -> list[Collector]:

@@ -6,9 +6,24 @@ from collections.abc import Mapping
 
 from leadbook.core.checks import Verdict
 from leadbook.core.definitions import definition
+from leadbook.core.settings import Settings
 
 BACKED_UP = "FIN-PUSH-008"
 """The check of 09 that asks for a proven backup; it follows from those that prove one."""
+
+
+RESTORED, COMPARED = "BKP-RST-001", "BKP-CMP-001"
+"""Checks of 06 that pass where the backup was also restored, beside the leads, and all its documents came back."""
+
+
+def how_to_back_up(settings: Settings) -> str:
+    """What makes a proven backup that is restored as a trial, too."""
+    return f"`leadbook run --only 06 -p approve='restore_drill on {settings.database}'`"
+
+
+def restored(verdicts: Mapping[str, str]) -> bool:
+    """Whether the backup was restored as a trial, too. verdicts: of phase 06's checks, by id."""
+    return all(verdicts.get(proof) == Verdict.PASS for proof in (RESTORED, COMPARED))
 
 
 def unproven(verdicts: Mapping[str, str]) -> tuple[str, ...]:

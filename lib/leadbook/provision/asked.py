@@ -22,12 +22,12 @@ REDIS_KEYS = f"~lead:* ~{SCRATCH_KEYS}*"
 """Keys that leadbook reads and writes: leads', and those of trials."""
 REDIS_RIGHTS = (
     f"{REDIS_KEYS} +ping +info +config|get +client|setname +client|id +select +get +mget +exists +ttl "
-    "+scan +dbsize +memory|usage +set +del +unlink +evalsha +script|load"
+    "+scan +dbsize +memory|usage +set +del +unlink +evalsha +script|load +slowlog|get +client|list +latency|latest"
 )
-"""Rules of an ACL user who may do all that leadbook asks of Redis, besides what only an administrator or a watch does
+"""Rules of an ACL user who may do all that leadbook and its watch ask of Redis, besides what only an administrator does
 (and names when it is refused). CLIENT SETINFO is sent, too, and may be refused: Redis before 7.2 knows no such rule.
 tests/provision/test_redis_rights.py works as such a user."""
-_READS = {"config": ("get",), "client": ("setname", "id"), "script": ("load",), "memory": ("usage",),
+_READS = {"config": ("get",), "client": ("setname", "id", "list"), "script": ("load",), "memory": ("usage",),
           "slowlog": ("get",), "latency": ("latest",)}  # fmt: skip
 """Of commands that Redis 6 refuses without naming the subcommand, those that are sent; all of CONFIG would set, too."""
 REFUSED_DBA = "the account of MONGODB_ADMIN_URI is refused: authentication failed"

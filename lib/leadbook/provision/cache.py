@@ -101,6 +101,12 @@ class Cache:
         return Written(fine=status == "ok", told=f"last snapshot {self._last_save:%Y-%m-%d %H:%M} UTC", status=status)
 
     @property
+    def lacks_snapshot(self) -> bool:
+        """Whether it is to write snapshots (`save` is set), and INFO tells of none since it started."""
+        told = "rdb_last_save_time" in self.info and bool(self.configuration.get("save"))
+        return told and not self.saved_since_start
+
+    @property
     def snapshot_age_h(self) -> float | None:
         """Hours since the last snapshot, by the server's clock; None where INFO tells of none since the start."""
         age = self._now - self._last_save

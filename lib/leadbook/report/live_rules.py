@@ -40,7 +40,7 @@ def rules_page() -> str:
 def _row(rule: LiveRule) -> tuple[str, ...]:
     then = "".join(f", {step.level} after {step.after} intervals" for step in rule.then)
     owner = f"{rule.owner}, notebook {rule.notebook}"
-    remedy = rule.remedy_in(Settings(atlas_project="0" * 24))
+    remedy = rule.remedy_in(Settings(atlas_project="0" * 24, database="DATABASE"))
     return (
         f"`{rule.id}` {rule.title}", rule.symptom, rule.cause, rule.evidence, f"{remedy} ({owner})", _limit(rule),
         f"{rule.level}{then}", rule.told_source,

@@ -25,8 +25,10 @@ SHOWN = 20
 """Checks that a table shows; GitHub cuts a summary at 1 MB, and nobody reads further."""
 ANNOTATIONS = 10
 """GitHub shows so many errors and so many warnings of a step, and drops the rest without a word."""
+_IN_CODE = re.compile(r"[`|@\\]|::|##\[")
+"""What ends a code span, or has an effect in one."""
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
-_MARKUP = re.compile(r"[&<>`*_\[\]|~#@!$\\]|:(?=:|//)|(?<=www)\.")
+_MARKUP = re.compile(r"(?<![^\W_])_|_(?![^\W_])|[&<>`*\[\]|~#@!$\\]|:(?=:|//)|(?<=www)\.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +101,13 @@ class _Words:
         return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", flat)
 
     def prose(self, words: str) -> str:
-        """The same, `code` in backticks shown as code."""
+        """The same, `code` in backticks shown as code: unescaped, to be copied, where nothing in it has an effect."""
         parts = re.split(r"`([^`]+)`", words)
-        return "".join(f"<code>{self.text(one)}</code>" if at % 2 else self.text(one) for at, one in enumerate(parts))
+        return "".join(self._code(one) if at % 2 else self.text(one) for at, one in enumerate(parts))
+
+    def _code(self, words: str) -> str:
+        flat = re.sub(r"\s+", " ", self._masked(words)).strip()
+        return f"<code>{self.text(flat)}</code>" if _IN_CODE.search(flat) or not flat else f"`{flat}`"
 
     def table(self, head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
         """A Markdown table, with an empty line after it."""

@@ -12,9 +12,11 @@ from hypothesis import strategies as some
 from tests import live_series as made
 
 from leadbook.forecast.records import Forecast, Headroom, Milestone
+from leadbook.phases.live import evidence
 from leadbook.phases.live.drawn import words
 from leadbook.phases.live.rules import rulebook
 from leadbook.phases.live.view import POINTS, gaps, growth, make_view, segments, thinned
+from leadbook.phases.proven import how_to_back_up
 from leadbook.watch.history import History
 from leadbook.watch.records import LiveSnapshot
 
@@ -101,6 +103,29 @@ def test_where_atlas_is_asked_a_limit_and_a_rule_name_the_action_that_moves_it()
     asked, rule = made.SETTINGS.model_copy(update={"atlas_project": "0" * 24}), rulebook()["LIVE-DISK-001"]
     assert rule.remedy_in(made.SETTINGS) == rule.remedy and "`leadbook act atlas-scale`" in rule.remedy_in(asked)
     assert words.commands(rulebook()["LIVE-BKP-001"].remedy_in(asked))[-1] == "leadbook act atlas-snapshot"
+
+
+def test_an_action_tells_nothing_of_what_was_empty_or_stayed():
+    def of(**entry):
+        return words.action({"at": made.BEGIN, "action": "x", **entry}, made.BEGIN)[1]
+
+    changed = of(before={"writers": None}, after={"writers": 4, "version": ""}, who="Ada")
+    assert changed == "x; writers – → 4; by Ada"
+    assert of(done={"left": {"sessions": [], "scratch": [], "copies": []}}) == "x; left nothing"
+    assert of(done={"left": {"sessions": ["a"], "copies": []}}) == "x; left sessions a"
+
+
+def test_a_clause_of_readings_that_nobody_measured_is_left_out():
+    clauses = ["stores {ingest.documents_per_s} with {ingest.writers}", "uses {mongodb.cpu_cores}", "{value}"]
+    assert list(evidence._measured(clauses, {})) == clauses[1:]
+    assert list(evidence._measured(clauses, {"ingest.writers": 4.0})) == clauses
+
+
+def test_whoever_copies_the_remedy_of_a_missing_backup_gets_one_that_is_restored_as_a_trial_too():
+    wanted = how_to_back_up(made.SETTINGS).strip("`")
+    assert wanted.endswith(f"-p approve='restore_drill on {made.SETTINGS.database}'")
+    for name in ("LIVE-BKP-001", "LIVE-BKP-002"):
+        assert words.commands(rulebook()[name].remedy_in(made.SETTINGS))[0] == wanted
 
 
 def test_a_finding_belongs_to_a_part_by_its_reading_else_by_its_words():

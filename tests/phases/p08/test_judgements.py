@@ -216,6 +216,18 @@ def test_an_election_within_the_sprint_warns():
 
 
 @pytest.mark.parametrize(
+    ("staged_h_ago", "verdict", "says"),
+    [(1, Verdict.PASS, "before the sprint began at"), (3, Verdict.WARN, "within the sprint"),
+     (None, Verdict.WARN, "nothing tells when the sprint began")],
+)  # fmt: skip
+def test_an_election_before_the_first_staged_record_is_not_of_the_sprint(staged_h_ago, verdict, says):
+    recent = replication(elected=datetime.now(UTC) - timedelta(hours=2))
+    begun = datetime.now(UTC) - timedelta(hours=staged_h_ago) if staged_h_ago else None
+    check = judged(servers.replication((recent, recent), recent_h=24, begun=begun))["MON-REPL-002"]
+    assert check.verdict is verdict and says in check.evidence
+
+
+@pytest.mark.parametrize(
     ("hours", "full", "verdict"),
     [(0.1, 3, Verdict.NOT_APPLICABLE), (30, 99, Verdict.PASS), (5, 99, Verdict.WARN), (0.5, 99, Verdict.FAIL)],
 )

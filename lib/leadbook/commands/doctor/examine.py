@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pymongo.errors import OperationFailure, PyMongoError
 from redis import Redis
-from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from leadbook.alerts.channels import recipients_of
 from leadbook.atlas.project import open_project
@@ -35,7 +35,7 @@ from leadbook.monitor.topology import read_replication
 from leadbook.n8n.client import open_n8n
 from leadbook.phases import attestations
 from leadbook.provision.asked import REDIS_RIGHTS
-from leadbook.provision.cache import cluster_refusal
+from leadbook.provision.cache import cluster_refusal, inspect_cache
 from leadbook.provision.rights import APPLICATION, REPORTING, RIGHTS, Holder, Rights
 from leadbook.provision.security import handshake
 from leadbook.rehearsal import servers
@@ -219,11 +219,34 @@ def _rights(client: connect.Client, about: str, wanted: Rights, settings: Settin
 
 
 REFUSALS: dict[type[RedisError], tuple[str, str]] = {
-    NoPermissionError: ("its user may not ask or write", f"ACL SETUSER NAME {REDIS_RIGHTS}"),
+    NoPermissionError: ("its user may not ask or write", f"ACL SETUSER {{}} {REDIS_RIGHTS}"),
     ReadOnlyError: ("takes no writes: it is a replica", "name the primary's address in the variable"),
     OutOfMemoryError: ("is full and refuses keys", "CONFIG SET maxmemory-policy allkeys-lru, or give it memory"),
 }
-"""What Redis may refuse, and how that is mended."""
+"""What Redis may refuse, and how that is mended; {} stands for its user."""
+
+
+def _refused(client: Redis, about: str, kind: type[RedisError], text: str = "") -> Diagnosis:
+    said, todo = REFUSALS[kind]
+    return problem(about, text or said, todo.replace("{}", client.get_connection_kwargs().get("username") or "default"))
+
+
+def _watched(client: Redis, about: str) -> Iterator[Diagnosis]:
+    """What a watch asks. A service that knows no such command is no matter of rights."""
+    asked: dict[str, Callable[[], Any]] = {
+        "SLOWLOG GET": partial(client.slowlog_get, 1), "CLIENT LIST": client.client_list,
+    }  # fmt: skip
+    refused = []
+    for command, ask in asked.items():
+        try:
+            ask()
+        except NoPermissionError:
+            refused.append(command)
+        except ResponseError:
+            continue
+    if refused:
+        told = f"a watch may not ask {' and '.join(refused)}: slow commands or clients are not judged"
+        yield _refused(client, about, NoPermissionError, told)
 
 
 def _pinged(client: Redis) -> None:
@@ -249,8 +272,13 @@ def _redis(url: str, about: str, settings: Settings) -> Iterator[Diagnosis]:
             for key in (linkedin_key(""), SCRATCH_KEYS):
                 client.set(f"{key}leadbook-doctor-{token_hex(8)}", "1", xx=True)  # over a key that is there: none
         except tuple(REFUSALS) as error:
-            yield problem(about, *REFUSALS[type(error)])
+            yield _refused(client, about, type(error))
             return
+        yield from _watched(client, about)
+        if settings.is_production and inspect_cache(client).lacks_snapshot:
+            never = "is to write snapshots and wrote none since it started, which blocks ready (RDS-PER-002)"
+            told_of = f"{never}; whoever may BGSAVE asks for one"
+            yield problem(about, told_of, f'redis-cli -u "${settings.redis_url_env}" BGSAVE')
     policy = told.get("maxmemory_policy")
     todo = "CONFIG SET maxmemory-policy allkeys-lru, and the same in redis.conf"
     yield (

@@ -160,14 +160,15 @@ def _left_open(settings: Settings, urls: Mapping[str, str], alert: str) -> list[
     return told
 
 
-def what_next(made: export.Exported) -> list[str]:
+def what_next(made: export.Exported, settings: Settings) -> list[str]:
     """What to type, and what to delete afterwards."""
     secret = made.folder / export.CREDENTIALS_FILE
+    held = "passwords and the alert channel's address" if _alert_url(settings) else "passwords"
     return [
         f"{made.folder}: {len(made.workflows)} workflows, {len(made.credentials)} credentials",
         f"n8n import:credentials --input={secret}",
         f"n8n import:workflow --separate --input={made.folder / export.WORKFLOWS_FOLDER}",
         f"for id in {' '.join(made.ids)}; do n8n publish:workflow --id=$id; done",
         "restart n8n; start each collector once (Execute workflow); leadbook n8n check says what is left",
-        f"{made.folder} holds passwords and the alert channel's address; delete it after the import",
+        f"{made.folder} holds {held}; delete it after the import",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -37,7 +37,15 @@ def told(rule: LiveRule, moment: LiveMoment, *, words: Mapping[str, Any], rows: 
         value = moment.snapshot.readings.get(name)
         return amount(value, READINGS[name][0])
 
-    return PLACE.sub(place, rule.evidence)
+    return PLACE.sub(place, "; ".join(_measured(rule.evidence.split("; "), moment.snapshot.readings)))
+
+
+def _measured(clauses: Sequence[str], readings: Mapping[str, float | None]) -> Iterator[str]:
+    """Clauses without those of several readings of which none was measured: they would tell of nothing twice."""
+    for clause in clauses:
+        places = PLACE.findall(clause)
+        if len(places) < 2 or any(name not in READINGS or readings.get(name) is not None for name in places):
+            yield clause
 
 
 def amount(value: float | None, unit: str = "") -> str:

@@ -195,7 +195,8 @@ class LiveRule(RuleSource):
 
     def remedy_in(self, settings: Settings) -> str:
         """What to do, with what can be done at Atlas where its API is asked."""
-        return f"{self.remedy}; at Atlas: {self.atlas}" if self.atlas and settings.atlas_project else self.remedy
+        remedy = self.remedy.replace("{database}", settings.database)
+        return f"{remedy}; at Atlas: {self.atlas}" if self.atlas and settings.atlas_project else remedy
 
     @property
     def check(self) -> Definition | None:

@@ -121,7 +121,8 @@ def _sides(settings: Settings, differ: Sequence[Change]) -> Answered:
 
 
 def _loses(settings: Settings, loses: Sequence[Change]) -> Answered:
-    said = "; ".join(f"{one.collection}: {one.line}" for one in loses)
+    told = (one.line if one.line.startswith(f"{one.collection} ") else f"{one.collection}: {one.line}" for one in loses)
+    said = "; ".join(told)
     return Answered(
         not loses, said or "listCollections and listIndexes of all three and the journal", _remedy(loses, settings)
     )

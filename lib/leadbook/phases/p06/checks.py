@@ -13,6 +13,7 @@ from leadbook.backup.verify import Verification
 from leadbook.core.checks import Unmeasured
 from leadbook.core.definitions import catalogue
 from leadbook.phases.judging import Answers, Finding
+from leadbook.phases.proven import COMPARED, RESTORED
 
 SWEPT, CLEANED, REMOVED = "BKP-CLN-002", "BKP-CLN-001", "BKP-CLN-003"
 """Checks of what is removed before and after the drills."""
@@ -103,12 +104,12 @@ def recovery(found: Recovery) -> Answers:
     made = ", ".join(one.name for one in found.restored)
     stay = (len(found.restored), f"copies that this drill made could not be dropped ({found.left}): {made}")
     return {
-        "BKP-RST-001": (sum(one.refused for one in found.restored), f"{found.documents:,} documents restored"
+        RESTORED: (sum(one.refused for one in found.restored), f"{found.documents:,} documents restored"
                         f"{'' if bypassed else '; the account may not bypass validation'}"),
         "BKP-RST-002": (bool(found.refusal), found.refusal or "restored over an original"),
         RECOVERY: (found.estimate and round(found.estimate, 2),
                         f"{found.documents:,} documents in {found.seconds:.2f} s: verify, load, build indexes"),
-        "BKP-CMP-001": (sum(abs(one.documents_backup - one.documents_restored) for one in copies), ", ".join(counts)),
+        COMPARED: (sum(abs(one.documents_backup - one.documents_restored) for one in copies), ", ".join(counts)),
         "BKP-CMP-002": (not unlike, f"differing: {_names(unlike)}; {since}"),
         "BKP-CMP-003": (not indexes, f"differing: {_names(indexes)}"),
         "BKP-CMP-004": (not options, f"differing: {_names(options)}"),

@@ -13,6 +13,7 @@ from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
 from leadbook.phases.judging import CONSOLE, PRIVILEGE, Answered, Answers, Finding, of_found, reason_of
+from leadbook.phases.proven import how_to_back_up
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
@@ -21,15 +22,18 @@ FORBIDDEN = "the provider forbids CONFIG GET and SLOWLOG"
 Failed = Unmeasured | Exception
 
 
-def replication(seen: tuple[Replication, Replication] | None, *, recent_h: float = 0) -> Answers:
-    """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns."""
+def replication(
+    seen: tuple[Replication, Replication] | None, *, recent_h: float = 0, begun: datetime | None = None
+) -> Answers:
+    """Lag, elections and members. An election during the snapshot fails; one within the last `recent_h` hours warns,
+    unless it was before the sprint had `begun` (None: not known)."""
     before, after = seen or (Replication(members=0), Replication(members=0))
     shown = after.shown
     lag: Any = after.lag_s if after.others else Inapplicable("a single member has no secondary")
     if after.others and after.lag_s is None:
         lag = Unmeasured(f"no member besides the primary tells how far it is: {shown}")
     healthy: Any = after.healthy
-    elections, terms = _elections(before, after, recent_h)
+    elections, terms = _elections(before, after, recent_h, begun)
     if seen is None:
         lag = elections = healthy = Unmeasured("the user may not run replSetGetStatus", PRIVILEGE)
     elif not after.members:
@@ -41,7 +45,7 @@ def replication(seen: tuple[Replication, Replication] | None, *, recent_h: float
     }
 
 
-def _elections(before: Replication, after: Replication, recent_h: float) -> Finding:
+def _elections(before: Replication, after: Replication, recent_h: float, begun: datetime | None) -> Finding:
     if before.term is None or after.term is None:
         return Unmeasured("the server reports no term"), ""
     evidence = f"term {before.term} before and {after.term} after"
@@ -50,7 +54,11 @@ def _elections(before: Replication, after: Replication, recent_h: float) -> Find
     hours = (datetime.now(UTC) - after.elected_at).total_seconds() / 3600
     evidence += f"; the last {hours:.1f} h ago" if hours >= 1 else f"; the last {hours * 60:.0f} min ago"
     if after.term == before.term and hours < recent_h:
-        return Doubtful(0), f"{evidence}: within the sprint. Find out why"
+        if begun is None:
+            return Doubtful(0), f"{evidence}; nothing tells when the sprint began. Find out why"
+        if after.elected_at >= begun:
+            return Doubtful(0), f"{evidence}: within the sprint. Find out why"
+        evidence += f", before the sprint began at {begun:%Y-%m-%d %H:%M} UTC"
     return after.term - before.term, evidence
 
 
@@ -92,10 +100,7 @@ def disks(disk: Disk | Failed | None, logs: Mapping[str, int] | None, elsewhere:
     return {"MON-DISK-001": (used, evidence), "MON-DISK-002": (written, named)}
 
 
-TAKE = (
-    "take one: `leadbook run --only 06 -p approve='restore_drill on {}'`; where the provider takes them, look at its "
-    "snapshots and accept this"
-)
+TAKE = "take one: {}; where the provider takes them, look at its snapshots and accept this"
 
 
 def backup_age(
@@ -118,7 +123,7 @@ def backup_age(
     elif backup is None:
         answer = Unmeasured(
             f"no backup of {settings.database} that phase 06 proved here lies in the backups' folder",
-            TAKE.format(settings.database),
+            TAKE.format(how_to_back_up(settings)),
         )
     elif isinstance(backup, Manifest) and missing:
         answer = Unmeasured(

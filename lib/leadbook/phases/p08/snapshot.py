@@ -93,7 +93,7 @@ class Snapshot:
             "watch": performance.watch(seen),
             "readings": readings.readings(seen.timeline, seen.versions, seen.absent, self._of_the_host),
             "servers": {
-                **servers.replication(seen.replication, recent_h=recent),
+                **servers.replication(seen.replication, recent_h=recent, begun=self._begun),
                 **servers.window(around.oplog),
                 **servers.disks(around.disk, seen.logs, self._at_atlas("disk")),
                 **servers.backup_age(around.backup, self.proofs, settings, age),
@@ -105,6 +105,14 @@ class Snapshot:
         }
         asked = {"atlas": self.atlas.checks if self.atlas else ()}
         return {name: checks_of(answers, settings) for name, answers in told.items()} | asked | self._timed
+
+    @property
+    def _begun(self) -> datetime | None:
+        """When the sprint began: its first staged record, or what the profile says, whichever is earlier."""
+        first = self.around.staged.first if isinstance(self.around.staged, Intake) else None
+        start = self.settings.sprint_start
+        said = datetime.fromisoformat(start) if start else None
+        return min((one for one in (first, said) if one), default=None)
 
     @property
     def _of_the_host(self) -> dict[str, Finding]:

@@ -14,7 +14,7 @@ from leadbook.analysis.losses import BackupCount
 from leadbook.core.checks import Check, Verdict
 from leadbook.core.provenance import ago
 from leadbook.page.tables import target_text
-from leadbook.phases.proven import unproven
+from leadbook.phases.proven import restored, unproven
 
 PHASES = ("01", "02", "03", "04", "05", "06", "07", "08")
 AREAS = {"inserts": "Insert rate", "duplicates": "Duplicate checks", "queries": "Queries", "pool": "Connection pool"}
@@ -61,8 +61,10 @@ class RunEvidence:
         leads, taken = self.fact("06", "backup_leads"), self.fact("06", "backup_taken_at")
         if type(leads) is not int or not isinstance(taken, str):
             return BackupCount()
-        missing = unproven({check.id: check.verdict for check in self.checks.get("06", ())})
-        return BackupCount(leads=leads, began=datetime.fromisoformat(taken), unproven=missing)
+        told = {check.id: check.verdict for check in self.checks.get("06", ())}
+        return BackupCount(
+            leads=leads, began=datetime.fromisoformat(taken), unproven=unproven(told), restored=restored(told)
+        )
 
     def named(self, phase: str) -> str:
         """A phase by name and age: `phase 03 of 2026-05-01 12:00 UTC, 5 h old`."""

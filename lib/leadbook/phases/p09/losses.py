@@ -55,9 +55,9 @@ def kept(named: Lost, gaps: Sequence[Gap], places: Places, drilled: str = "") ->
         f"{places.leads.count_documents({}):,} leads in the collection",
         "stored as said by " + ", ".join(f"{name} {count:,}" for name, count in said.items()),
         *(absent or ["none absent"]),
-        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} leads were erased since"
+        *(f"{gap.fewer:,} fewer than {gap.witness} counted, {gap.erased:,} erased on request since"
           for gap in gaps if gap.fewer > 0 >= gap.lost),
-        f"{len(named.erased):,} erased on request",
+        *([f"{len(named.erased):,} absent by staging and Redis, erased on request"] if named.erased else []),
         *(["Redis is away, so leads from files have one witness less"] if places.redis is None else []),
         *([f"Redis is a cache and may know of fewer: {drilled}"] if drilled else []),
     ]  # fmt: skip

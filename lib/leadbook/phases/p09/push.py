@@ -17,7 +17,7 @@ from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Replication
 from leadbook.phases.judging import Answered, Answers, Tell, of_each
 from leadbook.phases.p09.checks import NO_LEAD
-from leadbook.phases.proven import BACKED_UP
+from leadbook.phases.proven import BACKED_UP, how_to_back_up
 from leadbook.phases.section import Table
 from leadbook.schema.state import Change
 
@@ -53,7 +53,7 @@ def told(
         "FIN-PUSH-005": _profiled(profiler),
         **of_each({"FIN-PUSH-006": _left}, left),
         **of_each({"FIN-PUSH-007": _level}, members),
-        **of_each({BACKED_UP: partial(_backed_up, backup, leads, snapshot)}, inserts),
+        **of_each({BACKED_UP: partial(_backed_up, backup, leads, snapshot, how_to_back_up(settings))}, inserts),
     }
 
 
@@ -108,7 +108,7 @@ def _level(found: Replication) -> Answered:
     return Answered(found.lag_s if found.healthy == found.members else Doubtful(found.lag_s), said)
 
 
-def _backed_up(backup: BackupCount, leads: int, snapshot: datetime | None, inserts: LastInserts) -> Answered:
+def _backed_up(backup: BackupCount, leads: int, snapshot: datetime | None, how: str, inserts: LastInserts) -> Answered:
     """A lead's time is of when it was made, so the last ones are known by their number too: `recover` brings leads back
     with the time that they had."""
     if inserts.last is None:
@@ -120,11 +120,12 @@ def _backed_up(backup: BackupCount, leads: int, snapshot: datetime | None, inser
         said = f"phase 06's backup of {backup.leads:,} leads was begun at {backup.began:%Y-%m-%d %H:%M:%S}"
         said += f", and {leads:,} are stored" if leads > backup.leads else ""
         said += f"; not proven: {', '.join(backup.unproven)}" if backup.unproven else ""
+        said += f"; {'restored as a trial, too' if backup.restored else 'no trial restore of it passed'}"
         holds = backup.began > inserts.last and leads <= backup.leads and not backup.unproven
     if snapshot is not None and not holds:
         said += f"; Atlas' newest completed snapshot is of {snapshot:%Y-%m-%d %H:%M:%S}"
         holds = snapshot > inserts.last
-    return Answered(holds, f"{last}; {said}")
+    return Answered(holds, f"{last}; {said}", f"back the final leads up: {how}, then close once more")
 
 
 def steps(checks: Mapping[str, Check]) -> Table:

@@ -313,7 +313,8 @@ def _count(value: Any) -> str:
 def action(entry: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     """An action of the journal as (moment, text): what was changed from what to what, by whom, what went wrong."""
     before, after, done = (_mapping(entry.get(name)) for name in ("before", "after", "done"))
-    changed = [f"{key} {_flat(before.get(key, '–'))} → {_flat(value)}" for key, value in after.items()]
+    pairs = {key: (_flat(before.get(key)), _flat(value)) for key, value in after.items()}
+    changed = [f"{key} {was} → {now_}" for key, (was, now_) in pairs.items() if was != now_]
     counts = [f"{key} {_flat(value)}" for key, value in done.items()] if not changed else []
     who, problem = entry.get("who") or entry.get("by"), entry.get("problem")
     parts = [", ".join([*changed, *counts]), f"by {who}" if who else "", f"failed: {problem}" if problem else ""]
@@ -354,10 +355,13 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _flat(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
+        empty: tuple[Any, ...] = ([], (), {})
+        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items() if item not in empty) or "nothing"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_flat, value))
+        return ", ".join(map(_flat, value)) or "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return amount(value) if isinstance(value, int | float) else str(value)
