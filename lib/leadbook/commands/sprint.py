@@ -151,7 +151,7 @@ def _read(place: Place) -> dict[str, Any]:
         "staged": staging.estimated_document_count(), "staged_wanted": settings.target_collected,
         "waiting": left.waiting, "claimed": left.claimed, "oldest_s": left.oldest_s or 0.0, "last_hour": intake.in_hour,
         **_backup(place), "watch": _watch(place), "has_schema": _has_schema(place),
-        "losing": tuple(f"{one.collection}: {one.line}" for one in losing(database[settings.collection], settings)),
+        "losing": tuple(one.told for one in losing(database[settings.collection], settings)),
     }  # fmt: skip
 
 

@@ -61,6 +61,11 @@ class Change:
     loses: bool = False
     is_extra: bool = False
 
+    @property
+    def told(self) -> str:
+        """The line, led by the collection where it does not begin with it."""
+        return self.line if self.line.startswith(f"{self.collection} ") else f"{self.collection}: {self.line}"
+
     def shell(self) -> str:
         """The command as mongosh takes it; empty for a finding."""
         return f"db.runCommand({json_util.dumps(self.command)})" if self.command else ""

@@ -44,8 +44,7 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
     changes = pending(leads, settings)
     loses = losing(leads, settings)
     for change in loses:
-        told = change.line if change.line.startswith(f"{change.collection} ") else f"{change.collection}: {change.line}"
-        yield problem("schema", told, f"in database {settings.database}: {change.remedy.removeprefix('now: ')}")
+        yield problem("schema", change.told, f"in database {settings.database}: {change.remedy.removeprefix('now: ')}")
     if left := [change for change in changes if change.kind != "finding"]:
         told = "; ".join(change.line for change in left[:3])
         yield problem("schema", f"{len(left)} changes are pending: {told}", how)

@@ -121,8 +121,7 @@ def _sides(settings: Settings, differ: Sequence[Change]) -> Answered:
 
 
 def _loses(settings: Settings, loses: Sequence[Change]) -> Answered:
-    told = (one.line if one.line.startswith(f"{one.collection} ") else f"{one.collection}: {one.line}" for one in loses)
-    said = "; ".join(told)
+    said = "; ".join(one.told for one in loses)
     return Answered(
         not loses, said or "listCollections and listIndexes of all three and the journal", _remedy(loses, settings)
     )
