@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as redis_py
+from pymongo import MongoClient
 
-from leadbook.core import connect
+from leadbook.core import addresses, connect
 from leadbook.core.settings import Settings
+from leadbook.monitor.topology import read_replication
 from leadbook.rehearsal import servers
 from leadbook.rehearsal.servers import binaries, replica_set
 
@@ -133,6 +137,27 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory, settings: Settings) ->
     yield start
     for folder in folders:
         servers.down(folder)
+
+
+@pytest.fixture
+def recovering(
+    own_servers: Callable[..., servers.State], settings: Settings
+) -> Iterator[tuple[servers.State, connect.Client, str]]:
+    """A set of three of which one member is in RECOVERING: its state, the admin's client, and that member."""
+    state = own_servers(members=3, redis=False)
+    with connect.mongodb(state.admin_uri, settings) as client:
+        deadline = time.monotonic() + 30
+        while not client.secondaries and time.monotonic() < deadline:
+            time.sleep(0.1)
+        host, port = next(iter(client.secondaries))
+        with MongoClient[dict[str, Any]](
+            host, port, directConnection=True, tls=True, tlsCAFile=str(state.ca_file), username="leadbook_admin",
+            password=addresses.parse(state.admin_uri).password,
+        ) as member:  # fmt: skip
+            member.admin.command("replSetMaintenance", True)
+        while read_replication(client).healthy == 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield state, client, f"{host}:{port}"
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
-from pymongo import MongoClient
 
 from leadbook.commands.doctor.examine import examine, next_command
-from leadbook.core import addresses, connect
+from leadbook.core import addresses
 from leadbook.core.journal import Journal
 from leadbook.ingest.logbook import bury
 from leadbook.ingest.staging import Staging
-from leadbook.monitor.topology import read_replication
 
 USERS = {
     "w8_app": [{"role": "readWrite", "db": "leadbook_test"}],
@@ -88,24 +86,12 @@ def test_what_deletes_entries_of_the_journal_is_named(production, leads, endpoin
     entries.drop_index("at_1")
 
 
-def test_a_member_in_recovering_is_a_problem_that_names_it(own_servers, settings, monkeypatch, clean_redis):
-    state = own_servers(members=3, redis=False)
-    uris = {"MONGODB_URI": state.mongodb_uri, "MONGODB_ADMIN_URI": state.admin_uri}
-    for name, uri in uris.items():
+def test_a_member_in_recovering_is_a_problem_that_names_it(recovering, settings, monkeypatch, clean_redis):
+    state, _, member = recovering
+    for name, uri in {"MONGODB_URI": state.mongodb_uri, "MONGODB_ADMIN_URI": state.admin_uri}.items():
         monkeypatch.setenv(name, uri)
-    with connect.mongodb(state.admin_uri, settings) as client:
-        assert read_replication(client).healthy == 3
-        secondary = next(iter(client.secondaries))
-        with MongoClient(
-            *secondary, directConnection=True, tls=True, tlsCAFile=str(state.ca_file), username="leadbook_admin",
-            password=client.options.pool_options._credentials.password,
-        ) as member_of:  # fmt: skip
-            member_of.admin.command("replSetMaintenance", True)
-            until = time.monotonic() + 20
-            while read_replication(client).healthy == 3 and time.monotonic() < until:
-                time.sleep(0.1)
     told = problems(examine(settings))["members"]
-    assert told.text == f"2 of 3 members healthy: {secondary[0]}:{secondary[1]} RECOVERING"
+    assert told.text == f"2 of 3 members healthy: {member} RECOVERING"
     assert "replSetMaintenance" in told.todo
 
 
