@@ -112,7 +112,7 @@ def backup_age(
     the catalogue (`follows`).
     elsewhere: age of the provider's newest snapshot, where leadbook has taken none.
     """
-    check_id, evidence = "MON-BACKUP-001", ""
+    check_id, evidence, take = "MON-BACKUP-001", "", TAKE.format(how_to_back_up(settings))
     answer: Any = backup
     passed = {check.id for check in proofs if check.verdict is Verdict.PASS}
     missing = [proof for proof in definition(check_id).follows if proof not in passed]
@@ -122,13 +122,10 @@ def backup_age(
         answer, evidence = elsewhere
     elif backup is None:
         answer = Unmeasured(
-            f"no backup of {settings.database} that phase 06 proved here lies in the backups' folder",
-            TAKE.format(how_to_back_up(settings)),
+            f"no backup of {settings.database} that phase 06 proved here lies in the backups' folder", take
         )
     elif isinstance(backup, Manifest) and missing:
-        answer = Unmeasured(
-            f"phase 06 proved no backup that counts here ({', '.join(missing)})", TAKE.format(settings.database)
-        )
+        answer = Unmeasured(f"phase 06 proved no backup that counts here ({', '.join(missing)})", take)
     elif isinstance(backup, Manifest):
         taken = datetime.fromisoformat(backup.taken_at)
         answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)
