@@ -17,7 +17,7 @@ from leadbook.core.connect import LENIENT
 from leadbook.core.settings import Settings
 from leadbook.ingest.staging import STAGED_AT, Staging
 from leadbook.schema.scratch import NAMED, is_left
-from leadbook.schema.state import Change, losing, pending
+from leadbook.schema.state import Change, everywhere
 
 Document = dict[str, Any]
 LAST = timedelta(hours=1)
@@ -89,8 +89,10 @@ def last_inserts(leads: Collection[Document]) -> LastInserts:
 def unlike_design(leads: Collection[Document], settings: Settings) -> list[Change]:
     """Where the leads' validator and indexes are not as designed, and whatever deletes or refuses records of another
     collection by itself; more indexes are no fault. Raises PyMongoError."""
-    mine = [one for one in pending(leads, settings) if one.collection == leads.name and not one.is_extra]
-    return [*mine, *(one for one in losing(leads, settings) if one.collection != leads.name)]
+    return [
+        one for one in everywhere(leads, settings)
+        if (not one.is_extra if one.collection == leads.name else one.loses)
+    ]  # fmt: skip
 
 
 def left_behind(database: Database[Document]) -> Sequence[str]:

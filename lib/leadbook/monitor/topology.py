@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from leadbook.provision.asked import Asked, ask
 from leadbook.provision.cache import Cache, inspect_cache
+from leadbook.provision.server import delay_s
 
 PRIMARY, ARBITER = 1, 7
 AT_WORK = (PRIMARY, 2, ARBITER)
@@ -118,7 +119,7 @@ def read_replication(client: MongoClient[dict[str, Any]]) -> Replication:
 def replication_of(status: Mapping[str, Any], configuration: Asked) -> Replication:
     """What the answers to replSetGetStatus and replSetGetConfig say."""
     members = status["members"]
-    delays = {one["host"]: _delay_s(one) for one in configuration.get("config.members") or ()}
+    delays = {one["host"]: delay_s(one) for one in configuration.get("config.members") or ()}
     primary = next((member for member in members if member["state"] == PRIMARY), None)
     behind = [
         (primary["optimeDate"] - member["optimeDate"]).total_seconds() - delays.get(member["name"], 0)
@@ -147,11 +148,6 @@ def _tells_optime(member: Mapping[str, Any]) -> bool:
     """An arbiter has none; that of a member which is away, or syncs from nothing, is 1970."""
     at = member.get("optimeDate")
     return member["health"] == 1 and member["state"] != ARBITER and at is not None and at.year > 1970
-
-
-def _delay_s(member: Mapping[str, Any]) -> float:
-    """`slaveDelay` before MongoDB 5.0."""
-    return float(member.get("secondaryDelaySecs", member.get("slaveDelay", 0)))
 
 
 def read_oplog(client: MongoClient[dict[str, Any]]) -> Oplog | None:

@@ -10,8 +10,8 @@ from leadbook.core.settings import Settings
 
 BACKED_UP = "FIN-PUSH-008"
 """The check of 09 that asks for a proven backup; it follows from those that prove one."""
-
-
+BACKUP_AGE = "MON-BACKUP-001"
+"""The check of 08 that ages it."""
 RESTORED, COMPARED = "BKP-RST-001", "BKP-CMP-001"
 """Checks of 06 that pass where the backup was also restored, beside the leads, and all its documents came back."""
 

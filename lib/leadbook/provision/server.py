@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,12 +102,16 @@ class Server:
 def _member(entry: dict[str, Any], settings: dict[str, Any], head: datetime | None) -> SetMember:
     lag = None
     if entry.get("stateStr") == "SECONDARY" and head is not None and entry.get("optimeDate"):
-        delay = settings.get("secondaryDelaySecs", settings.get("slaveDelay", 0))  # the latter before MongoDB 5.0
-        lag = max(0.0, (head - entry["optimeDate"]).total_seconds() - delay)
+        lag = max(0.0, (head - entry["optimeDate"]).total_seconds() - delay_s(settings))
     return SetMember(
         name=entry["name"], state=entry.get("stateStr", "?"), healthy=entry.get("health") == 1,
         votes=settings.get("votes"), priority=settings.get("priority"), lag_s=lag,
     )  # fmt: skip
+
+
+def delay_s(member: Mapping[str, Any]) -> float:
+    """How far a member of replSetGetConfig is to lag on purpose, s; `slaveDelay` before MongoDB 5.0."""
+    return float(member.get("secondaryDelaySecs", member.get("slaveDelay", 0)))
 
 
 def inspect(client: Client, admin: Client, settings: Settings) -> Server:

@@ -11,12 +11,12 @@ from leadbook.core.definitions import OWNERS, Definition, catalogue
 from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.page.tables import measured_text, target_text
+from leadbook.phases.proven import BACKUP_AGE
 from leadbook.report.parameters import eased, options, unapproved
 from leadbook.report.records import STAGES, PhaseRecord, RunRecord, Status
 
 EXIT = {"GO": 0, "HEALTHY": 0, "ATTENTION": 0, "ACCEPTED": 0, "NO-GO": 1, "CRITICAL": 1, "NOT ACCEPTED": 1}
 """Exit status of the command by verdict; for all others but PARTIAL it is 2."""
-_BACKUP = "MON-BACKUP-001"
 """Of what a live sprint has to look at, a backup that is missing is made first: all else can be mended later."""
 
 
@@ -339,7 +339,7 @@ def _first(checks: list[Check]) -> str:
 def failures_first(checks: Iterable[Check]) -> list[Check]:
     """Failures first, and of these what nobody may accept: lost and doubled leads; then a backup that is missing."""
     return sorted(
-        checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check), check.id != _BACKUP)
+        checks, key=lambda check: (check.verdict is not Verdict.FAIL, not is_grave(check), check.id != BACKUP_AGE)
     )
 
 

@@ -112,13 +112,18 @@ def pending(collection: Collection[Document], settings: Settings) -> list[Change
     return [change for state in states for change in differing(state, actual(collection.database[state.name]))]
 
 
-def losing(collection: Collection[Document], settings: Settings) -> list[Change]:
-    """What deletes or refuses by itself: leads, staged and rejected records, entries of the journal. Read-only.
+def everywhere(collection: Collection[Document], settings: Settings) -> list[Change]:
+    """`pending`, and what a person should look at in the journal. Read-only.
 
     Raises PyMongoError. The right to read the database is enough."""
     entries = actual(collection.database[journal.COLLECTION])
     ledger = differing(CollectionState(name=entries.name, validator={}), entries)
-    return [change for change in (*pending(collection, settings), *ledger) if change.loses]
+    return [*pending(collection, settings), *(one for one in ledger if one.kind == "finding")]
+
+
+def losing(collection: Collection[Document], settings: Settings) -> list[Change]:
+    """What deletes or refuses by itself: leads, staged and rejected records, the journal. As `everywhere`."""
+    return [change for change in everywhere(collection, settings) if change.loses]
 
 
 def differing(wanted: CollectionState, found: CollectionState) -> list[Change]:

@@ -15,7 +15,7 @@ from leadbook.core.errors import LeadbookError
 from leadbook.core.settings import Settings
 from leadbook.core.write_errors import described
 from leadbook.schema.guard import has_unique_index
-from leadbook.schema.state import losing, pending
+from leadbook.schema.state import everywhere
 
 PATIENCE_MS = 2_000
 
@@ -41,8 +41,8 @@ def _schema(place: Place) -> Iterator[Diagnosis]:
     if not leads.database.list_collection_names(filter={"name": leads.name}) or not has_unique_index(leads):
         yield problem("schema", f"{leads.full_name} has no unique index on linkedin_url: nothing is ingested", how)
         return
-    changes = pending(leads, settings)
-    loses = losing(leads, settings)
+    changes = everywhere(leads, settings)
+    loses = [change for change in changes if change.loses]
     for change in loses:
         yield problem("schema", change.told, f"in database {settings.database}: {change.remedy.removeprefix('now: ')}")
     if left := [change for change in changes if change.kind != "finding"]:

@@ -13,7 +13,7 @@ from leadbook.core.definitions import definition
 from leadbook.core.settings import Settings
 from leadbook.monitor.topology import Disk, Oplog, RedisState, Replication
 from leadbook.phases.judging import CONSOLE, PRIVILEGE, Answered, Answers, Finding, of_found, reason_of
-from leadbook.phases.proven import how_to_back_up
+from leadbook.phases.proven import BACKUP_AGE, how_to_back_up
 
 FULL_PERCENT = 95
 """Filling of the oplog from which on old entries are overwritten."""
@@ -112,10 +112,10 @@ def backup_age(
     the catalogue (`follows`).
     elsewhere: age of the provider's newest snapshot, where leadbook has taken none.
     """
-    check_id, evidence, take = "MON-BACKUP-001", "", TAKE.format(how_to_back_up(settings))
+    evidence, take = "", TAKE.format(how_to_back_up(settings))
     answer: Any = backup
     passed = {check.id for check in proofs if check.verdict is Verdict.PASS}
-    missing = [proof for proof in definition(check_id).follows if proof not in passed]
+    missing = [proof for proof in definition(BACKUP_AGE).follows if proof not in passed]
     if backup is None and settings.is_rehearsal:
         answer = Inapplicable("phase 06 of a rehearsal removes its backup when it has proven itself")
     elif backup is None and elsewhere is not None:
@@ -131,7 +131,7 @@ def backup_age(
         answer = round((datetime.now(UTC) - taken).total_seconds() / 3600, 2)
         evidence = f"taken {taken:%Y-%m-%d %H:%M} UTC, {backup.documents:,} documents: it is there and was read again, "
         evidence += "and phase 06 held it against the live data"
-    return {check_id: (answer, evidence)}
+    return {BACKUP_AGE: (answer, evidence)}
 
 
 def redis(state: RedisState | Failed, settings: Settings) -> Answers:
